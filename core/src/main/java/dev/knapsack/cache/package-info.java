@@ -1,0 +1,5 @@
+/** What a sequence remembers: KV pages, their formats, and the cache that holds them. */
+@NullMarked
+package dev.knapsack.cache;
+
+import org.jspecify.annotations.NullMarked;

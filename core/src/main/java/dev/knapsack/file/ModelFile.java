@@ -1,0 +1,46 @@
+package dev.knapsack.file;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.Map;
+
+/**
+ * A model on disk: metadata and tensors under their GGUF names, whatever the container.
+ *
+ * <p>Opening reads and validates the header alone. Tensor bytes are read on demand, from any
+ * thread, and past the page cache where the file system allows it.
+ */
+public interface ModelFile extends AutoCloseable {
+  /** The file, or the directory of a safetensors model. */
+  Path path();
+
+  Metadata metadata();
+
+  /** Tensors by name, in file order. */
+  Map<String, TensorInfo> tensors();
+
+  /**
+   * Reads {@code into.byteSize()} bytes of a tensor in its {@link TensorInfo#format()}, from byte
+   * {@code from} of it.
+   *
+   * <p>Fastest when {@code into.address()} equals {@link #alignment(TensorInfo, long)} modulo 4096:
+   * then the disk writes straight into it.
+   *
+   * @throws ModelFileException if the file ends early, changed since it was opened, or cannot be
+   *     read
+   */
+  void read(TensorInfo tensor, long from, MemorySegment into);
+
+  /**
+   * The address modulo 4096 at which byte {@code from} of the tensor can be read without a copy.
+   */
+  long alignment(TensorInfo tensor, long from);
+
+  @Override
+  void close();
+
+  /** Opens a GGUF file or a safetensors directory. */
+  static ModelFile open(Path path) {
+    throw new IllegalStateException("not yet " + path);
+  }
+}

@@ -1,0 +1,27 @@
+package dev.knapsack.kernel;
+
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The shape of one layer's attention.
+ *
+ * @param heads query heads; {@code heads / kvHeads} of them share a KV head
+ * @param keySize numbers in a query or key head
+ * @param valueSize numbers in a value head
+ * @param scale factor of the scores, usually {@code 1/√keySize}
+ * @param softCap scores become {@code cap · tanh(score / cap)}; 0 for none
+ * @param window sliding window in tokens; 0 for none
+ * @param causal whether a token sees only tokens up to itself
+ * @param sinks F32 logit per query head that takes part in the denominator alone; null for none
+ */
+public record AttentionShape(
+    int heads,
+    int kvHeads,
+    int keySize,
+    int valueSize,
+    float scale,
+    float softCap,
+    int window,
+    boolean causal,
+    @Nullable MemorySegment sinks) {}

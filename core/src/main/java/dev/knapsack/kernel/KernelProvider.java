@@ -1,0 +1,29 @@
+package dev.knapsack.kernel;
+
+/** Which {@link Kernels} to use, and why. */
+public enum KernelProvider {
+  SCALAR,
+  VECTOR;
+
+  /**
+   * What was chosen.
+   *
+   * @param kernels the provider
+   * @param reason one line: which, and why not a faster one
+   */
+  public record Choice(Kernels kernels, String reason) {}
+
+  /** The fastest provider that works in this JVM on this machine. */
+  public static Choice best() {
+    throw new IllegalStateException("not yet");
+  }
+
+  /**
+   * This provider.
+   *
+   * @throws IllegalStateException if it does not work here, with what is missing
+   */
+  public Choice open() {
+    throw new IllegalStateException("not yet");
+  }
+}

@@ -1,0 +1,141 @@
+package dev.knapsack.kernel;
+
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The arithmetic of one step, on plain ranges of rows: no threads, no allocation per call, no state
+ * that outlives a call.
+ *
+ * <p>Activations are {@link Matrix} values in F32, one row a token. {@code scalar} defines each
+ * operation; every other provider is tested against it. {@link Compute} spreads the work over a
+ * {@link WorkerTeam}. An output element is computed by one call, in an order that depends neither
+ * on the range asked for nor on the number of tokens, so that results do not depend on how work was
+ * split.
+ */
+public interface Kernels {
+  /** {@code scalar}, {@code vector} or {@code x86}. */
+  String name();
+
+  /**
+   * Matrix product: {@code out[t][r] = Σ_c w[r][c] · x[t][c]} for rows {@code r} in {@code [from,
+   * to)} of the weights and all tokens {@code t}.
+   *
+   * @param w weights, any format, rows × columns
+   * @param x activations, tokens × columns, F32 or {@link dev.knapsack.tensor.Q8Activations}
+   * @param out F32, tokens × rows
+   */
+  void matmul(Matrix w, Matrix x, Matrix out, int from, int to);
+
+  /**
+   * Quantises rows {@code [from, to)} of F32 activations to {@link
+   * dev.knapsack.tensor.Q8Activations}.
+   */
+  void quantise(Matrix x, Matrix out, int from, int to);
+
+  /**
+   * Encodes rows {@code [from, to)} of F32 values as {@code out}'s format; for KV pages, among
+   * others.
+   */
+  void encode(Matrix x, Matrix out, int from, int to);
+
+  /**
+   * Decodes row {@code row} of a matrix in any format into F32 at {@code targetOffset} bytes of
+   * {@code target}.
+   */
+  void decodeRow(Matrix w, int row, MemorySegment target, long targetOffset);
+
+  /**
+   * RMS norm over groups of {@code groupSize} columns: {@code y = x / √(mean(x²) + ε) · weight};
+   * {@code groupSize == columns} is the usual norm, the head size is a norm per head. {@code out}
+   * may be {@code x}.
+   *
+   * @param weight F32 of {@code groupSize} numbers, or null for an unweighted norm
+   */
+  void rmsNorm(
+      Matrix x,
+      @Nullable MemorySegment weight,
+      int groupSize,
+      float epsilon,
+      Matrix out,
+      int from,
+      int to);
+
+  /**
+   * Layer norm over columns: {@code y = (x − mean) / √(var + ε) · weight + bias}. {@code out} may
+   * be {@code x}.
+   */
+  void layerNorm(
+      Matrix x,
+      MemorySegment weight,
+      @Nullable MemorySegment bias,
+      float epsilon,
+      Matrix out,
+      int from,
+      int to);
+
+  /** {@code x[t] += scale · y[t]} for rows {@code [from, to)}. */
+  void add(Matrix x, Matrix y, float scale, int from, int to);
+
+  /**
+   * {@code x[t] += bias} for rows {@code [from, to)}; {@code bias} is F32 of {@code columns}
+   * numbers.
+   */
+  void addBias(Matrix x, MemorySegment bias, int from, int to);
+
+  /** {@code x[t] *= scale} for rows {@code [from, to)}. */
+  void scale(Matrix x, float scale, int from, int to);
+
+  /**
+   * Rotates heads of {@code headSize} columns by position, in place: row {@code t} stands at {@code
+   * positions[t]}.
+   *
+   * <p>The first {@code rope.dimensions()} numbers of a head are rotated, the others left.
+   */
+  void rope(Matrix x, int headSize, Rope rope, int[] positions, int from, int to);
+
+  /**
+   * {@code out = activation(gate) · up}, element by element, for rows {@code [from, to)}. {@code
+   * out} may be {@code gate}.
+   */
+  void gatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out, int from, int to);
+
+  /**
+   * Softmax of {@code length} numbers in place, with an optional soft cap {@code cap · tanh(x /
+   * cap)} first (0: none) and an optional sink: a logit that takes part in the denominator alone
+   * ({@code NaN}: none).
+   */
+  void softmax(MemorySegment x, long offset, int length, float softCap, float sink);
+
+  /**
+   * Attention of query rows {@code [from, to)} with one KV head, over the pages where the cache
+   * lies: for each query head of the group, {@code out = Σ_j softmax_j(scale · q·k_j) v_j} over the
+   * cached tokens that the row may see.
+   *
+   * <p>Row {@code t} stands at {@code firstPosition + t}; it sees cached tokens at positions {@code
+   * p} with {@code p ≤ firstPosition + t} (when causal) and {@code firstPosition + t − p < window}
+   * (when there is a window).
+   *
+   * @param q F32, tokens × (heads · keySize)
+   * @param out F32, tokens × (heads · valueSize)
+   * @param scratch F32 memory of at least {@link #attentionScratchBytes} bytes for the caller's
+   *     thread
+   */
+  void attention(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvPages pages,
+      int kvHead,
+      Matrix out,
+      int from,
+      int to,
+      MemorySegment scratch);
+
+  /**
+   * Scratch bytes that one {@link #attention} call needs at the most, for a cache of {@code length}
+   * tokens.
+   */
+  long attentionScratchBytes(AttentionShape shape, int length);
+}

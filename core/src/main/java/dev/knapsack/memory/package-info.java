@@ -1,0 +1,8 @@
+/**
+ * Where native memory comes from: budgets, accounts, leases, slabs, direct file reads and footprint
+ * probes.
+ */
+@NullMarked
+package dev.knapsack.memory;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,16 @@
+package dev.knapsack.model;
+
+import dev.knapsack.tensor.Matrix;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One layer's tensors by their GGUF suffix ({@code attn_q.weight}). Vectors are F32 matrices of one
+ * row.
+ */
+public record LayerWeights(int index, Map<String, Matrix> tensors) {
+  /** The tensor of this suffix, or null if the model has none. */
+  public @Nullable Matrix find(String suffix) {
+    return tensors.get(suffix);
+  }
+}

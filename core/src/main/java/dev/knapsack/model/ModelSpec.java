@@ -1,0 +1,38 @@
+package dev.knapsack.model;
+
+import java.util.List;
+
+/**
+ * A model's shape, from its header alone: all that planning, caching and computing need to know
+ * about it.
+ *
+ * @param family the architecture as GGUF names it: {@code llama}, {@code qwen3moe}
+ * @param name the model's own name, for people
+ * @param width numbers in a token's hidden state ({@code embedding_length})
+ * @param vocabulary tokens, rows of the output projection
+ * @param context tokens the model was trained to handle
+ * @param layers one entry a layer
+ * @param normEpsilon ε of the norms
+ * @param embeddingScale factor on the token embedding, 1 for none
+ * @param residualScale factor on what each sublayer adds, 1 for none
+ * @param logitScale factor on the logits, 1 for none
+ * @param logitSoftCap logits become {@code cap · tanh(logit / cap)}; 0 for none
+ * @param tiedOutput whether the output projection is the token embedding
+ */
+public record ModelSpec(
+    String family,
+    String name,
+    int width,
+    int vocabulary,
+    int context,
+    List<LayerSpec> layers,
+    float normEpsilon,
+    float embeddingScale,
+    float residualScale,
+    float logitScale,
+    float logitSoftCap,
+    boolean tiedOutput) {
+  public ModelSpec {
+    layers = List.copyOf(layers);
+  }
+}
