@@ -39,8 +39,13 @@ public interface ModelFile extends AutoCloseable {
   @Override
   void close();
 
-  /** Opens a GGUF file or a safetensors directory. */
+  /**
+   * Opens a GGUF file.
+   *
+   * @throws ModelFileException if it cannot be read, is damaged, or is of a kind that is not
+   *     supported
+   */
   static ModelFile open(Path path) {
-    throw new IllegalStateException("not yet " + path);
+    return GgufFile.open(path);
   }
 }
