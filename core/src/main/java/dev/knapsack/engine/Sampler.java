@@ -1,0 +1,297 @@
+package dev.knapsack.engine;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.SplittableRandom;
+
+/**
+ * Chooses tokens from logits as a {@link Sampling} says; one for each sequence, because it holds
+ * the state of its random numbers.
+ *
+ * <p>Equal likelihoods count in the order of token ids, and one random number is drawn for each
+ * token that is not greedy, so that a seed fixes the answer. Nothing is allocated for each token,
+ * and nothing is sorted but the tokens that a cut lets through.
+ */
+final class Sampler {
+  private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+  /** Candidates looked at first when there is a nucleus but no top-k. */
+  private static final int FIRST_NUCLEUS = 128;
+
+  private final Sampling sampling;
+  private final int vocabulary;
+  private final long seed;
+  private final SplittableRandom random;
+
+  /** Candidates, each as its logit in sortable bits above its id turned round. */
+  private long[] candidates = new long[0];
+
+  private double[] weights = new double[0];
+  private int[] window = new int[0];
+
+  Sampler(Sampling sampling, int vocabulary, long seed) {
+    for (int token : sampling.logitBias().keySet()) {
+      if (token >= vocabulary) {
+        throw new IllegalArgumentException(
+            "Logit bias for token " + token + ": the vocabulary has " + vocabulary + " tokens.");
+      }
+    }
+    this.sampling = sampling;
+    this.vocabulary = vocabulary;
+    this.seed = seed;
+    this.random = new SplittableRandom(seed);
+  }
+
+  long seed() {
+    return seed;
+  }
+
+  /**
+   * The next token.
+   *
+   * @param logits F32 from byte {@code offset}; bias and penalties are applied in place
+   * @param history the tokens of the sequence so far
+   * @throws LogitsException if no token can be chosen: a logit is NaN or infinite, or all are
+   *     forbidden
+   */
+  int sample(MemorySegment logits, long offset, Tokens history) {
+    sampling
+        .logitBias()
+        .forEach((token, bias) -> set(logits, offset, token, get(logits, offset, token) + bias));
+    if (sampling.penalises()) {
+      penalise(logits, offset, history);
+    }
+    int best = likeliest(logits, offset);
+    if (sampling.temperature() == 0) {
+      return best;
+    }
+    double u = random.nextDouble();
+    float max = get(logits, offset, best);
+    boolean cut = sampling.topK() > 0 && sampling.topK() < vocabulary;
+    if (!cut && sampling.topP() == 1) {
+      return drawFromAll(logits, offset, max, u);
+    }
+    int kept;
+    if (cut) {
+      kept = select(logits, offset, sampling.topK());
+      if (sampling.topP() < 1) {
+        kept = nucleus(kept, max, mass(kept, max));
+      }
+    } else {
+      kept = nucleusOfAll(logits, offset, max);
+    }
+    return drawFromCandidates(kept, max, u);
+  }
+
+  private void penalise(MemorySegment logits, long offset, Tokens history) {
+    int length =
+        sampling.penaltyWindow() < 0
+            ? history.size()
+            : Math.min(history.size(), sampling.penaltyWindow());
+    if (window.length < length) {
+      window = new int[Math.max(length, 2 * window.length)];
+    }
+    for (int i = 0; i < length; i++) {
+      window[i] = history.get(history.size() - length + i);
+    }
+    // Sorting the window finds each token's count without a table as long as the vocabulary.
+    Arrays.sort(window, 0, length);
+    for (int i = 0; i < length; ) {
+      int token = window[i];
+      int count = 0;
+      while (i < length && window[i] == token) {
+        i++;
+        count++;
+      }
+      float logit = get(logits, offset, token);
+      logit =
+          logit > 0 ? logit / sampling.repetitionPenalty() : logit * sampling.repetitionPenalty();
+      set(
+          logits,
+          offset,
+          token,
+          logit - sampling.presencePenalty() - count * sampling.frequencyPenalty());
+    }
+  }
+
+  private int likeliest(MemorySegment logits, long offset) {
+    int best = -1;
+    float max = Float.NEGATIVE_INFINITY;
+    for (int token = 0; token < vocabulary; token++) {
+      float logit = get(logits, offset, token);
+      if (logit > max) {
+        max = logit;
+        best = token;
+      } else if (Float.isNaN(logit)) {
+        throw new LogitsException("The logit of token " + token + " is not a number");
+      }
+    }
+    if (best < 0) {
+      throw new LogitsException("All tokens are forbidden: every logit is negative infinity");
+    }
+    if (max == Float.POSITIVE_INFINITY) {
+      throw new LogitsException("The logit of token " + best + " is infinite");
+    }
+    return best;
+  }
+
+  /** The lowest logit that min-p lets through. */
+  private float floor(float max) {
+    return sampling.minP() == 0
+        ? Float.NEGATIVE_INFINITY
+        : (float) (max + Math.log(sampling.minP()));
+  }
+
+  private int drawFromAll(MemorySegment logits, long offset, float max, double u) {
+    float floor = floor(max);
+    double sum = 0;
+    for (int token = 0; token < vocabulary; token++) {
+      sum += weight(get(logits, offset, token), max, floor);
+    }
+    double left = u * sum;
+    int last = -1;
+    for (int token = 0; token < vocabulary; token++) {
+      double weight = weight(get(logits, offset, token), max, floor);
+      if (weight > 0) {
+        last = token;
+        left -= weight;
+        if (left < 0) {
+          return token;
+        }
+      }
+    }
+    return last; // rounding: u · sum was not quite used up
+  }
+
+  private double weight(float logit, float max, float floor) {
+    return logit < floor ? 0 : Math.exp((logit - (double) max) / sampling.temperature());
+  }
+
+  private int drawFromCandidates(int kept, float max, double u) {
+    float floor = floor(max);
+    if (weights.length < kept) {
+      weights = new double[kept];
+    }
+    double sum = 0;
+    for (int i = 0; i < kept; i++) {
+      weights[i] = weight(logit(candidates[i]), max, floor);
+      sum += weights[i];
+    }
+    double left = u * sum;
+    int last = 0;
+    for (int i = 0; i < kept; i++) {
+      if (weights[i] > 0) {
+        last = i;
+        left -= weights[i];
+        if (left < 0) {
+          break;
+        }
+      }
+    }
+    return token(candidates[last]);
+  }
+
+  /** Cuts sorted candidates to the fewest that reach top-p of {@code mass}; -1 if they do not. */
+  private int nucleus(int count, float max, double mass) {
+    double target = sampling.topP() * mass;
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+      sum += Math.exp(logit(candidates[i]) - (double) max);
+      if (sum >= target) {
+        return i + 1;
+      }
+    }
+    return count;
+  }
+
+  private double mass(int count, float max) {
+    double sum = 0;
+    for (int i = 0; i < count; i++) {
+      sum += Math.exp(logit(candidates[i]) - (double) max);
+    }
+    return sum;
+  }
+
+  /** The nucleus of the whole vocabulary, of which mostly a few candidates need be sorted. */
+  private int nucleusOfAll(MemorySegment logits, long offset, float max) {
+    double mass = 0;
+    for (int token = 0; token < vocabulary; token++) {
+      mass += Math.exp(get(logits, offset, token) - (double) max);
+    }
+    for (long look = FIRST_NUCLEUS; ; look *= 8) {
+      int count = select(logits, offset, (int) Math.min(look, vocabulary));
+      if (count == vocabulary || mass(count, max) >= sampling.topP() * mass) {
+        return nucleus(count, max, mass);
+      }
+    }
+  }
+
+  /** Puts the {@code k} likeliest tokens into {@link #candidates}, likeliest first. */
+  private int select(MemorySegment logits, long offset, int k) {
+    int count = Math.min(k, vocabulary);
+    if (candidates.length < count) {
+      candidates = new long[count];
+    }
+    for (int token = 0; token < count; token++) {
+      candidates[token] = candidate(get(logits, offset, token), token);
+    }
+    // A heap with the least likely candidate on top: most tokens lose against it and cost one
+    // comparison.
+    for (int i = count / 2 - 1; i >= 0; i--) {
+      sink(i, count);
+    }
+    for (int token = count; token < vocabulary; token++) {
+      long candidate = candidate(get(logits, offset, token), token);
+      if (candidate > candidates[0]) {
+        candidates[0] = candidate;
+        sink(0, count);
+      }
+    }
+    Arrays.sort(candidates, 0, count);
+    for (int i = 0, j = count - 1; i < j; i++, j--) {
+      long swap = candidates[i];
+      candidates[i] = candidates[j];
+      candidates[j] = swap;
+    }
+    return count;
+  }
+
+  private void sink(int index, int count) {
+    long moved = candidates[index];
+    for (int child; (child = 2 * index + 1) < count; index = child) {
+      if (child + 1 < count && candidates[child + 1] < candidates[child]) {
+        child++;
+      }
+      if (candidates[child] >= moved) {
+        break;
+      }
+      candidates[index] = candidates[child];
+    }
+    candidates[index] = moved;
+  }
+
+  /** A number that sorts by logit, then by falling id. */
+  private static long candidate(float logit, int token) {
+    int bits = Float.floatToRawIntBits(logit + 0f); // +0f: the two zeros are equally likely
+    int sortable = bits ^ ((bits >> 31) & Integer.MAX_VALUE);
+    return ((long) sortable << 32) | (Integer.MAX_VALUE - token);
+  }
+
+  private static float logit(long candidate) {
+    int sortable = (int) (candidate >> 32);
+    return Float.intBitsToFloat(sortable ^ ((sortable >> 31) & Integer.MAX_VALUE));
+  }
+
+  private static int token(long candidate) {
+    return Integer.MAX_VALUE - (int) candidate;
+  }
+
+  private static float get(MemorySegment logits, long offset, int token) {
+    return logits.get(F32, offset + 4L * token);
+  }
+
+  private static void set(MemorySegment logits, long offset, int token, float logit) {
+    logits.set(F32, offset + 4L * token, logit);
+  }
+}
