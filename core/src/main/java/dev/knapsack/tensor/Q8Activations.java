@@ -1,15 +1,29 @@
 package dev.knapsack.tensor;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /**
  * Activations in 8 bits, in blocks of 32: a float32 scale, the two 16-bit sums of the codes of each
  * half, 32 signed codes; 40 bytes a block.
  *
+ * <p>The scale is the largest magnitude / 127; codes are {@code x · (127 / largest)} rounded to the
+ * nearest integer, halves to the even one. A block whose scale is below the normal numbers has
+ * codes of 0. A block with NaN has a scale of NaN, one with an infinity decodes to NaN or infinity:
+ * what went wrong in a model stays visible.
+ *
  * <p>The sums serve weight formats with offsets: Σ(s·q+o)·x = s·Σq·x + o·Σx.
  */
 public final class Q8Activations implements Format {
   public static final Q8Activations FORMAT = new Q8Activations();
+
+  private static final int BLOCK_VALUES = 32;
+  private static final int BLOCK_BYTES = 40;
+
+  /** Where the sums and the codes of a block begin. */
+  private static final int SUMS = 4;
+
+  private static final int CODES = 8;
 
   private Q8Activations() {}
 
@@ -25,12 +39,12 @@ public final class Q8Activations implements Format {
 
   @Override
   public int blockValues() {
-    return 32;
+    return BLOCK_VALUES;
   }
 
   @Override
   public int blockBytes() {
-    return 40;
+    return BLOCK_BYTES;
   }
 
   @Override
@@ -40,7 +54,16 @@ public final class Q8Activations implements Format {
       MemorySegment target,
       long targetOffset,
       long values) {
-    throw new IllegalStateException("not yet");
+    long blocks = bytes(values) / BLOCK_BYTES;
+    for (long block = 0; block < blocks; block++) {
+      long from = sourceOffset + block * BLOCK_BYTES;
+      long to = targetOffset + block * BLOCK_VALUES * Float.BYTES;
+      float scale = LittleEndian.f32(source, from);
+      for (int i = 0; i < BLOCK_VALUES; i++) {
+        byte code = source.get(ValueLayout.JAVA_BYTE, from + CODES + i);
+        LittleEndian.putF32(target, to + (long) i * Float.BYTES, code * scale);
+      }
+    }
   }
 
   @Override
@@ -50,6 +73,37 @@ public final class Q8Activations implements Format {
       MemorySegment target,
       long targetOffset,
       long values) {
-    throw new IllegalStateException("not yet");
+    long blocks = bytes(values) / BLOCK_BYTES;
+    for (long block = 0; block < blocks; block++) {
+      long from = sourceOffset + block * BLOCK_VALUES * Float.BYTES;
+      encodeBlock(source, from, target, targetOffset + block * BLOCK_BYTES);
+    }
+  }
+
+  private static void encodeBlock(MemorySegment source, long from, MemorySegment target, long to) {
+    float largest = 0;
+    for (int i = 0; i < BLOCK_VALUES; i++) {
+      // max, unlike a comparison, lets NaN through
+      largest =
+          Math.max(largest, Math.abs(LittleEndian.f32(source, from + (long) i * Float.BYTES)));
+    }
+    float scale = largest / 127;
+    float inverse = scale < Float.MIN_NORMAL ? 0 : 127 / largest;
+    LittleEndian.putF32(target, to, scale);
+    for (int half = 0; half < 2; half++) {
+      int sum = 0;
+      for (int i = half * 16; i < half * 16 + 16; i++) {
+        float x = LittleEndian.f32(source, from + (long) i * Float.BYTES);
+        int code = Rounding.halfEven(x * inverse);
+        sum += code;
+        LittleEndian.putU8(target, to + CODES + i, code);
+      }
+      LittleEndian.putU16(target, to + SUMS + 2L * half, sum);
+    }
+  }
+
+  @Override
+  public String toString() {
+    return name();
   }
 }

@@ -1,0 +1,20 @@
+package dev.knapsack.tensor;
+
+import java.lang.foreign.MemorySegment;
+
+/** IEEE 754 single precision, as it is. */
+final class F32 extends ScalarFormat {
+  F32() {
+    super("F32", 0, Float.BYTES);
+  }
+
+  @Override
+  float get(MemorySegment source, long offset) {
+    return LittleEndian.f32(source, offset);
+  }
+
+  @Override
+  void put(MemorySegment target, long offset, float value) {
+    LittleEndian.putF32(target, offset, value);
+  }
+}

@@ -1,0 +1,72 @@
+package dev.knapsack.tensor;
+
+import java.util.List;
+import java.util.stream.Collectors;
+
+/** The formats that model files hold. */
+public final class Formats {
+  public static final Format F32 = new F32();
+  public static final Format F16 = new F16();
+  public static final Format BF16 = new BF16();
+  public static final BlockFormat Q8_0 = new Q8_0();
+  public static final BlockFormat Q4_0 = new Q4_0();
+  public static final BlockFormat Q4_1 = new Q4_1();
+  public static final BlockFormat Q5_0 = new Q5_0();
+  public static final BlockFormat Q5_1 = new Q5_1();
+  public static final BlockFormat Q2_K = new Q2_K();
+  public static final BlockFormat Q3_K = new Q3_K();
+  public static final BlockFormat Q4_K = new Q4_K();
+  public static final BlockFormat Q5_K = new Q5_K();
+  public static final BlockFormat Q6_K = new Q6_K();
+  public static final BlockFormat IQ4_NL = new IQ4_NL();
+  public static final BlockFormat IQ4_XS = new IQ4_XS();
+  public static final BlockFormat MXFP4 = new MXFP4();
+  public static final BlockFormat TQ1_0 = new TQ1_0();
+  public static final BlockFormat TQ2_0 = new TQ2_0();
+
+  private static final List<Format> ALL =
+      List.of(
+          F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL,
+          IQ4_XS, MXFP4, TQ1_0, TQ2_0);
+
+  private Formats() {}
+
+  /** All formats, the plain ones first. */
+  public static List<Format> all() {
+    return ALL;
+  }
+
+  /**
+   * The format of this name, in upper or lower case.
+   *
+   * @throws UnsupportedFormatException if there is none
+   */
+  public static Format byName(String name) {
+    return ALL.stream()
+        .filter(f -> f.name().equalsIgnoreCase(name))
+        .findFirst()
+        .orElseThrow(() -> new UnsupportedFormatException("'" + name + "'", names()));
+  }
+
+  /**
+   * The format of this {@code ggml_type} number.
+   *
+   * @throws UnsupportedFormatException if there is none
+   */
+  public static Format byGgufType(int type) {
+    return ALL.stream()
+        .filter(f -> f.ggufType() == type)
+        .findFirst()
+        .orElseThrow(() -> new UnsupportedFormatException("number " + type, namesAndNumbers()));
+  }
+
+  private static String names() {
+    return ALL.stream().map(Format::name).collect(Collectors.joining(", "));
+  }
+
+  private static String namesAndNumbers() {
+    return ALL.stream()
+        .map(f -> f.name() + " (" + f.ggufType() + ")")
+        .collect(Collectors.joining(", "));
+  }
+}

@@ -1,0 +1,8 @@
+package dev.knapsack.tensor;
+
+/** A number format that Knapsack does not know; the message names those it does. */
+public final class UnsupportedFormatException extends RuntimeException {
+  UnsupportedFormatException(String asked, String supported) {
+    super("Unknown number format " + asked + "; supported are " + supported);
+  }
+}
