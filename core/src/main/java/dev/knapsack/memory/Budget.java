@@ -1,26 +1,70 @@
 package dev.knapsack.memory;
 
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The bytes that a user has named, and the named accounts that lease them.
  *
  * <p>Every large piece of native memory is leased from an {@link Account} of a budget; closing the
- * {@link Lease} gives the bytes back. At any moment {@code used() + free() == total()}. A budget is
- * safe for use by many threads, and several engines may share one.
+ * {@link Lease} gives the bytes back. At any moment {@code used() + free() == total()}. When a
+ * lease does not fit, {@linkplain #onPressure reclaimers} are asked to give back, in the order of
+ * their {@link Rung}. A budget is safe for use by many threads, and several engines may share one.
  */
 public final class Budget {
   private static final Pattern SIZE =
       Pattern.compile("([0-9]+(?:\\.[0-9]+)?)\\s*([KMGT]?)(i?)B?", Pattern.CASE_INSENSITIVE);
 
+  /**
+   * All accounts at one moment.
+   *
+   * @param total bytes of the budget
+   * @param used bytes that all accounts hold together
+   * @param peak the most that was ever used
+   * @param own bytes that each account itself holds, without its parts, by name: their sum is
+   *     {@code used}
+   */
+  public record Snapshot(long total, long used, long peak, SortedMap<String, Long> own) {
+    public long free() {
+      return total - used;
+    }
+  }
+
+  /** A reclaimer's place on the ladder, until closed. */
+  public interface Registration extends AutoCloseable {
+    @Override
+    void close();
+  }
+
+  /** A reclaimer on the ladder; each registration is its own, whatever it registers. */
+  private static final class Step {
+    final Rung rung;
+    final Reclaimer reclaimer;
+
+    Step(Rung rung, Reclaimer reclaimer) {
+      this.rung = rung;
+      this.reclaimer = reclaimer;
+    }
+  }
+
+  final Object lock = new Object();
+
   private final long total;
-  private final Map<String, Account> accounts = new ConcurrentSkipListMap<>();
-  private long used;
+  private final Map<String, Account> accounts = new TreeMap<>(); // guarded by lock
+  private final List<Step> ladder = new ArrayList<>(); // guarded by lock
+  private final Set<Thread> reclaiming = ConcurrentHashMap.newKeySet();
+  private long used; // guarded by lock
+  private long peak; // guarded by lock
 
   private Budget(long total) {
     this.total = total;
@@ -52,43 +96,156 @@ public final class Budget {
       throw new IllegalArgumentException(
           "Not a size: '" + size + "'. Write it like 2GiB, 512MiB or 800000000.");
     }
-    int power = "KMGT".indexOf(m.group(2).toUpperCase(Locale.ROOT)) + 1;
-    return (long)
-        (Double.parseDouble(m.group(1)) * Math.pow(1024, m.group(2).isEmpty() ? 0 : power));
+    int power = m.group(2).isEmpty() ? 0 : "KMGT".indexOf(m.group(2).toUpperCase(Locale.ROOT)) + 1;
+    double bytes = Double.parseDouble(m.group(1)) * Math.pow(1024, power);
+    if (bytes >= 0x1p62) {
+      throw new IllegalArgumentException(
+          "'" + size + "' is more than any machine has. Write it like 2GiB, 512MiB or 800000000.");
+    }
+    return (long) bytes;
   }
 
   /**
-   * The account of this name (a path such as {@code weights/stream}), made when first asked for.
+   * The account of this name (a path such as {@code weights/stream}), made when first asked for,
+   * with those that it is a part of.
    */
   public Account account(String name) {
-    return accounts.computeIfAbsent(name, n -> new Account(this, n));
+    if (name.isEmpty() || name.startsWith("/") || name.endsWith("/") || name.contains("//")) {
+      throw new IllegalArgumentException(
+          "Not an account's name: '" + name + "'. Write it like weights or weights/stream.");
+    }
+    synchronized (lock) {
+      Account account = accounts.get(name);
+      if (account == null) {
+        int slash = name.lastIndexOf('/');
+        Account parent = slash < 0 ? null : account(name.substring(0, slash));
+        account = new Account(this, name, parent);
+        accounts.put(name, account);
+      }
+      return account;
+    }
   }
 
-  /** All accounts so far, by name. */
+  /**
+   * All accounts so far, by name. An account's {@link Account#used()} counts its parts, which are
+   * listed too; {@link Account#own()} sums up to {@link #used()}.
+   */
   public List<Account> accounts() {
-    return List.copyOf(accounts.values());
+    synchronized (lock) {
+      return List.copyOf(accounts.values());
+    }
   }
 
   public long total() {
     return total;
   }
 
-  public synchronized long used() {
-    return used;
-  }
-
-  public synchronized long free() {
-    return total - used;
-  }
-
-  synchronized void take(Account account, long bytes) {
-    if (bytes > total - used) {
-      throw new BudgetExceededException(account.name(), bytes, total - used, total);
+  public long used() {
+    synchronized (lock) {
+      return used;
     }
-    used += bytes;
   }
 
-  synchronized void giveBack(long bytes) {
-    used -= bytes;
+  public long free() {
+    synchronized (lock) {
+      return total - used;
+    }
+  }
+
+  /** The most that was ever used. */
+  public long peak() {
+    synchronized (lock) {
+      return peak;
+    }
+  }
+
+  /** What every account holds at this moment. */
+  public Snapshot snapshot() {
+    synchronized (lock) {
+      SortedMap<String, Long> own = new TreeMap<>();
+      accounts.forEach((name, account) -> own.put(name, account.own));
+      return new Snapshot(total, used, peak, own);
+    }
+  }
+
+  /**
+   * Registers a holder that can give bytes back; it is asked when a lease does not fit, after all
+   * of earlier rungs and those that came before it on the same rung.
+   *
+   * @return takes the reclaimer off the ladder when closed
+   */
+  public Registration onPressure(Rung rung, Reclaimer reclaimer) {
+    Step step = new Step(rung, reclaimer);
+    synchronized (lock) {
+      ladder.add(step);
+      ladder.sort(Comparator.comparing(s -> s.rung));
+    }
+    return () -> {
+      synchronized (lock) {
+        ladder.remove(step);
+      }
+    };
+  }
+
+  void take(Account account, long bytes) {
+    if (tryTake(account, bytes)) {
+      return;
+    }
+    // A reclaimer may lease (to compress, say): it must fit in what is free, or fail.
+    if (reclaiming.add(Thread.currentThread())) {
+      try {
+        for (Step step : steps()) {
+          long missing = bytes - free();
+          if (missing > 0) {
+            step.reclaimer.reclaim(missing);
+          }
+          if (tryTake(account, bytes)) {
+            return;
+          }
+        }
+      } finally {
+        reclaiming.remove(Thread.currentThread());
+      }
+    }
+    long free;
+    synchronized (lock) {
+      if (tryTake(account, bytes)) {
+        return;
+      }
+      free = total - used;
+    }
+    throw new BudgetExceededException(account.name(), bytes, free, total);
+  }
+
+  private List<Step> steps() {
+    synchronized (lock) {
+      return List.copyOf(ladder);
+    }
+  }
+
+  private boolean tryTake(Account account, long bytes) {
+    synchronized (lock) {
+      if (bytes > total - used) {
+        return false;
+      }
+      change(account, bytes);
+      return true;
+    }
+  }
+
+  void giveBack(Account account, long bytes) {
+    synchronized (lock) {
+      change(account, -bytes);
+    }
+  }
+
+  private void change(Account account, long bytes) {
+    used += bytes;
+    peak = Math.max(peak, used);
+    account.own += bytes;
+    for (@Nullable Account a = account; a != null; a = a.parent()) {
+      a.used += bytes;
+      a.peak = Math.max(a.peak, a.used);
+    }
   }
 }

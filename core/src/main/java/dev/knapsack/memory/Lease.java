@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * Bytes taken from an {@link Account} until closed.
  *
  * <p>Using a closed lease, or closing it twice, throws {@link IllegalStateException} with the
- * account's name.
+ * account's name. A segment kept from a closed lease throws when it is accessed.
  */
 public final class Lease implements AutoCloseable {
   private final Account account;
@@ -17,24 +17,40 @@ public final class Lease implements AutoCloseable {
   private final @Nullable MemorySegment segment;
   private boolean closed;
 
-  Lease(Account account, long bytes, boolean memory) {
+  private Lease(
+      Account account, long bytes, @Nullable Arena arena, @Nullable MemorySegment segment) {
     this.account = account;
     this.bytes = bytes;
-    this.arena = memory ? Arena.ofShared() : null;
-    this.segment = arena == null ? null : arena.allocate(bytes, 4096);
+    this.arena = arena;
+    this.segment = segment;
+  }
+
+  static Lease ofMemory(Account account, long taken, long bytes) {
+    Arena arena = Arena.ofShared();
+    try {
+      return new Lease(account, taken, arena, NativeMemory.map(bytes, arena));
+    } catch (Throwable e) {
+      arena.close();
+      throw e;
+    }
+  }
+
+  static Lease ofReservation(Account account, long bytes) {
+    return new Lease(account, bytes, null, null);
   }
 
   public Account account() {
     return account;
   }
 
+  /** Bytes taken from the account: whole pages, at least the segment's size. */
   public long bytes() {
     return bytes;
   }
 
   /**
-   * The leased memory: {@link #bytes()} bytes, zero at first, readable and writable from every
-   * thread.
+   * The leased memory: as many bytes as were asked for, zero at first, readable and writable from
+   * every thread.
    */
   public synchronized MemorySegment segment() {
     if (closed) {
@@ -47,15 +63,28 @@ public final class Lease implements AutoCloseable {
     return segment;
   }
 
+  /**
+   * Returns the memory to the operating system and the bytes to the account.
+   *
+   * @throws IllegalStateException if the lease is closed, or if a read from a file or a native call
+   *     is using its memory at this moment: it stays open then
+   */
   @Override
-  public synchronized void close() {
-    if (closed) {
-      throw new IllegalStateException("Lease of account '" + account.name() + "' closed twice");
+  public void close() {
+    synchronized (this) {
+      if (closed) {
+        throw new IllegalStateException("Lease of account '" + account.name() + "' closed twice");
+      }
+      if (arena != null) {
+        try {
+          arena.close();
+        } catch (IllegalStateException e) {
+          throw new IllegalStateException(
+              "Lease of account '" + account.name() + "' closed while its memory is in use", e);
+        }
+      }
+      closed = true;
     }
-    closed = true;
-    if (arena != null) {
-      arena.close();
-    }
-    account.giveBack(bytes);
+    account.budget().giveBack(account, bytes);
   }
 }
