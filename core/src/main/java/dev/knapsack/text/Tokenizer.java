@@ -1,5 +1,7 @@
 package dev.knapsack.text;
 
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.ModelFileException;
 import java.util.List;
 
 /**
@@ -26,8 +28,25 @@ public interface Tokenizer {
    */
   byte[] bytes(int token, boolean special);
 
-  /** The text of tokens; bytes that are no UTF-8 become U+FFFD. */
-  String decode(int[] tokens, boolean special);
+  /**
+   * The text of tokens from its beginning; bytes that are no UTF-8 become U+FFFD.
+   *
+   * @param special write control tokens as the vocabulary does; otherwise leave them out
+   */
+  default String decode(int[] tokens, boolean special) {
+    StreamDecoder decoder = new StreamDecoder(this, -1, special);
+    StringBuilder text = new StringBuilder();
+    for (int token : tokens) {
+      text.append(decoder.next(token));
+    }
+    return text.append(decoder.finish()).toString();
+  }
+
+  /**
+   * Whether a space with which a token begins is no part of the text when the token follows {@code
+   * previous}, or begins the text (-1): some models put a space before each text.
+   */
+  boolean hidesSpaceAfter(int previous);
 
   /** The beginning-of-sequence token, or -1. */
   int bos();
@@ -43,8 +62,26 @@ public interface Tokenizer {
   /** The token of exactly this text as the vocabulary writes it, or -1. */
   int find(String token);
 
-  /** A new decoder of a stream of tokens that never emits a part of a character. */
+  /** A decoder of a stream of tokens that begins a text. */
   default StreamDecoder stream() {
-    return new StreamDecoder(this);
+    return stream(-1);
+  }
+
+  /**
+   * A decoder of a stream of tokens that never emits a part of a character.
+   *
+   * @param previous the token before the stream, the last of the prompt; -1 if there is none
+   */
+  default StreamDecoder stream(int previous) {
+    return new StreamDecoder(this, previous, false);
+  }
+
+  /**
+   * The tokenizer of a model.
+   *
+   * @throws ModelFileException if the file has none, or one that is damaged or not supported
+   */
+  static Tokenizer of(ModelFile file) {
+    return Tokenizers.of(file.metadata(), file.path());
   }
 }

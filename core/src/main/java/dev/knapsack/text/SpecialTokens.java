@@ -1,0 +1,107 @@
+package dev.knapsack.text;
+
+import java.util.BitSet;
+import java.util.Comparator;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds special tokens that are written out in a text: the leftmost first, and of those that begin
+ * at one place the longest.
+ *
+ * <p>User-defined tokens are always found; control and unknown tokens only where the caller says
+ * that the text may steer the model.
+ */
+final class SpecialTokens {
+  /**
+   * How a token stands in text.
+   *
+   * @param stripRight blanks that follow it belong to it
+   */
+  record Entry(int token, String text, boolean steers, boolean stripRight) {}
+
+  /** Takes the parts of a text in order. */
+  interface Sink {
+    void text(int from, int to);
+
+    void token(int token);
+  }
+
+  private final Entry[] entries;
+  private final BitSet firsts = new BitSet();
+
+  SpecialTokens(List<Entry> entries) {
+    this.entries =
+        entries.stream()
+            .filter(entry -> !entry.text().isEmpty())
+            .sorted(Comparator.comparing(Entry::text).thenComparingInt(Entry::token))
+            .toArray(Entry[]::new);
+    for (Entry entry : this.entries) {
+      firsts.set(entry.text().charAt(0));
+    }
+  }
+
+  void partition(String text, boolean parseSpecial, Sink sink) {
+    int done = 0;
+    for (int at = 0; at < text.length(); ) {
+      Entry entry = firsts.get(text.charAt(at)) ? longestAt(text, at, parseSpecial) : null;
+      if (entry == null) {
+        at++;
+        continue;
+      }
+      if (at > done) {
+        sink.text(done, at);
+      }
+      sink.token(entry.token());
+      at += entry.text().length();
+      while (entry.stripRight() && at < text.length() && isBlank(text.charAt(at))) {
+        at++;
+      }
+      done = at;
+    }
+    if (text.length() > done) {
+      sink.text(done, text.length());
+    }
+  }
+
+  private @Nullable Entry longestAt(String text, int at, boolean parseSpecial) {
+    Entry best = null;
+    int low = 0;
+    int high = entries.length;
+    // Entries low to high agree with the text so far; sorted, the shortest of them comes first.
+    for (int length = 1; at + length <= text.length() && low < high; length++) {
+      char c = text.charAt(at + length - 1);
+      low = bound(low, high, length - 1, c);
+      high = bound(low, high, length - 1, (char) (c + 1));
+      for (int i = low; i < high && entries[i].text().length() == length; i++) {
+        if (parseSpecial || !entries[i].steers()) {
+          best = entries[i];
+          break;
+        }
+      }
+      while (low < high && entries[low].text().length() == length) {
+        low++;
+      }
+    }
+    return best;
+  }
+
+  /** The first of the entries whose character at {@code index} is {@code c} or greater. */
+  private int bound(int from, int to, int index, char c) {
+    int low = from;
+    int high = to;
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      if (entries[middle].text().charAt(index) < c) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+
+  private static boolean isBlank(char c) {
+    return c == ' ' || (c >= '\t' && c <= '\r');
+  }
+}

@@ -1,0 +1,29 @@
+package dev.knapsack.text;
+
+/**
+ * One way of turning plain text into tokens: byte pair encoding, SentencePiece, or WordPiece.
+ *
+ * <p>Special tokens have been taken out of the text before it comes here.
+ */
+sealed interface TextModel permits BytePairModel, SentencePieceModel, WordPieceModel {
+  /** An encoder of stretches of one text; for one thread. */
+  Encoder encoder(String text);
+
+  /** The bytes of text that a token of type NORMAL, UNUSED, UNDEFINED or BYTE stands for. */
+  byte[] piece(int token);
+
+  /**
+   * Whether {@link #encoder} writes a space before text that follows nothing or a special token.
+   */
+  boolean prefixesSpace();
+
+  /** Encodes stretches of one text. */
+  interface Encoder {
+    /**
+     * Adds the tokens of characters {@code from} (inclusive) to {@code to}.
+     *
+     * @param first whether nothing or a special token stands before them
+     */
+    void encode(int from, int to, boolean first, IntList tokens);
+  }
+}

@@ -1,0 +1,208 @@
+package dev.knapsack.text;
+
+import dev.knapsack.file.Metadata;
+import dev.knapsack.file.ModelFileException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Set;
+
+/** Makes the tokenizer that a model's metadata describes (GGUF keys {@code tokenizer.ggml.*}). */
+public final class Tokenizers {
+  private static final String PREFIX = "tokenizer.ggml.";
+  private static final String MODEL = PREFIX + "model";
+  private static final String PRE = PREFIX + "pre";
+
+  /**
+   * Texts of tokens with which models end an answer. Files name one of them as the end of sequence
+   * and often forget the others.
+   */
+  private static final Set<String> ENDS =
+      Set.of(
+          "<|eot_id|>",
+          "<|eom_id|>",
+          "<|im_end|>",
+          "<|end|>",
+          "<|return|>",
+          "<|call|>",
+          "<|calls|>",
+          "<|flush|>",
+          "<end_of_turn>",
+          "<turn|>",
+          "<|tool_response>",
+          "<|endoftext|>",
+          "<|end_of_text|>",
+          "<end_of_utterance>",
+          "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
+          "<EOT>",
+          "[EOT]",
+          "[EOS]",
+          "</s>",
+          "<eos>",
+          "<|fim_pad|>",
+          "<|repo_name|>",
+          "<|file_sep|>");
+
+  private final Metadata metadata;
+  private final Path file;
+  private final Vocabulary vocabulary;
+  private final String kind;
+
+  private Tokenizers(Metadata metadata, Path file, String kind) {
+    this.metadata = metadata;
+    this.file = file;
+    this.kind = kind;
+    vocabulary = Vocabulary.read(metadata, file, kind.equals("llama"));
+  }
+
+  /**
+   * Makes a tokenizer.
+   *
+   * @param file the file that errors name
+   * @throws ModelFileException if the metadata has no tokenizer, or one that is damaged or not
+   *     supported
+   */
+  public static Tokenizer of(Metadata metadata, Path file) {
+    String kind = metadata.string(MODEL);
+    return switch (kind) {
+      case "gpt2", "gemma4", "llama", "bert" -> new Tokenizers(metadata, file, kind).read();
+      default ->
+          throw new ModelFileException(
+              file,
+              MODEL,
+              "'"
+                  + kind
+                  + "' is not supported; supported are gpt2 (byte pair encoding), gemma4, llama"
+                  + " (SentencePiece) and bert (WordPiece)");
+    };
+  }
+
+  private Tokenizer read() {
+    boolean sentencePiece = kind.equals("llama");
+    boolean wordPiece = kind.equals("bert");
+    int unknown = id("unknown_token_id", sentencePiece ? 0 : wordPiece ? 100 : -1);
+    int bos = id("bos_token_id", sentencePiece ? 1 : wordPiece ? id("cls_token_id", 101) : -1);
+    // The misspelling is GGUF's.
+    int eos = id("eos_token_id", sentencePiece ? 2 : wordPiece ? separator() : -1);
+    int last = wordPiece ? separator() : eos;
+
+    boolean addFirst = sentencePiece || wordPiece;
+    TextModel model;
+    if (wordPiece) {
+      model = new WordPieceModel(vocabulary, Math.max(0, unknown));
+    } else if (sentencePiece) {
+      model = SentencePieceModel.read(metadata, vocabulary, unknown);
+    } else {
+      PreTokenizer preTokenizer = preTokenizer();
+      addFirst = preTokenizer.beginsText();
+      model =
+          BytePairModel.read(
+              metadata, file, vocabulary, preTokenizer, kind.equals("gpt2"), unknown);
+    }
+    addFirst = metadata.flag(PREFIX + "add_bos_token", addFirst);
+    boolean addLast =
+        wordPiece
+            ? metadata.flag(PREFIX + "add_sep_token", true)
+            : metadata.flag(PREFIX + "add_eos_token", false);
+    List<Integer> ends = ends(eos);
+    return new VocabularyTokenizer(
+        vocabulary,
+        model,
+        specialTokens(),
+        bos,
+        eos,
+        addFirst ? bos : -1,
+        addLast ? last : -1,
+        ends);
+  }
+
+  private int separator() {
+    return id("seperator_token_id", 102);
+  }
+
+  /** A token id that the metadata gives; otherwise the usual one, if the vocabulary goes so far. */
+  private int id(String name, int usual) {
+    String key = PREFIX + name;
+    long id = metadata.integer(key, usual < vocabulary.size() ? usual : -1);
+    if (metadata.has(key) && (id < 0 || id >= vocabulary.size())) {
+      throw new ModelFileException(
+          file, key, id + " is not in the vocabulary, which ends at " + (vocabulary.size() - 1));
+    }
+    return (int) id;
+  }
+
+  private PreTokenizer preTokenizer() {
+    String name = kind.equals("gemma4") ? "gemma4" : metadata.findString(PRE).orElse("default");
+    PreTokenizer preTokenizer = PreTokenizer.named(name);
+    if (preTokenizer == null) {
+      throw new ModelFileException(
+          file,
+          PRE,
+          "'"
+              + name
+              + "' is not supported; supported are "
+              + String.join(", ", PreTokenizer.names()));
+    }
+    return preTokenizer;
+  }
+
+  /** The tokens that end an answer; from now on they count as control tokens. */
+  private List<Integer> ends(int eos) {
+    Set<Integer> ends = new LinkedHashSet<>();
+    if (eos >= 0) {
+      ends.add(eos);
+    }
+    for (String name : new String[] {"eot_token_id", "eom_token_id"}) {
+      int id = id(name, -1);
+      if (id >= 0) {
+        ends.add(id);
+      }
+    }
+    for (int id = 0; id < vocabulary.size(); id++) {
+      TokenType type = vocabulary.type(id);
+      if ((type == TokenType.CONTROL || type == TokenType.USER_DEFINED)
+          && ENDS.contains(vocabulary.text(id))) {
+        ends.add(id);
+      }
+    }
+    // Where an answer has several parts, <|end|> ends a part; where tools answer, </s> is a tag.
+    Set<String> texts = new HashSet<>();
+    ends.forEach(id -> texts.add(vocabulary.text(id)));
+    boolean parts =
+        (texts.contains("<|call|>") && texts.contains("<|return|>"))
+            || (texts.contains("<|flush|>")
+                && (texts.contains("<|call|>") || texts.contains("<|calls|>")));
+    ends.removeIf(id -> {
+      String text = vocabulary.text(id);
+      return id != eos
+          && ((parts && text.equals("<|end|>"))
+              || (text.equals("</s>") && texts.contains("<|tool_response>")));
+    });
+    ends.forEach(id -> vocabulary.type(id, TokenType.CONTROL));
+    return List.copyOf(ends);
+  }
+
+  private SpecialTokens specialTokens() {
+    // GGUF does not say which tokens swallow the blanks after them; Phi 3 is known to have such.
+    String name = metadata.findString("general.name").orElse("").toLowerCase(Locale.ROOT);
+    boolean phi3 = name.contains("phi-3") || name.contains("phi3");
+    Set<String> keepBlanks = Set.of("<unk>", "<s>", "<|endoftext|>");
+    List<SpecialTokens.Entry> entries = new ArrayList<>();
+    for (int id = 0; id < vocabulary.size(); id++) {
+      TokenType type = vocabulary.type(id);
+      switch (type) {
+        case CONTROL, UNKNOWN, USER_DEFINED -> {
+          String text = vocabulary.text(id);
+          entries.add(
+              new SpecialTokens.Entry(
+                  id, text, type != TokenType.USER_DEFINED, phi3 && !keepBlanks.contains(text)));
+        }
+        case UNDEFINED, NORMAL, UNUSED, BYTE -> {}
+      }
+    }
+    return new SpecialTokens(entries);
+  }
+}

@@ -1,0 +1,127 @@
+package dev.knapsack.text;
+
+import java.util.List;
+import java.util.Objects;
+
+/**
+ * A tokenizer of a vocabulary: takes special tokens out of a text and gives the rest to a model.
+ */
+final class VocabularyTokenizer implements Tokenizer {
+  private final Vocabulary vocabulary;
+  private final TextModel model;
+  private final SpecialTokens specialTokens;
+  private final int bos;
+  private final int eos;
+  private final int first;
+  private final int last;
+  private final List<Integer> endTokens;
+
+  /**
+   * Puts the parts together.
+   *
+   * @param first the token that the model wants before a text, or -1
+   * @param last the token that the model wants after a text, or -1
+   */
+  VocabularyTokenizer(
+      Vocabulary vocabulary,
+      TextModel model,
+      SpecialTokens specialTokens,
+      int bos,
+      int eos,
+      int first,
+      int last,
+      List<Integer> endTokens) {
+    this.vocabulary = vocabulary;
+    this.model = model;
+    this.specialTokens = specialTokens;
+    this.bos = bos;
+    this.eos = eos;
+    this.first = first;
+    this.last = last;
+    this.endTokens = endTokens;
+  }
+
+  @Override
+  public int size() {
+    return vocabulary.size();
+  }
+
+  @Override
+  public int[] encode(String text, boolean addSpecial, boolean parseSpecial) {
+    IntList tokens = new IntList();
+    if (addSpecial && first >= 0) {
+      tokens.add(first);
+    }
+    TextModel.Encoder encoder = model.encoder(text);
+    specialTokens.partition(
+        text,
+        parseSpecial,
+        new SpecialTokens.Sink() {
+          private boolean afterSpecial = true;
+
+          @Override
+          public void text(int from, int to) {
+            encoder.encode(from, to, afterSpecial, tokens);
+            afterSpecial = false;
+          }
+
+          @Override
+          public void token(int token) {
+            tokens.add(token);
+            afterSpecial = true;
+          }
+        });
+    if (addSpecial && last >= 0) {
+      tokens.add(last);
+    }
+    return tokens.toArray();
+  }
+
+  @Override
+  public byte[] bytes(int token, boolean special) {
+    return switch (type(token)) {
+      case CONTROL, UNKNOWN -> special ? vocabulary.bytes(token) : new byte[0];
+      case USER_DEFINED -> vocabulary.bytes(token);
+      case UNDEFINED, NORMAL, UNUSED, BYTE -> model.piece(token);
+    };
+  }
+
+  @Override
+  public boolean hidesSpaceAfter(int previous) {
+    return model.prefixesSpace()
+        && (previous < 0
+            || switch (type(previous)) {
+              case CONTROL, UNKNOWN, USER_DEFINED -> true;
+              case UNDEFINED, NORMAL, UNUSED, BYTE -> false;
+            });
+  }
+
+  private TokenType type(int token) {
+    return vocabulary.type(Objects.checkIndex(token, vocabulary.size()));
+  }
+
+  @Override
+  public int bos() {
+    return bos;
+  }
+
+  @Override
+  public int eos() {
+    return eos;
+  }
+
+  @Override
+  public List<Integer> endTokens() {
+    return endTokens;
+  }
+
+  @Override
+  public boolean isControl(int token) {
+    return type(token) == TokenType.CONTROL;
+  }
+
+  @Override
+  public int find(String token) {
+    return vocabulary.find(token);
+  }
+}

@@ -1,0 +1,57 @@
+package dev.knapsack.text;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.knapsack.TestData;
+import dev.knapsack.file.ModelFile;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The token ids that each model's own tokenizer gives for the same texts. */
+class TokenizerVectorsTest {
+  private static final String SEPARATOR = "\n__ggml_vocab_test__\n";
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "gpt-2",
+        "mpt",
+        "starcoder",
+        "deepseek-llm",
+        "deepseek-coder",
+        "llama-spm",
+        "phi-3",
+        "bert-bge"
+      })
+  void textsBecomeTheTokensOfTheOriginal(String name) throws IOException {
+    Path path = TestData.path("tokenizers/" + name + ".gguf");
+    // Each text ends with the separator; what follows the last one is nothing.
+    List<String> texts =
+        Arrays.asList(Files.readString(path.resolveSibling(name + ".gguf.inp")).split(SEPARATOR));
+    List<String> expected = Files.readAllLines(path.resolveSibling(name + ".gguf.out"));
+    assertThat(texts).hasSameSizeAs(expected).hasSizeGreaterThan(40);
+    try (ModelFile file = ModelFile.open(path)) {
+      Tokenizer tokenizer = Tokenizer.of(file);
+      List<String> wrong = new ArrayList<>();
+      for (int i = 0; i < texts.size(); i++) {
+        String want = expected.get(i).strip();
+        String got =
+            String.join(
+                " ",
+                Arrays.stream(tokenizer.encode(texts.get(i), false, false))
+                    .mapToObj(Integer::toString)
+                    .toList());
+        if (!got.equals(want)) {
+          wrong.add(i + " '" + texts.get(i) + "': " + got + ", expected " + want);
+        }
+      }
+      assertThat(wrong).isEmpty();
+    }
+  }
+}
