@@ -8,11 +8,16 @@ import org.jspecify.annotations.Nullable;
  * The arithmetic of one step, on plain ranges of rows: no threads, no allocation per call, no state
  * that outlives a call.
  *
- * <p>Activations are {@link Matrix} values in F32, one row a token. {@code scalar} defines each
- * operation; every other provider is tested against it. {@link Compute} spreads the work over a
- * {@link WorkerTeam}. An output element is computed by one call, in an order that depends neither
- * on the range asked for nor on the number of tokens, so that results do not depend on how work was
- * split.
+ * <p>Activations are {@link Matrix} values in F32, one row a token. {@link ScalarKernels} defines
+ * each operation; every other provider is tested against it. {@link Compute} spreads the work over
+ * a {@link WorkerTeam}.
+ *
+ * <p>An output element is computed by one call, in an order that does not depend on the range asked
+ * for, so that results do not depend on how work was split. One token and several may be computed
+ * in different orders, and so differ in rounding.
+ *
+ * <p>Scratch memory is the calling thread's own, at least {@link #scratchBytes} bytes, aligned to
+ * 64 bytes; what it holds is of no use after the call.
  */
 public interface Kernels {
   /** {@code scalar}, {@code vector} or {@code x86}. */
@@ -26,7 +31,13 @@ public interface Kernels {
    * @param x activations, tokens × columns, F32 or {@link dev.knapsack.tensor.Q8Activations}
    * @param out F32, tokens × rows
    */
-  void matmul(Matrix w, Matrix x, Matrix out, int from, int to);
+  void matmul(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch);
+
+  /** Rows by whose multiples a matrix product is best split. */
+  int rowTile();
+
+  /** Scratch bytes that one call needs at the most. */
+  long scratchBytes(KernelLimits limits);
 
   /**
    * Quantises rows {@code [from, to)} of F32 activations to {@link
@@ -87,6 +98,9 @@ public interface Kernels {
   /** {@code x[t] *= scale} for rows {@code [from, to)}. */
   void scale(Matrix x, float scale, int from, int to);
 
+  /** {@code x = cap · tanh(x / cap)} for rows {@code [from, to)}. */
+  void softCap(Matrix x, float cap, int from, int to);
+
   /**
    * Rotates heads of {@code headSize} columns by position, in place: row {@code t} stands at {@code
    * positions[t]}.
@@ -119,8 +133,6 @@ public interface Kernels {
    *
    * @param q F32, tokens × (heads · keySize)
    * @param out F32, tokens × (heads · valueSize)
-   * @param scratch F32 memory of at least {@link #attentionScratchBytes} bytes for the caller's
-   *     thread
    */
   void attention(
       AttentionShape shape,
@@ -132,10 +144,4 @@ public interface Kernels {
       int from,
       int to,
       MemorySegment scratch);
-
-  /**
-   * Scratch bytes that one {@link #attention} call needs at the most, for a cache of {@code length}
-   * tokens.
-   */
-  long attentionScratchBytes(AttentionShape shape, int length);
 }

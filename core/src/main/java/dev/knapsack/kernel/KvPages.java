@@ -20,4 +20,22 @@ public record KvPages(
     MemorySegment[] keys,
     MemorySegment[] values,
     int start,
-    int length) {}
+    int length) {
+  /** Where a token's numbers of one head start in its page, in bytes. */
+  public long offset(Format format, int headSize, int kvHead, int token) {
+    return ((long) kvHead * pageTokens + token % pageTokens) * format.bytes(headSize);
+  }
+
+  /** The first cached token that a query at {@code position} sees. */
+  int firstVisible(AttentionShape shape, int position) {
+    if (shape.window() == 0) {
+      return 0;
+    }
+    return Math.clamp((long) position - shape.window() + 1 - start, 0, length);
+  }
+
+  /** One past the last cached token that a query at {@code position} sees. */
+  int endVisible(AttentionShape shape, int position) {
+    return shape.causal() ? Math.clamp((long) position + 1 - start, 0, length) : length;
+  }
+}

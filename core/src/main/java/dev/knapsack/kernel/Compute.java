@@ -1,0 +1,253 @@
+package dev.knapsack.kernel;
+
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.tensor.BlockFormat;
+import dev.knapsack.tensor.Matrix;
+import dev.knapsack.tensor.Q8Activations;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What model code calls: whole operations, spread over a {@link WorkerTeam}.
+ *
+ * <p>How work is split changes no result: with any number of workers they are the same, bit for
+ * bit. Scratch memory is leased once. For use by one thread at a time; closing gives the scratch
+ * back and leaves the team to its owner.
+ */
+public final class Compute implements AutoCloseable {
+  /** What activations are when they meet weights in a block format. */
+  public enum Precision {
+    /** As they are. */
+    FLOAT,
+    /** {@link Q8Activations}: faster, with an error of about 1 in 1,000. */
+    EIGHT_BIT
+  }
+
+  /** Work below this many bytes of weights is not worth a part of its own. */
+  private static final long PART_BYTES = 32 << 10;
+
+  private static final int PARTS_PER_WORKER = 8;
+
+  /** Query rows that share one reading of the cache. */
+  private static final int ATTENTION_ROWS = 16;
+
+  private final Kernels kernels;
+  private final WorkerTeam team;
+  private final Precision precision;
+  private final KernelLimits limits;
+  private final Lease lease;
+  private final MemorySegment[] scratch;
+  private final MemorySegment codes;
+  private @Nullable Input quantised;
+
+  /**
+   * @throws dev.knapsack.memory.BudgetExceededException if the account's budget cannot give {@link
+   *     #scratchBytes}
+   */
+  public Compute(
+      Kernels kernels, WorkerTeam team, Precision precision, KernelLimits limits, Account account) {
+    this.kernels = kernels;
+    this.team = team;
+    this.precision = precision;
+    this.limits = limits;
+    long each = bytesPerWorker(kernels, limits);
+    lease = account.lease(scratchBytes(kernels, team.workers(), precision, limits));
+    scratch = new MemorySegment[team.workers()];
+    for (int i = 0; i < scratch.length; i++) {
+      scratch[i] = lease.segment().asSlice(i * each, each);
+    }
+    codes = lease.segment().asSlice(scratch.length * each);
+  }
+
+  /** Bytes that a {@link Compute} of this kind leases. */
+  public static long scratchBytes(
+      Kernels kernels, int workers, Precision precision, KernelLimits limits) {
+    long codes = precision == Precision.EIGHT_BIT ? codeBytes(limits) : 0;
+    return workers * bytesPerWorker(kernels, limits) + codes;
+  }
+
+  private static long bytesPerWorker(Kernels kernels, KernelLimits limits) {
+    return Math.ceilDiv(kernels.scratchBytes(limits), 4096) * 4096L;
+  }
+
+  private static long codeBytes(KernelLimits limits) {
+    Q8Activations format = Q8Activations.FORMAT;
+    long blocks = Math.ceilDiv(limits.columns(), format.blockValues());
+    return limits.tokens() * blocks * format.blockBytes();
+  }
+
+  public Kernels kernels() {
+    return kernels;
+  }
+
+  public WorkerTeam team() {
+    return team;
+  }
+
+  /**
+   * Activations that several weights multiply: quantised at most once. The numbers may not change
+   * until the last of them has.
+   */
+  public final class Input {
+    private final Matrix x;
+
+    private Input(Matrix x) {
+      this.x = x;
+    }
+
+    private Matrix codesOrFloats() {
+      if (precision == Precision.FLOAT || x.columns() % Q8Activations.FORMAT.blockValues() != 0) {
+        return x;
+      }
+      Matrix q = new Matrix(Q8Activations.FORMAT, x.rows(), x.columns(), codes);
+      if (quantised != this) {
+        rows(x.rows(), (from, to) -> kernels.quantise(x, q, from, to));
+        quantised = this;
+      }
+      return q;
+    }
+  }
+
+  /** These activations, F32, for the products that follow. */
+  public Input input(Matrix x) {
+    limits.check(x);
+    return new Input(x);
+  }
+
+  /** {@code out[t] = w · x[t]} for every token: see {@link Kernels#matmul}. */
+  public void matmul(Matrix w, Matrix x, Matrix out) {
+    matmul(w, input(x), out);
+  }
+
+  /** {@code out[t] = w · x[t]} for every token: see {@link Kernels#matmul}. */
+  public void matmul(Matrix w, Input input, Matrix out) {
+    Matrix x = w.format() instanceof BlockFormat ? input.codesOrFloats() : input.x;
+    int chunk = rowsPerPart(w, x.rows());
+    int parts = Math.ceilDiv(w.rows(), chunk);
+    team.run(
+        parts,
+        (part, all, worker) ->
+            kernels.matmul(
+                w, x, out, part * chunk, Math.min(w.rows(), (part + 1) * chunk), scratch[worker]));
+  }
+
+  private int rowsPerPart(Matrix w, int tokens) {
+    int tile = kernels.rowTile();
+    if (team.workers() == 1) {
+      return Math.max(1, w.rows());
+    }
+    long even = Math.ceilDiv(w.rows(), team.workers() * PARTS_PER_WORKER);
+    long small = Math.ceilDiv(PART_BYTES, Math.max(1, w.rowBytes()) * tokens);
+    return (int) Math.min(w.rows(), Math.ceilDiv(Math.max(even, small), tile) * tile);
+  }
+
+  public void decodeRow(Matrix w, int row, Matrix target, int targetRow) {
+    kernels.decodeRow(w, row, target.data(), target.rowOffset(targetRow));
+  }
+
+  /** See {@link Kernels#encode}. */
+  public void encode(Matrix x, Matrix out) {
+    rows(x.rows(), (from, to) -> kernels.encode(x, out, from, to));
+  }
+
+  /** RMS norm of whole rows: see {@link Kernels#rmsNorm}. */
+  public void rmsNorm(Matrix x, @Nullable MemorySegment weight, float epsilon, Matrix out) {
+    rmsNorm(x, weight, x.columns(), epsilon, out);
+  }
+
+  /** See {@link Kernels#rmsNorm}. */
+  public void rmsNorm(
+      Matrix x, @Nullable MemorySegment weight, int groupSize, float epsilon, Matrix out) {
+    rows(x.rows(), (from, to) -> kernels.rmsNorm(x, weight, groupSize, epsilon, out, from, to));
+  }
+
+  /** See {@link Kernels#layerNorm}. */
+  public void layerNorm(
+      Matrix x, MemorySegment weight, @Nullable MemorySegment bias, float epsilon, Matrix out) {
+    rows(x.rows(), (from, to) -> kernels.layerNorm(x, weight, bias, epsilon, out, from, to));
+  }
+
+  /** {@code x += y}. */
+  public void add(Matrix x, Matrix y) {
+    add(x, y, 1);
+  }
+
+  /** {@code x += scale · y}. */
+  public void add(Matrix x, Matrix y, float scale) {
+    rows(x.rows(), (from, to) -> kernels.add(x, y, scale, from, to));
+  }
+
+  /** {@code x[t] += bias} for every row. */
+  public void addBias(Matrix x, MemorySegment bias) {
+    rows(x.rows(), (from, to) -> kernels.addBias(x, bias, from, to));
+  }
+
+  /** {@code x *= scale}. */
+  public void scale(Matrix x, float scale) {
+    rows(x.rows(), (from, to) -> kernels.scale(x, scale, from, to));
+  }
+
+  /** {@code x = cap · tanh(x / cap)}. */
+  public void softCap(Matrix x, float cap) {
+    rows(x.rows(), (from, to) -> kernels.softCap(x, cap, from, to));
+  }
+
+  /** See {@link Kernels#rope}. */
+  public void rope(Matrix x, int headSize, Rope rope, int[] positions) {
+    rows(x.rows(), (from, to) -> kernels.rope(x, headSize, rope, positions, from, to));
+  }
+
+  /** {@code out = activation(gate) · up}; {@code out} may be {@code gate}. */
+  public void gatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) {
+    rows(gate.rows(), (from, to) -> kernels.gatedActivation(activation, gate, up, out, from, to));
+  }
+
+  /** Softmax of one row in place. */
+  public void softmax(Matrix x, int row) {
+    kernels.softmax(x.data(), x.rowOffset(row), x.columns(), 0, Float.NaN);
+  }
+
+  /** Attention of all query rows with all KV heads: see {@link Kernels#attention}. */
+  public void attention(
+      AttentionShape shape, Matrix q, int firstPosition, KvPages pages, Matrix out) {
+    int chunks = Math.ceilDiv(q.rows(), ATTENTION_ROWS);
+    team.run(
+        shape.kvHeads() * chunks,
+        (part, parts, worker) -> {
+          int from = part % chunks * ATTENTION_ROWS;
+          kernels.attention(
+              shape,
+              q,
+              firstPosition,
+              pages,
+              part / chunks,
+              out,
+              from,
+              Math.min(q.rows(), from + ATTENTION_ROWS),
+              scratch[worker]);
+        });
+  }
+
+  private interface Rows {
+    void accept(int from, int to);
+  }
+
+  /** A row by itself is not worth a second thread. */
+  private void rows(int rows, Rows task) {
+    if (rows < 2 || team.workers() == 1) {
+      task.accept(0, rows);
+      return;
+    }
+    int parts = Math.min(rows, team.workers() * 2);
+    team.run(
+        parts,
+        (part, all, worker) ->
+            task.accept((int) ((long) rows * part / all), (int) ((long) rows * (part + 1) / all)));
+  }
+
+  @Override
+  public void close() {
+    lease.close();
+  }
+}

@@ -1,0 +1,115 @@
+package dev.knapsack.kernel;
+
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Matrix;
+import dev.knapsack.tensor.Q8Activations;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Checks that operands fit together, with messages that say how they do not.
+ *
+ * <p>Every provider calls these first, so that a wrong shape is an exception and never a wrong
+ * result.
+ */
+public final class Shapes {
+  private Shapes() {}
+
+  public static void checkMatmul(Matrix w, Matrix x, Matrix out, int from, int to) {
+    if (w.columns() != x.columns() || out.columns() != w.rows() || out.rows() != x.rows()) {
+      throw new IllegalArgumentException(
+          "Matrix product of weights %s and activations %s into %s: columns, rows or tokens differ"
+              .formatted(size(w), size(x), size(out)));
+    }
+    if (!(x.format() instanceof Q8Activations)) {
+      checkF32(x);
+    }
+    checkF32(out);
+    checkRows(w, from, to);
+  }
+
+  /** Same shape, and rows {@code [from, to)} are there. */
+  public static void checkSame(Matrix x, Matrix y, int from, int to) {
+    if (x.columns() != y.columns() || to > y.rows()) {
+      throw new IllegalArgumentException(
+          "Rows %d to %d of %s and %s differ in shape".formatted(from, to, size(x), size(y)));
+    }
+    checkRows(x, from, to);
+  }
+
+  public static void checkRows(Matrix x, int from, int to) {
+    if (from < 0 || from > to || to > x.rows()) {
+      throw new IndexOutOfBoundsException("Rows %d to %d of %s".formatted(from, to, size(x)));
+    }
+  }
+
+  public static void checkRow(Matrix x, int row) {
+    if (row < 0 || row >= x.rows()) {
+      throw new IndexOutOfBoundsException("Row %d of %s".formatted(row, size(x)));
+    }
+  }
+
+  public static void checkF32(Matrix x) {
+    if (x.format().ggufType() != 0) {
+      throw new IllegalArgumentException(
+          "Activations are F32 here, not " + x.format().name() + ": " + size(x));
+    }
+  }
+
+  public static void checkGroups(Matrix x, int groupSize) {
+    if (groupSize <= 0 || x.columns() % groupSize != 0) {
+      throw new IllegalArgumentException(
+          "%s has no whole number of groups of %d columns".formatted(size(x), groupSize));
+    }
+  }
+
+  public static void checkRope(
+      Matrix x, int headSize, Rope rope, int[] positions, int from, int to) {
+    checkRows(x, from, to);
+    checkGroups(x, headSize);
+    if (rope.dimensions() > headSize || to > positions.length) {
+      throw new IllegalArgumentException(
+          "RoPE over %d dimensions on heads of %d, rows up to %d with %d positions"
+              .formatted(rope.dimensions(), headSize, to, positions.length));
+    }
+  }
+
+  public static void checkAttention(
+      AttentionShape shape, Matrix q, KvPages pages, int kvHead, Matrix out, int from, int to) {
+    checkRows(q, from, to);
+    checkRows(out, from, to);
+    if (shape.heads() % shape.kvHeads() != 0
+        || q.columns() != shape.heads() * shape.keySize()
+        || out.columns() != shape.heads() * shape.valueSize()
+        || kvHead < 0
+        || kvHead >= shape.kvHeads()) {
+      throw new IllegalArgumentException(
+          "Attention %s with queries %s, output %s, KV head %d"
+              .formatted(shape, size(q), size(out), kvHead));
+    }
+    int held = Math.ceilDiv(pages.length(), pages.pageTokens());
+    checkPages(pages.keyFormat(), pages.keys(), held, pages, shape.kvHeads() * shape.keySize());
+    checkPages(
+        pages.valueFormat(), pages.values(), held, pages, shape.kvHeads() * shape.valueSize());
+  }
+
+  private static void checkPages(
+      Format format, MemorySegment[] where, int held, KvPages pages, int columns) {
+    long bytes = format.bytes(columns) * pages.pageTokens();
+    if (where.length < held) {
+      throw new IllegalArgumentException(
+          "%d cached tokens need %d pages; got %d".formatted(pages.length(), held, where.length));
+    }
+    for (int i = 0; i < held; i++) {
+      if (where[i].byteSize() < bytes) {
+        throw new IllegalArgumentException(
+            "A KV page of %d tokens × %d %s numbers needs %,d bytes; page %d has %,d"
+                .formatted(
+                    pages.pageTokens(), columns, format.name(), bytes, i, where[i].byteSize()));
+      }
+    }
+  }
+
+  private static String size(Matrix x) {
+    return x.rows() + " × " + x.columns() + " " + x.format().name();
+  }
+}
