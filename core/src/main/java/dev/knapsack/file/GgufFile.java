@@ -22,7 +22,7 @@ final class GgufFile implements ModelFile {
   static GgufFile open(Path path) {
     OpenFile file = OpenFile.open(path);
     try {
-      return new GgufFile(file, GgufHeader.read(path, file));
+      return new GgufFile(file, file.header(source -> GgufHeader.read(path, source)));
     } catch (RuntimeException | Error e) {
       file.close();
       throw e;

@@ -1,6 +1,8 @@
 package dev.knapsack.file;
 
 import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.UnsupportedFormatException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -53,9 +55,11 @@ record GgufHeader(Metadata metadata, Map<String, TensorInfo> tensors, Map<String
       }
       long tensorCount = count("tensor_count", 24);
       long keyCount = count("metadata_kv_count", 13);
-      Map<String, Object> values = metadata(keyCount);
+      Map<String, Object> values = new LinkedHashMap<>();
+      Map<String, ValueType> types = new LinkedHashMap<>();
+      metadata(keyCount, values, types);
       long alignment = alignment(values);
-      return tensors(tensorCount, alignment, new PackedMetadata(file, values));
+      return tensors(tensorCount, alignment, new PackedMetadata(file, values, types));
     }
 
     private long count(String field, int bytesEach) {
@@ -67,16 +71,17 @@ record GgufHeader(Metadata metadata, Map<String, TensorInfo> tensors, Map<String
       return count;
     }
 
-    private Map<String, Object> metadata(long count) {
-      Map<String, Object> values = new LinkedHashMap<>();
+    private void metadata(long count, Map<String, Object> values, Map<String, ValueType> types) {
       for (long i = 0; i < count; i++) {
         String key = in.string("key " + i, MOST_NAME_BYTES);
         ValueType type = type(key);
         if (values.put(key, value(key, type)) != null) {
           throw in.error(key, "stands twice in the metadata");
         }
+        if (type != ValueType.ARRAY) {
+          types.put(key, type);
+        }
       }
-      return values;
     }
 
     private ValueType type(String key) {
@@ -193,16 +198,7 @@ record GgufHeader(Metadata metadata, Map<String, TensorInfo> tensors, Map<String
         values *= length;
         shape.add(length);
       }
-      int type = in.i32(name);
-      Format format = GgufTypes.find(type);
-      if (format == null) {
-        throw in.error(
-            name,
-            "tensor type "
-                + Integer.toUnsignedString(type)
-                + "; supported are "
-                + GgufTypes.supported());
-      }
+      Format format = format(name, in.i32(name));
       long columns = shape.isEmpty() ? 1 : shape.getFirst();
       if (columns % format.blockValues() != 0) {
         throw in.error(
@@ -218,6 +214,14 @@ record GgufHeader(Metadata metadata, Map<String, TensorInfo> tensors, Map<String
         throw in.error(name, "has " + values + " values: larger than any file");
       }
       return new TensorInfo(name, format, shape);
+    }
+
+    private Format format(String name, int type) {
+      try {
+        return Formats.byGgufType(type);
+      } catch (UnsupportedFormatException e) {
+        throw new ModelFileException(file, name, String.valueOf(e.getMessage()), e);
+      }
     }
 
     private Map<String, Long> offsets(List<Place> places, long dataStart) {

@@ -21,7 +21,7 @@ public interface ModelFile extends AutoCloseable {
 
   /**
    * Reads {@code into.byteSize()} bytes of a tensor in its {@link TensorInfo#format()}, from byte
-   * {@code from} of it.
+   * {@code from} of it, into native memory.
    *
    * <p>Fastest when {@code into.address()} equals {@link #alignment(TensorInfo, long)} modulo 4096:
    * then the disk writes straight into it.

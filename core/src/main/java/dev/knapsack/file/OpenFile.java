@@ -1,5 +1,8 @@
 package dev.knapsack.file;
 
+import dev.knapsack.memory.DirectFile;
+import dev.knapsack.memory.FileChangedException;
+import dev.knapsack.memory.FileTruncatedException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -8,37 +11,22 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.nio.file.attribute.BasicFileAttributes;
-import java.nio.file.attribute.FileTime;
-import java.util.Objects;
-import org.jspecify.annotations.Nullable;
+import java.util.function.Function;
 
-/** A file open for reading at any position, which notices when someone changes it. */
-final class OpenFile implements HeaderInput.Source, AutoCloseable {
-  private static final int MOST_AT_ONCE = 1 << 30;
+/** A model's file, open for direct reads; failures become {@link ModelFileException}. */
+final class OpenFile implements AutoCloseable {
+  private final DirectFile file;
 
-  private final Path path;
-  private final FileChannel channel;
-  private final Stamp opened;
-
-  /** What the file system says of a file; another key is another file under the same name. */
-  private record Stamp(long size, FileTime modified, @Nullable Object key) {
-    static Stamp of(Path path) throws IOException {
-      BasicFileAttributes attributes = Files.readAttributes(path, BasicFileAttributes.class);
-      return new Stamp(attributes.size(), attributes.lastModifiedTime(), attributes.fileKey());
-    }
-  }
-
-  private OpenFile(Path path, FileChannel channel, Stamp opened) {
-    this.path = path;
-    this.channel = channel;
-    this.opened = opened;
+  private OpenFile(DirectFile file) {
+    this.file = file;
   }
 
   static OpenFile open(Path path) {
     try {
-      Stamp stamp = Stamp.of(path);
-      return new OpenFile(path, FileChannel.open(path, StandardOpenOption.READ), stamp);
+      if (Files.exists(path) && !Files.isRegularFile(path)) {
+        throw new ModelFileException(path, "file", "is not a regular file");
+      }
+      return new OpenFile(DirectFile.open(path));
     } catch (NoSuchFileException e) {
       throw new ModelFileException(path, "file", "there is no such file", e);
     } catch (IOException e) {
@@ -47,65 +35,63 @@ final class OpenFile implements HeaderInput.Source, AutoCloseable {
   }
 
   Path path() {
-    return path;
+    return file.path();
   }
 
   /** Bytes in the file when it was opened. */
-  @Override
-  public long size() {
-    return opened.size;
+  long size() {
+    return file.size();
   }
 
-  @Override
-  public int read(ByteBuffer into, long position) throws IOException {
-    return channel.read(into, position);
+  /** Parses what stands at the front of the file. */
+  <T> T header(Function<HeaderInput.Source, T> parse) {
+    try (FileChannel channel = FileChannel.open(path(), StandardOpenOption.READ)) {
+      return parse.apply(
+          new HeaderInput.Source() {
+            @Override
+            public long size() {
+              return file.size();
+            }
+
+            @Override
+            public int read(ByteBuffer into, long position) throws IOException {
+              return channel.read(into, position);
+            }
+          });
+    } catch (IOException e) {
+      throw new ModelFileException(path(), "header", "cannot be read: " + e, e);
+    }
   }
 
-  /** Fills {@code into} with the bytes from {@code position} on, for the sake of {@code field}. */
+  /**
+   * Fills {@code into} with the bytes from {@code position} on, for the sake of {@code field}.
+   *
+   * <p>That the file is unchanged is checked after the read, so that bytes which were changed
+   * before or during it are never used.
+   */
   void read(String field, long position, MemorySegment into) {
     try {
-      for (long done = 0; done < into.byteSize(); ) {
-        long length = Math.min(MOST_AT_ONCE, into.byteSize() - done);
-        int read = channel.read(into.asSlice(done, length).asByteBuffer(), position + done);
-        if (read < 0) {
-          checkUnchanged(field);
-          throw new ModelFileException(
-              path, field, "the file ends early, at byte " + (position + done));
-        }
-        done += read;
+      try {
+        file.read(position, into);
+      } finally {
+        file.checkUnchanged();
       }
-      checkUnchanged(field);
+    } catch (FileChangedException e) {
+      throw new ModelFileException(
+          path(), field, "the file changed while it was open; open it again: " + e.getMessage(), e);
+    } catch (FileTruncatedException e) {
+      throw new ModelFileException(path(), field, "the file ends early: " + e.getMessage(), e);
     } catch (IOException e) {
-      throw new ModelFileException(path, field, "cannot be read: " + e, e);
+      throw new ModelFileException(path(), field, "cannot be read: " + e, e);
     }
   }
 
   @Override
   public void close() {
     try {
-      channel.close();
+      file.close();
     } catch (IOException e) {
-      throw new ModelFileException(path, "file", "cannot be closed: " + e, e);
-    }
-  }
-
-  /**
-   * Checked after each read, so that bytes which were changed before or during it are never used. A
-   * file that was deleted or replaced by another is still whole under the open descriptor.
-   */
-  private void checkUnchanged(String field) throws IOException {
-    Stamp now;
-    try {
-      now = Stamp.of(path);
-    } catch (NoSuchFileException e) {
-      return;
-    }
-    if (Objects.equals(now.key, opened.key) && !now.equals(opened)) {
-      throw new ModelFileException(
-          path,
-          field,
-          "the file was changed while it was open (%,d bytes of %s became %,d bytes of %s); open it again"
-              .formatted(opened.size, opened.modified, now.size, now.modified));
+      throw new ModelFileException(path(), "file", "cannot be closed: " + e, e);
     }
   }
 }

@@ -13,14 +13,21 @@ import java.util.Map;
 final class PackedMetadata implements Metadata {
   private final Path file;
   private final Map<String, Object> values;
+  private final Map<String, ValueType> types;
 
   /**
    * @param values {@code String}, {@code Long}, {@code Double}, {@code Boolean}, {@code
    *     PackedNumbers} or {@code PackedStrings} by key
+   * @param types the type in the file of each value that is no array
    */
-  PackedMetadata(Path file, Map<String, Object> values) {
+  PackedMetadata(Path file, Map<String, Object> values, Map<String, ValueType> types) {
     this.file = file;
     this.values = Collections.unmodifiableMap(new LinkedHashMap<>(values));
+    this.types = Map.copyOf(types);
+  }
+
+  Map<String, ValueType> types() {
+    return types;
   }
 
   @Override

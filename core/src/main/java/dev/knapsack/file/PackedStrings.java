@@ -30,6 +30,16 @@ final class PackedStrings extends AbstractList<String> implements RandomAccess {
     return ends.length;
   }
 
+  /** Bytes of an entry. */
+  int length(int index) {
+    return ends[index] - (index == 0 ? 0 : ends[index - 1]);
+  }
+
+  /** All bytes, entry after entry. */
+  byte[] bytes() {
+    return bytes;
+  }
+
   /** Collects strings; grows with what was really added. */
   static final class Builder {
     private byte[] bytes;

@@ -1,9 +1,10 @@
 package dev.knapsack.file;
 
+import java.nio.ByteBuffer;
 import org.jspecify.annotations.Nullable;
 
-/** The types of a value in GGUF metadata, at the number that files give them. */
-enum ValueType {
+/** The types of a value in GGUF metadata. */
+public enum ValueType {
   UINT8(0, 1),
   INT8(1, 1),
   UINT16(2, 2),
@@ -33,5 +34,22 @@ enum ValueType {
 
   static @Nullable ValueType of(int number) {
     return number >= 0 && number < BY_NUMBER.length ? BY_NUMBER[number] : null;
+  }
+
+  boolean isNumber() {
+    return this != BOOL && this != STRING && this != ARRAY;
+  }
+
+  /** Puts a number or flag (0 or 1), cut to this type. */
+  void put(ByteBuffer into, Number value) {
+    switch (this) {
+      case UINT8, INT8, BOOL -> into.put(value.byteValue());
+      case UINT16, INT16 -> into.putShort(value.shortValue());
+      case UINT32, INT32 -> into.putInt(value.intValue());
+      case FLOAT32 -> into.putFloat(value.floatValue());
+      case UINT64, INT64 -> into.putLong(value.longValue());
+      case FLOAT64 -> into.putDouble(value.doubleValue());
+      case STRING, ARRAY -> throw new IllegalArgumentException(this + " is no number");
+    }
   }
 }
