@@ -123,25 +123,25 @@ class WorkerTeamTest {
   @Test
   void closingEndsTheThreads() {
     List<Thread> threads = new ArrayList<>();
-    try (WorkerTeam team = new WorkerTeam(3)) {
-      for (int round = 0; round < 100; round++) {
-        team.run(
-            50,
-            (part, all, worker) -> {
-              synchronized (threads) {
-                if (worker != 0 && !threads.contains(Thread.currentThread())) {
-                  threads.add(Thread.currentThread());
-                }
+    WorkerTeam team = new WorkerTeam(3);
+    for (int round = 0; round < 100; round++) {
+      team.run(
+          50,
+          (part, all, worker) -> {
+            synchronized (threads) {
+              if (worker != 0 && !threads.contains(Thread.currentThread())) {
+                threads.add(Thread.currentThread());
               }
-            });
-      }
-      team.close();
-      assertThat(threads).allMatch(t -> t.getName().startsWith("knapsack-worker-"));
-      assertThat(threads).noneMatch(Thread::isAlive);
-      assertThatThrownBy(() -> team.run(1, (part, all, worker) -> {}))
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessageContaining("closed");
+            }
+          });
     }
+    team.close();
+    assertThat(threads).allMatch(t -> t.getName().startsWith("knapsack-worker-"));
+    assertThat(threads).noneMatch(Thread::isAlive);
+    assertThatThrownBy(() -> team.run(1, (part, all, worker) -> {}))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("closed");
+    team.close();
   }
 
   @Test
