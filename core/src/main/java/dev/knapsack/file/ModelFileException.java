@@ -8,10 +8,16 @@ import java.nio.file.Path;
  */
 public final class ModelFileException extends RuntimeException {
   public ModelFileException(Path file, String field, String problem) {
-    super(file + ": " + field + ": " + problem);
+    super(file + ": " + readable(field) + ": " + problem);
   }
 
   public ModelFileException(Path file, String field, String problem, Throwable cause) {
-    super(file + ": " + field + ": " + problem, cause);
+    super(file + ": " + readable(field) + ": " + problem, cause);
+  }
+
+  /** A name out of a damaged file may be long, and anything but printable. */
+  private static String readable(String field) {
+    String start = field.length() > 100 ? field.substring(0, 100) + "…" : field;
+    return start.replaceAll("\\p{Cntrl}", "\uFFFD");
   }
 }
