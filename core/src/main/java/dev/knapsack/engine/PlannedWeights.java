@@ -1,0 +1,415 @@
+package dev.knapsack.engine;
+
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.ModelFileException;
+import dev.knapsack.file.TensorInfo;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.model.LayerWeights;
+import dev.knapsack.model.WeightLayout;
+import dev.knapsack.model.WeightSource;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Weights where a plan puts them: resident in account {@code weights}; or, read in every step,
+ * passing through two buffers in {@code weights/stream}; experts among them, if the plan says so,
+ * kept by use in {@code weights/experts}.
+ *
+ * <p>With nothing streamed it is a plain table of resident matrices, and starts no thread. Used by
+ * one thread at a time.
+ */
+final class PlannedWeights implements WeightSource, AutoCloseable {
+  private static final String EMBEDDING = "token_embd.weight";
+  private static final String OUTPUT = "output.weight";
+
+  /** Bytes read between two reports of progress. */
+  private static final long STRIDE = 16L << 20;
+
+  private final ModelFile file;
+  private final WeightLayout layout;
+  private final Deque<AutoCloseable> held = new ArrayDeque<>();
+
+  private final Map<String, Matrix> resident = new HashMap<>();
+  private final Set<Integer> streamedLayers;
+  private final boolean outputStreamed;
+
+  private final TensorInfo embedding;
+
+  /** The tensor that is the output projection: the embedding, where there is no other. */
+  private final TensorInfo output;
+
+  /** A row of the embedding, where that is not resident. */
+  private @Nullable MemorySegment row;
+
+  private final LayerWeights[] layers;
+  private final @Nullable ExpertCache experts;
+  private final @Nullable WeightStream stream;
+
+  // What passes through the stream: the streamed layers, then the blocks of the output.
+  private final List<Region> units = new ArrayList<>();
+  private final int[] unitOfLayer;
+
+  /** Each streamed layer as it lies in either buffer. */
+  private final LayerWeights[][] streamed;
+
+  private int firstOutputUnit;
+  private int blockRows;
+  private boolean outputWanted = true;
+
+  /** Expert matrices of the layer that {@link #layer} gave last. */
+  private Map<String, Matrix> current = Map.of();
+
+  private PlannedWeights(
+      ModelFile file, int layerCount, Plan.Weights plan, Budget budget, LoadProgress progress) {
+    this.file = file;
+    this.layout = WeightLayout.of(file, layerCount);
+    this.streamedLayers = new HashSet<>(plan.streamedLayers());
+    this.outputStreamed = plan.outputStreamed();
+    this.embedding = tensor(file, EMBEDDING);
+    this.output = file.tensors().getOrDefault(OUTPUT, embedding);
+    this.layers = new LayerWeights[layerCount];
+    this.unitOfLayer = new int[layerCount];
+    this.streamed = new LayerWeights[layerCount][];
+    try {
+      for (int layer : streamedLayers) {
+        if (layer < 0 || layer >= layerCount) {
+          throw new PlanMismatchException(
+              "The plan streams layer %d; %s has layers 0 to %d. Plan for this file."
+                  .formatted(layer, file.path(), layerCount - 1));
+        }
+      }
+      boolean cached = plan.expertCache() >= 0;
+      List<List<TensorInfo>> matrices = new ArrayList<>();
+      for (int i = 0; i < layerCount; i++) {
+        List<TensorInfo> all = new ArrayList<>(layout.layers().get(i));
+        if (!cached) {
+          all.addAll(layout.experts().get(i));
+        }
+        matrices.add(all);
+      }
+      load(matrices, budget.account("weights"), progress);
+      WeightReader reader = null;
+      if (cached || outputStreamed || !streamedLayers.isEmpty()) {
+        reader = new WeightReader(file);
+        held.push(reader);
+      }
+      this.stream =
+          reader == null || (streamedLayers.isEmpty() && !outputStreamed)
+              ? null
+              : stream(matrices, plan.streamBuffer(), budget.account("weights/stream"), reader);
+      this.experts =
+          reader == null || !cached
+              ? null
+              : new ExpertCache(
+                  file, layout, plan.expertCache(), budget.account("weights/experts"), reader);
+      if (experts != null) {
+        held.addLast(experts);
+      }
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  /**
+   * Leases and reads what stays, and starts reading what is streamed first.
+   *
+   * @throws PlanMismatchException if the plan is not for this file
+   * @throws dev.knapsack.memory.BudgetExceededException if the weights do not fit
+   * @throws ModelFileException if they cannot be read
+   */
+  static PlannedWeights open(
+      ModelFile file, int layerCount, Plan.Weights plan, Budget budget, LoadProgress progress) {
+    return new PlannedWeights(file, layerCount, plan, budget, progress);
+  }
+
+  private static TensorInfo tensor(ModelFile file, String name) {
+    TensorInfo tensor = file.tensors().get(name);
+    if (tensor == null) {
+      throw new ModelFileException(file.path(), name, "the tensor is missing");
+    }
+    return tensor;
+  }
+
+  private void load(List<List<TensorInfo>> matrices, Account account, LoadProgress progress) {
+    List<List<TensorInfo>> groups = new ArrayList<>();
+    groups.add(
+        layout.global().stream()
+            .filter(t -> !outputStreamed || !(t.equals(embedding) || t.equals(output)))
+            .toList());
+    for (int i = 0; i < matrices.size(); i++) {
+      if (!streamedLayers.contains(i)) {
+        groups.add(matrices.get(i));
+      }
+    }
+    long total = layout.smallBytes();
+    for (List<TensorInfo> group : groups) {
+      total += group.stream().mapToLong(TensorInfo::bytes).sum();
+    }
+    loadSmall(account);
+    long done = layout.smallBytes();
+    progress.loaded(done, total);
+    for (List<TensorInfo> group : groups) {
+      if (group.isEmpty()) {
+        continue;
+      }
+      Region region = Region.of(file, group);
+      MemorySegment memory = lease(account, region.bytes());
+      for (Region.Part part : region.parts()) {
+        for (long at = 0; at < part.bytes(); at += STRIDE) {
+          long bytes = Math.min(STRIDE, part.bytes() - at);
+          file.read(part.tensor(), at, memory.asSlice(part.at() + at, bytes));
+          done += bytes;
+          progress.loaded(done, total);
+        }
+        resident.put(part.tensor().name(), Region.matrix(part, memory));
+      }
+    }
+    for (int i = 0; i < matrices.size(); i++) {
+      if (!streamedLayers.contains(i)) {
+        Map<String, Matrix> tensors = small(i);
+        for (TensorInfo tensor : matrices.get(i)) {
+          tensors.put(WeightLayout.suffix(tensor.name()), require(file, resident, tensor.name()));
+        }
+        layers[i] = new LayerWeights(i, Map.copyOf(tensors));
+      }
+    }
+  }
+
+  private MemorySegment lease(Account account, long bytes) {
+    Lease lease = account.lease(bytes);
+    held.addLast(lease);
+    return lease.segment();
+  }
+
+  private void loadSmall(Account account) {
+    if (layout.small().isEmpty()) {
+      return;
+    }
+    MemorySegment memory = lease(account, layout.smallBytes());
+    long most = layout.small().stream().mapToLong(TensorInfo::bytes).max().orElse(0);
+    long at = 0;
+    try (Lease raw = account.lease(most)) {
+      for (TensorInfo tensor : layout.small()) {
+        MemorySegment target = memory.asSlice(at, 4 * tensor.values());
+        MemorySegment source = raw.segment().asSlice(0, tensor.bytes());
+        file.read(tensor, 0, source);
+        tensor.format().decode(source, 0, target, 0, tensor.values());
+        int columns = Math.toIntExact(tensor.shape().getFirst());
+        int rows = Math.toIntExact(tensor.values() / columns);
+        resident.put(tensor.name(), new Matrix(Formats.F32, rows, columns, target));
+        at += (4 * tensor.values() + 63) / 64 * 64;
+      }
+    }
+  }
+
+  /** A layer's vectors, by suffix. */
+  private Map<String, Matrix> small(int layer) {
+    Map<String, Matrix> tensors = new HashMap<>();
+    for (TensorInfo tensor : layout.small()) {
+      if (WeightLayout.layer(tensor.name()) == layer) {
+        tensors.put(WeightLayout.suffix(tensor.name()), require(file, resident, tensor.name()));
+      }
+    }
+    return tensors;
+  }
+
+  private WeightStream stream(
+      List<List<TensorInfo>> matrices, long bufferBytes, Account account, WeightReader reader) {
+    for (int i = 0; i < matrices.size(); i++) {
+      if (streamedLayers.contains(i)) {
+        unitOfLayer[i] = units.size();
+        units.add(fit(Region.of(file, matrices.get(i)), bufferBytes, "layer " + i));
+      }
+    }
+    firstOutputUnit = units.size();
+    if (outputStreamed) {
+      row =
+          lease(
+              account,
+              embedding.format().bytes(embedding.shape().getFirst()) + WeightLayout.SECTOR);
+      int rows = Math.toIntExact(output.shape().get(1));
+      long rowBytes = output.format().bytes(output.shape().getFirst());
+      int most = (int) Math.min(rows, (bufferBytes - WeightLayout.SECTOR) / rowBytes);
+      if (most < 1) {
+        throw new PlanMismatchException(
+            "The plan's stream buffer of %,d bytes cannot hold a row of %s: %,d bytes"
+                .formatted(bufferBytes, output.name(), rowBytes + WeightLayout.SECTOR));
+      }
+      blockRows = Math.ceilDiv(rows, Math.ceilDiv(rows, most));
+      for (int from = 0; from < rows; from += blockRows) {
+        units.add(Region.ofRows(file, output, from, Math.min(rows, from + blockRows)));
+      }
+    }
+    WeightStream made = new WeightStream(units, bufferBytes, account, reader);
+    held.addLast(made);
+    for (int i = 0; i < matrices.size(); i++) {
+      if (streamedLayers.contains(i)) {
+        streamed[i] = new LayerWeights[] {inBuffer(i, made.memory(0)), inBuffer(i, made.memory(1))};
+      }
+    }
+    made.prefetch(0);
+    return made;
+  }
+
+  private static Region fit(Region region, long bufferBytes, String what) {
+    if (region.bytes() <= bufferBytes) {
+      return region;
+    }
+    Region packed = region.packed();
+    if (packed.bytes() > bufferBytes) {
+      throw new PlanMismatchException(
+          "The plan's stream buffers have %,d bytes; %s needs %,d. Plan for this file."
+              .formatted(bufferBytes, what, packed.bytes()));
+    }
+    return packed;
+  }
+
+  private LayerWeights inBuffer(int layer, MemorySegment buffer) {
+    Map<String, Matrix> tensors = small(layer);
+    for (Region.Part part : units.get(unitOfLayer[layer]).parts()) {
+      tensors.put(WeightLayout.suffix(part.tensor().name()), Region.matrix(part, buffer));
+    }
+    return new LayerWeights(layer, Map.copyOf(tensors));
+  }
+
+  static Matrix require(ModelFile file, @Nullable Matrix matrix, String name) {
+    if (matrix == null) {
+      throw new ModelFileException(file.path(), name, "the tensor is missing");
+    }
+    return matrix;
+  }
+
+  private static Matrix require(ModelFile file, Map<String, Matrix> matrices, String name) {
+    return require(file, matrices.get(name), name);
+  }
+
+  /** Says whether the steps that follow need the output projection, so that it is read ahead. */
+  void expectOutput(boolean wanted) {
+    this.outputWanted = wanted;
+  }
+
+  /** Experts that were in the cache when needed, of all that were needed; 1 without a cache. */
+  double expertHitRate() {
+    return experts == null || experts.hits() + experts.misses() == 0
+        ? 1
+        : experts.hits() / (double) (experts.hits() + experts.misses());
+  }
+
+  @Override
+  public LayerWeights layer(int index) {
+    LayerWeights weights;
+    if (stream != null && streamedLayers.contains(index)) {
+      int unit = unitOfLayer[index];
+      weights = streamed[index][stream.acquire(unit, after(unit))];
+    } else {
+      weights = layers[index];
+    }
+    current = weights.tensors();
+    return weights;
+  }
+
+  /** The unit that is needed after this one. */
+  private int after(int unit) {
+    boolean last = unit + 1 == units.size() || (unit + 1 == firstOutputUnit && !outputWanted);
+    return last ? 0 : unit + 1;
+  }
+
+  @Override
+  public Matrix global(String name) {
+    return require(file, resident, name);
+  }
+
+  @Override
+  public boolean has(String name) {
+    return file.tensors().containsKey(name);
+  }
+
+  @Override
+  public void globalBlocks(String name, RowBlock use) {
+    Matrix whole = resident.get(name);
+    if (whole != null) {
+      use.accept(0, whole);
+      return;
+    }
+    if (stream == null || !name.equals(output.name())) {
+      throw new ModelFileException(file.path(), name, "the tensor is missing");
+    }
+    for (int unit = firstOutputUnit; unit < units.size(); unit++) {
+      MemorySegment memory = stream.memory(stream.acquire(unit, after(unit)));
+      use.accept(
+          (unit - firstOutputUnit) * blockRows,
+          Region.matrix(units.get(unit).parts().getFirst(), memory));
+    }
+  }
+
+  @Override
+  public void embedding(int token, Matrix target, int targetRow) {
+    Matrix table = resident.get(EMBEDDING);
+    long to = target.rowOffset(targetRow);
+    if (table != null) {
+      table
+          .format()
+          .decode(table.data(), table.rowOffset(token), target.data(), to, table.columns());
+      return;
+    }
+    if (row == null) {
+      throw new ModelFileException(file.path(), EMBEDDING, "the tensor is missing");
+    }
+    long bytes = embedding.format().bytes(embedding.shape().getFirst());
+    long at = file.alignment(embedding, token * bytes);
+    MemorySegment source = row.asSlice(at, bytes);
+    file.read(embedding, token * bytes, source);
+    embedding.format().decode(source, 0, target.data(), to, embedding.shape().getFirst());
+  }
+
+  @Override
+  public void experts(int layer, int[] wanted, ExpertUse use) {
+    if (experts != null) {
+      experts.use(layer, wanted, use);
+      return;
+    }
+    Matrix gate = require(file, current, "ffn_gate_exps.weight");
+    Matrix up = require(file, current, "ffn_up_exps.weight");
+    Matrix down = require(file, current, "ffn_down_exps.weight");
+    int count =
+        Math.toIntExact(tensor(file, "blk." + layer + ".ffn_gate_exps.weight").shape().getLast());
+    for (int expert : wanted) {
+      use.accept(
+          expert, slice(gate, expert, count), slice(up, expert, count), slice(down, expert, count));
+    }
+  }
+
+  private static Matrix slice(Matrix all, int expert, int count) {
+    int rows = all.rows() / count;
+    return all.rows(expert * rows, (expert + 1) * rows);
+  }
+
+  /** Ends reading and gives every byte back. */
+  @Override
+  public void close() {
+    // The reader is first: memory may not go while it is being read into.
+    while (!held.isEmpty()) {
+      try {
+        held.removeFirst().close();
+      } catch (RuntimeException e) {
+        throw e;
+      } catch (Exception e) {
+        throw new IllegalStateException(e);
+      }
+    }
+  }
+}

@@ -1,0 +1,61 @@
+package dev.knapsack.engine;
+
+import dev.knapsack.file.ModelFile;
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+
+/** One thread that reads weights, in the order asked for, while others compute. */
+final class WeightReader implements AutoCloseable {
+  private final ModelFile file;
+  private final ExecutorService thread =
+      Executors.newSingleThreadExecutor(
+          Thread.ofPlatform().name("knapsack-reader").daemon().factory());
+  private volatile boolean closed;
+
+  WeightReader(ModelFile file) {
+    this.file = file;
+  }
+
+  /** Reads a region into memory after what was asked for before. */
+  CompletableFuture<Void> read(Region region, MemorySegment memory) {
+    return CompletableFuture.runAsync(
+        () -> {
+          for (Region.Part part : region.parts()) {
+            if (closed) {
+              throw new EngineClosedException("engine");
+            }
+            file.read(part.tensor(), part.from(), memory.asSlice(part.at(), part.bytes()));
+          }
+        },
+        thread);
+  }
+
+  /** Waits for a read; what it threw is thrown here. */
+  static void await(CompletableFuture<Void> read) {
+    try {
+      read.join();
+    } catch (CompletionException e) {
+      switch (e.getCause()) {
+        case RuntimeException problem -> throw problem;
+        case Error error -> throw error;
+        case null, default -> throw e;
+      }
+    }
+  }
+
+  /** Waits for a read, however it ends. */
+  static void settle(CompletableFuture<Void> read) {
+    read.handle((done, problem) -> Future.State.SUCCESS).join();
+  }
+
+  /** Ends the thread after the read it is at; memory given to {@link #read} is free after that. */
+  @Override
+  public void close() {
+    closed = true;
+    thread.close();
+  }
+}

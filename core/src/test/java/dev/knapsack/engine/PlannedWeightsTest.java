@@ -1,0 +1,322 @@
+package dev.knapsack.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.ModelFileException;
+import dev.knapsack.file.TensorInfo;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.BudgetExceededException;
+import dev.knapsack.model.LayerWeights;
+import dev.knapsack.model.WeightLayout;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Wherever a plan puts weights, a step sees the bytes of the file. */
+class PlannedWeightsTest {
+  private static final long BUFFER = 80 << 10;
+  private static final int[] ALL = IntStream.range(0, TinyModel.LAYERS).toArray();
+
+  @TempDir static Path folder;
+
+  static Stream<Plan.Weights> denses() {
+    return Stream.of(
+        TinyModel.RESIDENT,
+        TinyModel.streaming(false, BUFFER, ALL),
+        TinyModel.streaming(false, BUFFER, 3),
+        TinyModel.streaming(true, BUFFER, 1, 4),
+        TinyModel.streaming(true, BUFFER),
+        TinyModel.streaming(true, 60 << 10, 0, 2, 3, 6),
+        TinyModel.streaming(true, BUFFER, ALL));
+  }
+
+  static Stream<Plan.Weights> mixtures() {
+    long expert = 3 * 96 * 64 * 18 / 32 + 3 * 4096;
+    return Stream.of(
+        TinyModel.RESIDENT,
+        TinyModel.streaming(false, 256 << 10, 0, 1, 5),
+        new Plan.Weights(List.of(), false, 0, 2 * 24 << 10),
+        new Plan.Weights(List.of(), false, 0, 10 * expert),
+        new Plan.Weights(List.of(2, 3), true, BUFFER, 20 * expert),
+        new Plan.Weights(List.of(), false, 0, 1000 * expert));
+  }
+
+  @ParameterizedTest
+  @MethodSource("denses")
+  void aStepSeesTheFile(Plan.Weights plan) {
+    for (Format format : List.of(Formats.F16, Formats.Q8_0, Formats.Q4_0)) {
+      check(TinyModel.dense(folder, format), plan, false);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("mixtures")
+  void aStepSeesTheExpertsOfTheFile(Plan.Weights plan) {
+    check(TinyModel.experts(folder, Formats.Q4_0), plan, true);
+  }
+
+  private static void check(Path path, Plan.Weights plan, boolean experts) {
+    Budget budget = Budget.of("64MiB");
+    try (ModelFile file = ModelFile.open(path)) {
+      long[] progress = new long[2];
+      try (PlannedWeights weights =
+          PlannedWeights.open(
+              file,
+              TinyModel.LAYERS,
+              plan,
+              budget,
+              (done, total) -> {
+                assertThat(done).isGreaterThanOrEqualTo(progress[0]);
+                progress[0] = done;
+                progress[1] = total;
+              })) {
+        assertThat(progress[0]).isEqualTo(progress[1]);
+        SplittableRandom random = new SplittableRandom(3);
+        for (int step = 0; step < 4; step++) {
+          boolean output = step != 1; // as in a prompt's chunk that is not its last
+          weights.expectOutput(output);
+          checkStep(file, weights, output, experts ? random : null);
+        }
+        if (plan.expertCache() > 0) {
+          assertThat(weights.expertHitRate()).isBetween(0.0, 0.999);
+        }
+      }
+      assertThat(budget.used()).isZero();
+    }
+  }
+
+  private static void checkStep(
+      ModelFile file, PlannedWeights weights, boolean output, SplittableRandom random) {
+    try (Arena arena = Arena.ofConfined()) {
+      Matrix state = new Matrix(Formats.F32, 2, TinyModel.WIDTH, arena.allocate(8 * 64, 64));
+      TensorInfo table = file.tensors().get("token_embd.weight");
+      for (int token : new int[] {0, 17, TinyModel.VOCABULARY - 1}) {
+        weights.embedding(token, state, 1);
+        MemorySegment expected = arena.allocate(4 * 64, 64);
+        long row = table.bytes() / TinyModel.VOCABULARY;
+        table.format().decode(read(file, table), token * row, expected, 0, 64);
+        assertThat(state.data().asSlice(4 * 64).mismatch(expected)).isEqualTo(-1);
+      }
+      for (int i = 0; i < TinyModel.LAYERS; i++) {
+        LayerWeights layer = weights.layer(i);
+        assertThat(layer.index()).isEqualTo(i);
+        for (TensorInfo tensor : file.tensors().values()) {
+          if (WeightLayout.layer(tensor.name()) == i && !tensor.name().contains("_exps")) {
+            Matrix matrix = layer.find(WeightLayout.suffix(tensor.name()));
+            assertThat(matrix).as(tensor.name()).isNotNull();
+            assertThat(matrix.data().mismatch(read(file, tensor))).as(tensor.name()).isEqualTo(-1);
+          }
+        }
+        if (random != null) {
+          checkExperts(file, weights, i, random);
+        }
+      }
+      assertThat(
+              weights
+                  .global("output_norm.weight")
+                  .data()
+                  .mismatch(read(file, file.tensors().get("output_norm.weight"))))
+          .isEqualTo(-1);
+      if (output) {
+        MemorySegment all = read(file, file.tensors().get("output.weight"));
+        int[] next = {0};
+        weights.globalBlocks(
+            "output.weight",
+            (first, block) -> {
+              assertThat(first).isEqualTo(next[0]);
+              next[0] += block.rows();
+              long at = first * block.rowBytes();
+              long bytes = block.rows() * block.rowBytes();
+              assertThat(block.data().asSlice(0, bytes).mismatch(all.asSlice(at, bytes)))
+                  .isEqualTo(-1);
+            });
+        assertThat(next[0]).isEqualTo(TinyModel.VOCABULARY);
+      }
+    }
+  }
+
+  private static void checkExperts(
+      ModelFile file, PlannedWeights weights, int layer, SplittableRandom random) {
+    int[] wanted =
+        IntStream.range(0, TinyModel.EXPERTS).filter(e -> random.nextInt(3) == 0).toArray();
+    List<Integer> used = new ArrayList<>();
+    weights.experts(
+        layer,
+        wanted,
+        (expert, gate, up, down) -> {
+          used.add(expert);
+          checkExpert(file, "blk." + layer + ".ffn_gate_exps.weight", expert, gate);
+          checkExpert(file, "blk." + layer + ".ffn_up_exps.weight", expert, up);
+          checkExpert(file, "blk." + layer + ".ffn_down_exps.weight", expert, down);
+        });
+    assertThat(used)
+        .containsExactlyInAnyOrder(IntStream.of(wanted).boxed().toArray(Integer[]::new));
+  }
+
+  private static void checkExpert(ModelFile file, String name, int expert, Matrix matrix) {
+    TensorInfo tensor = file.tensors().get(name);
+    long bytes = tensor.bytes() / TinyModel.EXPERTS;
+    assertThat(matrix.rows()).isEqualTo(tensor.shape().get(1).intValue());
+    assertThat(matrix.data().mismatch(read(file, tensor).asSlice(expert * bytes, bytes)))
+        .as(name + " " + expert)
+        .isEqualTo(-1);
+  }
+
+  private static final Map<String, MemorySegment> READ = new HashMap<>();
+
+  private static MemorySegment read(ModelFile file, TensorInfo tensor) {
+    return READ.computeIfAbsent(
+        file.path().getFileName() + " " + tensor.name(),
+        key -> {
+          MemorySegment bytes = Arena.ofAuto().allocate(tensor.bytes(), 64);
+          file.read(tensor, 0, bytes);
+          return bytes;
+        });
+  }
+
+  @Test
+  void whatDoesNotFitGivesBackWhatItHad() {
+    try (ModelFile file = ModelFile.open(TinyModel.dense(folder, Formats.F16))) {
+      Budget budget = Budget.of("512KiB");
+      assertThatThrownBy(() -> open(file, TinyModel.RESIDENT, budget))
+          .isInstanceOf(BudgetExceededException.class)
+          .hasMessageContaining("weights");
+      assertThat(budget.used()).isZero();
+      open(file, TinyModel.streaming(true, BUFFER, ALL), budget).close();
+      assertThat(budget.used()).isZero();
+    }
+  }
+
+  @Test
+  void refusesAPlanForAnotherFile() {
+    Budget budget = Budget.of("64MiB");
+    try (ModelFile file = ModelFile.open(TinyModel.dense(folder, Formats.F16))) {
+      assertThatThrownBy(() -> open(file, TinyModel.streaming(false, BUFFER, 7), budget))
+          .isInstanceOf(PlanMismatchException.class)
+          .hasMessageContaining("layer 7");
+      assertThatThrownBy(() -> open(file, TinyModel.streaming(false, 4096, 0), budget))
+          .isInstanceOf(PlanMismatchException.class)
+          .hasMessageContaining("4,096 bytes");
+      assertThatThrownBy(() -> open(file, TinyModel.streaming(true, 4096), budget))
+          .isInstanceOf(PlanMismatchException.class)
+          .hasMessageContaining("output.weight");
+      assertThatThrownBy(() -> open(file, new Plan.Weights(List.of(), false, 0, 1 << 20), budget))
+          .isInstanceOf(PlanMismatchException.class)
+          .hasMessageContaining("experts");
+    }
+    try (ModelFile file = ModelFile.open(TinyModel.experts(folder, Formats.Q4_0))) {
+      assertThatThrownBy(() -> open(file, new Plan.Weights(List.of(), false, 0, 9), budget))
+          .isInstanceOf(PlanMismatchException.class)
+          .hasMessageContaining("must hold 2");
+    }
+    assertThat(budget.used()).isZero();
+  }
+
+  @Test
+  void aReadThatFailsIsReportedAndTriedAgain() {
+    Budget budget = Budget.of("64MiB");
+    TinyModel.Failing file =
+        new TinyModel.Failing(ModelFile.open(TinyModel.dense(folder, Formats.F16)));
+    try (file;
+        PlannedWeights weights = open(file, TinyModel.streaming(true, BUFFER, ALL), budget)) {
+      int failures = 0;
+      for (long reads = 0; reads < 60; reads += 3) {
+        file.failAfter(reads);
+        try {
+          checkStepBytes(weights);
+        } catch (ModelFileException e) {
+          assertThat(e).hasMessageContaining("the disk is gone");
+          failures++;
+        }
+        file.failAfter(Long.MAX_VALUE);
+        checkStep(file, weights, true, null);
+      }
+      assertThat(failures).isGreaterThan(10);
+    }
+    assertThat(budget.used()).isZero();
+  }
+
+  @Test
+  void expertsThatFailAreForgotten() {
+    Budget budget = Budget.of("64MiB");
+    TinyModel.Failing file =
+        new TinyModel.Failing(ModelFile.open(TinyModel.experts(folder, Formats.Q4_0)));
+    try (file;
+        PlannedWeights weights =
+            open(file, new Plan.Weights(List.of(), false, 0, 6 * 24 << 10), budget)) {
+      int failures = 0;
+      SplittableRandom random = new SplittableRandom(1);
+      for (int reads = 0; reads < 12; reads++) {
+        file.failAfter(reads);
+        try {
+          for (int layer = 0; layer < TinyModel.LAYERS; layer++) {
+            weights.experts(layer, new int[] {0, 2, 5, 7}, (expert, gate, up, down) -> {});
+          }
+        } catch (ModelFileException e) {
+          failures++;
+        }
+        file.failAfter(Long.MAX_VALUE);
+        checkStep(file, weights, true, random);
+      }
+      assertThat(failures).isEqualTo(12);
+    }
+    assertThat(budget.used()).isZero();
+  }
+
+  @Test
+  void aFileThatIsCutWhileStreamingIsReported() throws IOException {
+    Budget budget = Budget.of("64MiB");
+    Path path = folder.resolve("cut.gguf");
+    Files.copy(TinyModel.dense(folder, Formats.F16), path);
+    try (ModelFile file = ModelFile.open(path);
+        PlannedWeights weights = open(file, TinyModel.streaming(true, BUFFER, ALL), budget)) {
+      checkStepBytes(weights);
+      try (FileChannel cut = FileChannel.open(path, StandardOpenOption.WRITE)) {
+        cut.truncate(cut.size() / 2);
+      }
+      assertThatThrownBy(
+              () -> {
+                checkStepBytes(weights);
+                checkStepBytes(weights);
+              })
+          .isInstanceOf(ModelFileException.class)
+          .hasMessageContaining(path.toString());
+    }
+    assertThat(budget.used()).isZero();
+  }
+
+  /** A step that reads each byte once. */
+  private static void checkStepBytes(PlannedWeights weights) {
+    for (int i = 0; i < TinyModel.LAYERS; i++) {
+      Matrix matrix = weights.layer(i).find("ffn_down.weight");
+      matrix.data().get(ValueLayout.JAVA_BYTE, matrix.data().byteSize() - 1);
+    }
+    weights.globalBlocks("output.weight", (first, block) -> {});
+  }
+
+  private static PlannedWeights open(ModelFile file, Plan.Weights plan, Budget budget) {
+    return PlannedWeights.open(file, TinyModel.LAYERS, plan, budget, LoadProgress.NONE);
+  }
+}
