@@ -14,6 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param attentionSoftCap soft cap of the scores; 0 for none
  * @param window sliding window in tokens; 0 for none
  * @param rope rotary embedding of this layer; null where the layer has none
+ * @param queryScale how queries grow with their position; null where they do not
  * @param mlp the feed-forward part
  */
 public record LayerSpec(
@@ -25,4 +26,25 @@ public record LayerSpec(
     float attentionSoftCap,
     int window,
     @Nullable Rope rope,
-    Mlp mlp) {}
+    @Nullable QueryScale queryScale,
+    Mlp mlp) {
+  /** Numbers in a token's queries, all heads. */
+  public int queryColumns() {
+    return heads * keySize;
+  }
+
+  /** Numbers in a token's keys, all heads. */
+  public int keyColumns() {
+    return kvHeads * keySize;
+  }
+
+  /** Numbers in a token's values, all heads. */
+  public int valueColumns() {
+    return kvHeads * valueSize;
+  }
+
+  /** Numbers in a token's attention output, all heads. */
+  public int attendedColumns() {
+    return heads * valueSize;
+  }
+}

@@ -1,5 +1,7 @@
 package dev.knapsack.model;
 
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.tensor.Format;
 import java.util.List;
 
 /**
@@ -34,5 +36,24 @@ public record ModelSpec(
     boolean tiedOutput) {
   public ModelSpec {
     layers = List.copyOf(layers);
+  }
+
+  /** The tensor that the output projection is in. */
+  public String outputTensor() {
+    return tiedOutput ? "token_embd.weight" : "output.weight";
+  }
+
+  /**
+   * What a sequence's cache holds in these formats.
+   *
+   * @throws IllegalArgumentException if the heads are no whole blocks of a format
+   */
+  public KvLayout kvLayout(Format keyFormat, Format valueFormat) {
+    return new KvLayout(
+        layers.stream()
+            .map(l -> new KvLayout.Layer(l.kvHeads(), l.keySize(), l.valueSize(), l.window()))
+            .toList(),
+        keyFormat,
+        valueFormat);
   }
 }

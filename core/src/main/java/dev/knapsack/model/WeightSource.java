@@ -36,6 +36,9 @@ public interface WeightSource {
   /**
    * Calls {@code use} for each of these experts of the current layer, with its gate, up and down
    * matrices, valid during the call; experts that are not resident are read.
+   *
+   * <p>Calls come in the order given, whatever is resident: sums of experts then do not depend on
+   * it.
    */
   void experts(int layer, int[] experts, ExpertUse use);
 

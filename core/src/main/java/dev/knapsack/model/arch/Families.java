@@ -1,0 +1,70 @@
+package dev.knapsack.model.arch;
+
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.ModelFileException;
+import dev.knapsack.model.ModelSpec;
+import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+
+/** The model families that can be run, by the architecture that a file names. */
+public final class Families {
+  private static final Map<String, Family> BY_ARCHITECTURE =
+      Map.ofEntries(
+          Map.entry("llama", new Llama()),
+          Map.entry("mistral3", new Mistral3()),
+          Map.entry("qwen2", new Qwen2()),
+          Map.entry("qwen2moe", new Qwen2Moe()),
+          Map.entry("qwen3", new Qwen3()),
+          Map.entry("qwen3moe", new Qwen3()),
+          Map.entry("smollm3", new SmolLm3()),
+          Map.entry("granite", new Granite()),
+          Map.entry("phi3", new Phi3()),
+          Map.entry("gemma2", new Gemma2()),
+          Map.entry("gemma3", new Gemma3()),
+          Map.entry("gpt-oss", new GptOss()));
+
+  private Families() {}
+
+  /** The architectures, as {@code general.architecture} names them, in order. */
+  public static Set<String> supported() {
+    return new TreeSet<>(BY_ARCHITECTURE.keySet());
+  }
+
+  /** The spec of a model that is to handle as many tokens as it was trained for. */
+  public static ModelSpec spec(ModelFile file) {
+    Header header = header(file);
+    return family(file).spec(header, header.context());
+  }
+
+  /**
+   * The spec of a model, from its header (and, of the tensors, the few numbers that scale the
+   * rotary embedding).
+   *
+   * @param context tokens that a sequence may hold: some models rotate otherwise when it is more
+   *     than they were first trained for
+   * @throws ModelFileException if the architecture is not supported, a hyperparameter is missing or
+   *     impossible, or a tensor is missing or has another shape than the hyperparameters say
+   */
+  public static ModelSpec spec(ModelFile file, int context) {
+    return family(file).spec(header(file), context);
+  }
+
+  private static Header header(ModelFile file) {
+    family(file);
+    return new Header(file, file.metadata().string("general.architecture"));
+  }
+
+  private static Family family(ModelFile file) {
+    String architecture = file.metadata().string("general.architecture");
+    Family family = BY_ARCHITECTURE.get(architecture);
+    if (family == null) {
+      throw new ModelFileException(
+          file.path(),
+          "general.architecture",
+          "'%s' is not supported; supported are %s"
+              .formatted(architecture, String.join(", ", supported())));
+    }
+    return family;
+  }
+}

@@ -1,0 +1,55 @@
+package dev.knapsack.model.arch;
+
+import dev.knapsack.kernel.Rope;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Gemma 3: five layers with a sliding window and an unscaled rotary embedding of their own base to
+ * one that sees everything; queries and keys normed per head in place of a soft cap.
+ */
+final class Gemma3 extends Gemma2 {
+  private static final int PERIOD = 6;
+
+  @Override
+  Set<String> requiredTensors() {
+    return Set.of(
+        "attn_q_norm.weight",
+        "attn_k_norm.weight",
+        "ffn_norm.weight",
+        "post_attention_norm.weight",
+        "post_ffw_norm.weight");
+  }
+
+  private static boolean local(int layer) {
+    return (layer + 1) % PERIOD != 0;
+  }
+
+  @Override
+  int window(Header header, int layer) {
+    return local(layer) ? header.tokens("attention.sliding_window", 0) : 0;
+  }
+
+  @Override
+  @Nullable Rope rope(Header header, int layer, int context) {
+    return local(layer)
+        ? Ropes.plain(
+            header, pairs(), header.keySize(layer), header.positive("rope.freq_base_swa", 10_000))
+        : super.rope(header, layer, context);
+  }
+
+  @Override
+  int largestLayers() {
+    return 62;
+  }
+
+  @Override
+  float attentionSoftCap(Header header) {
+    return header.optional("attn_logit_softcapping", 0);
+  }
+
+  @Override
+  float logitSoftCap(Header header) {
+    return header.optional("final_logit_softcapping", 0);
+  }
+}

@@ -1,0 +1,248 @@
+package dev.knapsack.model.arch;
+
+import dev.knapsack.file.Metadata;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.ModelFileException;
+import dev.knapsack.file.TensorInfo;
+import dev.knapsack.kernel.Rope;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.function.Supplier;
+
+/**
+ * The hyperparameters in a model file's header, each checked to be a number that a model can have.
+ *
+ * <p>Keys are written without the architecture: {@code block_count} for {@code llama.block_count}.
+ */
+final class Header {
+  private static final int MOST_LAYERS = 4096;
+  private static final int MOST_HEADS = 65_536;
+  private static final int MOST_COLUMNS = 1 << 24;
+  private static final int MOST_TOKENS = 1 << 28;
+
+  private final ModelFile file;
+  private final Metadata metadata;
+  private final String architecture;
+  private final int layers;
+  private final Map<String, Rope> ropes = new HashMap<>();
+
+  Header(ModelFile file, String architecture) {
+    this.file = file;
+    this.metadata = file.metadata();
+    this.architecture = architecture;
+    this.layers = count("block_count", MOST_LAYERS);
+  }
+
+  String architecture() {
+    return architecture;
+  }
+
+  String name() {
+    return metadata.findString("general.name").orElse(architecture);
+  }
+
+  int layers() {
+    return layers;
+  }
+
+  int width() {
+    return columns("embedding_length");
+  }
+
+  /** Tokens the model was trained to handle. */
+  int context() {
+    return count("context_length", MOST_TOKENS);
+  }
+
+  int heads(int layer) {
+    return perLayer("attention.head_count", layer, MOST_HEADS);
+  }
+
+  int kvHeads(int layer) {
+    int heads = heads(layer);
+    if (!has("attention.head_count_kv")) {
+      return heads;
+    }
+    int kvHeads = perLayer("attention.head_count_kv", layer, MOST_HEADS);
+    if (heads % kvHeads != 0) {
+      throw wrong(
+          "attention.head_count_kv",
+          "%d query heads cannot share %d key and value heads evenly".formatted(heads, kvHeads));
+    }
+    return kvHeads;
+  }
+
+  int keySize(int layer) {
+    return headSize("attention.key_length", layer);
+  }
+
+  int valueSize(int layer) {
+    return headSize("attention.value_length", layer);
+  }
+
+  private int headSize(String key, int layer) {
+    int size = has(key) ? columns(key) : evenHeadSize(layer);
+    if ((long) size * heads(layer) > MOST_COLUMNS) {
+      throw wrong(key, "%d heads of %d numbers are too many".formatted(heads(layer), size));
+    }
+    return size;
+  }
+
+  private int evenHeadSize(int layer) {
+    if (width() % heads(layer) != 0) {
+      throw wrong(
+          "attention.head_count",
+          "%d heads do not divide a width of %d, and there is no %s.attention.key_length"
+              .formatted(heads(layer), width(), architecture));
+    }
+    return width() / heads(layer);
+  }
+
+  boolean has(String key) {
+    return metadata.has(key(key));
+  }
+
+  String text(String key, String otherwise) {
+    return metadata.findString(key(key)).orElse(otherwise);
+  }
+
+  /** A required number of columns. */
+  int columns(String key) {
+    return count(key, MOST_COLUMNS);
+  }
+
+  int columns(String key, int otherwise) {
+    return has(key) ? columns(key) : otherwise;
+  }
+
+  /** The feed-forward width of a layer; files may hold one for each layer. */
+  int columns(String key, int layer, int otherwise) {
+    return has(key) ? perLayer(key, layer, MOST_COLUMNS) : otherwise;
+  }
+
+  /** A number of tokens that may be 0 or absent, for none. */
+  int tokens(String key, int otherwise) {
+    return has(key) ? checked(key, metadata.integer(key(key)), 0, MOST_TOKENS) : otherwise;
+  }
+
+  /** A number of things that may be 0 or absent, for none. */
+  int optionalCount(String key) {
+    return has(key) ? checked(key, metadata.integer(key(key)), 0, MOST_HEADS) : 0;
+  }
+
+  /** A required number of things, at least one. */
+  private int count(String key, int most) {
+    return checked(key, metadata.integer(key(key)), 1, most);
+  }
+
+  private int perLayer(String key, int layer, int most) {
+    long[] values = metadata.integers(key(key));
+    if (values.length != 1 && values.length != layers) {
+      throw wrong(key, "%d values for %d layers".formatted(values.length, layers));
+    }
+    return checked(key, values[values.length == 1 ? 0 : layer], 1, most);
+  }
+
+  private int checked(String key, long value, long least, long most) {
+    if (value < least || value > most) {
+      throw wrong(key, "must be between %d and %d, and is %d".formatted(least, most, value));
+    }
+    return (int) value;
+  }
+
+  /** A required number above 0. */
+  float positive(String key) {
+    double value = metadata.real(key(key));
+    // As a float it must still be above 0 and finite; NaN is neither.
+    if (!((float) value > 0 && (float) value < Float.POSITIVE_INFINITY)) {
+      throw wrong(key, "must be a number above 0, and is " + value);
+    }
+    return (float) value;
+  }
+
+  float positive(String key, float otherwise) {
+    return has(key) ? positive(key) : otherwise;
+  }
+
+  /** A number from 0 that stands for none when it is 0 or absent. */
+  float optional(String key, float otherwise) {
+    return has(key) && metadata.real(key(key)) != 0 ? positive(key) : has(key) ? 0 : otherwise;
+  }
+
+  boolean flag(String key, boolean otherwise) {
+    return metadata.flag(key(key), otherwise);
+  }
+
+  ModelFileException wrong(String key, String problem) {
+    return new ModelFileException(file.path(), key(key), problem);
+  }
+
+  /** The rotary embedding of this name, made once: most layers have the same. */
+  Rope shared(String name, Supplier<Rope> make) {
+    return ropes.computeIfAbsent(name, n -> make.get());
+  }
+
+  /** Rows of a matrix that must be there. */
+  int rows(String name) {
+    TensorInfo tensor = file.tensors().get(name);
+    if (tensor == null || tensor.shape().size() != 2) {
+      throw new ModelFileException(
+          file.path(),
+          name,
+          tensor == null
+              ? "the tensor is missing"
+              : "must be a matrix, and has the shape " + tensor.shape());
+    }
+    long rows = tensor.shape().get(1);
+    if (rows < 1 || rows > MOST_TOKENS) {
+      throw new ModelFileException(file.path(), name, "has %,d rows".formatted(rows));
+    }
+    return (int) rows;
+  }
+
+  boolean hasTensor(String name) {
+    return file.tensors().containsKey(name);
+  }
+
+  /** The numbers of a small tensor of this length, above 0 each. */
+  float[] factors(String name, int length) {
+    TensorInfo tensor = file.tensors().get(name);
+    if (tensor == null || tensor.values() != length) {
+      throw new ModelFileException(
+          file.path(),
+          name,
+          "must hold %d numbers, and %s"
+              .formatted(
+                  length, tensor == null ? "is missing" : "has the shape " + tensor.shape()));
+    }
+    float[] factors = new float[length];
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment stored = arena.allocate(tensor.bytes());
+      file.read(tensor, 0, stored);
+      tensor.format().decode(stored, 0, MemorySegment.ofArray(factors), 0, length);
+    }
+    for (float factor : factors) {
+      if (!(factor > 0 && factor < Float.POSITIVE_INFINITY)) {
+        throw new ModelFileException(
+            file.path(), name, "must hold numbers above 0, and has " + Arrays.toString(factors));
+      }
+    }
+    return factors;
+  }
+
+  /** A key for every architecture, such as {@code knapsack.rope.pairs}. */
+  String general(String key, String otherwise) {
+    return metadata.findString(key).orElse(otherwise);
+  }
+
+  ModelFile file() {
+    return file;
+  }
+
+  private String key(String key) {
+    return architecture + "." + key;
+  }
+}

@@ -1,0 +1,12 @@
+package dev.knapsack.model.arch;
+
+/**
+ * Phi 3 and 4: queries, keys and values in one matrix, gate and up in another, long and short
+ * factors of the rotary embedding, and in some a sliding window in all layers.
+ */
+final class Phi3 extends Family {
+  @Override
+  int window(Header header, int layer) {
+    return header.tokens("attention.sliding_window", 0);
+  }
+}

@@ -1,0 +1,120 @@
+package dev.knapsack.model.arch;
+
+import dev.knapsack.file.ModelFileException;
+import dev.knapsack.kernel.Rope;
+import dev.knapsack.kernel.Rope.Pairs;
+
+/** The rotary embedding that a header describes, all scaling applied. */
+final class Ropes {
+  private Ropes() {}
+
+  /**
+   * The embedding of the layers that have the header's own base and scaling.
+   *
+   * @param pairs the family's pairing; a file whose tensors are not permuted the family's way says
+   *     so in {@code knapsack.rope.pairs}
+   * @param keySize numbers in a head, all of which are rotated unless the header says otherwise
+   * @param context tokens a sequence may hold: it chooses between short and long factors
+   */
+  static Rope read(Header header, Pairs pairs, int keySize, int context) {
+    return header.shared("scaled " + keySize, () -> readOnce(header, pairs, keySize, context));
+  }
+
+  private static Rope readOnce(Header header, Pairs pairs, int keySize, int context) {
+    int dimensions = dimensions(header, keySize);
+    Rope rope = scaled(header, pairs(header, pairs), dimensions);
+    if (header.hasTensor("rope_freqs.weight")) {
+      rope = rope.dividedBy(header.factors("rope_freqs.weight", dimensions / 2));
+    }
+    if (header.hasTensor("rope_factors_long.weight")
+        || header.hasTensor("rope_factors_short.weight")) {
+      String length = context > originalContext(header) ? "long" : "short";
+      rope = rope.dividedBy(header.factors("rope_factors_" + length + ".weight", dimensions / 2));
+    }
+    return rope.withMagnitude(rope.magnitude() * header.positive("rope.scaling.attn_factor", 1));
+  }
+
+  /** The embedding without scaling, at this base. */
+  static Rope plain(Header header, Pairs pairs, int keySize, float base) {
+    return header.shared(
+        "plain %d %s".formatted(keySize, base),
+        () -> Rope.plain(pairs(header, pairs), dimensions(header, keySize), base));
+  }
+
+  private static Rope scaled(Header header, Pairs pairs, int dimensions) {
+    float base = header.positive("rope.freq_base", 10_000);
+    if (base <= 1) {
+      throw header.wrong("rope.freq_base", "must be above 1, and is " + base);
+    }
+    float factor = header.positive("rope.scaling.factor", header.positive("rope.scale_linear", 1));
+    String type =
+        header.text("rope.scaling.type", header.has("rope.scale_linear") ? "linear" : "none");
+    return switch (type) {
+      // Longrope is all in the factors.
+      case "none", "longrope" -> Rope.plain(pairs, dimensions, base);
+      case "linear" -> Rope.linear(pairs, dimensions, base, factor);
+      case "yarn" ->
+          Rope.yarn(
+              pairs,
+              dimensions,
+              base,
+              factor,
+              originalContext(header),
+              header.positive("rope.scaling.yarn_beta_fast", 32),
+              header.positive("rope.scaling.yarn_beta_slow", 1),
+              yarnMagnitude(header, factor));
+      case "llama3" ->
+          Rope.llama3(
+              pairs,
+              dimensions,
+              base,
+              factor,
+              header.positive("rope.scaling.low_freq_factor", 1),
+              header.positive("rope.scaling.high_freq_factor", 4),
+              originalContext(header));
+      default ->
+          throw header.wrong(
+              "rope.scaling.type",
+              "'" + type + "' is not known; supported are none, linear, yarn, longrope and llama3");
+    };
+  }
+
+  /**
+   * A log multiplier moves the attention factor out of the rotation, by DeepSeek's definition of
+   * mscale (with mscale itself 1, as GGUF does not hold it).
+   */
+  private static float yarnMagnitude(Header header, float factor) {
+    float usual = Rope.yarnMagnitude(factor);
+    float multiplier = header.optional("rope.scaling.yarn_log_multiplier", 0);
+    return multiplier == 0 ? usual : usual / (1 + multiplier * (usual - 1));
+  }
+
+  private static int originalContext(Header header) {
+    int original = header.tokens("rope.scaling.original_context_length", 0);
+    return original == 0 ? header.context() : original;
+  }
+
+  private static int dimensions(Header header, int keySize) {
+    int dimensions = header.columns("rope.dimension_count", keySize);
+    if (dimensions > keySize || dimensions % 2 != 0) {
+      throw header.wrong(
+          "rope.dimension_count",
+          "must be even and at most the head size %d, and is %d".formatted(keySize, dimensions));
+    }
+    return dimensions;
+  }
+
+  private static Pairs pairs(Header header, Pairs family) {
+    String named = header.general("knapsack.rope.pairs", "");
+    return switch (named) {
+      case "" -> family;
+      case "half" -> Pairs.HALF_SPLIT;
+      case "adjacent" -> Pairs.ADJACENT;
+      default ->
+          throw new ModelFileException(
+              header.file().path(),
+              "knapsack.rope.pairs",
+              "must be 'half' or 'adjacent', and is '" + named + "'");
+    };
+  }
+}

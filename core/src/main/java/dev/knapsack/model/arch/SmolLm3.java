@@ -1,0 +1,12 @@
+package dev.knapsack.model.arch;
+
+import dev.knapsack.kernel.Rope;
+import org.jspecify.annotations.Nullable;
+
+/** SmolLM 3: Llama without rotary embedding in every fourth layer. */
+final class SmolLm3 extends Llama {
+  @Override
+  @Nullable Rope rope(Header header, int layer, int context) {
+    return (layer + 1) % 4 == 0 ? null : super.rope(header, layer, context);
+  }
+}

@@ -1,0 +1,194 @@
+package dev.knapsack.model;
+
+import dev.knapsack.file.Metadata;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.ModelFileException;
+import dev.knapsack.file.TensorInfo;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.stream.IntStream;
+
+/** A model made in memory by a test: keys and seeded random tensors, in place of a file. */
+final class FixtureModel implements ModelFile {
+  static final Path PATH = Path.of("fixture.gguf");
+
+  final Map<String, Object> keys = new LinkedHashMap<>();
+  final Map<String, TensorInfo> infos = new LinkedHashMap<>();
+  final Map<String, float[]> numbers = new LinkedHashMap<>();
+  private final Map<String, byte[]> stored = new LinkedHashMap<>();
+  private final Random random;
+
+  FixtureModel(String architecture, long seed) {
+    random = new Random(seed);
+    keys.put("general.architecture", architecture);
+  }
+
+  FixtureModel key(String key, Object value) {
+    keys.put(keys.get("general.architecture") + "." + key, value);
+    return this;
+  }
+
+  /** A random tensor with numbers around {@code mean}. */
+  FixtureModel tensor(String name, Format format, double mean, double deviation, long... shape) {
+    int count = Math.toIntExact(LongShape.product(shape));
+    float[] values = new float[count];
+    for (int i = 0; i < count; i++) {
+      values[i] = (float) (mean + deviation * random.nextGaussian());
+    }
+    return tensor(name, format, values, shape);
+  }
+
+  FixtureModel tensor(String name, Format format, float[] values, long... shape) {
+    byte[] bytes = new byte[Math.toIntExact(format.bytes(values.length))];
+    format.encode(MemorySegment.ofArray(values), 0, MemorySegment.ofArray(bytes), 0, values.length);
+    float[] decoded = new float[values.length];
+    format.decode(
+        MemorySegment.ofArray(bytes), 0, MemorySegment.ofArray(decoded), 0, values.length);
+    stored.put(name, bytes);
+    numbers.put(name, decoded);
+    infos.put(name, new TensorInfo(name, format, LongShape.list(shape)));
+    return this;
+  }
+
+  FixtureModel weights(String name, long... shape) {
+    return tensor(name, Formats.F32, 0, 1 / Math.sqrt(shape[0]), shape);
+  }
+
+  FixtureModel norm(String name, long size) {
+    return tensor(name, Formats.F32, 1, 0.2, size);
+  }
+
+  FixtureModel bias(String name, long... shape) {
+    return tensor(name, Formats.F32, 0, 0.3, shape);
+  }
+
+  /** A Llama in miniature, with 3 layers, 4 query heads on 2 KV heads. */
+  static FixtureModel llama(long seed) {
+    FixtureModel model = new FixtureModel("llama", seed);
+    model
+        .key("block_count", 3L)
+        .key("context_length", 128L)
+        .key("embedding_length", 32L)
+        .key("feed_forward_length", 48L)
+        .key("attention.head_count", 4L)
+        .key("attention.head_count_kv", 2L)
+        .key("attention.layer_norm_rms_epsilon", 1e-5)
+        .weights("token_embd.weight", 32, 40)
+        .norm("output_norm.weight", 32)
+        .weights("output.weight", 32, 40);
+    for (int l = 0; l < 3; l++) {
+      String p = "blk." + l + ".";
+      model
+          .norm(p + "attn_norm.weight", 32)
+          .weights(p + "attn_q.weight", 32, 32)
+          .weights(p + "attn_k.weight", 32, 16)
+          .weights(p + "attn_v.weight", 32, 16)
+          .weights(p + "attn_output.weight", 32, 32)
+          .norm(p + "ffn_norm.weight", 32)
+          .weights(p + "ffn_gate.weight", 32, 48)
+          .weights(p + "ffn_up.weight", 32, 48)
+          .weights(p + "ffn_down.weight", 48, 32);
+    }
+    return model;
+  }
+
+  @Override
+  public Path path() {
+    return PATH;
+  }
+
+  @Override
+  public Metadata metadata() {
+    return new MapMetadata(keys);
+  }
+
+  @Override
+  public Map<String, TensorInfo> tensors() {
+    return infos;
+  }
+
+  @Override
+  public void read(TensorInfo tensor, long from, MemorySegment into) {
+    MemorySegment.copy(
+        MemorySegment.ofArray(stored.get(tensor.name())), from, into, 0, into.byteSize());
+  }
+
+  @Override
+  public long alignment(TensorInfo tensor, long from) {
+    return from % 4096;
+  }
+
+  @Override
+  public void close() {}
+
+  /** Dimensions as GGUF orders them. */
+  private static final class LongShape {
+    static long product(long... shape) {
+      long product = 1;
+      for (long d : shape) {
+        product *= d;
+      }
+      return product;
+    }
+
+    static List<Long> list(long... shape) {
+      return IntStream.range(0, shape.length).mapToObj(i -> shape[i]).toList();
+    }
+  }
+
+  private record MapMetadata(Map<String, Object> all) implements Metadata {
+    private <T> T get(String key, Class<T> type) {
+      Object value = all.get(key);
+      if (!type.isInstance(value)) {
+        throw new ModelFileException(PATH, key, "is " + value);
+      }
+      return type.cast(value);
+    }
+
+    @Override
+    public boolean has(String key) {
+      return all.containsKey(key);
+    }
+
+    @Override
+    public String string(String key) {
+      return get(key, String.class);
+    }
+
+    @Override
+    public long integer(String key) {
+      return get(key, Long.class);
+    }
+
+    @Override
+    public double real(String key) {
+      return get(key, Number.class).doubleValue();
+    }
+
+    @Override
+    public boolean flag(String key) {
+      return get(key, Boolean.class);
+    }
+
+    @Override
+    public long[] integers(String key) {
+      return all.get(key) instanceof long[] array ? array : new long[] {integer(key)};
+    }
+
+    @Override
+    public float[] reals(String key) {
+      return all.get(key) instanceof float[] array ? array : new float[] {(float) real(key)};
+    }
+
+    @Override
+    public List<String> strings(String key) {
+      throw new ModelFileException(PATH, key, "is missing");
+    }
+  }
+}
