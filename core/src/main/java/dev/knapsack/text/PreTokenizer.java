@@ -241,7 +241,7 @@ record PreTokenizer(List<Pattern> patterns, boolean beginsText, boolean wholeWor
   }
 
   /** A splitter of one text. */
-  Splitter splitter(String text) {
+  Splitter splitter(CharSequence text) {
     return new Splitter(patterns.stream().map(pattern -> pattern.matcher(text)).toList());
   }
 

@@ -14,6 +14,9 @@ final class WordPieceModel implements TextModel {
   /** Longer words are unknown, as in the original. */
   private static final int MAX_WORD = 100;
 
+  /** Characters below this one have no decomposition. */
+  private static final int FIRST_ACCENTED = 0xC0;
+
   private final Vocabulary vocabulary;
   private final int unknown;
 
@@ -50,21 +53,31 @@ final class WordPieceModel implements TextModel {
     }
 
     void encode(String text) {
-      String plain = Normalizer.normalize(text, Normalizer.Form.NFD);
-      for (int i = 0; i < plain.length(); ) {
-        int character = plain.codePointAt(i);
+      for (int i = 0; i < text.length(); ) {
+        int character = text.codePointAt(i);
         i += Character.charCount(character);
-        if (isBlank(character)) {
-          end();
-        } else if (isPunctuation(character) || isHan(character)) {
-          end();
-          add(character);
-          end();
-        } else if (isText(character)) {
-          add(Character.toLowerCase(character));
+        if (character < FIRST_ACCENTED) {
+          take(character);
+        } else {
+          // One at a time: to sort a long run of accents, which are dropped, costs its square.
+          Normalizer.normalize(Character.toString(character), Normalizer.Form.NFD)
+              .codePoints()
+              .forEach(this::take);
         }
       }
       end();
+    }
+
+    private void take(int character) {
+      if (isBlank(character)) {
+        end();
+      } else if (isPunctuation(character) || isHan(character)) {
+        end();
+        add(character);
+        end();
+      } else if (isText(character)) {
+        add(Character.toLowerCase(character));
+      }
     }
 
     private void add(int character) {

@@ -1,0 +1,105 @@
+package dev.knapsack.text;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** Vocabularies small enough to work out by hand what a text becomes. */
+final class TinyVocabularies {
+  private TinyVocabularies() {}
+
+  /**
+   * Byte-level: tokens 0 to 255 are the bytes in order, then what the merges make from 256 on, then
+   * an ordinary, a user-defined and four control tokens.
+   */
+  static TinyMetadata bytePairs() {
+    List<String> tokens = new ArrayList<>();
+    for (int b = 0; b < 256; b++) {
+      tokens.add(String.valueOf(ByteAlphabet.character(b)));
+    }
+    List<String> merges =
+        List.of("l l", "h e", "ll o", "he llo", "\u0120 w", "o r", "a a", "aa aa", "\u00F0 \u0141");
+    merges.forEach(merge -> tokens.add(merge.replace(" ", "")));
+    tokens.addAll(List.of("hell", "<|note|>", "<|bos|>", "<|end|>", "<|end|>ing", "<|im_end|>"));
+    List<Long> types = new ArrayList<>(java.util.Collections.nCopies(tokens.size(), 1L));
+    types.set(tokens.indexOf("<|note|>"), 4L);
+    for (String control : List.of("<|bos|>", "<|end|>", "<|end|>ing", "<|im_end|>")) {
+      types.set(tokens.indexOf(control), 3L);
+    }
+    return new TinyMetadata()
+        .with("model", "gpt2")
+        .with("pre", "gpt-2")
+        .with("tokens", tokens)
+        .with("token_type", types)
+        .with("merges", merges)
+        .with("bos_token_id", tokens.indexOf("<|bos|>"))
+        .with("eos_token_id", tokens.indexOf("<|end|>"));
+  }
+
+  /** SentencePiece: unknown, begin, end, the 256 bytes from 3 on, then pieces from 259 on. */
+  static TinyMetadata sentencePieces() {
+    List<String> tokens = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
+    List<Long> types = new ArrayList<>(List.of(2L, 3L, 3L));
+    List<Float> scores = new ArrayList<>(List.of(0f, 0f, 0f));
+    for (int b = 0; b < 256; b++) {
+      tokens.add(String.format(Locale.ROOT, "<0x%02X>", b));
+      types.add(6L);
+      scores.add(0f);
+    }
+    String[] pieces = {"\u2581a", "ab", "bc", "\u2581", "a", "b", "c", "\u2581\u2581", "<|user|>"};
+    float[] pieceScores = {-1, -2, -1.5f, -10, -11, -12, -13, -0.5f, 0};
+    for (int i = 0; i < pieces.length; i++) {
+      tokens.add(pieces[i]);
+      types.add(pieces[i].equals("<|user|>") ? 4L : 1L);
+      scores.add(pieceScores[i]);
+    }
+    return new TinyMetadata()
+        .with("model", "llama")
+        .with("tokens", tokens)
+        .with("token_type", types)
+        .with("scores", scores);
+  }
+
+  /** Characters, with bytes as the last resort, as Gemma 4 does it: bytes 0 to 255, then pieces. */
+  static TinyMetadata characterPairs() {
+    List<String> tokens = new ArrayList<>();
+    List<Long> types = new ArrayList<>();
+    for (int b = 0; b < 256; b++) {
+      tokens.add(String.format(Locale.ROOT, "<0x%02X>", b));
+      types.add(6L);
+    }
+    for (String piece :
+        List.of("\u2581", "a", "b", "\n", "\n\n", "\u00E4", "\u2581a", "\u2581ab", "<bos>")) {
+      tokens.add(piece);
+      types.add(piece.equals("<bos>") ? 3L : 1L);
+    }
+    return new TinyMetadata()
+        .with("model", "gemma4")
+        .with("tokens", tokens)
+        .with("token_type", types)
+        .with("merges", List.of("\u2581 a", "\u2581a b"))
+        .with("bos_token_id", tokens.indexOf("<bos>"));
+  }
+
+  /** WordPiece: unknown, begin, separator, then pieces from 3 on. */
+  static TinyMetadata wordPieces() {
+    return new TinyMetadata()
+        .with("model", "bert")
+        .with(
+            "tokens",
+            List.of(
+                "[UNK]",
+                "[CLS]",
+                "[SEP]",
+                "\u2581play",
+                "ing",
+                "\u2581cafe",
+                "\u2581!",
+                "\u2581\u6211",
+                "s"))
+        .with("token_type", List.of(2L, 3L, 3L, 1L, 1L, 1L, 1L, 1L, 1L))
+        .with("unknown_token_id", 0)
+        .with("bos_token_id", 1)
+        .with("seperator_token_id", 2);
+  }
+}
