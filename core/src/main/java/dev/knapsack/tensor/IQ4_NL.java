@@ -25,6 +25,8 @@ final class IQ4_NL extends AbstractBlockFormat {
 
   @Override
   void encodeBlock(float[] x, MemorySegment target, long offset) {
-    throw new UnsupportedOperationException(name() + " is not encoded yet");
+    float d = Levels.IQ4.scale(x, 0, 32);
+    LittleEndian.putF16(target, offset, d);
+    Levels.IQ4.pack(x, 0, Rounding.inverse(d), target, offset + 2);
   }
 }

@@ -36,6 +36,23 @@ final class IQ4_XS extends AbstractBlockFormat {
 
   @Override
   void encodeBlock(float[] x, MemorySegment target, long offset) {
-    throw new UnsupportedOperationException(name() + " is not encoded yet");
+    float[] scales = new float[8];
+    for (int group = 0; group < 8; group++) {
+      scales[group] = Levels.IQ4.scale(x, 32 * group, 32 * group + 32);
+    }
+    float d = -extreme(scales, 0, 8) / 32;
+    float inverse = Rounding.inverse(d);
+    LittleEndian.putF16(target, offset, d);
+    int high = 0;
+    int low = 0;
+    for (int group = 0; group < 8; group++) {
+      int scale = Rounding.clamp(Rounding.halfEven(inverse, scales[group]), -32, 31);
+      low |= ((scale + 32) & 0xF) << (4 * group);
+      high |= ((scale + 32) >> 4) << (2 * group);
+      float groupInverse = Rounding.inverse(d * scale);
+      Levels.IQ4.pack(x, 32 * group, groupInverse, target, offset + 8 + 16L * group);
+    }
+    LittleEndian.putU16(target, offset + 2, high);
+    LittleEndian.putI32(target, offset + 4, low);
   }
 }

@@ -32,6 +32,29 @@ final class MXFP4 extends AbstractBlockFormat {
 
   @Override
   void encodeBlock(float[] x, MemorySegment target, long offset) {
-    throw new UnsupportedOperationException(name() + " is not encoded yet");
+    float largest = Math.abs(extreme(x, 0, 32));
+    // The largest FP4 value, 6, has the exponent 2.
+    int e = largest == 0 ? 0 : Rounding.clamp(Math.getExponent(largest) - 2 + 127, 0, 254);
+    LittleEndian.putU8(target, offset, e);
+    float scale = halfPower(e);
+    for (int i = 0; i < 16; i++) {
+      int low = nearest(x[i], scale);
+      int high = nearest(x[16 + i], scale);
+      LittleEndian.putU8(target, offset + 1 + i, low | (high << 4));
+    }
+  }
+
+  /** The code of the nearest value; of two equally near, the first. */
+  private static int nearest(float x, float scale) {
+    int best = 0;
+    float least = Math.abs(x);
+    for (int code = 1; code < 16; code++) {
+      float error = Math.abs(Levels.FP4.value(code) * scale - x);
+      if (error < least) {
+        least = error;
+        best = code;
+      }
+    }
+    return best;
   }
 }

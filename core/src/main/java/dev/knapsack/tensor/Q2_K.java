@@ -32,6 +32,42 @@ final class Q2_K extends AbstractBlockFormat {
 
   @Override
   void encodeBlock(float[] x, MemorySegment target, long offset) {
-    throw new UnsupportedOperationException(name() + " is not encoded yet");
+    GroupSearch search = new GroupSearch(x, 16);
+    for (int group = 0; group < 16; group++) {
+      search.weigh(group);
+      search.affine(group, 3, -0.5f, 16);
+    }
+    float largestScale = Math.max(0, max(search.scales(), 0, 16));
+    float largestMin = Math.max(0, max(search.mins(), 0, 16));
+    float toScale = largestScale > 0 ? 15 / largestScale : 0;
+    float toMin = largestMin > 0 ? 15 / largestMin : 0;
+    float d = LittleEndian.putF16(target, offset + 80, largestScale / 15);
+    float dmin = LittleEndian.putF16(target, offset + 82, largestMin / 15);
+    for (int group = 0; group < 16; group++) {
+      search.weigh(group);
+      int settled =
+          search.settle(
+              group,
+              d,
+              dmin,
+              Rounding.halfEven(toScale, search.scales()[group]),
+              Rounding.halfEven(toMin, search.mins()[group]),
+              15,
+              3);
+      LittleEndian.putU8(target, offset + group, (settled & 0xFF) | ((settled >> 8) << 4));
+    }
+    packTwoBits(search.codes(), target, offset + 16);
+  }
+
+  /** Packs the lower two bits of 256 codes into 64 bytes. */
+  static void packTwoBits(byte[] codes, MemorySegment target, long offset) {
+    for (int i = 0; i < 64; i++) {
+      int from = i / 32 * 128 + i % 32;
+      int packed = 0;
+      for (int k = 0; k < 4; k++) {
+        packed |= (codes[from + 32 * k] & 3) << (2 * k);
+      }
+      LittleEndian.putU8(target, offset + i, packed);
+    }
   }
 }

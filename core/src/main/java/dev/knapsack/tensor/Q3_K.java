@@ -35,6 +35,35 @@ final class Q3_K extends AbstractBlockFormat {
 
   @Override
   void encodeBlock(float[] x, MemorySegment target, long offset) {
-    throw new UnsupportedOperationException(name() + " is not encoded yet");
+    GroupSearch search = new GroupSearch(x, 16);
+    for (int group = 0; group < 16; group++) {
+      search.symmetricByMoves(group, 4);
+    }
+    float largest = extreme(search.scales(), 0, 16);
+    float inverse = largest == 0 ? 0 : -32 / largest;
+    float d = LittleEndian.putF16(target, offset + 108, Rounding.inverse(inverse));
+    int[] packed = new int[12];
+    for (int group = 0; group < 16; group++) {
+      int scale = Rounding.clamp(Rounding.halfEven(inverse, search.scales()[group]), -32, 31);
+      packed[group % 8] |= ((scale + 32) & 0xF) << (group / 8 * 4);
+      packed[8 + group % 4] |= ((scale + 32) >> 4) << (group / 4 * 2);
+      search.recode(group, d * scale, 4, 7);
+    }
+    for (int i = 0; i < 12; i++) {
+      LittleEndian.putU8(target, offset + 96 + i, packed[i]);
+    }
+    Q2_K.packTwoBits(search.codes(), target, offset + 32);
+    packTopBits(search.codes(), 2, target, offset);
+  }
+
+  /** Packs bit {@code bit} of 256 codes into 32 bytes. */
+  static void packTopBits(byte[] codes, int bit, MemorySegment target, long offset) {
+    for (int i = 0; i < 32; i++) {
+      int packed = 0;
+      for (int k = 0; k < 8; k++) {
+        packed |= ((codes[32 * k + i] >> bit) & 1) << k;
+      }
+      LittleEndian.putU8(target, offset + i, packed);
+    }
   }
 }

@@ -27,6 +27,15 @@ final class Q4_K extends AbstractBlockFormat {
 
   @Override
   void encodeBlock(float[] x, MemorySegment target, long offset) {
-    throw new UnsupportedOperationException(name() + " is not encoded yet");
+    GroupSearch search = SixBitPairs.encode(x, 15, -1, 21, target, offset);
+    packLowHalves(search.codes(), target, offset + 16);
+  }
+
+  /** Packs the lower four bits of 256 codes into 128 bytes. */
+  static void packLowHalves(byte[] codes, MemorySegment target, long offset) {
+    for (int i = 0; i < 128; i++) {
+      int from = i / 32 * 64 + i % 32;
+      LittleEndian.putU8(target, offset + i, (codes[from] & 0xF) | ((codes[from + 32] & 0xF) << 4));
+    }
   }
 }

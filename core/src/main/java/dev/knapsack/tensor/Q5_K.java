@@ -28,6 +28,8 @@ final class Q5_K extends AbstractBlockFormat {
 
   @Override
   void encodeBlock(float[] x, MemorySegment target, long offset) {
-    throw new UnsupportedOperationException(name() + " is not encoded yet");
+    GroupSearch search = SixBitPairs.encode(x, 31, -0.5f, 16, target, offset);
+    Q3_K.packTopBits(search.codes(), 4, target, offset + 16);
+    Q4_K.packLowHalves(search.codes(), target, offset + 48);
   }
 }

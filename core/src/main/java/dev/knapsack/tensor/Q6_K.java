@@ -33,6 +33,34 @@ final class Q6_K extends AbstractBlockFormat {
 
   @Override
   void encodeBlock(float[] x, MemorySegment target, long offset) {
-    throw new UnsupportedOperationException(name() + " is not encoded yet");
+    GroupSearch search = new GroupSearch(x, 16);
+    for (int group = 0; group < 16; group++) {
+      search.symmetric(group, 32);
+    }
+    float largest = extreme(search.scales(), 0, 16);
+    if (Math.abs(largest) < GroupSearch.NOTHING) {
+      target.asSlice(offset, blockBytes()).fill((byte) 0);
+      return;
+    }
+    float inverse = -128 / largest;
+    float d = LittleEndian.putF16(target, offset + 208, 1 / inverse);
+    for (int group = 0; group < 16; group++) {
+      int scale = Math.min(127, Rounding.halfEven(inverse, search.scales()[group]));
+      LittleEndian.putU8(target, offset + 192 + group, scale);
+      search.recode(group, d * scale, 32, 63);
+    }
+    byte[] codes = search.codes();
+    for (int i = 0; i < 128; i++) {
+      int from = i / 64 * 128 + i % 64;
+      LittleEndian.putU8(target, offset + i, (codes[from] & 0xF) | ((codes[from + 64] & 0xF) << 4));
+    }
+    for (int i = 0; i < 64; i++) {
+      int from = i / 32 * 128 + i % 32;
+      int packed = 0;
+      for (int k = 0; k < 4; k++) {
+        packed |= (codes[from + 32 * k] >> 4) << (2 * k);
+      }
+      LittleEndian.putU8(target, offset + 128 + i, packed);
+    }
   }
 }

@@ -9,6 +9,16 @@ final class Rounding {
     return (int) Math.rint(x);
   }
 
+  /**
+   * The integer nearest to the exact product; halves go to the even one.
+   *
+   * <p>Searches for a scale put numbers right on the halves, where a product that had been rounded
+   * to float would decide by chance.
+   */
+  static int halfEven(float x, float y) {
+    return (int) Math.rint((double) x * y);
+  }
+
   /** The nearest integer; halves go away from zero. NaN gives 0. */
   static int halfAway(float x) {
     // In double: in float, 0.49999997 + 0.5 is 1.

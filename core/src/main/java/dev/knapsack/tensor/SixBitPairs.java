@@ -36,4 +36,51 @@ final class SixBitPairs {
       offsets[group] = offsets[group + 1] = -(dmin * min);
     }
   }
+
+  /**
+   * Searches scales and minima for codes 0 to {@code top} and writes the head at {@code offset}.
+   *
+   * @return the search, with the codes chosen for the rounded scales
+   */
+  static GroupSearch encode(
+      float[] x, int top, float first, int trials, MemorySegment target, long offset) {
+    GroupSearch search = new GroupSearch(x, 32);
+    for (int pair = 0; pair < 8; pair++) {
+      search.weigh(pair);
+      search.affine(pair, top, first, trials);
+    }
+    float largestScale = Math.max(0, AbstractBlockFormat.max(search.scales(), 0, 8));
+    float largestMin = Math.max(0, AbstractBlockFormat.max(search.mins(), 0, 8));
+    float toScale = largestScale > 0 ? 63 / largestScale : 0;
+    float toMin = largestMin > 0 ? 63 / largestMin : 0;
+    float d = LittleEndian.putF16(target, offset, largestScale / 63);
+    float dmin = LittleEndian.putF16(target, offset + 2, largestMin / 63);
+    int[] packed = new int[12];
+    for (int pair = 0; pair < 8; pair++) {
+      search.weigh(pair);
+      int settled =
+          search.settle(
+              pair,
+              d,
+              dmin,
+              Rounding.halfEven(toScale, search.scales()[pair]),
+              Rounding.halfEven(toMin, search.mins()[pair]),
+              63,
+              top);
+      int scale = settled & 0xFF;
+      int min = settled >> 8;
+      if (pair < 4) {
+        packed[pair] |= scale;
+        packed[4 + pair] |= min;
+      } else {
+        packed[4 + pair] = (scale & 0xF) | ((min & 0xF) << 4);
+        packed[pair - 4] |= (scale >> 4) << 6;
+        packed[pair] |= (min >> 4) << 6;
+      }
+    }
+    for (int i = 0; i < 12; i++) {
+      LittleEndian.putU8(target, offset + 4 + i, packed[i]);
+    }
+    return search;
+  }
 }

@@ -41,6 +41,32 @@ final class TQ1_0 extends AbstractBlockFormat {
 
   @Override
   void encodeBlock(float[] x, MemorySegment target, long offset) {
-    throw new UnsupportedOperationException(name() + " is not encoded yet");
+    float d = Math.abs(extreme(x, 0, 256));
+    float inverse = Rounding.inverse(d);
+    packDigits(x, 0, inverse, 32, 5, target, offset);
+    packDigits(x, 160, inverse, 16, 5, target, offset + 32);
+    packDigits(x, 240, inverse, 4, 4, target, offset + 48);
+    LittleEndian.putF16(target, offset + 52, d);
+  }
+
+  private static void packDigits(
+      float[] x,
+      int from,
+      float inverse,
+      int bytes,
+      int digits,
+      MemorySegment target,
+      long offset) {
+    for (int i = 0; i < bytes; i++) {
+      int number = 0;
+      for (int k = 0; k < 5; k++) {
+        number *= 3;
+        if (k < digits) {
+          number += Rounding.halfAway(x[from + k * bytes + i] * inverse) + 1;
+        }
+      }
+      // Rounded up, so that multiplying by 3 and dropping the fraction gives back each digit.
+      LittleEndian.putU8(target, offset + i, (number * 256 + 242) / 243);
+    }
   }
 }

@@ -25,6 +25,13 @@ final class TQ2_0 extends AbstractBlockFormat {
 
   @Override
   void encodeBlock(float[] x, MemorySegment target, long offset) {
-    throw new UnsupportedOperationException(name() + " is not encoded yet");
+    float d = Math.abs(extreme(x, 0, 256));
+    float inverse = Rounding.inverse(d);
+    byte[] codes = new byte[256];
+    for (int i = 0; i < 256; i++) {
+      codes[i] = (byte) (Rounding.halfAway(x[i] * inverse) + 1);
+    }
+    Q2_K.packTwoBits(codes, target, offset);
+    LittleEndian.putF16(target, offset + 64, d);
   }
 }

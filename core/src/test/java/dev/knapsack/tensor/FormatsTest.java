@@ -1,0 +1,55 @@
+package dev.knapsack.tensor;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.Locale;
+import org.junit.jupiter.api.Test;
+
+class FormatsTest {
+  @Test
+  void findsEachByNameAndByNumber() {
+    for (Format format : Formats.all()) {
+      assertThat(Formats.byName(format.name())).isSameAs(format);
+      assertThat(Formats.byName(format.name().toLowerCase(Locale.ROOT))).isSameAs(format);
+      assertThat(Formats.byGgufType(format.ggufType())).isSameAs(format);
+    }
+  }
+
+  @Test
+  void knowsThePublishedNumbersAndSizes() {
+    assertThat(Formats.all())
+        .extracting(f -> f.ggufType() + " " + f + " " + f.blockValues() + "/" + f.blockBytes())
+        .containsExactlyInAnyOrder(
+            "0 F32 1/4",
+            "1 F16 1/2",
+            "2 Q4_0 32/18",
+            "3 Q4_1 32/20",
+            "6 Q5_0 32/22",
+            "7 Q5_1 32/24",
+            "8 Q8_0 32/34",
+            "10 Q2_K 256/84",
+            "11 Q3_K 256/110",
+            "12 Q4_K 256/144",
+            "13 Q5_K 256/176",
+            "14 Q6_K 256/210",
+            "20 IQ4_NL 32/18",
+            "23 IQ4_XS 256/136",
+            "30 BF16 1/2",
+            "34 TQ1_0 256/54",
+            "35 TQ2_0 256/66",
+            "39 MXFP4 32/17");
+  }
+
+  @Test
+  void namesWhatItKnowsWhenAskedForSomethingElse() {
+    assertThatThrownBy(() -> Formats.byName("q9_z"))
+        .isInstanceOf(UnsupportedFormatException.class)
+        .hasMessageContaining("'q9_z'")
+        .hasMessageContaining("Q4_K");
+    assertThatThrownBy(() -> Formats.byGgufType(16))
+        .isInstanceOf(UnsupportedFormatException.class)
+        .hasMessageContaining("number 16")
+        .hasMessageContaining("Q4_K (12)");
+  }
+}
