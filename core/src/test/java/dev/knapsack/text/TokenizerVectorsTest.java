@@ -2,6 +2,7 @@ package dev.knapsack.text;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.knapsack.NotesQuestion;
 import dev.knapsack.TestData;
 import dev.knapsack.file.ModelFile;
 import java.io.IOException;
@@ -10,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -52,6 +54,18 @@ class TokenizerVectorsTest {
         }
       }
       assertThat(wrong).isEmpty();
+    }
+  }
+
+  @Test
+  void notesHaveAsManyTokensAsTheirAuthorCounted() throws IOException {
+    try (ModelFile file = ModelFile.open(TestData.path("notes/notes-2.6m-q8_0.gguf"))) {
+      Tokenizer tokenizer = Tokenizer.of(file);
+      for (NotesQuestion question : NotesQuestion.all()) {
+        int[] tokens = tokenizer.encode(question.context(), true, true);
+        assertThat(tokens).as(question.id()).hasSize(question.contextTokens());
+        assertThat(tokenizer.decode(tokens, true)).isEqualTo(question.context());
+      }
     }
   }
 }
