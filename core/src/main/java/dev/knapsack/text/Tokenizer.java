@@ -15,8 +15,8 @@ public interface Tokenizer {
   /**
    * The ids of a text.
    *
-   * @param addSpecial put the beginning-of-sequence token first (and the end token last) where the
-   *     model asks for it
+   * @param addSpecial put the beginning-of-sequence token first, unless the text itself begins with
+   *     it, and the end token last, where the model asks for them
    * @param parseSpecial read special tokens written in the text ({@code <|im_end|>}) as such;
    *     otherwise as plain text
    */

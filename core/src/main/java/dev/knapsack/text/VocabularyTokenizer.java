@@ -58,16 +58,22 @@ final class VocabularyTokenizer implements Tokenizer {
         parseSpecial,
         new SpecialTokens.Sink() {
           private boolean afterSpecial = true;
+          private boolean begun;
 
           @Override
           public void text(int from, int to) {
             encoder.encode(from, to, afterSpecial, tokens);
             afterSpecial = false;
+            begun = true;
           }
 
           @Override
           public void token(int token) {
-            tokens.add(token);
+            // The text says itself that it begins: twice would be what no model has seen.
+            if (!(addSpecial && token == first && !begun)) {
+              tokens.add(token);
+            }
+            begun = true;
             afterSpecial = true;
           }
         });

@@ -49,6 +49,16 @@ class EncodingTest {
   }
 
   @Test
+  void theBeginningIsNotAddedToATextThatWritesIt() {
+    Tokenizer tokenizer = TinyVocabularies.bytePairs().with("add_bos_token", true).tokenizer();
+    assertThat(tokenizer.encode("<|bos|>a", true, true)).containsExactly(BOS, 'a');
+    assertThat(tokenizer.encode("<|bos|>", true, false)).hasSize(8).startsWith(BOS);
+    assertThat(tokenizer.encode("<|bos|><|bos|>", true, true)).containsExactly(BOS, BOS);
+    assertThat(tokenizer.encode("a<|bos|>", true, true)).containsExactly(BOS, 'a', BOS);
+    assertThat(tokenizer.encode("", true, true)).containsExactly(BOS);
+  }
+
+  @Test
   void halfASurrogatePairIsReadAsTheReplacementCharacter() {
     assertThat(plain(bytePairs, "\uD83D")).containsExactly(0xEF, 0xBF, 0xBD);
     assertThat(plain(bytePairs, "\uDE00a")).containsExactly(0xEF, 0xBF, 0xBD, 'a');
