@@ -13,4 +13,13 @@ public record LayerWeights(int index, Map<String, Matrix> tensors) {
   public @Nullable Matrix find(String suffix) {
     return tensors.get(suffix);
   }
+
+  /** The tensor of this suffix, which the model has: its file was checked when it was opened. */
+  public Matrix get(String suffix) {
+    Matrix tensor = tensors.get(suffix);
+    if (tensor == null) {
+      throw new IllegalStateException("Layer " + index + " has no " + suffix);
+    }
+    return tensor;
+  }
 }

@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.tensor.Format;
 import java.util.List;
 
@@ -41,6 +42,23 @@ public record ModelSpec(
   /** The tensor that the output projection is in. */
   public String outputTensor() {
     return tiedOutput ? "token_embd.weight" : "output.weight";
+  }
+
+  /** The largest work that a step of {@code tokens} tokens asks of the kernels. */
+  public KernelLimits limits(int tokens) {
+    int columns = width;
+    int group = 1;
+    int head = 1;
+    for (LayerSpec layer : layers) {
+      columns = Math.max(columns, layer.attendedColumns());
+      group = Math.max(group, layer.heads() / layer.kvHeads());
+      head = Math.max(head, Math.max(layer.keySize(), layer.valueSize()));
+      columns = Math.max(columns, layer.mlp().width());
+      if (layer.mlp() instanceof Mlp.Experts experts) {
+        columns = Math.max(columns, experts.sharedWidth());
+      }
+    }
+    return new KernelLimits(tokens, columns, group, head);
   }
 
   /**

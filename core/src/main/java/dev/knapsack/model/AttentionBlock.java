@@ -1,0 +1,108 @@
+package dev.knapsack.model;
+
+import dev.knapsack.kernel.AttentionShape;
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.model.Workspace.Slot;
+import dev.knapsack.tensor.Matrix;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Attention over the cached keys and values of each sequence of a step. */
+final class AttentionBlock {
+  private final Blocks blocks;
+  private final Compute compute;
+
+  AttentionBlock(Blocks blocks) {
+    this.blocks = blocks;
+    this.compute = blocks.compute;
+  }
+
+  /**
+   * Appends the layer's keys and values to each run's cache, and attends.
+   *
+   * @param x the normed residual stream, one row a token, run after run
+   * @param positions each row's position in its sequence
+   * @param delta receives what is to be added to the residual stream
+   */
+  void apply(
+      LayerSpec layer,
+      LayerWeights weights,
+      List<Run> runs,
+      int[] positions,
+      Matrix x,
+      Matrix delta) {
+    int rows = x.rows();
+    Matrix query = blocks.matrix(Slot.QUERY, rows, layer.queryColumns());
+    Matrix key = blocks.matrix(Slot.KEY, rows, layer.keyColumns());
+    Matrix value = blocks.matrix(Slot.VALUE, rows, layer.valueColumns());
+    project(weights, x, query, key, value);
+    blocks.norm(query, weights.find("attn_q_norm.weight"), layer.keySize(), query);
+    blocks.norm(key, weights.find("attn_k_norm.weight"), layer.keySize(), key);
+    if (layer.rope() != null) {
+      compute.rope(query, layer.keySize(), layer.rope(), positions);
+      compute.rope(key, layer.keySize(), layer.rope(), positions);
+    }
+    if (layer.queryScale() != null) {
+      scaleByPosition(query, layer.queryScale(), positions);
+    }
+
+    Matrix attended = blocks.matrix(Slot.ATTENDED, rows, layer.attendedColumns());
+    AttentionShape shape = shape(layer, weights.find("attn_sinks.weight"));
+    int first = 0;
+    for (Run run : runs) {
+      int end = first + run.length();
+      run.cache().append(weights.index(), key, value, first, run.length());
+      compute.attention(
+          shape,
+          query.rows(first, end),
+          run.cache().length(),
+          run.cache().pages(weights.index(), run.length()),
+          attended.rows(first, end));
+      first = end;
+    }
+    blocks.project(
+        weights, "attn_output.weight", "attn_output.bias", compute.input(attended), delta);
+  }
+
+  private void project(LayerWeights weights, Matrix x, Matrix query, Matrix key, Matrix value) {
+    Compute.Input input = compute.input(x);
+    Matrix fused = weights.find("attn_qkv.weight");
+    if (fused == null) {
+      blocks.project(weights, "attn_q.weight", "attn_q.bias", input, query);
+      blocks.project(weights, "attn_k.weight", "attn_k.bias", input, key);
+      blocks.project(weights, "attn_v.weight", "attn_v.bias", input, value);
+      return;
+    }
+    Matrix bias = weights.find("attn_qkv.bias");
+    int row = 0;
+    for (Matrix out : List.of(query, key, value)) {
+      compute.matmul(fused.rows(row, row + out.columns()), input, out);
+      if (bias != null) {
+        compute.addBias(out, bias.data().asSlice(4L * row, 4L * out.columns()));
+      }
+      row += out.columns();
+    }
+  }
+
+  private void scaleByPosition(Matrix query, QueryScale scale, int[] positions) {
+    for (int t = 0; t < query.rows(); t++) {
+      float factor = scale.at(positions[t]);
+      if (factor != 1) {
+        compute.scale(query.rows(t, t + 1), factor);
+      }
+    }
+  }
+
+  private static AttentionShape shape(LayerSpec layer, @Nullable Matrix sinks) {
+    return new AttentionShape(
+        layer.heads(),
+        layer.kvHeads(),
+        layer.keySize(),
+        layer.valueSize(),
+        layer.attentionScale(),
+        layer.attentionSoftCap(),
+        layer.window(),
+        true,
+        sinks == null ? null : sinks.data());
+  }
+}

@@ -1,0 +1,212 @@
+package dev.knapsack.model;
+
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.model.Workspace.Slot;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * A model's forward pass: tokens of one or several sequences in, logits out.
+ *
+ * <p>For use by one thread at a time; the work is spread by the {@link Compute}. The memory it
+ * works in belongs to whoever made it.
+ */
+public final class Transformer {
+  private final ModelSpec spec;
+  private final WeightSource weights;
+  private final Compute compute;
+  private final Workspace workspace;
+  private final Blocks blocks;
+  private final AttentionBlock attention;
+  private final DenseBlock dense;
+  private final ExpertsBlock experts;
+
+  private final int[] positions;
+  private final int[] logitRows;
+
+  /**
+   * @param compute made for at least {@link ModelSpec#limits} of the workspace's tokens
+   */
+  public Transformer(ModelSpec spec, WeightSource weights, Compute compute, Workspace workspace) {
+    this.spec = spec;
+    this.weights = weights;
+    this.compute = compute;
+    this.workspace = workspace;
+    this.blocks = new Blocks(spec, compute, workspace);
+    this.attention = new AttentionBlock(blocks);
+    this.dense = new DenseBlock(blocks, "");
+    this.experts = new ExpertsBlock(blocks, weights);
+    this.positions = new int[workspace.tokens()];
+    this.logitRows = new int[workspace.logitRows()];
+  }
+
+  public ModelSpec spec() {
+    return spec;
+  }
+
+  /**
+   * Computes a step: each run's tokens are added to its cache.
+   *
+   * @return F32, a row of {@link ModelSpec#vocabulary()} logits for each token that they were
+   *     wanted of, run after run; valid until the next step
+   * @throws IllegalArgumentException if the step is larger than the workspace, or a token is none
+   *     of the vocabulary; nothing has been computed then
+   * @throws dev.knapsack.memory.BudgetExceededException if the caches cannot grow; they are as they
+   *     were
+   */
+  public Matrix forward(List<Run> runs) {
+    int tokens = check(runs);
+    for (Run run : runs) {
+      run.cache().reserve(run.length());
+    }
+    Matrix hidden = embed(runs, tokens);
+    int wanted = place(runs);
+    for (int l = 0; l < spec.layers().size(); l++) {
+      LayerSpec layer = spec.layers().get(l);
+      LayerWeights tensors = weights.layer(l);
+      attend(layer, tensors, runs, hidden);
+      if (l == spec.layers().size() - 1) {
+        // From here on tokens do not see each other: only those count whose logits are wanted.
+        hidden = gather(hidden, wanted);
+      }
+      if (hidden.rows() > 0) {
+        feedForward(layer, tensors, hidden);
+      }
+    }
+    Matrix logits = logits(hidden);
+    for (Run run : runs) {
+      run.cache().commit(run.length());
+    }
+    return logits;
+  }
+
+  private int check(List<Run> runs) {
+    long tokens = 0;
+    long wanted = 0;
+    for (Run run : runs) {
+      tokens += run.length();
+      wanted += run.logits();
+      for (int i = run.from(); i < run.to(); i++) {
+        int token = run.tokens()[i];
+        if (token < 0 || token >= spec.vocabulary()) {
+          throw new IllegalArgumentException(
+              "Token %d is none of the vocabulary's %d".formatted(token, spec.vocabulary()));
+        }
+      }
+    }
+    if (tokens < 1 || tokens > workspace.tokens() || wanted > workspace.logitRows()) {
+      throw new IllegalArgumentException(
+          "A step of %d tokens and %d rows of logits; this workspace takes 1 to %d, and up to %d"
+              .formatted(tokens, wanted, workspace.tokens(), workspace.logitRows()));
+    }
+    return (int) tokens;
+  }
+
+  private Matrix embed(List<Run> runs, int tokens) {
+    Matrix hidden = blocks.matrix(Slot.HIDDEN, tokens, spec.width());
+    int row = 0;
+    for (Run run : runs) {
+      for (int i = run.from(); i < run.to(); i++) {
+        weights.embedding(run.tokens()[i], hidden, row++);
+      }
+    }
+    if (spec.embeddingScale() != 1) {
+      compute.scale(hidden, spec.embeddingScale());
+    }
+    return hidden;
+  }
+
+  /** Says where rows stand in their sequences and which rows' logits are wanted; counts these. */
+  private int place(List<Run> runs) {
+    int row = 0;
+    int wanted = 0;
+    for (Run run : runs) {
+      for (int i = 0; i < run.length(); i++) {
+        positions[row] = run.cache().length() + i;
+        if (i >= run.length() - run.logits()) {
+          logitRows[wanted++] = row;
+        }
+        row++;
+      }
+    }
+    return wanted;
+  }
+
+  private void attend(LayerSpec layer, LayerWeights tensors, List<Run> runs, Matrix hidden) {
+    Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
+    Matrix delta = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
+    blocks.norm(hidden, tensors.get("attn_norm.weight"), spec.width(), normed);
+    attention.apply(layer, tensors, runs, positions, normed, delta);
+    if (tensors.find("ffn_norm.weight") != null) {
+      blocks.norm(delta, tensors.find("post_attention_norm.weight"), spec.width(), delta);
+    }
+    blocks.addResidual(hidden, delta);
+  }
+
+  private void feedForward(LayerSpec layer, LayerWeights tensors, Matrix hidden) {
+    Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
+    Matrix delta = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
+    // Some families name the norm before the MLP after what it follows.
+    Matrix before = tensors.find("ffn_norm.weight");
+    blocks.norm(
+        hidden,
+        before != null ? before : tensors.get("post_attention_norm.weight"),
+        spec.width(),
+        normed);
+    switch (layer.mlp()) {
+      case Mlp.Dense mlp -> dense.apply(mlp.width(), mlp.activation(), tensors, normed, delta);
+      case Mlp.Experts mlp -> experts.apply(mlp, tensors, normed, delta);
+    }
+    blocks.norm(delta, tensors.find("post_ffw_norm.weight"), spec.width(), delta);
+    blocks.addResidual(hidden, delta);
+  }
+
+  /** Moves the rows whose logits are wanted to the front. */
+  private Matrix gather(Matrix hidden, int wanted) {
+    for (int i = 0; i < wanted; i++) {
+      if (logitRows[i] != i) {
+        MemorySegment.copy(
+            hidden.data(),
+            hidden.rowOffset(logitRows[i]),
+            hidden.data(),
+            hidden.rowOffset(i),
+            hidden.rowBytes());
+      }
+    }
+    return hidden.rows(0, wanted);
+  }
+
+  private Matrix logits(Matrix hidden) {
+    Matrix logits = blocks.matrix(Slot.LOGITS, hidden.rows(), spec.vocabulary());
+    if (hidden.rows() == 0) {
+      return logits;
+    }
+    Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
+    blocks.norm(hidden, weights.global("output_norm.weight"), spec.width(), normed);
+    Compute.Input input = compute.input(normed);
+    weights.globalBlocks(
+        spec.outputTensor(), (first, block) -> project(block, first, normed, input, logits));
+    if (spec.logitScale() != 1) {
+      compute.scale(logits, spec.logitScale());
+    }
+    if (spec.logitSoftCap() != 0) {
+      compute.softCap(logits, spec.logitSoftCap());
+    }
+    return logits;
+  }
+
+  /** The logits of some of the vocabulary: columns {@code first} and on. */
+  private void project(Matrix block, int first, Matrix normed, Compute.Input input, Matrix logits) {
+    if (block.rows() == logits.columns()) {
+      compute.matmul(block, input, logits);
+      return;
+    }
+    for (int row = 0; row < logits.rows(); row++) {
+      MemorySegment columns =
+          logits.data().asSlice(logits.rowOffset(row) + 4L * first, 4L * block.rows());
+      Matrix out = new Matrix(logits.format(), 1, block.rows(), columns);
+      compute.matmul(block, normed.rows(row, row + 1), out);
+    }
+  }
+}

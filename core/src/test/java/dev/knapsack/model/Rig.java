@@ -1,0 +1,131 @@
+package dev.knapsack.model;
+
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvPool;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.model.arch.Families;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+
+/** A model with all that it takes to run it, in a budget that must be empty again at the end. */
+final class Rig implements AutoCloseable {
+  final Budget budget = Budget.of("1GiB");
+  final ModelSpec spec;
+  final ResidentWeights weights;
+  final WorkerTeam team;
+  final Compute compute;
+  final Workspace workspace;
+  final KvPool pool;
+  final Transformer transformer;
+
+  /** What a rig is made of, with the usual in place. */
+  record Parts(
+      KernelProvider provider,
+      Compute.Precision precision,
+      Format cache,
+      int workers,
+      int outputRows,
+      int tokens) {
+    static final Parts USUAL =
+        new Parts(KernelProvider.SCALAR, Compute.Precision.FLOAT, Formats.F32, 1, 1 << 30, 64);
+
+    Parts with(KernelProvider other) {
+      return new Parts(other, precision, cache, workers, outputRows, tokens);
+    }
+
+    Parts with(Compute.Precision other) {
+      return new Parts(provider, other, cache, workers, outputRows, tokens);
+    }
+
+    Parts with(Format other) {
+      return new Parts(provider, precision, other, workers, outputRows, tokens);
+    }
+
+    Parts workers(int other) {
+      return new Parts(provider, precision, cache, other, outputRows, tokens);
+    }
+
+    Parts outputRows(int other) {
+      return new Parts(provider, precision, cache, workers, other, tokens);
+    }
+  }
+
+  Rig(ModelFile file, Parts parts) {
+    spec = Families.spec(file);
+    weights = new ResidentWeights(file, spec, budget.account("weights"), parts.outputRows());
+    team = new WorkerTeam(parts.workers());
+    compute =
+        new Compute(
+            parts.provider().open().kernels(),
+            team,
+            parts.precision(),
+            spec.limits(parts.tokens()),
+            budget.account("activations"));
+    workspace = new Workspace(spec, parts.tokens(), parts.tokens(), budget.account("activations"));
+    pool = new KvPool(spec.kvLayout(parts.cache(), parts.cache()), budget.account("kv"));
+    transformer = new Transformer(spec, weights, compute, workspace);
+  }
+
+  /** The logits after each token, computed in steps of {@code step} tokens. */
+  float[] logits(int[] tokens, int step) {
+    float[] all = new float[tokens.length * spec.vocabulary()];
+    try (KvCache cache = pool.cache()) {
+      for (int from = 0; from < tokens.length; from += step) {
+        int to = Math.min(tokens.length, from + step);
+        float[] some =
+            floats(transformer.forward(List.of(new Run(cache, tokens, from, to, to - from))));
+        System.arraycopy(some, 0, all, from * spec.vocabulary(), some.length);
+        cache.freeOutsideWindows();
+      }
+    }
+    return all;
+  }
+
+  static float[] floats(Matrix matrix) {
+    return matrix
+        .data()
+        .asSlice(0, 4L * matrix.rows() * matrix.columns())
+        .toArray(ValueLayout.JAVA_FLOAT);
+  }
+
+  /** Normalised mean square error: Σ(x − y)² / Σx². */
+  static double error(float[] expected, float[] actual) {
+    if (expected.length != actual.length) {
+      throw new IllegalArgumentException(
+          "%d numbers, and %d".formatted(expected.length, actual.length));
+    }
+    double difference = 0;
+    double size = 0;
+    for (int i = 0; i < expected.length; i++) {
+      difference += ((double) expected[i] - actual[i]) * ((double) expected[i] - actual[i]);
+      size += (double) expected[i] * expected[i];
+    }
+    return difference / size;
+  }
+
+  static int[] tokens(int count, int vocabulary, int seed) {
+    int[] tokens = new int[count];
+    Arrays.setAll(tokens, i -> Math.floorMod(seed * 31 + i * i * 7 + i * 3, vocabulary));
+    return tokens;
+  }
+
+  @Override
+  public void close() {
+    pool.close();
+    workspace.close();
+    compute.close();
+    team.close();
+    weights.close();
+    if (budget.used() != 0) {
+      throw new AssertionError("%,d bytes were not given back".formatted(budget.used()));
+    }
+  }
+}
