@@ -1,0 +1,116 @@
+package dev.knapsack.text;
+
+import dev.knapsack.text.template.Template;
+import dev.knapsack.text.template.TemplateException;
+import java.time.Clock;
+import java.time.ZoneId;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Writes a conversation as the text that a model was trained to continue, by the Jinja template
+ * that the model's file carries.
+ *
+ * <p>Templates see the variables {@code messages}, {@code tools}, {@code bos_token}, {@code
+ * eos_token}, {@code add_generation_prompt} and whatever the conversation adds, and the functions
+ * that the hub gives them ({@code raise_exception}, {@code strftime_now}). A template may be
+ * hostile: it is bounded in size, steps and depth, and refused at the first bound it reaches.
+ *
+ * <p>Immutable; safe for use by many threads.
+ */
+public final class ChatTemplate {
+  private static final String CHAT_ML =
+      """
+      {%- for message in messages %}
+      {{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
+      {%- endfor %}
+      {%- if add_generation_prompt %}
+      {{- '<|im_start|>assistant\\n' }}
+      {%- endif %}
+      """;
+
+  private final String source;
+  private final Template template;
+  private final Clock clock;
+
+  private ChatTemplate(String source, Clock clock) {
+    this.source = source;
+    this.clock = clock;
+    template = Template.parse(source);
+  }
+
+  /**
+   * A template that tells the time of this machine when it asks.
+   *
+   * @throws TemplateException if the source is no template, or beyond a limit
+   */
+  public static ChatTemplate of(String source) {
+    return of(source, Clock.system(ZoneId.systemDefault()));
+  }
+
+  /** A template that tells this clock's time when it asks. */
+  public static ChatTemplate of(String source, Clock clock) {
+    return new ChatTemplate(source, clock);
+  }
+
+  /**
+   * The template for a model whose file has none: ChatML, where every message stands between {@code
+   * <|im_start|>role} and {@code <|im_end|>}. It is the most common format, and models that were
+   * not trained on it still read it as plain text.
+   */
+  public static ChatTemplate chatMl() {
+    return of(CHAT_ML);
+  }
+
+  /** The template's source. */
+  public String source() {
+    return source;
+  }
+
+  /**
+   * The text of a conversation.
+   *
+   * @throws TemplateException if the template refuses the conversation (then the message is the
+   *     template's own), an expression fails, or a limit is reached
+   */
+  public String render(Conversation conversation) {
+    Map<String, @Nullable Object> variables = new LinkedHashMap<>();
+    variables.put("messages", conversation.messages().stream().map(Message::fields).toList());
+    variables.put("tools", conversation.tools());
+    variables.put("documents", null);
+    variables.put("bos_token", conversation.bosToken());
+    variables.put("eos_token", conversation.eosToken());
+    variables.put("add_generation_prompt", conversation.addGenerationPrompt());
+    variables.putAll(conversation.variables());
+    return template.render(variables, clock);
+  }
+
+  /**
+   * What a template is given.
+   *
+   * @param tools descriptions of the tools that the model may call, as the OpenAI API has them;
+   *     null when there are none
+   * @param bosToken the text of the beginning-of-sequence token, empty if the model has none
+   * @param eosToken the text of the end-of-sequence token, empty if the model has none
+   * @param addGenerationPrompt end with the opening of the assistant's answer
+   * @param variables more variables, such as {@code enable_thinking}
+   */
+  public record Conversation(
+      List<Message> messages,
+      @Nullable List<Map<String, Object>> tools,
+      String bosToken,
+      String eosToken,
+      boolean addGenerationPrompt,
+      Map<String, ? extends @Nullable Object> variables) {
+    public Conversation {
+      messages = List.copyOf(messages);
+    }
+
+    /** A conversation that the assistant is to continue, without tools. */
+    public static Conversation of(List<Message> messages, String bosToken, String eosToken) {
+      return new Conversation(messages, null, bosToken, eosToken, true, Map.of());
+    }
+  }
+}

@@ -1,0 +1,42 @@
+package dev.knapsack.text;
+
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One message of a conversation.
+ *
+ * @param role who speaks: {@code system}, {@code user}, {@code assistant}, {@code tool}
+ * @param content what is said: text, or a list of parts where the template takes those; null where
+ *     the message only calls tools
+ * @param more other fields as a template reads them, such as {@code tool_calls} (a list of maps),
+ *     {@code tool_call_id}, {@code name}, {@code reasoning_content}
+ */
+public record Message(
+    String role, @Nullable Object content, Map<String, ? extends @Nullable Object> more) {
+  public Message {
+    more = Collections.unmodifiableMap(new LinkedHashMap<String, @Nullable Object>(more));
+  }
+
+  public static Message system(String content) {
+    return new Message("system", content, Map.of());
+  }
+
+  public static Message user(String content) {
+    return new Message("user", content, Map.of());
+  }
+
+  public static Message assistant(String content) {
+    return new Message("assistant", content, Map.of());
+  }
+
+  Map<String, @Nullable Object> fields() {
+    Map<String, @Nullable Object> fields = new LinkedHashMap<>();
+    fields.put("role", role);
+    fields.put("content", content);
+    fields.putAll(more);
+    return fields;
+  }
+}

@@ -1,0 +1,169 @@
+package dev.knapsack.text.template;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/** What stands after a value: {@code .name}, {@code [index]}, {@code [start:stop:step]}. */
+final class Attributes {
+  private Attributes() {}
+
+  static Object attribute(Object target, String name) {
+    Object own = own(target, name);
+    if (!(own instanceof Undefined)) {
+      return own;
+    }
+    Object item = target instanceof Map<?, ?> map ? map.get(name) : null;
+    return item == null ? own : item;
+  }
+
+  static Object item(Object target, Object index, Meter meter) {
+    Object item =
+        switch (target) {
+          case Map<?, ?> map ->
+              index instanceof List<?> || index instanceof Map<?, ?> ? null : map.get(index);
+          case List<?> list when Values.isInteger(index) -> {
+            long at = Values.integer(index);
+            long from = at < 0 ? at + list.size() : at;
+            yield from >= 0 && from < list.size() ? list.get((int) from) : null;
+          }
+          case String string when Values.isInteger(index) -> {
+            meter.scan(string.length());
+            long length = Values.length(string);
+            long at = Values.integer(index);
+            long from = at < 0 ? at + length : at;
+            yield from >= 0 && from < length ? Strings.slice(string, from, from + 1, meter) : null;
+          }
+          case Undefined undefined -> throw undefined.refusal();
+          default -> null;
+        };
+    if (item != null) {
+      return item;
+    }
+    return index instanceof String name ? own(target, name) : Undefined.item(target, index);
+  }
+
+  /** An attribute or method proper, not an item. */
+  private static Object own(Object target, String name) {
+    Object own =
+        switch (target) {
+          case Undefined undefined -> throw undefined.refusal();
+          case String string -> StringMethods.find(string, name);
+          case Map<?, ?> map -> dictMethod(Values.requireMap(map), name);
+          case List<?> list -> listMethod(list, name);
+          case Namespace namespace -> namespace.attributes.get(name);
+          case Loop loop -> loop.attribute(name);
+          case Macro macro -> name.equals("name") ? macro.name() : null;
+          default -> null;
+        };
+    return own == null ? Undefined.attribute(target, name) : own;
+  }
+
+  private static @Nullable Callable dictMethod(Map<Object, Object> map, String name) {
+    return switch (name) {
+      case "items" ->
+          (arguments, meter) -> {
+            arguments.only(name);
+            return items(map, meter);
+          };
+      case "keys" ->
+          (arguments, meter) -> {
+            arguments.only(name);
+            return Values.elements(map, meter);
+          };
+      case "values" ->
+          (arguments, meter) -> {
+            arguments.only(name);
+            List<Object> values = meter.list(map.size());
+            values.addAll(map.values());
+            return values;
+          };
+      case "get" ->
+          (arguments, meter) -> {
+            arguments.only(name, "key", "default");
+            return map.getOrDefault(
+                Values.key(arguments.get(0, "key")), arguments.get(1, "default", None.NONE));
+          };
+      case "copy" ->
+          (arguments, meter) -> {
+            arguments.only(name);
+            meter.elements(4L * map.size());
+            return new LinkedHashMap<>(map);
+          };
+      default -> null;
+    };
+  }
+
+  static List<Object> items(Map<Object, Object> map, Meter meter) {
+    meter.elements(4L * map.size());
+    List<Object> items = meter.list(map.size());
+    map.forEach((key, value) -> items.add(Tuple.of(key, value)));
+    return items;
+  }
+
+  private static @Nullable Callable listMethod(List<?> list, String name) {
+    return switch (name) {
+      case "index" ->
+          (arguments, meter) -> {
+            Object wanted = arguments.only(name, "value").get(0, "value");
+            long index = 0;
+            for (Object element : Values.elements(list, meter)) {
+              if (Values.equal(element, wanted, meter)) {
+                return index;
+              }
+              index++;
+            }
+            throw new TemplateException(Representation.of(wanted, meter) + " is not in list");
+          };
+      case "count" ->
+          (arguments, meter) -> {
+            Object wanted = arguments.only(name, "value").get(0, "value");
+            long count = 0;
+            for (Object element : Values.elements(list, meter)) {
+              count += Values.equal(element, wanted, meter) ? 1 : 0;
+            }
+            return count;
+          };
+      default -> null;
+    };
+  }
+
+  static Object slice(Object target, Object start, Object stop, Object step, Meter meter) {
+    long by = step == None.NONE ? 1 : Values.requireInteger(step);
+    if (by == 0) {
+      throw new TemplateException("slice step cannot be zero");
+    }
+    if (!(target instanceof String) && !(target instanceof List<?>)) {
+      throw Values.refused(
+          target, "'" + Values.typeName(target) + "' object is not subscriptable by a slice");
+    }
+    long length = Values.length(target);
+    long from = bound(start, by > 0 ? 0 : length - 1, by, length);
+    long to = bound(stop, by > 0 ? length : -1, by, length);
+    if (by == 1 && target instanceof String string) {
+      return Strings.slice(string, from, to, meter);
+    }
+    List<Object> elements = Values.elements(target, meter);
+    List<Object> taken = meter.list(0);
+    for (long i = from; by > 0 ? i < to : i > to; i += Math.clamp(by, -length, length)) {
+      meter.elements(1);
+      taken.add(elements.get((int) i));
+    }
+    if (target instanceof String) {
+      Meter.Text text = meter.text();
+      taken.forEach(character -> text.add((String) character));
+      return text.toString();
+    }
+    return target instanceof Tuple ? new Tuple(taken) : taken;
+  }
+
+  private static long bound(Object bound, long fallback, long by, long length) {
+    if (bound == None.NONE) {
+      return fallback;
+    }
+    long at = Values.requireInteger(bound);
+    long from = at < 0 ? at + length : at;
+    return by > 0 ? Math.clamp(from, 0, length) : Math.clamp(from, -1, length - 1);
+  }
+}

@@ -1,0 +1,35 @@
+package dev.knapsack.text.template;
+
+/**
+ * A chat template that cannot be read, or that refuses the conversation it is given.
+ *
+ * <p>The message is the template's own where it refuses ({@code raise_exception}), the reference
+ * implementation's where an expression fails, and names the limit where the template asks for too
+ * much; {@link #line} says where in the template.
+ */
+public final class TemplateException extends RuntimeException {
+  private final int line;
+
+  public TemplateException(String message) {
+    this(message, 0);
+  }
+
+  public TemplateException(String message, int line) {
+    super(message);
+    this.line = line;
+  }
+
+  private TemplateException(TemplateException cause, int line) {
+    super(cause.getMessage(), cause);
+    this.line = line;
+  }
+
+  /** The line of the template's source, from 1; 0 where there is none to name. */
+  public int line() {
+    return line;
+  }
+
+  TemplateException at(int line) {
+    return this.line > 0 || line == 0 ? this : new TemplateException(this, line);
+  }
+}

@@ -1,0 +1,36 @@
+package dev.knapsack.text.template;
+
+/**
+ * The value of a name, attribute or item that is not there: empty and false, and refused by every
+ * operation that needs a value.
+ *
+ * @param problem what is not there, for the message of the refusal
+ */
+record Undefined(String problem) {
+  static Undefined name(String name) {
+    return new Undefined("'" + name + "' is undefined");
+  }
+
+  static Undefined attribute(Object owner, String name) {
+    return new Undefined(described(owner) + " has no attribute '" + name + "'");
+  }
+
+  static Undefined item(Object owner, Object index) {
+    return index instanceof String name
+        ? attribute(owner, name)
+        : new Undefined(
+            described(owner)
+                + " has no element "
+                + (index instanceof Number || index instanceof Boolean
+                    ? Values.string(index)
+                    : "of type " + Values.typeName(index)));
+  }
+
+  private static String described(Object owner) {
+    return owner == None.NONE ? "'None'" : "'" + Values.typeName(owner) + " object'";
+  }
+
+  TemplateException refusal() {
+    return new TemplateException(problem);
+  }
+}
