@@ -6,11 +6,11 @@ package dev.knapsack.text.template;
  *
  * @param source characters of the template's source
  * @param nesting levels of brackets and blocks within one another in the source
- * @param depth levels of evaluation within one another, which bounds the Java stack
+ * @param depth levels of evaluation within one another: 250 stay below 384 KiB of Java stack
  * @param steps operations evaluated
  * @param space characters made by string operations and output; an element of a list counts as 8
  * @param perInput steps and space added for each character of the conversation
  */
 record Limits(int source, int nesting, int depth, long steps, long space, int perInput) {
-  static final Limits DEFAULT = new Limits(256 << 10, 64, 400, 10_000_000, 4 << 20, 64);
+  static final Limits DEFAULT = new Limits(256 << 10, 64, 250, 10_000_000, 4 << 20, 64);
 }

@@ -12,22 +12,21 @@ record Undefined(String problem) {
   }
 
   static Undefined attribute(Object owner, String name) {
-    return new Undefined(described(owner) + " has no attribute '" + name + "'");
+    return new Undefined("'" + described(owner) + "' has no attribute '" + name + "'");
   }
 
   static Undefined item(Object owner, Object index) {
-    return index instanceof String name
-        ? attribute(owner, name)
-        : new Undefined(
-            described(owner)
-                + " has no element "
-                + (index instanceof Number || index instanceof Boolean
-                    ? Values.string(index)
-                    : "of type " + Values.typeName(index)));
+    return switch (index) {
+      case String name -> attribute(owner, name);
+      case Number _, Boolean _, None _ ->
+          new Undefined(described(owner) + " has no element " + Values.string(index));
+      default ->
+          new Undefined(described(owner) + " has no element of type " + Values.typeName(index));
+    };
   }
 
   private static String described(Object owner) {
-    return owner == None.NONE ? "'None'" : "'" + Values.typeName(owner) + " object'";
+    return owner == None.NONE ? "None" : Values.typeName(owner) + " object";
   }
 
   TemplateException refusal() {
