@@ -56,6 +56,9 @@ public record Plan(
    */
   public record Weights(
       List<Integer> streamedLayers, boolean outputStreamed, long streamBuffer, long expertCache) {
+    /** Everything stays. */
+    public static final Weights RESIDENT = new Weights(List.of(), false, 0, -1);
+
     public Weights {
       streamedLayers = List.copyOf(streamedLayers);
     }

@@ -1,0 +1,62 @@
+package dev.knapsack.plan;
+
+import dev.knapsack.memory.Footprint;
+
+/**
+ * What the JVM takes of a budget that bounds a whole process: what is resident now, and what will
+ * still become resident.
+ *
+ * @param resident resident bytes when planning, class archive and libraries included
+ * @param heap growth of the Java heap: objects that a run makes, up to the largest heap allowed
+ * @param code compiled code and the compiler's working memory, not yet resident
+ * @param other class metadata, thread stacks, buffers: not yet resident
+ */
+public record JvmShare(long resident, long heap, long code, long other) {
+  /**
+   * What a run adds to what a JVM holds that has started and read a model's header. Compiling the
+   * kernels takes most of it: the compiler's arenas come and go, and count at their peak.
+   */
+  private static final long CODE_GROWTH = 24L << 20;
+
+  private static final long METADATA_GROWTH = 6L << 20;
+  private static final long STACK = 128L << 10;
+
+  public JvmShare {
+    if (resident < 0 || heap < 0 || code < 0 || other < 0) {
+      throw new IllegalArgumentException(
+          "A share cannot be negative: %,d, %,d, %,d, %,d bytes"
+              .formatted(resident, heap, code, other));
+    }
+  }
+
+  public long bytes() {
+    return resident + heap + code + other;
+  }
+
+  /**
+   * The share of this process, for a budget that bounds all of it: measured now, with the heap
+   * grown to its limit.
+   *
+   * @param threads threads that will be started
+   */
+  public static JvmShare ofThisProcess(int threads) {
+    Runtime runtime = Runtime.getRuntime();
+    long usedHeap = runtime.totalMemory() - runtime.freeMemory();
+    long resident = Footprint.now().map(Footprint::resident).orElse(usedHeap);
+    return new JvmShare(
+        resident,
+        Math.max(0, runtime.maxMemory() - usedHeap),
+        CODE_GROWTH,
+        METADATA_GROWTH + threads * STACK);
+  }
+
+  /**
+   * The share of a guest in a larger program, whose budget bounds what the guest leases and not the
+   * program's own heap: what opening a model adds to the JVM.
+   *
+   * @param threads threads that will be started
+   */
+  public static JvmShare ofGuest(int threads) {
+    return new JvmShare(0, 0, 0, threads * STACK);
+  }
+}

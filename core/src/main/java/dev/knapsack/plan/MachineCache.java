@@ -1,0 +1,173 @@
+package dev.knapsack.plan;
+
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Account;
+import dev.knapsack.tensor.Format;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.Map;
+import java.util.OptionalDouble;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What was measured before, in a file, so that a machine is measured once.
+ *
+ * <p>Figures are kept by processor, kernels and threads; those of a disk by the file system that it
+ * holds. What is missing is measured and added. A cache that cannot be read is measured anew; one
+ * that cannot be written costs the next start a second.
+ */
+public final class MachineCache {
+  private static final String FILE = "machine.json";
+
+  private final Path directory;
+  private final double mostSeconds;
+
+  /**
+   * @param directory where the file is or will be, made if need be
+   */
+  public MachineCache(Path directory) {
+    this(directory, MachineProbe.MOST_SECONDS);
+  }
+
+  MachineCache(Path directory, double mostSeconds) {
+    this.directory = directory;
+    this.mostSeconds = mostSeconds;
+  }
+
+  /**
+   * The machine as far as planning for this model needs it: as measured before, or now.
+   *
+   * @param account gives memory to measure with, if there is something to measure
+   */
+  public Machine machine(ModelFile file, Kernels kernels, WorkerTeam team, Account account) {
+    JsonObject root = read();
+    String processor = MachineProbe.processor();
+    String key =
+        "%s, %d cores, %s kernels, %d workers"
+            .formatted(
+                processor,
+                Runtime.getRuntime().availableProcessors(),
+                kernels.name(),
+                team.workers());
+    JsonObject entry = child(root, key);
+    JsonObject disks = child(root, "disks");
+    String store = store(file.path());
+
+    OptionalDouble memory = number(entry, "memoryBytesPerSecond");
+    OptionalDouble disk = number(disks, store);
+    Map<String, Machine.Rates> rates = new TreeMap<>();
+    JsonObject formats = child(entry, "formats");
+    boolean complete = memory.isPresent() && disk.isPresent();
+    for (Format format : MachineProbe.formats(file)) {
+      JsonObject known = child(formats, format.name());
+      OptionalDouble decode = number(known, "decode");
+      OptionalDouble prefill = number(known, "prefill");
+      if (decode.isPresent() && prefill.isPresent()) {
+        rates.put(format.name(), new Machine.Rates(decode.getAsDouble(), prefill.getAsDouble()));
+      } else {
+        complete = false;
+      }
+    }
+    if (!complete) {
+      try (MachineProbe probe = new MachineProbe(kernels, team, account, mostSeconds)) {
+        for (Format format : MachineProbe.formats(file)) {
+          if (!rates.containsKey(format.name())) {
+            rates.put(format.name(), probe.rates(format));
+          }
+        }
+        if (memory.isEmpty()) {
+          memory = OptionalDouble.of(probe.memoryBytesPerSecond());
+        }
+        if (disk.isEmpty()) {
+          disk = OptionalDouble.of(probe.diskBytesPerSecond(file));
+        }
+      }
+    }
+    Machine machine =
+        new Machine(
+            processor,
+            kernels.name(),
+            team.workers(),
+            memory.orElseThrow(),
+            disk.orElseThrow(),
+            rates);
+    if (!complete) {
+      entry.addProperty("memoryBytesPerSecond", machine.memoryBytesPerSecond());
+      disks.addProperty(store, machine.diskBytesPerSecond());
+      machine
+          .formats()
+          .forEach((name, r) -> {
+            child(formats, name).addProperty("decode", r.decode());
+            child(formats, name).addProperty("prefill", r.prefill());
+          });
+      write(root);
+    }
+    return machine;
+  }
+
+  private static String store(Path path) {
+    try {
+      return Files.getFileStore(path).name();
+    } catch (IOException unknown) {
+      return "unknown";
+    }
+  }
+
+  /** The object of this name, put there if there is none. */
+  private static JsonObject child(JsonObject parent, String name) {
+    if (parent.get(name) instanceof JsonObject found) {
+      return found;
+    }
+    JsonObject made = new JsonObject();
+    parent.add(name, made);
+    return made;
+  }
+
+  private static OptionalDouble number(JsonObject object, String name) {
+    @Nullable JsonElement value = object.get(name);
+    if (value != null && value.isJsonPrimitive() && value.getAsJsonPrimitive().isNumber()) {
+      double number = value.getAsDouble();
+      if (number > 0 && number < 1e18) {
+        return OptionalDouble.of(number);
+      }
+    }
+    return OptionalDouble.empty();
+  }
+
+  private JsonObject read() {
+    try {
+      String text = Files.readString(directory.resolve(FILE));
+      if (JsonParser.parseString(text) instanceof JsonObject object) {
+        return object;
+      }
+    } catch (IOException | JsonParseException absentOrBroken) {
+      return new JsonObject();
+    }
+    return new JsonObject();
+  }
+
+  private void write(JsonObject root) {
+    try {
+      Files.createDirectories(directory);
+      Path made = Files.createTempFile(directory, "machine", ".tmp");
+      try {
+        Files.writeString(made, new GsonBuilder().setPrettyPrinting().create().toJson(root) + "\n");
+        Files.move(made, directory.resolve(FILE), StandardCopyOption.REPLACE_EXISTING);
+      } finally {
+        Files.deleteIfExists(made);
+      }
+    } catch (IOException notWritable) {
+      // The next start measures again.
+    }
+  }
+}

@@ -1,0 +1,239 @@
+package dev.knapsack.plan;
+
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.TensorInfo;
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.KernelLimits;
+import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.function.DoubleSupplier;
+
+/**
+ * Measures what a {@link Machine} can do, with the kernels and the threads that will be used.
+ *
+ * <p>Each figure takes a few hundred milliseconds at the most: rounds are timed until they stop
+ * getting faster (the JVM compiles the kernels meanwhile), and the best counts. Memory is leased
+ * for the time of the measurement.
+ */
+public final class MachineProbe implements AutoCloseable {
+  private static final long WINDOW = 64L << 20;
+  private static final long LEAST_WINDOW = 1L << 20;
+  private static final int COLUMNS = 2048;
+  private static final int ROWS = 2048;
+  private static final int PREFILL_ROWS = 512;
+  private static final int PREFILL_TOKENS = 64;
+  private static final int DISK_READ = 8 << 20;
+  private static final int DISK_READS = 8;
+
+  /** The longest that one figure is measured. */
+  static final double MOST_SECONDS = 0.5;
+
+  private static final double ROUND_SECONDS = 0.03;
+  private static final int STEADY_ROUNDS = 4;
+
+  /** A format with a smaller share of the model's bytes decides nothing. */
+  private static final double LEAST_SHARE = 0.01;
+
+  private final Kernels kernels;
+  private final WorkerTeam team;
+  private final Account account;
+  private final double mostSeconds;
+  private final Lease lease;
+  private final LongAdder sum = new LongAdder();
+
+  /**
+   * Leases memory to measure with: 64 MiB, or half of what is free if that is less.
+   *
+   * @throws dev.knapsack.memory.BudgetExceededException if not even a megabyte is free
+   */
+  public MachineProbe(Kernels kernels, WorkerTeam team, Account account) {
+    this(kernels, team, account, MOST_SECONDS);
+  }
+
+  MachineProbe(Kernels kernels, WorkerTeam team, Account account, double mostSeconds) {
+    this.mostSeconds = mostSeconds;
+    this.kernels = kernels;
+    this.team = team;
+    this.account = account;
+    long bytes = Math.min(WINDOW, Math.max(LEAST_WINDOW, account.budget().free() / 2));
+    this.lease = account.lease(bytes);
+    // Every format reads this pattern as small ordinary numbers.
+    lease.segment().fill((byte) 0x11);
+  }
+
+  /** The processor's own name. */
+  public static String processor() {
+    try {
+      for (String line : Files.readAllLines(Path.of("/proc/cpuinfo"))) {
+        if (line.startsWith("model name")) {
+          return line.substring(line.indexOf(':') + 1).strip();
+        }
+      }
+    } catch (IOException notThisSystem) {
+      return System.getProperty("os.arch", "unknown");
+    }
+    return System.getProperty("os.arch", "unknown");
+  }
+
+  /** The formats that a model's matrices are in, those with the most bytes first. */
+  public static List<Format> formats(ModelFile file) {
+    Map<String, Long> bytes = new TreeMap<>();
+    long all = 0;
+    for (TensorInfo tensor : file.tensors().values()) {
+      bytes.merge(tensor.format().name(), tensor.bytes(), Long::sum);
+      all += tensor.bytes();
+    }
+    double least = LEAST_SHARE * all;
+    return bytes.entrySet().stream()
+        .filter(e -> e.getValue() >= least)
+        .sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
+        .map(e -> Formats.byName(e.getKey()))
+        .toList();
+  }
+
+  /** Measures everything that planning for this model needs. */
+  public Machine measure(ModelFile file) {
+    Map<String, Machine.Rates> rates = new TreeMap<>();
+    for (Format format : formats(file)) {
+      rates.put(format.name(), rates(format));
+    }
+    return new Machine(
+        processor(),
+        kernels.name(),
+        team.workers(),
+        memoryBytesPerSecond(),
+        diskBytesPerSecond(file),
+        rates);
+  }
+
+  /** Bytes per second that all threads together read from memory. */
+  public double memoryBytesPerSecond() {
+    long words = lease.segment().byteSize() / 8 / 4 * 4;
+    int parts = team.workers() * 4;
+    double best =
+        best(() -> {
+          team.run(
+              parts,
+              (part, all, worker) ->
+                  sum.add(
+                      sum(
+                          lease.segment(),
+                          words / 4 * part / all * 4,
+                          words / 4 * (part + 1) / all * 4)));
+          return words * 8.0;
+        });
+    if (sum.sum() == 0) {
+      throw new IllegalStateException("The probe's memory was not read");
+    }
+    return best;
+  }
+
+  private static long sum(MemorySegment memory, long from, long to) {
+    long a = 0;
+    long b = 0;
+    long c = 0;
+    long d = 0;
+    for (long i = from; i < to; i += 4) {
+      a += memory.getAtIndex(ValueLayout.JAVA_LONG, i);
+      b += memory.getAtIndex(ValueLayout.JAVA_LONG, i + 1);
+      c += memory.getAtIndex(ValueLayout.JAVA_LONG, i + 2);
+      d += memory.getAtIndex(ValueLayout.JAVA_LONG, i + 3);
+    }
+    return a + b + c + d;
+  }
+
+  /** Rates of matrix products with weights of this format. */
+  public Machine.Rates rates(Format format) {
+    return new Machine.Rates(
+        productRate(format, ROWS, 1), productRate(format, PREFILL_ROWS, PREFILL_TOKENS));
+  }
+
+  private double productRate(Format format, int rows, int tokens) {
+    int available = (int) Math.min(1 << 20, lease.segment().byteSize() / format.bytes(COLUMNS));
+    int each = Math.min(rows, available);
+    // Windows follow each other, so that with one token weights come from memory and no cache.
+    int windows = tokens == 1 ? available / each : 1;
+    int[] next = {0};
+    long activations = (long) tokens * COLUMNS * Float.BYTES;
+    long outputs = (long) tokens * each * Float.BYTES;
+    KernelLimits limits = new KernelLimits(tokens, COLUMNS, 1, 1);
+    try (Lease memory = account.lease(activations + outputs);
+        Compute compute =
+            new Compute(kernels, team, Compute.Precision.EIGHT_BIT, limits, account)) {
+      MemorySegment in = memory.segment().asSlice(0, activations);
+      for (long i = 0; i < activations / Float.BYTES; i++) {
+        in.setAtIndex(ValueLayout.JAVA_FLOAT, i, (i % 17 - 8) / 8f);
+      }
+      Matrix x = new Matrix(Formats.F32, tokens, COLUMNS, in);
+      Matrix out = new Matrix(Formats.F32, tokens, each, memory.segment().asSlice(activations));
+      Matrix all = new Matrix(format, available, COLUMNS, lease.segment());
+      return best(() -> {
+        int from = next[0]++ % windows * each;
+        compute.matmul(all.rows(from, from + each), x, out);
+        return (double) each * COLUMNS * tokens;
+      });
+    }
+  }
+
+  /** Bytes per second of large reads from the disk that holds the model. */
+  public double diskBytesPerSecond(ModelFile file) {
+    List<TensorInfo> large = new ArrayList<>(file.tensors().values());
+    large.sort(Comparator.comparingLong(TensorInfo::bytes).reversed());
+    long bytes = 0;
+    long start = System.nanoTime();
+    for (int i = 0; i < DISK_READS && seconds(start) < mostSeconds / 2; i++) {
+      TensorInfo tensor = large.get(i % Math.min(large.size(), DISK_READS));
+      long alignment = file.alignment(tensor, 0);
+      long length =
+          Math.min(Math.min(DISK_READ, tensor.bytes()), lease.segment().byteSize() - alignment);
+      file.read(tensor, 0, lease.segment().asSlice(alignment, length));
+      bytes += length;
+    }
+    double rate = bytes / Math.max(1e-9, seconds(start));
+    lease.segment().fill((byte) 0x11);
+    return rate;
+  }
+
+  /** The best rate of rounds that do {@code work} again and again. */
+  private double best(DoubleSupplier work) {
+    double best = 0;
+    int steady = 0;
+    long start = System.nanoTime();
+    do {
+      double done = 0;
+      long round = System.nanoTime();
+      do {
+        done += work.getAsDouble();
+      } while (seconds(round) < ROUND_SECONDS);
+      double rate = done / seconds(round);
+      steady = rate > 1.03 * best ? 0 : steady + 1;
+      best = Math.max(best, rate);
+    } while (steady < STEADY_ROUNDS && seconds(start) < mostSeconds);
+    return best;
+  }
+
+  private static double seconds(long since) {
+    return (System.nanoTime() - since) * 1e-9;
+  }
+
+  @Override
+  public void close() {
+    lease.close();
+  }
+}

@@ -1,0 +1,273 @@
+package dev.knapsack.plan;
+
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.UnsupportedFormatException;
+import java.math.BigDecimal;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Function;
+
+/** A plan as JSON: a value to save, read, edit and open a model with. */
+public final class PlanJson {
+  /** The form of the file; a reader refuses what it does not know. */
+  private static final int VERSION = 1;
+
+  private PlanJson() {}
+
+  /** The plan, indented for people. */
+  public static String write(Plan plan) {
+    JsonObject root = new JsonObject();
+    root.addProperty("version", VERSION);
+    root.addProperty("model", plan.model());
+    root.addProperty("budget", plan.budget());
+    root.addProperty("bytes", plan.bytes());
+    root.addProperty("context", plan.context());
+    root.addProperty("sequences", plan.sequences());
+    root.addProperty("keyFormat", plan.keyFormat());
+    root.addProperty("valueFormat", plan.valueFormat());
+    root.addProperty("prefillChunk", plan.prefillChunk());
+    root.addProperty("workers", plan.workers());
+
+    JsonObject weights = new JsonObject();
+    JsonArray streamed = new JsonArray();
+    plan.weights().streamedLayers().forEach(streamed::add);
+    weights.add("streamedLayers", streamed);
+    weights.addProperty("outputStreamed", plan.weights().outputStreamed());
+    weights.addProperty("streamBuffer", plan.weights().streamBuffer());
+    weights.addProperty("expertCache", plan.weights().expertCache());
+    root.add("weights", weights);
+
+    JsonArray shares = new JsonArray();
+    for (Plan.Share share : plan.shares()) {
+      JsonObject o = new JsonObject();
+      o.addProperty("account", share.account());
+      o.addProperty("bytes", share.bytes());
+      o.addProperty("what", share.what());
+      shares.add(o);
+    }
+    root.add("shares", shares);
+
+    JsonArray choices = new JsonArray();
+    for (Plan.Choice choice : plan.choices()) {
+      JsonObject o = new JsonObject();
+      o.addProperty("component", choice.component());
+      o.addProperty("chosen", choice.chosen());
+      JsonArray alternatives = new JsonArray();
+      for (Plan.Alternative other : choice.alternatives()) {
+        JsonObject a = new JsonObject();
+        a.addProperty("name", other.name());
+        a.addProperty("bytes", other.bytes());
+        a.addProperty("decodeTokensPerSecond", other.decodeTokensPerSecond());
+        a.addProperty("cost", other.cost());
+        alternatives.add(a);
+      }
+      o.add("alternatives", alternatives);
+      choices.add(o);
+    }
+    root.add("choices", choices);
+
+    JsonObject prediction = new JsonObject();
+    Plan.Prediction p = plan.prediction();
+    prediction.addProperty("prefillTokensPerSecond", p.prefillTokensPerSecond());
+    prediction.addProperty("decodeTokensPerSecond", p.decodeTokensPerSecond());
+    prediction.addProperty("secondsToFirstToken", p.secondsToFirstToken());
+    prediction.addProperty("promptTokens", p.promptTokens());
+    root.add("prediction", prediction);
+
+    Gson gson = new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
+    return gson.toJson(root) + "\n";
+  }
+
+  /**
+   * Reads what {@link #write} wrote, or someone edited.
+   *
+   * @throws PlanFileException if it is no plan
+   */
+  public static Plan read(String json) {
+    Fields root = new Fields("", parse(json));
+    long version = root.integer("version");
+    if (version != VERSION) {
+      throw new PlanFileException(
+          "version", "%d is not supported, only %d".formatted(version, VERSION), null);
+    }
+    Fields weights = root.object("weights");
+    Fields prediction = root.object("prediction");
+    return new Plan(
+        root.string("model"),
+        root.positive("budget"),
+        root.size("context"),
+        root.size("sequences"),
+        root.format("keyFormat"),
+        root.format("valueFormat"),
+        root.size("prefillChunk"),
+        root.size("workers"),
+        new Plan.Weights(
+            weights.list("streamedLayers", e -> weights.layer(e)),
+            weights.flag("outputStreamed"),
+            weights.atLeast("streamBuffer", 0),
+            weights.atLeast("expertCache", -1)),
+        root.objects(
+            "shares",
+            o -> new Plan.Share(o.string("account"), o.atLeast("bytes", 0), o.string("what"))),
+        root.objects(
+            "choices",
+            o ->
+                new Plan.Choice(
+                    o.string("component"),
+                    o.string("chosen"),
+                    o.objects(
+                        "alternatives",
+                        a ->
+                            new Plan.Alternative(
+                                a.string("name"),
+                                a.atLeast("bytes", 0),
+                                a.real("decodeTokensPerSecond"),
+                                a.string("cost"))))),
+        new Plan.Prediction(
+            prediction.real("prefillTokensPerSecond"),
+            prediction.real("decodeTokensPerSecond"),
+            prediction.real("secondsToFirstToken"),
+            prediction.size("promptTokens")));
+  }
+
+  private static JsonObject parse(String json) {
+    try {
+      if (JsonParser.parseString(json) instanceof JsonObject object) {
+        return object;
+      }
+    } catch (JsonParseException | StackOverflowError e) {
+      throw new PlanFileException("the file", "is not JSON", e);
+    }
+    throw new PlanFileException("the file", "is not a JSON object", null);
+  }
+
+  /** The fields of a JSON object, typed on request, with errors that name their path. */
+  private record Fields(String path, JsonObject object) {
+    private JsonElement get(String name) {
+      JsonElement value = object.get(name);
+      if (value == null) {
+        throw new PlanFileException(path + name, "is missing", null);
+      }
+      return value;
+    }
+
+    private PlanFileException not(String name, String expected) {
+      return new PlanFileException(
+          path + name, "must be %s, not %s".formatted(expected, get(name)), null);
+    }
+
+    String string(String name) {
+      if (get(name).isJsonPrimitive() && get(name).getAsJsonPrimitive().isString()) {
+        return get(name).getAsString();
+      }
+      throw not(name, "a string");
+    }
+
+    String format(String name) {
+      try {
+        return Formats.byName(string(name)).name();
+      } catch (UnsupportedFormatException e) {
+        throw new PlanFileException(path + name, String.valueOf(e.getMessage()), e);
+      }
+    }
+
+    boolean flag(String name) {
+      if (get(name).isJsonPrimitive() && get(name).getAsJsonPrimitive().isBoolean()) {
+        return get(name).getAsBoolean();
+      }
+      throw not(name, "true or false");
+    }
+
+    private BigDecimal number(String name) {
+      if (get(name).isJsonPrimitive() && get(name).getAsJsonPrimitive().isNumber()) {
+        try {
+          return get(name).getAsBigDecimal();
+        } catch (NumberFormatException e) {
+          throw not(name, "a number");
+        }
+      }
+      throw not(name, "a number");
+    }
+
+    double real(String name) {
+      return number(name).doubleValue();
+    }
+
+    long integer(String name) {
+      try {
+        BigDecimal number = number(name);
+        // Asked first, because 1e999999999 has too many digits to write out.
+        if (number.precision() - number.scale() > 19) {
+          throw not(name, "a whole number of 64 bits");
+        }
+        return number.longValueExact();
+      } catch (ArithmeticException e) {
+        throw not(name, "a whole number of 64 bits");
+      }
+    }
+
+    long atLeast(String name, long least) {
+      long value = integer(name);
+      if (value < least) {
+        throw not(name, "at least " + least);
+      }
+      return value;
+    }
+
+    long positive(String name) {
+      return atLeast(name, 1);
+    }
+
+    int size(String name) {
+      long value = positive(name);
+      if (value > Integer.MAX_VALUE) {
+        throw not(name, "at most " + Integer.MAX_VALUE);
+      }
+      return (int) value;
+    }
+
+    int layer(JsonElement element) {
+      JsonObject one = new JsonObject();
+      one.add("streamedLayers[]", element);
+      long value = new Fields(path, one).atLeast("streamedLayers[]", 0);
+      if (value > 1_000_000) {
+        throw new PlanFileException(path + "streamedLayers[]", value + " is no layer", null);
+      }
+      return (int) value;
+    }
+
+    Fields object(String name) {
+      if (get(name) instanceof JsonObject o) {
+        return new Fields(path + name + ".", o);
+      }
+      throw not(name, "an object");
+    }
+
+    <T> List<T> list(String name, Function<JsonElement, T> each) {
+      if (get(name) instanceof JsonArray array) {
+        List<T> list = new ArrayList<>();
+        array.forEach(e -> list.add(each.apply(e)));
+        return list;
+      }
+      throw not(name, "an array");
+    }
+
+    <T> List<T> objects(String name, Function<Fields, T> each) {
+      return list(
+          name,
+          e -> {
+            if (e instanceof JsonObject o) {
+              return each.apply(new Fields(path + name + "[].", o));
+            }
+            throw new PlanFileException(path + name + "[]", "must be an object, not " + e, null);
+          });
+    }
+  }
+}

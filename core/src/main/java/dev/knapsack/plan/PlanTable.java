@@ -1,0 +1,123 @@
+package dev.knapsack.plan;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/** A plan as a table for people. */
+public final class PlanTable {
+  private PlanTable() {}
+
+  /** The whole plan: bytes by account, choices with what else there was, speed to expect. */
+  public static String render(Plan plan) {
+    StringBuilder out = new StringBuilder();
+    out.append(
+        String.format(
+            Locale.ROOT,
+            "%s in %s: %,d tokens of context, %d sequence%s, %d worker%s%n%n",
+            plan.model(),
+            size(plan.budget()),
+            plan.context(),
+            plan.sequences(),
+            plan.sequences() == 1 ? "" : "s",
+            plan.workers(),
+            plan.workers() == 1 ? "" : "s"));
+
+    List<String[]> rows = new ArrayList<>();
+    rows.add(new String[] {"ACCOUNT", "BYTES", "", "WHAT"});
+    for (Plan.Share share : plan.shares()) {
+      rows.add(row(share.account(), share.bytes(), share.what()));
+    }
+    rows.add(row("peak", plan.bytes(), "predicted resident set at its largest"));
+    rows.add(row("spare", plan.budget() - plan.bytes(), ""));
+    columns(out, rows, 1, 2);
+    out.append('\n');
+
+    rows = new ArrayList<>();
+    rows.add(new String[] {"CHOICE", "", "BYTES", "DECODE", "COST"});
+    for (Plan.Choice choice : plan.choices()) {
+      rows.add(
+          new String[] {
+            choice.component(),
+            "* " + choice.chosen(),
+            size(plan.bytes()),
+            rate(plan.prediction().decodeTokensPerSecond()),
+            ""
+          });
+      for (Plan.Alternative other : choice.alternatives()) {
+        rows.add(
+            new String[] {
+              "",
+              "  " + other.name(),
+              size(other.bytes()),
+              rate(other.decodeTokensPerSecond()),
+              other.cost()
+            });
+      }
+    }
+    columns(out, rows, 2, 3);
+    out.append('\n');
+
+    Plan.Prediction p = plan.prediction();
+    out.append(
+        String.format(
+            Locale.ROOT,
+            "Expect: prefill %s, decode %s, first token after %s (prompt of %,d tokens)%n",
+            rate(p.prefillTokensPerSecond()),
+            rate(p.decodeTokensPerSecond()),
+            seconds(p.secondsToFirstToken()),
+            p.promptTokens()));
+    return out.toString();
+  }
+
+  private static String[] row(String account, long bytes, String what) {
+    return new String[] {account, String.format(Locale.ROOT, "%,d", bytes), size(bytes), what};
+  }
+
+  /** A number of bytes as people write it: {@code 1.50 GiB}. */
+  public static String size(long bytes) {
+    double magnitude = Math.abs((double) bytes);
+    if (magnitude < 1 << 10) {
+      return bytes + " B";
+    }
+    int power = 1;
+    while (power < 4 && magnitude >= Math.pow(1024, power + 1)) {
+      power++;
+    }
+    double value = bytes / Math.pow(1024, power);
+    return String.format(
+        Locale.ROOT,
+        Math.abs(value) < 10 ? "%.2f %ciB" : Math.abs(value) < 100 ? "%.1f %ciB" : "%.0f %ciB",
+        value,
+        "KMGT".charAt(power - 1));
+  }
+
+  private static String rate(double tokensPerSecond) {
+    return String.format(
+        Locale.ROOT, tokensPerSecond < 10 ? "%.2f tok/s" : "%.1f tok/s", tokensPerSecond);
+  }
+
+  private static String seconds(double seconds) {
+    return seconds < 1
+        ? String.format(Locale.ROOT, "%.0f ms", seconds * 1000)
+        : String.format(Locale.ROOT, "%.1f s", seconds);
+  }
+
+  /** Lines up columns; those from {@code right} to {@code rightEnd} by their last character. */
+  private static void columns(StringBuilder out, List<String[]> rows, int right, int rightEnd) {
+    int[] widths = new int[rows.getFirst().length];
+    for (String[] row : rows) {
+      for (int c = 0; c < widths.length; c++) {
+        widths[c] = Math.max(widths[c], row[c].length());
+      }
+    }
+    for (String[] row : rows) {
+      StringBuilder text = new StringBuilder();
+      for (int c = 0; c < widths.length; c++) {
+        String space = " ".repeat(widths[c] - row[c].length());
+        text.append(c >= right && c <= rightEnd ? space + row[c] : row[c] + space).append("  ");
+      }
+      out.append(text.toString().stripTrailing()).append('\n');
+    }
+  }
+}

@@ -1,0 +1,444 @@
+package dev.knapsack.plan;
+
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.Kernels;
+import dev.knapsack.model.LayerSpec;
+import dev.knapsack.model.ModelSpec;
+import dev.knapsack.plan.CostModel.Setting;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds the plan that answers soonest within a budget: a knapsack over the places of the weights,
+ * the format of the KV cache and the length of a prefill step.
+ *
+ * <p>The small choices are enumerated. For each combination the number of streamed layers follows:
+ * the fewest that make the rest fit, spread evenly, so that each is read while those before it
+ * compute. Among what fits the best is that which reads a prompt and writes {@value #ANSWER_TOKENS}
+ * tokens soonest. Fewer bits for the cache cost quality, so they are taken only where F16 fits in
+ * no way at all.
+ */
+public final class Planner {
+  /** The answer that plans are compared for, with the prompt of {@link Plan.Prediction}. */
+  static final int ANSWER_TOKENS = 256;
+
+  private static final List<Integer> CHUNKS = List.of(512, 256, 128, 64, 32, 16);
+
+  /** The buffers of the output projection, where no layer decides their size. */
+  private static final List<Long> OUTPUT_BUFFERS = List.of(8L << 20, 2L << 20);
+
+  /** Experts that a cache holds at the least, as a share of those of one layer. */
+  private static final int EXPERT_STEPS = 8;
+
+  private final ModelSpec spec;
+  private final CostModel costs;
+  private final JvmShare jvm;
+  private final long leastWeights;
+
+  /** A setting, with what it costs. */
+  private record Candidate(Setting setting, long bytes, Plan.Prediction prediction) {
+    double seconds() {
+      return prediction.secondsToFirstToken() + ANSWER_TOKENS / prediction.decodeTokensPerSecond();
+    }
+  }
+
+  /** Choices that are made before the number of streamed layers is. */
+  private record Frame(
+      int context, Format cacheFormat, int chunk, boolean outputStreamed, boolean expertsCached) {}
+
+  /**
+   * A planner for one model on one machine.
+   *
+   * @throws dev.knapsack.file.ModelFileException if the file lacks layers or an embedding
+   */
+  public Planner(ModelFile file, ModelSpec spec, Machine machine, Kernels kernels, JvmShare jvm) {
+    this.spec = spec;
+    this.costs = new CostModel(file, spec, machine, kernels);
+    this.jvm = jvm;
+    this.leastWeights = leastWeightBytes();
+  }
+
+  /** What this planner computes with. */
+  public CostModel costs() {
+    return costs;
+  }
+
+  /**
+   * The best plan.
+   *
+   * @throws PlanDoesNotFitException if there is none, with what would fit
+   * @throws IllegalArgumentException if the request names a cache format that the model's heads do
+   *     not fit, or more context than the model was trained for
+   */
+  public Plan plan(PlanRequest request) {
+    check(request);
+    int usual = Math.min(spec.context(), PlanRequest.USUAL_CONTEXT);
+    int context = request.context().orElse(usual);
+    Optional<Candidate> best = best(request, context, frame -> true);
+    if (best.isEmpty() && request.context().isEmpty()) {
+      int largest = largestContext(request, context);
+      if (largest > 0) {
+        context = largest;
+        best = best(request, context, frame -> true);
+      }
+    }
+    if (best.isEmpty()) {
+      throw new PlanDoesNotFitException(
+          spec.name(),
+          request.budget(),
+          context,
+          request.sequences(),
+          leastBytes(request, context),
+          largestContext(request, context));
+    }
+    return describe(request, best.get());
+  }
+
+  private void check(PlanRequest request) {
+    if (request.context().isPresent() && request.context().getAsInt() > spec.context()) {
+      throw new IllegalArgumentException(
+          "%s was trained for %,d tokens of context; %,d were asked for. Ask for at most that."
+              .formatted(spec.name(), spec.context(), request.context().getAsInt()));
+    }
+    request
+        .cacheFormat()
+        .ifPresent(format -> {
+          if (!fitsHeads(format)) {
+            throw new IllegalArgumentException(
+                "The heads of %s are no whole blocks of %s. F16 fits."
+                    .formatted(spec.name(), format.name()));
+          }
+        });
+  }
+
+  private boolean fitsHeads(Format format) {
+    for (LayerSpec layer : spec.layers()) {
+      if (!KvLayout.fits(format, layer.keySize()) || !KvLayout.fits(format, layer.valueSize())) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private List<Format> cacheFormats(PlanRequest request) {
+    if (request.cacheFormat().isPresent()) {
+      return List.of(request.cacheFormat().get());
+    }
+    return List.of(Formats.F16, Formats.Q8_0, Formats.Q4_0).stream()
+        .filter(this::fitsHeads)
+        .toList();
+  }
+
+  private List<Integer> chunks(PlanRequest request, int context) {
+    if (request.prefillChunk().isPresent()) {
+      return List.of(Math.min(request.prefillChunk().getAsInt(), context));
+    }
+    List<Integer> chunks = CHUNKS.stream().filter(c -> c <= context).toList();
+    return chunks.isEmpty() ? List.of(context) : chunks;
+  }
+
+  /** All combinations of the small choices, the preferred cache format first. */
+  private List<Frame> frames(PlanRequest request, int context) {
+    List<Frame> frames = new ArrayList<>();
+    for (Format format : cacheFormats(request)) {
+      for (int chunk : chunks(request, context)) {
+        for (boolean outputStreamed : new boolean[] {false, true}) {
+          frames.add(new Frame(context, format, chunk, outputStreamed, false));
+          if (costs.expertCount() > 0) {
+            frames.add(new Frame(context, format, chunk, outputStreamed, true));
+          }
+        }
+      }
+    }
+    return frames;
+  }
+
+  /** The best candidate among these frames, with the first cache format that has one. */
+  private Optional<Candidate> best(PlanRequest request, int context, Predicate<Frame> allowed) {
+    for (Format format : cacheFormats(request)) {
+      Optional<Candidate> best =
+          frames(request, context).stream()
+              .filter(f -> f.cacheFormat.equals(format))
+              .filter(allowed)
+              .map(f -> fit(request, f))
+              .filter(Objects::nonNull)
+              .min(Comparator.comparingDouble(Candidate::seconds));
+      if (best.isPresent()) {
+        return best;
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** The fewest streamed layers with which this frame fits the budget; null if none do. */
+  private @Nullable Candidate fit(PlanRequest request, Frame frame) {
+    Setting probe = setting(request, frame, Plan.Weights.RESIDENT);
+    long room =
+        request.budget() - jvm.bytes() - costs.cacheBytes(probe) - costs.activationBytes(probe);
+    for (Plan.Weights least : places(frame.outputStreamed, frame.expertsCached)) {
+      long spare = room - costs.weightBytes(least);
+      if (spare < 0) {
+        continue;
+      }
+      Plan.Weights weights = least;
+      if (frame.expertsCached) {
+        // What is left is best spent on experts.
+        long more = spare / costs.expertBytes() * costs.expertBytes();
+        long all = costs.expertCount() * costs.expertBytes();
+        weights =
+            new Plan.Weights(
+                least.streamedLayers(),
+                least.outputStreamed(),
+                least.streamBuffer(),
+                Math.min(all, least.expertCache() + more));
+      }
+      Setting setting = setting(request, frame, weights);
+      return new Candidate(setting, costs.bytes(setting, jvm), costs.predict(setting));
+    }
+    return null;
+  }
+
+  /** Ways to place the weights, those with fewer streamed layers and larger buffers first. */
+  private List<Plan.Weights> places(boolean outputStreamed, boolean expertsCached) {
+    List<Plan.Weights> places = new ArrayList<>();
+    for (int streamed = 0; streamed <= costs.layers(); streamed++) {
+      if (outputStreamed && streamed == 0) {
+        for (long buffer : OUTPUT_BUFFERS) {
+          places.add(place(streamed, true, expertsCached, buffer));
+        }
+      } else {
+        places.add(place(streamed, outputStreamed, expertsCached, 0));
+      }
+    }
+    return places;
+  }
+
+  private Plan.Weights place(
+      int streamed, boolean outputStreamed, boolean expertsCached, long outputBuffer) {
+    List<Integer> layers = spread(streamed, costs.layers());
+    long buffer = 0;
+    for (int layer : layers) {
+      buffer = Math.max(buffer, costs.layerBytes(layer, !expertsCached));
+    }
+    if (outputStreamed) {
+      buffer =
+          Math.max(
+              Math.max(buffer, Math.min(outputBuffer, costs.outputBytes())),
+              costs.outputRowBytes());
+    }
+    return new Plan.Weights(
+        layers, outputStreamed, CostModel.pages(buffer), expertsCached ? leastExperts() : -1);
+  }
+
+  /** The least bytes that weights take. */
+  private long leastWeightBytes() {
+    long least = Long.MAX_VALUE;
+    for (boolean outputStreamed : new boolean[] {false, true}) {
+      for (boolean cached :
+          costs.expertCount() > 0 ? new boolean[] {false, true} : new boolean[1]) {
+        for (Plan.Weights place : places(outputStreamed, cached)) {
+          least = Math.min(least, costs.weightBytes(place));
+        }
+      }
+    }
+    return least;
+  }
+
+  /** The least bytes of any setting for this context. */
+  private long leastBytes(PlanRequest request, int context) {
+    long least = Long.MAX_VALUE;
+    for (Format format : cacheFormats(request)) {
+      for (int chunk : chunks(request, context)) {
+        Frame frame = new Frame(context, format, chunk, false, false);
+        Setting s = setting(request, frame, Plan.Weights.RESIDENT);
+        least = Math.min(least, costs.cacheBytes(s) + costs.activationBytes(s));
+      }
+    }
+    return jvm.bytes() + leastWeights + least;
+  }
+
+  /** The largest context of at most {@code most} tokens that fits; 0 if none does. */
+  private int largestContext(PlanRequest request, int most) {
+    int fits = 0;
+    int fails = most + 1;
+    while (fails - fits > 1) {
+      int middle = (fits + fails) >>> 1;
+      if (leastBytes(request, middle) <= request.budget()) {
+        fits = middle;
+      } else {
+        fails = middle;
+      }
+    }
+    return fits;
+  }
+
+  /** As many experts as two steps of one layer may need at once. */
+  private long leastExperts() {
+    long perLayer = Math.max(1, costs.expertCount() / costs.layers());
+    return Math.max(2, Math.ceilDiv(perLayer, EXPERT_STEPS)) * costs.expertBytes();
+  }
+
+  private static Setting setting(PlanRequest request, Frame frame, Plan.Weights weights) {
+    return new Setting(
+        frame.context,
+        request.sequences(),
+        frame.cacheFormat,
+        frame.cacheFormat,
+        frame.chunk,
+        request.workers(),
+        weights);
+  }
+
+  /** {@code count} of {@code of} layers, as evenly as they go, the last among them. */
+  static List<Integer> spread(int count, int of) {
+    List<Integer> layers = new ArrayList<>();
+    for (int i = 0; i < of; i++) {
+      if ((long) (i + 1) * count / of > (long) i * count / of) {
+        layers.add(i);
+      }
+    }
+    return layers;
+  }
+
+  private Plan describe(PlanRequest request, Candidate best) {
+    Setting s = best.setting;
+    List<Plan.Choice> choices = new ArrayList<>();
+    choices.add(weightsChoice(request, best));
+    choices.add(outputChoice(request, best));
+    if (costs.expertCount() > 0) {
+      choices.add(expertsChoice(request, best));
+    }
+    choices.add(cacheChoice(request, best));
+    choices.add(chunkChoice(request, best));
+    return new Plan(
+        spec.name(),
+        request.budget(),
+        s.context(),
+        s.sequences(),
+        s.keyFormat().name(),
+        s.valueFormat().name(),
+        s.prefillChunk(),
+        s.workers(),
+        s.weights(),
+        costs.shares(s, jvm),
+        choices,
+        best.prediction);
+  }
+
+  private Plan.Choice weightsChoice(PlanRequest request, Candidate best) {
+    int chosen = best.setting.weights().streamedLayers().size();
+    List<Plan.Alternative> alternatives = new ArrayList<>();
+    Frame frame = frame(best);
+    for (int streamed :
+        List.of(0, costs.layers() / 4, costs.layers() / 2, costs.layers()).stream()
+            .distinct()
+            .toList()) {
+      if (streamed != chosen) {
+        Plan.Weights place =
+            place(streamed, frame.outputStreamed, frame.expertsCached, OUTPUT_BUFFERS.getFirst());
+        Plan.Weights weights =
+            new Plan.Weights(
+                place.streamedLayers(),
+                place.outputStreamed(),
+                place.streamBuffer(),
+                best.setting.weights().expertCache());
+        alternatives.add(
+            alternative(request, streamedName(streamed), setting(request, frame, weights)));
+      }
+    }
+    return new Plan.Choice("weights", streamedName(chosen), alternatives);
+  }
+
+  private static String streamedName(int layers) {
+    return layers == 0 ? "all layers resident" : layers + " layers streamed";
+  }
+
+  private Plan.Choice outputChoice(PlanRequest request, Candidate best) {
+    boolean chosen = best.setting.weights().outputStreamed();
+    Frame f = frame(best);
+    Frame other = new Frame(f.context, f.cacheFormat, f.chunk, !f.outputStreamed, f.expertsCached);
+    return new Plan.Choice(
+        "output", outputName(chosen), List.of(forced(request, outputName(!chosen), other)));
+  }
+
+  private static String outputName(boolean streamed) {
+    return streamed ? "streamed" : "resident";
+  }
+
+  private Plan.Choice expertsChoice(PlanRequest request, Candidate best) {
+    Frame f = frame(best);
+    Frame other = new Frame(f.context, f.cacheFormat, f.chunk, f.outputStreamed, !f.expertsCached);
+    return new Plan.Choice(
+        "experts",
+        expertsName(f.expertsCached),
+        List.of(forced(request, expertsName(!f.expertsCached), other)));
+  }
+
+  private static String expertsName(boolean cached) {
+    return cached ? "kept by use, the rest read when needed" : "with their layers";
+  }
+
+  private Plan.Choice cacheChoice(PlanRequest request, Candidate best) {
+    Frame f = frame(best);
+    List<Plan.Alternative> alternatives = new ArrayList<>();
+    for (Format format : List.of(Formats.F16, Formats.Q8_0, Formats.Q4_0)) {
+      if (!format.equals(f.cacheFormat) && fitsHeads(format)) {
+        Frame other = new Frame(f.context, format, f.chunk, f.outputStreamed, f.expertsCached);
+        alternatives.add(forced(request, format.name(), other));
+      }
+    }
+    return new Plan.Choice("kv", f.cacheFormat.name(), alternatives);
+  }
+
+  private Plan.Choice chunkChoice(PlanRequest request, Candidate best) {
+    Frame f = frame(best);
+    List<Plan.Alternative> alternatives = new ArrayList<>();
+    for (int chunk : CHUNKS) {
+      if (chunk != f.chunk && chunk <= f.context) {
+        Frame other = new Frame(f.context, f.cacheFormat, chunk, f.outputStreamed, f.expertsCached);
+        alternatives.add(forced(request, chunk + " tokens", other));
+      }
+    }
+    return new Plan.Choice("prefill step", f.chunk + " tokens", alternatives);
+  }
+
+  private static Frame frame(Candidate c) {
+    Setting s = c.setting;
+    return new Frame(
+        s.context(),
+        s.keyFormat(),
+        s.prefillChunk(),
+        s.weights().outputStreamed(),
+        s.weights().expertCache() >= 0);
+  }
+
+  /** The best of another frame; or, if that fits in no way, what it would take as things stand. */
+  private Plan.Alternative forced(PlanRequest request, String name, Frame frame) {
+    Candidate fits = fit(request, frame);
+    if (fits != null) {
+      return alternative(request, name, fits.setting);
+    }
+    Plan.Weights smallest = places(frame.outputStreamed, frame.expertsCached).getLast();
+    return alternative(request, name, setting(request, frame, smallest));
+  }
+
+  private Plan.Alternative alternative(PlanRequest request, String name, Setting s) {
+    long bytes = costs.bytes(s, jvm);
+    Plan.Prediction prediction = costs.predict(s);
+    int streamed = s.weights().streamedLayers().size();
+    String cost =
+        bytes > request.budget()
+            ? "does not fit: %s over the budget".formatted(PlanTable.size(bytes - request.budget()))
+            : "%s, first token after %.2f s"
+                .formatted(streamedName(streamed), prediction.secondsToFirstToken());
+    return new Plan.Alternative(name, bytes, prediction.decodeTokensPerSecond(), cost);
+  }
+}

@@ -1,0 +1,104 @@
+package dev.knapsack.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.knapsack.kernel.Activation;
+import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.model.Mlp;
+import dev.knapsack.tensor.Formats;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class MachineTest {
+  private final Kernels kernels = KernelProvider.SCALAR.open().kernels();
+  private final ShapeFile file =
+      new ShapeFile(
+          ShapeFile.spec(
+              "small",
+              256,
+              512,
+              2048,
+              true,
+              2,
+              ShapeFile.layer(4, 4, 64, 0, new Mlp.Dense(512, Activation.SILU))),
+          Formats.Q8_0);
+
+  @TempDir private Path directory;
+
+  @Test
+  void measuresOnceAndKeepsIt() throws IOException {
+    Budget budget = Budget.of("8MiB");
+    Machine first;
+    try (WorkerTeam team = new WorkerTeam(2)) {
+      MachineCache cache = new MachineCache(directory.resolve("deep/er"), 0.01);
+      first = cache.machine(file, kernels, team, budget.account("probe"));
+      assertThat(first.kernels()).isEqualTo("scalar");
+      assertThat(first.workers()).isEqualTo(2);
+      assertThat(first.memoryBytesPerSecond()).isPositive().isFinite();
+      assertThat(first.diskBytesPerSecond()).isPositive().isFinite();
+      assertThat(first.formats()).containsOnlyKeys("Q8_0");
+      assertThat(first.rates("Q8_0").decode()).isPositive();
+      assertThat(first.rates("Q8_0").prefill()).isPositive();
+      assertThat(budget.used()).isZero();
+
+      // Measured again, some bit would differ.
+      Machine again = cache.machine(file, kernels, team, Budget.ofBytes(1).account("none"));
+      assertThat(again).isEqualTo(first);
+    }
+    try (WorkerTeam other = new WorkerTeam(1)) {
+      Machine one =
+          new MachineCache(directory.resolve("deep/er"), 0.01)
+              .machine(file, kernels, other, budget.account("probe"));
+      assertThat(one.workers()).isEqualTo(1);
+      assertThat(one.diskBytesPerSecond()).isEqualTo(first.diskBytesPerSecond());
+    }
+  }
+
+  @Test
+  void aBrokenOrUnwritableCacheIsMeasuredAnew() throws IOException {
+    Path broken = Files.createDirectories(directory.resolve("broken"));
+    Files.writeString(broken.resolve("machine.json"), "{\"disks\": [], ");
+    Path blocked = Files.writeString(directory.resolve("a file"), "in the way");
+    Budget budget = Budget.of("8MiB");
+    try (WorkerTeam team = new WorkerTeam(1)) {
+      for (Path path : new Path[] {broken, blocked}) {
+        Machine machine =
+            new MachineCache(path, 0.01).machine(file, kernels, team, budget.account("probe"));
+        assertThat(machine.memoryBytesPerSecond()).isPositive();
+      }
+    }
+    assertThat(Files.readString(broken.resolve("machine.json"))).contains("Q8_0");
+    assertThat(Files.readString(blocked)).isEqualTo("in the way");
+  }
+
+  @Test
+  void anUnknownFormatIsTakenForTheSlowest() {
+    Machine machine =
+        new Machine(
+            "m",
+            "scalar",
+            1,
+            100,
+            10,
+            Map.of("A", new Machine.Rates(5, 50), "B", new Machine.Rates(7, 30)));
+    assertThat(machine.rates("B")).isEqualTo(new Machine.Rates(7, 30));
+    assertThat(machine.rates("C")).isEqualTo(new Machine.Rates(5, 30));
+    assertThat(machine.withMemory(50).rates("B")).isEqualTo(new Machine.Rates(3.5, 30));
+  }
+
+  @Test
+  void theJvmsShareCoversWhatItHoldsAndMayStillTake() {
+    JvmShare share = JvmShare.ofThisProcess(4);
+    long held = Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
+    assertThat(share.resident()).isPositive();
+    assertThat(share.bytes()).isGreaterThan(Runtime.getRuntime().maxMemory() - held);
+    assertThat(JvmShare.ofGuest(4).bytes()).isLessThan(1 << 20);
+  }
+}

@@ -1,0 +1,109 @@
+package dev.knapsack.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.List;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class PlanJsonTest {
+  private static final Plan PLAN =
+      new Plan(
+          "a \"model\" — 1B",
+          1L << 40,
+          8192,
+          2,
+          "F16",
+          "Q8_0",
+          256,
+          3,
+          new Plan.Weights(List.of(1, 3, 5), true, 4096, -1),
+          List.of(
+              new Plan.Share("weights", 700_000_000, "13 of 16 layers"),
+              new Plan.Share("kv", 12_345, "<8,192 tokens>")),
+          List.of(
+              new Plan.Choice(
+                  "kv", "F16", List.of(new Plan.Alternative("Q8_0", 5, 12.5, "does not fit")))),
+          new Plan.Prediction(100.125, 1e-3, 0.1, 512));
+
+  @Test
+  void readsWhatItWrote() {
+    assertThat(PlanJson.read(PlanJson.write(PLAN))).isEqualTo(PLAN);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "\"version\": 1|\"version\": 2|version",
+        "\"context\": 8192|\"context\": 0|context",
+        "\"context\": 8192|\"context\": 1e999999999|context",
+        "\"context\": 8192|\"context\": 1.5|context",
+        "\"context\": 8192|\"context\": \"many\"|context",
+        "\"context\": 8192|\"kontext\": 8192|context",
+        "\"workers\": 3|\"workers\": 99999999999|workers",
+        "\"keyFormat\": \"F16\"|\"keyFormat\": \"F17\"|keyFormat",
+        "\"streamBuffer\": 4096|\"streamBuffer\": -1|weights.streamBuffer",
+        "\"outputStreamed\": true|\"outputStreamed\": 1|weights.outputStreamed",
+        "\"bytes\": 12345|\"bytes\": null|shares[].bytes",
+        "\"name\": \"Q8_0\"|\"name\": []|choices[].alternatives[].name",
+        "\"prediction\": {|\"prediction\": 5, \"x\": {|prediction",
+      })
+  void namesTheFieldThatIsWrong(String good, String bad, String field) {
+    String json = PlanJson.write(PLAN);
+    assertThat(json).contains(good);
+    assertThatThrownBy(() -> PlanJson.read(json.replace(good, bad)))
+        .isInstanceOf(PlanFileException.class)
+        .hasMessageContaining(field);
+  }
+
+  @Test
+  void refusesWhatIsNoJsonObject() {
+    for (String text : new String[] {"", "[]", "5", "{", "[".repeat(100_000)}) {
+      assertThatThrownBy(() -> PlanJson.read(text)).isInstanceOf(PlanFileException.class);
+    }
+  }
+
+  @Test
+  void survivesMutation() {
+    String json = PlanJson.write(PLAN);
+    SplittableRandom random = new SplittableRandom(7);
+    int refused = 0;
+    for (int i = 0; i < 3_000; i++) {
+      StringBuilder text = new StringBuilder(json);
+      for (int n = random.nextInt(1, 4); n > 0; n--) {
+        int at = random.nextInt(text.length());
+        switch (random.nextInt(3)) {
+          case 0 -> text.setCharAt(at, "{}[],:\"0-9e.tn\\".charAt(random.nextInt(15)));
+          case 1 -> text.deleteCharAt(at);
+          default -> text.insert(at, (char) random.nextInt(32, 127));
+        }
+      }
+      try {
+        PlanJson.read(text.toString());
+      } catch (PlanFileException e) {
+        refused++;
+      }
+    }
+    assertThat(refused).isPositive();
+  }
+
+  @Test
+  void theTableTellsEveryAccountChoiceAndFigure() {
+    String table = PlanTable.render(PLAN);
+    assertThat(table)
+        .contains("700,000,000", "668 MiB", "13 of 16 layers")
+        .contains("* F16", "Q8_0", "12.5 tok/s", "does not fit")
+        .contains("prefill 100.1 tok/s", "100 ms", "1.00 TiB");
+    assertThat(table.lines()).allSatisfy(line -> assertThat(line).isEqualTo(line.stripTrailing()));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0,0 B", "1023,1023 B", "1024,1.00 KiB", "1572864,1.50 MiB", "-52428800,-50.0 MiB"})
+  void writesSizesForPeople(long bytes, String text) {
+    assertThat(PlanTable.size(bytes)).isEqualTo(text);
+  }
+}

@@ -1,0 +1,309 @@
+package dev.knapsack.plan;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import dev.knapsack.kernel.Activation;
+import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.kernel.Kernels;
+import dev.knapsack.model.Mlp;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.SplittableRandom;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class PlannerTest {
+  private static final long MIB = 1 << 20;
+  private static final long PAGE = 4096;
+
+  /** A laptop: 20 GB/s of memory, 1.5 GB/s of disk. */
+  private static final Machine MACHINE =
+      new Machine(
+          "laptop",
+          "vector",
+          4,
+          20e9,
+          1.5e9,
+          Map.of(
+              "Q4_0", new Machine.Rates(25e9, 80e9),
+              "Q4_K", new Machine.Rates(20e9, 60e9),
+              "Q6_K", new Machine.Rates(15e9, 50e9)));
+
+  private static final JvmShare JVM = new JvmShare(60 * MIB, 20 * MIB, 16 * MIB, 4 * MIB);
+
+  private static final Kernels KERNELS = KernelProvider.SCALAR.open().kernels();
+
+  private static Planner planner(ShapeFile file) {
+    return new Planner(file, file.spec(), MACHINE, KERNELS, JVM);
+  }
+
+  private static PlanRequest request(long budget) {
+    return PlanRequest.of(budget, 4);
+  }
+
+  private static long sum(Plan plan) {
+    return plan.shares().stream().mapToLong(Plan.Share::bytes).sum();
+  }
+
+  private static long share(Plan plan, String account) {
+    return plan.shares().stream()
+        .filter(s -> s.account().equals(account))
+        .mapToLong(Plan.Share::bytes)
+        .sum();
+  }
+
+  @Test
+  void lessMemoryIsSlowerAndStillFits() {
+    Planner planner = planner(ShapeFile.llama1b());
+    double before = Double.POSITIVE_INFINITY;
+    int streamedBefore = 0;
+    for (long mib : new long[] {3072, 1024, 768, 512, 384}) {
+      Plan plan = planner.plan(request(mib * MIB).withContext(2048));
+      assertThat(sum(plan)).isEqualTo(plan.bytes()).isLessThanOrEqualTo(mib * MIB);
+      double rate = plan.prediction().decodeTokensPerSecond();
+      assertThat(rate).as("rate at %d MiB", mib).isLessThanOrEqualTo(before).isPositive();
+      assertThat(plan.weights().streamedLayers().size()).isGreaterThanOrEqualTo(streamedBefore);
+      assertThat(plan.keyFormat()).isEqualTo("F16");
+      assertThat(plan.context()).isEqualTo(2048);
+      before = rate;
+      streamedBefore = plan.weights().streamedLayers().size();
+    }
+    assertThat(streamedBefore).isEqualTo(16);
+  }
+
+  @Test
+  void nothingIsStreamedWhereEverythingFits() {
+    ShapeFile file = ShapeFile.llama1b();
+    Plan plan = planner(file).plan(request(3072 * MIB));
+    assertThat(plan.weights().streamedLayers()).isEmpty();
+    assertThat(plan.weights().outputStreamed()).isFalse();
+    assertThat(plan.weights().streamBuffer()).isZero();
+    assertThat(plan.weights().expertCache()).isEqualTo(-1);
+    assertThat(plan.context()).isEqualTo(PlanRequest.USUAL_CONTEXT);
+    assertThat(plan.prefillChunk()).isGreaterThanOrEqualTo(128);
+    long tensors = file.tensors().values().stream().mapToLong(t -> t.bytes()).sum();
+    assertThat(share(plan, "weights")).isBetween(tensors, tensors + 16 * 8 * PAGE);
+    // 16 layers of 8 heads of 64 numbers of 2 bytes, keys and values
+    assertThat(share(plan, "kv")).isEqualTo(4096L * 16 * 8 * 64 * 2 * 2);
+    // memory-bound: the weights once, at 20 GB/s
+    assertThat(plan.prediction().decodeTokensPerSecond())
+        .isBetween(0.6 * 20e9 / tensors, 20e9 / tensors);
+  }
+
+  @Test
+  void streamedWeightsComeNoFasterThanTheDisk() {
+    Plan plan = planner(ShapeFile.llama1b()).plan(request(512 * MIB).withContext(1024));
+    assertThat(plan.weights().streamedLayers()).isNotEmpty();
+    long layer = plan.weights().streamBuffer();
+    double seconds = plan.weights().streamedLayers().size() * layer * 0.95 / 1.5e9;
+    assertThat(1 / plan.prediction().decodeTokensPerSecond()).isGreaterThan(seconds);
+    assertThat(share(plan, "weights/stream")).isEqualTo(2 * layer);
+  }
+
+  @Test
+  void spreadsStreamedLayersEvenly() {
+    assertThat(Planner.spread(0, 16)).isEmpty();
+    assertThat(Planner.spread(4, 16)).containsExactly(3, 7, 11, 15);
+    assertThat(Planner.spread(16, 16)).hasSize(16);
+    for (int count = 1; count <= 31; count++) {
+      List<Integer> layers = Planner.spread(count, 31);
+      assertThat(layers).hasSize(count);
+      for (int i = 1; i < count; i++) {
+        assertThat(layers.get(i) - layers.get(i - 1)).isBetween(31 / count, 31 / count + 1);
+      }
+    }
+  }
+
+  @Test
+  void expertsAreKeptByUseWhereTheyDoNotFit() {
+    Planner planner = planner(ShapeFile.mixtral());
+    Plan large = planner.plan(request(32768 * MIB).withContext(4096));
+    assertThat(large.weights().expertCache()).isEqualTo(-1);
+    assertThat(large.weights().streamedLayers()).isEmpty();
+    Plan small = planner.plan(request(8192 * MIB).withContext(4096));
+    assertThat(small.weights().expertCache()).isPositive();
+    assertThat(share(small, "weights/experts")).isEqualTo(small.weights().expertCache());
+    assertThat(sum(small)).isBetween(7900 * MIB, 8192 * MIB);
+    assertThat(small.prediction().decodeTokensPerSecond())
+        .isLessThan(large.prediction().decodeTokensPerSecond());
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void whatDoesNotFitSaysWhatWould(int sequences) {
+    Planner planner = planner(ShapeFile.llama1b());
+    PlanRequest small = request(190 * MIB).withContext(16_384).withSequences(sequences);
+    PlanDoesNotFitException e =
+        catchThrowableOfType(PlanDoesNotFitException.class, () -> planner.plan(small));
+    assertThat(e.missing()).isEqualTo(e.leastBudget() - 190 * MIB).isPositive();
+    assertThat(e).hasMessageContaining("%,d".formatted(e.leastBudget()));
+
+    PlanRequest least = request(e.leastBudget()).withContext(16_384).withSequences(sequences);
+    assertThat(sum(planner.plan(least))).isEqualTo(e.leastBudget());
+    PlanRequest less = request(e.leastBudget() - PAGE).withContext(16_384).withSequences(sequences);
+    assertThatThrownBy(() -> planner.plan(less)).isInstanceOf(PlanDoesNotFitException.class);
+
+    assertThat(e.largestContext()).isBetween(1, 16_383);
+    Plan shorter = planner.plan(small.withContext(e.largestContext()));
+    assertThat(shorter.context()).isEqualTo(e.largestContext());
+    assertThatThrownBy(() -> planner.plan(small.withContext(e.largestContext() + 1)))
+        .isInstanceOf(PlanDoesNotFitException.class);
+  }
+
+  @Test
+  void aBudgetBelowTheJvmFitsNoContext() {
+    Planner planner = planner(ShapeFile.llama1b());
+    PlanDoesNotFitException e =
+        catchThrowableOfType(PlanDoesNotFitException.class, () -> planner.plan(request(100 * MIB)));
+    assertThat(e.largestContext()).isZero();
+    assertThat(e).hasMessageContaining("no context");
+  }
+
+  @Test
+  void fewerBitsForTheCacheOnlyWhereF16DoesNotFit() {
+    Planner planner = planner(ShapeFile.llama1b());
+    PlanDoesNotFitException f16 =
+        catchThrowableOfType(
+            PlanDoesNotFitException.class,
+            () ->
+                planner.plan(request(300 * MIB).withContext(32_768).withCacheFormat(Formats.F16)));
+    Plan just = planner.plan(request(f16.leastBudget()).withContext(32_768));
+    assertThat(just.keyFormat()).isEqualTo("F16");
+    Plan less = planner.plan(request(f16.leastBudget() - PAGE).withContext(32_768));
+    assertThat(less.keyFormat()).isEqualTo("Q8_0");
+    assertThat(less.choices())
+        .filteredOn(c -> c.component().equals("kv"))
+        .singleElement()
+        .satisfies(c ->
+            assertThat(c.alternatives())
+                .filteredOn(a -> a.name().equals("F16"))
+                .singleElement()
+                .satisfies(a -> assertThat(a.cost()).contains("does not fit")));
+  }
+
+  @Test
+  void withoutAContextItTakesWhatFits() {
+    Planner planner = planner(ShapeFile.llama1b());
+    PlanRequest request =
+        new PlanRequest(
+            200 * MIB, OptionalInt.empty(), 1, 4, Optional.of(Formats.F16), OptionalInt.empty());
+    Plan plan = planner.plan(request);
+    assertThat(plan.context()).isBetween(1, PlanRequest.USUAL_CONTEXT - 1);
+    assertThatThrownBy(() -> planner.plan(request.withContext(plan.context() + 1)))
+        .isInstanceOf(PlanDoesNotFitException.class);
+  }
+
+  @Test
+  void alternativesAreWholePlans() {
+    Plan plan = planner(ShapeFile.llama1b()).plan(request(768 * MIB).withContext(4096));
+    assertThat(plan.choices())
+        .extracting(Plan.Choice::component)
+        .containsExactly("weights", "output", "kv", "prefill step");
+    for (Plan.Choice choice : plan.choices()) {
+      assertThat(choice.alternatives()).isNotEmpty();
+      for (Plan.Alternative other : choice.alternatives()) {
+        assertThat(other.cost().contains("does not fit")).isEqualTo(other.bytes() > 768 * MIB);
+        assertThat(other.decodeTokensPerSecond()).isPositive();
+      }
+    }
+  }
+
+  @Test
+  void refusesWhatTheModelCannot() {
+    Planner planner = planner(ShapeFile.llama1b());
+    assertThatThrownBy(() -> planner.plan(request(3072 * MIB).withContext(131_073)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("131,072");
+    ShapeFile odd =
+        new ShapeFile(
+            ShapeFile.spec(
+                "odd",
+                320,
+                1000,
+                2048,
+                true,
+                2,
+                ShapeFile.layer(4, 4, 80, 0, new Mlp.Dense(640, Activation.SILU))),
+            Formats.Q8_0);
+    assertThatThrownBy(() -> planner(odd).plan(request(512 * MIB).withCacheFormat(Formats.Q4_0)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("Q4_0");
+    assertThat(planner(odd).plan(request(512 * MIB)).keyFormat()).isEqualTo("F16");
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4})
+  void noPlanIsLargerThanItsBudget(long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    int planned = 0;
+    for (int i = 0; i < 25; i++) {
+      ShapeFile file = randomFile(random);
+      Planner planner = planner(file);
+      long budget = 100 * MIB + random.nextLong(1 << random.nextInt(20, 31));
+      int context = random.nextInt(1, 9000);
+      PlanRequest request =
+          new PlanRequest(
+              budget,
+              random.nextBoolean() ? OptionalInt.empty() : OptionalInt.of(context),
+              random.nextInt(1, 5),
+              random.nextInt(1, 17),
+              Optional.empty(),
+              random.nextInt(4) == 0
+                  ? OptionalInt.of(random.nextInt(1, 1000))
+                  : OptionalInt.empty());
+      try {
+        Plan plan = planner.plan(request);
+        planned++;
+        assertThat(sum(plan)).isEqualTo(plan.bytes()).isLessThanOrEqualTo(budget);
+        assertThat(plan.shares()).allSatisfy(s -> assertThat(s.bytes()).isNotNegative());
+        assertThat(plan.prefillChunk()).isBetween(1, plan.context());
+        assertThat(plan.weights().streamedLayers()).doesNotHaveDuplicates().isSorted();
+        assertThat(plan.weights().streamBuffer() > 0)
+            .isEqualTo(
+                plan.weights().outputStreamed() || !plan.weights().streamedLayers().isEmpty());
+        assertThat(plan.prediction().decodeTokensPerSecond()).isPositive().isFinite();
+        assertThat(plan.prediction().secondsToFirstToken()).isPositive().isFinite();
+        assertThat(PlanJson.read(PlanJson.write(plan))).isEqualTo(plan);
+      } catch (PlanDoesNotFitException e) {
+        assertThat(e.leastBudget()).isGreaterThan(budget);
+        assertThat(e.largestContext()).isLessThan(request.context().orElse(Integer.MAX_VALUE));
+      }
+    }
+    assertThat(planned).isPositive();
+  }
+
+  private static ShapeFile randomFile(SplittableRandom random) {
+    int kvHeads = 1 << random.nextInt(4);
+    int heads = kvHeads << random.nextInt(3);
+    int headSize = 32 * random.nextInt(1, 5);
+    int width = 256 * random.nextInt(1, 9);
+    int hidden = 256 * random.nextInt(1, 17);
+    int window = random.nextBoolean() ? 0 : random.nextInt(16, 2048);
+    Mlp mlp = new Mlp.Dense(hidden, Activation.SILU);
+    if (random.nextInt(3) == 0) {
+      int count = random.nextInt(2, 65);
+      int used = random.nextInt(1, count + 1);
+      mlp = new Mlp.Experts(count, used, hidden, Activation.SILU, true, false, 1, 0);
+    }
+    List<Format> formats = List.of(Formats.Q4_0, Formats.Q8_0, Formats.F16, Formats.Q4_K);
+    // K-quants need rows of whole 256s in every matrix, the attention's output among them.
+    Format format = formats.get(random.nextInt(heads * headSize % 256 == 0 ? 4 : 3));
+    return new ShapeFile(
+        ShapeFile.spec(
+            "random",
+            width,
+            random.nextInt(100, 150_000),
+            random.nextInt(9000, 140_000),
+            random.nextBoolean(),
+            random.nextInt(1, 40),
+            ShapeFile.layer(heads, kvHeads, headSize, window, mlp)),
+        format);
+  }
+}
