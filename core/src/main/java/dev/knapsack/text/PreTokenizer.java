@@ -24,8 +24,10 @@ import org.jspecify.annotations.Nullable;
  */
 record PreTokenizer(List<Pattern> patterns, boolean beginsText, boolean wholeWords) {
 
+  /** In either case, which for an s includes the long one. */
   private static final String ENGLISH_SUFFIX =
-      "'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]";
+      "'[sS\\u017F]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD]";
+
   private static final String BLANKS = "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
   private static final String GPT2 =
@@ -215,7 +217,7 @@ record PreTokenizer(List<Pattern> patterns, boolean beginsText, boolean wholeWor
       case "viking" -> of(BLOOM, "\\p{N}");
       case "bailingmoe" ->
           of(
-              "'(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])"
+              "'(?:[sS\\u017FdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])"
                   + "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*"
                   + "|\\s*[\\r\\n]|\\s+(?!\\S)|\\s+");
       case "seed-coder" ->

@@ -32,6 +32,7 @@ class PreTokenizerTest {
           gpt-2; WE'RE; WE/'/RE
           gpt-2; a___; a/___
           llama-bpe; WE'RE_12345; WE/'RE/_/123/45
+          llama-bpe; a'Sa'ſa'LL; a/'S/a/'ſ/a/'LL
           llama-bpe; (word)_=~~x; (word/)/_=~~/x
           llama-bpe; a_~_~__b; a/_~_~/_/_b
           llama-bpe; क्षि; क/्ष/ि
