@@ -4,12 +4,12 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Compute;
-import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.Mlp;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.WeightLayout;
+import dev.knapsack.model.Workspace;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.ArrayList;
@@ -27,9 +27,6 @@ import java.util.Set;
  */
 public final class CostModel {
   private static final String EMBEDDING = "token_embd.weight";
-
-  /** Bytes of an F32 number. */
-  private static final long FLOAT = 4;
 
   /** Starting and joining the threads of a layer's dozen operations. */
   private static final double LAYER_SECONDS = 40e-6;
@@ -174,47 +171,13 @@ public final class CostModel {
     return s.sequences * spec.kvLayout(s.keyFormat, s.valueFormat).bytes(s.context, s.prefillChunk);
   }
 
-  /** The largest work of one step, for scratch memory. */
-  public static KernelLimits limits(ModelSpec spec, int tokens) {
-    int columns = spec.width();
-    int group = 1;
-    int head = 1;
-    for (LayerSpec layer : spec.layers()) {
-      columns = Math.max(columns, layer.heads() * layer.valueSize());
-      columns = Math.max(columns, mlpWidth(layer.mlp()));
-      group = Math.max(group, layer.heads() / layer.kvHeads());
-      head = Math.max(head, Math.max(layer.keySize(), layer.valueSize()));
-    }
-    return new KernelLimits(tokens, columns, group, head);
-  }
-
-  private static int mlpWidth(Mlp mlp) {
-    return switch (mlp) {
-      case Mlp.Dense dense -> dense.width();
-      case Mlp.Experts experts -> Math.max(experts.width(), experts.sharedWidth());
-    };
-  }
-
   /** Bytes of the activations of a step, and of the kernels' scratch memory. */
   long activationBytes(Setting s) {
     int tokens = Math.max(s.prefillChunk, s.sequences);
-    long columns = 0;
-    for (LayerSpec layer : spec.layers()) {
-      long attention =
-          (long) layer.heads() * (layer.keySize() + layer.valueSize())
-              + (long) layer.kvHeads() * (layer.keySize() + layer.valueSize());
-      long mlp = 2L * mlpWidth(layer.mlp());
-      if (layer.mlp() instanceof Mlp.Experts experts) {
-        mlp += experts.count() + 2L * spec.width();
-      }
-      columns = Math.max(columns, attention + mlp);
-    }
-    columns += 4L * spec.width(); // hidden state, its norm, what a sublayer adds, spare
-    long matrices = tokens * columns * FLOAT;
-    long logits = (long) s.sequences * spec.vocabulary() * FLOAT;
-    long scratch =
-        Compute.scratchBytes(kernels, s.workers, Compute.Precision.EIGHT_BIT, limits(spec, tokens));
-    return pages(matrices) + pages(logits) + pages(scratch);
+    return pages(Workspace.bytes(spec, tokens, s.sequences))
+        + pages(
+            Compute.scratchBytes(
+                kernels, s.workers, Compute.Precision.EIGHT_BIT, spec.limits(tokens)));
   }
 
   List<Plan.Share> shares(Setting s, JvmShare jvm) {
