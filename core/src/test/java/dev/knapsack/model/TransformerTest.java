@@ -1,0 +1,197 @@
+package dev.knapsack.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.TestData;
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.memory.BudgetExceededException;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import dev.knapsack.text.Tokenizer;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class TransformerTest {
+  private static final double ROUNDING = 1e-11;
+
+  @ParameterizedTest
+  @EnumSource
+  void agreesWithThePlainForwardPass(NaiveModels model) {
+    NaiveModel naive = model.make();
+    int[] tokens = Rig.tokens(40, 40, 1);
+    float[] expected = naive.logits(tokens);
+    try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL)) {
+      for (int step : List.of(40, 1, 7)) {
+        assertThat(Rig.error(expected, rig.logits(tokens, step)))
+            .as("%s, %d at a time", model, step)
+            .isLessThan(ROUNDING);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void neitherWorkersNorBlocksOfTheOutputChangeABit(NaiveModels model) {
+    NaiveModel naive = model.make();
+    int[] tokens = Rig.tokens(33, 40, 2);
+    float[] one;
+    try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL)) {
+      one = rig.logits(tokens, 11);
+    }
+    try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL.workers(3))) {
+      assertThat(rig.logits(tokens, 11)).isEqualTo(one);
+    }
+    try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL.outputRows(7))) {
+      assertThat(rig.logits(tokens, 11)).isEqualTo(one);
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void sequencesOfAStepDoNotSeeEachOther(NaiveModels model) {
+    NaiveModel naive = model.make();
+    int[] first = Rig.tokens(20, 40, 3);
+    int[] second = Rig.tokens(13, 40, 4);
+    try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL);
+        KvCache a = rig.pool.cache();
+        KvCache b = rig.pool.cache()) {
+      // Beginnings of different lengths first, so that the runs stand at different positions.
+      Matrix none =
+          rig.transformer.forward(List.of(new Run(a, first, 0, 9, 0), new Run(b, second, 0, 2, 0)));
+      assertThat(none.rows()).isZero();
+      float[] together =
+          Rig.floats(
+              rig.transformer.forward(
+                  List.of(new Run(a, first, 9, 20, 2), new Run(b, second, 2, 13, 1))));
+      float[] of1 = naive.logits(first);
+      float[] of2 = naive.logits(second);
+      assertThat(Rig.error(Arrays.copyOfRange(of1, 18 * 40, 20 * 40), Arrays.copyOf(together, 80)))
+          .isLessThan(ROUNDING);
+      assertThat(
+              Rig.error(
+                  Arrays.copyOfRange(of2, 12 * 40, 13 * 40), Arrays.copyOfRange(together, 80, 120)))
+          .isLessThan(ROUNDING);
+    }
+  }
+
+  @Test
+  void aForkContinuesOnItsOwn() {
+    NaiveModel naive = NaiveModels.GEMMA2.make();
+    int[] prompt = Rig.tokens(10, 40, 5);
+    try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL);
+        KvCache cache = rig.pool.cache()) {
+      rig.transformer.forward(List.of(Run.last(cache, prompt)));
+      try (KvCache fork = cache.fork()) {
+        Matrix logits =
+            rig.transformer.forward(List.of(Run.last(cache, 1, 2), Run.last(fork, 3, 4, 5)));
+        float[] both = Rig.floats(logits);
+        for (int[] ending : new int[][] {{1, 2}, {3, 4, 5}}) {
+          int[] whole = Arrays.copyOf(prompt, 10 + ending.length);
+          System.arraycopy(ending, 0, whole, 10, ending.length);
+          float[] expected = naive.logits(whole);
+          float[] last = Arrays.copyOfRange(expected, expected.length - 40, expected.length);
+          int at = ending.length == 2 ? 0 : 40;
+          assertThat(Rig.error(last, Arrays.copyOfRange(both, at, at + 40))).isLessThan(ROUNDING);
+        }
+      }
+    }
+  }
+
+  @Test
+  void aStepThatFailsLeavesTheCacheAsItWas() {
+    NaiveModel naive = NaiveModels.LLAMA.make();
+    int[] tokens = Rig.tokens(40, 40, 6);
+    try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL);
+        KvCache cache = rig.pool.cache()) {
+      rig.transformer.forward(List.of(new Run(cache, tokens, 0, 30, 0)));
+      try (Lease rest = rig.budget.account("others").lease(rig.budget.free())) {
+        assertThat(rest.bytes()).isPositive();
+        assertThatThrownBy(
+                () -> rig.transformer.forward(List.of(new Run(cache, tokens, 30, 40, 10))))
+            .isInstanceOf(BudgetExceededException.class);
+      }
+      assertThat(cache.length()).isEqualTo(30);
+      float[] end =
+          Rig.floats(rig.transformer.forward(List.of(new Run(cache, tokens, 30, 40, 10))));
+      float[] expected = naive.logits(tokens);
+      assertThat(Rig.error(Arrays.copyOfRange(expected, 30 * 40, 40 * 40), end))
+          .isLessThan(ROUNDING);
+    }
+  }
+
+  @Test
+  void refusesStepsThatItHasNoRoomForAndTokensThatDoNotExist() {
+    try (Rig rig = new Rig(NaiveModels.LLAMA.make().model, Rig.Parts.USUAL);
+        KvCache cache = rig.pool.cache()) {
+      assertThatThrownBy(() -> rig.transformer.forward(List.of(Run.last(cache, new int[65]))))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("65 tokens");
+      assertThatThrownBy(() -> rig.transformer.forward(List.of()))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("0 tokens");
+      for (int token : new int[] {-1, 40}) {
+        assertThatThrownBy(() -> rig.transformer.forward(List.of(Run.last(cache, 1, token))))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageContaining("Token " + token + " is none of the vocabulary's 40");
+      }
+      assertThat(cache.length()).isZero();
+    }
+  }
+
+  @Test
+  void quantisedCachesAreClose() {
+    NaiveModel naive = NaiveModels.LLAMA.make();
+    FixtureModel model = FixtureModel.llama(9).key("attention.head_count_kv", 1L);
+    model.key("attention.head_count", 1L);
+    for (int l = 0; l < 3; l++) {
+      model.weights("blk." + l + ".attn_k.weight", 32, 32);
+      model.weights("blk." + l + ".attn_v.weight", 32, 32);
+    }
+    NaiveModel wide = new NaiveModel(model);
+    wide.layers = naive.layers;
+    wide.heads = 1;
+    wide.kvHeads = 1;
+    wide.headSize = 32;
+    wide.adjacentPairs = true;
+    wide.attentionScale = 1 / Math.sqrt(32);
+    int[] tokens = Rig.tokens(40, 40, 7);
+    float[] expected = wide.logits(tokens);
+    try (Rig rig = new Rig(model, Rig.Parts.USUAL.with(Formats.Q8_0))) {
+      assertThat(Rig.error(expected, rig.logits(tokens, 9))).isBetween(1e-9, 1e-3);
+    }
+    try (Rig rig = new Rig(model, Rig.Parts.USUAL.with(Formats.Q4_0))) {
+      assertThat(Rig.error(expected, rig.logits(tokens, 9))).isBetween(1e-6, 5e-2);
+    }
+  }
+
+  @Test
+  void tellsTheStoryThatItWasTrainedToTell() throws IOException {
+    String expected = Files.readString(TestData.path("models/stories260K.expected.txt"));
+    try (ModelFile file = ModelFile.open(TestData.path("models/stories260K.gguf"));
+        Rig rig = new Rig(file, Rig.Parts.USUAL);
+        KvCache cache = rig.pool.cache()) {
+      Tokenizer tokenizer = Tokenizer.of(file);
+      int[] tokens = new int[201];
+      tokens[0] = tokenizer.bos();
+      for (int i = 0; i < 200; i++) {
+        float[] logits =
+            Rig.floats(rig.transformer.forward(List.of(new Run(cache, tokens, i, i + 1, 1))));
+        int best = 0;
+        for (int v = 1; v < logits.length; v++) {
+          best = logits[v] > logits[best] ? v : best;
+        }
+        tokens[i + 1] = best;
+      }
+      String told = tokenizer.decode(Arrays.copyOfRange(tokens, 1, 201), false);
+      assertThat(told.stripLeading()).isEqualTo(expected);
+    }
+  }
+}
