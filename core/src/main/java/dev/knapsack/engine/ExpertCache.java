@@ -8,7 +8,6 @@ import dev.knapsack.model.WeightLayout;
 import dev.knapsack.model.WeightSource.ExpertUse;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
@@ -19,8 +18,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Steps pass through the layers in a circle, so that the expert used longest ago is the one
  * needed soonest: what counts here is how often an expert was used, not when. Counts are halved now
- * and then, so that a new subject can win. In a step the experts that are here come first, and
- * while they are computed with, those that are missing are read.
+ * and then, so that a new subject can win. While a step computes with one expert, the next that are
+ * missing are read.
  *
  * <p>Used by one thread at a time.
  */
@@ -111,42 +110,43 @@ final class ExpertCache implements AutoCloseable {
     return misses;
   }
 
-  /** As {@link dev.knapsack.model.WeightSource#experts}; those that are here come first. */
+  /**
+   * As {@link dev.knapsack.model.WeightSource#experts}: in the order given, because sums must not
+   * depend on what happens to be cached.
+   */
   void use(int layer, int[] wanted, ExpertUse use) {
     count(layer, wanted);
-    List<Integer> order = new ArrayList<>(wanted.length);
     for (int expert : wanted) {
       int slot = slotOf[key(layer, expert)];
       if (slot >= 0) {
         needed[slot] = true;
-        order.add(expert);
+        hits++;
+      } else {
+        misses++;
       }
     }
-    int present = order.size();
-    for (int expert : wanted) {
-      if (slotOf[key(layer, expert)] < 0) {
-        order.add(expert);
-      }
-    }
-    hits += present;
-    misses += order.size() - present;
     try {
-      int asked = present;
-      for (int i = 0; i < order.size(); i++) {
-        for (; asked < order.size() && asked <= Math.max(i, present) + AHEAD; asked++) {
-          int slot = leastUsed();
-          if (slot < 0) {
-            break;
+      int asked = 0;
+      int reading = 0;
+      for (int i = 0; i < wanted.length; i++) {
+        for (; asked < wanted.length && (asked <= i || reading < AHEAD); asked++) {
+          if (slotOf[key(layer, wanted[asked])] < 0) {
+            int slot = leastUsed();
+            if (slot < 0) {
+              break;
+            }
+            start(layer, wanted[asked], slot);
+            reading++;
           }
-          start(layer, order.get(asked), slot);
         }
-        int slot = slotOf[key(layer, order.get(i))];
+        int slot = slotOf[key(layer, wanted[i])];
         CompletableFuture<Void> read = reads[slot];
         if (read != null) {
           WeightReader.await(read);
           reads[slot] = null;
+          reading--;
         }
-        use(order.get(i), slot, use);
+        use(wanted[i], slot, use);
         needed[slot] = false;
       }
     } finally {

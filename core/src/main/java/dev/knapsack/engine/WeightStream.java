@@ -23,6 +23,27 @@ final class WeightStream implements AutoCloseable {
       this.lease = lease;
     }
 
+    /** Whether what was read ahead into it could not be read. */
+    boolean failed() {
+      if (read != null) {
+        WeightReader.settle(read);
+      }
+      return read != null && read.isCompletedExceptionally();
+    }
+
+    void await() {
+      if (read != null) {
+        try {
+          WeightReader.await(read);
+        } catch (RuntimeException | Error e) {
+          unit = -1;
+          throw e;
+        } finally {
+          read = null;
+        }
+      }
+    }
+
     @Override
     public void close() {
       lease.close();
@@ -70,21 +91,15 @@ final class WeightStream implements AutoCloseable {
    */
   int acquire(int unit, int next) {
     int at = find(unit);
+    if (at >= 0 && buffers[at].failed()) {
+      buffers[at].unit = -1; // read ahead at another time: now it may succeed
+      at = -1;
+    }
     if (at < 0) {
       at = buffers[0].unit == next ? 1 : 0;
       start(unit, at);
     }
-    Buffer buffer = buffers[at];
-    if (buffer.read != null) {
-      try {
-        WeightReader.await(buffer.read);
-        buffer.read = null;
-      } catch (RuntimeException | Error e) {
-        buffer.unit = -1;
-        buffer.read = null;
-        throw e;
-      }
-    }
+    buffers[at].await();
     if (find(next) < 0) {
       start(next, 1 - at);
     }

@@ -34,8 +34,8 @@ public interface WeightSource {
   void embedding(int token, Matrix target, int row);
 
   /**
-   * Calls {@code use} for each of these experts of the current layer, with its gate, up and down
-   * matrices, valid during the call; experts that are not resident are read.
+   * Calls {@code use} for each of these experts of the current layer, in this order, with its gate,
+   * up and down matrices, valid during the call; experts that are not resident are read.
    *
    * <p>Calls come in the order given, whatever is resident: sums of experts then do not depend on
    * it.

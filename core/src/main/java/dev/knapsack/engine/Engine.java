@@ -1,0 +1,282 @@
+package dev.knapsack.engine;
+
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPool;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.BudgetExceededException;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.Run;
+import dev.knapsack.model.Transformer;
+import dev.knapsack.model.Workspace;
+import dev.knapsack.model.arch.Families;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import dev.knapsack.text.Tokenizer;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A model that is open: its weights where the plan puts them, and room for the sequences that it
+ * writes.
+ *
+ * <p>Everything it holds is leased from one budget, in the accounts {@code jvm}, {@code weights},
+ * {@code kv} and {@code activations}, and given back when it is closed. A request's cache is taken
+ * from the budget before anything is computed: what does not fit is refused then, and what was
+ * admitted is finished. Safe for use by many threads.
+ */
+public final class Engine implements AutoCloseable {
+  /**
+   * How an engine is opened.
+   *
+   * @param kernels the arithmetic
+   * @param precision what activations are when they meet weights in a block format
+   * @param progress is told how far loading has come
+   */
+  public record Options(
+      KernelProvider.Choice kernels, Compute.Precision precision, LoadProgress progress) {
+    /** The fastest arithmetic of this machine. */
+    public static Options best() {
+      return new Options(KernelProvider.best(), Compute.Precision.EIGHT_BIT, LoadProgress.NONE);
+    }
+
+    public Options withKernels(KernelProvider.Choice value) {
+      return new Options(value, precision, progress);
+    }
+
+    public Options withPrecision(Compute.Precision value) {
+      return new Options(kernels, value, progress);
+    }
+
+    public Options withProgress(LoadProgress value) {
+      return new Options(kernels, precision, value);
+    }
+  }
+
+  /** A use of the logits of one position. */
+  @FunctionalInterface
+  public interface LogitsUse {
+    /**
+     * {@code logits} are F32, one for each token of the vocabulary, valid during the call: what the
+     * model expects after the token at {@code position}.
+     */
+    void accept(int position, MemorySegment logits);
+  }
+
+  private final Plan plan;
+  private final Budget budget;
+  private final ModelSpec spec;
+  private final KernelProvider.Choice kernels;
+  private final Deque<AutoCloseable> held = new ArrayDeque<>();
+  private final PlannedWeights weights;
+  private final Compute compute;
+  private final Transformer transformer;
+  private final KvPool pool;
+  private final Account account;
+  private final Scheduler scheduler;
+
+  private Engine(
+      ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Budget budget, Options options) {
+    this.plan = plan;
+    this.budget = budget;
+    this.kernels = options.kernels();
+    this.spec = Families.spec(file, plan.context());
+    try {
+      held.push(reserveJvm(plan, budget));
+      int tokens = Math.max(plan.prefillChunk(), plan.sequences());
+      this.account = budget.account("kv");
+      KvLayout layout =
+          spec.kvLayout(Formats.byName(plan.keyFormat()), Formats.byName(plan.valueFormat()));
+      // Pages come out of what sequences have been promised, and so from a purse of their own.
+      long most =
+          Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
+      this.pool = hold(new KvPool(layout, Budget.ofBytes(most).account("kv")));
+      Account activations = budget.account("activations");
+      WorkerTeam team = hold(new WorkerTeam(plan.workers()));
+      this.compute =
+          hold(
+              new Compute(
+                  kernels.kernels(), team, options.precision(), spec.limits(tokens), activations));
+      Workspace workspace = hold(new Workspace(spec, tokens, plan.sequences(), activations));
+      this.weights =
+          hold(
+              PlannedWeights.open(
+                  file, spec.layers().size(), plan.weights(), budget, options.progress()));
+      this.transformer = new Transformer(spec, weights, compute, workspace);
+      this.scheduler =
+          new Scheduler(
+              new Scheduler.Resources(
+                  spec.vocabulary(),
+                  tokenizer,
+                  layout,
+                  pool,
+                  account,
+                  new Scheduler.Limits(
+                      plan.context(), plan.sequences(), plan.prefillChunk(), tokens)),
+              this::forward);
+    } catch (RuntimeException | Error e) {
+      giveBack();
+      throw e;
+    }
+  }
+
+  /**
+   * Loads a model as its plan says.
+   *
+   * @param file stays open until the engine is closed, and is left to its owner
+   * @param tokenizer turns tokens into text; without one an answer has tokens only
+   * @throws PlanMismatchException if the plan is not for this file
+   * @throws BudgetExceededException if what the plan wants does not fit in what the budget has free
+   * @throws dev.knapsack.file.ModelFileException if the model cannot be read or is not supported
+   */
+  public static Engine open(
+      ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Budget budget, Options options) {
+    return new Engine(file, tokenizer, plan, budget, options);
+  }
+
+  /** Reserves the plan's share of the JVM, but for what another engine has reserved already. */
+  private static Lease reserveJvm(Plan plan, Budget budget) {
+    long share =
+        plan.shares().stream()
+            .filter(s -> s.account().equals("jvm"))
+            .mapToLong(Plan.Share::bytes)
+            .sum();
+    Account jvm = budget.account("jvm");
+    return jvm.reserve(Math.max(0, share - jvm.used()));
+  }
+
+  private <T extends AutoCloseable> T hold(T resource) {
+    held.push(resource);
+    return resource;
+  }
+
+  private Matrix forward(List<Run> runs) {
+    weights.expectOutput(runs.stream().anyMatch(r -> r.logits() > 0));
+    return transformer.forward(runs);
+  }
+
+  public ModelSpec spec() {
+    return spec;
+  }
+
+  public Plan plan() {
+    return plan;
+  }
+
+  public Budget budget() {
+    return budget;
+  }
+
+  /** The arithmetic in use, and why. */
+  public KernelProvider.Choice kernels() {
+    return kernels;
+  }
+
+  /** Of the experts that steps needed, the part that was cached; 1 where all are resident. */
+  public double expertHitRate() {
+    return weights.expertHitRate();
+  }
+
+  /**
+   * Begins an answer, computing nothing yet.
+   *
+   * @throws ContextExceededException if the prompt does not fit in the context
+   * @throws BudgetExceededException if its cache does not fit in the budget
+   * @throws SequencesExceededException if as many sequences as the plan allows are answering
+   */
+  public Answer start(Request request) {
+    return scheduler.start(request, 1).getFirst();
+  }
+
+  /**
+   * Begins several answers to one prompt, which is computed once. With a seed the first answer is
+   * as if it were alone, and each other as if it were alone with a seed of one more than the one
+   * before.
+   */
+  public List<Answer> start(Request request, int samples) {
+    return scheduler.start(request, samples);
+  }
+
+  /** A sequence that is kept between requests. */
+  public Session session() {
+    return new Session(scheduler);
+  }
+
+  /**
+   * The logits at every position of a text, in order.
+   *
+   * @throws ContextExceededException if there are more tokens than the plan's context
+   * @throws BudgetExceededException if their cache does not fit in the budget
+   */
+  public void logits(int[] tokens, LogitsUse use) {
+    if (tokens.length > plan.context()) {
+      throw new ContextExceededException(tokens.length, plan.context());
+    }
+    scheduler.exclusively(() -> logitsOfAll(tokens, use));
+  }
+
+  private void logitsOfAll(int[] tokens, LogitsUse use) {
+    KvLayout layout = pool.layout();
+    long purse = layout.bytes(tokens.length, plan.prefillChunk());
+    try (Lease promise = account.reserve(purse);
+        KvPool pages = new KvPool(layout, Budget.ofBytes(promise.bytes()).account("kv"));
+        Workspace workspace = workspaceOfRows(Math.min(plan.prefillChunk(), tokens.length));
+        KvCache cache = pages.cache()) {
+      Transformer all = new Transformer(spec, weights, compute, workspace);
+      weights.expectOutput(true);
+      for (int from = 0; from < tokens.length; from += workspace.tokens()) {
+        int to = Math.min(tokens.length, from + workspace.tokens());
+        Matrix logits = all.forward(List.of(new Run(cache, tokens, from, to, to - from)));
+        cache.freeOutsideWindows();
+        for (int row = 0; row < to - from; row++) {
+          use.accept(from + row, logits.data().asSlice(logits.rowOffset(row), logits.rowBytes()));
+        }
+      }
+    }
+  }
+
+  /** A workspace for logits of as many rows as the budget has room for, {@code rows} at most. */
+  private Workspace workspaceOfRows(int rows) {
+    Account activations = budget.account("activations");
+    while (true) {
+      try {
+        return new Workspace(spec, rows, rows, activations);
+      } catch (BudgetExceededException e) {
+        if (rows == 1) {
+          throw e;
+        }
+        rows /= 2;
+      }
+    }
+  }
+
+  /** Ends all answers after the step under way, and gives every byte back. */
+  @Override
+  public void close() {
+    if (scheduler.close()) {
+      giveBack();
+    }
+  }
+
+  private void giveBack() {
+    while (!held.isEmpty()) {
+      try {
+        held.pop().close();
+      } catch (RuntimeException e) {
+        throw e;
+      } catch (Exception e) {
+        throw new IllegalStateException(e);
+      }
+    }
+  }
+}

@@ -1,0 +1,89 @@
+package dev.knapsack.engine;
+
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.memory.Lease;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A sequence that is kept between requests: a request that begins with the same tokens as the one
+ * before computes only what is new, such as the next turn of a chat.
+ *
+ * <p>It answers one request at a time. While it does not answer, its memory may go to another
+ * sequence that needs it; then the next request computes its whole prompt again.
+ */
+public final class Session implements AutoCloseable {
+  private final Scheduler scheduler;
+
+  // What follows is guarded by the scheduler's lock.
+
+  /** The tokens of the sequence: those that the cache holds, and those it is to hold next. */
+  Tokens tokens = new Tokens(16);
+
+  /** Tokens that the sequence may have. */
+  int capacity;
+
+  @Nullable KvCache cache;
+
+  /** The account's bytes for {@link #capacity} tokens. */
+  @Nullable Lease promise;
+
+  @Nullable Answer answering;
+  boolean closed;
+
+  /** When it last began to answer, in the scheduler's count. */
+  long lastUsed;
+
+  Session(Scheduler scheduler) {
+    this.scheduler = scheduler;
+  }
+
+  /**
+   * Begins an answer, computing nothing yet.
+   *
+   * @throws ContextExceededException if the prompt does not fit in the context
+   * @throws dev.knapsack.memory.BudgetExceededException if its cache does not fit in the budget
+   * @throws SequencesExceededException if as many sequences as the plan allows are answering
+   * @throws IllegalStateException if the last answer of this session has not ended
+   */
+  public Answer start(Request request) {
+    return scheduler.start(this, request);
+  }
+
+  /** Tokens that are cached now. */
+  public int cachedTokens() {
+    return scheduler.get(() -> cache == null ? 0 : cache.length());
+  }
+
+  /** Ends what it is answering and gives its memory back. */
+  @Override
+  public void close() {
+    scheduler.close(this);
+  }
+
+  // For the scheduler, under its lock.
+
+  KvCache cache() {
+    if (cache == null) {
+      throw new IllegalStateException("This session has no cache");
+    }
+    return cache;
+  }
+
+  /** Tokens that are yet to be computed. */
+  int pending() {
+    return tokens.size() - cache().length();
+  }
+
+  /** Forgets the sequence and gives its memory back. */
+  void release() {
+    if (cache != null) {
+      cache.close();
+      cache = null;
+    }
+    if (promise != null) {
+      promise.close();
+      promise = null;
+    }
+    tokens.truncate(0);
+  }
+}
