@@ -71,21 +71,23 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Writes a layer's keys and values of the tokens that follow {@link #length()}, encoded in the
-   * cache's formats; room must have been reserved.
+   * Writes a layer's keys and values of tokens that follow {@link #length()}, encoded in the
+   * cache's formats; room must have been reserved. Several threads may append different tokens at
+   * once.
    *
+   * @param after how many tokens after {@link #length()} the first row stands
    * @param keys F32, one row a token: {@code kvHeads · keySize}
    * @param values F32, one row a token: {@code kvHeads · valueSize}
    * @param firstRow first row to take
    * @param rows rows to take
    */
-  public void append(int layer, Matrix keys, Matrix values, int firstRow, int rows) {
+  public void append(int layer, int after, Matrix keys, Matrix values, int firstRow, int rows) {
     checkOpen();
     KvLayout layout = pool.layout();
     KvLayout.Layer heads = layout.layers().get(layer);
     LayerCache cached = layers[layer];
     for (int r = 0; r < rows; r++) {
-      int position = length + r;
+      int position = length + after + r;
       int slot = position % layout.pageTokens();
       write(
           keys,

@@ -9,6 +9,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Attention over the cached keys and values of each sequence of a step. */
 final class AttentionBlock {
+  /** Rows that are encoded into a cache as one part of the work. */
+  private static final int ROWS_PER_PART = 16;
+
   private final Blocks blocks;
   private final Compute compute;
 
@@ -51,7 +54,7 @@ final class AttentionBlock {
     int first = 0;
     for (Run run : runs) {
       int end = first + run.length();
-      run.cache().append(weights.index(), key, value, first, run.length());
+      append(run, weights.index(), key, value, first);
       compute.attention(
           shape,
           query.rows(first, end),
@@ -82,6 +85,19 @@ final class AttentionBlock {
       }
       row += out.columns();
     }
+  }
+
+  /** Encodes the rows of a run, which start at {@code first}, into its cache. */
+  private void append(Run run, int layer, Matrix key, Matrix value, int first) {
+    compute
+        .team()
+        .run(
+            Math.ceilDiv(run.length(), ROWS_PER_PART),
+            (part, parts, worker) -> {
+              int from = part * ROWS_PER_PART;
+              int rows = Math.min(ROWS_PER_PART, run.length() - from);
+              run.cache().append(layer, from, key, value, first + from, rows);
+            });
   }
 
   private void scaleByPosition(Matrix query, QueryScale scale, int[] positions) {

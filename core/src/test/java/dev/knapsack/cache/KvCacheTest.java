@@ -65,6 +65,7 @@ class KvCacheTest {
       // The rows that count are in the middle of a larger batch.
       cache.append(
           l,
+          0,
           rows(sequence, first - 1, tokens + 2, l, true, heads.kvHeads() * heads.keySize()),
           rows(sequence, first - 1, tokens + 2, l, false, heads.kvHeads() * heads.valueSize()),
           1,
@@ -158,7 +159,7 @@ class KvCacheTest {
         KvCache cache = pool.cache()) {
       grow(cache, 1, 10);
       cache.reserve(4);
-      cache.append(0, rows(9, 10, 4, 0, true, 64), rows(9, 10, 4, 0, false, 128), 0, 4);
+      cache.append(0, 0, rows(9, 10, 4, 0, true, 64), rows(9, 10, 4, 0, false, 128), 0, 4);
       assertThat(cache.pages(0, 4).length()).isEqualTo(14);
       grow(cache, 2, 4);
       check(cache, sequence(1, 10, 2, 4));

@@ -84,7 +84,7 @@ abstract class Family {
         used,
         width,
         activation(),
-        normaliseExperts(),
+        header.flag("expert_weights_norm", normaliseExperts()),
         softmaxOverChosen(),
         header.positive("expert_weights_scale", 1),
         header.columns("expert_shared_feed_forward_length", 0));
