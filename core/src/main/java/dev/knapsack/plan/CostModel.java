@@ -48,6 +48,7 @@ public final class CostModel {
   private final long globalWithoutOutputBytes;
   private final int expertCount;
   private final long expertBytes;
+  private final long embeddingRowBytes;
   private final Product outputProduct;
   private final List<List<Product>> products = new ArrayList<>();
   private final List<List<Product>> expertProducts = new ArrayList<>();
@@ -105,6 +106,9 @@ public final class CostModel {
             .mapToInt(layer -> Math.toIntExact(layer.getFirst().shape().getLast()))
             .sum();
     this.expertBytes = layout.expertBytes();
+    TensorInfo embedding = file.tensors().getOrDefault(EMBEDDING, output);
+    this.embeddingRowBytes =
+        pages(embedding.format().bytes(embedding.shape().getFirst()) + WeightLayout.SECTOR);
     this.outputProduct = product(output);
     this.slowestDecode =
         machine.formats().values().stream().mapToDouble(Machine.Rates::decode).min().orElseThrow();
@@ -207,7 +211,7 @@ public final class CostModel {
       shares.add(
           new Plan.Share(
               "weights/stream",
-              2 * pages(w.streamBuffer()),
+              streamBytes(w),
               "two buffers of %s for what is read in every step"
                   .formatted(PlanTable.size(w.streamBuffer()))));
     }
@@ -235,9 +239,14 @@ public final class CostModel {
     return shares;
   }
 
+  /** Bytes that streamed weights pass through: two buffers, and a row of the embedding. */
+  private long streamBytes(Plan.Weights w) {
+    return 2 * pages(w.streamBuffer()) + (w.outputStreamed() ? embeddingRowBytes : 0);
+  }
+
   /** Bytes of all accounts that hold weights. */
   long weightBytes(Plan.Weights w) {
-    return residentBytes(w) + 2 * pages(w.streamBuffer()) + Math.max(0, w.expertCache());
+    return residentBytes(w) + streamBytes(w) + Math.max(0, w.expertCache());
   }
 
   long bytes(Setting s, JvmShare jvm) {

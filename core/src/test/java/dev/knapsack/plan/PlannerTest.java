@@ -104,7 +104,7 @@ class PlannerTest {
     long layer = plan.weights().streamBuffer();
     double seconds = plan.weights().streamedLayers().size() * layer * 0.95 / 1.5e9;
     assertThat(1 / plan.prediction().decodeTokensPerSecond()).isGreaterThan(seconds);
-    assertThat(share(plan, "weights/stream")).isEqualTo(2 * layer);
+    assertThat(share(plan, "weights/stream")).isBetween(2 * layer, 2 * layer + 2 * PAGE);
   }
 
   @Test

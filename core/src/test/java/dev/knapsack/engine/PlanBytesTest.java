@@ -1,0 +1,117 @@
+package dev.knapsack.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.knapsack.TestData;
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvPool;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.Workspace;
+import dev.knapsack.model.arch.Families;
+import dev.knapsack.plan.JvmShare;
+import dev.knapsack.plan.Machine;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanDoesNotFitException;
+import dev.knapsack.plan.PlanRequest;
+import dev.knapsack.plan.Planner;
+import dev.knapsack.tensor.Formats;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/** What a plan says an account takes is what it takes, byte for byte. */
+class PlanBytesTest {
+  private static final Machine MACHINE =
+      new Machine("any", "scalar", 2, 1e10, 1e9, Map.of("F32", new Machine.Rates(1e9, 2e9)));
+
+  private final Kernels kernels = KernelProvider.SCALAR.open().kernels();
+
+  @Test
+  void everyAccountLeasesItsShare() throws Exception {
+    List<Path> models = new ArrayList<>(List.of(TestData.path("models/stories260K.gguf")));
+    try (Stream<Path> golden = Files.walk(TestData.path("golden"))) {
+      golden.filter(p -> p.toString().endsWith(".gguf")).sorted().forEach(models::add);
+    }
+    int streamed = 0;
+    int plans = 0;
+    for (Path path : models) {
+      try (ModelFile file = ModelFile.open(path)) {
+        if (!Families.supported().contains(file.metadata().string("general.architecture"))) {
+          continue;
+        }
+        ModelSpec spec = Families.spec(file);
+        Planner planner = new Planner(file, spec, MACHINE, kernels, new JvmShare(4096, 0, 0, 0));
+        int context = Math.min(spec.context(), 100);
+        Plan plan = planner.plan(PlanRequest.of(1L << 32, 2).withContext(context));
+        // From all that it takes down to the least, in a few steps.
+        for (long budget = plan.bytes(); ; budget = plan.bytes() - plan.bytes() / 4) {
+          try {
+            plan = planner.plan(PlanRequest.of(budget, 2).withContext(context));
+          } catch (PlanDoesNotFitException least) {
+            break;
+          }
+          check(file, spec, plan);
+          plans++;
+          streamed += plan.weights().streamBuffer() > 0 ? 1 : 0;
+        }
+      }
+    }
+    assertThat(plans).isGreaterThan(models.size() / 2);
+    assertThat(streamed).isPositive();
+  }
+
+  private void check(ModelFile file, ModelSpec spec, Plan plan) {
+    Budget budget = Budget.ofBytes(plan.budget());
+    budget.account("jvm").reserve(4096);
+    int tokens = Math.max(plan.prefillChunk(), plan.sequences());
+    var layout =
+        spec.kvLayout(Formats.byName(plan.keyFormat()), Formats.byName(plan.valueFormat()));
+    Account activations = budget.account("activations");
+    try (WorkerTeam team = new WorkerTeam(plan.workers());
+        Compute compute =
+            new Compute(
+                kernels, team, Compute.Precision.EIGHT_BIT, spec.limits(tokens), activations);
+        Workspace workspace = new Workspace(spec, tokens, plan.sequences(), activations);
+        PlannedWeights weights =
+            PlannedWeights.open(
+                file, spec.layers().size(), plan.weights(), budget, LoadProgress.NONE);
+        KvPool pool = new KvPool(layout, budget.account("kv"));
+        KvCache cache = pool.cache()) {
+      assertThat(weights.has("token_embd.weight")).isTrue();
+      assertThat(workspace.tokens()).isEqualTo(tokens);
+      assertThat(compute.team()).isSameAs(team);
+      for (int done = 0; done < plan.context(); ) {
+        int step = Math.min(plan.prefillChunk(), plan.context() - done);
+        cache.reserve(step);
+        cache.commit(step);
+        cache.freeOutsideWindows();
+        done += step;
+      }
+      Map<String, Long> predicted = new TreeMap<>();
+      plan.shares().forEach(s -> predicted.merge(s.account(), s.bytes(), Long::sum));
+      for (Account account : budget.accounts()) {
+        if (account.name().equals("kv")) {
+          // Windows and steps may meet the ends of pages better than the worst case planned for.
+          assertThat(account.peak()).isPositive().isLessThanOrEqualTo(predicted.get("kv"));
+        } else {
+          assertThat(account.own())
+              .as("%s of %s in %,d", account.name(), file.path(), plan.budget())
+              .isEqualTo(predicted.getOrDefault(account.name(), 0L));
+        }
+      }
+      assertThat(budget.peak()).isLessThanOrEqualTo(plan.bytes());
+    }
+  }
+}
