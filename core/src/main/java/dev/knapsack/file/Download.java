@@ -1,0 +1,295 @@
+package dev.knapsack.file;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.net.URI;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One file on its way from a server to its place on disk.
+ *
+ * <p>The bytes gather in a {@link PartFile}. A connection that breaks is made anew and goes on where
+ * it stopped, now or in a later run, if the server still has the same version (RFC 9110, {@code
+ * Range} with {@code If-Range}); otherwise the file starts over. It takes its place when it is whole
+ * and has the right SHA-256.
+ */
+final class Download {
+  private static final int CHUNK = 1 << 16;
+  private static final long REPORT_EVERY = 1 << 20;
+  private static final Duration LONGEST_WAIT = Duration.ofMinutes(1);
+  private static final Pattern RANGE = Pattern.compile("bytes (?:(\\d{1,18})-\\d+|\\*)/(\\d{1,18})");
+  private static final Pattern VERSION = Pattern.compile("[\\x20-\\x7e]+");
+
+  private final HttpAccess http;
+  private final StoreSettings settings;
+  private final URI uri;
+  private final Path target;
+  private final DownloadProgress progress;
+  private Optional<String> sha256;
+
+  Download(
+      HttpAccess http,
+      StoreSettings settings,
+      URI uri,
+      Path target,
+      Optional<String> sha256,
+      DownloadProgress progress) {
+    this.http = http;
+    this.settings = settings;
+    this.uri = uri;
+    this.target = target;
+    this.sha256 = sha256;
+    this.progress = progress;
+  }
+
+  /**
+   * Fetches the file.
+   *
+   * @throws DownloadException if that fails for good; what has come is kept for the next run
+   */
+  void run() throws InterruptedException {
+    try (PartFile part = PartFile.open(target)) {
+      boolean resumed = part.length() > 0;
+      transfer(part);
+      Optional<String> damage = damage(part);
+      if (damage.isPresent() && resumed) {
+        // What an earlier run had left may be the damaged piece: once more, from the start.
+        part.restart(Optional.empty());
+        transfer(part);
+        damage = damage(part);
+      }
+      if (damage.isPresent()) {
+        part.restart(Optional.empty());
+        throw new DownloadException(uri.toString(), damage.get());
+      }
+      part.finish();
+    } catch (IOException e) {
+      throw new DownloadException(
+          uri.toString(), "cannot be stored as " + target + ": " + e + free(), e);
+    }
+    progress.at(name(), size(), size());
+  }
+
+  private void transfer(PartFile part) throws IOException, InterruptedException {
+    int failures = 0;
+    while (true) {
+      long before = part.length();
+      try {
+        attempt(part);
+        return;
+      } catch (PassingFailure e) {
+        failures = part.length() > before ? 1 : failures + 1;
+        if (failures >= settings.attempts()) {
+          throw new DownloadException(
+              uri.toString(),
+              "%s; gave up after %d attempts. Run it again to go on from byte %,d"
+                  .formatted(e.getMessage(), failures, part.length()),
+              e);
+        }
+        Duration backoff = settings.backoff().multipliedBy(1L << (failures - 1));
+        Duration wait = e.wait.compareTo(backoff) > 0 ? e.wait : backoff;
+        Thread.sleep(wait.compareTo(LONGEST_WAIT) > 0 ? LONGEST_WAIT : wait);
+      }
+    }
+  }
+
+  /** Makes one connection and takes all that comes of it. */
+  private void attempt(PartFile part) throws IOException, InterruptedException, PassingFailure {
+    try (HttpAccess.Response response = ask(part)) {
+      if (sha256.isEmpty()) {
+        sha256 = response.sha256();
+      }
+      long total =
+          switch (response.status()) {
+            case 200 -> {
+              part.restart(version(response));
+              yield response.headers().firstValueAsLong("Content-Length").orElse(-1);
+            }
+            case 206 -> rest(part, response);
+            case 416 -> unsatisfiable(part, response);
+            default -> throw refused(response);
+          };
+      progress.at(name(), part.length(), total);
+      if (total == part.length()) {
+        return;
+      }
+      checkRoom(total - part.length());
+      receive(part, response.body(), total);
+    }
+  }
+
+  private HttpAccess.Response ask(PartFile part)
+      throws IOException, InterruptedException, PassingFailure {
+    Map<String, String> headers = new HashMap<>();
+    Optional<String> version =
+        part.version().filter(v -> VERSION.matcher(v).matches()).filter(v -> part.length() > 0);
+    if (version.isPresent()) {
+      headers.put("Range", "bytes=" + part.length() + "-");
+      headers.put("If-Range", version.get());
+    } else {
+      part.restart(Optional.empty());
+    }
+    try {
+      return http.get(uri, headers);
+    } catch (IOException e) {
+      throw new PassingFailure("cannot be reached (" + e + ")", Duration.ZERO, e);
+    }
+  }
+
+  /** The length of the whole file, of which the answer holds the rest. */
+  private static long rest(PartFile part, HttpAccess.Response response)
+      throws IOException, PassingFailure {
+    Matcher range = range(response);
+    if (range.matches()
+        && range.group(1) != null
+        && Long.parseLong(range.group(1)) == part.length()) {
+      return Long.parseLong(range.group(2));
+    }
+    part.restart(Optional.empty());
+    throw new PassingFailure("the server sent another range than it was asked for");
+  }
+
+  /** There is nothing after what is here: either it is whole, or the file is another one now. */
+  private static long unsatisfiable(PartFile part, HttpAccess.Response response)
+      throws IOException, PassingFailure {
+    Matcher range = range(response);
+    if (range.matches() && Long.parseLong(range.group(2)) == part.length()) {
+      return part.length();
+    }
+    part.restart(Optional.empty());
+    throw new PassingFailure("the server has a shorter file now");
+  }
+
+  private static Matcher range(HttpAccess.Response response) {
+    return RANGE.matcher(response.headers().firstValue("Content-Range").orElse(""));
+  }
+
+  private void receive(PartFile part, InputStream body, long total)
+      throws IOException, PassingFailure {
+    byte[] chunk = new byte[CHUNK];
+    long reported = part.length();
+    try (StallGuard guard = new StallGuard(body, settings.stall())) {
+      while (true) {
+        int read;
+        try {
+          read = body.read(chunk);
+        } catch (IOException e) {
+          throw new PassingFailure(
+              guard.stalled()
+                  ? "nothing came for " + settings.stall().toSeconds() + " seconds"
+                  : "the connection broke at byte " + part.length(),
+              Duration.ZERO,
+              e);
+        }
+        if (read < 0) {
+          break;
+        }
+        guard.moved();
+        part.append(chunk, read);
+        if (part.length() - reported >= REPORT_EVERY) {
+          reported = part.length();
+          progress.at(name(), reported, total);
+        }
+      }
+    }
+    if (total >= 0 && part.length() < total) {
+      throw new PassingFailure("the connection ended at byte " + part.length() + " of " + total);
+    }
+    if (total >= 0 && part.length() > total) {
+      part.restart(Optional.empty());
+      throw new PassingFailure("the server sent more than the " + total + " bytes it announced");
+    }
+  }
+
+  /** A strong ETag, or else the date of the last change. */
+  private static Optional<String> version(HttpAccess.Response response) {
+    return response
+        .headers()
+        .firstValue("ETag")
+        .filter(etag -> etag.startsWith("\""))
+        .or(() -> response.headers().firstValue("Last-Modified"));
+  }
+
+  private DownloadException refused(HttpAccess.Response response) throws PassingFailure {
+    int status = response.status();
+    if (status == 408 || status == 429 || status >= 500) {
+      Duration wait =
+          response
+              .headers()
+              .firstValue("Retry-After")
+              .filter(text -> text.matches("\\d{1,4}"))
+              .map(text -> Duration.ofSeconds(Long.parseLong(text)))
+              .orElse(Duration.ZERO);
+      throw new PassingFailure("the server answers " + status, wait, null);
+    }
+    return http.refused(uri, status);
+  }
+
+  private Optional<String> damage(PartFile part) {
+    if (sha256.isEmpty()) {
+      return Optional.empty();
+    }
+    String found = part.digest();
+    return found.equalsIgnoreCase(sha256.get())
+        ? Optional.empty()
+        : Optional.of(
+            "damaged: its SHA-256 is "
+                + found
+                + " and should be "
+                + sha256.get()
+                + ". It was thrown away; run it again to fetch it anew");
+  }
+
+  private void checkRoom(long needed) throws IOException {
+    long free = Files.getFileStore(target.toAbsolutePath().getParent()).getUsableSpace();
+    if (needed > free) {
+      throw new DownloadException(
+          uri.toString(),
+          "needs %,d more bytes, and the disk of %s has %,d free; what has come is kept"
+              .formatted(needed, target, free));
+    }
+  }
+
+  private String free() {
+    try {
+      return " (%,d bytes are free there)"
+          .formatted(Files.getFileStore(target.toAbsolutePath().getParent()).getUsableSpace());
+    } catch (IOException e) {
+      return "";
+    }
+  }
+
+  private String name() {
+    return String.valueOf(target.getFileName());
+  }
+
+  private long size() {
+    try {
+      return Files.size(target);
+    } catch (IOException e) {
+      return -1;
+    }
+  }
+
+  /** A failure that may pass: after a wait, the transfer is tried again. */
+  private static final class PassingFailure extends Exception {
+    final Duration wait;
+
+    PassingFailure(String problem) {
+      this(problem, Duration.ZERO, null);
+    }
+
+    PassingFailure(String problem, Duration wait, @Nullable Throwable cause) {
+      super(problem, cause);
+      this.wait = wait;
+    }
+  }
+}
