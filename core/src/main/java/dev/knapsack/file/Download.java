@@ -16,16 +16,17 @@ import org.jspecify.annotations.Nullable;
 /**
  * One file on its way from a server to its place on disk.
  *
- * <p>The bytes gather in a {@link PartFile}. A connection that breaks is made anew and goes on where
- * it stopped, now or in a later run, if the server still has the same version (RFC 9110, {@code
- * Range} with {@code If-Range}); otherwise the file starts over. It takes its place when it is whole
- * and has the right SHA-256.
+ * <p>The bytes gather in a {@link PartFile}. A connection that breaks is made anew and goes on
+ * where it stopped, now or in a later run, if the server still has the same version (RFC 9110,
+ * {@code Range} with {@code If-Range}); otherwise the file starts over. It takes its place when it
+ * is whole and has the right SHA-256.
  */
 final class Download {
   private static final int CHUNK = 1 << 16;
-  private static final long REPORT_EVERY = 1 << 20;
+  private static final long REPORT_EVERY = 1 << 18;
   private static final Duration LONGEST_WAIT = Duration.ofMinutes(1);
-  private static final Pattern RANGE = Pattern.compile("bytes (?:(\\d{1,18})-\\d+|\\*)/(\\d{1,18})");
+  private static final Pattern RANGE =
+      Pattern.compile("bytes (?:(\\d{1,18})-\\d+|\\*)/(\\d{1,18})");
   private static final Pattern VERSION = Pattern.compile("[\\x20-\\x7e]+");
 
   private final HttpAccess http;
@@ -34,6 +35,7 @@ final class Download {
   private final Path target;
   private final DownloadProgress progress;
   private Optional<String> sha256;
+  private boolean startedOver;
 
   Download(
       HttpAccess http,
@@ -82,11 +84,12 @@ final class Download {
     int failures = 0;
     while (true) {
       long before = part.length();
+      startedOver = false;
       try {
         attempt(part);
         return;
       } catch (PassingFailure e) {
-        failures = part.length() > before ? 1 : failures + 1;
+        failures = part.length() > before && !startedOver ? 1 : failures + 1;
         if (failures >= settings.attempts()) {
           throw new DownloadException(
               uri.toString(),
@@ -110,7 +113,7 @@ final class Download {
       long total =
           switch (response.status()) {
             case 200 -> {
-              part.restart(version(response));
+              restart(part, version(response));
               yield response.headers().firstValueAsLong("Content-Length").orElse(-1);
             }
             case 206 -> rest(part, response);
@@ -126,6 +129,11 @@ final class Download {
     }
   }
 
+  private void restart(PartFile part, Optional<String> version) throws IOException {
+    startedOver |= part.length() > 0;
+    part.restart(version);
+  }
+
   private HttpAccess.Response ask(PartFile part)
       throws IOException, InterruptedException, PassingFailure {
     Map<String, String> headers = new HashMap<>();
@@ -135,7 +143,7 @@ final class Download {
       headers.put("Range", "bytes=" + part.length() + "-");
       headers.put("If-Range", version.get());
     } else {
-      part.restart(Optional.empty());
+      restart(part, Optional.empty());
     }
     try {
       return http.get(uri, headers);

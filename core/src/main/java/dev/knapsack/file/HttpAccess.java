@@ -58,8 +58,7 @@ final class HttpAccess implements AutoCloseable {
     }
   }
 
-  Response get(URI address, Map<String, String> headers)
-      throws IOException, InterruptedException {
+  Response get(URI address, Map<String, String> headers) throws IOException, InterruptedException {
     URI uri = address;
     Optional<String> sha256 = Optional.empty();
     for (int i = 0; i <= MOST_REDIRECTS; i++) {
@@ -74,7 +73,8 @@ final class HttpAccess implements AutoCloseable {
       }
       HttpResponse<InputStream> response =
           client.send(request.build(), HttpResponse.BodyHandlers.ofInputStream());
-      Optional<String> linked = response.headers().firstValue("X-Linked-Etag").flatMap(HttpAccess::sha256);
+      Optional<String> linked =
+          response.headers().firstValue("X-Linked-Etag").flatMap(HttpAccess::sha256);
       sha256 = linked.isPresent() ? linked : sha256;
       Optional<String> location = response.headers().firstValue("Location");
       if (!isRedirect(response.statusCode()) || location.isEmpty()) {
@@ -94,11 +94,14 @@ final class HttpAccess implements AutoCloseable {
         switch (status) {
           case 401 ->
               hub
-                  ? "there is no such model, or it is private and needs " + token + " that may read it"
+                  ? "there is no such model, or it is private and needs "
+                      + token
+                      + " that may read it"
                   : "the server asks for a login, which is not supported here";
           case 403 ->
               hub
-                  ? "access is refused: accept the model's terms on its page, and set HF_TOKEN to a token of that account"
+                  ? "access is refused: accept the model's terms on its page, and set HF_TOKEN to a"
+                      + " token of that account"
                   : "the server refuses access";
           case 404 -> "there is no such file; check the name";
           default -> "an answer that is not understood";

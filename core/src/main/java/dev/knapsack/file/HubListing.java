@@ -71,7 +71,8 @@ record HubListing(ModelAddress.Hub address, List<Entry> files) {
 
   static HubListing parse(ModelAddress.Hub address, URI uri, String json) {
     try {
-      JsonArray siblings = JsonParser.parseString(json).getAsJsonObject().getAsJsonArray("siblings");
+      JsonArray siblings =
+          JsonParser.parseString(json).getAsJsonObject().getAsJsonArray("siblings");
       List<Entry> files = new ArrayList<>();
       for (JsonElement sibling : siblings == null ? new JsonArray() : siblings) {
         JsonObject file = sibling.getAsJsonObject();
@@ -158,7 +159,10 @@ record HubListing(ModelAddress.Hub address, List<Entry> files) {
     String list =
         candidates.isEmpty()
             ? "nothing"
-            : candidates.stream().limit(60).map(Entry::name).collect(Collectors.joining("\n  ", "\n  ", ""));
+            : candidates.stream()
+                .limit(60)
+                .map(Entry::name)
+                .collect(Collectors.joining("\n  ", "\n  ", ""));
     return new DownloadException(
         address.toString(), problem + ". Name one as hf:OWNER/REPO:FILE; there is: " + list);
   }
@@ -167,7 +171,11 @@ record HubListing(ModelAddress.Hub address, List<Entry> files) {
   URI location(StoreSettings settings, Entry file) {
     try {
       String path =
-          new URI(null, null, "/" + address.owner() + "/" + address.repository() + "/resolve/main/" + file.name, null)
+          new URI(
+                  null,
+                  null,
+                  "/" + address.owner() + "/" + address.repository() + "/resolve/main/" + file.name,
+                  null)
               .getRawPath();
       return URI.create(settings.endpoint() + path);
     } catch (URISyntaxException e) {

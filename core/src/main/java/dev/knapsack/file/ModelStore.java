@@ -17,8 +17,9 @@ import java.util.stream.Stream;
 /**
  * The models on this machine: a directory of whole models, each under the address it came from.
  *
- * <p>Below the directory lie {@code hf/owner/repo/file.gguf}, {@code hf/owner/repo/safetensors/…} and
- * {@code web/host/path/file.gguf}. What is still on its way ends in {@code .part} and is no model.
+ * <p>Below the directory lie {@code hf/owner/repo/file.gguf}, {@code hf/owner/repo/safetensors/…}
+ * and {@code web/host/path/file.gguf}. What is still on its way ends in {@code .part} and is no
+ * model.
  */
 public final class ModelStore {
   private static final String SET = "safetensors";
@@ -65,7 +66,7 @@ public final class ModelStore {
    * @throws IllegalArgumentException if several models are meant
    */
   public Optional<StoredModel> find(String name) {
-    String wanted = name.replaceFirst("^https?://", "");
+    String wanted = name.replaceFirst("^https?://([^?#]*).*", "$1");
     List<StoredModel> all = list();
     for (StoredModel model : all) {
       if (model.name().equals(wanted)) {
@@ -75,7 +76,9 @@ public final class ModelStore {
     List<StoredModel> matching = all.stream().filter(m -> means(wanted, m)).toList();
     if (matching.size() > 1) {
       throw new IllegalArgumentException(
-          "'%s' could be %s".formatted(name, String.join(" or ", matching.stream().map(StoredModel::name).toList())));
+          "'%s' could be %s"
+              .formatted(
+                  name, String.join(" or ", matching.stream().map(StoredModel::name).toList())));
     }
     return matching.stream().findFirst();
   }
@@ -89,8 +92,9 @@ public final class ModelStore {
   public StoredModel remove(String name) throws IOException {
     StoredModel model =
         find(name)
-            .orElseThrow(
-                () -> new IllegalArgumentException("There is no model '" + name + "' in " + settings.directory()));
+            .orElseThrow(() ->
+                new IllegalArgumentException(
+                    "There is no model '" + name + "' in " + settings.directory()));
     if (Files.isDirectory(model.path())) {
       List<Path> files;
       try (Stream<Path> found = Files.walk(model.path())) {
@@ -134,7 +138,8 @@ public final class ModelStore {
       throws InterruptedException {
     HubListing listing = HubListing.fetch(http, settings, hub);
     List<HubListing.Entry> files = listing.choose();
-    Path repository = settings.directory().resolve("hf").resolve(hub.owner()).resolve(hub.repository());
+    Path repository =
+        settings.directory().resolve("hf").resolve(hub.owner()).resolve(hub.repository());
     boolean set = !files.getFirst().name().endsWith(".gguf");
     Path directory = set ? repository.resolve(SET + ".part") : repository;
     Path last = repository;
@@ -147,11 +152,7 @@ public final class ModelStore {
   }
 
   private Path pull(
-      HttpAccess http,
-      URI uri,
-      Path target,
-      Optional<String> sha256,
-      DownloadProgress progress)
+      HttpAccess http, URI uri, Path target, Optional<String> sha256, DownloadProgress progress)
       throws InterruptedException {
     if (!Files.exists(target)) {
       new Download(http, settings, uri, target, sha256, progress).run();
@@ -209,8 +210,12 @@ public final class ModelStore {
       int colon = wanted.indexOf(':', 3);
       String repository = colon < 0 ? wanted : wanted.substring(0, colon);
       String file = colon < 0 ? "" : wanted.substring(colon + 1);
-      return name.startsWith(repository + ":")
-          && name.substring(repository.length() + 1).toUpperCase(Locale.ROOT).contains(file.toUpperCase(Locale.ROOT));
+      boolean whole = file.endsWith(".gguf"); // and not a part of a name
+      return !whole
+          && name.startsWith(repository + ":")
+          && name.substring(repository.length() + 1)
+              .toUpperCase(Locale.ROOT)
+              .contains(file.toUpperCase(Locale.ROOT));
     }
     return name.endsWith("/" + wanted) || name.endsWith(":" + wanted);
   }

@@ -37,8 +37,8 @@ public record StoreSettings(
   }
 
   /**
-   * What the environment says: {@code KNAPSACK_MODELS} (by default {@code knapsack/models} in {@code
-   * XDG_DATA_HOME} or {@code ~/.local/share}), {@code HF_ENDPOINT} and {@code HF_TOKEN}.
+   * What the environment says: {@code KNAPSACK_MODELS} (by default {@code knapsack/models} in
+   * {@code XDG_DATA_HOME} or {@code ~/.local/share}), {@code HF_ENDPOINT} and {@code HF_TOKEN}.
    *
    * @throws IllegalArgumentException if {@code HF_ENDPOINT} is no http address
    */
@@ -75,8 +75,7 @@ public record StoreSettings(
   }
 
   public StoreSettings withToken(String secret) {
-    return new StoreSettings(
-        directory, endpoint, Optional.of(secret), attempts, backoff, stall);
+    return new StoreSettings(directory, endpoint, Optional.of(secret), attempts, backoff, stall);
   }
 
   /** Without the token, so that no log holds it. */
