@@ -8,7 +8,7 @@ import java.util.Arrays;
  * <p>Bytes that are printable in Latin-1 stand for themselves, the others for the characters from
  * U+0100 on: a space is written {@code Ġ}.
  */
-final class ByteAlphabet {
+public final class ByteAlphabet {
   private static final char[] CHARACTERS = new char[256];
   private static final short[] BYTES = new short[512];
 
@@ -25,7 +25,7 @@ final class ByteAlphabet {
   private ByteAlphabet() {}
 
   /** The character that stands for a byte (0 to 255). */
-  static char character(int b) {
+  public static char character(int b) {
     return CHARACTERS[b];
   }
 

@@ -1,0 +1,214 @@
+package dev.knapsack.model;
+
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+
+/**
+ * A published model without its weights: the numbers of its configuration.
+ *
+ * @param name as people write it: {@code llama-3.2-1b}
+ * @param architecture as GGUF names it
+ * @param vocabulary tokens
+ * @param width numbers in a token's hidden state
+ * @param heads query heads
+ * @param headSize numbers in a head
+ * @param feedForward numbers in the hidden layer of a dense MLP
+ * @param experts experts in a layer; 0 for a dense model
+ * @param usedExperts experts a token uses
+ * @param expertFeedForward numbers in the hidden layer of an expert
+ * @param tied whether the output projection is the token embedding
+ * @param keys further keys of the header, without the architecture before them
+ */
+public record PublishedShape(
+    String name,
+    String architecture,
+    int vocabulary,
+    int width,
+    int layers,
+    int heads,
+    int kvHeads,
+    int headSize,
+    int feedForward,
+    int experts,
+    int usedExperts,
+    int expertFeedForward,
+    int context,
+    double ropeBase,
+    double normEpsilon,
+    boolean tied,
+    Map<String, Number> keys) {
+  private static final List<PublishedShape> ALL =
+      List.of(
+          dense("llama-3.2-1b", "llama", 128256, 2048, 16, 32, 8, 64, 8192)
+              .tiedOutput()
+              .trained(131072, 5e5, 1e-5)
+              .with(llama3(32)),
+          dense("llama-3.2-3b", "llama", 128256, 3072, 28, 24, 8, 128, 8192)
+              .tiedOutput()
+              .trained(131072, 5e5, 1e-5)
+              .with(llama3(32)),
+          dense("llama-3.1-8b", "llama", 128256, 4096, 32, 32, 8, 128, 14336)
+              .trained(131072, 5e5, 1e-5)
+              .with(llama3(8)),
+          dense("mistral-7b", "llama", 32768, 4096, 32, 32, 8, 128, 14336)
+              .trained(32768, 1e6, 1e-5),
+          dense("mixtral-8x7b", "llama", 32000, 4096, 32, 32, 8, 128, 14336)
+              .trained(32768, 1e6, 1e-5)
+              .experts(8, 2, 14336),
+          dense("qwen2.5-0.5b", "qwen2", 151936, 896, 24, 14, 2, 64, 4864)
+              .tiedOutput()
+              .trained(32768, 1e6, 1e-6),
+          dense("qwen3-0.6b", "qwen3", 151936, 1024, 28, 16, 8, 128, 3072)
+              .tiedOutput()
+              .trained(40960, 1e6, 1e-6),
+          dense("qwen3-4b", "qwen3", 151936, 2560, 36, 32, 8, 128, 9728)
+              .tiedOutput()
+              .trained(40960, 1e6, 1e-6),
+          dense("qwen3-30b-a3b", "qwen3moe", 151936, 2048, 48, 32, 4, 128, 6144)
+              .trained(40960, 1e6, 1e-6)
+              .experts(128, 8, 768),
+          dense("smollm3-3b", "smollm3", 128256, 2048, 36, 16, 4, 128, 11008)
+              .tiedOutput()
+              .trained(65536, 5e6, 1e-6),
+          dense("granite-3.3-2b", "granite", 49159, 2048, 40, 32, 8, 64, 8192)
+              .tiedOutput()
+              .trained(131072, 1e7, 1e-5)
+              .with(
+                  Map.of(
+                      "embedding_scale", 12.0,
+                      "residual_scale", 0.22,
+                      "attention.scale", 0.015625,
+                      "logit_scale", 8.0)),
+          dense("phi-3.5-mini", "phi3", 32064, 3072, 32, 32, 32, 96, 8192)
+              .trained(131072, 1e4, 1e-5)
+              .with(
+                  Map.of(
+                      "attention.sliding_window", 262144,
+                      "rope.scaling.original_context_length", 4096,
+                      "rope.scaling.attn_factor", 1.1902380714238083)),
+          dense("gemma-3-1b", "gemma3", 262144, 1152, 26, 4, 1, 256, 6912)
+              .tiedOutput()
+              .trained(32768, 1e6, 1e-6)
+              .with(Map.of("attention.sliding_window", 512)),
+          dense("gpt-oss-20b", "gpt-oss", 201088, 2880, 24, 64, 8, 64, 2880)
+              .trained(131072, 1.5e5, 1e-5)
+              .experts(32, 4, 2880)
+              .with(
+                  Map.of(
+                      "attention.sliding_window", 128,
+                      "rope.scaling.factor", 32.0,
+                      "rope.scaling.original_context_length", 4096)));
+
+  /** The factor of the llama3 scaling, which files hold only as the divisors it comes to. */
+  static final String LLAMA3_FACTOR = "rope.scaling.llama3_factor";
+
+  public PublishedShape {
+    keys = Map.copyOf(keys);
+  }
+
+  /** All that are known. */
+  public static List<PublishedShape> all() {
+    return ALL;
+  }
+
+  /**
+   * The shape of this name, in upper or lower case.
+   *
+   * @throws IllegalArgumentException if there is none
+   */
+  public static PublishedShape named(String name) {
+    return ALL.stream()
+        .filter(shape -> shape.name.equalsIgnoreCase(name))
+        .findFirst()
+        .orElseThrow(() ->
+            new IllegalArgumentException(
+                "Unknown shape '%s'; known are %s"
+                    .formatted(
+                        name,
+                        ALL.stream().map(PublishedShape::name).collect(Collectors.joining(", ")))));
+  }
+
+  static PublishedShape dense(
+      String name,
+      String architecture,
+      int vocabulary,
+      int width,
+      int layers,
+      int heads,
+      int kvHeads,
+      int headSize,
+      int feedForward) {
+    return new PublishedShape(
+        name,
+        architecture,
+        vocabulary,
+        width,
+        layers,
+        heads,
+        kvHeads,
+        headSize,
+        feedForward,
+        0,
+        0,
+        0,
+        2048,
+        1e4,
+        1e-5,
+        false,
+        Map.of());
+  }
+
+  PublishedShape tiedOutput() {
+    return copy(
+        experts, usedExperts, expertFeedForward, context, ropeBase, normEpsilon, true, keys);
+  }
+
+  PublishedShape trained(int context, double ropeBase, double normEpsilon) {
+    return copy(
+        experts, usedExperts, expertFeedForward, context, ropeBase, normEpsilon, tied, keys);
+  }
+
+  PublishedShape experts(int experts, int usedExperts, int expertFeedForward) {
+    return copy(
+        experts, usedExperts, expertFeedForward, context, ropeBase, normEpsilon, tied, keys);
+  }
+
+  PublishedShape with(Map<String, Number> keys) {
+    return copy(
+        experts, usedExperts, expertFeedForward, context, ropeBase, normEpsilon, tied, keys);
+  }
+
+  private static Map<String, Number> llama3(int factor) {
+    return Map.of(LLAMA3_FACTOR, factor);
+  }
+
+  private PublishedShape copy(
+      int experts,
+      int usedExperts,
+      int expertFeedForward,
+      int context,
+      double ropeBase,
+      double normEpsilon,
+      boolean tied,
+      Map<String, Number> keys) {
+    return new PublishedShape(
+        name,
+        architecture,
+        vocabulary,
+        width,
+        layers,
+        heads,
+        kvHeads,
+        headSize,
+        feedForward,
+        experts,
+        usedExperts,
+        expertFeedForward,
+        context,
+        ropeBase,
+        normEpsilon,
+        tied,
+        keys);
+  }
+}

@@ -1,0 +1,189 @@
+package dev.knapsack.model;
+
+import dev.knapsack.file.GgufWriter;
+import dev.knapsack.file.Metadata;
+import dev.knapsack.file.MetadataBuilder;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.ModelFileException;
+import dev.knapsack.file.TensorInfo;
+import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.tensor.Format;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Writes a model file anew with its matrices in another format, a few rows at a time, whatever the
+ * model's size.
+ *
+ * <p>Vectors, norms, biases and routers become F32. A matrix whose rows are no whole blocks of the
+ * format asked for becomes Q8_0, or F16 where even that does not fit; the report says so. Tensors
+ * that have their format already are copied.
+ */
+public final class Quantizer {
+  /** Float32 bytes that are converted in one piece, unless a single row has more. */
+  private static final long PIECE = 8 << 20;
+
+  private final FormatChoice choice;
+  private final ModelFile source;
+  private final List<Conversion> conversions = new ArrayList<>();
+
+  /**
+   * What becomes of a tensor.
+   *
+   * @param to under the same name, in another format perhaps
+   * @param wanted the format that was asked for; {@code to} has another if its rows do not fit
+   */
+  public record Conversion(TensorInfo from, TensorInfo to, Format wanted) {
+    /** Whether the tensor could not have the format that was asked for. */
+    public boolean fellBack() {
+      return !to.format().equals(wanted);
+    }
+  }
+
+  /**
+   * Plans the conversion of a model; nothing is read or written yet.
+   *
+   * @param format of the matrices
+   * @param output of the output projection (the token embedding, where it is that too); null for
+   *     the usual: Q6_K where {@code format} has fewer bits
+   */
+  public Quantizer(ModelFile source, Format format, @Nullable Format output) {
+    this.source = source;
+    boolean experts = source.tensors().keySet().stream().anyMatch(n -> n.endsWith("_exps.weight"));
+    boolean tied = !source.tensors().containsKey("output.weight");
+    choice = FormatChoice.of(format, output, experts);
+    for (TensorInfo tensor : source.tensors().values()) {
+      Format wanted = choice.wanted(tensor.name(), tensor.shape(), tied);
+      Format fitting = FormatChoice.fitting(wanted, tensor.shape().getFirst());
+      conversions.add(
+          new Conversion(tensor, new TensorInfo(tensor.name(), fitting, tensor.shape()), wanted));
+    }
+  }
+
+  /** All tensors, in file order. */
+  public List<Conversion> conversions() {
+    return List.copyOf(conversions);
+  }
+
+  /** Bytes of all tensors once converted. */
+  public long bytes() {
+    return conversions.stream().mapToLong(c -> c.to().bytes()).sum();
+  }
+
+  /** Bytes of memory that {@link #write} leases: some megabytes. */
+  public long memory() {
+    long most = 0;
+    for (Conversion conversion : conversions) {
+      most = Math.max(most, new Piece(conversion).memory());
+    }
+    return most;
+  }
+
+  /**
+   * Writes the file, which appears when it is whole; a failure leaves none.
+   *
+   * @param account leases {@link #memory()} bytes while it writes
+   * @param team shares the encoding
+   * @throws IllegalArgumentException if the target is the model itself
+   * @throws ModelFileException if the model cannot be read, or the file cannot be written, such as
+   *     for a full disk
+   */
+  public void write(Path target, Account account, WorkerTeam team, Progress progress) {
+    refuseSource(target);
+    Metadata metadata =
+        new MetadataBuilder(source.metadata())
+            .integer("general.file_type", FormatChoice.fileType(choice.experts()))
+            .integer("general.quantization_version", 2)
+            .build(target);
+    long total = bytes();
+    long done = 0;
+    List<TensorInfo> tensors = conversions.stream().map(Conversion::to).toList();
+    try (Lease memory = account.lease(memory());
+        GgufWriter writer = GgufWriter.create(target, metadata, tensors)) {
+      for (Conversion conversion : conversions) {
+        Piece piece = new Piece(conversion);
+        TensorInfo to = conversion.to();
+        for (long row = 0; row < piece.rows; row += piece.rowsAtOnce) {
+          progress.at(to.name(), done + row * piece.toRowBytes, total);
+          long rows = Math.min(piece.rowsAtOnce, piece.rows - row);
+          writer.write(to, piece.convert(source, row, rows, memory.segment(), team));
+        }
+        done += to.bytes();
+      }
+      progress.at("finish", done, total);
+      writer.finish();
+    }
+  }
+
+  private void refuseSource(Path target) {
+    try {
+      if (Files.exists(target) && Files.isSameFile(target, source.path())) {
+        throw new IllegalArgumentException(
+            target + " is the model that is to be converted; give the new file another name");
+      }
+    } catch (IOException e) {
+      throw new ModelFileException(target, "file", "cannot be looked at: " + e, e);
+    }
+  }
+
+  /** How many rows of a tensor go at once, and where they lie in memory meanwhile. */
+  private static final class Piece {
+    private final TensorInfo from;
+    private final TensorInfo to;
+    private final long columns;
+    private final long rows;
+    private final long rowsAtOnce;
+    private final long fromRowBytes;
+    private final long toRowBytes;
+
+    Piece(Conversion conversion) {
+      from = conversion.from();
+      to = conversion.to();
+      columns = from.shape().getFirst();
+      rows = columns == 0 ? 0 : from.values() / columns;
+      rowsAtOnce = Math.clamp(PIECE / Math.max(1, columns * Float.BYTES), 1, Math.max(1, rows));
+      fromRowBytes = from.format().bytes(columns);
+      toRowBytes = to.format().bytes(columns);
+    }
+
+    /** Room for what is read, the same as float32, and what is written. */
+    long memory() {
+      return plainOffset() + rowsAtOnce * (columns * Float.BYTES + toRowBytes);
+    }
+
+    private long plainOffset() {
+      long read = WeightLayout.SECTOR + rowsAtOnce * fromRowBytes;
+      return (read + 63) / 64 * 64;
+    }
+
+    MemorySegment convert(
+        ModelFile source, long row, long count, MemorySegment memory, WorkerTeam team) {
+      long place = WeightLayout.place(0, source.alignment(from, row * fromRowBytes));
+      MemorySegment read = memory.asSlice(place, count * fromRowBytes);
+      source.read(from, row * fromRowBytes, read);
+      if (from.format().equals(to.format())) {
+        return read;
+      }
+      long plainRowBytes = columns * Float.BYTES;
+      MemorySegment plain = memory.asSlice(plainOffset(), count * plainRowBytes);
+      MemorySegment written =
+          memory.asSlice(plainOffset() + rowsAtOnce * plainRowBytes, count * toRowBytes);
+      team.run(
+          (int) Math.min(count, 64),
+          (part, parts, worker) -> {
+            for (long r = count * part / parts; r < count * (part + 1) / parts; r++) {
+              from.format().decode(read, r * fromRowBytes, plain, r * plainRowBytes, columns);
+              to.format().encode(plain, r * plainRowBytes, written, r * toRowBytes, columns);
+            }
+          });
+      return written;
+    }
+  }
+}

@@ -1,0 +1,190 @@
+package dev.knapsack.model;
+
+import dev.knapsack.file.GgufWriter;
+import dev.knapsack.file.ModelFileException;
+import dev.knapsack.file.TensorInfo;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.SplittableRandom;
+
+/**
+ * A GGUF file with the shape of a published model and random weights, so that one can measure
+ * before downloading: it loads, streams and computes as the real one does, and talks nonsense.
+ *
+ * <p>Weights are normal with a variance of 1 / columns, norms are 1: activations and logits keep
+ * their size through the layers. The numbers of a matrix are drawn block by block from a pool of
+ * encoded blocks. The same shape, format and seed give the same file.
+ */
+public final class SyntheticModel {
+  /** Numbers in a pool of encoded blocks: enough that no two rows are alike. */
+  private static final int LARGEST_POOL = 1 << 18;
+
+  /** Numbers that a pool is encoded at a time: whole blocks of every format. */
+  private static final int PIECE = 1 << 10;
+
+  private static final int CHUNK = 1 << 22;
+
+  private final PublishedShape shape;
+  private final Format format;
+
+  public SyntheticModel(PublishedShape shape, Format format) {
+    this.shape = shape;
+    this.format = format;
+  }
+
+  /**
+   * Reads a shape as people write it: {@code llama-3.2-1b:q4_0}; Q4_0 if there is no format.
+   *
+   * @throws IllegalArgumentException if there is no such shape
+   * @throws dev.knapsack.tensor.UnsupportedFormatException if there is no such format
+   */
+  public static SyntheticModel of(String text) {
+    int colon = text.indexOf(':');
+    return colon < 0
+        ? new SyntheticModel(PublishedShape.named(text), Formats.Q4_0)
+        : new SyntheticModel(
+            PublishedShape.named(text.substring(0, colon)),
+            Formats.byName(text.substring(colon + 1)));
+  }
+
+  public PublishedShape shape() {
+    return shape;
+  }
+
+  public Format format() {
+    return format;
+  }
+
+  /** Bytes of all tensors. */
+  public long bytes() {
+    return new SyntheticHeader(shape, format).tensors().stream().mapToLong(TensorInfo::bytes).sum();
+  }
+
+  /** Bytes of memory that {@link #write} leases: some megabytes. */
+  public long memory() {
+    return CHUNK + poolBytes(new SyntheticHeader(shape, format).tensors());
+  }
+
+  /**
+   * Writes the file; a failure leaves none.
+   *
+   * @param account leases {@link #memory()} bytes while it writes
+   * @throws ModelFileException if the file cannot be written, such as for a full disk
+   */
+  public void write(Path target, long seed, Account account, Progress progress) {
+    SyntheticHeader header = new SyntheticHeader(shape, format);
+    List<TensorInfo> tensors = header.tensors();
+    long total = bytes();
+    long done = 0;
+    try (Lease memory = account.lease(CHUNK + poolBytes(tensors));
+        GgufWriter writer = GgufWriter.create(target, header.metadata(target, seed), tensors)) {
+      MemorySegment chunk = memory.segment().asSlice(0, CHUNK);
+      Map<Kind, MemorySegment> pools = pools(tensors, seed, memory.segment().asSlice(CHUNK));
+      for (TensorInfo tensor : tensors) {
+        progress.at(tensor.name(), done, total);
+        SplittableRandom random = new SplittableRandom(seed * 31 + tensor.name().hashCode());
+        if (tensor.shape().size() == 1) {
+          writer.write(tensor, vector(header, tensor, random));
+        } else {
+          MemorySegment pool = Objects.requireNonNull(pools.get(Kind.of(tensor)));
+          matrix(tensor, pool, random, chunk, writer);
+        }
+        done += tensor.bytes();
+      }
+      progress.at("finish", done, total);
+      writer.finish();
+    }
+  }
+
+  private static MemorySegment vector(
+      SyntheticHeader header, TensorInfo tensor, SplittableRandom random) {
+    float[] values;
+    if (tensor.name().startsWith("rope_f")) {
+      values = header.ropeDivisors(tensor.name());
+    } else {
+      values = new float[Math.toIntExact(tensor.values())];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = SyntheticHeader.isOne(tensor) ? 1 : (float) (0.02 * random.nextGaussian());
+      }
+    }
+    MemorySegment bytes = MemorySegment.ofArray(new byte[values.length * Float.BYTES]);
+    Formats.F32.encode(MemorySegment.ofArray(values), 0, bytes, 0, values.length);
+    return bytes;
+  }
+
+  /** What the blocks of a pool are: which format, and for rows of how many numbers. */
+  private record Kind(Format format, long columns) {
+    static Kind of(TensorInfo tensor) {
+      return new Kind(tensor.format(), tensor.shape().getFirst());
+    }
+  }
+
+  private static List<Kind> kinds(List<TensorInfo> tensors) {
+    return tensors.stream().filter(t -> t.shape().size() > 1).map(Kind::of).distinct().toList();
+  }
+
+  /** Numbers in each pool: the small models of tests need no large ones. */
+  private static int poolValues(List<TensorInfo> tensors) {
+    long largest = tensors.stream().mapToLong(TensorInfo::values).max().orElse(0);
+    return Math.clamp(4 * largest / PIECE * PIECE, PIECE, LARGEST_POOL);
+  }
+
+  private static long poolBytes(List<TensorInfo> tensors) {
+    int values = poolValues(tensors);
+    return kinds(tensors).stream().mapToLong(kind -> kind.format().bytes(values)).sum();
+  }
+
+  /** Encodes a pool of each kind, one after the other, into {@code memory}. */
+  private static Map<Kind, MemorySegment> pools(
+      List<TensorInfo> tensors, long seed, MemorySegment memory) {
+    Map<Kind, MemorySegment> pools = new HashMap<>();
+    int values = poolValues(tensors);
+    float[] numbers = new float[PIECE];
+    long at = 0;
+    for (Kind kind : kinds(tensors)) {
+      MemorySegment pool = memory.asSlice(at, kind.format().bytes(values));
+      SplittableRandom random = new SplittableRandom(seed);
+      double deviation = 1 / Math.sqrt((double) kind.columns());
+      for (int from = 0; from < values; from += numbers.length) {
+        for (int i = 0; i < numbers.length; i++) {
+          numbers[i] = (float) (deviation * random.nextGaussian());
+        }
+        MemorySegment source = MemorySegment.ofArray(numbers);
+        kind.format().encode(source, 0, pool, kind.format().bytes(from), numbers.length);
+      }
+      pools.put(kind, pool);
+      at += pool.byteSize();
+    }
+    return pools;
+  }
+
+  /** Writes a matrix of blocks drawn from a pool. */
+  private static void matrix(
+      TensorInfo tensor,
+      MemorySegment pool,
+      SplittableRandom random,
+      MemorySegment chunk,
+      GgufWriter writer) {
+    int values = Math.max(tensor.format().blockValues(), 32);
+    long unit = tensor.format().bytes(values);
+    int units = (int) (pool.byteSize() / unit);
+    long most = chunk.byteSize() / unit * unit;
+    for (long left = tensor.bytes(); left > 0; ) {
+      long bytes = Math.min(left, most);
+      for (long at = 0; at < bytes; at += unit) {
+        long from = random.nextInt(units) * unit;
+        MemorySegment.copy(pool, from, chunk, at, Math.min(unit, bytes - at));
+      }
+      writer.write(tensor, chunk.asSlice(0, bytes));
+      left -= bytes;
+    }
+  }
+}
