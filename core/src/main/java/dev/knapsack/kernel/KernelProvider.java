@@ -1,9 +1,15 @@
 package dev.knapsack.kernel;
 
+import dev.knapsack.kernel.vector.VectorKernels;
+import org.jspecify.annotations.Nullable;
+
 /** Which {@link Kernels} to use, and why. */
 public enum KernelProvider {
   SCALAR,
   VECTOR;
+
+  /** Vectors of fewer bits than this are slower than plain code. */
+  private static final int LEAST_BITS = 128;
 
   /**
    * What was chosen.
@@ -15,7 +21,10 @@ public enum KernelProvider {
 
   /** The fastest provider that works in this JVM on this machine. */
   public static Choice best() {
-    return SCALAR.open();
+    String missing = missing();
+    return missing == null
+        ? VECTOR.open()
+        : new Choice(new ScalarKernels(), "scalar, which is slow: " + missing);
   }
 
   /**
@@ -26,7 +35,26 @@ public enum KernelProvider {
   public Choice open() {
     return switch (this) {
       case SCALAR -> new Choice(new ScalarKernels(), "scalar: the slow definition, as asked for");
-      case VECTOR -> throw new IllegalStateException("The vector provider is not there yet");
+      case VECTOR -> {
+        String missing = missing();
+        if (missing != null) {
+          throw new IllegalStateException("The vector kernels do not work here: " + missing);
+        }
+        yield new Choice(
+            new VectorKernels(),
+            "vector: the JDK's Vector API with %d-bit vectors"
+                .formatted(VectorKernels.vectorBits()));
+      }
     };
+  }
+
+  /** What the vector provider lacks here, or null; looks before the first class that needs it. */
+  private static @Nullable String missing() {
+    if (ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
+      return "the module jdk.incubator.vector is not there;"
+          + " start Java with --add-modules jdk.incubator.vector";
+    }
+    int bits = VectorKernels.vectorBits();
+    return bits >= LEAST_BITS ? null : "this processor has vectors of %d bits only".formatted(bits);
   }
 }

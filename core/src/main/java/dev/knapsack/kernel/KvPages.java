@@ -27,7 +27,7 @@ public record KvPages(
   }
 
   /** The first cached token that a query at {@code position} sees. */
-  int firstVisible(AttentionShape shape, int position) {
+  public int firstVisible(AttentionShape shape, int position) {
     if (shape.window() == 0) {
       return 0;
     }
@@ -35,7 +35,7 @@ public record KvPages(
   }
 
   /** One past the last cached token that a query at {@code position} sees. */
-  int endVisible(AttentionShape shape, int position) {
+  public int endVisible(AttentionShape shape, int position) {
     return shape.causal() ? Math.clamp((long) position + 1 - start, 0, length) : length;
   }
 }

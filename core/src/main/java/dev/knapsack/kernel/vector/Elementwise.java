@@ -1,0 +1,149 @@
+package dev.knapsack.kernel.vector;
+
+import dev.knapsack.kernel.Activation;
+import java.lang.foreign.MemorySegment;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * Operations on runs of float32 numbers; what is left over after whole vectors is done in place.
+ */
+final class Elementwise {
+  private static final float GELU_SCALE = 1.5957691216f; // 2 √(2/π)
+  private static final float GELU_CUBE = 0.044715f;
+
+  private Elementwise() {}
+
+  static void scale(MemorySegment x, long at, int n, float factor) {
+    for (int i = 0; i < Lanes.whole(n); i += Lanes.LENGTH) {
+      Lanes.store(Lanes.load(x, at + 4L * i).mul(factor), x, at + 4L * i);
+    }
+    for (int i = Lanes.whole(n); i < n; i++) {
+      Lanes.put(x, at + 4L * i, Lanes.get(x, at + 4L * i) * factor);
+    }
+  }
+
+  /** {@code x += factor · y}. */
+  static void add(MemorySegment x, long at, MemorySegment y, long yAt, int n, float factor) {
+    FloatVector f = Lanes.broadcast(factor);
+    for (int i = 0; i < Lanes.whole(n); i += Lanes.LENGTH) {
+      Lanes.store(f.fma(Lanes.load(y, yAt + 4L * i), Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+    }
+    for (int i = Lanes.whole(n); i < n; i++) {
+      float sum = Math.fma(factor, Lanes.get(y, yAt + 4L * i), Lanes.get(x, at + 4L * i));
+      Lanes.put(x, at + 4L * i, sum);
+    }
+  }
+
+  static float sumOfSquares(MemorySegment x, long at, int n) {
+    return F32Row.dot(x, at, x, at, n);
+  }
+
+  /** {@code out = factor · x · weight}, or {@code factor · x} where there is no weight. */
+  static void multiply(
+      MemorySegment x,
+      long at,
+      MemorySegment weight,
+      float factor,
+      MemorySegment out,
+      long outAt,
+      int n) {
+    for (int i = 0; i < Lanes.whole(n); i += Lanes.LENGTH) {
+      FloatVector y = Lanes.load(x, at + 4L * i).mul(factor).mul(Lanes.load(weight, 4L * i));
+      Lanes.store(y, out, outAt + 4L * i);
+    }
+    for (int i = Lanes.whole(n); i < n; i++) {
+      float y = Lanes.get(x, at + 4L * i) * factor * Lanes.get(weight, 4L * i);
+      Lanes.put(out, outAt + 4L * i, y);
+    }
+  }
+
+  static float max(MemorySegment x, long at, int n) {
+    float max = Float.NEGATIVE_INFINITY;
+    for (int i = 0; i < n; i++) {
+      max = Math.max(max, Lanes.get(x, at + 4L * i));
+    }
+    return max;
+  }
+
+  /** Replaces numbers by {@code e^(x − max)} and returns their sum. */
+  static float exponentials(MemorySegment x, long at, int n, float max) {
+    FloatVector sum = Lanes.zero();
+    for (int i = 0; i < Lanes.whole(n); i += Lanes.LENGTH) {
+      FloatVector e = Functions.exp(Lanes.load(x, at + 4L * i).sub(max));
+      Lanes.store(e, x, at + 4L * i);
+      sum = sum.add(e);
+    }
+    float total = Lanes.sum(sum);
+    for (int i = Lanes.whole(n); i < n; i++) {
+      float e = (float) Math.exp(Lanes.get(x, at + 4L * i) - max);
+      Lanes.put(x, at + 4L * i, e);
+      total += e;
+    }
+    return total;
+  }
+
+  static void softCap(MemorySegment x, long at, int n, float cap) {
+    FloatVector c = Lanes.broadcast(cap);
+    for (int i = 0; i < Lanes.whole(n); i += Lanes.LENGTH) {
+      Lanes.store(Functions.tanh(Lanes.load(x, at + 4L * i).div(c)).mul(c), x, at + 4L * i);
+    }
+    for (int i = Lanes.whole(n); i < n; i++) {
+      float y = (float) (cap * Math.tanh(Lanes.get(x, at + 4L * i) / cap));
+      Lanes.put(x, at + 4L * i, y);
+    }
+  }
+
+  static void gated(
+      Activation activation,
+      MemorySegment gate,
+      long gateAt,
+      MemorySegment up,
+      long upAt,
+      MemorySegment out,
+      long outAt,
+      int n) {
+    switch (activation) {
+      case SILU -> silu(gate, gateAt, up, upAt, out, outAt, n);
+      case GELU -> gelu(gate, gateAt, up, upAt, out, outAt, n);
+      case RELU_SQUARED -> reluSquared(gate, gateAt, up, upAt, out, outAt, n);
+      case GPT_OSS -> gptOss(gate, gateAt, up, upAt, out, outAt, n);
+    }
+  }
+
+  private static void silu(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector x = Lanes.load(gate, g + 4L * i);
+      FloatVector y = x.mul(Functions.sigmoid(x)).mul(Lanes.load(up, u + 4L * i));
+      Lanes.store(y, out, o + 4L * i);
+    }
+  }
+
+  private static void gelu(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector x = Lanes.load(gate, g + 4L * i);
+      FloatVector cubic = x.mul(x).mul(x).fma(Lanes.broadcast(GELU_CUBE), x);
+      // 0.5 (1 + tanh z) is the sigmoid of 2 z.
+      FloatVector y = x.mul(Functions.sigmoid(cubic.mul(GELU_SCALE)));
+      Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+    }
+  }
+
+  private static void reluSquared(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector x = Lanes.load(gate, g + 4L * i).max(0);
+      Lanes.store(x.mul(x).mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+    }
+  }
+
+  private static void gptOss(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector x = Lanes.load(gate, g + 4L * i).min(7);
+      FloatVector linear = Lanes.load(up, u + 4L * i).min(7).max(-7).add(1);
+      Lanes.store(x.mul(Functions.sigmoid(x.mul(1.702f))).mul(linear), out, o + 4L * i);
+    }
+  }
+}

@@ -1,0 +1,159 @@
+package dev.knapsack.kernel.vector;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorShuffle;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The vector shapes in use, and the loads and folds that all kernels share.
+ *
+ * <p>Everything here is a constant or small enough to be inlined: a vector that escapes compiled
+ * code is an object, a hundred times slower.
+ */
+final class Lanes {
+  /** As wide as the processor likes, up to 16 floats: one block format's group. */
+  static final VectorSpecies<Float> F =
+      FloatVector.SPECIES_PREFERRED.length() > 16
+          ? FloatVector.SPECIES_512
+          : FloatVector.SPECIES_PREFERRED;
+
+  static final VectorSpecies<Integer> I = VectorSpecies.of(int.class, F.vectorShape());
+
+  /** As many bytes, or 16-bit numbers, as there are floats in a vector. */
+  static final VectorSpecies<Byte> B =
+      VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(64, F.length() * 8)));
+
+  static final VectorSpecies<Short> S =
+      VectorSpecies.of(short.class, VectorShape.forBitSize(F.length() * 16));
+
+  static final int LENGTH = F.length();
+  static final int BYTES = LENGTH * Float.BYTES;
+
+  static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
+  static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LE);
+  static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED.withOrder(LE);
+  static final ValueLayout.OfShort I16 = ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(LE);
+
+  private static final VectorShuffle<Float> ROTATE_8 = rotation(8);
+  private static final VectorShuffle<Float> ROTATE_4 = rotation(4);
+  private static final VectorShuffle<Float> ROTATE_2 = rotation(2);
+  private static final VectorShuffle<Float> ROTATE_1 = rotation(1);
+
+  private static final float HALF_TO_FLOAT = 0x1p112f;
+
+  private Lanes() {}
+
+  private static VectorShuffle<Float> rotation(int by) {
+    return VectorShuffle.fromOp(F, i -> (i + by) % F.length());
+  }
+
+  static FloatVector load(MemorySegment s, long offset) {
+    return FloatVector.fromMemorySegment(F, s, offset, LE);
+  }
+
+  static void store(FloatVector v, MemorySegment s, long offset) {
+    v.intoMemorySegment(s, offset, LE);
+  }
+
+  static float get(MemorySegment s, long offset) {
+    return s.get(F32, offset);
+  }
+
+  static void put(MemorySegment s, long offset, float value) {
+    s.set(F32, offset, value);
+  }
+
+  static float half(MemorySegment s, long offset) {
+    return Float.float16ToFloat(s.get(I16, offset));
+  }
+
+  static float bfloat(MemorySegment s, long offset) {
+    return Float.intBitsToFloat(s.get(I16, offset) << 16);
+  }
+
+  /** {@link #LENGTH} unsigned bytes as ints. */
+  static IntVector unsignedBytes(MemorySegment s, long offset) {
+    return (IntVector) bytes(s, offset).convertShape(VectorOperators.ZERO_EXTEND_B2I, I, 0);
+  }
+
+  /** {@link #LENGTH} signed bytes as floats. */
+  static FloatVector signedBytes(MemorySegment s, long offset) {
+    return (FloatVector) bytes(s, offset).convertShape(VectorOperators.B2F, F, 0);
+  }
+
+  /** {@link #LENGTH} bytes; there is no vector of 4, so that one comes by way of an int. */
+  private static ByteVector bytes(MemorySegment s, long offset) {
+    return LENGTH == 4
+        ? IntVector.broadcast(IntVector.SPECIES_64, s.get(I32, offset)).reinterpretAsBytes()
+        : ByteVector.fromMemorySegment(B, s, offset, LE);
+  }
+
+  static FloatVector floats(IntVector v) {
+    return (FloatVector) v.convert(VectorOperators.I2F, 0);
+  }
+
+  /** {@link #LENGTH} bfloat16 numbers. */
+  static FloatVector bfloats(MemorySegment s, long offset) {
+    return unsignedShorts(s, offset).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+  }
+
+  /**
+   * {@link #LENGTH} half-precision numbers: exponent and mantissa are moved to where float has
+   * them, which makes a number 2^112 times too small, subnormal ones included.
+   */
+  static FloatVector halves(MemorySegment s, long offset) {
+    IntVector bits = unsignedShorts(s, offset);
+    IntVector magnitude = bits.and(0x7fff).lanewise(VectorOperators.LSHL, 13);
+    IntVector sign = bits.and(0x8000).lanewise(VectorOperators.LSHL, 16);
+    IntVector scaled = magnitude.reinterpretAsFloats().mul(HALF_TO_FLOAT).reinterpretAsInts();
+    // Infinities and NaN keep the highest exponent.
+    IntVector all =
+        scaled.lanewise(
+            VectorOperators.OR, 0x7f800000, magnitude.compare(VectorOperators.GE, 0x7c00 << 13));
+    return all.or(sign).reinterpretAsFloats();
+  }
+
+  private static IntVector unsignedShorts(MemorySegment s, long offset) {
+    return (IntVector)
+        ShortVector.fromMemorySegment(S, s, offset, LE)
+            .convertShape(VectorOperators.ZERO_EXTEND_S2I, I, 0);
+  }
+
+  /**
+   * The sum of all lanes, always in the same order: the API's own reduction may differ between
+   * interpreted and compiled code.
+   */
+  static float sum(FloatVector v) {
+    FloatVector folded = v;
+    if (LENGTH >= 16) {
+      folded = folded.add(folded.rearrange(ROTATE_8));
+    }
+    if (LENGTH >= 8) {
+      folded = folded.add(folded.rearrange(ROTATE_4));
+    }
+    folded = folded.add(folded.rearrange(ROTATE_2));
+    folded = folded.add(folded.rearrange(ROTATE_1));
+    return folded.lane(0);
+  }
+
+  static FloatVector broadcast(float x) {
+    return FloatVector.broadcast(F, x);
+  }
+
+  static FloatVector zero() {
+    return FloatVector.zero(F);
+  }
+
+  /** The multiple of {@link #LENGTH} up to which {@code n} numbers are whole vectors. */
+  static int whole(int n) {
+    return n & -LENGTH;
+  }
+}

@@ -1,0 +1,389 @@
+package dev.knapsack.kernel;
+
+import static dev.knapsack.kernel.Operands.assertClose;
+import static dev.knapsack.kernel.Operands.copy;
+import static dev.knapsack.kernel.Operands.floats;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import dev.knapsack.tensor.Q8Activations;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Every provider does what {@link ScalarKernels} does. */
+class KernelsContractTest {
+  private static final Kernels DEFINITION = new ScalarKernels();
+
+  /** Float arithmetic in another order. */
+  private static final double ROUNDING = 1e-11;
+
+  static Stream<Kernels> providers() {
+    return Stream.of(KernelProvider.values()).map(provider -> provider.open().kernels());
+  }
+
+  static Stream<Arguments> providersAndFormats() {
+    return providers().flatMap(k -> Formats.all().stream().map(f -> Arguments.of(k, f)));
+  }
+
+  private static MemorySegment scratch(Operands operands, Kernels kernels, KernelLimits limits) {
+    return operands.memory(kernels.scratchBytes(limits)).fill((byte) -1);
+  }
+
+  @ParameterizedTest
+  @MethodSource("providersAndFormats")
+  void matmul(Kernels kernels, Format format) {
+    Operands operands = new Operands(format.name().hashCode());
+    for (int tokens : new int[] {1, 1, 2, 3, 4, 5, 8, 13}) {
+      int rows = operands.between(1, 70);
+      int columns = columns(operands, format);
+      Matrix w = operands.encoded(format, rows, columns);
+      Matrix x = operands.floats(tokens, columns);
+      checkMatmul(kernels, operands, w, x, ROUNDING);
+      if (columns % 32 == 0) {
+        Matrix codes =
+            new Matrix(
+                Q8Activations.FORMAT,
+                tokens,
+                columns,
+                operands.memory(Q8Activations.FORMAT.bytes(columns) * tokens));
+        kernels.quantise(x, codes, 0, tokens);
+        checkMatmul(kernels, operands, w, codes, ROUNDING);
+      }
+    }
+  }
+
+  private static int columns(Operands operands, Format format) {
+    int block = format.blockValues();
+    return switch (operands.between(0, 3)) {
+      case 0 -> block;
+      case 1 -> Math.ceilDiv(1100, block) * block;
+      default -> block * operands.between(1, block > 1 ? 5 : 200);
+    };
+  }
+
+  private static void checkMatmul(
+      Kernels kernels, Operands operands, Matrix w, Matrix x, double tolerance) {
+    int rows = w.rows();
+    KernelLimits limits = new KernelLimits(x.rows(), x.columns(), 1, 1);
+    MemorySegment scratch = scratch(operands, kernels, limits);
+    int from = operands.between(0, rows - 1);
+    int to = operands.between(from, rows);
+    Matrix expected = operands.poisoned(x.rows(), rows);
+    Matrix actual = copy(expected);
+    DEFINITION.matmul(w, x, expected, from, to, scratch(operands, DEFINITION, limits));
+    kernels.matmul(w, x, actual, from, to, scratch);
+    assertClose(actual, expected, tolerance);
+
+    // In other ranges, the same bits.
+    Matrix whole = operands.poisoned(x.rows(), rows);
+    kernels.matmul(w, x, whole, 0, rows, scratch);
+    Matrix parts = operands.poisoned(x.rows(), rows);
+    kernels.matmul(w, x, parts, 0, from, scratch);
+    kernels.matmul(w, x, parts, from, to, scratch);
+    kernels.matmul(w, x, parts, to, rows, scratch);
+    assertThat(floats(parts)).isEqualTo(floats(whole)).doesNotContain(Float.NaN);
+  }
+
+  @ParameterizedTest
+  @MethodSource("providersAndFormats")
+  void decodesRows(Kernels kernels, Format format) {
+    Operands operands = new Operands(1);
+    int columns = format.blockValues() * 3;
+    Matrix w = operands.encoded(format, 5, columns);
+    for (int row = 0; row < 5; row++) {
+      Matrix expected = operands.poisoned(3, columns);
+      Matrix actual = copy(expected);
+      DEFINITION.decodeRow(w, row, expected.data(), expected.rowOffset(1));
+      kernels.decodeRow(w, row, actual.data(), actual.rowOffset(1));
+      assertThat(floats(actual)).isEqualTo(floats(expected));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void decodesEveryHalf(Kernels kernels) {
+    Operands operands = new Operands(2);
+    for (Format format : List.of(Formats.F16, Formats.BF16)) {
+      Matrix w = new Matrix(format, 1, 1 << 16, operands.memory(1 << 17));
+      for (int i = 0; i < 1 << 16; i++) {
+        w.data().set(ValueLayout.JAVA_SHORT, 2L * i, (short) i);
+      }
+      Matrix expected = operands.poisoned(1, 1 << 16);
+      Matrix actual = copy(expected);
+      DEFINITION.decodeRow(w, 0, expected.data(), 0);
+      kernels.decodeRow(w, 0, actual.data(), 0);
+      assertThat(floats(actual)).isEqualTo(floats(expected));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void norms(Kernels kernels) {
+    Operands operands = new Operands(3);
+    for (int round = 0; round < 30; round++) {
+      int groupSize = operands.between(1, 70);
+      int groups = round % 2 == 0 ? 1 : operands.between(1, 4);
+      int rows = operands.between(1, 5);
+      Matrix x = operands.floats(rows, groupSize * groups, round % 5 == 0 ? 1e-4 : 1);
+      MemorySegment weight = round % 3 == 0 ? null : operands.floats(1, groupSize).data();
+      compare(
+          kernels,
+          operands,
+          rows,
+          groupSize * groups,
+          (k, out, from, to) -> k.rmsNorm(x, weight, groupSize, 1e-6f, out, from, to));
+      compareInPlace(
+          kernels,
+          operands,
+          x,
+          (k, y, from, to) -> k.rmsNorm(y, weight, groupSize, 1e-6f, y, from, to));
+      MemorySegment scale = operands.floats(1, x.columns()).data();
+      MemorySegment bias = round % 3 == 0 ? null : operands.floats(1, x.columns()).data();
+      compare(
+          kernels,
+          operands,
+          rows,
+          x.columns(),
+          (k, out, from, to) -> k.layerNorm(x, scale, bias, 1e-5f, out, from, to));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void sums(Kernels kernels) {
+    Operands operands = new Operands(4);
+    for (int round = 0; round < 20; round++) {
+      Matrix x = operands.floats(operands.between(1, 5), operands.between(1, 70));
+      Matrix y = operands.floats(x.rows(), x.columns());
+      float factor = (float) operands.random().nextGaussian();
+      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.add(z, y, factor, from, to));
+      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.addBias(z, y.data(), from, to));
+      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.scale(z, factor, from, to));
+      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.softCap(z, 0.7f, from, to));
+      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.softCap(z, 30, from, to));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void gatedActivations(Kernels kernels) {
+    Operands operands = new Operands(5);
+    for (Activation activation : Activation.values()) {
+      for (double scale : new double[] {0.01, 1, 5, 200}) {
+        int rows = operands.between(1, 4);
+        int columns = operands.between(1, 100);
+        Matrix gate = operands.floats(rows, columns, scale);
+        Matrix up = operands.floats(rows, columns, 3);
+        compare(
+            kernels,
+            operands,
+            rows,
+            columns,
+            (k, out, from, to) -> k.gatedActivation(activation, gate, up, out, from, to));
+        compareInPlace(
+            kernels,
+            operands,
+            gate,
+            (k, x, from, to) -> k.gatedActivation(activation, x, up, x, from, to));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void rope(Kernels kernels) {
+    Operands operands = new Operands(6);
+    for (Rope.Pairs pairs : Rope.Pairs.values()) {
+      for (int round = 0; round < 10; round++) {
+        int headSize = 2 * operands.between(1, 40);
+        int dimensions = 2 * operands.between(1, headSize / 2);
+        Rope rope = Rope.plain(pairs, dimensions, 10_000).withMagnitude(1.2f);
+        Matrix x = operands.floats(operands.between(1, 5), headSize * operands.between(1, 4));
+        int[] positions = operands.random().ints(x.rows(), 0, 100_000).toArray();
+        compareInPlace(
+            kernels,
+            operands,
+            x,
+            (k, y, from, to) -> k.rope(y, headSize, rope, positions, from, to));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void softmax(Kernels kernels) {
+    Operands operands = new Operands(7);
+    for (int length : new int[] {1, 2, 7, 8, 9, 31, 64, 1000}) {
+      for (float cap : new float[] {0, 5}) {
+        for (float sink : new float[] {Float.NaN, 0, 50}) {
+          for (double scale : new double[] {1, 100}) {
+            Matrix expected = operands.floats(3, length, scale);
+            Matrix actual = copy(expected);
+            long offset = expected.rowOffset(1);
+            DEFINITION.softmax(expected.data(), offset, length, cap, sink);
+            kernels.softmax(actual.data(), offset, length, cap, sink);
+            assertClose(actual.rows(1, 2), expected.rows(1, 2), 1e-10);
+            assertThat(floats(actual.rows(0, 1))).isEqualTo(floats(expected.rows(0, 1)));
+            assertThat(floats(actual.rows(2, 3))).isEqualTo(floats(expected.rows(2, 3)));
+          }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void attention(Kernels kernels) {
+    Operands operands = new Operands(8);
+    List<Format> formats =
+        List.of(Formats.F32, Formats.F16, Formats.BF16, Formats.Q8_0, Formats.Q4_0);
+    for (int round = 0; round < 150; round++) {
+      Format keyFormat = formats.get(round % formats.size());
+      Format valueFormat = formats.get(operands.between(0, formats.size() - 1));
+      int unit = Math.max(keyFormat.blockValues(), valueFormat.blockValues()) == 1 ? 8 : 32;
+      int kvHeads = operands.between(1, 3);
+      int heads = kvHeads * operands.between(1, 4);
+      AttentionShape shape =
+          new AttentionShape(
+              heads,
+              kvHeads,
+              unit * operands.between(1, 4),
+              unit * operands.between(1, 4),
+              0.2f,
+              operands.random().nextInt(4) == 0 ? 3 : 0,
+              operands.random().nextInt(3) == 0 ? operands.between(1, 60) : 0,
+              operands.random().nextInt(5) != 0,
+              operands.random().nextInt(3) == 0 ? operands.floats(1, heads, 2).data() : null);
+      int tokens = round % 3 == 0 ? 1 : operands.between(1, 40);
+      int length = tokens + operands.between(0, 120);
+      int pageTokens = List.of(8, 16, 64, 100).get(operands.between(0, 3));
+      int freed = 0;
+      if (shape.window() > 0) {
+        // A window lets whole pages go that no row sees.
+        freed = Math.max(0, (length - tokens - shape.window() + 1) / pageTokens * pageTokens);
+      }
+      KvPages pages = pages(operands, shape, keyFormat, valueFormat, pageTokens, freed, length);
+      Matrix q = operands.floats(tokens, heads * shape.keySize());
+      checkAttention(kernels, operands, shape, q, length - tokens, pages);
+    }
+  }
+
+  private static KvPages pages(
+      Operands operands,
+      AttentionShape shape,
+      Format keyFormat,
+      Format valueFormat,
+      int pageTokens,
+      int start,
+      int length) {
+    int count = Math.ceilDiv(length - start, pageTokens);
+    MemorySegment[] keys = new MemorySegment[count];
+    MemorySegment[] values = new MemorySegment[count];
+    int rows = shape.kvHeads() * pageTokens;
+    for (int i = 0; i < count; i++) {
+      keys[i] = operands.encoded(keyFormat, rows, shape.keySize()).data();
+      values[i] = operands.encoded(valueFormat, rows, shape.valueSize()).data();
+    }
+    return new KvPages(keyFormat, valueFormat, pageTokens, keys, values, start, length - start);
+  }
+
+  private static void checkAttention(
+      Kernels kernels,
+      Operands operands,
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvPages pages) {
+    KernelLimits limits =
+        new KernelLimits(
+            q.rows(),
+            1,
+            shape.heads() / shape.kvHeads(),
+            Math.max(shape.keySize(), shape.valueSize()));
+    MemorySegment scratch = scratch(operands, kernels, limits);
+    Matrix expected = operands.poisoned(q.rows(), shape.heads() * shape.valueSize());
+    Matrix actual = copy(expected);
+    Matrix parts = copy(expected);
+    int from = operands.between(0, q.rows() - 1);
+    int to = operands.between(from, q.rows());
+    int skipped = operands.random().nextInt(2);
+    for (int head = 0; head < shape.kvHeads() - skipped; head++) {
+      MemorySegment own = scratch(operands, DEFINITION, limits);
+      DEFINITION.attention(shape, q, firstPosition, pages, head, expected, 0, q.rows(), own);
+      kernels.attention(shape, q, firstPosition, pages, head, actual, 0, q.rows(), scratch);
+      kernels.attention(shape, q, firstPosition, pages, head, parts, 0, from, scratch);
+      kernels.attention(shape, q, firstPosition, pages, head, parts, from, to, scratch);
+      kernels.attention(shape, q, firstPosition, pages, head, parts, to, q.rows(), scratch);
+    }
+    assertClose(actual, expected, 1e-10);
+    assertThat(floats(parts)).isEqualTo(floats(actual));
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void quantises(Kernels kernels) {
+    Operands operands = new Operands(9);
+    Matrix x = operands.floats(5, 96);
+    Format format = Q8Activations.FORMAT;
+    Matrix expected = new Matrix(format, 5, 96, operands.memory(format.bytes(96) * 5));
+    Matrix actual = copy(expected);
+    DEFINITION.quantise(x, expected, 1, 4);
+    kernels.quantise(x, actual, 1, 4);
+    assertThat(actual.data().mismatch(expected.data())).isEqualTo(-1);
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void wrongShapesAreRefused(Kernels kernels) {
+    Operands operands = new Operands(10);
+    Matrix w = operands.floats(4, 8);
+    MemorySegment scratch = scratch(operands, kernels, new KernelLimits(4, 64, 1, 8));
+    assertThatThrownBy(
+            () -> kernels.matmul(w, operands.floats(1, 9), operands.floats(1, 4), 0, 4, scratch))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("1 × 9 F32");
+    assertThatThrownBy(
+            () -> kernels.matmul(w, operands.floats(1, 8), operands.floats(1, 4), 0, 5, scratch))
+        .isInstanceOf(IndexOutOfBoundsException.class);
+    assertThatThrownBy(() -> kernels.rmsNorm(w, null, 3, 0, w, 0, 4))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> kernels.add(w, operands.floats(4, 7), 1, 0, 4))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+
+  private interface RowOperation {
+    void apply(Kernels kernels, Matrix target, int from, int to);
+  }
+
+  private static void compare(
+      Kernels kernels, Operands operands, int rows, int columns, RowOperation operation) {
+    compareInPlace(kernels, operands, operands.poisoned(rows, columns), operation);
+  }
+
+  /** On a range of rows; the others keep what they were. */
+  private static void compareInPlace(
+      Kernels kernels, Operands operands, Matrix start, RowOperation operation) {
+    int from = operands.between(0, start.rows() - 1);
+    int to = operands.between(from, start.rows());
+    Matrix expected = copy(start);
+    Matrix actual = copy(start);
+    operation.apply(DEFINITION, expected, from, to);
+    operation.apply(kernels, actual, from, to);
+    assertClose(actual, expected, ROUNDING);
+    float[] untouched = floats(start);
+    float[] result = floats(actual);
+    int columns = start.columns();
+    Arrays.fill(untouched, from * columns, to * columns, 0);
+    Arrays.fill(result, from * columns, to * columns, 0);
+    assertThat(result).isEqualTo(untouched);
+  }
+}

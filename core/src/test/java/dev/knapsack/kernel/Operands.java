@@ -1,0 +1,95 @@
+package dev.knapsack.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Random;
+
+/** Random operands for kernels, in memory of exactly the size they need. */
+final class Operands {
+  private final Random random;
+
+  Operands(long seed) {
+    random = new Random(seed);
+  }
+
+  Random random() {
+    return random;
+  }
+
+  /** Between {@code low} and {@code high}, both included. */
+  int between(int low, int high) {
+    return low + random.nextInt(high - low + 1);
+  }
+
+  MemorySegment memory(long bytes) {
+    return Arena.ofAuto().allocate(bytes, 64);
+  }
+
+  /** Normal numbers. */
+  Matrix floats(int rows, int columns) {
+    return floats(rows, columns, 1);
+  }
+
+  Matrix floats(int rows, int columns, double scale) {
+    Matrix x = new Matrix(Formats.F32, rows, columns, memory(4L * rows * columns));
+    for (long i = 0; i < (long) rows * columns; i++) {
+      x.data().set(ScalarKernels.F32, 4 * i, (float) (random.nextGaussian() * scale));
+    }
+    return x;
+  }
+
+  /** Any bytes, with scales that are tame: encoded where the format can, else patched. */
+  Matrix encoded(Format format, int rows, int columns) {
+    Matrix x = floats(rows, columns);
+    Matrix out = new Matrix(format, rows, columns, memory(format.bytes(columns) * rows));
+    new ScalarKernels().encode(x, out, 0, rows);
+    return out;
+  }
+
+  /** NaN everywhere: what a kernel does not write stays so. */
+  Matrix poisoned(int rows, int columns) {
+    Matrix x = new Matrix(Formats.F32, rows, columns, memory(4L * rows * columns));
+    x.data().fill((byte) -1);
+    return x;
+  }
+
+  static Matrix copy(Matrix x) {
+    MemorySegment data = Arena.ofAuto().allocate(x.data().byteSize(), 64).copyFrom(x.data());
+    return new Matrix(x.format(), x.rows(), x.columns(), data);
+  }
+
+  static float[] floats(Matrix x) {
+    float[] values = new float[x.rows() * x.columns()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = x.data().get(ScalarKernels.F32, 4L * i);
+    }
+    return values;
+  }
+
+  /** Normalised mean square error of {@code actual} at most {@code tolerance}; same NaN. */
+  static void assertClose(Matrix actual, Matrix expected, double tolerance) {
+    assertClose(floats(actual), floats(expected), tolerance);
+  }
+
+  static void assertClose(float[] actual, float[] expected, double tolerance) {
+    double error = 0;
+    double power = 0;
+    assertThat(actual).hasSameSizeAs(expected);
+    for (int i = 0; i < actual.length; i++) {
+      assertThat(Float.isNaN(actual[i]))
+          .as("number %d is %s, expected %s", i, actual[i], expected[i])
+          .isEqualTo(Float.isNaN(expected[i]));
+      if (!Float.isNaN(actual[i])) {
+        double d = (double) actual[i] - expected[i];
+        error += d * d;
+        power += (double) expected[i] * expected[i];
+      }
+    }
+    assertThat(error).as("error of power %s", power).isLessThanOrEqualTo(tolerance * power + 1e-30);
+  }
+}
