@@ -42,7 +42,7 @@ class KernelsContractTest {
   @MethodSource("providersAndFormats")
   void matmul(Kernels kernels, Format format) {
     Operands operands = new Operands(format.name().hashCode());
-    for (int tokens : new int[] {1, 1, 2, 3, 4, 5, 8, 13}) {
+    for (int tokens : new int[] {1, 2, 5, 12}) {
       int rows = operands.between(1, 70);
       int columns = columns(operands, format);
       Matrix w = operands.encoded(format, rows, columns);
@@ -246,7 +246,7 @@ class KernelsContractTest {
     Operands operands = new Operands(8);
     List<Format> formats =
         List.of(Formats.F32, Formats.F16, Formats.BF16, Formats.Q8_0, Formats.Q4_0);
-    for (int round = 0; round < 150; round++) {
+    for (int round = 0; round < 100; round++) {
       Format keyFormat = formats.get(round % formats.size());
       Format valueFormat = formats.get(operands.between(0, formats.size() - 1));
       int unit = Math.max(keyFormat.blockValues(), valueFormat.blockValues()) == 1 ? 8 : 32;

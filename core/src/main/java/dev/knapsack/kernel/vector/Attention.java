@@ -30,7 +30,7 @@ final class Attention {
   static long scratchBytes(KernelLimits limits) {
     long state = 2L * Float.BYTES * ROWS * limits.queryGroup();
     long tile = (long) CHUNK * limits.headSize() * Float.BYTES;
-    return CHUNK * Float.BYTES + state + 2 * tile;
+    return (long) CHUNK * Float.BYTES + state + 2 * tile;
   }
 
   /** One call's operands and where its scratch lies, so that its steps need few parameters. */
@@ -48,11 +48,11 @@ final class Attention {
 
     /** The running maximum of a query row and head, and after it the running sum. */
     long state(int row, int head) {
-      return CHUNK * Float.BYTES + 2L * Float.BYTES * ((long) row * group() + head);
+      return (long) CHUNK * Float.BYTES + 2L * Float.BYTES * ((long) row * group() + head);
     }
 
     long keyTile() {
-      return CHUNK * Float.BYTES + 2L * Float.BYTES * ROWS * group();
+      return (long) CHUNK * Float.BYTES + 2L * Float.BYTES * ROWS * group();
     }
 
     long valueTile() {

@@ -32,7 +32,7 @@ final class BF16Row extends RowKernel {
       long at = offset + 2L * i;
       long xAt = xOffset + 4L * i;
       a = Lanes.bfloats(w, at).fma(Lanes.load(x, xAt), a);
-      b = Lanes.bfloats(w, at + 2 * Lanes.LENGTH).fma(Lanes.load(x, xAt + Lanes.BYTES), b);
+      b = Lanes.bfloats(w, at + 2L * Lanes.LENGTH).fma(Lanes.load(x, xAt + Lanes.BYTES), b);
     }
     for (; i <= columns - Lanes.LENGTH; i += Lanes.LENGTH) {
       a = Lanes.bfloats(w, offset + 2L * i).fma(Lanes.load(x, xOffset + 4L * i), a);

@@ -8,8 +8,8 @@ import jdk.incubator.vector.FloatVector;
  * Operations on runs of float32 numbers; what is left over after whole vectors is done in place.
  */
 final class Elementwise {
-  private static final float GELU_SCALE = 1.5957691216f; // 2 √(2/π)
-  private static final float GELU_CUBE = 0.044715f;
+  private static final float GELU_SCALE = 1.5957692f; // 2 √(2/π)
+  private static final float GELU_CUBE = 4.4715e-2f;
 
   private Elementwise() {}
 

@@ -32,7 +32,7 @@ final class F16Row extends RowKernel {
       long at = offset + 2L * i;
       long xAt = xOffset + 4L * i;
       a = Lanes.halves(w, at).fma(Lanes.load(x, xAt), a);
-      b = Lanes.halves(w, at + 2 * Lanes.LENGTH).fma(Lanes.load(x, xAt + Lanes.BYTES), b);
+      b = Lanes.halves(w, at + 2L * Lanes.LENGTH).fma(Lanes.load(x, xAt + Lanes.BYTES), b);
     }
     for (; i <= columns - Lanes.LENGTH; i += Lanes.LENGTH) {
       a = Lanes.halves(w, offset + 2L * i).fma(Lanes.load(x, xOffset + 4L * i), a);

@@ -10,9 +10,9 @@ import jdk.incubator.vector.VectorOperators;
  * polynomials of the Cephes library (Moshier, {@code expf} and {@code tanhf}).
  */
 final class Functions {
-  private static final float LOG2_E = 1.44269504f;
-  private static final float LN2_HIGH = 0.693359375f;
-  private static final float LN2_LOW = -2.12194440e-4f;
+  private static final float LOG2_E = 1.442695f;
+  private static final float LN2_HIGH = 6.933594e-1f;
+  private static final float LN2_LOW = -2.1219444e-4f;
 
   /** Added, it leaves a number rounded to an integer in the lowest bits. */
   private static final float TO_INTEGER = 0x1.8p23f;
@@ -29,12 +29,12 @@ final class Functions {
     FloatVector n = shifted.sub(TO_INTEGER);
     FloatVector r = n.fma(Lanes.broadcast(-LN2_HIGH), limited);
     r = n.fma(Lanes.broadcast(-LN2_LOW), r);
-    FloatVector p = Lanes.broadcast(1.9875691500e-4f);
-    p = p.fma(r, Lanes.broadcast(1.3981999507e-3f));
-    p = p.fma(r, Lanes.broadcast(8.3334519073e-3f));
-    p = p.fma(r, Lanes.broadcast(4.1665795894e-2f));
-    p = p.fma(r, Lanes.broadcast(1.6666665459e-1f));
-    p = p.fma(r, Lanes.broadcast(5.0000001201e-1f));
+    FloatVector p = Lanes.broadcast(1.9875691e-4f);
+    p = p.fma(r, Lanes.broadcast(1.3981999e-3f));
+    p = p.fma(r, Lanes.broadcast(8.333452e-3f));
+    p = p.fma(r, Lanes.broadcast(4.1665796e-2f));
+    p = p.fma(r, Lanes.broadcast(1.6666666e-1f));
+    p = p.fma(r, Lanes.broadcast(5e-1f));
     p = p.fma(r.mul(r), r).add(1);
     // The exponent's bits are added to those of a number between 0.7 and 1.5.
     IntVector exponent = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
@@ -51,11 +51,11 @@ final class Functions {
   /** Hyperbolic tangent. */
   static FloatVector tanh(FloatVector x) {
     FloatVector z = x.mul(x);
-    FloatVector p = Lanes.broadcast(-5.70498872745e-3f);
-    p = p.fma(z, Lanes.broadcast(2.06390887954e-2f));
-    p = p.fma(z, Lanes.broadcast(-5.37397155531e-2f));
-    p = p.fma(z, Lanes.broadcast(1.33314422036e-1f));
-    p = p.fma(z, Lanes.broadcast(-3.33332819422e-1f));
+    FloatVector p = Lanes.broadcast(-5.7049887e-3f);
+    p = p.fma(z, Lanes.broadcast(2.0639088e-2f));
+    p = p.fma(z, Lanes.broadcast(-5.3739715e-2f));
+    p = p.fma(z, Lanes.broadcast(1.3331442e-1f));
+    p = p.fma(z, Lanes.broadcast(-3.333328e-1f));
     FloatVector small = p.mul(z).fma(x, x);
     FloatVector large = Lanes.broadcast(1).sub(Lanes.broadcast(2).div(exp(x.add(x)).add(1)));
     return large.blend(small, x.abs().compare(VectorOperators.LT, 0.625f));

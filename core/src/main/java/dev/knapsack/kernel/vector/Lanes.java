@@ -35,7 +35,7 @@ final class Lanes {
       VectorSpecies.of(short.class, VectorShape.forBitSize(F.length() * 16));
 
   static final int LENGTH = F.length();
-  static final int BYTES = LENGTH * Float.BYTES;
+  static final long BYTES = (long) LENGTH * Float.BYTES;
 
   static final ByteOrder LE = ByteOrder.LITTLE_ENDIAN;
   static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(LE);

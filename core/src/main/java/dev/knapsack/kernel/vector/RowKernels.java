@@ -4,13 +4,13 @@ import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Q8Activations;
-import java.util.IdentityHashMap;
+import java.util.HashMap;
 import java.util.Map;
 
 /** The row kernel of each format. */
 final class RowKernels {
   static final F32Row F32 = new F32Row();
-  private final Map<Format, RowKernel> kernels = new IdentityHashMap<>();
+  private final Map<Format, RowKernel> kernels = new HashMap<>();
 
   RowKernels() {
     for (Format format : Formats.all()) {
