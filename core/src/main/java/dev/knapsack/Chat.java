@@ -1,0 +1,103 @@
+package dev.knapsack;
+
+import dev.knapsack.engine.Answer;
+import dev.knapsack.engine.Request;
+import dev.knapsack.engine.Session;
+import dev.knapsack.text.ChatTemplate;
+import dev.knapsack.text.Message;
+import dev.knapsack.text.Tokenizer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A conversation with a model: what was said is written by the model's own template, and each turn
+ * computes only what is new.
+ *
+ * <p>For one thread at a time. What {@link #send} throws leaves the conversation as it was.
+ */
+public final class Chat implements AutoCloseable {
+  private final Session session;
+  private final Tokenizer tokenizer;
+  private final ChatTemplate template;
+  private final List<Message> history = new ArrayList<>();
+
+  /** The answer to the last message, which becomes history when the next is sent. */
+  private @Nullable Answer answer;
+
+  Chat(Session session, Tokenizer tokenizer, ChatTemplate template, @Nullable String system) {
+    this.session = session;
+    this.tokenizer = tokenizer;
+    this.template = template;
+    if (system != null) {
+      history.add(Message.system(system));
+    }
+  }
+
+  /** Says something; the answer is written as its text is taken. */
+  public Answer send(String text) {
+    return send(text, request -> request);
+  }
+
+  /**
+   * Says something, with a request that is adjusted: {@code chat.send("Hi", r ->
+   * r.withMaxTokens(50))}. An answer to the message before that has not ended is ended where it is.
+   *
+   * @throws dev.knapsack.engine.ContextExceededException if the conversation is longer than the
+   *     plan's context
+   * @throws dev.knapsack.text.template.TemplateException if the model's template refuses the
+   *     conversation
+   */
+  public Answer send(String text, UnaryOperator<Request> adjust) {
+    settle();
+    List<Message> messages = new ArrayList<>(history);
+    messages.add(Message.user(text));
+    Request request = adjust.apply(Request.of(tokens(messages)));
+    Answer started = session.start(request);
+    history.add(messages.getLast());
+    answer = started;
+    return started;
+  }
+
+  private void settle() {
+    if (answer != null) {
+      answer.close();
+      history.add(Message.assistant(answer.textSoFar()));
+      answer = null;
+    }
+  }
+
+  private int[] tokens(List<Message> messages) {
+    String text =
+        template.render(
+            ChatTemplate.Conversation.of(messages, text(tokenizer.bos()), text(tokenizer.eos())));
+    return tokenizer.encode(text, true, true);
+  }
+
+  private String text(int token) {
+    return token < 0 ? "" : new String(tokenizer.bytes(token, true), StandardCharsets.UTF_8);
+  }
+
+  /** What was said so far, the answer that is being written included. */
+  public List<Message> history() {
+    List<Message> all = new ArrayList<>(history);
+    if (answer != null) {
+      all.add(Message.assistant(answer.textSoFar()));
+    }
+    return List.copyOf(all);
+  }
+
+  /** Forgets what was said, but for the system message. */
+  public void clear() {
+    settle();
+    history.removeIf(message -> !message.role().equals("system"));
+  }
+
+  /** Ends the answer that is being written and gives the conversation's memory back. */
+  @Override
+  public void close() {
+    session.close();
+  }
+}

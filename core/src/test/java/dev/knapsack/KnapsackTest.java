@@ -1,0 +1,136 @@
+package dev.knapsack;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.engine.Answer;
+import dev.knapsack.engine.ContextExceededException;
+import dev.knapsack.engine.EngineClosedException;
+import dev.knapsack.engine.FinishReason;
+import dev.knapsack.engine.Request;
+import dev.knapsack.engine.Sampling;
+import dev.knapsack.file.ModelFileException;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanDoesNotFitException;
+import dev.knapsack.text.Message;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Iterator;
+import java.util.List;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class KnapsackTest {
+  private static final UnaryOperator<Request> GREEDY =
+      r -> r.withSampling(Sampling.GREEDY).withMaxTokens(30);
+
+  @TempDir static Path cache;
+  private final Path model = TestData.path("models/stories260K.gguf");
+  private final Budget budget = Budget.of("64MiB");
+
+  @AfterEach
+  void everyByteIsGivenBack() {
+    assertThat(budget.used()).isZero();
+  }
+
+  private static Knapsack.Options options() {
+    return Knapsack.Options.usual().withCache(cache).withWorkers(1);
+  }
+
+  @Test
+  void continuesAText() {
+    try (Knapsack knapsack = Knapsack.open(model, budget, options());
+        Answer answer = knapsack.complete("Once upon a time", GREEDY)) {
+      assertThat(answer.text()).startsWith(", there was a little girl named Lily.");
+      assertThat(answer.finishReason()).contains(FinishReason.MAX_TOKENS);
+      Plan plan = knapsack.plan();
+      assertThat(plan.bytes()).isLessThanOrEqualTo(budget.total());
+      assertThat(plan.prediction().decodeTokensPerSecond()).isPositive();
+      assertThat(knapsack.spec().layers()).hasSize(5);
+      assertThat(knapsack.budget()).isSameAs(budget);
+      // What is leased stays within what was planned, but for the odd page.
+      assertThat(budget.used()).isLessThan(plan.bytes() + (64 << 10));
+    }
+  }
+
+  @Test
+  void aChatKeepsWhatWasSaid() {
+    try (Knapsack knapsack = Knapsack.open(model, budget, options());
+        Chat chat = knapsack.chat("Be kind.")) {
+      Answer first = chat.send("Tell me a story.", GREEDY);
+      String text = first.text();
+      assertThat(text).isNotEmpty();
+      assertThat(chat.history())
+          .containsExactly(
+              Message.system("Be kind."),
+              Message.user("Tell me a story."),
+              Message.assistant(text));
+      Answer second = chat.send("Go on.", GREEDY);
+      assertThat(second.stats().cachedTokens()).isGreaterThan(first.stats().promptTokens() - 2);
+      Iterator<String> pieces = second.iterator();
+      assertThat(pieces.next()).isNotEmpty();
+      Answer third = chat.send("And then?", r -> GREEDY.apply(r).withMaxTokens(3));
+      assertThat(second.finishReason()).contains(FinishReason.CANCELLED);
+      third.text();
+      assertThat(chat.history()).hasSize(7);
+      chat.clear();
+      assertThat(chat.history()).containsExactly(Message.system("Be kind."));
+    }
+  }
+
+  @Test
+  void whatASendThrowsLeavesTheChatAsItWas() {
+    try (Knapsack knapsack = Knapsack.open(model, budget, options().withContext(64));
+        Chat chat = knapsack.chat()) {
+      assertThatThrownBy(() -> chat.send("word ".repeat(100)))
+          .isInstanceOf(ContextExceededException.class)
+          .hasMessageContaining("64");
+      assertThat(chat.history()).isEmpty();
+      assertThat(chat.send("Hi", r -> r.withMaxTokens(2)).text()).isNotNull();
+      assertThat(chat.history()).hasSize(2);
+    }
+  }
+
+  @Test
+  void severalShareABudget() {
+    try (Knapsack one = Knapsack.open(model, budget, options().withContext(128));
+        Knapsack two = Knapsack.open(model, budget, options().withContext(64).withSequences(2));
+        Answer a = one.complete("The dog", GREEDY);
+        Answer b = two.complete("The dog", GREEDY);
+        Answer c = two.complete("A cat", GREEDY)) {
+      assertThat(List.of(a.text(), c.text())).doesNotContain("");
+      assertThat(b.text()).isEqualTo(a.textSoFar());
+    }
+  }
+
+  @Test
+  void aPlanCanBeMadeFirstAndGiven() {
+    Plan plan = Knapsack.plan(model, budget, options().withContext(100));
+    assertThat(budget.used()).isZero();
+    try (Knapsack knapsack = Knapsack.open(model, budget, options().withPlan(plan))) {
+      assertThat(knapsack.plan()).isEqualTo(plan);
+      assertThat(plan.context()).isEqualTo(100);
+    }
+  }
+
+  @Test
+  void saysWhatIsWrongAndLeavesNothingBehind() throws IOException {
+    Budget little = Budget.of("2MiB");
+    assertThatThrownBy(
+            () -> Knapsack.open(model, little, options().withContext(512).withSequences(16)))
+        .isInstanceOf(PlanDoesNotFitException.class);
+    assertThat(little.used()).isZero();
+    Path text = Files.writeString(cache.resolve("no.gguf"), "no model");
+    assertThatThrownBy(() -> Knapsack.open(text, budget, options()))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("no.gguf");
+    Knapsack closed = Knapsack.open(model, budget, options());
+    closed.close();
+    closed.close();
+    assertThatThrownBy(() -> closed.complete("Once")).isInstanceOf(EngineClosedException.class);
+  }
+}
