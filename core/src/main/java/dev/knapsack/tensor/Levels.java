@@ -1,22 +1,26 @@
 package dev.knapsack.tensor;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 
-/** The values that the codes of a non-linear format choose from. */
+/**
+ * The rising whole numbers, from −128 to 127, that the codes of a non-linear format choose from.
+ */
 final class Levels {
-  /** The 16 levels of {@link IQ4_NL} and {@link IQ4_XS}, rising. */
+  /** The 16 levels of {@link IQ4_NL} and {@link IQ4_XS}. */
   static final Levels IQ4 =
       new Levels(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
 
-  /** Twice the values of FP4 (E2M1), by code; the upper eight are the negative ones. */
-  static final Levels FP4 = new Levels(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
-
   private final byte[] values;
 
-  private Levels(int... values) {
-    this.values = new byte[values.length];
-    for (int i = 0; i < values.length; i++) {
-      this.values[i] = (byte) values[i];
+  /** For each whole number from −128 on, the code of the last level that is not above it. */
+  private final byte[] codes = new byte[256];
+
+  private Levels(int... levels) {
+    values = new byte[levels.length];
+    for (int code = 0; code < levels.length; code++) {
+      values[code] = (byte) levels[code];
+      Arrays.fill(codes, levels[code] + 128, codes.length, (byte) code);
     }
   }
 
@@ -24,13 +28,17 @@ final class Levels {
     return values[code];
   }
 
-  /** The code of the nearest of rising levels; of two equally near, the upper. */
+  /** The code of the nearest level; of two equally near, the upper. */
   int nearest(float x) {
-    int code = 0;
-    while (code < values.length - 1 && x - values[code] >= values[code + 1] - x) {
-      code++;
+    int last = values.length - 1;
+    if (!(x > values[0])) {
+      return 0;
     }
-    return code;
+    if (x >= values[last]) {
+      return last;
+    }
+    int code = codes[(int) Math.floor(x) + 128];
+    return x - values[code] < values[code + 1] - x ? code : code + 1;
   }
 
   /**

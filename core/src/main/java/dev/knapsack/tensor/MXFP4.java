@@ -10,6 +10,9 @@ import java.lang.foreign.MemorySegment;
  * i in the high half. Codes are twice the FP4 value, and the scale half the power of two.
  */
 final class MXFP4 extends AbstractBlockFormat {
+  /** Twice the values of FP4, by code; the upper eight are the negative ones. */
+  private static final byte[] VALUES = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
   /** {@code 2^(e − 128)}; the two smallest are subnormal. */
   private static float halfPower(int e) {
     return Float.intBitsToFloat(e < 2 ? 0x0020_0000 << e : (e - 1) << 23);
@@ -24,8 +27,8 @@ final class MXFP4 extends AbstractBlockFormat {
       MemorySegment source, long offset, byte[] codes, float[] scales, float[] offsets, int at) {
     for (int i = 0; i < 16; i++) {
       int q = LittleEndian.u8(source, offset + 1 + i);
-      codes[at + i] = Levels.FP4.value(q & 0xF);
-      codes[at + 16 + i] = Levels.FP4.value(q >> 4);
+      codes[at + i] = VALUES[q & 0xF];
+      codes[at + 16 + i] = VALUES[q >> 4];
     }
     fill(scales, offsets, at, halfPower(LittleEndian.u8(source, offset)), NO_OFFSET);
   }
@@ -49,7 +52,7 @@ final class MXFP4 extends AbstractBlockFormat {
     int best = 0;
     float least = Math.abs(x);
     for (int code = 1; code < 16; code++) {
-      float error = Math.abs(Levels.FP4.value(code) * scale - x);
+      float error = Math.abs(VALUES[code] * scale - x);
       if (error < least) {
         least = error;
         best = code;
