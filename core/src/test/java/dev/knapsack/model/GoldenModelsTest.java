@@ -67,7 +67,8 @@ class GoldenModelsTest {
   private static final double EIGHT_BIT = 5e-3;
 
   /** Providers that are compared. */
-  static final List<KernelProvider> PROVIDERS = List.of(KernelProvider.SCALAR);
+  static final List<KernelProvider> PROVIDERS =
+      List.of(KernelProvider.SCALAR, KernelProvider.VECTOR);
 
   /** Where the figures go, for those who want more than a pass. */
   private static final Path FIGURES = Path.of("target", "golden-errors.tsv");

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
@@ -172,11 +173,12 @@ class TransformerTest {
     }
   }
 
-  @Test
-  void tellsTheStoryThatItWasTrainedToTell() throws IOException {
+  @ParameterizedTest
+  @EnumSource
+  void tellsTheStoryThatItWasTrainedToTell(KernelProvider provider) throws IOException {
     String expected = Files.readString(TestData.path("models/stories260K.expected.txt"));
     try (ModelFile file = ModelFile.open(TestData.path("models/stories260K.gguf"));
-        Rig rig = new Rig(file, Rig.Parts.USUAL);
+        Rig rig = new Rig(file, Rig.Parts.USUAL.with(provider));
         KvCache cache = rig.pool.cache()) {
       Tokenizer tokenizer = Tokenizer.of(file);
       int[] tokens = new int[201];
