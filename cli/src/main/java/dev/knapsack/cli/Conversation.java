@@ -1,0 +1,53 @@
+package dev.knapsack.cli;
+
+import java.time.Duration;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+
+/** What a user talks with: it remembers what was said until it is cleared. */
+interface Conversation {
+  /**
+   * Answers a message; both become part of the conversation, a stopped answer as far as it came.
+   *
+   * @param onText takes the answer's text piece by piece, never a part of a character
+   * @param stopped asked before every token; once true, the answer ends
+   */
+  Answer send(String message, Consumer<String> onText, BooleanSupplier stopped);
+
+  /** Forgets all that was said, but not the system prompt. */
+  void clear();
+
+  /** Sets the system prompt, and forgets all that was said; an empty one is none. */
+  void system(String prompt);
+
+  /** What to tell a user who asks for figures: lines of text, predicted beside measured. */
+  String report();
+
+  /**
+   * How an answer went.
+   *
+   * @param promptTokens tokens that were read for it
+   * @param tokens tokens of the answer
+   * @param untilFirst time until its first token
+   * @param total time until its last token
+   */
+  record Answer(int promptTokens, int tokens, Duration untilFirst, Duration total, Ending ending) {
+    /** Tokens a second after the first; 0 where there are fewer than two. */
+    double tokensPerSecond() {
+      double seconds = total.minus(untilFirst).toNanos() / 1e9;
+      return tokens > 1 && seconds > 0 ? (tokens - 1) / seconds : 0;
+    }
+  }
+
+  /** Why an answer ended. */
+  enum Ending {
+    /** The model ended it. */
+    COMPLETE,
+    /** The user stopped it. */
+    STOPPED,
+    /** It reached the number of tokens that an answer may have. */
+    LENGTH,
+    /** The context has no room for another token. */
+    CONTEXT_FULL
+  }
+}
