@@ -69,12 +69,6 @@ record Region(List<Part> parts, long bytes) {
     return new Region(packed, end);
   }
 
-  void read(ModelFile file, MemorySegment memory) {
-    for (Part part : parts) {
-      file.read(part.tensor, part.from, memory.asSlice(part.at, part.bytes));
-    }
-  }
-
   /** A part as a matrix of rows, where it lies in {@code memory}. */
   static Matrix matrix(Part part, MemorySegment memory) {
     TensorInfo tensor = part.tensor;

@@ -18,10 +18,12 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -296,6 +298,29 @@ class PlannedWeightsTest {
       try (FileChannel cut = FileChannel.open(path, StandardOpenOption.WRITE)) {
         cut.truncate(cut.size() / 2);
       }
+      assertThatThrownBy(
+              () -> {
+                checkStepBytes(weights);
+                checkStepBytes(weights);
+              })
+          .isInstanceOf(ModelFileException.class)
+          .hasMessageContaining(path.toString());
+    }
+    assertThat(budget.used()).isZero();
+  }
+
+  @Test
+  void aFileThatIsWrittenToWhileStreamingIsReported() throws IOException {
+    Budget budget = Budget.of("64MiB");
+    Path path = folder.resolve("written.gguf");
+    Files.copy(TinyModel.dense(folder, Formats.F16), path);
+    try (ModelFile file = ModelFile.open(path);
+        PlannedWeights weights = open(file, TinyModel.streaming(true, BUFFER, ALL), budget)) {
+      checkStepBytes(weights);
+      try (FileChannel write = FileChannel.open(path, StandardOpenOption.WRITE)) {
+        write.write(ByteBuffer.allocate(64), write.size() / 2);
+      }
+      Files.setLastModifiedTime(path, FileTime.fromMillis(1_000_000));
       assertThatThrownBy(
               () -> {
                 checkStepBytes(weights);
