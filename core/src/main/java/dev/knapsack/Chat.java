@@ -3,10 +3,7 @@ package dev.knapsack;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Session;
-import dev.knapsack.text.ChatTemplate;
 import dev.knapsack.text.Message;
-import dev.knapsack.text.Tokenizer;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
@@ -19,18 +16,16 @@ import org.jspecify.annotations.Nullable;
  * <p>For one thread at a time. What {@link #send} throws leaves the conversation as it was.
  */
 public final class Chat implements AutoCloseable {
+  private final Knapsack knapsack;
   private final Session session;
-  private final Tokenizer tokenizer;
-  private final ChatTemplate template;
   private final List<Message> history = new ArrayList<>();
 
   /** The answer to the last message, which becomes history when the next is sent. */
   private @Nullable Answer answer;
 
-  Chat(Session session, Tokenizer tokenizer, ChatTemplate template, @Nullable String system) {
-    this.session = session;
-    this.tokenizer = tokenizer;
-    this.template = template;
+  Chat(Knapsack knapsack, @Nullable String system) {
+    this.knapsack = knapsack;
+    this.session = knapsack.engine().session();
     if (system != null) {
       history.add(Message.system(system));
     }
@@ -54,7 +49,7 @@ public final class Chat implements AutoCloseable {
     settle();
     List<Message> messages = new ArrayList<>(history);
     messages.add(Message.user(text));
-    Request request = adjust.apply(Request.of(tokens(messages)));
+    Request request = adjust.apply(Request.of(knapsack.tokens(messages)));
     Answer started = session.start(request);
     history.add(messages.getLast());
     answer = started;
@@ -67,17 +62,6 @@ public final class Chat implements AutoCloseable {
       history.add(Message.assistant(answer.textSoFar()));
       answer = null;
     }
-  }
-
-  private int[] tokens(List<Message> messages) {
-    String text =
-        template.render(
-            ChatTemplate.Conversation.of(messages, text(tokenizer.bos()), text(tokenizer.eos())));
-    return tokenizer.encode(text, true, true);
-  }
-
-  private String text(int token) {
-    return token < 0 ? "" : new String(tokenizer.bytes(token, true), StandardCharsets.UTF_8);
   }
 
   /** What was said so far, the answer that is being written included. */

@@ -2,10 +2,8 @@ package dev.knapsack;
 
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
-import dev.knapsack.engine.LoadProgress;
 import dev.knapsack.engine.Request;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
@@ -17,12 +15,12 @@ import dev.knapsack.plan.MachineCache;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
-import dev.knapsack.tensor.Format;
 import dev.knapsack.text.ChatTemplate;
+import dev.knapsack.text.Message;
 import dev.knapsack.text.Tokenizer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
-import java.util.Optional;
-import java.util.OptionalInt;
+import java.util.List;
 import java.util.function.UnaryOperator;
 
 /**
@@ -41,237 +39,6 @@ import java.util.function.UnaryOperator;
  * back. Several may share a budget. Safe for use by many threads.
  */
 public final class Knapsack implements AutoCloseable {
-  /**
-   * What is not left to the plan, and how the model is opened.
-   *
-   * @param context tokens that a sequence may hold; if empty, what the model was trained for, at
-   *     most {@link PlanRequest#USUAL_CONTEXT} and as much of it as fits
-   * @param sequences sequences that hold memory at once
-   * @param cacheFormat format of cached keys and values; if empty, the planner's choice
-   * @param prefillChunk tokens of a prompt in one step; if empty, the planner's choice
-   * @param workers threads that compute; if empty, one for each core
-   * @param kernels the arithmetic; if empty, the fastest that works here
-   * @param precision what activations are when they meet weights in a block format
-   * @param plan this one instead of a new one; what else is said about planning does not count then
-   * @param wholeProcess whether the budget bounds the whole process, its Java heap included, and
-   *     not only what Knapsack adds to it
-   * @param cache folder where the measured speed of this machine is kept
-   * @param progress is told how far loading has come
-   */
-  public record Options(
-      OptionalInt context,
-      int sequences,
-      Optional<Format> cacheFormat,
-      OptionalInt prefillChunk,
-      OptionalInt workers,
-      Optional<KernelProvider> kernels,
-      Compute.Precision precision,
-      Optional<Plan> plan,
-      boolean wholeProcess,
-      Path cache,
-      LoadProgress progress) {
-    /**
-     * One sequence, all else left to the plan; a guest in a larger program; the machine's speed is
-     * kept in {@code $XDG_CACHE_HOME/knapsack} or {@code ~/.cache/knapsack}.
-     */
-    public static Options usual() {
-      return new Options(
-          OptionalInt.empty(),
-          1,
-          Optional.empty(),
-          OptionalInt.empty(),
-          OptionalInt.empty(),
-          Optional.empty(),
-          Compute.Precision.EIGHT_BIT,
-          Optional.empty(),
-          false,
-          usualCache(),
-          LoadProgress.NONE);
-    }
-
-    private static Path usualCache() {
-      String given = System.getenv("XDG_CACHE_HOME");
-      Path base =
-          given != null && !given.isBlank()
-              ? Path.of(given)
-              : Path.of(System.getProperty("user.home"), ".cache");
-      return base.resolve("knapsack");
-    }
-
-    public Options withContext(int tokens) {
-      return new Options(
-          OptionalInt.of(tokens),
-          sequences,
-          cacheFormat,
-          prefillChunk,
-          workers,
-          kernels,
-          precision,
-          plan,
-          wholeProcess,
-          cache,
-          progress);
-    }
-
-    public Options withSequences(int count) {
-      return new Options(
-          context,
-          count,
-          cacheFormat,
-          prefillChunk,
-          workers,
-          kernels,
-          precision,
-          plan,
-          wholeProcess,
-          cache,
-          progress);
-    }
-
-    public Options withCacheFormat(Format format) {
-      return new Options(
-          context,
-          sequences,
-          Optional.of(format),
-          prefillChunk,
-          workers,
-          kernels,
-          precision,
-          plan,
-          wholeProcess,
-          cache,
-          progress);
-    }
-
-    public Options withPrefillChunk(int tokens) {
-      return new Options(
-          context,
-          sequences,
-          cacheFormat,
-          OptionalInt.of(tokens),
-          workers,
-          kernels,
-          precision,
-          plan,
-          wholeProcess,
-          cache,
-          progress);
-    }
-
-    public Options withWorkers(int count) {
-      return new Options(
-          context,
-          sequences,
-          cacheFormat,
-          prefillChunk,
-          OptionalInt.of(count),
-          kernels,
-          precision,
-          plan,
-          wholeProcess,
-          cache,
-          progress);
-    }
-
-    public Options withKernels(KernelProvider provider) {
-      return new Options(
-          context,
-          sequences,
-          cacheFormat,
-          prefillChunk,
-          workers,
-          Optional.of(provider),
-          precision,
-          plan,
-          wholeProcess,
-          cache,
-          progress);
-    }
-
-    public Options withPrecision(Compute.Precision value) {
-      return new Options(
-          context,
-          sequences,
-          cacheFormat,
-          prefillChunk,
-          workers,
-          kernels,
-          value,
-          plan,
-          wholeProcess,
-          cache,
-          progress);
-    }
-
-    public Options withPlan(Plan given) {
-      return new Options(
-          context,
-          sequences,
-          cacheFormat,
-          prefillChunk,
-          workers,
-          kernels,
-          precision,
-          Optional.of(given),
-          wholeProcess,
-          cache,
-          progress);
-    }
-
-    public Options withWholeProcess(boolean value) {
-      return new Options(
-          context,
-          sequences,
-          cacheFormat,
-          prefillChunk,
-          workers,
-          kernels,
-          precision,
-          plan,
-          value,
-          cache,
-          progress);
-    }
-
-    public Options withCache(Path folder) {
-      return new Options(
-          context,
-          sequences,
-          cacheFormat,
-          prefillChunk,
-          workers,
-          kernels,
-          precision,
-          plan,
-          wholeProcess,
-          folder,
-          progress);
-    }
-
-    public Options withProgress(LoadProgress listener) {
-      return new Options(
-          context,
-          sequences,
-          cacheFormat,
-          prefillChunk,
-          workers,
-          kernels,
-          precision,
-          plan,
-          wholeProcess,
-          cache,
-          listener);
-    }
-
-    int workerCount() {
-      return workers.orElse(Runtime.getRuntime().availableProcessors());
-    }
-
-    KernelProvider.Choice kernelChoice() {
-      return kernels.map(KernelProvider::open).orElseGet(KernelProvider::best);
-    }
-  }
-
   private final ModelFile file;
   private final Engine engine;
   private final Tokenizer tokenizer;
@@ -312,14 +79,14 @@ public final class Knapsack implements AutoCloseable {
               .map(ChatTemplate::of)
               .orElseGet(ChatTemplate::chatMl);
       KernelProvider.Choice kernels = options.kernelChoice();
-      Plan plan = options.plan().orElseGet(() -> plan(file, budget, options, kernels));
+      Plan plan = options.plan.orElseGet(() -> plan(file, budget, options, kernels));
       Engine engine =
           Engine.open(
               file,
               tokenizer,
               plan,
               budget,
-              new Engine.Options(kernels, options.precision(), options.progress()));
+              Engine.Options.of(kernels).withProgress(options.progress));
       return new Knapsack(file, engine, tokenizer, template);
     } catch (RuntimeException | Error e) {
       file.close();
@@ -346,19 +113,19 @@ public final class Knapsack implements AutoCloseable {
     Machine machine;
     try (WorkerTeam team = new WorkerTeam(workers)) {
       machine =
-          new MachineCache(options.cache())
+          new MachineCache(options.cache)
               .machine(file, kernels.kernels(), team, budget.account("probe"));
     }
     JvmShare jvm =
-        options.wholeProcess() ? JvmShare.ofThisProcess(workers) : JvmShare.ofGuest(workers);
+        options.wholeProcess ? JvmShare.ofThisProcess(workers) : JvmShare.ofGuest(workers);
     PlanRequest request =
         new PlanRequest(
             budget.free(),
-            options.context(),
-            options.sequences(),
+            options.context,
+            options.sequences,
             workers,
-            options.cacheFormat(),
-            options.prefillChunk());
+            options.cacheFormat,
+            options.prefillChunk);
     return new Planner(file, spec, machine, kernels.kernels(), jvm).plan(request);
   }
 
@@ -389,14 +156,30 @@ public final class Knapsack implements AutoCloseable {
     return engine;
   }
 
+  /**
+   * The tokens of a conversation as the model's template writes it, up to where an answer begins.
+   *
+   * @throws dev.knapsack.text.template.TemplateException if the template refuses the conversation
+   */
+  public int[] tokens(List<Message> messages) {
+    String text =
+        template.render(
+            ChatTemplate.Conversation.of(messages, text(tokenizer.bos()), text(tokenizer.eos())));
+    return tokenizer.encode(text, true, true);
+  }
+
+  private String text(int token) {
+    return token < 0 ? "" : new String(tokenizer.bytes(token, true), StandardCharsets.UTF_8);
+  }
+
   /** A conversation. */
   public Chat chat() {
-    return new Chat(engine.session(), tokenizer, template, null);
+    return new Chat(this, null);
   }
 
   /** A conversation that begins with instructions to the model. */
   public Chat chat(String system) {
-    return new Chat(engine.session(), tokenizer, template, system);
+    return new Chat(this, system);
   }
 
   /** Continues a text, without a template; the answer is written as its text is taken. */

@@ -37,8 +37,8 @@ class KnapsackTest {
     assertThat(budget.used()).isZero();
   }
 
-  private static Knapsack.Options options() {
-    return Knapsack.Options.usual().withCache(cache).withWorkers(1);
+  private static Options options() {
+    return Options.usual().withCache(cache).withWorkers(1);
   }
 
   @Test

@@ -47,7 +47,12 @@ public final class Engine implements AutoCloseable {
       KernelProvider.Choice kernels, Compute.Precision precision, LoadProgress progress) {
     /** The fastest arithmetic of this machine. */
     public static Options best() {
-      return new Options(KernelProvider.best(), Compute.Precision.EIGHT_BIT, LoadProgress.NONE);
+      return of(KernelProvider.best());
+    }
+
+    /** This arithmetic, with activations as they are. */
+    public static Options of(KernelProvider.Choice kernels) {
+      return new Options(kernels, Compute.Precision.FLOAT, LoadProgress.NONE);
     }
 
     public Options withKernels(KernelProvider.Choice value) {

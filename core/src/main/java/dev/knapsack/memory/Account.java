@@ -58,6 +58,11 @@ public final class Account {
     }
   }
 
+  /** What a lease of {@code bytes} bytes takes from its account: whole pages. */
+  public static long charged(long bytes) {
+    return NativeMemory.wholePages(bytes);
+  }
+
   /**
    * Leases zeroed native memory, aligned to a page. It takes whole pages of 4096 bytes from the
    * budget; they become resident when they are first touched.

@@ -83,7 +83,7 @@ public final class Quantizer {
     for (Conversion conversion : conversions) {
       most = Math.max(most, new Piece(conversion).memory());
     }
-    return most;
+    return Account.charged(most);
   }
 
   /**

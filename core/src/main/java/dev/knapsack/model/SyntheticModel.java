@@ -70,7 +70,7 @@ public final class SyntheticModel {
 
   /** Bytes of memory that {@link #write} leases: some megabytes. */
   public long memory() {
-    return CHUNK + poolBytes(new SyntheticHeader(shape, format).tensors());
+    return Account.charged(CHUNK + poolBytes(new SyntheticHeader(shape, format).tensors()));
   }
 
   /**

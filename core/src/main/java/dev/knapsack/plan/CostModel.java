@@ -180,8 +180,7 @@ public final class CostModel {
     int tokens = Math.max(s.prefillChunk, s.sequences);
     return pages(Workspace.bytes(spec, tokens, s.sequences))
         + pages(
-            Compute.scratchBytes(
-                kernels, s.workers, Compute.Precision.EIGHT_BIT, spec.limits(tokens)));
+            Compute.scratchBytes(kernels, s.workers, Compute.Precision.FLOAT, spec.limits(tokens)));
   }
 
   List<Plan.Share> shares(Setting s, JvmShare jvm) {
@@ -377,7 +376,12 @@ public final class CostModel {
   Plan.Prediction predict(Setting s) {
     int prompt = promptTokens(s.context);
     double prefill = prefillSeconds(s, prompt);
-    return new Plan.Prediction(prompt / prefill, 1 / stepSeconds(s, 1, 0, true), prefill, prompt);
+    return new Plan.Prediction(
+        prompt / prefill,
+        1 / stepSeconds(s, 1, 0, true),
+        prefill,
+        prompt,
+        machine.memoryBytesPerSecond());
   }
 
   /** The prompt that predictions are for: 512 tokens, or half the context if that is less. */

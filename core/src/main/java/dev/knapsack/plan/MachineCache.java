@@ -6,6 +6,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
@@ -22,12 +23,21 @@ import org.jspecify.annotations.Nullable;
 /**
  * What was measured before, in a file, so that a machine is measured once.
  *
+ * <p>The rate of reading memory is the exception: on a machine that is shared it changes within
+ * minutes, and it decides how fast a large model writes. It is measured again, in a tenth of a
+ * second, for every model that is larger than a processor's caches.
+ *
  * <p>Figures are kept by processor, kernels and threads; those of a disk by the file system that it
  * holds. What is missing is measured and added. A cache that cannot be read is measured anew; one
  * that cannot be written costs the next start a second.
  */
 public final class MachineCache {
   private static final String FILE = "machine.json";
+
+  /** Weights of fewer bytes come from the caches, mostly. */
+  private static final long LARGE_MODEL = 256L << 20;
+
+  private static final double QUICK_SECONDS = 0.1;
 
   private final Path directory;
   private final double mostSeconds;
@@ -101,6 +111,11 @@ public final class MachineCache {
             memory.orElseThrow(),
             disk.orElseThrow(),
             rates);
+    if (complete && bytes(file) >= LARGE_MODEL) {
+      try (MachineProbe probe = new MachineProbe(kernels, team, account, QUICK_SECONDS)) {
+        return machine.withMemory(probe.memoryBytesPerSecond());
+      }
+    }
     if (!complete) {
       entry.addProperty("memoryBytesPerSecond", machine.memoryBytesPerSecond());
       disks.addProperty(store, machine.diskBytesPerSecond());
@@ -113,6 +128,10 @@ public final class MachineCache {
       write(root);
     }
     return machine;
+  }
+
+  private static long bytes(ModelFile file) {
+    return file.tensors().values().stream().mapToLong(TensorInfo::bytes).sum();
   }
 
   private static String store(Path path) {

@@ -79,6 +79,7 @@ public final class PlanJson {
     prediction.addProperty("decodeTokensPerSecond", p.decodeTokensPerSecond());
     prediction.addProperty("secondsToFirstToken", p.secondsToFirstToken());
     prediction.addProperty("promptTokens", p.promptTokens());
+    prediction.addProperty("memoryBytesPerSecond", p.memoryBytesPerSecond());
     root.add("prediction", prediction);
 
     Gson gson = new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
@@ -134,7 +135,8 @@ public final class PlanJson {
             prediction.real("prefillTokensPerSecond"),
             prediction.real("decodeTokensPerSecond"),
             prediction.real("secondsToFirstToken"),
-            prediction.size("promptTokens")));
+            prediction.size("promptTokens"),
+            prediction.real("memoryBytesPerSecond")));
   }
 
   private static JsonObject parse(String json) {

@@ -62,11 +62,13 @@ public final class PlanTable {
     out.append(
         String.format(
             Locale.ROOT,
-            "Expect: prefill %s, decode %s, first token after %s (prompt of %,d tokens)%n",
+            "Expect: prefill %s, decode %s, first token after %s (prompt of %,d tokens); memory"
+                + " read at %s/s just now%n",
             rate(p.prefillTokensPerSecond()),
             rate(p.decodeTokensPerSecond()),
             seconds(p.secondsToFirstToken()),
-            p.promptTokens()));
+            p.promptTokens(),
+            size((long) p.memoryBytesPerSecond())));
     return out.toString();
   }
 

@@ -64,6 +64,6 @@ class NotesTest {
         Plan.Weights.RESIDENT,
         List.of(),
         List.of(),
-        new Plan.Prediction(0, 0, 0, 0));
+        new Plan.Prediction(0, 0, 0, 0, 0));
   }
 }

@@ -81,8 +81,7 @@ class PlanBytesTest {
     Account activations = budget.account("activations");
     try (WorkerTeam team = new WorkerTeam(plan.workers());
         Compute compute =
-            new Compute(
-                kernels, team, Compute.Precision.EIGHT_BIT, spec.limits(tokens), activations);
+            new Compute(kernels, team, Compute.Precision.FLOAT, spec.limits(tokens), activations);
         Workspace workspace = new Workspace(spec, tokens, plan.sequences(), activations);
         PlannedWeights weights =
             PlannedWeights.open(

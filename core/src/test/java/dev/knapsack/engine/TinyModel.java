@@ -131,7 +131,7 @@ final class TinyModel {
         weights,
         List.of(),
         List.of(),
-        new Plan.Prediction(0, 0, 0, 0));
+        new Plan.Prediction(0, 0, 0, 0, 0));
   }
 
   /** A file whose reads can be made to fail. */

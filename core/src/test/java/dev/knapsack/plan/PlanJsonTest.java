@@ -27,7 +27,7 @@ class PlanJsonTest {
           List.of(
               new Plan.Choice(
                   "kv", "F16", List.of(new Plan.Alternative("Q8_0", 5, 12.5, "does not fit")))),
-          new Plan.Prediction(100.125, 1e-3, 0.1, 512));
+          new Plan.Prediction(100.125, 1e-3, 0.1, 512, 2.5e10));
 
   @Test
   void readsWhatItWrote() {

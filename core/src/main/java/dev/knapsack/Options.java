@@ -1,0 +1,127 @@
+package dev.knapsack;
+
+import dev.knapsack.engine.LoadProgress;
+import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanRequest;
+import dev.knapsack.tensor.Format;
+import java.nio.file.Path;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.function.Consumer;
+
+/**
+ * How a model is opened, and what is not left to the plan: a value that {@code with…} derives
+ * others from.
+ */
+public final class Options {
+  OptionalInt context = OptionalInt.empty();
+  int sequences = 1;
+  Optional<Format> cacheFormat = Optional.empty();
+  OptionalInt prefillChunk = OptionalInt.empty();
+  OptionalInt workers = OptionalInt.empty();
+  Optional<KernelProvider> kernels = Optional.empty();
+  Optional<Plan> plan = Optional.empty();
+  boolean wholeProcess;
+  Path cache = usualCache();
+  LoadProgress progress = LoadProgress.NONE;
+
+  private Options() {}
+
+  /** One sequence, all else left to the plan; a guest in a larger program. */
+  public static Options usual() {
+    return new Options();
+  }
+
+  private Options with(Consumer<Options> change) {
+    Options copy = new Options();
+    copy.context = context;
+    copy.sequences = sequences;
+    copy.cacheFormat = cacheFormat;
+    copy.prefillChunk = prefillChunk;
+    copy.workers = workers;
+    copy.kernels = kernels;
+    copy.plan = plan;
+    copy.wholeProcess = wholeProcess;
+    copy.cache = cache;
+    copy.progress = progress;
+    change.accept(copy);
+    return copy;
+  }
+
+  /**
+   * Tokens that a sequence may hold. By default what the model was trained for, at most {@link
+   * PlanRequest#USUAL_CONTEXT} and as much of it as fits.
+   */
+  public Options withContext(int tokens) {
+    return with(o -> o.context = OptionalInt.of(tokens));
+  }
+
+  /** Sequences that hold memory at once; 1 by default. */
+  public Options withSequences(int count) {
+    return with(o -> o.sequences = count);
+  }
+
+  /** Format of cached keys and values; the plan's choice by default. */
+  public Options withCacheFormat(Format format) {
+    return with(o -> o.cacheFormat = Optional.of(format));
+  }
+
+  /** Tokens of a prompt in one step; the plan's choice by default. */
+  public Options withPrefillChunk(int tokens) {
+    return with(o -> o.prefillChunk = OptionalInt.of(tokens));
+  }
+
+  /** Threads that compute; one for each core by default. */
+  public Options withWorkers(int count) {
+    return with(o -> o.workers = OptionalInt.of(count));
+  }
+
+  /** The arithmetic; the fastest that works here by default. */
+  public Options withKernels(KernelProvider provider) {
+    return with(o -> o.kernels = Optional.of(provider));
+  }
+
+  /** This plan instead of a new one; what else is said about planning does not count then. */
+  public Options withPlan(Plan given) {
+    return with(o -> o.plan = Optional.of(given));
+  }
+
+  /**
+   * Whether the budget bounds the whole process, its Java heap included, and not only what Knapsack
+   * adds to it.
+   */
+  public Options withWholeProcess(boolean value) {
+    return with(o -> o.wholeProcess = value);
+  }
+
+  /**
+   * Folder where the measured speed of this machine is kept; {@code $XDG_CACHE_HOME/knapsack} or
+   * {@code ~/.cache/knapsack} by default.
+   */
+  public Options withCache(Path folder) {
+    return with(o -> o.cache = folder);
+  }
+
+  /** Is told how far loading has come. */
+  public Options withProgress(LoadProgress listener) {
+    return with(o -> o.progress = listener);
+  }
+
+  int workerCount() {
+    return workers.orElse(Runtime.getRuntime().availableProcessors());
+  }
+
+  KernelProvider.Choice kernelChoice() {
+    return kernels.map(KernelProvider::open).orElseGet(KernelProvider::best);
+  }
+
+  private static Path usualCache() {
+    String given = System.getenv("XDG_CACHE_HOME");
+    Path base =
+        given != null && !given.isBlank()
+            ? Path.of(given)
+            : Path.of(System.getProperty("user.home"), ".cache");
+    return base.resolve("knapsack");
+  }
+}
