@@ -1,0 +1,84 @@
+package dev.knapsack.cli;
+
+import dev.knapsack.Chat;
+import dev.knapsack.Knapsack;
+import dev.knapsack.engine.FinishReason;
+import dev.knapsack.engine.Request;
+import dev.knapsack.engine.Stats;
+import java.time.Duration;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/** A conversation with an open model. */
+final class EngineConversation implements Conversation, AutoCloseable {
+  private final Knapsack knapsack;
+  private final UnaryOperator<Request> adjust;
+  private Chat chat;
+  private @Nullable Stats last;
+
+  EngineConversation(Knapsack knapsack, @Nullable String system, UnaryOperator<Request> adjust) {
+    this.knapsack = knapsack;
+    this.adjust = adjust;
+    this.chat = open(system);
+  }
+
+  private Chat open(@Nullable String system) {
+    return system == null || system.isEmpty() ? knapsack.chat() : knapsack.chat(system);
+  }
+
+  @Override
+  public Answer send(String message, Consumer<String> onText, BooleanSupplier stopped) {
+    dev.knapsack.engine.Answer answer = chat.send(message, adjust);
+    for (String piece : answer) {
+      onText.accept(piece);
+      if (stopped.getAsBoolean()) {
+        answer.cancel();
+        break;
+      }
+    }
+    Stats stats = answer.stats();
+    last = stats;
+    return new Answer(
+        stats.promptTokens() - stats.cachedTokens(),
+        stats.tokens(),
+        duration(stats.secondsToFirstToken()),
+        duration(stats.secondsToFirstToken() + stats.decodeSeconds()),
+        ending(answer.finishReason().orElse(FinishReason.CANCELLED)));
+  }
+
+  private static Duration duration(double seconds) {
+    return Duration.ofNanos((long) (seconds * 1e9));
+  }
+
+  private static Ending ending(FinishReason reason) {
+    return switch (reason) {
+      case END_TOKEN, STOP_STRING -> Ending.COMPLETE;
+      case MAX_TOKENS -> Ending.LENGTH;
+      case CONTEXT_FULL -> Ending.CONTEXT_FULL;
+      case CANCELLED -> Ending.STOPPED;
+    };
+  }
+
+  @Override
+  public void clear() {
+    chat.clear();
+  }
+
+  @Override
+  public void system(String prompt) {
+    chat.close();
+    chat = open(prompt);
+  }
+
+  @Override
+  public String report() {
+    return last == null ? "" : new Report(knapsack.plan(), last).text();
+  }
+
+  @Override
+  public void close() {
+    chat.close();
+  }
+}

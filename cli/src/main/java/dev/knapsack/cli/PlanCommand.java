@@ -1,0 +1,47 @@
+package dev.knapsack.cli;
+
+import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanJson;
+import dev.knapsack.plan.PlanTable;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/**
+ * {@code knapsack plan}: what gets which bytes, and what speed to expect, before anything is
+ * loaded.
+ */
+@Command(
+    name = "plan",
+    sortOptions = false,
+    description =
+        "Says what fits a budget: bytes by account, choices and their alternatives, the speed to"
+            + " expect. Reads the header alone.")
+final class PlanCommand implements Callable<Integer> {
+  @Mixin private ModelArgument model = new ModelArgument();
+  @Mixin private EngineOptions engine = new EngineOptions();
+
+  @Option(names = "--json", description = "Print the plan as JSON.")
+  private boolean json;
+
+  @Option(
+      names = "--save",
+      paramLabel = "FILE",
+      description = "Write the plan to a file, for 'run --plan FILE'; it may be edited.")
+  private @Nullable Path save;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    Plan plan = engine.plan(model.path());
+    if (save != null) {
+      Files.writeString(save, PlanJson.write(plan) + "\n");
+    }
+    System.out.print(json ? PlanJson.write(plan) + "\n" : PlanTable.render(plan));
+    return 0;
+  }
+}

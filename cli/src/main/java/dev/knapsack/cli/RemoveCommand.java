@@ -1,0 +1,31 @@
+package dev.knapsack.cli;
+
+import dev.knapsack.file.ModelStore;
+import dev.knapsack.file.StoreSettings;
+import dev.knapsack.file.StoredModel;
+import dev.knapsack.plan.PlanTable;
+import java.io.IOException;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Parameters;
+
+/** {@code knapsack rm}: deletes models from the local store. */
+@Command(name = "rm", description = "Deletes models from the local store.")
+final class RemoveCommand implements Callable<Integer> {
+  @Parameters(
+      paramLabel = "NAME",
+      arity = "1..*",
+      description = "Names as 'list' shows them, or a part that means one.")
+  private List<String> names = List.of();
+
+  @Override
+  public Integer call() throws IOException {
+    ModelStore store = new ModelStore(StoreSettings.fromEnvironment());
+    for (String name : names) {
+      StoredModel removed = store.remove(name);
+      System.err.printf("removed %s (%s)%n", removed.name(), PlanTable.size(removed.bytes()));
+    }
+    return 0;
+  }
+}

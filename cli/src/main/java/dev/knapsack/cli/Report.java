@@ -1,0 +1,78 @@
+package dev.knapsack.cli;
+
+import com.google.gson.JsonObject;
+import dev.knapsack.engine.Stats;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanTable;
+import java.util.Locale;
+
+/** Predicted figures beside measured ones. */
+record Report(Plan plan, Stats stats) {
+  /** A table for people. */
+  String text() {
+    Plan.Prediction predicted = plan.prediction();
+    StringBuilder out = new StringBuilder();
+    out.append("%-24s %14s %14s%n".formatted("", "predicted", "measured"));
+    row(out, "peak resident", PlanTable.size(plan.bytes()), PlanTable.size(stats.peakResident()));
+    row(out, "budget", PlanTable.size(plan.budget()), "");
+    row(
+        out,
+        "prefill, tokens/s",
+        number(predicted.prefillTokensPerSecond()),
+        number(stats.prefillTokensPerSecond()));
+    row(
+        out,
+        "decode, tokens/s",
+        number(predicted.decodeTokensPerSecond()),
+        number(stats.decodeTokensPerSecond()));
+    row(
+        out,
+        "first token, s",
+        number(predicted.secondsToFirstToken()),
+        number(stats.secondsToFirstToken()));
+    row(out, "prompt tokens", Integer.toString(predicted.promptTokens()), promptTokens());
+    row(out, "answer tokens", "", Integer.toString(stats.tokens()));
+    row(
+        out,
+        "memory read, per second",
+        PlanTable.size((long) predicted.memoryBytesPerSecond()),
+        "");
+    return out.toString();
+  }
+
+  private String promptTokens() {
+    return stats.cachedTokens() == 0
+        ? Integer.toString(stats.promptTokens())
+        : "%d (%d cached)".formatted(stats.promptTokens(), stats.cachedTokens());
+  }
+
+  /** Adds the objects {@code predicted} and {@code measured}. */
+  void addTo(JsonObject object) {
+    Plan.Prediction p = plan.prediction();
+    JsonObject predicted = new JsonObject();
+    predicted.addProperty("bytes", plan.bytes());
+    predicted.addProperty("prefillTokensPerSecond", p.prefillTokensPerSecond());
+    predicted.addProperty("decodeTokensPerSecond", p.decodeTokensPerSecond());
+    predicted.addProperty("secondsToFirstToken", p.secondsToFirstToken());
+    predicted.addProperty("promptTokens", p.promptTokens());
+    predicted.addProperty("memoryBytesPerSecond", p.memoryBytesPerSecond());
+    object.add("predicted", predicted);
+    JsonObject measured = new JsonObject();
+    measured.addProperty("peakResidentBytes", stats.peakResident());
+    measured.addProperty("prefillTokensPerSecond", stats.prefillTokensPerSecond());
+    measured.addProperty("decodeTokensPerSecond", stats.decodeTokensPerSecond());
+    measured.addProperty("secondsToFirstToken", stats.secondsToFirstToken());
+    measured.addProperty("promptTokens", stats.promptTokens());
+    measured.addProperty("cachedTokens", stats.cachedTokens());
+    measured.addProperty("answerTokens", stats.tokens());
+    object.add("measured", measured);
+  }
+
+  private static void row(StringBuilder out, String what, String predicted, String measured) {
+    out.append("%-24s %14s %14s%n".formatted(what, predicted, measured));
+  }
+
+  private static String number(double value) {
+    return String.format(Locale.ROOT, value < 10 ? "%.2f" : "%.1f", value);
+  }
+}

@@ -1,0 +1,245 @@
+package dev.knapsack.cli;
+
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import dev.knapsack.Knapsack;
+import dev.knapsack.engine.Answer;
+import dev.knapsack.engine.FinishReason;
+import dev.knapsack.engine.Request;
+import dev.knapsack.engine.Sampling;
+import dev.knapsack.plan.PlanTable;
+import dev.knapsack.text.Message;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code knapsack run}: chats with a model, or answers one prompt. */
+@Command(
+    name = "run",
+    sortOptions = false,
+    description =
+        "Chats with a model, or answers one prompt (-p, or standard input that is no terminal).",
+    footer = {
+      "",
+      "The answer alone goes to standard output, everything else to standard error.",
+      "Ctrl-C stops an answer; /help in a chat lists the commands.",
+      "",
+      "  knapsack run                                       the small model inside Knapsack",
+      "  knapsack run model.gguf --memory 1GiB              chat inside 1 GiB",
+      "  knapsack run model.gguf -p 'Why is the sky blue?' --stats",
+      "  echo 'Once upon a time' | knapsack run model.gguf --raw -n 100",
+    })
+final class RunCommand implements Callable<Integer> {
+  @Mixin private ModelArgument model = new ModelArgument();
+
+  @Option(
+      names = {"-p", "--prompt"},
+      paramLabel = "TEXT",
+      description = "Answer this and end.")
+  private @Nullable String prompt;
+
+  @Option(
+      names = "--raw",
+      description = "Continue the prompt as plain text, without the model's chat template.")
+  private boolean raw;
+
+  @Option(
+      names = "--system",
+      paramLabel = "TEXT",
+      description = "Instructions that the conversation begins with.")
+  private @Nullable String system;
+
+  @Option(
+      names = {"-n", "--max-tokens"},
+      paramLabel = "N",
+      description = "Tokens of an answer at the most (default: until the model ends it).")
+  private int maxTokens = Integer.MAX_VALUE;
+
+  @Option(
+      names = "--stop",
+      paramLabel = "TEXT",
+      description = "End an answer before this text; may be given several times.")
+  private List<String> stops = new ArrayList<>();
+
+  @Option(
+      names = "--samples",
+      paramLabel = "N",
+      description = "Several answers to one prompt, which is read once (default: 1).")
+  private int samples = 1;
+
+  @Option(names = "--ignore-end", description = "Go on when the model ends its answer.")
+  private boolean ignoreEnd;
+
+  @Option(
+      names = "--shift",
+      arity = "0..1",
+      paramLabel = "KEEP",
+      fallbackValue = "0",
+      description =
+          "When the context is full, keep the first KEEP tokens and the last half of the rest and"
+              + " go on; without it, stop.")
+  private @Nullable Integer shift;
+
+  @Option(
+      names = "--json",
+      description =
+          "Print one JSON object: text, tokens, why it ended, predicted and measured figures.")
+  private boolean json;
+
+  @Option(
+      names = "--stats",
+      description = "Say at the end what was predicted and what was measured.")
+  private boolean stats;
+
+  @Mixin private EngineOptions engine = new EngineOptions();
+  @Mixin private SamplingOptions sampling = new SamplingOptions();
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    StandardStreams streams = StandardStreams.detect();
+    PrintStream notes = streams.notes();
+    boolean chat = prompt == null && !raw && !json && streams.isInteractive();
+    String text = prompt != null || chat ? prompt : readAll();
+    engine.useSequences(samples);
+    try (Knapsack knapsack = engine.open(model.path())) {
+      if (chat) {
+        notes.println(welcome(knapsack));
+        chat(knapsack, streams);
+        return 0;
+      }
+      if (text == null || text.isBlank()) {
+        throw new IllegalArgumentException(
+            "The prompt is empty; give one with -p or on standard input.");
+      }
+      return answer(knapsack, text, streams);
+    }
+  }
+
+  private void chat(Knapsack knapsack, StandardStreams streams) throws IOException {
+    try (Prompt user = streams.prompt(TerminalPrompt.historyIn(Directories.data()));
+        EngineConversation conversation = new EngineConversation(knapsack, system, this::adjust)) {
+      new ChatLoop(conversation, user, streams.answers(), streams.notes()).run();
+      if (stats) {
+        streams.notes().println(conversation.report());
+      }
+    }
+  }
+
+  private int answer(Knapsack knapsack, String text, StandardStreams streams) {
+    List<Answer> answers = start(knapsack, text);
+    AnswerStream out = streams.answers();
+    for (int i = 0; i < answers.size(); i++) {
+      Answer answer = answers.get(i);
+      if (!json && answers.size() > 1) {
+        streams.notes().println("--- " + (i + 1) + " of " + answers.size());
+      }
+      if (json) {
+        answer.text();
+        System.out.println(
+            new GsonBuilder().disableHtmlEscaping().create().toJson(object(knapsack, answer)));
+      } else {
+        answer.each(out::write);
+        out.end();
+      }
+      if (answer.finishReason().orElseThrow() == FinishReason.CONTEXT_FULL) {
+        streams
+            .notes()
+            .println(
+                "[the context of "
+                    + knapsack.plan().context()
+                    + " tokens is full: --ctx makes it longer, --shift goes on]");
+      }
+    }
+    if (stats) {
+      streams.notes().print(new Report(knapsack.plan(), answers.getFirst().stats()).text());
+      streams.notes().println("kernels: " + knapsack.engine().kernels().reason());
+    }
+    answers.forEach(Answer::close);
+    return 0;
+  }
+
+  private List<Answer> start(Knapsack knapsack, String text) {
+    List<Message> messages = new ArrayList<>();
+    if (system != null) {
+      messages.add(Message.system(system));
+    }
+    messages.add(Message.user(text));
+    int[] tokens = raw ? knapsack.tokenizer().encode(text, true, true) : knapsack.tokens(messages);
+    return knapsack.engine().start(adjust(Request.of(tokens)), samples);
+  }
+
+  /** A request as the options want it. */
+  private Request adjust(Request request) {
+    // The embedded model states facts: its likeliest answer is its best.
+    Sampling base = model.embedded() ? Sampling.GREEDY : Sampling.DEFAULT;
+    Request adjusted =
+        request
+            .withMaxTokens(maxTokens)
+            .withSampling(sampling.sampling(base))
+            .withStops(stops.toArray(String[]::new))
+            .withIgnoreEnd(ignoreEnd);
+    return shift == null ? adjusted : adjusted.withOverflow(new Request.Overflow.Shift(shift));
+  }
+
+  private static JsonObject object(Knapsack knapsack, Answer answer) {
+    JsonObject object = new JsonObject();
+    object.addProperty("text", answer.textSoFar());
+    JsonArray tokens = new JsonArray();
+    for (int token : answer.tokens()) {
+      tokens.add(token);
+    }
+    object.add("tokens", tokens);
+    object.addProperty(
+        "finish", answer.finishReason().orElseThrow().name().toLowerCase(Locale.ROOT));
+    object.addProperty("seed", answer.seed());
+    object.addProperty("kernels", knapsack.engine().kernels().kernels().name());
+    new Report(knapsack.plan(), answer.stats()).addTo(object);
+    return object;
+  }
+
+  private String welcome(Knapsack knapsack) {
+    String inside =
+        "%s, %,d tokens of context, %s of %s planned; %s"
+            .formatted(
+                knapsack.plan().model(),
+                knapsack.plan().context(),
+                PlanTable.size(knapsack.plan().bytes()),
+                PlanTable.size(knapsack.plan().budget()),
+                knapsack.engine().kernels().reason());
+    if (!model.embedded()) {
+      return inside + "\n/help lists the commands, Ctrl-D ends.\n";
+    }
+    return inside
+        + """
+
+
+        This is the model inside Knapsack: 2.6 million parameters that keep notes and answer questions
+        about them. It knows its few kinds of sentences and nothing of the world. Tell it, for example,
+
+          Dan put the blue ring in the library. Kate's number is 4821. The tennis meeting is on Monday.
+
+        and then ask: Where is the blue ring?   What is Kate's number?   When is the tennis meeting?
+        For a real model: knapsack run model.gguf, or knapsack run hf:OWNER/REPO.
+        /help lists the commands, Ctrl-D ends.
+        """;
+  }
+
+  private static String readAll() throws IOException {
+    try (var in = StandardStreams.text()) {
+      StringBuilder text = new StringBuilder();
+      char[] buffer = new char[8192];
+      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
+        text.append(buffer, 0, n);
+      }
+      return text.toString().stripTrailing();
+    }
+  }
+}

@@ -1,0 +1,63 @@
+package dev.knapsack.cli;
+
+import dev.knapsack.memory.Budget;
+import dev.knapsack.model.PublishedShape;
+import dev.knapsack.model.SyntheticModel;
+import dev.knapsack.plan.PlanTable;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code knapsack synth}: a model with random weights in a real model's shape. */
+@Command(
+    name = "synth",
+    sortOptions = false,
+    description =
+        "Writes a GGUF file with random weights in a real model's shape, to measure before"
+            + " downloading.")
+final class SynthCommand implements Callable<Integer> {
+  @Parameters(
+      index = "0",
+      paramLabel = "SHAPE[:FORMAT]",
+      arity = "0..1",
+      description = "Such as llama-3.2-1b:q4_0; without one, all shapes are listed.")
+  private @Nullable String shape;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FILE",
+      description = "The file to write (default: SHAPE-FORMAT.gguf here).")
+  private @Nullable Path output;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "N",
+      description = "Another seed gives other weights (default: 1).")
+  private long seed = 1;
+
+  @Override
+  public Integer call() {
+    if (shape == null) {
+      System.out.println(
+          PublishedShape.all().stream()
+              .map(PublishedShape::name)
+              .collect(Collectors.joining("\n")));
+      return 0;
+    }
+    SyntheticModel model = SyntheticModel.of(shape);
+    Path target = output != null ? output : Path.of(shape.replace(':', '-') + ".gguf");
+    write(model, target, seed);
+    System.err.printf("%s: %s%n", target, PlanTable.size(model.bytes()));
+    return 0;
+  }
+
+  static void write(SyntheticModel model, Path target, long seed) {
+    try (ProgressBar bar = ProgressBar.onStandardError("writing")) {
+      model.write(target, seed, Budget.ofBytes(model.memory()).account("synth"), bar::update);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+package dev.knapsack.cli;
+
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.text.Tokenizer;
+import dev.knapsack.text.Tokenizers;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code knapsack tokenize}: a text's token ids, or the text of ids. */
+@Command(
+    name = "tokenize",
+    description = "Shows the tokens of a text (from -p or standard input), as the model sees it.")
+final class TokenizeCommand implements Callable<Integer> {
+  @Mixin private ModelArgument model = new ModelArgument();
+
+  @Option(
+      names = {"-p", "--prompt"},
+      paramLabel = "TEXT",
+      description = "The text; without it, standard input.")
+  private @Nullable String prompt;
+
+  @Option(names = "--plain", description = "Read special tokens in the text as plain text.")
+  private boolean plain;
+
+  @Option(
+      names = "--no-bos",
+      description = "Do not add the tokens that the model wants at the ends.")
+  private boolean noBos;
+
+  @Option(
+      names = "--json",
+      description = "Print the ids alone, as a JSON array (what 'logits' reads).")
+  private boolean json;
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    String text =
+        prompt != null ? prompt : new String(System.in.readAllBytes(), StandardCharsets.UTF_8);
+    try (ModelFile file = ModelFile.open(model.path())) {
+      Tokenizer tokenizer = Tokenizers.of(file.metadata(), file.path());
+      int[] ids = tokenizer.encode(text, !noBos, !plain);
+      if (json) {
+        System.out.println(Arrays.toString(ids));
+      } else {
+        for (int id : ids) {
+          System.out.printf(
+              "%8d  %s%n",
+              id, visible(new String(tokenizer.bytes(id, true), StandardCharsets.UTF_8)));
+        }
+        System.err.printf("%d tokens%n", ids.length);
+      }
+    }
+    return 0;
+  }
+
+  private static String visible(String piece) {
+    return '\'' + piece.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t") + '\'';
+  }
+}
