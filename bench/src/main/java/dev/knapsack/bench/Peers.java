@@ -1,0 +1,117 @@
+package dev.knapsack.bench;
+
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Knapsack beside other engines on the same file, one after the other, in turns, so that all see
+ * the same minutes.
+ *
+ * <p>Usage: {@code bench/measure Peers MODEL [ROUNDS]}, after {@code npm install --ignore-scripts}
+ * in {@code bench/peers}. Prints a Markdown table of medians and their ratio to the first engine's.
+ */
+public final class Peers {
+  private static final String THREADS = "2";
+  private static final String PROMPT = "512";
+  private static final String DECODE = "64";
+  private static final long PATIENCE_MINUTES = 5;
+
+  private Peers() {}
+
+  public static void main(String[] args) throws Exception {
+    String model = args[0];
+    int rounds = args.length > 1 ? Integer.parseInt(args[1]) : 3;
+    Map<String, List<String>> engines = new LinkedHashMap<>();
+    engines.put(
+        "llama.cpp (npm)",
+        List.of("node", "bench/peers/llama-cpp-node.mjs", model, THREADS, PROMPT, DECODE, "1"));
+    engines.put(
+        "llama.cpp (JNI)",
+        List.of("bench/peers/llama-jni.sh", model, THREADS, PROMPT, DECODE, "1"));
+    engines.put(
+        "Knapsack",
+        List.of(
+            "./knapsack",
+            "bench",
+            model,
+            "--threads",
+            THREADS,
+            "--prompt",
+            PROMPT,
+            "--decode",
+            DECODE,
+            "--rounds",
+            "1",
+            "--json"));
+    Map<String, double[][]> results = new LinkedHashMap<>();
+    for (int round = 0; round < rounds; round++) {
+      for (Map.Entry<String, List<String>> engine : engines.entrySet()) {
+        JsonObject result = run(engine.getValue());
+        double[][] columns = results.computeIfAbsent(engine.getKey(), _ -> new double[4][rounds]);
+        columns[0][round] = number(result, "prefill");
+        columns[1][round] = number(result, "decode");
+        columns[2][round] = number(result, "loadSeconds");
+        columns[3][round] = number(result, "peakResidentBytes") / (1 << 20);
+      }
+    }
+    System.out.println(
+        "| engine | prefill, tokens/s | ratio | decode, tokens/s | ratio | load, s | peak resident,"
+            + " MiB |");
+    System.out.println("|---|---|---|---|---|---|---|");
+    double[][] base = results.values().iterator().next();
+    results.forEach((name, r) ->
+        System.out.printf(
+            Locale.ROOT,
+            "| %s | %.1f | %.2f | %.2f | %.2f | %.2f | %.0f |%n",
+            name,
+            median(r[0]),
+            median(r[0]) / median(base[0]),
+            median(r[1]),
+            median(r[1]) / median(base[1]),
+            median(r[2]),
+            median(r[3])));
+  }
+
+  private static double number(JsonObject result, String key) {
+    return result.has(key) ? result.get(key).getAsDouble() : Double.NaN;
+  }
+
+  private static double median(double[] values) {
+    double[] sorted = values.clone();
+    java.util.Arrays.sort(sorted);
+    return sorted[sorted.length / 2];
+  }
+
+  /** The engine's JSON line, or an empty object if it failed or took too long. */
+  private static JsonObject run(List<String> command) throws IOException, InterruptedException {
+    Process process =
+        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
+    process.getOutputStream().close();
+    Thread.ofVirtual()
+        .start(() -> {
+          try {
+            if (!process.waitFor(PATIENCE_MINUTES, TimeUnit.MINUTES)) {
+              process.destroyForcibly();
+            }
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        });
+    try (InputStream out = process.getInputStream()) {
+      String text = new String(out.readAllBytes(), StandardCharsets.UTF_8);
+      String line =
+          text.lines().filter(l -> l.startsWith("{")).reduce((_, last) -> last).orElse("{}");
+      return process.waitFor() == 0
+          ? JsonParser.parseString(line).getAsJsonObject()
+          : new JsonObject();
+    }
+  }
+}
