@@ -227,6 +227,11 @@ final class SyntheticHeader {
     tensors.add(new TensorInfo(name, FormatChoice.fitting(wanted, size[0]), list));
   }
 
+  /** Whether {@code post_attention_norm} norms what attention adds, and not what the MLP reads. */
+  boolean hasNormAfterAttention() {
+    return shape.architecture().equals("gemma3");
+  }
+
   /** Whether a vector's numbers are all 1. */
   static boolean isOne(TensorInfo tensor) {
     return tensor.name().contains("_norm.") && tensor.format().equals(Formats.F32);

@@ -20,12 +20,21 @@ import java.util.SplittableRandom;
  * before downloading: it loads, streams and computes as the real one does, and talks nonsense.
  *
  * <p>Weights are normal with a variance of 1 / columns, norms are 1: activations and logits keep
- * their size through the layers. The numbers of a matrix are drawn block by block from a pool of
+ * their size through the layers. The last norm is 1 or −1 at random, lest a model whose output
+ * projection is its token embedding repeat the token it was given, and attention counts less than
+ * the MLPs: greedy answers vary. The numbers of a matrix are drawn block by block from a pool of
  * encoded blocks. The same shape, format and seed give the same file.
  */
 public final class SyntheticModel {
   /** Numbers in a pool of encoded blocks: enough that no two rows are alike. */
   private static final int LARGEST_POOL = 1 << 18;
+
+  /**
+   * Factor on what attention adds. Untrained attention is close to an average, the same for all
+   * tokens: as large as what the MLPs add, it would grow from layer to layer until every token said
+   * the same.
+   */
+  private static final float ATTENDED = 0.25f;
 
   /** Numbers that a pool is encoded at a time: whole blocks of every format. */
   private static final int PIECE = 1 << 10;
@@ -112,7 +121,15 @@ public final class SyntheticModel {
     } else {
       values = new float[Math.toIntExact(tensor.values())];
       for (int i = 0; i < values.length; i++) {
-        values[i] = SyntheticHeader.isOne(tensor) ? 1 : (float) (0.02 * random.nextGaussian());
+        values[i] =
+            switch (tensor) {
+              case TensorInfo t when t.name().equals("output_norm.weight") ->
+                  random.nextBoolean() ? 1 : -1;
+              case TensorInfo t when t.name().endsWith(".post_attention_norm.weight") ->
+                  header.hasNormAfterAttention() ? ATTENDED : 1;
+              case TensorInfo t when SyntheticHeader.isOne(t) -> 1;
+              default -> (float) (0.02 * random.nextGaussian());
+            };
       }
     }
     MemorySegment bytes = MemorySegment.ofArray(new byte[values.length * Float.BYTES]);
@@ -120,10 +137,12 @@ public final class SyntheticModel {
     return bytes;
   }
 
-  /** What the blocks of a pool are: which format, and for rows of how many numbers. */
-  private record Kind(Format format, long columns) {
+  /** What the blocks of a pool are: which format, and numbers of which standard deviation. */
+  private record Kind(Format format, double deviation) {
     static Kind of(TensorInfo tensor) {
-      return new Kind(tensor.format(), tensor.shape().getFirst());
+      double usual = 1 / Math.sqrt((double) tensor.shape().getFirst());
+      boolean attended = tensor.name().endsWith(".attn_output.weight");
+      return new Kind(tensor.format(), attended ? ATTENDED * usual : usual);
     }
   }
 
@@ -152,10 +171,9 @@ public final class SyntheticModel {
     for (Kind kind : kinds(tensors)) {
       MemorySegment pool = memory.asSlice(at, kind.format().bytes(values));
       SplittableRandom random = new SplittableRandom(seed);
-      double deviation = 1 / Math.sqrt((double) kind.columns());
       for (int from = 0; from < values; from += numbers.length) {
         for (int i = 0; i < numbers.length; i++) {
-          numbers[i] = (float) (deviation * random.nextGaussian());
+          numbers[i] = (float) (kind.deviation() * random.nextGaussian());
         }
         MemorySegment source = MemorySegment.ofArray(numbers);
         kind.format().encode(source, 0, pool, kind.format().bytes(from), numbers.length);
