@@ -1,6 +1,7 @@
 package dev.knapsack.file;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 
@@ -40,12 +41,12 @@ public interface ModelFile extends AutoCloseable {
   void close();
 
   /**
-   * Opens a GGUF file.
+   * Opens a GGUF file, or a directory with a safetensors model.
    *
    * @throws ModelFileException if it cannot be read, is damaged, or is of a kind that is not
    *     supported
    */
   static ModelFile open(Path path) {
-    return GgufFile.open(path);
+    return Files.isDirectory(path) ? SafetensorsDirectory.open(path) : GgufFile.open(path);
   }
 }

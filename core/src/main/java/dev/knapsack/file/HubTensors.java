@@ -1,0 +1,274 @@
+package dev.knapsack.file;
+
+import dev.knapsack.file.SafetensorsHeader.Entry;
+import dev.knapsack.file.TensorSource.Extent;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.TreeMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Turns the tensors of safetensors files into those that GGUF has of the same model: other names,
+ * experts in one tensor, small ones in F32.
+ */
+final class HubTensors {
+  private static final Pattern LAYER = Pattern.compile("layers\\.(\\d{1,4})\\.(.+)");
+  private static final Pattern EXPERT = Pattern.compile("(.*\\.experts)\\.(\\d{1,4})\\.(\\w+)");
+  private static final Pattern GPT_OSS =
+      Pattern.compile("mlp\\.experts\\.(gate_up|down)_proj_(blocks|scales|bias)");
+  private static final Pattern PREFIX =
+      Pattern.compile("(language_model\\.)?(model\\.)?(language_model\\.)?");
+
+  /** Parts of models that see or guess ahead, and tables that are computed. */
+  private static final Pattern IGNORED =
+      Pattern.compile(
+          "(model\\.)?(vision_tower|vision_model|multi_modal_projector|visual|mtp)\\..*|.*\\.rotary_emb\\.inv_freq");
+
+  /** A tensor as GGUF has it. */
+  record Part(TensorInfo info, TensorSource source) {}
+
+  /** A tensor in one of the files. */
+  private record Raw(OpenFile file, String name, Entry entry) {
+    Extent extent() {
+      return new Extent(file, entry.offset(), entry.bytes());
+    }
+
+    ModelFileException error(String problem) {
+      return new ModelFileException(file.path(), name, problem);
+    }
+
+    Format format() {
+      return switch (entry.type()) {
+        case "F32" -> Formats.F32;
+        case "F16" -> Formats.F16;
+        case "BF16" -> Formats.BF16;
+        default -> throw error("dtype " + entry.type() + "; F32, F16 and BF16 are supported here");
+      };
+    }
+
+    /** The dimensions as GGUF orders them: the first runs fastest. */
+    List<Long> shape() {
+      if (entry.shape().isEmpty() || entry.shape().size() > 2) {
+        throw error("shape " + entry.shape() + "; one or two dimensions are expected");
+      }
+      return entry.shape().reversed();
+    }
+  }
+
+  private final HubFamily family;
+  private final boolean tied;
+  private final List<Part> parts = new ArrayList<>();
+  private final Map<String, NavigableMap<Integer, Raw>> experts = new LinkedHashMap<>();
+  private final Map<String, Map<String, Raw>> packed = new LinkedHashMap<>();
+
+  HubTensors(HubFamily family, boolean tied) {
+    this.family = family;
+    this.tied = tied;
+  }
+
+  /** Takes all tensors of a file. */
+  void add(OpenFile file, SafetensorsHeader header) {
+    header.tensors().forEach((name, entry) -> add(new Raw(file, name, entry)));
+  }
+
+  /** Takes numbers that no file holds. */
+  void add(String name, float[] values) {
+    parts.add(
+        new Part(
+            new TensorInfo(name, Formats.F32, List.of((long) values.length)),
+            new TensorSource.Constant(values)));
+  }
+
+  /**
+   * All tensors, layer after layer.
+   *
+   * @throws ModelFileException if one is there twice, or an expert is missing
+   */
+  Map<String, Part> build() {
+    experts.forEach(this::stack);
+    packed.forEach(this::unpack);
+    Map<String, Part> result = new LinkedHashMap<>();
+    parts.sort(Comparator.comparingInt(part -> layer(part.info.name())));
+    for (Part part : parts) {
+      if (result.put(part.info.name(), part) != null) {
+        throw new IllegalStateException("two of its tensors are " + part.info.name());
+      }
+    }
+    return result;
+  }
+
+  private static int layer(String name) {
+    Matcher matcher = Pattern.compile("blk\\.(\\d+)\\..*").matcher(name);
+    return matcher.matches() ? Integer.parseInt(matcher.group(1)) : -1;
+  }
+
+  private void add(Raw raw) {
+    if (IGNORED.matcher(raw.name).matches()) {
+      return;
+    }
+    Matcher prefix = PREFIX.matcher(raw.name);
+    String name = prefix.lookingAt() ? raw.name.substring(prefix.end()) : raw.name;
+    switch (name) {
+      case "embed_tokens.weight" -> plain("token_embd.weight", raw);
+      case "norm.weight" -> plain("output_norm.weight", raw);
+      case "lm_head.weight" -> {
+        if (!tied) {
+          plain("output.weight", raw);
+        }
+      }
+      default -> {
+        Matcher layer = LAYER.matcher(name);
+        if (!layer.matches()) {
+          throw unknown(raw);
+        }
+        inLayer("blk." + Integer.parseInt(layer.group(1)) + ".", layer.group(2), raw);
+      }
+    }
+  }
+
+  private void inLayer(String prefix, String name, Raw raw) {
+    Matcher gptOss = GPT_OSS.matcher(name);
+    if (gptOss.matches()) {
+      packed
+          .computeIfAbsent(prefix + gptOss.group(1), n -> new LinkedHashMap<>())
+          .put(gptOss.group(2), raw);
+      return;
+    }
+    if (name.equals("self_attn.sinks")) {
+      plain(prefix + "attn_sinks.weight", raw);
+      return;
+    }
+    int dot = name.lastIndexOf('.');
+    String kind = name.substring(dot + 1);
+    String module = name.substring(0, Math.max(0, dot));
+    if (!kind.equals("weight") && !kind.equals("bias")) {
+      throw unknown(raw);
+    }
+    Matcher expert = EXPERT.matcher(module);
+    if (expert.matches()) {
+      String gguf = gguf(expert.group(1) + "." + expert.group(3), raw);
+      experts
+          .computeIfAbsent(prefix + gguf + "." + kind, n -> new TreeMap<>())
+          .put(Integer.parseInt(expert.group(2)), raw);
+    } else {
+      plain(prefix + gguf(module, raw) + "." + kind, raw);
+    }
+  }
+
+  private String gguf(String module, Raw raw) {
+    @Nullable String gguf = family.module(module);
+    if (gguf == null) {
+      throw unknown(raw);
+    }
+    return gguf;
+  }
+
+  private ModelFileException unknown(Raw raw) {
+    return raw.error("no tensor of this name is known in a model like " + family.architecture());
+  }
+
+  private void plain(String name, Raw raw) {
+    List<Long> shape = raw.shape();
+    if (name.endsWith("ffn_gate_inp_shexp.weight") && shape.getLast() == 1) {
+      shape = shape.subList(0, 1);
+    }
+    if (shape.size() > 1) {
+      parts.add(
+          new Part(
+              new TensorInfo(name, raw.format(), shape),
+              new TensorSource.Pieces(List.of(raw.extent()))));
+      return;
+    }
+    boolean norm = name.endsWith("norm.weight");
+    numbers(name, raw, shape, 0, 1, norm && family.normsPlusOne() ? 1 : 0);
+  }
+
+  private void numbers(String name, Raw raw, List<Long> shape, int start, int stride, float add) {
+    parts.add(
+        new Part(
+            new TensorInfo(name, Formats.F32, shape),
+            new TensorSource.Numbers(raw.extent(), raw.format(), start, stride, add)));
+  }
+
+  /** One tensor of all experts: one after the other, as the files have them. */
+  private void stack(String name, NavigableMap<Integer, Raw> byExpert) {
+    Raw first = byExpert.firstEntry().getValue();
+    List<Extent> extents = new ArrayList<>();
+    for (Map.Entry<Integer, Raw> expert : byExpert.entrySet()) {
+      Raw raw = expert.getValue();
+      if (expert.getKey() != extents.size()) {
+        throw raw.error("expert " + extents.size() + " before it is missing");
+      }
+      if (!raw.entry.shape().equals(first.entry.shape())
+          || !raw.entry.type().equals(first.entry.type())) {
+        throw raw.error("has another shape or dtype than " + first.name);
+      }
+      extents.add(raw.extent());
+    }
+    List<Long> shape = new ArrayList<>(first.shape());
+    shape.add((long) extents.size());
+    parts.add(
+        new Part(new TensorInfo(name, first.format(), shape), new TensorSource.Pieces(extents)));
+  }
+
+  /** gpt-oss: rows of gate and up alternate, codes and scales lie apart. */
+  private void unpack(String name, Map<String, Raw> raws) {
+    Raw blocks = raws.get("blocks");
+    Raw scales = raws.get("scales");
+    Raw bias = raws.get("bias");
+    if (blocks == null || scales == null || bias == null) {
+      throw raws.values()
+          .iterator()
+          .next()
+          .error("blocks, scales and bias belong together; one is missing");
+    }
+    List<Long> shape = blocks.entry.shape();
+    if (shape.size() != 4
+        || shape.get(3) != 16
+        || !blocks.entry.type().equals("U8")
+        || !scales.entry.type().equals("U8")
+        || !scales.entry.shape().equals(shape.subList(0, 3))
+        || !bias.entry.shape().equals(shape.subList(0, 2))
+        || shape.get(2) > 1 << 16) {
+      throw blocks.error(
+          "U8 blocks of [experts, rows, blocks, 16] with scales and biases to match are expected;"
+              + " there are "
+              + shape
+              + ", "
+              + scales.entry.shape()
+              + " and "
+              + bias.entry.shape());
+    }
+    int dot = name.lastIndexOf('.') + 1;
+    if (name.endsWith("down")) {
+      rows(name.substring(0, dot) + "ffn_down_exps", blocks, scales, bias, 0, 1);
+    } else {
+      if (shape.get(1) % 2 != 0) {
+        throw blocks.error("rows of gate and up must alternate, and there are " + shape.get(1));
+      }
+      rows(name.substring(0, dot) + "ffn_gate_exps", blocks, scales, bias, 0, 2);
+      rows(name.substring(0, dot) + "ffn_up_exps", blocks, scales, bias, 1, 2);
+    }
+  }
+
+  private void rows(String name, Raw blocks, Raw scales, Raw bias, int start, int stride) {
+    List<Long> shape = blocks.entry.shape();
+    long count = shape.get(0);
+    long rows = shape.get(1) / stride;
+    long rowBlocks = shape.get(2);
+    parts.add(
+        new Part(
+            new TensorInfo(name + ".weight", Formats.MXFP4, List.of(rowBlocks * 32, rows, count)),
+            new TensorSource.Mxfp4Rows(
+                blocks.extent(), scales.extent(), (int) rowBlocks, start, stride)));
+    numbers(name + ".bias", bias, List.of(rows, count), start, stride, 0);
+  }
+}

@@ -1,0 +1,144 @@
+package dev.knapsack.file;
+
+import com.google.gson.JsonObject;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
+
+/**
+ * A model as the hub keeps it: a directory with {@code config.json}, {@code tokenizer.json} and one
+ * or more safetensors files, shown under GGUF's names.
+ *
+ * <p>Rows of queries and keys stay in the hub's order; the metadata say so in {@code
+ * knapsack.rope.pairs}.
+ */
+final class SafetensorsDirectory implements ModelFile {
+  private static final String SINGLE = "model.safetensors";
+  private static final String INDEX = "model.safetensors.index.json";
+  private static final long MOST_INDEX_BYTES = 64 << 20;
+  private static final Pattern FILE_NAME = Pattern.compile("[\\w.-]{1,200}\\.safetensors");
+
+  private final Path path;
+  private final Metadata metadata;
+  private final Map<String, HubTensors.Part> parts;
+  private final Map<String, TensorInfo> tensors;
+  private final List<OpenFile> files;
+
+  private SafetensorsDirectory(
+      Path path, Metadata metadata, Map<String, HubTensors.Part> parts, List<OpenFile> files) {
+    this.path = path;
+    this.metadata = metadata;
+    this.parts = parts;
+    this.files = files;
+    Map<String, TensorInfo> infos = new LinkedHashMap<>();
+    parts.forEach((name, part) -> infos.put(name, part.info()));
+    this.tensors = Collections.unmodifiableMap(infos);
+  }
+
+  /**
+   * Reads the configuration, the tokenizer and the headers of all files.
+   *
+   * @throws ModelFileException if one is missing, damaged, or of a kind that is not supported
+   */
+  static SafetensorsDirectory open(Path path) {
+    List<OpenFile> files = new ArrayList<>();
+    try {
+      return Json.guard(path, () -> read(path, files));
+    } catch (RuntimeException | Error e) {
+      files.forEach(OpenFile::close);
+      throw e;
+    }
+  }
+
+  private static SafetensorsDirectory read(Path path, List<OpenFile> files) {
+    HubConfig config = HubConfig.read(path);
+    MetadataBuilder metadata = new MetadataBuilder();
+    config.put(metadata, String.valueOf(path.toAbsolutePath().normalize().getFileName()));
+    HubTokenizer.put(metadata, path, config);
+    HubTensors tensors = new HubTensors(config.family(), config.tied());
+    config.factors().forEach(tensors::add);
+    for (Path part : weightFiles(path)) {
+      OpenFile file = OpenFile.open(part);
+      files.add(file);
+      tensors.add(file, file.header(source -> SafetensorsHeader.read(part, source)));
+    }
+    return new SafetensorsDirectory(path, metadata.build(path), tensors.build(), files);
+  }
+
+  private static List<Path> weightFiles(Path path) {
+    Path single = path.resolve(SINGLE);
+    if (Files.exists(single)) {
+      return List.of(single);
+    }
+    Path index = path.resolve(INDEX);
+    if (!Files.exists(index)) {
+      throw new ModelFileException(
+          path, "directory", "has neither " + SINGLE + " nor " + INDEX + "; it is no whole model");
+    }
+    TreeSet<String> names = new TreeSet<>();
+    JsonObject map = Json.object(index, MOST_INDEX_BYTES).getAsJsonObject("weight_map");
+    if (map == null || map.isEmpty()) {
+      throw new ModelFileException(index, "weight_map", "is missing or empty");
+    }
+    map.asMap().values().forEach(value -> names.add(value.getAsString()));
+    for (String name : names) {
+      if (!FILE_NAME.matcher(name).matches()) {
+        throw new ModelFileException(
+            index, "weight_map", "'" + name + "' is no safetensors file of this directory");
+      }
+    }
+    return names.stream().map(path::resolve).toList();
+  }
+
+  @Override
+  public Path path() {
+    return path;
+  }
+
+  @Override
+  public Metadata metadata() {
+    return metadata;
+  }
+
+  @Override
+  public Map<String, TensorInfo> tensors() {
+    return tensors;
+  }
+
+  @Override
+  public void read(TensorInfo tensor, long from, MemorySegment into) {
+    if (into.byteSize() > 0) {
+      source(tensor, from, into.byteSize()).read(tensor.name(), from, into);
+    }
+  }
+
+  @Override
+  public long alignment(TensorInfo tensor, long from) {
+    return source(tensor, from, 0).alignment(from);
+  }
+
+  @Override
+  public void close() {
+    files.forEach(OpenFile::close);
+  }
+
+  private TensorSource source(TensorInfo tensor, long from, long bytes) {
+    HubTensors.Part part = parts.get(tensor.name());
+    if (part == null || !part.info().equals(tensor)) {
+      throw new IllegalArgumentException(path + " has no such tensor: " + tensor);
+    }
+    if (from < 0 || from > tensor.bytes() - bytes) {
+      throw new IllegalArgumentException(
+          "%,d bytes from byte %,d of %s, which has %,d"
+              .formatted(bytes, from, tensor.name(), tensor.bytes()));
+    }
+    return part.source();
+  }
+}

@@ -1,0 +1,153 @@
+package dev.knapsack.file;
+
+import dev.knapsack.tensor.Format;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+
+/**
+ * Where the bytes of a GGUF tensor come from when the file holds them otherwise.
+ *
+ * <p>What has to be converted passes through at most {@link #CHUNK} bytes of native memory at a
+ * time.
+ */
+sealed interface TensorSource {
+  /** Bytes that a conversion reads at once. */
+  int CHUNK = 1 << 18;
+
+  ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(java.nio.ByteOrder.LITTLE_ENDIAN);
+
+  /** Fills {@code into} from byte {@code from} of the tensor. */
+  void read(String name, long from, MemorySegment into);
+
+  /** The address modulo 4096 at which byte {@code from} can be read without a copy. */
+  default long alignment(long from) {
+    return 0;
+  }
+
+  /** A stretch of a file. */
+  record Extent(OpenFile file, long offset, long bytes) {
+    void read(String name, long from, MemorySegment into) {
+      file.read(name, offset + from, into);
+    }
+  }
+
+  /** As it stands in the files, piece after piece of equal size: a matrix, or the experts'. */
+  record Pieces(List<Extent> extents) implements TensorSource {
+    @Override
+    public void read(String name, long from, MemorySegment into) {
+      long size = extents.getFirst().bytes;
+      for (long done = 0; done < into.byteSize(); ) {
+        long at = from + done;
+        long length = Math.min(into.byteSize() - done, size - at % size);
+        extents.get((int) (at / size)).read(name, at % size, into.asSlice(done, length));
+        done += length;
+      }
+    }
+
+    @Override
+    public long alignment(long from) {
+      long size = extents.getFirst().bytes;
+      int piece = (int) Math.min(from / size, extents.size() - 1);
+      return (extents.get(piece).offset + from - piece * size) % 4096;
+    }
+  }
+
+  /**
+   * Numbers as F32: number {@code i} is number {@code start + i · stride} of the file, and {@code
+   * add} more.
+   */
+  record Numbers(Extent extent, Format format, int start, int stride, float add)
+      implements TensorSource {
+    @Override
+    public void read(String name, long from, MemorySegment into) {
+      long first = from / Float.BYTES;
+      long end = Math.ceilDiv(from + into.byteSize(), (long) Float.BYTES);
+      int most = CHUNK / Float.BYTES / stride;
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment source = arena.allocate((long) most * stride * format.blockBytes());
+        MemorySegment floats = arena.allocate((long) most * stride * Float.BYTES);
+        for (long i = first; i < end; i += most) {
+          int count = (int) Math.min(most, end - i);
+          int taken = (count - 1) * stride + 1;
+          long bytes = format.bytes(taken);
+          extent.read(name, format.bytes(start + i * stride), source.asSlice(0, bytes));
+          format.decode(source, 0, floats, 0, taken);
+          for (int k = 0; k < count; k++) {
+            float value = floats.get(FLOAT, (long) k * stride * Float.BYTES) + add;
+            floats.set(FLOAT, (long) k * Float.BYTES, value);
+          }
+          copyOverlap(floats, i * Float.BYTES, (long) count * Float.BYTES, into, from);
+        }
+      }
+    }
+  }
+
+  /**
+   * Rows of MXFP4 in GGUF's blocks, of 32 numbers in 17 bytes: the scale, then 16 bytes of which
+   * the low halves are the first 16 numbers and the high halves the others. The hub keeps scales
+   * apart, and neighbours in one byte. Row {@code r} is row {@code start + r · stride} of the file.
+   */
+  record Mxfp4Rows(Extent blocks, Extent scales, int rowBlocks, int start, int stride)
+      implements TensorSource {
+    private static final int BLOCK = 17;
+    private static final int CODES = 16;
+
+    @Override
+    public void read(String name, long from, MemorySegment into) {
+      long rowBytes = (long) rowBlocks * BLOCK;
+      long end = Math.ceilDiv(from + into.byteSize(), rowBytes);
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment codes = arena.allocate((long) rowBlocks * CODES);
+        MemorySegment scale = arena.allocate(rowBlocks);
+        MemorySegment row = arena.allocate(rowBytes);
+        for (long r = from / rowBytes; r < end; r++) {
+          long source = start + r * stride;
+          blocks.read(name, source * codes.byteSize(), codes);
+          scales.read(name, source * scale.byteSize(), scale);
+          for (int b = 0; b < rowBlocks; b++) {
+            repack(codes, b * CODES, scale.get(ValueLayout.JAVA_BYTE, b), row, b * BLOCK);
+          }
+          copyOverlap(row, r * rowBytes, rowBytes, into, from);
+        }
+      }
+    }
+
+    private static void repack(
+        MemorySegment codes, int at, byte scale, MemorySegment row, int target) {
+      row.set(ValueLayout.JAVA_BYTE, target, scale);
+      for (int j = 0; j < CODES; j++) {
+        int low = code(codes, at, j);
+        int high = code(codes, at, j + CODES);
+        row.set(ValueLayout.JAVA_BYTE, target + 1 + j, (byte) (low | high << 4));
+      }
+    }
+
+    private static int code(MemorySegment codes, int at, int index) {
+      int pair = codes.get(ValueLayout.JAVA_BYTE, at + index / 2) & 0xFF;
+      return index % 2 == 0 ? pair & 0xF : pair >> 4;
+    }
+  }
+
+  /** Numbers that follow from the configuration. */
+  record Constant(float[] values) implements TensorSource {
+    @Override
+    public void read(String name, long from, MemorySegment into) {
+      MemorySegment all = MemorySegment.ofArray(new byte[values.length * Float.BYTES]);
+      for (int i = 0; i < values.length; i++) {
+        all.set(FLOAT, (long) i * Float.BYTES, values[i]);
+      }
+      MemorySegment.copy(all, from, into, 0, into.byteSize());
+    }
+  }
+
+  /** Copies what a converted stretch at {@code position} and the wanted one have in common. */
+  private static void copyOverlap(
+      MemorySegment stretch, long position, long bytes, MemorySegment into, long from) {
+    long begin = Math.max(position, from);
+    long end = Math.min(position + bytes, from + into.byteSize());
+    MemorySegment.copy(stretch, begin - position, into, begin - from, end - begin);
+  }
+}

@@ -1,0 +1,477 @@
+package dev.knapsack.file;
+
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import dev.knapsack.tensor.Formats;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/**
+ * Writes a GGUF model as the hub would have it: the way back of what {@link SafetensorsDirectory}
+ * does, written apart from it.
+ */
+public final class SafetensorsFixture {
+  private static final Pattern LAYER = Pattern.compile("blk\\.(\\d+)\\.(.+)\\.(weight|bias)");
+
+  /** Architectures whose rows of queries and keys GGUF permutes to adjacent pairs. */
+  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3");
+
+  private static final String LLAMA_3 =
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
+          + " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+  private static final String GPT_4O =
+      "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
+          + "(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}";
+  private static final Map<String, String> REGEXES =
+      Map.of(
+          "llama-bpe", LLAMA_3,
+          "smaug-bpe", LLAMA_3,
+          "qwen2", LLAMA_3.replace("\\p{N}{1,3}", "\\p{N}"),
+          "gpt-4o", GPT_4O,
+          "tekken", GPT_4O.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", "").replace("{1,3}", ""));
+
+  private record Tensor(String type, List<Long> shape, byte[] bytes) {}
+
+  private final ModelFile gguf;
+  private final String architecture;
+  private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+
+  private SafetensorsFixture(ModelFile gguf) {
+    this.gguf = gguf;
+    this.architecture = gguf.metadata().string("general.architecture");
+  }
+
+  /** Writes the model into a directory, in one file or several. */
+  public static void write(ModelFile gguf, Path directory, int shards) throws IOException {
+    SafetensorsFixture fixture = new SafetensorsFixture(gguf);
+    Files.createDirectories(directory);
+    Files.writeString(directory.resolve("config.json"), fixture.config().toString());
+    Files.writeString(directory.resolve("tokenizer.json"), fixture.tokenizer().toString());
+    Files.writeString(
+        directory.resolve("tokenizer_config.json"), fixture.tokenizerConfig().toString());
+    gguf.tensors().values().forEach(fixture::add);
+    fixture.writeWeights(directory, shards);
+  }
+
+  // Weights
+
+  private void add(TensorInfo tensor) {
+    if (tensor.name().startsWith("rope_")) {
+      return; // in the configuration
+    }
+    byte[] bytes = read(tensor);
+    String type = tensor.format() == Formats.BF16 ? "BF16" : tensor.format().name();
+    List<Long> shape = tensor.shape().reversed();
+    if (architecture.startsWith("gemma") && tensor.name().endsWith("norm.weight")) {
+      FloatsIn floats = new FloatsIn(bytes);
+      for (int i = 0; i < bytes.length / 4; i++) {
+        floats.set(i, floats.get(i) - 1);
+      }
+    }
+    Matcher layer = LAYER.matcher(tensor.name());
+    if (!layer.matches()) {
+      tensors.put(
+          switch (tensor.name()) {
+            case "token_embd.weight" -> "model.embed_tokens.weight";
+            case "output_norm.weight" -> "model.norm.weight";
+            case "output.weight" -> "lm_head.weight";
+            default -> throw new IllegalStateException(tensor.name());
+          },
+          new Tensor(type, shape, bytes));
+      return;
+    }
+    String prefix = "model.layers." + layer.group(1) + ".";
+    String module = layer.group(2);
+    String kind = layer.group(3);
+    if (architecture.equals("gpt-oss") && module.endsWith("_exps")) {
+      gptOssExperts(prefix, tensor, module, kind, bytes);
+    } else if (module.endsWith("_exps")) {
+      int experts = Math.toIntExact(shape.getFirst());
+      int size = bytes.length / experts;
+      for (int e = 0; e < experts; e++) {
+        String name = expertModule(module).replace("#", String.valueOf(e));
+        byte[] part = Arrays.copyOfRange(bytes, e * size, (e + 1) * size);
+        tensors.put(prefix + name + "." + kind, new Tensor(type, shape.subList(1, 3), part));
+      }
+    } else {
+      if (PERMUTED.contains(architecture) && Set.of("attn_q", "attn_k").contains(module)) {
+        bytes = unpermuted(bytes, module, shape.getFirst());
+      }
+      List<Long> hubShape =
+          module.equals("ffn_gate_inp_shexp") ? List.of(1L, shape.getFirst()) : shape;
+      String name = module.equals("attn_sinks") ? "self_attn.sinks" : module(module) + "." + kind;
+      tensors.put(prefix + name, new Tensor(type, hubShape, bytes));
+    }
+  }
+
+  /** GGUF's row 2i + j of a head is the hub's row j · half + i. */
+  private byte[] unpermuted(byte[] bytes, String module, long rows) {
+    long heads =
+        integer(module.equals("attn_q") ? "attention.head_count" : "attention.head_count_kv");
+    int size = Math.toIntExact(rows / heads);
+    int rowBytes = Math.toIntExact(bytes.length / rows);
+    byte[] result = new byte[bytes.length];
+    for (int row = 0; row < rows; row++) {
+      int inHead = row % size;
+      int hub = row - inHead + (inHead % 2) * (size / 2) + inHead / 2;
+      System.arraycopy(bytes, row * rowBytes, result, hub * rowBytes, rowBytes);
+    }
+    return result;
+  }
+
+  private void gptOssExperts(
+      String prefix, TensorInfo tensor, String module, String kind, byte[] bytes) {
+    boolean down = module.contains("down");
+    int rows = Math.toIntExact(tensor.shape().get(kind.equals("bias") ? 0 : 1));
+    int experts = Math.toIntExact(tensor.shape().getLast());
+    int stride = down ? 1 : 2;
+    int start = module.contains("up") ? 1 : 0;
+    String name = prefix + "mlp.experts." + (down ? "down" : "gate_up") + "_proj_";
+    if (kind.equals("bias")) {
+      Tensor all = slot(name + "bias", "F32", List.of((long) experts, (long) rows * stride), 4);
+      scatter(bytes, 4, all.bytes, start, stride);
+      return;
+    }
+    long blocks = tensor.shape().getFirst() / 32;
+    List<Long> shape = List.of((long) experts, (long) rows * stride, blocks);
+    byte[] codes = new byte[bytes.length / 17 * 16];
+    byte[] scales = new byte[bytes.length / 17];
+    for (int b = 0; b < scales.length; b++) {
+      scales[b] = bytes[b * 17];
+      for (int i = 0; i < 32; i++) {
+        int stored = bytes[b * 17 + 1 + i % 16] & 0xFF;
+        int code = i < 16 ? stored & 0xF : stored >> 4;
+        codes[b * 16 + i / 2] |= (byte) (i % 2 == 0 ? code : code << 4);
+      }
+    }
+    Tensor allCodes =
+        slot(name + "blocks", "U8", List.of(shape.get(0), shape.get(1), blocks, 16L), 1);
+    scatter(codes, Math.toIntExact(blocks * 16), allCodes.bytes, start, stride);
+    scatter(
+        scales,
+        Math.toIntExact(blocks),
+        slot(name + "scales", "U8", shape, 1).bytes,
+        start,
+        stride);
+  }
+
+  private Tensor slot(String name, String type, List<Long> shape, int valueBytes) {
+    int size = Math.toIntExact(shape.stream().reduce((long) valueBytes, (a, b) -> a * b));
+    return tensors.computeIfAbsent(name, n -> new Tensor(type, shape, new byte[size]));
+  }
+
+  private static void scatter(byte[] rows, int rowBytes, byte[] into, int start, int stride) {
+    for (int r = 0; r < rows.length / rowBytes; r++) {
+      System.arraycopy(rows, r * rowBytes, into, (start + r * stride) * rowBytes, rowBytes);
+    }
+  }
+
+  private String expertModule(String module) {
+    boolean mixtral = architecture.equals("llama");
+    return switch (module) {
+      case "ffn_gate_exps" -> mixtral ? "block_sparse_moe.experts.#.w1" : "mlp.experts.#.gate_proj";
+      case "ffn_down_exps" -> mixtral ? "block_sparse_moe.experts.#.w2" : "mlp.experts.#.down_proj";
+      case "ffn_up_exps" -> mixtral ? "block_sparse_moe.experts.#.w3" : "mlp.experts.#.up_proj";
+      default -> throw new IllegalStateException(module);
+    };
+  }
+
+  private String module(String module) {
+    boolean gemma = architecture.startsWith("gemma");
+    return switch (module) {
+      case "attn_norm" -> "input_layernorm";
+      case "attn_q", "attn_k", "attn_v" -> "self_attn." + module.charAt(5) + "_proj";
+      case "attn_qkv" -> "self_attn.qkv_proj";
+      case "attn_output" -> "self_attn.o_proj";
+      case "attn_q_norm" -> "self_attn.q_norm";
+      case "attn_k_norm" -> "self_attn.k_norm";
+      case "ffn_norm" -> gemma ? "pre_feedforward_layernorm" : "post_attention_layernorm";
+      case "post_attention_norm" -> "post_attention_layernorm";
+      case "post_ffw_norm" -> "post_feedforward_layernorm";
+      case "ffn_gate" -> "mlp.gate_proj";
+      case "ffn_up" -> architecture.equals("phi3") ? "mlp.gate_up_proj" : "mlp.up_proj";
+      case "ffn_down" -> "mlp.down_proj";
+      case "ffn_gate_inp" ->
+          switch (architecture) {
+            case "llama" -> "block_sparse_moe.gate";
+            case "gpt-oss" -> "mlp.router";
+            default -> "mlp.gate";
+          };
+      case "ffn_gate_inp_shexp" -> "mlp.shared_expert_gate";
+      case "ffn_gate_shexp" -> "mlp.shared_expert.gate_proj";
+      case "ffn_up_shexp" -> "mlp.shared_expert.up_proj";
+      case "ffn_down_shexp" -> "mlp.shared_expert.down_proj";
+      default -> throw new IllegalStateException(module);
+    };
+  }
+
+  private void writeWeights(Path directory, int shards) throws IOException {
+    List<String> names = tensors.keySet().stream().sorted().toList();
+    JsonObject map = new JsonObject();
+    for (int s = 0; s < shards; s++) {
+      String file =
+          shards == 1
+              ? "model.safetensors"
+              : "model-%05d-of-%05d.safetensors".formatted(s + 1, shards);
+      JsonObject header = new JsonObject();
+      JsonObject about = new JsonObject();
+      about.addProperty("format", "pt");
+      header.add("__metadata__", about);
+      List<byte[]> data = new ArrayList<>();
+      long offset = 0;
+      for (int i = s; i < names.size(); i += shards) {
+        Tensor tensor = tensors.get(names.get(i));
+        JsonObject entry = new JsonObject();
+        entry.addProperty("dtype", tensor.type);
+        JsonArray shape = new JsonArray();
+        tensor.shape.forEach(shape::add);
+        entry.add("shape", shape);
+        JsonArray range = new JsonArray();
+        range.add(offset);
+        offset += tensor.bytes.length;
+        range.add(offset);
+        entry.add("data_offsets", range);
+        header.add(names.get(i), entry);
+        data.add(tensor.bytes);
+        map.addProperty(names.get(i), file);
+      }
+      byte[] json = header.toString().getBytes(StandardCharsets.UTF_8);
+      ByteBuffer all =
+          ByteBuffer.allocate(Math.toIntExact(8 + json.length + offset))
+              .order(ByteOrder.LITTLE_ENDIAN);
+      all.putLong(json.length).put(json);
+      data.forEach(all::put);
+      Files.write(directory.resolve(file), all.array());
+    }
+    if (shards > 1) {
+      JsonObject index = new JsonObject();
+      index.add("weight_map", map);
+      Files.writeString(directory.resolve("model.safetensors.index.json"), index.toString());
+    }
+  }
+
+  // Configuration
+
+  private JsonObject config() {
+    JsonObject config = new JsonObject();
+    boolean experts = gguf.metadata().has(architecture + ".expert_count");
+    config.addProperty(
+        "model_type",
+        switch (architecture) {
+          case "llama" -> experts ? "mixtral" : "llama";
+          case "mistral3" -> "ministral3";
+          case "gemma3" -> "gemma3_text";
+          case "qwen2moe" -> "qwen2_moe";
+          case "qwen3moe" -> "qwen3_moe";
+          case "gpt-oss" -> "gpt_oss";
+          default -> architecture;
+        });
+    config.addProperty("tie_word_embeddings", !gguf.tensors().containsKey("output.weight"));
+    copy(config, "max_position_embeddings", "context_length");
+    copy(config, "hidden_size", "embedding_length");
+    copy(config, "num_hidden_layers", "block_count");
+    copy(config, "vocab_size", "vocab_size");
+    copy(config, "intermediate_size", "feed_forward_length");
+    copy(config, "num_attention_heads", "attention.head_count");
+    copy(config, "num_key_value_heads", "attention.head_count_kv");
+    copy(config, "head_dim", "attention.key_length");
+    copy(config, "rms_norm_eps", "attention.layer_norm_rms_epsilon");
+    copy(config, "rope_theta", "rope.freq_base");
+    copy(config, "sliding_window", "attention.sliding_window");
+    copy(config, "attn_logit_softcapping", "attn_logit_softcapping");
+    copy(config, "final_logit_softcapping", "final_logit_softcapping");
+    copy(config, "embedding_multiplier", "embedding_scale");
+    copy(config, "residual_multiplier", "residual_scale");
+    copy(config, "attention_multiplier", "attention.scale");
+    copy(config, "logits_scaling", "logit_scale");
+    boolean local = Set.of("llama", "gpt-oss").contains(architecture);
+    copy(config, local ? "num_local_experts" : "num_experts", "expert_count");
+    copy(config, "num_experts_per_tok", "expert_used_count");
+    copy(config, "moe_intermediate_size", "expert_feed_forward_length");
+    copy(config, "shared_expert_intermediate_size", "expert_shared_feed_forward_length");
+    JsonObject rope = new JsonObject();
+    copy(rope, "rope_type", "rope.scaling.type");
+    copy(rope, "factor", "rope.scaling.factor");
+    copy(rope, "beta_fast", "rope.scaling.yarn_beta_fast");
+    copy(rope, "beta_slow", "rope.scaling.yarn_beta_slow");
+    copy(rope, "original_max_position_embeddings", "rope.scaling.original_context_length");
+    copy(rope, "llama_4_scaling_beta", "attention.temperature_scale");
+    for (String length : List.of("long", "short")) {
+      TensorInfo factors = gguf.tensors().get("rope_factors_" + length + ".weight");
+      if (factors != null) {
+        rope.addProperty("rope_type", "longrope");
+        copy(rope, "attention_factor", "rope.scaling.attn_factor");
+        JsonArray values = new JsonArray();
+        FloatsIn floats = new FloatsIn(read(factors));
+        for (int i = 0; i < factors.values(); i++) {
+          values.add(floats.get(i));
+        }
+        rope.add(length + "_factor", values);
+      }
+    }
+    if (!rope.isEmpty()) {
+      config.add("rope_scaling", rope);
+    }
+    return config;
+  }
+
+  private void copy(JsonObject into, String hub, String key) {
+    switch (gguf.metadata().all().get(architecture + "." + key)) {
+      case Number number -> into.addProperty(hub, number);
+      case String text -> into.addProperty(hub, text);
+      case null, default -> {}
+    }
+  }
+
+  private long integer(String key) {
+    return gguf.metadata().integer(architecture + "." + key);
+  }
+
+  // Tokenizer
+
+  private JsonObject tokenizer() {
+    Metadata metadata = gguf.metadata();
+    List<String> tokens = metadata.strings("tokenizer.ggml.tokens");
+    long[] types = metadata.integers("tokenizer.ggml.token_type");
+    boolean overBytes = metadata.string("tokenizer.ggml.model").equals("gpt2");
+    JsonObject vocabulary = new JsonObject();
+    JsonArray added = new JsonArray();
+    for (int id = 0; id < tokens.size(); id++) {
+      if (types[id] == 3 || types[id] == 4 || types[id] == 2) {
+        JsonObject token = new JsonObject();
+        token.addProperty("id", id);
+        token.addProperty("content", tokens.get(id));
+        token.addProperty("special", types[id] != 4);
+        added.add(token);
+      } else {
+        vocabulary.addProperty(tokens.get(id), id);
+      }
+    }
+    JsonObject model = new JsonObject();
+    model.addProperty("type", "BPE");
+    model.addProperty("byte_fallback", !overBytes);
+    if (!overBytes) {
+      model.addProperty("unk_token", tokens.getFirst());
+    }
+    model.add("vocab", vocabulary);
+    JsonArray merges = new JsonArray();
+    if (overBytes) {
+      metadata.strings("tokenizer.ggml.merges").forEach(merges::add);
+    } else {
+      sentencePieceMerges(tokens, types).forEach(merges::add);
+    }
+    model.add("merges", merges);
+    JsonObject root = new JsonObject();
+    root.addProperty("version", "1.0");
+    root.add("added_tokens", added);
+    if (overBytes) {
+      root.add("pre_tokenizer", preTokenizer(metadata.string("tokenizer.ggml.pre")));
+    } else if (metadata.flag("tokenizer.ggml.add_space_prefix", true)) {
+      JsonObject prepend = new JsonObject();
+      prepend.addProperty("type", "Prepend");
+      root.add("normalizer", prepend);
+    }
+    root.add("model", model);
+    return root;
+  }
+
+  /** All ways to make a token of two, the best token first, as pairs. */
+  private List<JsonArray> sentencePieceMerges(List<String> tokens, long[] types) {
+    float[] scores = gguf.metadata().reals("tokenizer.ggml.scores");
+    Map<String, Integer> ids = new HashMap<>();
+    List<Integer> order = new ArrayList<>();
+    for (int id = 0; id < scores.length; id++) {
+      if (types[id] == 1) {
+        ids.put(tokens.get(id), id);
+        order.add(id);
+      }
+    }
+    order.sort(Comparator.comparingDouble(id -> -scores[id]));
+    List<JsonArray> merges = new ArrayList<>();
+    for (int id : order) {
+      String token = tokens.get(id);
+      for (int cut = 1; cut < token.length(); cut++) {
+        if (ids.containsKey(token.substring(0, cut)) && ids.containsKey(token.substring(cut))) {
+          JsonArray pair = new JsonArray();
+          pair.add(token.substring(0, cut));
+          pair.add(token.substring(cut));
+          merges.add(pair);
+        }
+      }
+    }
+    return merges;
+  }
+
+  private static JsonObject preTokenizer(String name) {
+    JsonObject bytes = new JsonObject();
+    bytes.addProperty("type", "ByteLevel");
+    JsonObject first = new JsonObject();
+    String regex = REGEXES.get(name);
+    if (regex == null) {
+      first.addProperty("type", "Digits");
+      first.addProperty("individual_digits", true);
+    } else {
+      first.addProperty("type", "Split");
+      JsonObject pattern = new JsonObject();
+      pattern.addProperty("Regex", regex);
+      first.add("pattern", pattern);
+    }
+    JsonArray both = new JsonArray();
+    both.add(first);
+    both.add(bytes);
+    JsonObject sequence = new JsonObject();
+    sequence.addProperty("type", "Sequence");
+    sequence.add("pretokenizers", both);
+    return sequence;
+  }
+
+  private JsonObject tokenizerConfig() {
+    Metadata metadata = gguf.metadata();
+    List<String> tokens = metadata.strings("tokenizer.ggml.tokens");
+    JsonObject config = new JsonObject();
+    for (String name : List.of("bos", "eos")) {
+      JsonObject token = new JsonObject();
+      token.addProperty(
+          "content", tokens.get((int) metadata.integer("tokenizer.ggml." + name + "_token_id")));
+      config.add(name + "_token", token);
+    }
+    config.addProperty("add_bos_token", metadata.flag("tokenizer.ggml.add_bos_token", false));
+    config.addProperty("chat_template", "{{ messages }}");
+    return config;
+  }
+
+  private byte[] read(TensorInfo tensor) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment bytes = arena.allocate(tensor.bytes());
+      gguf.read(tensor, 0, bytes);
+      return bytes.toArray(ValueLayout.JAVA_BYTE);
+    }
+  }
+
+  private record FloatsIn(byte[] bytes) {
+    float get(int index) {
+      return ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getFloat(index * 4);
+    }
+
+    void set(int index, float value) {
+      ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).putFloat(index * 4, value);
+    }
+  }
+}
