@@ -13,16 +13,27 @@ final class AnswerStream {
   private final PrintStream out;
   private final boolean terminal;
   private boolean lineOpen;
+  private boolean leading;
 
   AnswerStream(PrintStream out, boolean terminal) {
     this.out = out;
     this.terminal = terminal;
   }
 
-  void write(String text) {
+  /**
+   * Begins an answer whose leading white space, which models put after their role marker, is not
+   * shown.
+   */
+  void begin() {
+    leading = true;
+  }
+
+  void write(String piece) {
+    String text = leading ? piece.stripLeading() : piece;
     if (text.isEmpty()) {
       return;
     }
+    leading = false;
     out.print(terminal ? harmless(text) : text);
     out.flush();
     lineOpen = text.charAt(text.length() - 1) != '\n';

@@ -115,6 +115,7 @@ final class ChatLoop {
   private void answer(String message) {
     AtomicBoolean stopped = new AtomicBoolean();
     try (Prompt.Interrupts _ = prompt.onInterrupt(() -> stopped.set(true))) {
+      answers.begin();
       Answer answer = conversation.send(message, answers::write, stopped::get);
       last = answer;
       answers.end();

@@ -146,6 +146,9 @@ final class RunCommand implements Callable<Integer> {
         System.out.println(
             new GsonBuilder().disableHtmlEscaping().create().toJson(object(knapsack, answer)));
       } else {
+        if (!raw) {
+          out.begin();
+        }
         answer.each(out::write);
         out.end();
       }

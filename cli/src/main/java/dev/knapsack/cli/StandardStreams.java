@@ -10,6 +10,7 @@ import java.io.Reader;
 import java.io.UncheckedIOException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
@@ -29,6 +30,15 @@ record StandardStreams(boolean input, boolean output, boolean error) {
   private static final String PROVIDER = "ffm";
 
   static StandardStreams detect() {
+    Path descriptors = Path.of("/proc/self/fd");
+    if (Files.isDirectory(descriptors)) {
+      // Asking the kernel's own list costs nothing; loading a terminal library takes a good part of
+      // a short run.
+      return new StandardStreams(
+          isTerminal(descriptors.resolve("0")),
+          isTerminal(descriptors.resolve("1")),
+          isTerminal(descriptors.resolve("2")));
+    }
     try {
       TerminalProvider provider = TerminalProvider.load(PROVIDER);
       return new StandardStreams(
@@ -38,6 +48,14 @@ record StandardStreams(boolean input, boolean output, boolean error) {
     } catch (IOException | LinkageError e) {
       // A system without terminals that we know: everything is a pipe.
       return new StandardStreams(false, false, false);
+    }
+  }
+
+  private static boolean isTerminal(Path descriptor) {
+    try {
+      return Files.readSymbolicLink(descriptor).toString().matches("/dev/(pts/|tty|console).*");
+    } catch (IOException closed) {
+      return false;
     }
   }
 
