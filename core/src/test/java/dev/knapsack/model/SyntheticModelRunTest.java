@@ -35,7 +35,7 @@ class SyntheticModelRunTest {
           new Plan.Weights(List.of(), false, 0, -1),
           List.of(),
           List.of(),
-          new Plan.Prediction(0, 0, 0, 0));
+          new Plan.Prediction(0, 0, 0, 0, 0));
 
   @TempDir Path folder;
 
