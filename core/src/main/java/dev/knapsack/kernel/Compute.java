@@ -27,6 +27,8 @@ public final class Compute implements AutoCloseable {
   /** Work below this many bytes of weights is not worth a part of its own. */
   private static final long PART_BYTES = 32 << 10;
 
+  private static final long PAGE = 4096;
+
   private static final int PARTS_PER_WORKER = 8;
 
   /** Query rows that share one reading of the cache. */
@@ -34,11 +36,10 @@ public final class Compute implements AutoCloseable {
 
   private final Kernels kernels;
   private final WorkerTeam team;
-  private final Precision precision;
   private final KernelLimits limits;
-  private final Lease lease;
+  private final Lease scratchLease;
+  private final @Nullable Lease codesLease;
   private final MemorySegment[] scratch;
-  private final MemorySegment codes;
   private @Nullable Input quantised;
 
   /**
@@ -49,15 +50,28 @@ public final class Compute implements AutoCloseable {
       Kernels kernels, WorkerTeam team, Precision precision, KernelLimits limits, Account account) {
     this.kernels = kernels;
     this.team = team;
-    this.precision = precision;
     this.limits = limits;
     long each = bytesPerWorker(kernels, limits);
-    lease = account.lease(scratchBytes(kernels, team.workers(), precision, limits));
-    scratch = new MemorySegment[team.workers()];
-    for (int i = 0; i < scratch.length; i++) {
-      scratch[i] = lease.segment().asSlice(i * each, each);
+    int workers = team.workers();
+    boolean heap = kernels.heapScratch();
+    scratchLease = heap ? account.reserve(workers * each) : account.lease(workers * each);
+    scratch = new MemorySegment[workers];
+    for (int i = 0; i < workers; i++) {
+      scratch[i] =
+          heap
+              ? MemorySegment.ofArray(new float[Math.toIntExact(each / Float.BYTES)])
+              : scratchLease.segment().asSlice(i * each, each);
     }
-    codes = lease.segment().asSlice(scratch.length * each);
+    codesLease = precision == Precision.EIGHT_BIT ? leaseCodes(limits, account) : null;
+  }
+
+  private Lease leaseCodes(KernelLimits limits, Account account) {
+    try {
+      return account.lease(codeBytes(limits));
+    } catch (Throwable e) {
+      scratchLease.close();
+      throw e;
+    }
   }
 
   /** Bytes that a {@link Compute} of this kind leases. */
@@ -68,13 +82,17 @@ public final class Compute implements AutoCloseable {
   }
 
   private static long bytesPerWorker(Kernels kernels, KernelLimits limits) {
-    return Math.ceilDiv(kernels.scratchBytes(limits), 4096) * 4096L;
+    return wholePages(kernels.scratchBytes(limits));
+  }
+
+  private static long wholePages(long bytes) {
+    return Math.ceilDiv(bytes, PAGE) * PAGE;
   }
 
   private static long codeBytes(KernelLimits limits) {
     Q8Activations format = Q8Activations.FORMAT;
     long blocks = Math.ceilDiv(limits.columns(), format.blockValues());
-    return limits.tokens() * blocks * format.blockBytes();
+    return wholePages(limits.tokens() * blocks * format.blockBytes());
   }
 
   public Kernels kernels() {
@@ -97,10 +115,10 @@ public final class Compute implements AutoCloseable {
     }
 
     private Matrix codesOrFloats() {
-      if (precision == Precision.FLOAT || x.columns() % Q8Activations.FORMAT.blockValues() != 0) {
+      if (codesLease == null || x.columns() % Q8Activations.FORMAT.blockValues() != 0) {
         return x;
       }
-      Matrix q = new Matrix(Q8Activations.FORMAT, x.rows(), x.columns(), codes);
+      Matrix q = new Matrix(Q8Activations.FORMAT, x.rows(), x.columns(), codesLease.segment());
       if (quantised != this) {
         rows(x.rows(), (from, to) -> kernels.quantise(x, q, from, to));
         quantised = this;
@@ -248,6 +266,9 @@ public final class Compute implements AutoCloseable {
 
   @Override
   public void close() {
-    lease.close();
+    scratchLease.close();
+    if (codesLease != null) {
+      codesLease.close();
+    }
   }
 }

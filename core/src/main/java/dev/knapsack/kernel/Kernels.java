@@ -16,8 +16,8 @@ import org.jspecify.annotations.Nullable;
  * for, so that results do not depend on how work was split. One token and several may be computed
  * in different orders, and so differ in rounding.
  *
- * <p>Scratch memory is the calling thread's own, at least {@link #scratchBytes} bytes, aligned to
- * 64 bytes; what it holds is of no use after the call.
+ * <p>Scratch memory is the calling thread's own, at least {@link #scratchBytes} bytes, of the kind
+ * {@link #heapScratch} says; what it holds is of no use after the call.
  */
 public interface Kernels {
   /** {@code scalar}, {@code vector} or {@code x86}. */
@@ -35,6 +35,12 @@ public interface Kernels {
 
   /** Rows by whose multiples a matrix product is best split. */
   int rowTile();
+
+  /**
+   * Whether scratch memory is a float array on the heap ({@link MemorySegment#ofArray(float[])})
+   * and not native.
+   */
+  boolean heapScratch();
 
   /** Scratch bytes that one call needs at the most. */
   long scratchBytes(KernelLimits limits);

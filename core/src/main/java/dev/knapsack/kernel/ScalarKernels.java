@@ -35,6 +35,11 @@ public final class ScalarKernels implements Kernels {
   }
 
   @Override
+  public boolean heapScratch() {
+    return false;
+  }
+
+  @Override
   public long scratchBytes(KernelLimits limits) {
     return 2L * Float.BYTES * Math.max(limits.columns(), limits.headSize());
   }

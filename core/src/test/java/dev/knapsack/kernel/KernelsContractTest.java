@@ -35,7 +35,12 @@ class KernelsContractTest {
   }
 
   private static MemorySegment scratch(Operands operands, Kernels kernels, KernelLimits limits) {
-    return operands.memory(kernels.scratchBytes(limits)).fill((byte) -1);
+    long bytes = kernels.scratchBytes(limits);
+    MemorySegment scratch =
+        kernels.heapScratch()
+            ? MemorySegment.ofArray(new float[Math.toIntExact(bytes / Float.BYTES)])
+            : operands.memory(bytes);
+    return scratch.fill((byte) -1);
   }
 
   @ParameterizedTest

@@ -15,7 +15,7 @@ final class BlockRow extends RowKernel {
   }
 
   @Override
-  void unpack(MemorySegment w, long offset, MemorySegment target, long targetOffset, int columns) {
+  void unpack(MemorySegment w, long offset, float[] target, int to, int columns) {
     int values = format.blockValues();
     // A vector of 4 floats is made of 8 bytes, of which it leaves the second half.
     byte[] codes = new byte[values + Long.BYTES];
@@ -23,19 +23,19 @@ final class BlockRow extends RowKernel {
     float[] offsets = new float[values / BlockFormat.GROUP];
     for (int c = 0; c < columns; c += values) {
       format.unpack(w, offset + format.bytes(c), codes, scales, offsets, 0);
-      spread(codes, scales, offsets, target, targetOffset + 4L * c);
+      spread(codes, scales, offsets, target, to + c);
     }
   }
 
   private static void spread(
-      byte[] codes, float[] scales, float[] offsets, MemorySegment target, long at) {
+      byte[] codes, float[] scales, float[] offsets, float[] target, int at) {
     for (int i = 0; i < scales.length * BlockFormat.GROUP; i += Lanes.LENGTH) {
       int group = i / BlockFormat.GROUP;
       FloatVector q =
           (FloatVector)
               ByteVector.fromArray(Lanes.B, codes, i).convertShape(VectorOperators.B2F, Lanes.F, 0);
       FloatVector y = q.mul(scales[group]).add(offsets[group]);
-      Lanes.store(y, target, at + 4L * i);
+      Lanes.store(y, target, at + i);
     }
   }
 }

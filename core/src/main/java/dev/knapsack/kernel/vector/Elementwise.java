@@ -35,7 +35,21 @@ final class Elementwise {
   }
 
   static float sumOfSquares(MemorySegment x, long at, int n) {
-    return F32Row.dot(x, at, x, at, n);
+    FloatVector a = Lanes.zero();
+    FloatVector b = Lanes.zero();
+    int i = 0;
+    for (; i <= n - 2 * Lanes.LENGTH; i += 2 * Lanes.LENGTH) {
+      FloatVector v = Lanes.load(x, at + 4L * i);
+      FloatVector w = Lanes.load(x, at + 4L * i + Lanes.BYTES);
+      a = v.fma(v, a);
+      b = w.fma(w, b);
+    }
+    float sum = Lanes.sum(a.add(b));
+    for (; i < n; i++) {
+      float v = Lanes.get(x, at + 4L * i);
+      sum = Math.fma(v, v, sum);
+    }
+    return sum;
   }
 
   /** {@code out = factor · x · weight}, or {@code factor · x} where there is no weight. */

@@ -3,53 +3,34 @@ package dev.knapsack.kernel.vector;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
-/** Single precision: nothing to unpack. */
+/** Rows of single-precision numbers. */
 final class F32Row extends RowKernel {
   @Override
-  void unpack(MemorySegment w, long offset, MemorySegment target, long targetOffset, int columns) {
-    MemorySegment.copy(w, offset, target, targetOffset, (long) columns * Float.BYTES);
+  void unpack(MemorySegment w, long offset, float[] target, int to, int columns) {
+    MemorySegment.copy(w, Lanes.F32, offset, target, to, columns);
   }
 
   @Override
-  float dot(
-      MemorySegment w,
-      long offset,
-      MemorySegment x,
-      long xOffset,
-      int columns,
-      MemorySegment scratch,
-      long scratchOffset) {
-    return dot(w, offset, x, xOffset, columns);
-  }
-
-  /** Four sums side by side hide the latency of an addition. */
-  static float dot(MemorySegment w, long offset, MemorySegment x, long xOffset, int columns) {
+  float dot(MemorySegment w, long offset, float[] memory, int x, int prepared, int columns) {
     FloatVector a = Lanes.zero();
     FloatVector b = Lanes.zero();
     FloatVector c = Lanes.zero();
     FloatVector d = Lanes.zero();
     int i = 0;
     for (; i <= columns - 4 * Lanes.LENGTH; i += 4 * Lanes.LENGTH) {
-      long at = (long) i * Float.BYTES;
-      a = Lanes.load(w, offset + at).fma(Lanes.load(x, xOffset + at), a);
-      b =
-          Lanes.load(w, offset + at + Lanes.BYTES)
-              .fma(Lanes.load(x, xOffset + at + Lanes.BYTES), b);
-      c =
-          Lanes.load(w, offset + at + 2 * Lanes.BYTES)
-              .fma(Lanes.load(x, xOffset + at + 2 * Lanes.BYTES), c);
-      d =
-          Lanes.load(w, offset + at + 3 * Lanes.BYTES)
-              .fma(Lanes.load(x, xOffset + at + 3 * Lanes.BYTES), d);
+      long at = offset + 4L * i;
+      int j = x + i;
+      a = Lanes.load(w, at).fma(Lanes.load(memory, j), a);
+      b = Lanes.load(w, at + Lanes.BYTES).fma(Lanes.load(memory, j + Lanes.LENGTH), b);
+      c = Lanes.load(w, at + 2 * Lanes.BYTES).fma(Lanes.load(memory, j + 2 * Lanes.LENGTH), c);
+      d = Lanes.load(w, at + 3 * Lanes.BYTES).fma(Lanes.load(memory, j + 3 * Lanes.LENGTH), d);
     }
     for (; i <= columns - Lanes.LENGTH; i += Lanes.LENGTH) {
-      long at = (long) i * Float.BYTES;
-      a = Lanes.load(w, offset + at).fma(Lanes.load(x, xOffset + at), a);
+      a = Lanes.load(w, offset + 4L * i).fma(Lanes.load(memory, x + i), a);
     }
     float sum = Lanes.sum(a.add(b).add(c.add(d)));
     for (; i < columns; i++) {
-      long at = (long) i * Float.BYTES;
-      sum = Math.fma(Lanes.get(w, offset + at), Lanes.get(x, xOffset + at), sum);
+      sum = Math.fma(Lanes.get(w, offset + 4L * i), memory[x + i], sum);
     }
     return sum;
   }

@@ -47,6 +47,8 @@ final class Lanes {
   private static final VectorShuffle<Float> ROTATE_2 = rotation(2);
   private static final VectorShuffle<Float> ROTATE_1 = rotation(1);
 
+  private static final IntVector INDEX = IntVector.zero(I).addIndex(1);
+
   private static final float HALF_TO_FLOAT = 0x1p112f;
 
   private Lanes() {}
@@ -61,6 +63,14 @@ final class Lanes {
 
   static void store(FloatVector v, MemorySegment s, long offset) {
     v.intoMemorySegment(s, offset, LE);
+  }
+
+  static FloatVector load(float[] memory, int at) {
+    return FloatVector.fromArray(F, memory, at);
+  }
+
+  static void store(FloatVector v, float[] memory, int at) {
+    v.intoArray(memory, at);
   }
 
   static float get(MemorySegment s, long offset) {
@@ -98,6 +108,37 @@ final class Lanes {
 
   static FloatVector floats(IntVector v) {
     return (FloatVector) v.convert(VectorOperators.I2F, 0);
+  }
+
+  /** A part of 16 signed bytes as floats. */
+  static FloatVector floats(ByteVector bytes, int part) {
+    return (FloatVector) bytes.convertShape(VectorOperators.B2F, F, part);
+  }
+
+  static IntVector lowBits(IntVector bytes) {
+    return bytes.and(15);
+  }
+
+  static IntVector highBits(IntVector bytes) {
+    return bytes.lanewise(VectorOperators.LSHR, 4);
+  }
+
+  /** The lower halves of bytes. */
+  static FloatVector low(IntVector bytes) {
+    return floats(lowBits(bytes));
+  }
+
+  /** The upper halves of bytes. */
+  static FloatVector high(IntVector bytes) {
+    return floats(highBits(bytes));
+  }
+
+  /** The lowest {@link #LENGTH} bits, one to a lane, moved up by {@code by}. */
+  static IntVector bits(int bits, int by) {
+    return IntVector.broadcast(I, bits)
+        .lanewise(VectorOperators.LSHR, INDEX)
+        .and(1)
+        .lanewise(VectorOperators.LSHL, by);
   }
 
   /** {@link #LENGTH} bfloat16 numbers. */

@@ -9,13 +9,13 @@ final class Q8ActivationsRow extends RowKernel {
   private static final int CODES = 8;
 
   @Override
-  void unpack(MemorySegment w, long offset, MemorySegment target, long targetOffset, int columns) {
+  void unpack(MemorySegment w, long offset, float[] target, int to, int columns) {
     for (int b = 0; b < columns / 32; b++) {
       long block = offset + (long) b * BLOCK;
       FloatVector scale = Lanes.broadcast(Lanes.get(w, block));
       for (int i = 0; i < 32; i += Lanes.LENGTH) {
         FloatVector q = Lanes.signedBytes(w, block + CODES + i);
-        Lanes.store(q.mul(scale), target, targetOffset + 4L * (32L * b + i));
+        Lanes.store(q.mul(scale), target, to + 32 * b + i);
       }
     }
   }

@@ -9,7 +9,6 @@ import java.util.Map;
 
 /** The row kernel of each format. */
 final class RowKernels {
-  static final F32Row F32 = new F32Row();
   private final Map<Format, RowKernel> kernels = new HashMap<>();
 
   RowKernels() {
@@ -29,11 +28,23 @@ final class RowKernels {
 
   private static RowKernel make(Format format) {
     return switch (format.name()) {
-      case "F32" -> F32;
+      case "F32" -> new F32Row();
       case "F16" -> new F16Row();
       case "BF16" -> new BF16Row();
       case "Q8_0" -> new Q8_0Row();
       case "Q4_0" -> new Q4_0Row();
+      case "Q4_1" -> new Q4_1Row();
+      case "Q5_0" -> new Q5_0Row();
+      case "Q5_1" -> new Q5_1Row();
+      case "Q2_K" -> new Q2_KRow();
+      case "Q3_K" -> new Q3_KRow();
+      case "Q4_K" -> new Q4_KRow();
+      case "Q5_K" -> new Q5_KRow();
+      case "Q6_K" -> new Q6_KRow();
+      case "IQ4_NL" -> new IQ4_NLRow();
+      case "IQ4_XS" -> new IQ4_XSRow();
+      case "MXFP4" -> new MXFP4Row();
+      case "TQ2_0" -> new TQ2_0Row();
       default -> new BlockRow((BlockFormat) format);
     };
   }

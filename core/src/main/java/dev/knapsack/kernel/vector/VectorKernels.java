@@ -29,6 +29,15 @@ public final class VectorKernels implements Kernels {
     return Lanes.F.vectorBitSize();
   }
 
+  /** The array that scratch memory is: see {@link #heapScratch}. */
+  static float[] array(MemorySegment scratch) {
+    if (scratch.heapBase().orElse(null) instanceof float[] array) {
+      return array;
+    }
+    throw new IllegalArgumentException(
+        "The vector kernels work with scratch memory that is a float array on the heap");
+  }
+
   @Override
   public String name() {
     return "vector";
@@ -37,6 +46,12 @@ public final class VectorKernels implements Kernels {
   @Override
   public int rowTile() {
     return Product.ROWS;
+  }
+
+  /** True: the compiler checks an array's bounds once where it checks native memory's each time. */
+  @Override
+  public boolean heapScratch() {
+    return true;
   }
 
   @Override
@@ -62,8 +77,7 @@ public final class VectorKernels implements Kernels {
 
   @Override
   public void decodeRow(Matrix w, int row, MemorySegment target, long targetOffset) {
-    Shapes.checkRow(w, row);
-    rows.of(w.format()).unpack(w.data(), w.rowOffset(row), target, targetOffset, w.columns());
+    scalar.decodeRow(w, row, target, targetOffset);
   }
 
   @Override

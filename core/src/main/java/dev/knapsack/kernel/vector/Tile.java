@@ -1,0 +1,101 @@
+package dev.knapsack.kernel.vector;
+
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * The inner part of a matrix product: three rows by three tokens, nine sums in registers.
+ *
+ * <p>Rows, and tokens, lie side by side in a float array, a vector of each in turn: so the loop has
+ * two addresses to move and few bounds to check, which is what it takes to keep two multipliers
+ * busy.
+ */
+final class Tile {
+  static final int ROWS = 3;
+  static final int TOKENS = 3;
+
+  /** Where sums are handed from one method to the next: the first floats of the memory. */
+  static final int SUMS = 16;
+
+  private Tile() {}
+
+  /** Columns with what fills up the last vector. */
+  static int padded(int columns) {
+    return Math.ceilDiv(columns, Lanes.LENGTH) * Lanes.LENGTH;
+  }
+
+  /** Copies a row's vectors to every {@code of}-th place from the {@code i}-th; pads with zero. */
+  static void spread(float[] memory, int row, int depth, int padded, int at, int i, int of) {
+    Arrays.fill(memory, row + depth, row + padded, 0);
+    int to = at + i * Lanes.LENGTH;
+    int step = of * Lanes.LENGTH;
+    for (int c = 0; c < padded; c += Lanes.LENGTH) {
+      Lanes.store(Lanes.load(memory, row + c), memory, to);
+      to += step;
+    }
+  }
+
+  /** Leaves the sum for row r and token t in number {@code 3 r + t} of the memory. */
+  static void multiply(float[] memory, int w, int x, int vectors) {
+    FloatVector a0 = Lanes.zero();
+    FloatVector a1 = Lanes.zero();
+    FloatVector a2 = Lanes.zero();
+    FloatVector b0 = Lanes.zero();
+    FloatVector b1 = Lanes.zero();
+    FloatVector b2 = Lanes.zero();
+    FloatVector c0 = Lanes.zero();
+    FloatVector c1 = Lanes.zero();
+    FloatVector c2 = Lanes.zero();
+    int end = x + vectors * TOKENS * Lanes.LENGTH;
+    int i = w;
+    int j = x;
+    // Not a loop that the compiler can count: it would unroll it, and run out of registers.
+    while (j != end) {
+      FloatVector p = Lanes.load(memory, i);
+      FloatVector q = Lanes.load(memory, i + Lanes.LENGTH);
+      FloatVector s = Lanes.load(memory, i + 2 * Lanes.LENGTH);
+      FloatVector v = Lanes.load(memory, j);
+      a0 = p.fma(v, a0);
+      b0 = q.fma(v, b0);
+      c0 = s.fma(v, c0);
+      v = Lanes.load(memory, j + Lanes.LENGTH);
+      a1 = p.fma(v, a1);
+      b1 = q.fma(v, b1);
+      c1 = s.fma(v, c1);
+      v = Lanes.load(memory, j + 2 * Lanes.LENGTH);
+      a2 = p.fma(v, a2);
+      b2 = q.fma(v, b2);
+      c2 = s.fma(v, c2);
+      i += ROWS * Lanes.LENGTH;
+      j += TOKENS * Lanes.LENGTH;
+    }
+    memory[0] = Lanes.sum(a0);
+    memory[1] = Lanes.sum(a1);
+    memory[2] = Lanes.sum(a2);
+    memory[3] = Lanes.sum(b0);
+    memory[4] = Lanes.sum(b1);
+    memory[5] = Lanes.sum(b2);
+    memory[6] = Lanes.sum(c0);
+    memory[7] = Lanes.sum(c1);
+    memory[8] = Lanes.sum(c2);
+  }
+
+  /** Adds the sums to the outputs, or begins with them. */
+  static void store(
+      float[] memory,
+      MemorySegment out,
+      long outAt,
+      long outStride,
+      int rows,
+      int tokens,
+      boolean begin) {
+    for (int t = 0; t < tokens; t++) {
+      for (int r = 0; r < rows; r++) {
+        long at = outAt + t * outStride + (long) r * Float.BYTES;
+        float sum = memory[TOKENS * r + t];
+        Lanes.put(out, at, begin ? sum : Lanes.get(out, at) + sum);
+      }
+    }
+  }
+}

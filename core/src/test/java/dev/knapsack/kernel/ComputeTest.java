@@ -1,0 +1,131 @@
+package dev.knapsack.kernel;
+
+import static dev.knapsack.kernel.Operands.floats;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.kernel.Compute.Precision;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.BudgetExceededException;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class ComputeTest {
+  private static final KernelLimits LIMITS = new KernelLimits(40, 512, 4, 64);
+
+  static Stream<Arguments> kinds() {
+    return Stream.of(KernelProvider.values())
+        .flatMap(p -> Stream.of(Precision.values()).map(precision -> Arguments.of(p, precision)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("kinds")
+  void resultsDoNotDependOnTheNumberOfWorkers(KernelProvider provider, Precision precision) {
+    for (int tokens : new int[] {1, 3, 37}) {
+      List<float[]> expected = results(provider, precision, 1, tokens);
+      for (int workers : new int[] {2, 3, 8}) {
+        List<float[]> actual = results(provider, precision, workers, tokens);
+        for (int i = 0; i < expected.size(); i++) {
+          assertThat(actual.get(i)).as("operation %d", i).isEqualTo(expected.get(i));
+          assertThat(actual.get(i)).doesNotContain(Float.NaN);
+        }
+      }
+    }
+  }
+
+  private static List<float[]> results(
+      KernelProvider provider, Precision precision, int workers, int tokens) {
+    Operands operands = new Operands(tokens);
+    List<float[]> results = new ArrayList<>();
+    Account account = Budget.of("16MiB").account("activations");
+    try (WorkerTeam team = new WorkerTeam(workers);
+        Compute compute =
+            new Compute(provider.open().kernels(), team, precision, LIMITS, account)) {
+      Matrix x = operands.floats(tokens, 512);
+      Matrix up = operands.floats(tokens, 512);
+      Compute.Input input = compute.input(x);
+      for (var format : List.of(Formats.F32, Formats.Q4_0, Formats.Q6_K)) {
+        Matrix out = operands.poisoned(tokens, 301);
+        compute.matmul(operands.encoded(format, 301, 512), input, out);
+        results.add(floats(out));
+      }
+      Matrix out = operands.poisoned(tokens, 512);
+      compute.rmsNorm(x, operands.floats(1, 512).data(), 1e-5f, out);
+      results.add(floats(out));
+      compute.gatedActivation(Activation.SILU, x, up, out);
+      compute.add(out, up);
+      compute.rope(
+          out,
+          64,
+          Rope.plain(Rope.Pairs.HALF_SPLIT, 64, 1e4),
+          operands.random().ints(tokens, 0, 99).toArray());
+      results.add(floats(out));
+      AttentionShape shape = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 20, true, null);
+      MemorySegment[] keys = {operands.floats(2 * 64, 64).data()};
+      MemorySegment[] values = {operands.floats(2 * 64, 64).data()};
+      KvPages pages = new KvPages(Formats.F32, Formats.F32, 64, keys, values, 0, 50);
+      compute.attention(shape, x, 50 - tokens, pages, out);
+      results.add(floats(out));
+    }
+    assertThat(account.used()).isZero();
+    return results;
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void theAccountPaysForAllScratchMemory(KernelProvider provider) {
+    Kernels kernels = provider.open().kernels();
+    for (Precision precision : Precision.values()) {
+      long bytes = Compute.scratchBytes(kernels, 3, precision, LIMITS);
+      try (WorkerTeam team = new WorkerTeam(3)) {
+        Account enough = Budget.ofBytes(bytes).account("activations");
+        try (Compute compute = new Compute(kernels, team, precision, LIMITS, enough)) {
+          assertThat(enough.used()).isEqualTo(bytes);
+          Matrix tooWide = new Operands(1).floats(1, 544);
+          assertThatThrownBy(() -> compute.input(tooWide))
+              .isInstanceOf(IllegalArgumentException.class)
+              .hasMessageContaining("40 × 512");
+        }
+        assertThat(enough.used()).isZero();
+        Account few = Budget.ofBytes(bytes - 4096).account("activations");
+        assertThatThrownBy(() -> new Compute(kernels, team, precision, LIMITS, few))
+            .isInstanceOf(BudgetExceededException.class);
+        assertThat(few.used()).isZero();
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void eightBitActivationsAreCloseToFloatOnes(KernelProvider provider) {
+    Operands operands = new Operands(2);
+    Matrix x = operands.floats(5, 512);
+    Matrix w = operands.encoded(Formats.Q8_0, 64, 512);
+    List<float[]> results = new ArrayList<>();
+    for (Precision precision : Precision.values()) {
+      Matrix out = operands.poisoned(5, 64);
+      try (WorkerTeam team = new WorkerTeam(2);
+          Compute compute =
+              new Compute(
+                  provider.open().kernels(),
+                  team,
+                  precision,
+                  LIMITS,
+                  Budget.of("16MiB").account("activations"))) {
+        compute.matmul(w, x, out);
+      }
+      results.add(floats(out));
+    }
+    Operands.assertClose(results.get(1), results.get(0), 1e-3);
+    assertThat(results.get(1)).isNotEqualTo(results.get(0));
+  }
+}

@@ -1,0 +1,77 @@
+package dev.knapsack.kernel;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import org.junit.jupiter.api.Test;
+
+class RopeTest {
+  private static final Rope.Pairs PAIRS = Rope.Pairs.ADJACENT;
+
+  @Test
+  void plainAnglesFallByAFixedRatio() {
+    Rope rope = Rope.plain(PAIRS, 8, 10_000);
+    assertThat(rope.frequencies())
+        .containsExactly(new double[] {1, 0.1, 0.01, 0.001}, within(1e-15));
+    assertThat(rope.magnitude()).isEqualTo(1);
+  }
+
+  @Test
+  void linearScalingDividesAllAngles() {
+    assertThat(Rope.linear(PAIRS, 4, 100, 4).frequencies())
+        .containsExactly(new double[] {0.25, 0.025}, within(1e-15));
+  }
+
+  @Test
+  void llama3KeepsShortWavesAndDividesLongOnes() {
+    double[] plain = Rope.plain(PAIRS, 128, 500_000).frequencies();
+    double[] scaled = Rope.llama3(PAIRS, 128, 500_000, 8, 1, 4, 8192).frequencies();
+    for (int i = 0; i < 64; i++) {
+      double wave = 2 * Math.PI / plain[i];
+      if (wave < 8192.0 / 4) {
+        assertThat(scaled[i]).isEqualTo(plain[i]);
+      } else if (wave > 8192) {
+        assertThat(scaled[i]).isCloseTo(plain[i] / 8, within(1e-18));
+      } else {
+        assertThat(scaled[i]).isBetween(plain[i] / 8, plain[i]);
+      }
+    }
+    // The rope_freqs tensor of the published 8B model: 1 up to pair 28, 8 from pair 35.
+    assertThat(plain[28] / scaled[28]).isEqualTo(1);
+    assertThat(plain[35] / scaled[35]).isCloseTo(8, within(1e-9));
+  }
+
+  @Test
+  void yarnKeepsFastPairsAndInterpolatesSlowOnes() {
+    double[] plain = Rope.plain(PAIRS, 64, 150_000).frequencies();
+    Rope rope = Rope.yarn(PAIRS, 64, 150_000, 32, 4096, 32, 1, Rope.yarnMagnitude(32));
+    // Pairs 8 and 18 bound the ramp: 64 ln(4096 / (2π β)) / (2 ln 150000) = 8.09 and 17.40.
+    assertThat(rope.frequencies()[8]).isEqualTo(plain[8]);
+    assertThat(rope.frequencies()[18]).isCloseTo(plain[18] / 32, within(1e-18));
+    assertThat(rope.frequencies()[13])
+        .isCloseTo(plain[13] * 0.5 + plain[13] / 32 * 0.5, within(1e-18));
+    assertThat(rope.magnitude()).isCloseTo(1.3465736f, within(1e-6f));
+  }
+
+  @Test
+  void factorsDivideEachPair() {
+    Rope rope = Rope.plain(PAIRS, 4, 100).dividedBy(new float[] {2, 4});
+    assertThat(rope.frequencies()).containsExactly(new double[] {0.5, 0.025}, within(1e-15));
+    assertThatThrownBy(() -> rope.dividedBy(new float[3]))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("needs 2 factors; got 3");
+  }
+
+  @Test
+  void longropeMagnitudeGrowsWithTheContext() {
+    assertThat(Rope.longropeMagnitude(4096, 4096)).isEqualTo(1);
+    assertThat(Rope.longropeMagnitude(131_072, 4096)).isCloseTo(1.1902381f, within(1e-6f));
+  }
+
+  @Test
+  void oddDimensionsAreRefused() {
+    assertThatThrownBy(() -> Rope.plain(PAIRS, 7, 100))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+}
