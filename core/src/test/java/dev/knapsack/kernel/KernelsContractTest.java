@@ -48,7 +48,7 @@ class KernelsContractTest {
   void matmul(Kernels kernels, Format format) {
     Operands operands = new Operands(format.name().hashCode());
     for (int tokens : new int[] {1, 2, 5, 12}) {
-      int rows = operands.between(1, 70);
+      int rows = operands.between(1, 40);
       int columns = columns(operands, format);
       Matrix w = operands.encoded(format, rows, columns);
       Matrix x = operands.floats(tokens, columns);
@@ -71,7 +71,7 @@ class KernelsContractTest {
     return switch (operands.between(0, 3)) {
       case 0 -> block;
       case 1 -> Math.ceilDiv(1100, block) * block;
-      default -> block * operands.between(1, block > 1 ? 5 : 200);
+      default -> block * operands.between(1, block > 1 ? 3 : 200);
     };
   }
 

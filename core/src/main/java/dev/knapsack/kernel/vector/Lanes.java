@@ -47,9 +47,9 @@ final class Lanes {
   private static final VectorShuffle<Float> ROTATE_2 = rotation(2);
   private static final VectorShuffle<Float> ROTATE_1 = rotation(1);
 
-  private static final IntVector INDEX = IntVector.zero(I).addIndex(1);
+  private static final IntVector FIFTEEN = IntVector.broadcast(I, 15);
 
-  private static final float HALF_TO_FLOAT = 0x1p112f;
+  private static final IntVector INDEX = IntVector.zero(I).addIndex(1);
 
   private Lanes() {}
 
@@ -116,7 +116,7 @@ final class Lanes {
   }
 
   static IntVector lowBits(IntVector bytes) {
-    return bytes.and(15);
+    return bytes.and(FIFTEEN);
   }
 
   static IntVector highBits(IntVector bytes) {
@@ -144,22 +144,6 @@ final class Lanes {
   /** {@link #LENGTH} bfloat16 numbers. */
   static FloatVector bfloats(MemorySegment s, long offset) {
     return unsignedShorts(s, offset).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-  }
-
-  /**
-   * {@link #LENGTH} half-precision numbers: exponent and mantissa are moved to where float has
-   * them, which makes a number 2^112 times too small, subnormal ones included.
-   */
-  static FloatVector halves(MemorySegment s, long offset) {
-    IntVector bits = unsignedShorts(s, offset);
-    IntVector magnitude = bits.and(0x7fff).lanewise(VectorOperators.LSHL, 13);
-    IntVector sign = bits.and(0x8000).lanewise(VectorOperators.LSHL, 16);
-    IntVector scaled = magnitude.reinterpretAsFloats().mul(HALF_TO_FLOAT).reinterpretAsInts();
-    // Infinities and NaN keep the highest exponent.
-    IntVector all =
-        scaled.lanewise(
-            VectorOperators.OR, 0x7f800000, magnitude.compare(VectorOperators.GE, 0x7c00 << 13));
-    return all.or(sign).reinterpretAsFloats();
   }
 
   private static IntVector unsignedShorts(MemorySegment s, long offset) {

@@ -13,7 +13,7 @@ import java.lang.foreign.MemorySegment;
  */
 final class Product {
   /** Rows decoded at a time: with {@link #DEPTH}, a part of the second-level cache. */
-  static final int ROWS = 16 * Tile.ROWS;
+  static final int ROWS = 32 * Tile.ROWS;
 
   /** Columns decoded at a time: tokens and rows of a tile fit the first-level cache. */
   private static final int DEPTH = 1024;

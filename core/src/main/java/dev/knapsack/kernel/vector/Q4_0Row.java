@@ -36,23 +36,22 @@ final class Q4_0Row extends RowKernel {
   @Override
   float dot(MemorySegment w, long offset, float[] memory, int x, int prepared, int columns) {
     FloatVector sum = Lanes.zero();
-    for (int b = 0; b < columns / 32; b++) {
-      long block = offset + (long) b * BLOCK;
-      FloatVector start = Lanes.load(memory, prepared + b * Lanes.LENGTH);
-      FloatVector products = block(w, block + 2, memory, x + 32 * b, start);
+    long block = offset;
+    int start = prepared;
+    int end = x + columns;
+    int at = x;
+    while (at != end) {
+      FloatVector products = Lanes.load(memory, start);
+      for (int i = 0; i < 16; i += Lanes.LENGTH) {
+        IntVector bytes = Lanes.unsignedBytes(w, block + 2 + i);
+        products = Lanes.low(bytes).fma(Lanes.load(memory, at + i), products);
+        products = Lanes.high(bytes).fma(Lanes.load(memory, at + 16 + i), products);
+      }
       sum = products.fma(Lanes.broadcast(Lanes.half(w, block)), sum);
+      block += BLOCK;
+      start += Lanes.LENGTH;
+      at += 32;
     }
     return Lanes.sum(sum);
-  }
-
-  private static FloatVector block(
-      MemorySegment w, long codes, float[] memory, int at, FloatVector start) {
-    FloatVector a = start;
-    for (int i = 0; i < 16; i += Lanes.LENGTH) {
-      IntVector bytes = Lanes.unsignedBytes(w, codes + i);
-      a = Lanes.low(bytes).fma(Lanes.load(memory, at + i), a);
-      a = Lanes.high(bytes).fma(Lanes.load(memory, at + 16 + i), a);
-    }
-    return a;
   }
 }

@@ -51,31 +51,28 @@ final class Q4_KRow extends RowKernel {
       long minima = SixBits.minima(w, block + 4);
       for (int j = 0; j < 4; j++) {
         int at = x + 256 * b + 64 * j;
+        int sums = prepared + (8 * b + 2 * j) * Lanes.LENGTH;
         float s0 = d * (scales & 0xFF);
         float s1 = d * (scales >>> 8 & 0xFF);
         float m0 = dmin * (minima & 0xFF);
         float m1 = dmin * (minima >>> 8 & 0xFF);
-        sum = codes(w, block + 16 + 32L * j, memory, at, s0, s1, sum);
-        int sums = prepared + (8 * b + 2 * j) * Lanes.LENGTH;
-        sum = Lanes.load(memory, sums).fma(Lanes.broadcast(m0), sum);
-        sum = Lanes.load(memory, sums + Lanes.LENGTH).fma(Lanes.broadcast(m1), sum);
+        long codes = block + 16 + 32L * j;
+        FloatVector low = Lanes.load(memory, sums).mul(m0);
+        FloatVector high = Lanes.load(memory, sums + Lanes.LENGTH).mul(m1);
+        FloatVector lowCodes = Lanes.zero();
+        FloatVector highCodes = Lanes.zero();
+        for (int i = 0; i < 32; i += Lanes.LENGTH) {
+          IntVector bytes = Lanes.unsignedBytes(w, codes + i);
+          lowCodes = Lanes.low(bytes).fma(Lanes.load(memory, at + i), lowCodes);
+          highCodes = Lanes.high(bytes).fma(Lanes.load(memory, at + 32 + i), highCodes);
+        }
+        low = lowCodes.fma(Lanes.broadcast(s0), low);
+        high = highCodes.fma(Lanes.broadcast(s1), high);
+        sum = sum.add(low.add(high));
         scales >>>= 16;
         minima >>>= 16;
       }
     }
     return Lanes.sum(sum);
-  }
-
-  /** Adds the products of 64 codes and numbers, both halves with their own scale. */
-  private static FloatVector codes(
-      MemorySegment w, long codes, float[] memory, int at, float s0, float s1, FloatVector sum) {
-    FloatVector low = Lanes.zero();
-    FloatVector high = Lanes.zero();
-    for (int i = 0; i < 32; i += Lanes.LENGTH) {
-      IntVector bytes = Lanes.unsignedBytes(w, codes + i);
-      low = Lanes.low(bytes).fma(Lanes.load(memory, at + i), low);
-      high = Lanes.high(bytes).fma(Lanes.load(memory, at + 32 + i), high);
-    }
-    return low.fma(Lanes.broadcast(s0), high.fma(Lanes.broadcast(s1), sum));
   }
 }

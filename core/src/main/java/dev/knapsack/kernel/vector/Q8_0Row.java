@@ -22,19 +22,19 @@ final class Q8_0Row extends RowKernel {
   @Override
   float dot(MemorySegment w, long offset, float[] memory, int x, int prepared, int columns) {
     FloatVector sum = Lanes.zero();
-    for (int b = 0; b < columns / 32; b++) {
-      long block = offset + (long) b * BLOCK;
-      sum = block(w, block + 2, memory, x + 32 * b).fma(Lanes.broadcast(Lanes.half(w, block)), sum);
+    long block = offset;
+    int end = x + columns;
+    int at = x;
+    while (at != end) {
+      FloatVector products = Lanes.signedBytes(w, block + 2).mul(Lanes.load(memory, at));
+      for (int i = Lanes.LENGTH; i < 32; i += Lanes.LENGTH) {
+        FloatVector q = Lanes.signedBytes(w, block + 2 + i);
+        products = q.fma(Lanes.load(memory, at + i), products);
+      }
+      sum = products.fma(Lanes.broadcast(Lanes.half(w, block)), sum);
+      block += BLOCK;
+      at += 32;
     }
     return Lanes.sum(sum);
-  }
-
-  /** The products of 32 codes and numbers, added to one vector. */
-  private static FloatVector block(MemorySegment w, long codes, float[] memory, int at) {
-    FloatVector a = Lanes.signedBytes(w, codes).mul(Lanes.load(memory, at));
-    for (int i = Lanes.LENGTH; i < 32; i += Lanes.LENGTH) {
-      a = Lanes.signedBytes(w, codes + i).fma(Lanes.load(memory, at + i), a);
-    }
-    return a;
   }
 }

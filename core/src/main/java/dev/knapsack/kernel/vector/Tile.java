@@ -16,7 +16,7 @@ final class Tile {
   static final int TOKENS = 3;
 
   /** Where sums are handed from one method to the next: the first floats of the memory. */
-  static final int SUMS = 16;
+  static final int SUMS = ROWS * TOKENS * Lanes.LENGTH;
 
   private Tile() {}
 
@@ -38,6 +38,12 @@ final class Tile {
 
   /** Leaves the sum for row r and token t in number {@code 3 r + t} of the memory. */
   static void multiply(float[] memory, int w, int x, int vectors) {
+    accumulate(memory, w, x, vectors);
+    fold(memory);
+  }
+
+  /** Leaves the sums lane by lane, one after the other, at the start of the memory. */
+  private static void accumulate(float[] memory, int w, int x, int vectors) {
     FloatVector a0 = Lanes.zero();
     FloatVector a1 = Lanes.zero();
     FloatVector a2 = Lanes.zero();
@@ -70,15 +76,22 @@ final class Tile {
       i += ROWS * Lanes.LENGTH;
       j += TOKENS * Lanes.LENGTH;
     }
-    memory[0] = Lanes.sum(a0);
-    memory[1] = Lanes.sum(a1);
-    memory[2] = Lanes.sum(a2);
-    memory[3] = Lanes.sum(b0);
-    memory[4] = Lanes.sum(b1);
-    memory[5] = Lanes.sum(b2);
-    memory[6] = Lanes.sum(c0);
-    memory[7] = Lanes.sum(c1);
-    memory[8] = Lanes.sum(c2);
+    Lanes.store(a0, memory, 0);
+    Lanes.store(a1, memory, Lanes.LENGTH);
+    Lanes.store(a2, memory, 2 * Lanes.LENGTH);
+    Lanes.store(b0, memory, 3 * Lanes.LENGTH);
+    Lanes.store(b1, memory, 4 * Lanes.LENGTH);
+    Lanes.store(b2, memory, 5 * Lanes.LENGTH);
+    Lanes.store(c0, memory, 6 * Lanes.LENGTH);
+    Lanes.store(c1, memory, 7 * Lanes.LENGTH);
+    Lanes.store(c2, memory, 8 * Lanes.LENGTH);
+  }
+
+  /** Adds up the lanes of the nine sums. Apart, as the compiler inlines only so much at a time. */
+  private static void fold(float[] memory) {
+    for (int i = 0; i < ROWS * TOKENS; i++) {
+      memory[i] = Lanes.sum(Lanes.load(memory, i * Lanes.LENGTH));
+    }
   }
 
   /** Adds the sums to the outputs, or begins with them. */

@@ -45,7 +45,7 @@ public final class VectorKernels implements Kernels {
 
   @Override
   public int rowTile() {
-    return Product.ROWS;
+    return 4 * Tile.ROWS;
   }
 
   /** True: the compiler checks an array's bounds once where it checks native memory's each time. */
