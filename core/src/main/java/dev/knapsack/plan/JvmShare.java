@@ -7,7 +7,7 @@ import dev.knapsack.memory.Footprint;
  * still become resident.
  *
  * @param resident resident bytes when planning, class archive and libraries included
- * @param heap growth of the Java heap: objects that a run makes, up to the largest heap allowed
+ * @param heap growth of the Java heap: objects that a run makes
  * @param code compiled code and the compiler's working memory, not yet resident
  * @param other class metadata, thread stacks, buffers: not yet resident
  */
@@ -17,6 +17,12 @@ public record JvmShare(long resident, long heap, long code, long other) {
    * kernels takes most of it: the compiler's arenas come and go, and count at their peak.
    */
   private static final long CODE_GROWTH = 24L << 20;
+
+  /**
+   * How far a run fills the heap beyond what planning used, where it may grow so far: the young
+   * generation once over, and little that stays.
+   */
+  private static final long HEAP_GROWTH = 12L << 20;
 
   private static final long METADATA_GROWTH = 6L << 20;
   private static final long STACK = 128L << 10;
@@ -34,8 +40,8 @@ public record JvmShare(long resident, long heap, long code, long other) {
   }
 
   /**
-   * The share of this process, for a budget that bounds all of it: measured now, with the heap
-   * grown to its limit.
+   * The share of this process, for a budget that bounds all of it: measured now, with what a run
+   * adds.
    *
    * @param threads threads that will be started
    */
@@ -45,7 +51,7 @@ public record JvmShare(long resident, long heap, long code, long other) {
     long resident = Footprint.now().map(Footprint::resident).orElse(usedHeap);
     return new JvmShare(
         resident,
-        Math.max(0, runtime.maxMemory() - usedHeap),
+        Math.clamp(runtime.maxMemory() - usedHeap, 0, HEAP_GROWTH),
         CODE_GROWTH,
         METADATA_GROWTH + threads * STACK);
   }
