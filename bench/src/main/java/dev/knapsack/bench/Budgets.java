@@ -22,10 +22,13 @@ import java.util.Locale;
 public final class Budgets {
   private static final int TOKENS = 32;
 
-  /** Long enough that the context is nearly full: what is planned for is then touched, and counts. */
+  /**
+   * Long enough that the context is nearly full: what is planned for is then touched, and counts.
+   */
   private static final String PROMPT =
-      "The lighthouse keeper counted the ships that came home before the storm, and wrote each name in a book. "
-          + "In the morning the harbour was quiet and two of the names had no ship beside them.";
+      "The lighthouse keeper counted the ships that came home before the storm, and wrote each name"
+          + " in a book. In the morning the harbour was quiet and two of the names had no ship"
+          + " beside them.";
 
   private Budgets() {}
 

@@ -24,7 +24,7 @@ import org.jspecify.annotations.Nullable;
  * What was measured before, in a file, so that a machine is measured once.
  *
  * <p>The rate of reading memory is the exception: on a machine that is shared it changes within
- * minutes, and it decides how fast a large model writes. It is measured again, in a tenth of a
+ * minutes, and it decides how fast a large model writes. It is measured again, in less than half a
  * second, for every model that is larger than a processor's caches.
  *
  * <p>Figures are kept by processor, kernels and threads; those of a disk by the file system that it
@@ -37,7 +37,7 @@ public final class MachineCache {
   /** Weights of fewer bytes come from the caches, mostly. */
   private static final long LARGE_MODEL = 256L << 20;
 
-  private static final double QUICK_SECONDS = 0.1;
+  private static final double QUICK_SECONDS = 0.4;
 
   private final Path directory;
   private final double mostSeconds;

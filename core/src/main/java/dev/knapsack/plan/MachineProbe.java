@@ -42,7 +42,12 @@ public final class MachineProbe implements AutoCloseable {
   private static final int DISK_READS = 8;
 
   /** The longest that one figure is measured. */
-  static final double MOST_SECONDS = 0.5;
+  static final double MOST_SECONDS = 2.5;
+
+  /**
+   * Until then the JVM may still be compiling what is measured, and a steady rate means nothing.
+   */
+  private static final double LEAST_SECONDS = 0.8;
 
   private static final double ROUND_SECONDS = 0.03;
   private static final int STEADY_ROUNDS = 4;
@@ -196,7 +201,7 @@ public final class MachineProbe implements AutoCloseable {
     large.sort(Comparator.comparingLong(TensorInfo::bytes).reversed());
     long bytes = 0;
     long start = System.nanoTime();
-    for (int i = 0; i < DISK_READS && seconds(start) < mostSeconds / 2; i++) {
+    for (int i = 0; i < DISK_READS && seconds(start) < Math.min(0.5, mostSeconds / 2); i++) {
       TensorInfo tensor = large.get(i % Math.min(large.size(), DISK_READS));
       long alignment = file.alignment(tensor, 0);
       long length =
@@ -223,7 +228,9 @@ public final class MachineProbe implements AutoCloseable {
       double rate = done / seconds(round);
       steady = rate > 1.03 * best ? 0 : steady + 1;
       best = Math.max(best, rate);
-    } while (steady < STEADY_ROUNDS && seconds(start) < mostSeconds);
+      // As long as it is not compiled, rates are steady too.
+    } while ((steady < STEADY_ROUNDS || seconds(start) < LEAST_SECONDS)
+        && seconds(start) < mostSeconds);
     return best;
   }
 
