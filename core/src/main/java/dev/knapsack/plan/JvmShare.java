@@ -16,15 +16,15 @@ public record JvmShare(long resident, long heap, long code, long other) {
    * What a run adds to what a JVM holds that has started and read a model's header. Compiling the
    * kernels takes most of it: the compiler's arenas come and go, and count at their peak.
    */
-  private static final long CODE_GROWTH = 24L << 20;
+  private static final long CODE_GROWTH = 8L << 20;
 
   /**
    * How far a run fills the heap beyond what planning used, where it may grow so far: the young
    * generation once over, and little that stays.
    */
-  private static final long HEAP_GROWTH = 12L << 20;
+  private static final long HEAP_GROWTH = 5L << 20;
 
-  private static final long METADATA_GROWTH = 6L << 20;
+  private static final long METADATA_GROWTH = 3L << 20;
   private static final long STACK = 128L << 10;
 
   public JvmShare {
