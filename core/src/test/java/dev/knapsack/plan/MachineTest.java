@@ -7,6 +7,7 @@ import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.Footprint;
 import dev.knapsack.model.Mlp;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
@@ -94,11 +95,14 @@ class MachineTest {
   }
 
   @Test
-  void theJvmsShareCoversWhatItHoldsAndMayStillTake() {
+  void theJvmsShareCoversWhatItHoldsAndWhatARunAdds() {
+    long before = Footprint.now().orElseThrow().resident();
     JvmShare share = JvmShare.ofThisProcess(4);
-    long held = Runtime.getRuntime().totalMemory() - Runtime.getRuntime().freeMemory();
-    assertThat(share.resident()).isPositive();
-    assertThat(share.bytes()).isGreaterThan(Runtime.getRuntime().maxMemory() - held);
+    assertThat(share.resident()).isGreaterThan(before / 2);
+    assertThat(share.heap()).isBetween(0L, Runtime.getRuntime().maxMemory());
+    assertThat(share.bytes() - share.resident()).isGreaterThan(4 * 128L << 10);
+    assertThat(share.bytes())
+        .isEqualTo(share.resident() + share.heap() + share.code() + share.other());
     assertThat(JvmShare.ofGuest(4).bytes()).isLessThan(1 << 20);
   }
 }
