@@ -100,11 +100,7 @@ final class EngineOptions {
   }
 
   private Options options() throws IOException {
-    Options options =
-        Options.usual()
-            .withWholeProcess(true)
-            .withSequences(sequences)
-            .withCache(Directories.cache());
+    Options options = Options.usual().withWholeProcess(true).withSequences(sequences);
     if (context != null) {
       options = options.withContext(context);
     }
