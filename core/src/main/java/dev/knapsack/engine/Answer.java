@@ -194,7 +194,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
       return false;
     }
     boolean own = started && (eager || pieces.size() < AHEAD);
-    return own || siblings.stream().anyMatch(s -> s.leader == this && s.wanted());
+    return own || siblings.stream().anyMatch(Answer::wanted);
   }
 
   boolean ended() {

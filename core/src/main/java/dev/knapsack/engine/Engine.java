@@ -123,7 +123,6 @@ public final class Engine implements AutoCloseable {
               new Scheduler.Resources(
                   spec.vocabulary(),
                   tokenizer,
-                  layout,
                   pool,
                   account,
                   new Scheduler.Limits(

@@ -1,19 +1,13 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.memory.Account;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.locks.Condition;
@@ -32,12 +26,7 @@ import org.jspecify.annotations.Nullable;
 final class Scheduler {
   /** What the scheduler has to work with. */
   record Resources(
-      int vocabulary,
-      @Nullable Tokenizer tokenizer,
-      KvLayout layout,
-      KvPool pool,
-      Account account,
-      Limits limits) {}
+      int vocabulary, @Nullable Tokenizer tokenizer, KvPool pool, Account account, Limits limits) {}
 
   /**
    * The most of everything.
@@ -62,19 +51,19 @@ final class Scheduler {
 
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
-  private final List<Answer> live = new ArrayList<>();
+  private final Admission admission;
 
-  /** Sessions that hold memory. */
-  private final List<Session> sessions = new ArrayList<>();
+  /** Answers that have a sequence and have not ended. */
+  private final List<Answer> live = new ArrayList<>();
 
   private boolean stepping;
   private boolean closed;
-  private long clock;
 
   Scheduler(Resources resources, Step step) {
     this.resources = resources;
     this.limits = resources.limits();
     this.step = step;
+    this.admission = new Admission(resources.pool(), resources.account(), limits);
     Tokenizer tokenizer = resources.tokenizer();
     this.endTokens =
         tokenizer == null ? Set.of() : Set.copyOf(new HashSet<>(tokenizer.endTokens()));
@@ -120,7 +109,7 @@ final class Scheduler {
       }
       Answer answer =
           answer(session, request, request.sampling().seed().orElseGet(seeds::nextLong));
-      admit(session, answer, limits.context());
+      admission.admit(answer, limits.context());
       begin(answer);
       return answer;
     } finally {
@@ -150,12 +139,12 @@ final class Scheduler {
         for (int i = 0; i < samples; i++) {
           Session session = new Session(this);
           Answer answer = answer(session, request, seed + i);
-          admit(session, answer, most);
+          admission.admit(answer, most);
           session.closed = true; // nobody else has it: its memory goes when the answer ends
           answers.add(answer);
         }
       } catch (RuntimeException | Error e) {
-        answers.forEach(a -> drop(a.session));
+        answers.forEach(a -> admission.release(a.session));
         throw e;
       }
       Answer leader = answers.getFirst();
@@ -198,71 +187,9 @@ final class Scheduler {
         tokenizer == null ? null : tokenizer.stream(prompt[prompt.length - 1]));
   }
 
-  /** Gives a session memory for a sequence, that of idle sessions if need be. */
-  private void admit(Session session, Answer answer, int capacity) {
-    if (session.cache != null) {
-      session.answering = answer;
-      return;
-    }
-    while (true) {
-      if (sessions.size() < limits.sequences()) {
-        long bytes = resources.layout().bytes(capacity, limits.chunk());
-        try {
-          session.promise = resources.account().reserve(bytes);
-          break;
-        } catch (BudgetExceededException e) {
-          if (!releaseIdle()) {
-            throw e;
-          }
-        }
-      } else if (!releaseIdle()) {
-        throw new SequencesExceededException(1, sessions.size(), limits.sequences());
-      }
-    }
-    session.cache = resources.pool().cache();
-    session.capacity = capacity;
-    session.answering = answer;
-    sessions.add(session);
-  }
-
-  private boolean releaseIdle() {
-    Optional<Session> idle =
-        sessions.stream()
-            .filter(s -> s.answering == null || (s.answering.ended() && !s.answering.inStep))
-            .min(Comparator.comparingLong(s -> s.lastUsed));
-    idle.ifPresent(this::drop);
-    return idle.isPresent();
-  }
-
-  private void drop(Session session) {
-    session.release();
-    sessions.remove(session);
-  }
-
   private void begin(Answer answer) {
-    Session session = answer.session;
-    int[] prompt = answer.request.prompt();
-    // The last token is always computed: its logits are not kept.
-    int common =
-        Math.min(
-            Math.min(session.tokens.commonPrefix(prompt), prompt.length - 1),
-            session.cache().length());
-    answer.cachedTokens = goBack(session, common);
-    session.tokens.truncate(0);
-    session.tokens.addAll(prompt);
-    session.lastUsed = ++clock;
+    answer.cachedTokens = answer.session.begin(answer.request.prompt());
     live.add(answer);
-  }
-
-  /** Forgets what a session has cached after {@code length} tokens; all of it if it must. */
-  private static int goBack(Session session, int length) {
-    try {
-      session.cache().truncate(length);
-      return length;
-    } catch (IllegalStateException windowsWereFreed) {
-      session.cache().truncate(0);
-      return 0;
-    }
   }
 
   /** The next piece of an answer, or null at its end; computes steps until there is one. */
@@ -301,17 +228,14 @@ final class Scheduler {
   }
 
   private void step() {
-    List<Answer> batch = new ArrayList<>();
-    List<Run> runs = new ArrayList<>();
-    compose(batch, runs);
-    batch.forEach(a -> a.inStep = true);
+    Batch batch = new Batch(live, limits);
     stepping = true;
     long begin = System.nanoTime();
-    Matrix logits = null;
-    Throwable problem = null;
+    @Nullable Matrix logits = null;
+    @Nullable Throwable problem = null;
     lock.unlock();
     try {
-      logits = step.forward(runs);
+      logits = step.forward(batch.runs());
     } catch (RuntimeException | Error e) {
       problem = e;
     } finally {
@@ -319,129 +243,16 @@ final class Scheduler {
       stepping = false;
     }
     long end = System.nanoTime();
-    int row = 0;
-    for (int i = 0; i < batch.size(); i++) {
-      Answer answer = batch.get(i);
-      answer.inStep = false;
-      if (logits == null) {
-        fail(answer, problem == null ? new IllegalStateException("no logits") : problem);
-        continue;
-      }
-      answer.stepBegins(begin);
-      answer.session.cache().freeOutsideWindows();
-      answer.decoded(end - begin);
-      if (runs.get(i).logits() > 0) {
-        choose(answer, logits, row++, end);
-      }
-      if (answer.ended()) {
-        end(answer);
-      }
+    if (logits == null) {
+      batch.failed(problem == null ? new IllegalStateException("no logits") : problem);
+    } else {
+      batch.done(logits, endTokens, begin, end);
     }
+    live.stream().filter(Answer::ended).toList().forEach(this::end);
     // Who was served waits behind those who were not.
-    live.removeAll(batch);
-    batch.stream().filter(a -> !a.ended()).forEach(live::add);
+    live.removeAll(batch.answers());
+    batch.answers().stream().filter(a -> !a.ended()).forEach(live::add);
     changed.signalAll();
-  }
-
-  private void compose(List<Answer> batch, List<Run> runs) {
-    int room = limits.tokens();
-    for (boolean writing : new boolean[] {true, false}) {
-      for (Answer answer : live) {
-        int pending = answer.leader == null && answer.wanted() ? answer.session.pending() : 0;
-        if (pending == 0 || (pending == 1) != writing || room == 0) {
-          continue;
-        }
-        Session session = answer.session;
-        int n = Math.min(Math.min(pending, room), limits.chunk());
-        int from = session.cache().length();
-        runs.add(
-            new Run(
-                session.cache(), session.tokens.slice(from, from + n), 0, n, n == pending ? 1 : 0));
-        batch.add(answer);
-        room -= n;
-      }
-    }
-  }
-
-  /** Chooses the next token of an answer, and the first one of those that waited for its prompt. */
-  private void choose(Answer answer, Matrix logits, int row, long now) {
-    long offset = logits.rowOffset(row);
-    List<Answer> waiting = answer.siblings.stream().filter(s -> s.leader == answer).toList();
-    if (waiting.isEmpty()) {
-      next(answer, logits.data(), offset, now);
-      return;
-    }
-    // Each is to see the logits as they are, before another's penalties.
-    float[] original = new float[logits.columns()];
-    MemorySegment.copy(logits.data(), ValueLayout.JAVA_FLOAT, offset, original, 0, original.length);
-    for (Answer sibling : waiting) {
-      Session session = sibling.session;
-      session.cache().close();
-      session.cache = answer.session.cache().fork();
-      session.tokens.truncate(0);
-      session.tokens.addAll(answer.session.tokens.slice(0, answer.session.tokens.size()));
-      sibling.leader = null;
-    }
-    answer.siblings = List.of();
-    next(answer, logits.data(), offset, now);
-    for (Answer sibling : waiting) {
-      sibling.stepBegins(now);
-      MemorySegment.copy(
-          original, 0, logits.data(), ValueLayout.JAVA_FLOAT, offset, original.length);
-      next(sibling, logits.data(), offset, now);
-      if (sibling.ended()) {
-        end(sibling);
-      }
-    }
-  }
-
-  private void next(Answer answer, MemorySegment logits, long offset, long now) {
-    if (answer.ended()) {
-      return; // cancelled while the step ran
-    }
-    Session session = answer.session;
-    int token;
-    try {
-      token = answer.sampler.sample(logits, offset, session.tokens);
-    } catch (LogitsException e) {
-      answer.fail(e);
-      return;
-    }
-    boolean endToken = endTokens.contains(token);
-    if (!endToken || answer.request.ignoreEnd()) {
-      session.tokens.add(token);
-    }
-    answer.accept(token, endToken, now);
-    if (!answer.ended() && session.tokens.size() >= session.capacity) {
-      switch (answer.request.overflow()) {
-        case Request.Overflow.Stop() -> answer.finish(FinishReason.CONTEXT_FULL);
-        case Request.Overflow.Shift(int keep) -> shift(session, keep);
-      }
-    }
-  }
-
-  private static void shift(Session session, int keep) {
-    int size = session.tokens.size();
-    int[] head = session.tokens.slice(0, keep);
-    int[] tail = session.tokens.slice(size - (size - keep) / 2, size);
-    session.tokens.truncate(0);
-    session.tokens.addAll(head);
-    session.tokens.addAll(tail);
-    goBack(session, Math.min(keep, session.cache().length()));
-  }
-
-  private void fail(Answer answer, Throwable problem) {
-    List<Answer> waiting = answer.siblings.stream().filter(s -> s.leader == answer).toList();
-    if (!answer.ended()) {
-      answer.fail(problem);
-    }
-    answer.siblings = List.of();
-    end(answer);
-    for (Answer sibling : waiting) {
-      sibling.leader = null;
-      sibling.fail(problem);
-      end(sibling);
-    }
   }
 
   /** After an answer has ended, and no step computes for it: its session is free. */
@@ -452,14 +263,14 @@ final class Scheduler {
     if (session.answering == answer) {
       session.answering = null;
       if (session.closed) {
-        drop(session);
+        admission.release(session);
       }
     }
   }
 
   /** The answers that wait for the prompt of one that ended go on with what it has read. */
   private void handOver(Answer ended) {
-    List<Answer> waiting = ended.siblings.stream().filter(s -> s.leader == ended).toList();
+    List<Answer> waiting = ended.siblings;
     ended.siblings = List.of();
     if (waiting.isEmpty()) {
       return;
@@ -513,7 +324,7 @@ final class Scheduler {
       if (answer != null) {
         close(answer);
       }
-      drop(session);
+      admission.release(session);
     } finally {
       lock.unlock();
     }
@@ -568,7 +379,7 @@ final class Scheduler {
         answer.fail(new EngineClosedException("engine"));
         end(answer);
       }
-      List.copyOf(sessions).forEach(this::drop);
+      admission.releaseAll();
       changed.signalAll();
       return true;
     } finally {

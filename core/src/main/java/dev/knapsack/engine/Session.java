@@ -2,6 +2,7 @@ package dev.knapsack.engine;
 
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.model.Run;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -72,6 +73,57 @@ public final class Session implements AutoCloseable {
   /** Tokens that are yet to be computed. */
   int pending() {
     return tokens.size() - cache().length();
+  }
+
+  /**
+   * Makes a prompt the sequence's tokens, and keeps what is cached of its beginning.
+   *
+   * @return tokens that are cached
+   */
+  int begin(int[] prompt) {
+    // The last token is always computed: its logits are not kept.
+    int common =
+        Math.min(Math.min(tokens.commonPrefix(prompt), prompt.length - 1), cache().length());
+    int kept = goBack(common);
+    tokens.truncate(0);
+    tokens.addAll(prompt);
+    return kept;
+  }
+
+  /** The computation of the next {@code n} tokens, with logits if no more are to come. */
+  Run run(int n) {
+    int from = cache().length();
+    return new Run(cache(), tokens.slice(from, from + n), 0, n, n == pending() ? 1 : 0);
+  }
+
+  /** Takes over another's tokens and what is cached of them, to go on alone from there. */
+  void become(Session other) {
+    cache().close();
+    cache = other.cache().fork();
+    tokens.truncate(0);
+    tokens.addAll(other.tokens.slice(0, other.tokens.size()));
+  }
+
+  /** Forgets the middle: all but the first {@code keep} tokens and the last half of the others. */
+  void shift(int keep) {
+    int size = tokens.size();
+    int[] head = tokens.slice(0, keep);
+    int[] tail = tokens.slice(size - (size - keep) / 2, size);
+    tokens.truncate(0);
+    tokens.addAll(head);
+    tokens.addAll(tail);
+    goBack(Math.min(keep, cache().length()));
+  }
+
+  /** Forgets what is cached after {@code length} tokens; all of it if it must. */
+  private int goBack(int length) {
+    try {
+      cache().truncate(length);
+      return length;
+    } catch (IllegalStateException windowsWereFreed) {
+      cache().truncate(0);
+      return 0;
+    }
   }
 
   /** Forgets the sequence and gives its memory back. */
