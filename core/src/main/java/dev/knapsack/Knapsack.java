@@ -86,7 +86,7 @@ public final class Knapsack implements AutoCloseable {
               tokenizer,
               plan,
               budget,
-              Engine.Options.of(kernels).withProgress(options.progress));
+              Engine.Options.of(kernels).withQueue(options.queue).withProgress(options.progress));
       return new Knapsack(file, engine, tokenizer, template);
     } catch (RuntimeException | Error e) {
       file.close();

@@ -1,5 +1,6 @@
 package dev.knapsack;
 
+import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.LoadProgress;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.plan.Plan;
@@ -24,6 +25,7 @@ public final class Options {
   Optional<Plan> plan = Optional.empty();
   boolean wholeProcess;
   Path cache = usualCache();
+  int queue = Engine.Options.USUAL_QUEUE;
   LoadProgress progress = LoadProgress.NONE;
 
   private Options() {}
@@ -44,6 +46,7 @@ public final class Options {
     copy.plan = plan;
     copy.wholeProcess = wholeProcess;
     copy.cache = cache;
+    copy.queue = queue;
     copy.progress = progress;
     change.accept(copy);
     return copy;
@@ -101,6 +104,11 @@ public final class Options {
    */
   public Options withCache(Path folder) {
     return with(o -> o.cache = folder);
+  }
+
+  /** Requests that may wait while all sequences are busy; 64 by default, 0 to refuse them. */
+  public Options withQueue(int requests) {
+    return with(o -> o.queue = requests);
   }
 
   /** Is told how far loading has come. */

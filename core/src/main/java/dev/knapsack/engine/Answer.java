@@ -24,9 +24,14 @@ import org.jspecify.annotations.Nullable;
  * from costs nothing but its cache. It can be taken from once, by one thread; {@link #cancel} and
  * {@link #close} may be called by any.
  *
+ * <p>While all sequences are busy an answer waits for one, in the order of asking, and holds
+ * nothing but its prompt. As long as any waits, those that have a sequence are written to their end
+ * whether someone takes from them or not, so that every turn comes.
+ *
  * <p>Taking throws {@link dev.knapsack.file.ModelFileException} when weights cannot be read, {@link
- * LogitsException} when no token can be chosen, and {@link EngineClosedException} when the engine
- * was closed before the end.
+ * LogitsException} when no token can be chosen, {@link dev.knapsack.memory.BudgetExceededException}
+ * when its cache does not fit although its turn has come, and {@link EngineClosedException} when
+ * the engine was closed before the end.
  */
 public final class Answer implements Iterable<String>, AutoCloseable {
   /** Pieces computed ahead of one who takes them, so that takers of several stay in step. */
@@ -44,6 +49,9 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   // What follows is guarded by the scheduler's lock.
 
   Session session;
+
+  /** Whether it waits for a sequence, and its session is idle until it has one. */
+  boolean waiting;
 
   /** Answers to the same prompt that begin when this one has read it. */
   List<Answer> siblings = List.of();

@@ -22,12 +22,14 @@ final class Batch {
    * The next step for those of {@code live} that are wanted, first come first served.
    *
    * @param live answers that have a sequence and have not ended
+   * @param all whether all of them are wanted: others wait for their sequences
    */
-  Batch(List<Answer> live, Scheduler.Limits limits) {
+  Batch(List<Answer> live, boolean all, Scheduler.Limits limits) {
     int room = limits.tokens();
     for (boolean writing : new boolean[] {true, false}) {
       for (Answer answer : live) {
-        int pending = answer.leader == null && answer.wanted() ? answer.session.pending() : 0;
+        boolean wanted = answer.leader == null && (all || answer.wanted());
+        int pending = wanted ? answer.session.pending() : 0;
         if (pending == 0 || (pending == 1) != writing || room == 0) {
           continue;
         }

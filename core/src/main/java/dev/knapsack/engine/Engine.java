@@ -11,6 +11,7 @@ import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.memory.Rung;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Run;
 import dev.knapsack.model.Transformer;
@@ -32,8 +33,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Everything it holds is leased from one budget, in the accounts {@code jvm}, {@code weights},
  * {@code kv} and {@code activations}, and given back when it is closed. A request's cache is taken
- * from the budget before anything is computed: what does not fit is refused then, and what was
- * admitted is finished. Safe for use by many threads.
+ * from the budget before anything is computed, and what was admitted is finished. When there is no
+ * sequence left, idle sessions give theirs back; then requests wait; and when too many do, they are
+ * refused. Safe for use by many threads.
  */
 public final class Engine implements AutoCloseable {
   /**
@@ -41,10 +43,24 @@ public final class Engine implements AutoCloseable {
    *
    * @param kernels the arithmetic
    * @param precision what activations are when they meet weights in a block format
+   * @param queue requests that may wait for a sequence; 0 refuses them at once
    * @param progress is told how far loading has come
    */
   public record Options(
-      KernelProvider.Choice kernels, Compute.Precision precision, LoadProgress progress) {
+      KernelProvider.Choice kernels,
+      Compute.Precision precision,
+      int queue,
+      LoadProgress progress) {
+    /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
+    public static final int USUAL_QUEUE = 64;
+
+    public Options {
+      if (queue < 0) {
+        throw new IllegalArgumentException(
+            queue + " requests may wait; give 0 or more, 0 to refuse them at once.");
+      }
+    }
+
     /** The fastest arithmetic of this machine. */
     public static Options best() {
       return of(KernelProvider.best());
@@ -52,19 +68,23 @@ public final class Engine implements AutoCloseable {
 
     /** This arithmetic, with activations as they are. */
     public static Options of(KernelProvider.Choice kernels) {
-      return new Options(kernels, Compute.Precision.FLOAT, LoadProgress.NONE);
+      return new Options(kernels, Compute.Precision.FLOAT, USUAL_QUEUE, LoadProgress.NONE);
     }
 
     public Options withKernels(KernelProvider.Choice value) {
-      return new Options(value, precision, progress);
+      return new Options(value, precision, queue, progress);
     }
 
     public Options withPrecision(Compute.Precision value) {
-      return new Options(kernels, value, progress);
+      return new Options(kernels, value, queue, progress);
+    }
+
+    public Options withQueue(int value) {
+      return new Options(kernels, precision, value, progress);
     }
 
     public Options withProgress(LoadProgress value) {
-      return new Options(kernels, precision, value);
+      return new Options(kernels, precision, queue, value);
     }
   }
 
@@ -126,8 +146,13 @@ public final class Engine implements AutoCloseable {
                   pool,
                   account,
                   new Scheduler.Limits(
-                      plan.context(), plan.sequences(), plan.prefillChunk(), tokens)),
+                      plan.context(),
+                      plan.sequences(),
+                      plan.prefillChunk(),
+                      tokens,
+                      options.queue())),
               this::forward);
+      hold(budget.onPressure(Rung.DROP_PREFIXES, scheduler::releaseIdle));
     } catch (RuntimeException | Error e) {
       giveBack();
       throw e;
@@ -192,11 +217,11 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Begins an answer, computing nothing yet.
+   * Begins an answer, computing nothing yet; while all sequences are busy, the answer waits.
    *
    * @throws ContextExceededException if the prompt does not fit in the context
    * @throws BudgetExceededException if its cache does not fit in the budget
-   * @throws SequencesExceededException if as many sequences as the plan allows are answering
+   * @throws QueueFullException if it would have to wait for a sequence, and too many do
    */
   public Answer start(Request request) {
     return scheduler.start(request, 1).getFirst();
@@ -206,9 +231,17 @@ public final class Engine implements AutoCloseable {
    * Begins several answers to one prompt, which is computed once. With a seed the first answer is
    * as if it were alone, and each other as if it were alone with a seed of one more than the one
    * before.
+   *
+   * @throws SequencesExceededException if there are more than the plan has room for at once; all
+   *     else as {@link #start(Request)}
    */
   public List<Answer> start(Request request, int samples) {
     return scheduler.start(request, samples);
+  }
+
+  /** Requests that wait for a sequence now. */
+  public int waiting() {
+    return scheduler.waiting();
   }
 
   /** A sequence that is kept between requests. */

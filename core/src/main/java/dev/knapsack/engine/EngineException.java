@@ -10,6 +10,7 @@ public abstract sealed class EngineException extends RuntimeException
         EngineClosedException,
         LogitsException,
         PlanMismatchException,
+        QueueFullException,
         SequencesExceededException {
   EngineException(String message) {
     super(message);

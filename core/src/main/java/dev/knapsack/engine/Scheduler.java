@@ -35,8 +35,9 @@ final class Scheduler {
    * @param sequences sequences that hold memory at once
    * @param chunk tokens that a sequence may add in one step
    * @param tokens tokens of a step
+   * @param queue requests that wait for a sequence
    */
-  record Limits(int context, int sequences, int chunk, int tokens) {}
+  record Limits(int context, int sequences, int chunk, int tokens, int queue) {}
 
   /** Computes a step: a row of logits for each run that wants one. */
   interface Step {
@@ -57,6 +58,10 @@ final class Scheduler {
   private final List<Answer> live = new ArrayList<>();
 
   private boolean stepping;
+
+  /** Those who wait to have the model for themselves: no step begins before they had it. */
+  private int claims;
+
   private boolean closed;
 
   Scheduler(Resources resources, Step step) {
@@ -95,23 +100,20 @@ final class Scheduler {
   Answer start(Session session, Request request) {
     lock.lock();
     try {
+      while (session.answering != null && session.answering.ended()) {
+        changed.awaitUninterruptibly(); // cancelled while a step computes for it
+      }
       checkOpen();
       if (session.closed) {
         throw new EngineClosedException("session");
       }
-      Answer last = session.answering;
-      if (last != null) {
-        if (!last.ended()) {
-          throw new IllegalStateException(
-              "This session is still answering; take that answer to its end, or close it, first.");
-        }
-        awaitStepOf(last);
+      if (session.answering != null) {
+        throw new IllegalStateException(
+            "This session is still answering; take that answer to its end, or close it, first.");
       }
       Answer answer =
           answer(session, request, request.sampling().seed().orElseGet(seeds::nextLong));
-      admission.admit(answer, limits.context());
-      begin(answer);
-      return answer;
+      return enter(List.of(answer), limits.context()).getFirst();
     } finally {
       lock.unlock();
     }
@@ -129,29 +131,18 @@ final class Scheduler {
     try {
       checkOpen();
       if (samples > limits.sequences()) {
-        throw new SequencesExceededException(samples, 0, limits.sequences());
+        throw new SequencesExceededException(samples, limits.sequences());
       }
       long seed = request.sampling().seed().orElseGet(seeds::nextLong);
       int most =
           (int) Math.min(limits.context(), (long) request.prompt().length + request.maxTokens());
       List<Answer> answers = new ArrayList<>();
-      try {
-        for (int i = 0; i < samples; i++) {
-          Session session = new Session(this);
-          Answer answer = answer(session, request, seed + i);
-          admission.admit(answer, most);
-          session.closed = true; // nobody else has it: its memory goes when the answer ends
-          answers.add(answer);
-        }
-      } catch (RuntimeException | Error e) {
-        answers.forEach(a -> admission.release(a.session));
-        throw e;
+      for (int i = 0; i < samples; i++) {
+        Session session = new Session(this);
+        session.closed = true; // nobody else has it: its memory goes when the answer ends
+        answers.add(answer(session, request, seed + i));
       }
-      Answer leader = answers.getFirst();
-      leader.siblings = List.copyOf(answers.subList(1, samples));
-      leader.siblings.forEach(s -> s.leader = leader);
-      answers.forEach(this::begin);
-      return List.copyOf(answers);
+      return enter(answers, most);
     } finally {
       lock.unlock();
     }
@@ -187,9 +178,49 @@ final class Scheduler {
         tokenizer == null ? null : tokenizer.stream(prompt[prompt.length - 1]));
   }
 
-  private void begin(Answer answer) {
-    answer.cachedTokens = answer.session.begin(answer.request.prompt());
-    live.add(answer);
+  private List<Answer> enter(List<Answer> answers, int capacity) {
+    Admission.Group group = new Admission.Group(new ArrayList<>(answers), capacity);
+    if (admission.enter(group)) {
+      begin(group);
+    }
+    return List.copyOf(answers);
+  }
+
+  /** Begins the answers of a group that has its sequences; the first reads the prompt for all. */
+  private void begin(Admission.Group group) {
+    List<Answer> answers = group.answers();
+    Answer leader = answers.getFirst();
+    leader.siblings = List.copyOf(answers.subList(1, answers.size()));
+    leader.siblings.forEach(s -> s.leader = leader);
+    for (Answer answer : answers) {
+      answer.cachedTokens = answer.session.begin(answer.request.prompt());
+      live.add(answer);
+    }
+  }
+
+  /** Begins the answers whose turn has come. */
+  private void serve() {
+    for (Admission.Group next = admission.next(); next != null; next = admission.next()) {
+      begin(next);
+    }
+    changed.signalAll();
+  }
+
+  /** Requests that wait for a sequence. */
+  int waiting() {
+    return get(admission::waiting);
+  }
+
+  /** Takes the memory of idle sessions; see {@link dev.knapsack.memory.Reclaimer#reclaim}. */
+  long releaseIdle(long bytes) {
+    if (!lock.tryLock()) {
+      return 0; // who holds the lock may wait for what this thread holds
+    }
+    try {
+      return admission.releaseIdle(bytes);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** The next piece of an answer, or null at its end; computes steps until there is one. */
@@ -208,7 +239,7 @@ final class Scheduler {
         if (answer.ended()) {
           return null;
         }
-        if (stepping) {
+        if (stepping || claims > 0 || closed) {
           changed.awaitUninterruptibly();
         } else {
           step();
@@ -228,7 +259,7 @@ final class Scheduler {
   }
 
   private void step() {
-    Batch batch = new Batch(live, limits);
+    Batch batch = new Batch(live, admission.waiting() > 0, limits);
     stepping = true;
     long begin = System.nanoTime();
     @Nullable Matrix logits = null;
@@ -252,11 +283,12 @@ final class Scheduler {
     // Who was served waits behind those who were not.
     live.removeAll(batch.answers());
     batch.answers().stream().filter(a -> !a.ended()).forEach(live::add);
-    changed.signalAll();
+    serve();
   }
 
   /** After an answer has ended, and no step computes for it: its session is free. */
   private void end(Answer answer) {
+    admission.leave(answer);
     live.remove(answer);
     handOver(answer);
     Session session = answer.session;
@@ -299,7 +331,7 @@ final class Scheduler {
         if (!answer.inStep) {
           end(answer);
         }
-        changed.signalAll();
+        serve();
       }
     } finally {
       lock.unlock();
@@ -325,6 +357,7 @@ final class Scheduler {
         close(answer);
       }
       admission.release(session);
+      serve();
     } finally {
       lock.unlock();
     }
@@ -340,11 +373,17 @@ final class Scheduler {
   void exclusively(Runnable work) {
     lock.lock();
     try {
-      while (stepping) {
-        changed.awaitUninterruptibly();
+      claims++;
+      try {
+        while (stepping) {
+          changed.awaitUninterruptibly();
+        }
+        checkOpen();
+        stepping = true;
+      } finally {
+        claims--;
+        changed.signalAll();
       }
-      checkOpen();
-      stepping = true;
       lock.unlock();
       try {
         work.run();
@@ -373,13 +412,15 @@ final class Scheduler {
       while (stepping) {
         changed.awaitUninterruptibly();
       }
-      for (Answer answer : List.copyOf(live)) {
+      List<Answer> unfinished = new ArrayList<>(live);
+      unfinished.addAll(admission.waitingAnswers());
+      for (Answer answer : unfinished) {
         answer.leader = null;
         answer.siblings = List.of();
         answer.fail(new EngineClosedException("engine"));
         end(answer);
       }
-      admission.releaseAll();
+      admission.releaseIdle(Long.MAX_VALUE);
       changed.signalAll();
       return true;
     } finally {

@@ -1,10 +1,10 @@
 package dev.knapsack.engine;
 
-/** Thrown when more sequences are asked for than the plan lets live at once. */
+/** Thrown when one request needs more sequences at once than the plan has room for. */
 public final class SequencesExceededException extends EngineException {
-  SequencesExceededException(int asked, int live, int planned) {
+  SequencesExceededException(int asked, int planned) {
     super(
-        "%d more sequence(s) asked for while %d live, and the plan has room for %d. Close one, or plan more sequences."
-            .formatted(asked, live, planned));
+        "%,d answers to one prompt asked for, and the plan has room for %,d sequence(s). Ask for fewer at once, or plan more sequences."
+            .formatted(asked, planned));
   }
 }

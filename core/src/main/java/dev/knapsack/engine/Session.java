@@ -39,11 +39,11 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Begins an answer, computing nothing yet.
+   * Begins an answer, computing nothing yet; while all sequences are busy, the answer waits.
    *
    * @throws ContextExceededException if the prompt does not fit in the context
    * @throws dev.knapsack.memory.BudgetExceededException if its cache does not fit in the budget
-   * @throws SequencesExceededException if as many sequences as the plan allows are answering
+   * @throws QueueFullException if it would have to wait for a sequence, and too many do
    * @throws IllegalStateException if the last answer of this session has not ended
    */
   public Answer start(Request request) {
@@ -126,16 +126,19 @@ public final class Session implements AutoCloseable {
     }
   }
 
-  /** Forgets the sequence and gives its memory back. */
-  void release() {
+  /** Forgets the sequence and gives its memory back; how many bytes that was. */
+  long release() {
+    long bytes = 0;
     if (cache != null) {
       cache.close();
       cache = null;
     }
     if (promise != null) {
+      bytes = promise.bytes();
       promise.close();
       promise = null;
     }
     tokens.truncate(0);
+    return bytes;
   }
 }

@@ -1,0 +1,25 @@
+package dev.knapsack.engine;
+
+/** Thrown when a request would have to wait for a sequence, and as many wait as may. */
+public final class QueueFullException extends EngineException {
+  private final int waiting;
+  private final int sequences;
+
+  QueueFullException(int waiting, int sequences) {
+    super(
+        "The plan's %,d sequence(s) are all answering, and %,d request(s) wait, which is all that may. Ask again when one has ended, let more wait, or plan more sequences."
+            .formatted(sequences, waiting));
+    this.waiting = waiting;
+    this.sequences = sequences;
+  }
+
+  /** Requests that wait. */
+  public int waiting() {
+    return waiting;
+  }
+
+  /** Sequences that the plan has room for. */
+  public int sequences() {
+    return sequences;
+  }
+}

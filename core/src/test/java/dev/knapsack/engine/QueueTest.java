@@ -1,0 +1,360 @@
+package dev.knapsack.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.BudgetExceededException;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.memory.Rung;
+import dev.knapsack.tensor.Formats;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** More requests than sequences. */
+class QueueTest {
+  private static final Request ENDLESS =
+      Request.of(9, 9)
+          .withSampling(Sampling.GREEDY)
+          .withIgnoreEnd(true)
+          .withOverflow(new Request.Overflow.Shift(5));
+
+  @TempDir static Path folder;
+  private final Budget budget = Budget.of("64MiB");
+
+  @AfterEach
+  void everyByteIsGivenBack() {
+    assertThat(budget.used()).isZero();
+  }
+
+  private interface Use {
+    void accept(Engine engine) throws Exception;
+  }
+
+  private void with(int sequences, int queue, Use use) throws Exception {
+    try (ModelFile file = ModelFile.open(TinyModel.dense(folder, Formats.F16));
+        Engine engine =
+            Engine.open(
+                file,
+                null,
+                TinyModel.plan(sequences, 16, TinyModel.RESIDENT),
+                budget,
+                Engine.Options.best().withQueue(queue))) {
+      use.accept(engine);
+    }
+  }
+
+  /** The {@code i}th of some requests that differ in prompt and length. */
+  private static Request request(int i) {
+    int[] prompt = IntStream.range(0, 1 + 5 * i).map(t -> (t * 37 + i) % 200).toArray();
+    return Request.of(prompt).withSampling(Sampling.GREEDY).withMaxTokens(3 + 4 * i);
+  }
+
+  private static int[] tokens(Answer answer) {
+    try (answer) {
+      answer.text();
+      return answer.tokens();
+    }
+  }
+
+  /** Takes an answer to its end in a thread of its own, which runs when this returns. */
+  private static CompletableFuture<String> taker(Answer answer) throws InterruptedException {
+    CountDownLatch running = new CountDownLatch(1);
+    CompletableFuture<String> text = new CompletableFuture<>();
+    Thread.ofPlatform()
+        .daemon()
+        .start(() -> {
+          running.countDown();
+          try {
+            text.complete(answer.text());
+          } catch (RuntimeException e) {
+            text.completeExceptionally(e);
+          }
+        });
+    running.await();
+    return text;
+  }
+
+  private static List<int[]> alone(Engine engine, int requests) {
+    return IntStream.range(0, requests).mapToObj(i -> tokens(engine.start(request(i)))).toList();
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3})
+  void requestsOfManyThreadsAreAllAnswered(int sequences) throws Exception {
+    int requests = 8;
+    with(
+        sequences,
+        requests,
+        engine -> {
+          List<int[]> alone = alone(engine, requests);
+          try (ExecutorService threads = Executors.newFixedThreadPool(requests);
+              Session kept = engine.session()) {
+            tokens(kept.start(request(3)));
+            List<CompletableFuture<int[]>> together = new ArrayList<>();
+            for (int i = 0; i < requests; i++) {
+              int number = i;
+              together.add(
+                  CompletableFuture.supplyAsync(
+                      () ->
+                          tokens(
+                              number == 4
+                                  ? kept.start(request(number))
+                                  : engine.start(request(number))),
+                      threads));
+            }
+            for (int i = 0; i < requests; i++) {
+              assertThat(together.get(i).join()).isEqualTo(alone.get(i));
+            }
+          }
+          assertThat(engine.waiting()).isZero();
+        });
+  }
+
+  @Test
+  void aWaitingAnswerComesAfterThoseAskedForBefore() throws Exception {
+    with(
+        1,
+        4,
+        engine -> {
+          List<int[]> alone = alone(engine, 4);
+          List<Answer> answers =
+              IntStream.range(0, 4).mapToObj(i -> engine.start(request(i))).toList();
+          assertThat(engine.waiting()).isEqualTo(3);
+          // Nobody takes from the first two, and yet they are no obstacle.
+          assertThat(tokens(answers.get(2))).isEqualTo(alone.get(2));
+          assertThat(answers.get(0).tokens()).isEqualTo(alone.get(0));
+          assertThat(answers.get(1).tokens()).isEqualTo(alone.get(1));
+          assertThat(answers.get(3).tokens()).isEmpty();
+          assertThat(tokens(answers.get(3))).isEqualTo(alone.get(3));
+        });
+  }
+
+  @Test
+  void samplesOfOnePromptWaitTogether() throws Exception {
+    with(
+        2,
+        4,
+        engine -> {
+          int[] alone = tokens(engine.start(request(3)));
+          Answer first = engine.start(request(1));
+          List<Answer> samples = engine.start(request(3), 2);
+          Answer last = engine.start(request(2));
+          assertThat(engine.waiting()).isEqualTo(2);
+          assertThat(samples.get(1).text()).isEqualTo("");
+          assertThat(first.finishReason()).contains(FinishReason.MAX_TOKENS);
+          assertThat(last.tokens()).isEmpty();
+          assertThat(tokens(samples.get(0))).isEqualTo(alone);
+          assertThat(tokens(samples.get(1))).isEqualTo(alone);
+          assertThat(tokens(last)).hasSize(11);
+        });
+  }
+
+  @Test
+  void refusesWhenTheQueueIsFull() throws Exception {
+    with(
+        1,
+        2,
+        engine -> {
+          Answer first = engine.start(request(0));
+          Answer second = engine.start(request(1));
+          Answer third = engine.start(request(2));
+          assertThatThrownBy(() -> engine.start(request(3)))
+              .isInstanceOf(QueueFullException.class)
+              .hasMessageContaining("1 sequence(s)")
+              .hasMessageContaining("2 request(s) wait");
+          assertThat(tokens(third)).hasSize(11);
+          assertThat(tokens(second)).hasSize(7);
+          assertThat(tokens(first)).hasSize(3);
+          assertThat(tokens(engine.start(request(3)))).hasSize(15);
+        });
+    with(
+        1,
+        0,
+        engine -> {
+          Answer live = engine.start(request(0));
+          assertThatThrownBy(() -> engine.start(request(1))).isInstanceOf(QueueFullException.class);
+          try (Session session = engine.session()) {
+            assertThatThrownBy(() -> session.start(request(1)))
+                .isInstanceOf(QueueFullException.class);
+            assertThat(tokens(live)).hasSize(3);
+            assertThat(tokens(session.start(request(1)))).hasSize(7);
+          }
+        });
+  }
+
+  @Test
+  void cancellingEndsTheWait() throws Exception {
+    with(
+        1,
+        4,
+        engine -> {
+          int[] alone = tokens(engine.start(request(2)));
+          Answer endless = engine.start(ENDLESS);
+          Answer second = engine.start(request(1));
+          Session session = engine.session();
+          Answer third = session.start(request(1));
+          Answer fourth = engine.start(request(2));
+          List<CompletableFuture<String>> takers = new ArrayList<>();
+          for (Answer answer : List.of(second, third, fourth)) {
+            takers.add(taker(answer));
+          }
+          assertThatThrownBy(() -> session.start(request(1)))
+              .isInstanceOf(IllegalStateException.class)
+              .hasMessageContaining("still answering");
+          second.cancel();
+          takers.get(0).join();
+          session.close();
+          takers.get(1).join();
+          assertThat(engine.waiting()).isEqualTo(1);
+          assertThat(second.finishReason()).contains(FinishReason.CANCELLED);
+          assertThat(third.finishReason()).contains(FinishReason.CANCELLED);
+          endless.close();
+          takers.get(2).join();
+          assertThat(fourth.tokens()).isEqualTo(alone);
+          assertThat(second.tokens()).isEmpty();
+        });
+  }
+
+  @Test
+  void aSampleThatIsCancelledIsNotWaitedFor() throws Exception {
+    with(
+        2,
+        4,
+        engine -> {
+          Answer endless = engine.start(ENDLESS);
+          List<Answer> samples = engine.start(request(2), 2);
+          assertThat(engine.waiting()).isEqualTo(1);
+          samples.get(0).close();
+          assertThat(engine.waiting()).isZero(); // what is left needs the one sequence that is free
+          assertThat(tokens(samples.get(1))).hasSize(11);
+          endless.close();
+        });
+  }
+
+  @Test
+  void closingTheEngineEndsTheWait() throws Exception {
+    List<CompletableFuture<String>> takers = new ArrayList<>();
+    with(
+        1,
+        2,
+        engine -> {
+          for (int i = 0; i < 3; i++) {
+            takers.add(taker(engine.start(ENDLESS)));
+          }
+        });
+    for (CompletableFuture<String> taker : takers) {
+      assertThatThrownBy(taker::join).hasCauseInstanceOf(EngineClosedException.class);
+    }
+  }
+
+  @Test
+  void logitsAreHadBetweenTheStepsOfOthers() throws Exception {
+    with(
+        1,
+        2,
+        engine -> {
+          Answer endless = engine.start(ENDLESS);
+          CompletableFuture<String> taker = taker(endless);
+          List<Integer> positions = new ArrayList<>();
+          engine.logits(new int[] {1, 2, 3}, (at, _) -> positions.add(at));
+          assertThat(positions).containsExactly(0, 1, 2);
+          endless.close();
+          taker.join();
+        });
+  }
+
+  @Test
+  void idleSessionsGiveBackBeforeAnyoneWaits() throws Exception {
+    with(
+        2,
+        1,
+        engine -> {
+          try (Session old = engine.session();
+              Session recent = engine.session()) {
+            tokens(old.start(request(2)));
+            tokens(recent.start(request(2)));
+            Answer first = engine.start(request(1));
+            assertThat(old.cachedTokens()).isZero();
+            assertThat(recent.cachedTokens()).isPositive();
+            Answer second = engine.start(request(1));
+            assertThat(recent.cachedTokens()).isZero();
+            assertThat(engine.waiting()).isZero();
+            engine.start(request(1));
+            assertThat(engine.waiting()).isEqualTo(1);
+            assertThat(tokens(first)).isEqualTo(tokens(second));
+          }
+        });
+  }
+
+  @Test
+  void idleSessionsGiveBackWhatAnotherAccountNeeds() throws Exception {
+    with(
+        2,
+        1,
+        engine -> {
+          List<Long> later = new ArrayList<>();
+          try (Session session = engine.session();
+              var _ =
+                  budget.onPressure(
+                      Rung.SPILL_CACHE,
+                      missing -> {
+                        later.add(missing);
+                        return 0;
+                      })) {
+            Answer live = engine.start(request(5));
+            int[] expected = tokens(session.start(request(2)));
+            try (Lease rest = budget.account("other").reserve(budget.free() + 1)) {
+              assertThat(rest.bytes()).isPositive();
+              assertThat(session.cachedTokens()).isZero();
+              assertThat(later).isEmpty();
+              // No more is to be had: what answers keeps what it has.
+              assertThatThrownBy(() -> budget.account("other").reserve(budget.free() + 1))
+                  .isInstanceOf(BudgetExceededException.class);
+              assertThat(later).hasSize(1);
+              assertThat(tokens(live)).hasSize(23);
+            }
+            assertThat(tokens(session.start(request(2)))).isEqualTo(expected);
+          }
+        });
+  }
+
+  @Test
+  void whatDoesNotFitWaitsForAnswersToEndAndIsRefusedWhenNoneDoes() throws Exception {
+    with(
+        3,
+        4,
+        engine -> {
+          List<int[]> alone = alone(engine, 5);
+          Answer live = engine.start(request(4));
+          try (Lease rest = budget.account("other").reserve(budget.free())) {
+            assertThat(rest.bytes()).isPositive();
+            Answer fits = engine.start(request(3));
+            List<Answer> tooMany = engine.start(request(4), 3);
+            Answer last = engine.start(request(2));
+            assertThat(engine.waiting()).isEqualTo(3);
+            assertThat(tokens(last)).isEqualTo(alone.get(2));
+            assertThat(tokens(fits)).isEqualTo(alone.get(3));
+            assertThat(tokens(live)).isEqualTo(alone.get(4));
+            for (Answer answer : tooMany) {
+              assertThatThrownBy(answer::text)
+                  .isInstanceOf(BudgetExceededException.class)
+                  .hasMessageContaining("'kv'");
+              answer.close();
+            }
+          }
+        });
+  }
+}
