@@ -39,6 +39,11 @@ final class AnswerStream {
     lineOpen = text.charAt(text.length() - 1) != '\n';
   }
 
+  /** Whether nobody reads any more, as when the other end of a pipe has closed. */
+  boolean isClosed() {
+    return out.checkError();
+  }
+
   /** Ends an answer: what follows starts on a new line. */
   void end() {
     if (lineOpen) {

@@ -30,9 +30,15 @@ import picocli.CommandLine.Option;
     sortOptions = false,
     description =
         "Measures prefill and decode, beside what was predicted: of a file, or of a shape before"
-            + " anything is downloaded.")
+            + " anything is downloaded.",
+    footer = {
+      "",
+      "  knapsack bench model.gguf --memory 1GiB",
+      "  knapsack bench --shape llama-3.2-1b:q4_0 --prompt 128",
+    })
 final class BenchCommand implements Callable<Integer> {
-  @Mixin private ModelArgument model = new ModelArgument();
+  private final Host host;
+  @Mixin private final ModelArgument model;
 
   @Option(
       names = "--shape",
@@ -55,10 +61,25 @@ final class BenchCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print one JSON line.")
   private boolean json;
 
-  @Mixin private EngineOptions engine = new EngineOptions();
+  @Mixin private final EngineOptions engine;
+
+  BenchCommand(Host host) {
+    this.host = host;
+    this.model = new ModelArgument(host);
+    this.engine = new EngineOptions(host);
+  }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    if (prompt < 1 || decode < 1 || rounds < 1) {
+      throw new IllegalArgumentException(
+          "--prompt, --decode and --rounds must be 1 or more, not %d, %d and %d"
+              .formatted(prompt, decode, rounds));
+    }
+    if (shape != null && !model.embedded()) {
+      throw new IllegalArgumentException(
+          "A model and --shape were given: name one of them to measure.");
+    }
     Path file = shape == null ? model.path() : synthetic(shape);
     engine.useContext(prompt + decode + 1);
     long started = System.nanoTime();
@@ -112,22 +133,28 @@ final class BenchCommand implements Callable<Integer> {
       line.addProperty("predictedPrefill", predicted.prefillTokensPerSecond());
       line.addProperty("predictedDecode", predicted.decodeTokensPerSecond());
       line.addProperty("predictedBytes", plan.bytes());
-      System.out.println(line);
+      host.streams().out().println(line);
       return;
     }
-    System.out.printf(
-        "%s, %d threads, %s%n", plan.model(), plan.workers(), knapsack.engine().kernels().reason());
-    System.out.printf("%-34s %12s %12s%n", "", "predicted", "measured");
+    host.streams()
+        .out()
+        .printf(
+            "%s, %d threads, %s%n",
+            plan.model(), plan.workers(), knapsack.engine().kernels().reason());
+    host.streams().out().printf("%-34s %12s %12s%n", "", "predicted", "measured");
     row("prefill of " + prompt + " tokens, tokens/s", predicted.prefillTokensPerSecond(), prefill);
     row("decode of " + decode + " tokens, tokens/s", predicted.decodeTokensPerSecond(), rate);
     row("first token, s", predicted.secondsToFirstToken(), first);
-    System.out.printf(
-        "%-34s %12s %12s%n", "peak resident", PlanTable.size(plan.bytes()), PlanTable.size(peak));
-    System.out.printf(Locale.ROOT, "%-34s %12s %12.2f%n", "load, s", "", load);
+    host.streams()
+        .out()
+        .printf(
+            "%-34s %12s %12s%n",
+            "peak resident", PlanTable.size(plan.bytes()), PlanTable.size(peak));
+    host.streams().out().printf(Locale.ROOT, "%-34s %12s %12.2f%n", "load, s", "", load);
   }
 
-  private static void row(String what, double predicted, double measured) {
-    System.out.printf(Locale.ROOT, "%-34s %12.2f %12.2f%n", what, predicted, measured);
+  private void row(String what, double predicted, double measured) {
+    host.streams().out().printf(Locale.ROOT, "%-34s %12.2f %12.2f%n", what, predicted, measured);
   }
 
   private static double median(double[] values) {
@@ -137,10 +164,10 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   /** A synthetic model in the cache directory, written when it is not there. */
-  private static Path synthetic(String shape) throws IOException {
+  private Path synthetic(String shape) throws IOException {
     SyntheticModel model = SyntheticModel.of(shape);
     Path file =
-        Directories.cache()
+        host.cache()
             .resolve("synthetic")
             .resolve(
                 model.shape().name()
@@ -149,8 +176,8 @@ final class BenchCommand implements Callable<Integer> {
                     + ".gguf");
     if (!Files.exists(file)) {
       Files.createDirectories(file.getParent());
-      SynthCommand.write(model, file, 1);
-      System.err.println("kept for the next time: " + file);
+      SynthCommand.write(host, model, file, 1);
+      host.streams().err().println("kept for the next time: " + file);
     }
     return file;
   }

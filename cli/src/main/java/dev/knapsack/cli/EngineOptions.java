@@ -2,13 +2,17 @@ package dev.knapsack.cli;
 
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Footprint;
+import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanFileException;
 import dev.knapsack.plan.PlanJson;
-import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Format;
 import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
@@ -16,13 +20,15 @@ import picocli.CommandLine.Option;
 
 /** Options that say what the model is opened with: the budget, and what is not left to the plan. */
 final class EngineOptions {
+  private final Host host;
+
   @Option(
       names = {"-m", "--memory"},
       paramLabel = "SIZE",
       description =
           "Bytes that the whole process may have resident, such as 2GiB or 768MiB. Default: the"
               + " container's limit or the free memory, less a tenth and at least 64 MiB.")
-  private @Nullable String memory;
+  private @Nullable Budget memory;
 
   @Option(
       names = {"-c", "--ctx"},
@@ -44,7 +50,7 @@ final class EngineOptions {
       description =
           "Format of the KV cache: f32, f16, q8_0, q4_0 (default: f16, or less where that does not"
               + " fit).")
-  private @Nullable String kvFormat;
+  private @Nullable Format kvFormat;
 
   @Option(
       names = "--prefill-chunk",
@@ -67,8 +73,14 @@ final class EngineOptions {
   @Option(
       names = "--plan",
       paramLabel = "FILE",
-      description = "Use this plan, as 'plan --save' wrote it.")
+      description =
+          "Use this plan, as 'plan --save' wrote it, instead of making one; of the options above"
+              + " only --memory still counts.")
   private @Nullable Path plan;
+
+  EngineOptions(Host host) {
+    this.host = host;
+  }
 
   /** At least so many sequences, if the user did not ask for more. */
   void useSequences(int count) {
@@ -82,30 +94,37 @@ final class EngineOptions {
     }
   }
 
-  /** The budget asked for. */
-  Budget budget() {
-    return memory == null ? Budget.ofBytes(Footprint.defaultBudget()) : Budget.of(memory);
-  }
-
   /** Opens a model within the budget, with a progress bar while it loads. */
   Knapsack open(Path model) throws IOException {
-    try (ProgressBar bar = ProgressBar.onStandardError("loading")) {
-      return Knapsack.open(model, budget(), options().withProgress(bar::update));
+    try (ProgressBar bar = host.progress("loading")) {
+      Plan given = given(model);
+      Options options = options().withProgress(bar::update);
+      return Knapsack.open(model, budget(given), given == null ? options : options.withPlan(given));
     }
   }
 
   /** The plan by which {@link #open} would open a model; nothing is loaded. */
   Plan plan(Path model) throws IOException {
-    return plan == null ? Knapsack.plan(model, budget(), options()) : readPlan(plan);
+    Plan given = given(model);
+    return given == null ? Knapsack.plan(model, budget(null), options()) : given;
   }
 
-  private Options options() throws IOException {
-    Options options = Options.usual().withWholeProcess(true).withSequences(sequences);
+  /** The budget asked for, else that of the plan, else the usual. */
+  private Budget budget(@Nullable Plan given) {
+    if (memory != null) {
+      return memory;
+    }
+    return Budget.ofBytes(given == null ? Footprint.defaultBudget() : given.budget());
+  }
+
+  private Options options() {
+    Options options =
+        Options.usual().withWholeProcess(true).withSequences(sequences).withCache(host.cache());
     if (context != null) {
       options = options.withContext(context);
     }
     if (kvFormat != null) {
-      options = options.withCacheFormat(Formats.byName(kvFormat));
+      options = options.withCacheFormat(kvFormat);
     }
     if (prefillChunk != null) {
       options = options.withPrefillChunk(prefillChunk);
@@ -116,10 +135,28 @@ final class EngineOptions {
     if (kernels != null) {
       options = options.withKernels(kernels);
     }
-    return plan == null ? options : options.withPlan(readPlan(plan));
+    return options;
   }
 
-  private static Plan readPlan(Path file) throws IOException {
-    return PlanJson.read(Files.readString(file));
+  /** The plan in the file that the user named, or null if they named none. */
+  private @Nullable Plan given(Path model) throws IOException {
+    if (plan == null) {
+      return null;
+    }
+    try (ModelFile file = ModelFile.open(model)) {
+      Plan read = PlanJson.read(Files.readString(plan));
+      String name = Families.spec(file).name();
+      if (!read.model().equals(name)) {
+        throw new UnusableFileException(
+            "%s is a plan for %s, not for %s. 'knapsack plan MODEL --save FILE' makes one."
+                .formatted(plan, read.model(), name));
+      }
+      return read;
+    } catch (PlanFileException | CharacterCodingException e) {
+      throw new UnusableFileException(
+          "%s: %s. 'knapsack plan MODEL --save FILE' writes one that can be used."
+              .formatted(plan, e.getMessage()),
+          e);
+    }
   }
 }

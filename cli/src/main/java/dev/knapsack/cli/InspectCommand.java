@@ -20,11 +20,14 @@ import picocli.CommandLine.Option;
 /** {@code knapsack inspect}: what a model file says of itself. */
 @Command(
     name = "inspect",
-    description = "Shows what a model file holds: its metadata, its tensors, its bytes by format.")
+    sortOptions = false,
+    description = "Shows what a model file holds: its metadata, its tensors, its bytes by format.",
+    footer = {"", "  knapsack inspect model.gguf --tensors"})
 final class InspectCommand implements Callable<Integer> {
   private static final int SHOWN = 8;
 
-  @Mixin private ModelArgument model = new ModelArgument();
+  private final Host host;
+  @Mixin private final ModelArgument model;
 
   @Option(names = "--tensors", description = "List every tensor.")
   private boolean tensors;
@@ -32,13 +35,18 @@ final class InspectCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print everything as JSON.")
   private boolean json;
 
+  InspectCommand(Host host) {
+    this.host = host;
+    this.model = new ModelArgument(host);
+  }
+
   @Override
   public Integer call() throws IOException, InterruptedException {
     try (ModelFile file = ModelFile.open(model.path())) {
       if (json) {
-        writeJson(file);
+        writeJson(file, host.streams().out());
       } else {
-        print(file, System.out);
+        print(file, host.streams().out());
       }
     }
     return 0;
@@ -67,8 +75,8 @@ final class InspectCommand implements Callable<Integer> {
         values, file.tensors().size(), PlanTable.size(bytes));
   }
 
-  private void writeJson(ModelFile file) throws IOException {
-    JsonWriter writer = new JsonWriter(new OutputStreamWriter(System.out, StandardCharsets.UTF_8));
+  private void writeJson(ModelFile file, PrintStream out) throws IOException {
+    JsonWriter writer = new JsonWriter(new OutputStreamWriter(out, StandardCharsets.UTF_8));
     writer.setIndent("  ");
     writer.beginObject().name("path").value(file.path().toString()).name("metadata").beginObject();
     for (Map.Entry<String, Object> entry : file.metadata().all().entrySet()) {
@@ -88,7 +96,7 @@ final class InspectCommand implements Callable<Integer> {
       writer.name("bytes").value(tensor.bytes()).endObject();
     }
     writer.endArray().endObject().flush();
-    System.out.println();
+    out.println();
   }
 
   private static void write(JsonWriter writer, Object value) throws IOException {

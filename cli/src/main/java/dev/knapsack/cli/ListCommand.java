@@ -1,7 +1,6 @@
 package dev.knapsack.cli;
 
 import dev.knapsack.file.ModelStore;
-import dev.knapsack.file.StoreSettings;
 import dev.knapsack.file.StoredModel;
 import dev.knapsack.plan.PlanTable;
 import java.time.ZoneId;
@@ -10,24 +9,40 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 
 /** {@code knapsack list}: the models in the local store. */
-@Command(name = "list", description = "Lists the models in the local store.")
+@Command(
+    name = "list",
+    description = "Lists the models in the local store: names, bytes, and when they were fetched.",
+    footer = {
+      "",
+      "The store is $KNAPSACK_MODELS, or else knapsack/models in $XDG_DATA_HOME or ~/.local/share.",
+    })
 final class ListCommand implements Callable<Integer> {
+  private final Host host;
+
+  ListCommand(Host host) {
+    this.host = host;
+  }
+
   @Override
   public Integer call() {
-    ModelStore store = new ModelStore(StoreSettings.fromEnvironment());
+    ModelStore store = host.store();
     List<StoredModel> models = store.list();
     for (StoredModel model : models) {
-      System.out.printf(
-          "%-64s %10s  %s%n",
-          model.name(),
-          PlanTable.size(model.bytes()),
-          model.fetched().atZone(ZoneId.systemDefault()).toLocalDate());
+      host.streams()
+          .out()
+          .printf(
+              "%-64s %10s  %s%n",
+              model.name(),
+              PlanTable.size(model.bytes()),
+              model.fetched().atZone(ZoneId.systemDefault()).toLocalDate());
     }
     if (models.isEmpty()) {
-      System.err.println(
-          "No models in "
-              + store.settings().directory()
-              + " yet. Fetch one: knapsack pull hf:OWNER/REPO");
+      host.streams()
+          .err()
+          .println(
+              "No models in "
+                  + store.settings().directory()
+                  + " yet. Fetch one: knapsack pull hf:OWNER/REPO");
     }
     return 0;
   }

@@ -1,7 +1,6 @@
 package dev.knapsack.cli;
 
 import com.google.gson.JsonArray;
-import com.google.gson.JsonElement;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import dev.knapsack.Knapsack;
@@ -23,10 +22,16 @@ import picocli.CommandLine.Option;
     sortOptions = false,
     description =
         "Writes the logits at every position of a token sequence: float32, little-endian, tokens ×"
-            + " vocabulary.")
+            + " vocabulary.",
+    footer = {
+      "",
+      "  knapsack tokenize model.gguf -p 'Once upon a time' --json > ids.json",
+      "  knapsack logits model.gguf --tokens ids.json -o logits.f32 --kv-format f32",
+    })
 final class LogitsCommand implements Callable<Integer> {
-  @Mixin private ModelArgument model = new ModelArgument();
-  @Mixin private EngineOptions engine = new EngineOptions();
+  private final Host host;
+  @Mixin private final ModelArgument model;
+  @Mixin private final EngineOptions engine;
 
   @Option(
       names = "--tokens",
@@ -42,9 +47,16 @@ final class LogitsCommand implements Callable<Integer> {
       description = "The file to write.")
   private Path output = Path.of("");
 
+  LogitsCommand(Host host) {
+    this.host = host;
+    this.model = new ModelArgument(host);
+    this.engine = new EngineOptions(host);
+  }
+
   @Override
   public Integer call() throws IOException, InterruptedException {
     int[] ids = ids(tokens);
+    engine.useContext(ids.length);
     Path part = output.resolveSibling(output.getFileName() + ".part");
     try (Knapsack knapsack = engine.open(model.path());
         FileChannel out =
@@ -68,7 +80,7 @@ final class LogitsCommand implements Callable<Integer> {
                   throw new UncheckedIOException(e);
                 }
               });
-      System.err.printf("%d × %d logits%n", ids.length, knapsack.spec().vocabulary());
+      host.streams().err().printf("%d × %d logits%n", ids.length, knapsack.spec().vocabulary());
     } catch (UncheckedIOException e) {
       Files.deleteIfExists(part);
       throw e.getCause();
@@ -83,13 +95,17 @@ final class LogitsCommand implements Callable<Integer> {
   private static int[] ids(Path file) throws IOException {
     try {
       JsonArray array = JsonParser.parseString(Files.readString(file)).getAsJsonArray();
-      int[] ids = array.asList().stream().mapToInt(JsonElement::getAsInt).toArray();
+      int[] ids =
+          array.asList().stream().mapToInt(id -> id.getAsBigDecimal().intValueExact()).toArray();
       if (ids.length > 0) {
         return ids;
       }
-    } catch (JsonParseException | IllegalStateException | NumberFormatException e) {
+    } catch (JsonParseException
+        | IllegalStateException
+        | ArithmeticException
+        | NumberFormatException e) {
       throw new IllegalArgumentException(
-          file + " must hold a JSON array of token ids, such as [1, 42, 7]: " + e.getMessage(), e);
+          file + " must hold a JSON array of token ids, such as [1, 42, 7]", e);
     }
     throw new IllegalArgumentException(file + " holds no token ids");
   }

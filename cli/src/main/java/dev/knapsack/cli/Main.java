@@ -1,13 +1,38 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.engine.ContextExceededException;
+import dev.knapsack.engine.LogitsException;
+import dev.knapsack.engine.PlanMismatchException;
+import dev.knapsack.engine.SequencesExceededException;
+import dev.knapsack.file.DownloadException;
 import dev.knapsack.file.ModelFileException;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.BudgetExceededException;
+import dev.knapsack.memory.NativeMemoryException;
 import dev.knapsack.plan.PlanDoesNotFitException;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.UnsupportedFormatException;
+import dev.knapsack.text.template.TemplateException;
+import java.io.IOException;
+import java.io.PrintStream;
 import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
+import java.io.UncheckedIOException;
+import java.nio.file.AccessDeniedException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
+import java.nio.file.NoSuchFileException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.Model.UsageMessageSpec;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.TypeConversionException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The {@code knapsack} command. */
 @Command(
@@ -17,21 +42,9 @@ import picocli.CommandLine.ScopeType;
     scope = ScopeType.INHERIT,
     description = "Runs language models inside one memory budget that you name.",
     synopsisSubcommandLabel = "COMMAND",
-    subcommands = {
-      RunCommand.class,
-      PlanCommand.class,
-      InspectCommand.class,
-      TokenizeCommand.class,
-      LogitsCommand.class,
-      BenchCommand.class,
-      SynthCommand.class,
-      QuantizeCommand.class,
-      PullCommand.class,
-      ListCommand.class,
-      RemoveCommand.class,
-    },
     sortOptions = false,
     usageHelpAutoWidth = true,
+    abbreviateSynopsis = true,
     exitCodeListHeading = "%nExit codes:%n",
     exitCodeList = {
       "0:done",
@@ -51,40 +64,136 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
-    System.exit(commandLine().execute(args));
+    System.exit(run(Host.ofThisProcess(), args));
   }
 
-  static CommandLine commandLine() {
-    return new CommandLine(new Main())
-        .setOut(new PrintWriter(System.out, true, StandardCharsets.UTF_8))
-        .setErr(new PrintWriter(System.err, true, StandardCharsets.UTF_8))
+  /**
+   * Runs one command.
+   *
+   * @return the exit code
+   */
+  static int run(Host host, String... args) {
+    try {
+      return commandLine(host).execute(args);
+    } finally {
+      host.streams().out().flush();
+      host.streams().err().flush();
+    }
+  }
+
+  private static CommandLine commandLine(Host host) {
+    CommandLine line = new CommandLine(new Main());
+    List.of(
+            new RunCommand(host),
+            new PlanCommand(host),
+            new InspectCommand(host),
+            new TokenizeCommand(host),
+            new LogitsCommand(host),
+            new BenchCommand(host),
+            new SynthCommand(host),
+            new QuantizeCommand(host),
+            new PullCommand(host),
+            new ListCommand(host),
+            new RemoveCommand(host))
+        .forEach(line::addSubcommand);
+    return line.setOut(writer(host.streams().out()))
+        .setErr(writer(host.streams().err()))
+        .registerConverter(Budget.class, said(Budget::of))
+        .registerConverter(Format.class, said(Formats::byName))
         .setCaseInsensitiveEnumValuesAllowed(true)
-        .setExecutionExceptionHandler((e, command, parsed) -> report(e, command));
+        .setHelpSectionKeys(helpSections(line.getHelpSectionKeys()))
+        .setParameterExceptionHandler((e, _) -> reportUsage(e))
+        .setExecutionExceptionHandler((e, command, _) -> report(e, command.getErr()));
+  }
+
+  private static PrintWriter writer(PrintStream stream) {
+    return new PrintWriter(stream, true, stream.charset());
+  }
+
+  /** Examples first, exit codes last. */
+  private static List<String> helpSections(List<String> usual) {
+    List<String> sections = new ArrayList<>(usual);
+    List<String> codes =
+        List.of(
+            UsageMessageSpec.SECTION_KEY_EXIT_CODE_LIST_HEADING,
+            UsageMessageSpec.SECTION_KEY_EXIT_CODE_LIST);
+    sections.removeAll(codes);
+    sections.addAll(codes);
+    return sections;
+  }
+
+  /** A conversion whose own words say why a value is none. */
+  private static <T> ITypeConverter<T> said(ITypeConverter<T> conversion) {
+    return value -> {
+      try {
+        return conversion.convert(value);
+      } catch (IllegalArgumentException | UnsupportedFormatException e) {
+        throw new TypeConversionException(e.getMessage());
+      }
+    };
+  }
+
+  private static int reportUsage(ParameterException e) {
+    PrintWriter err = e.getCommandLine().getErr();
+    err.println("knapsack: " + e.getMessage());
+    UnmatchedArgumentException.printSuggestions(e, err);
+    CommandLine line = e.getCommandLine();
+    String command = line.getCommandSpec().qualifiedName();
+    err.println(
+        line.getSubcommands().isEmpty()
+            ? "'%s --help' says what can be given.".formatted(command)
+            : "The commands are %s; '%s --help' says what they do."
+                .formatted(String.join(", ", line.getSubcommands().keySet()), command));
+    return CommandLine.ExitCode.USAGE;
   }
 
   /** Says what went wrong in one paragraph; a stack trace only for what nobody expected. */
-  private static int report(Exception e, CommandLine command) {
-    PrintWriter err = command.getErr();
+  private static int report(Exception thrown, PrintWriter err) {
+    Exception e =
+        thrown instanceof UncheckedIOException unchecked
+            ? Objects.requireNonNull(unchecked.getCause())
+            : thrown;
     int code = exitCode(e);
-    if (code == 1) {
-      e.printStackTrace(err);
+    if (code == CommandLine.ExitCode.SOFTWARE) {
+      thrown.printStackTrace(err);
     } else {
-      String message = e.getMessage();
-      err.println("knapsack: " + (message == null ? e.toString() : message));
+      err.println("knapsack: " + message(e));
     }
-    err.flush();
     return code;
   }
 
   private static int exitCode(Exception e) {
     return switch (e) {
-      case PlanDoesNotFitException _, BudgetExceededException _ -> DOES_NOT_FIT;
-      case ModelFileException _, NoSuchModelException _, java.nio.file.FileSystemException _ ->
+      case PlanDoesNotFitException _, BudgetExceededException _, NativeMemoryException _ ->
+          DOES_NOT_FIT;
+      case ModelFileException _,
+          UnusableFileException _,
+          PlanMismatchException _,
+          TemplateException _,
+          LogitsException _,
+          IOException _ ->
           BAD_FILE;
-      case dev.knapsack.file.DownloadException _ -> DOWNLOAD_FAILED;
-      case IllegalArgumentException _ -> CommandLine.ExitCode.USAGE;
+      case DownloadException _ -> DOWNLOAD_FAILED;
+      case IllegalArgumentException _,
+          UnsupportedFormatException _,
+          ContextExceededException _,
+          SequencesExceededException _ ->
+          CommandLine.ExitCode.USAGE;
       case InterruptedException _ -> INTERRUPTED;
       default -> CommandLine.ExitCode.SOFTWARE;
+    };
+  }
+
+  private static String message(Exception e) {
+    return switch (e) {
+      // Of these the message is the path alone.
+      case NoSuchFileException missing -> missing.getFile() + ": there is no such file or folder";
+      case AccessDeniedException denied -> denied.getFile() + ": access is denied";
+      case FileAlreadyExistsException there -> there.getFile() + ": is there already";
+      case FileSystemException other when other.getReason() == null ->
+          other.getFile() + ": cannot be used (" + other.getClass().getSimpleName() + ")";
+      case InterruptedException _ -> "interrupted";
+      default -> e.getMessage() == null ? e.toString() : e.getMessage();
     };
   }
 }

@@ -1,7 +1,5 @@
 package dev.knapsack.cli;
 
-import dev.knapsack.file.ModelStore;
-import dev.knapsack.file.StoreSettings;
 import dev.knapsack.file.StoredModel;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -15,6 +13,8 @@ import picocli.CommandLine.Parameters;
  * the embedded model.
  */
 final class ModelArgument {
+  private final Host host;
+
   @Parameters(
       index = "0",
       paramLabel = "MODEL",
@@ -24,6 +24,10 @@ final class ModelArgument {
               + " that 'list' shows. Without one: the small model inside Knapsack.")
   private @Nullable String model;
 
+  ModelArgument(Host host) {
+    this.host = host;
+  }
+
   /** Whether no model was named, so that it is the one inside Knapsack. */
   boolean embedded() {
     return model == null;
@@ -31,32 +35,31 @@ final class ModelArgument {
 
   /** The model's path on this machine; fetches it first when it is an address and not here yet. */
   Path path() throws IOException, InterruptedException {
-    return model == null ? EmbeddedModel.extract(Directories.cache()) : path(model);
+    return model == null ? EmbeddedModel.extract(host.cache()) : path(host, model);
   }
 
-  static Path path(String model) throws InterruptedException {
+  static Path path(Host host, String model) throws InterruptedException {
     Path path = Path.of(model);
     if (Files.exists(path)) {
       return path;
     }
-    ModelStore store = new ModelStore(StoreSettings.fromEnvironment());
-    Optional<StoredModel> stored = store.find(model);
+    Optional<StoredModel> stored = host.store().find(model);
     if (stored.isPresent()) {
       return stored.get().path();
     }
     if (isAddress(model)) {
-      return pull(store, model, Optional.empty());
+      return pull(host, model, Optional.empty());
     }
-    throw new NoSuchModelException(
+    throw new UnusableFileException(
         "'%s' is no file here and no model in %s. Give a path, hf:OWNER/REPO, an https: address, or a name from 'knapsack list'."
-            .formatted(model, store.settings().directory()));
+            .formatted(model, host.store().settings().directory()));
   }
 
   /** Fetches a model with a progress bar. */
-  static Path pull(ModelStore store, String address, Optional<String> sha256)
-      throws InterruptedException {
-    try (ProgressBar bar = ProgressBar.onStandardError("pulling")) {
-      return store.pull(address, sha256, (file, bytes, total) -> bar.update(file, bytes, total));
+  static Path pull(Host host, String address, Optional<String> sha256) throws InterruptedException {
+    try (ProgressBar bar = host.progress("pulling")) {
+      return host.store()
+          .pull(address, sha256, (file, bytes, total) -> bar.update(file, bytes, total));
     }
   }
 

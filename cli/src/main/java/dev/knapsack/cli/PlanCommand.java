@@ -21,10 +21,19 @@ import picocli.CommandLine.Option;
     sortOptions = false,
     description =
         "Says what fits a budget: bytes by account, choices and their alternatives, the speed to"
-            + " expect. Reads the header alone.")
+            + " expect. Reads the header alone.",
+    footer = {
+      "",
+      "Exits with 3 when nothing fits, and says how many bytes are missing and what would fit.",
+      "",
+      "  knapsack plan model.gguf --memory 1GiB --ctx 8192",
+      "  knapsack plan model.gguf --memory 1GiB --save plan.json",
+      "  knapsack run model.gguf --plan plan.json",
+    })
 final class PlanCommand implements Callable<Integer> {
-  @Mixin private ModelArgument model = new ModelArgument();
-  @Mixin private EngineOptions engine = new EngineOptions();
+  private final Host host;
+  @Mixin private final ModelArgument model;
+  @Mixin private final EngineOptions engine;
 
   @Option(names = "--json", description = "Print the plan as JSON.")
   private boolean json;
@@ -35,13 +44,19 @@ final class PlanCommand implements Callable<Integer> {
       description = "Write the plan to a file, for 'run --plan FILE'; it may be edited.")
   private @Nullable Path save;
 
+  PlanCommand(Host host) {
+    this.host = host;
+    this.model = new ModelArgument(host);
+    this.engine = new EngineOptions(host);
+  }
+
   @Override
   public Integer call() throws IOException, InterruptedException {
     Plan plan = engine.plan(model.path());
     if (save != null) {
-      Files.writeString(save, PlanJson.write(plan) + "\n");
+      Files.writeString(save, PlanJson.write(plan));
     }
-    System.out.print(json ? PlanJson.write(plan) + "\n" : PlanTable.render(plan));
+    host.streams().out().print(json ? PlanJson.write(plan) : PlanTable.render(plan));
     return 0;
   }
 }

@@ -4,8 +4,8 @@ import dev.knapsack.plan.PlanTable;
 import java.io.PrintStream;
 
 /**
- * Shows how far long work has come, on standard error: a bar that redraws on a terminal, a line at
- * the end elsewhere. Work that ends within half a second shows nothing.
+ * Shows how far long work has come: a bar that redraws on a terminal, a line at the end elsewhere.
+ * Work that ends within half a second shows nothing.
  */
 final class ProgressBar implements AutoCloseable {
   private static final long PATIENCE = 500_000_000L;
@@ -24,11 +24,6 @@ final class ProgressBar implements AutoCloseable {
     this.err = err;
     this.what = what;
     this.redraw = terminal;
-  }
-
-  /** A bar on standard error of this process. */
-  static ProgressBar onStandardError(String what) {
-    return new ProgressBar(System.err, what, StandardStreams.detect().error());
   }
 
   /**
@@ -76,7 +71,7 @@ final class ProgressBar implements AutoCloseable {
   public synchronized void close() {
     if (shown) {
       err.print("\r\u001b[K");
-    } else if (!redraw && System.nanoTime() - started > PATIENCE) {
+    } else if (!redraw && done > 0 && System.nanoTime() - started > PATIENCE) {
       err.println(line());
     }
     err.flush();

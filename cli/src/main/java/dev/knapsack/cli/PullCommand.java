@@ -1,7 +1,5 @@
 package dev.knapsack.cli;
 
-import dev.knapsack.file.ModelStore;
-import dev.knapsack.file.StoreSettings;
 import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
@@ -16,9 +14,17 @@ import picocli.CommandLine.Parameters;
         "Fetches a model into the local store; a broken download goes on where it stopped.",
     footer = {
       "",
-      "HF_TOKEN is sent to the hub for models that need it; HF_ENDPOINT names another hub.",
+      "The path of the model goes to standard output. Of several files of a repository the usual"
+          + " one is taken; FILE, or a part of its name, says which.",
+      "HF_TOKEN is sent to the hub for models that need it; HF_ENDPOINT names another hub;"
+          + " KNAPSACK_MODELS names another store.",
+      "",
+      "  knapsack pull hf:OWNER/REPO:Q4_0",
+      "  knapsack run hf:OWNER/REPO:Q4_0             does the same, then chats",
     })
 final class PullCommand implements Callable<Integer> {
+  private final Host host;
+
   @Parameters(
       paramLabel = "ADDRESS",
       description = "hf:OWNER/REPO, hf:OWNER/REPO:FILE, or an https: address.")
@@ -27,10 +33,13 @@ final class PullCommand implements Callable<Integer> {
   @Option(names = "--sha256", paramLabel = "HEX", description = "What the file's SHA-256 must be.")
   private @Nullable String sha256;
 
+  PullCommand(Host host) {
+    this.host = host;
+  }
+
   @Override
   public Integer call() throws InterruptedException {
-    ModelStore store = new ModelStore(StoreSettings.fromEnvironment());
-    System.out.println(ModelArgument.pull(store, address, Optional.ofNullable(sha256)));
+    host.streams().out().println(ModelArgument.pull(host, address, Optional.ofNullable(sha256)));
     return 0;
   }
 }

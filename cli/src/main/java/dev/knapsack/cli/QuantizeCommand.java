@@ -5,9 +5,10 @@ import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.Quantizer;
 import dev.knapsack.plan.PlanTable;
-import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Format;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -18,16 +19,19 @@ import picocli.CommandLine.Parameters;
 @Command(
     name = "quantize",
     sortOptions = false,
-    description = "Writes a model as GGUF in another format, such as q8_0, q4_k or mxfp4.")
+    description = "Writes a model as GGUF in another format, such as q8_0, q4_k or mxfp4.",
+    footer = {"", "  knapsack quantize model-f16.gguf q4_k -o model-q4_k.gguf"})
 final class QuantizeCommand implements Callable<Integer> {
+  private final Host host;
+
   @Parameters(
       index = "0",
       paramLabel = "MODEL",
-      description = "A GGUF file or safetensors directory.")
+      description = "A GGUF file or safetensors directory, or a name that 'list' shows.")
   private String model = "";
 
   @Parameters(index = "1", paramLabel = "FORMAT", description = "The format of the matrices.")
-  private String format = "";
+  private @Nullable Format format;
 
   @Option(
       names = {"-o", "--output"},
@@ -42,7 +46,7 @@ final class QuantizeCommand implements Callable<Integer> {
       description =
           "The format of the output projection (default: q6_k, or FORMAT where that has more"
               + " bits).")
-  private @Nullable String outputFormat;
+  private @Nullable Format outputFormat;
 
   @Option(
       names = {"-t", "--threads"},
@@ -50,26 +54,28 @@ final class QuantizeCommand implements Callable<Integer> {
       description = "Threads that encode (default: one a core).")
   private int threads = Runtime.getRuntime().availableProcessors();
 
+  QuantizeCommand(Host host) {
+    this.host = host;
+  }
+
   @Override
   public Integer call() throws IOException, InterruptedException {
-    try (ModelFile file = ModelFile.open(ModelArgument.path(model));
+    try (ModelFile file = ModelFile.open(ModelArgument.path(host, model));
         WorkerTeam team = new WorkerTeam(threads)) {
-      Quantizer quantizer =
-          new Quantizer(
-              file,
-              Formats.byName(format),
-              outputFormat == null ? null : Formats.byName(outputFormat));
-      try (ProgressBar bar = ProgressBar.onStandardError("quantizing")) {
+      Quantizer quantizer = new Quantizer(file, Objects.requireNonNull(format), outputFormat);
+      try (ProgressBar bar = host.progress("quantizing")) {
         quantizer.write(
             output, Budget.ofBytes(quantizer.memory()).account("quantize"), team, bar::update);
       }
       quantizer.conversions().stream()
           .filter(Quantizer.Conversion::fellBack)
           .forEach(c ->
-              System.err.printf(
-                  "%s stays %s: its rows are no whole blocks of %s%n",
-                  c.to().name(), c.to().format().name(), c.wanted().name()));
-      System.err.printf("%s: %s%n", output, PlanTable.size(quantizer.bytes()));
+              host.streams()
+                  .err()
+                  .printf(
+                      "%s stays %s: its rows are no whole blocks of %s%n",
+                      c.to().name(), c.to().format().name(), c.wanted().name()));
+      host.streams().err().printf("%s: %s%n", output, PlanTable.size(quantizer.bytes()));
     }
     return 0;
   }

@@ -1,7 +1,6 @@
 package dev.knapsack.cli;
 
 import dev.knapsack.file.ModelStore;
-import dev.knapsack.file.StoreSettings;
 import dev.knapsack.file.StoredModel;
 import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
@@ -11,20 +10,36 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Parameters;
 
 /** {@code knapsack rm}: deletes models from the local store. */
-@Command(name = "rm", description = "Deletes models from the local store.")
+@Command(
+    name = "rm",
+    description = "Deletes models from the local store.",
+    footer = {"", "  knapsack rm hf:OWNER/REPO"})
 final class RemoveCommand implements Callable<Integer> {
+  private final Host host;
+
   @Parameters(
       paramLabel = "NAME",
       arity = "1..*",
       description = "Names as 'list' shows them, or a part that means one.")
   private List<String> names = List.of();
 
+  RemoveCommand(Host host) {
+    this.host = host;
+  }
+
   @Override
   public Integer call() throws IOException {
-    ModelStore store = new ModelStore(StoreSettings.fromEnvironment());
+    ModelStore store = host.store();
     for (String name : names) {
+      if (store.find(name).isEmpty()) {
+        throw new UnusableFileException(
+            "There is no model '%s' in %s; 'knapsack list' shows those that are."
+                .formatted(name, store.settings().directory()));
+      }
       StoredModel removed = store.remove(name);
-      System.err.printf("removed %s (%s)%n", removed.name(), PlanTable.size(removed.bytes()));
+      host.streams()
+          .err()
+          .printf("removed %s (%s)%n", removed.name(), PlanTable.size(removed.bytes()));
     }
     return 0;
   }

@@ -11,7 +11,6 @@ import dev.knapsack.engine.Sampling;
 import dev.knapsack.plan.PlanTable;
 import dev.knapsack.text.Message;
 import java.io.IOException;
-import java.io.PrintStream;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -30,15 +29,16 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "The answer alone goes to standard output, everything else to standard error.",
-      "Ctrl-C stops an answer; /help in a chat lists the commands.",
+      "In a chat Ctrl-C stops an answer, Ctrl-D ends; /help lists the commands.",
       "",
-      "  knapsack run                                       the small model inside Knapsack",
-      "  knapsack run model.gguf --memory 1GiB              chat inside 1 GiB",
+      "  knapsack run                                the model inside Knapsack",
+      "  knapsack run model.gguf --memory 1GiB       chat inside 1 GiB",
       "  knapsack run model.gguf -p 'Why is the sky blue?' --stats",
       "  echo 'Once upon a time' | knapsack run model.gguf --raw -n 100",
     })
 final class RunCommand implements Callable<Integer> {
-  @Mixin private ModelArgument model = new ModelArgument();
+  private final Host host;
+  @Mixin private final ModelArgument model;
 
   @Option(
       names = {"-p", "--prompt"},
@@ -99,36 +99,44 @@ final class RunCommand implements Callable<Integer> {
       description = "Say at the end what was predicted and what was measured.")
   private boolean stats;
 
-  @Mixin private EngineOptions engine = new EngineOptions();
-  @Mixin private SamplingOptions sampling = new SamplingOptions();
+  @Mixin private final EngineOptions engine;
+  @Mixin private final SamplingOptions sampling = new SamplingOptions();
+
+  RunCommand(Host host) {
+    this.host = host;
+    this.model = new ModelArgument(host);
+    this.engine = new EngineOptions(host);
+  }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    StandardStreams streams = StandardStreams.detect();
-    PrintStream notes = streams.notes();
+    StandardStreams streams = host.streams();
     boolean chat = prompt == null && !raw && !json && streams.isInteractive();
-    String text = prompt != null || chat ? prompt : readAll();
+    String text = prompt != null || chat ? prompt : streams.text().stripTrailing();
+    if (!chat && !raw && (text == null || text.isBlank())) {
+      throw new IllegalArgumentException(
+          "The prompt is empty; give one with -p or on standard input.");
+    }
+    if (samples < 1) {
+      throw new IllegalArgumentException("--samples must be 1 or more, not " + samples);
+    }
     engine.useSequences(samples);
     try (Knapsack knapsack = engine.open(model.path())) {
       if (chat) {
-        notes.println(welcome(knapsack));
+        streams.err().println(welcome(knapsack));
         chat(knapsack, streams);
         return 0;
       }
-      if (text == null || text.isBlank()) {
-        throw new IllegalArgumentException(
-            "The prompt is empty; give one with -p or on standard input.");
-      }
-      return answer(knapsack, text, streams);
+      return answer(knapsack, text == null ? "" : text, streams);
     }
   }
 
   private void chat(Knapsack knapsack, StandardStreams streams) throws IOException {
-    try (Prompt user = streams.prompt(TerminalPrompt.historyIn(Directories.data()));
+    try (Prompt user = streams.prompt(TerminalPrompt.historyIn(host.data()));
         EngineConversation conversation = new EngineConversation(knapsack, system, this::adjust)) {
-      new ChatLoop(conversation, user, streams.answers(), streams.notes()).run();
+      new ChatLoop(conversation, user, streams.answers(), streams.err()).run();
       if (stats) {
-        streams.notes().println(conversation.report());
+        streams.err().println(conversation.report());
       }
     }
   }
@@ -139,22 +147,29 @@ final class RunCommand implements Callable<Integer> {
     for (int i = 0; i < answers.size(); i++) {
       Answer answer = answers.get(i);
       if (!json && answers.size() > 1) {
-        streams.notes().println("--- " + (i + 1) + " of " + answers.size());
+        streams.err().println("--- " + (i + 1) + " of " + answers.size());
       }
       if (json) {
         answer.text();
-        System.out.println(
-            new GsonBuilder().disableHtmlEscaping().create().toJson(object(knapsack, answer)));
+        streams
+            .out()
+            .println(
+                new GsonBuilder().disableHtmlEscaping().create().toJson(object(knapsack, answer)));
       } else {
         if (!raw) {
           out.begin();
         }
-        answer.each(out::write);
+        answer.each(piece -> {
+          out.write(piece);
+          if (out.isClosed()) {
+            answer.cancel();
+          }
+        });
         out.end();
       }
       if (answer.finishReason().orElseThrow() == FinishReason.CONTEXT_FULL) {
         streams
-            .notes()
+            .err()
             .println(
                 "[the context of "
                     + knapsack.plan().context()
@@ -162,8 +177,8 @@ final class RunCommand implements Callable<Integer> {
       }
     }
     if (stats) {
-      streams.notes().print(new Report(knapsack.plan(), answers.getFirst().stats()).text());
-      streams.notes().println("kernels: " + knapsack.engine().kernels().reason());
+      streams.err().print(new Report(knapsack.plan(), answers.getFirst().stats()).text());
+      streams.err().println("kernels: " + knapsack.engine().kernels().reason());
     }
     answers.forEach(Answer::close);
     return 0;
@@ -233,16 +248,5 @@ final class RunCommand implements Callable<Integer> {
         For a real model: knapsack run model.gguf, or knapsack run hf:OWNER/REPO.
         /help lists the commands, Ctrl-D ends.
         """;
-  }
-
-  private static String readAll() throws IOException {
-    try (var in = StandardStreams.text()) {
-      StringBuilder text = new StringBuilder();
-      char[] buffer = new char[8192];
-      for (int n = in.read(buffer); n >= 0; n = in.read(buffer)) {
-        text.append(buffer, 0, n);
-      }
-      return text.toString().stripTrailing();
-    }
   }
 }

@@ -1,12 +1,14 @@
 package dev.knapsack.cli;
 
+import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
-import java.io.Reader;
+import java.io.StringWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
@@ -16,25 +18,35 @@ import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
 import org.jline.terminal.spi.SystemStream;
 import org.jline.terminal.spi.TerminalProvider;
-import org.jspecify.annotations.Nullable;
 
 /**
- * The standard streams of this process: which of them are a terminal, and the readers and writers
- * that fit.
+ * The standard streams of a command, and which of them are a terminal.
  *
- * @param input standard input is a terminal
- * @param output standard output is a terminal
- * @param error standard error is a terminal
+ * @param in standard input
+ * @param out standard output: what was asked for, alone; to be flushed
+ * @param err standard error: everything else; flushed with every line
  */
-record StandardStreams(boolean input, boolean output, boolean error) {
+record StandardStreams(
+    InputStream in,
+    PrintStream out,
+    PrintStream err,
+    boolean inputIsTerminal,
+    boolean outputIsTerminal,
+    boolean errorIsTerminal) {
   private static final String PROVIDER = "ffm";
 
-  static StandardStreams detect() {
+  static StandardStreams ofThisProcess() {
+    InputStream in = new FileInputStream(FileDescriptor.in);
+    PrintStream out = print(FileDescriptor.out, false);
+    PrintStream err = print(FileDescriptor.err, true);
     Path descriptors = Path.of("/proc/self/fd");
     if (Files.isDirectory(descriptors)) {
       // Asking the kernel's own list costs nothing; loading a terminal library takes a good part of
       // a short run.
       return new StandardStreams(
+          in,
+          out,
+          err,
           isTerminal(descriptors.resolve("0")),
           isTerminal(descriptors.resolve("1")),
           isTerminal(descriptors.resolve("2")));
@@ -42,13 +54,21 @@ record StandardStreams(boolean input, boolean output, boolean error) {
     try {
       TerminalProvider provider = TerminalProvider.load(PROVIDER);
       return new StandardStreams(
+          in,
+          out,
+          err,
           provider.isSystemStream(SystemStream.Input),
           provider.isSystemStream(SystemStream.Output),
           provider.isSystemStream(SystemStream.Error));
     } catch (IOException | LinkageError e) {
       // A system without terminals that we know: everything is a pipe.
-      return new StandardStreams(false, false, false);
+      return new StandardStreams(in, out, err, false, false, false);
     }
+  }
+
+  private static PrintStream print(FileDescriptor descriptor, boolean flushLines) {
+    return new PrintStream(
+        new BufferedOutputStream(new FileOutputStream(descriptor)), flushLines, charset());
   }
 
   private static boolean isTerminal(Path descriptor) {
@@ -59,53 +79,43 @@ record StandardStreams(boolean input, boolean output, boolean error) {
     }
   }
 
-  /** Whether a user sits at a terminal that can show them a prompt. */
-  boolean isInteractive() {
-    return input && (output || error);
-  }
-
   /** UTF-8 where the system claims to know ASCII alone, as a container without a locale does. */
-  static Charset charset() {
+  private static Charset charset() {
     Charset charset =
         Charset.forName(System.getProperty("native.encoding", "UTF-8"), StandardCharsets.UTF_8);
     return charset.equals(StandardCharsets.US_ASCII) ? StandardCharsets.UTF_8 : charset;
   }
 
-  /** Standard output, for answers alone. */
+  /** Whether a user sits at a terminal that can show them a prompt. */
+  boolean isInteractive() {
+    return inputIsTerminal && (outputIsTerminal || errorIsTerminal);
+  }
+
+  /** Standard output, for answers. */
   AnswerStream answers() {
-    return new AnswerStream(print(FileDescriptor.out), output);
+    return new AnswerStream(out, outputIsTerminal);
   }
 
-  /** Standard error, for everything else. */
-  PrintStream notes() {
-    return print(FileDescriptor.err);
-  }
-
-  private static PrintStream print(FileDescriptor descriptor) {
-    return new PrintStream(new FileOutputStream(descriptor), false, charset());
-  }
-
-  /** Standard input as text. */
-  static Reader text() {
-    return new InputStreamReader(new FileInputStream(FileDescriptor.in), charset());
+  /** All of standard input as text. */
+  String text() throws IOException {
+    StringWriter text = new StringWriter();
+    new InputStreamReader(in, out.charset()).transferTo(text);
+    return text.toString();
   }
 
   /**
-   * The prompt that fits: on a terminal one with editing and history, else plain lines.
+   * A prompt with editing and history on the terminal of this process. It shows itself on standard
+   * error where that is a terminal, so that standard output holds answers alone.
    *
-   * <p>It shows itself on standard error where that is a terminal, so that standard output holds
-   * answers alone.
+   * @param history the file that keeps what was typed
    */
-  Prompt prompt(@Nullable Path history) {
-    if (!isInteractive()) {
-      return new PipePrompt(text());
-    }
+  Prompt prompt(Path history) {
     try {
       Terminal terminal =
           TerminalBuilder.builder()
               .provider(PROVIDER)
               .systemOutput(TerminalBuilder.SystemOutput.SysErrOrSysOut)
-              .encoding(charset())
+              .encoding(out.charset())
               .dumb(true) // what cannot be a real terminal becomes a plain one, without a warning
               .build();
       return new TerminalPrompt(terminal, history);

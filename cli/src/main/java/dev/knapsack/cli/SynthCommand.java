@@ -18,8 +18,15 @@ import picocli.CommandLine.Parameters;
     sortOptions = false,
     description =
         "Writes a GGUF file with random weights in a real model's shape, to measure before"
-            + " downloading.")
+            + " downloading. It loads and computes as the real one does, and talks nonsense.",
+    footer = {
+      "",
+      "  knapsack synth                              lists the shapes",
+      "  knapsack synth llama-3.2-1b:q4_0 -o 1b.gguf",
+    })
 final class SynthCommand implements Callable<Integer> {
+  private final Host host;
+
   @Parameters(
       index = "0",
       paramLabel = "SHAPE[:FORMAT]",
@@ -39,24 +46,30 @@ final class SynthCommand implements Callable<Integer> {
       description = "Another seed gives other weights (default: 1).")
   private long seed = 1;
 
+  SynthCommand(Host host) {
+    this.host = host;
+  }
+
   @Override
   public Integer call() {
     if (shape == null) {
-      System.out.println(
-          PublishedShape.all().stream()
-              .map(PublishedShape::name)
-              .collect(Collectors.joining("\n")));
+      host.streams()
+          .out()
+          .println(
+              PublishedShape.all().stream()
+                  .map(PublishedShape::name)
+                  .collect(Collectors.joining("\n")));
       return 0;
     }
     SyntheticModel model = SyntheticModel.of(shape);
     Path target = output != null ? output : Path.of(shape.replace(':', '-') + ".gguf");
-    write(model, target, seed);
-    System.err.printf("%s: %s%n", target, PlanTable.size(model.bytes()));
+    write(host, model, target, seed);
+    host.streams().err().printf("%s: %s%n", target, PlanTable.size(model.bytes()));
     return 0;
   }
 
-  static void write(SyntheticModel model, Path target, long seed) {
-    try (ProgressBar bar = ProgressBar.onStandardError("writing")) {
+  static void write(Host host, SyntheticModel model, Path target, long seed) {
+    try (ProgressBar bar = host.progress("writing")) {
       model.write(target, seed, Budget.ofBytes(model.memory()).account("synth"), bar::update);
     }
   }

@@ -12,12 +12,19 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code knapsack tokenize}: a text's token ids, or the text of ids. */
+/** {@code knapsack tokenize}: the token ids of a text. */
 @Command(
     name = "tokenize",
-    description = "Shows the tokens of a text (from -p or standard input), as the model sees it.")
+    sortOptions = false,
+    description = "Shows the tokens of a text (from -p or standard input), as the model sees it.",
+    footer = {
+      "",
+      "  knapsack tokenize model.gguf -p 'Once upon a time'",
+      "  knapsack tokenize model.gguf --json < text.txt > ids.json",
+    })
 final class TokenizeCommand implements Callable<Integer> {
-  @Mixin private ModelArgument model = new ModelArgument();
+  private final Host host;
+  @Mixin private final ModelArgument model;
 
   @Option(
       names = {"-p", "--prompt"},
@@ -38,22 +45,29 @@ final class TokenizeCommand implements Callable<Integer> {
       description = "Print the ids alone, as a JSON array (what 'logits' reads).")
   private boolean json;
 
+  TokenizeCommand(Host host) {
+    this.host = host;
+    this.model = new ModelArgument(host);
+  }
+
   @Override
   public Integer call() throws IOException, InterruptedException {
-    String text =
-        prompt != null ? prompt : new String(System.in.readAllBytes(), StandardCharsets.UTF_8);
+    StandardStreams streams = host.streams();
+    String text = prompt != null ? prompt : streams.text();
     try (ModelFile file = ModelFile.open(model.path())) {
       Tokenizer tokenizer = Tokenizers.of(file.metadata(), file.path());
       int[] ids = tokenizer.encode(text, !noBos, !plain);
       if (json) {
-        System.out.println(Arrays.toString(ids));
+        streams.out().println(Arrays.toString(ids));
       } else {
         for (int id : ids) {
-          System.out.printf(
-              "%8d  %s%n",
-              id, visible(new String(tokenizer.bytes(id, true), StandardCharsets.UTF_8)));
+          streams
+              .out()
+              .printf(
+                  "%8d  %s%n",
+                  id, visible(new String(tokenizer.bytes(id, true), StandardCharsets.UTF_8)));
         }
-        System.err.printf("%d tokens%n", ids.length);
+        streams.err().printf("%d tokens%n", ids.length);
       }
     }
     return 0;

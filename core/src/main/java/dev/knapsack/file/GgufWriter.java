@@ -9,6 +9,7 @@ import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.AtomicMoveNotSupportedException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
@@ -84,6 +85,9 @@ public final class GgufWriter implements AutoCloseable {
     SeekableByteChannel channel;
     try {
       channel = opener.open(part);
+    } catch (NoSuchFileException e) {
+      throw new ModelFileException(
+          target, "file", "cannot be written: its folder is not there; make it first", e);
     } catch (IOException e) {
       throw new ModelFileException(target, "file", "cannot be written: " + e, e);
     }

@@ -37,16 +37,13 @@ public record StoreSettings(
   }
 
   /**
-   * What the environment says: {@code KNAPSACK_MODELS} (by default {@code knapsack/models} in
-   * {@code XDG_DATA_HOME} or {@code ~/.local/share}), {@code HF_ENDPOINT} and {@code HF_TOKEN}.
+   * What the variables of an environment say: {@code KNAPSACK_MODELS} (by default {@code
+   * knapsack/models} in {@code XDG_DATA_HOME} or, in the home, {@code .local/share}), {@code
+   * HF_ENDPOINT} and {@code HF_TOKEN}.
    *
    * @throws IllegalArgumentException if {@code HF_ENDPOINT} is no http address
    */
-  public static StoreSettings fromEnvironment() {
-    return from(System.getenv(), Path.of(System.getProperty("user.home", ".")));
-  }
-
-  static StoreSettings from(Map<String, String> environment, Path home) {
+  public static StoreSettings from(Map<String, String> environment, Path home) {
     StoreSettings settings = in(directory(environment, home));
     String endpoint = environment.getOrDefault("HF_ENDPOINT", "").strip();
     if (!endpoint.isEmpty()) {

@@ -40,6 +40,9 @@ public record PublishedShape(
     Map<String, Number> keys) {
   private static final List<PublishedShape> ALL =
       List.of(
+          dense("stories-15m", "llama", 32000, 288, 6, 6, 6, 48, 768)
+              .tiedOutput()
+              .trained(256, 1e4, 1e-5),
           dense("llama-3.2-1b", "llama", 128256, 2048, 16, 32, 8, 64, 8192)
               .tiedOutput()
               .trained(131072, 5e5, 1e-5)

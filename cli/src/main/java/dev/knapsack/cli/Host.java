@@ -1,0 +1,47 @@
+package dev.knapsack.cli;
+
+import dev.knapsack.file.ModelStore;
+import dev.knapsack.file.StoreSettings;
+import java.nio.file.Path;
+import java.util.Map;
+
+/**
+ * What a command runs in: its standard streams, the variables of its environment, and the user's
+ * home. Commands know the outside by this alone.
+ *
+ * <p>Files of Knapsack's own lie where the XDG base directory specification says.
+ */
+record Host(StandardStreams streams, Map<String, String> variables, Path home) {
+  /** The streams and the environment of this process. */
+  static Host ofThisProcess() {
+    return new Host(
+        StandardStreams.ofThisProcess(),
+        System.getenv(),
+        Path.of(System.getProperty("user.home", ".")));
+  }
+
+  /** What can be made again: the embedded model unpacked, the machine's measured speed. */
+  Path cache() {
+    return base("XDG_CACHE_HOME", ".cache");
+  }
+
+  /** What was downloaded or typed: models, the chat's history. */
+  Path data() {
+    return base("XDG_DATA_HOME", ".local/share");
+  }
+
+  /** The models on this machine. */
+  ModelStore store() {
+    return new ModelStore(StoreSettings.from(variables, home));
+  }
+
+  /** Shows how far long work has come, until closed. */
+  ProgressBar progress(String what) {
+    return new ProgressBar(streams.err(), what, streams.errorIsTerminal());
+  }
+
+  private Path base(String variable, String otherwise) {
+    String value = variables.getOrDefault(variable, "");
+    return (value.isBlank() ? home.resolve(otherwise) : Path.of(value)).resolve("knapsack");
+  }
+}

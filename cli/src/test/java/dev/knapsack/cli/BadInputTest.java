@@ -1,0 +1,116 @@
+package dev.knapsack.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What is wrong is named, with what would work and the documented exit code. */
+class BadInputTest {
+  private static final String[] COMMANDS = {
+    "run",
+    "plan",
+    "inspect",
+    "tokenize",
+    "logits",
+    "bench",
+    "synth",
+    "quantize",
+    "pull",
+    "list",
+    "rm"
+  };
+
+  @TempDir Path home;
+  private Shell shell;
+
+  @BeforeEach
+  void openShell() {
+    shell = new Shell(home);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"run", "plan", "inspect", "tokenize", "bench"})
+  void aMissingFile(String command) {
+    shell
+        .input("Hello")
+        .run(command, "none.gguf")
+        .failed(4, "'none.gguf' is no file here", "hf:OWNER/REPO", "knapsack list");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"run", "plan", "inspect", "tokenize", "bench"})
+  void aTruncatedFile(String command) throws IOException {
+    byte[] whole = Files.readAllBytes(Shell.data("models/stories260K.gguf"));
+    for (int length : new int[] {0, 3, 20, 5000, whole.length - 1}) {
+      Path file = home.resolve("cut.gguf");
+      Files.write(file, Arrays.copyOf(whole, length));
+      boolean headerIsWhole = length == whole.length - 1;
+      Shell.Result result = shell.input("Hello").run(command, file);
+      if (!headerIsWhole || !command.equals("tokenize")) {
+        result.failed(4, file.toString());
+      }
+    }
+  }
+
+  @Test
+  void aFileOfAnotherKind() throws IOException {
+    Path file = Files.writeString(home.resolve("letter.txt"), "Dear all, this is no model.");
+    shell.run("run", file, "-p", "x").failed(4, file.toString(), "GGUF");
+    shell.run("run", home, "-p", "x").failed(4, home.toString());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--memory, lots, Not a size: 'lots', 512MiB",
+    "--memory, -1GiB, Not a size: '-1GiB', 512MiB",
+    "--memory, 0, more than 0 bytes, 0",
+    "--kv-format, q9, 'q9', Q8_0",
+    "--kernels, gpu, gpu, SCALAR",
+    "--ctx, many, many, --ctx",
+  })
+  void aBadValue(String option, String value, String wrong, String works) {
+    shell.run("run", "-p", "x", option, value).failed(2, option, wrong, works);
+  }
+
+  @Test
+  void anUnknownOption() {
+    Shell.Result result = shell.run("run", "--memroy", "1GiB", "-p", "x");
+    result.failed(2, "--memroy", "--memory", "knapsack run --help");
+  }
+
+  @Test
+  void anUnknownCommand() {
+    shell.run("rnu").failed(2, "rnu", "run, plan, inspect", "knapsack --help");
+  }
+
+  @Test
+  void noCommand() {
+    shell.run().failed(2, "run, plan, inspect", "knapsack --help");
+  }
+
+  @Test
+  void aFormatThatDoesNotFitTheKvCache() {
+    shell.run("run", "-p", "x", "--kv-format", "q4_k").failed(2, "Q4_K");
+  }
+
+  @Test
+  void helpNamesEveryCommandAndExitCode() {
+    String help = shell.run("--help").succeeded().out();
+    assertThat(help).contains(COMMANDS).contains("Exit codes:", "130").contains("0", "3", "4", "5");
+    for (String command : COMMANDS) {
+      assertThat(shell.run(command, "--help").succeeded().out())
+          .as(command)
+          .contains("Usage: knapsack " + command)
+          .contains("Exit codes:");
+    }
+  }
+}

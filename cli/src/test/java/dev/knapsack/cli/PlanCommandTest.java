@@ -1,0 +1,114 @@
+package dev.knapsack.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.gson.JsonObject;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** {@code knapsack plan} as typed, and plans that {@code run} is given. */
+class PlanCommandTest {
+  @TempDir Path home;
+  private Shell shell;
+  private Path stories;
+
+  @BeforeEach
+  void openShell() {
+    shell = new Shell(home);
+    stories = Shell.data("models/stories260K.gguf");
+  }
+
+  @Test
+  void theTableNamesAccountsChoicesAndSpeed() {
+    Shell.Result result = shell.run("plan", stories, "--memory", "3GiB", "-c", 128).succeeded();
+    assertThat(result.out())
+        .contains("in 3.00 GiB: 128 tokens of context, 1 sequence")
+        .containsPattern("jvm +[\\d,]+ ")
+        .containsPattern("weights +[\\d,]+ ")
+        .containsPattern("kv +[\\d,]+ ")
+        .containsPattern("CHOICE +BYTES +DECODE +COST")
+        .containsPattern("Expect: prefill [\\d.]+ tok/s, decode [\\d.]+ tok/s");
+    assertThat(result.err()).isEmpty();
+  }
+
+  @Test
+  void jsonSumsUp() {
+    JsonObject plan =
+        shell.run("plan", stories, "-m", "3GiB", "-c", 128, "--json").succeeded().json();
+    assertThat(plan.get("budget").getAsLong()).isEqualTo(3L << 30);
+    assertThat(plan.get("context").getAsInt()).isEqualTo(128);
+    long sum = 0;
+    for (var share : plan.getAsJsonArray("shares")) {
+      sum += share.getAsJsonObject().get("bytes").getAsLong();
+    }
+    assertThat(sum).isPositive().isLessThanOrEqualTo(3L << 30);
+  }
+
+  @Test
+  void aSavedPlanIsWhatARunUses() throws IOException {
+    Path saved = home.resolve("plan.json");
+    Shell.Result planned =
+        shell
+            .run(
+                "plan",
+                stories,
+                "-m",
+                "3GiB",
+                "-c",
+                20,
+                "--kv-format",
+                "f32",
+                "--save",
+                saved,
+                "--json")
+            .succeeded();
+    assertThat(saved).hasContent(planned.out());
+    assertThat(shell.run("plan", stories, "--plan", saved, "--json").out())
+        .isEqualTo(planned.out());
+    // Edited: the run takes the shorter context from the file.
+    Files.writeString(saved, Files.readString(saved).replace("\"context\": 20", "\"context\": 12"));
+    Shell.Result run =
+        shell
+            .run("run", stories, "--plan", saved, "--raw", "-p", "", "--greedy", "--ignore-end")
+            .succeeded();
+    assertThat(run.err()).contains("the context of 12 tokens is full");
+  }
+
+  @Test
+  void whatDoesNotFitSaysWhatIsMissingAndWhatWouldFit() {
+    for (String command : new String[] {"plan", "run"}) {
+      Shell.Result result =
+          command.equals("plan")
+              ? shell.run(command, stories, "--memory", "8MiB", "-c", 64)
+              : shell.run(command, stories, "--memory", "8MiB", "-c", 64, "-p", "Once");
+      result.failed(3, "with 64 tokens of context needs at least ", " more than the budget of ");
+      assertThat(result.err())
+          .containsPattern("needs at least [\\d,]+ bytes .*, [\\d,]+ more than")
+          .containsPattern("Give it --memory \\d+MiB");
+    }
+  }
+
+  @Test
+  void aPlanThatIsNone() throws IOException {
+    Path file = Files.writeString(home.resolve("no-plan.json"), "{\"version\": 7}");
+    shell
+        .run("run", stories, "--plan", file, "-p", "Once")
+        .failed(4, file.toString(), "version", "7 is not supported", "--save");
+    shell
+        .run("run", stories, "--plan", home.resolve("none.json"), "-p", "Once")
+        .failed(4, "none.json: there is no such file");
+  }
+
+  @Test
+  void aPlanForAnotherModel() {
+    Path saved = home.resolve("plan.json");
+    shell.run("plan", "--save", saved, "-m", "3GiB").succeeded();
+    shell
+        .run("run", stories, "--plan", saved, "-p", "Once")
+        .failed(4, saved.toString(), "a plan for", "not for stories260K", "--save");
+  }
+}

@@ -1,0 +1,107 @@
+package dev.knapsack.cli;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.fail;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.Map;
+
+/** Types commands as a user does, in a home of its own, and keeps what they print. */
+final class Shell {
+  /**
+   * Shared by all tests, as it is by all runs on a machine: what is measured once is kept here, and
+   * the embedded model.
+   */
+  static final Path CACHE = Path.of("target/shell-cache").toAbsolutePath();
+
+  private final Path home;
+  private final Map<String, String> variables = new HashMap<>();
+  private String input = "";
+
+  Shell(Path home) {
+    this.home = home;
+    variables.put("XDG_CACHE_HOME", CACHE.toString());
+  }
+
+  /** What a command left: its exit code and what it printed. */
+  record Result(int code, String out, String err) {
+    /** This result, of a command that must have succeeded. */
+    Result succeeded() {
+      assertThat(code).as("exit code; standard error: %s", err).isZero();
+      return this;
+    }
+
+    /** This result, of a command that must have failed for a reason it explains. */
+    Result failed(int expected, String... explanation) {
+      assertThat(code).as("exit code; standard error: %s", err).isEqualTo(expected);
+      assertThat(err).startsWith("knapsack: ").contains(explanation);
+      assertThat(err).as("no stack trace").doesNotContain("\tat ").doesNotContain("Exception");
+      assertThat(out).isEmpty();
+      return this;
+    }
+
+    JsonObject json() {
+      return JsonParser.parseString(out).getAsJsonObject();
+    }
+  }
+
+  Shell with(String variable, String value) {
+    variables.put(variable, value);
+    return this;
+  }
+
+  /** What the commands that follow read from standard input. */
+  Shell input(String text) {
+    input = text;
+    return this;
+  }
+
+  Result run(Object... line) {
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    ByteArrayOutputStream err = new ByteArrayOutputStream();
+    StandardStreams streams =
+        new StandardStreams(
+            new ByteArrayInputStream(input.getBytes(UTF_8)),
+            new PrintStream(out, false, UTF_8),
+            new PrintStream(err, true, UTF_8),
+            false,
+            false,
+            false);
+    String[] arguments = new String[line.length];
+    for (int i = 0; i < line.length; i++) {
+      arguments[i] = line[i].toString();
+    }
+    int code = Main.run(new Host(streams, Map.copyOf(variables), home), arguments);
+    return new Result(code, out.toString(UTF_8), withoutProgress(err.toString(UTF_8)));
+  }
+
+  /** Without the lines about work that took long: how long it takes is not ours to say. */
+  private static String withoutProgress(String err) {
+    return err.replaceAll("(?m)^(loading|pulling|writing|quantizing|\\S+\\.gguf) .*B/s\n", "");
+  }
+
+  /** A file of the shared test data, such as {@code models/stories260K.gguf}. */
+  static Path data(String name) {
+    String variable = System.getenv("KNAPSACK_DATA");
+    Path root =
+        Path.of(
+            variable != null ? variable : System.getProperty("knapsack.data", "../../shared/data"));
+    Path path = root.resolve(name);
+    if (!Files.exists(path)) {
+      if (System.getenv("CI") != null) {
+        fail("CI needs the shared test data, and " + path + " is not there; set KNAPSACK_DATA");
+      }
+      assumeTrue(false, "no shared test data at " + path);
+    }
+    return path;
+  }
+}
