@@ -2,6 +2,7 @@ package dev.knapsack.engine;
 
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.function.Consumer;
 
 /**
  * How the next token is chosen from the logits: a value that a request carries.
@@ -66,94 +67,85 @@ public record Sampling(
             "a number or negative infinity, for a token of the vocabulary"));
   }
 
+  /** The parts of a sampling while one of them is changed. */
+  private static final class Draft {
+    float temperature;
+    int topK;
+    float topP;
+    float minP;
+    float repetitionPenalty;
+    float presencePenalty;
+    float frequencyPenalty;
+    int penaltyWindow;
+    Map<Integer, Float> logitBias;
+    OptionalLong seed;
+
+    Draft(Sampling from) {
+      temperature = from.temperature;
+      topK = from.topK;
+      topP = from.topP;
+      minP = from.minP;
+      repetitionPenalty = from.repetitionPenalty;
+      presencePenalty = from.presencePenalty;
+      frequencyPenalty = from.frequencyPenalty;
+      penaltyWindow = from.penaltyWindow;
+      logitBias = from.logitBias;
+      seed = from.seed;
+    }
+
+    Sampling sampling() {
+      return new Sampling(
+          temperature,
+          topK,
+          topP,
+          minP,
+          repetitionPenalty,
+          presencePenalty,
+          frequencyPenalty,
+          penaltyWindow,
+          logitBias,
+          seed);
+    }
+  }
+
+  private Sampling with(Consumer<Draft> change) {
+    Draft draft = new Draft(this);
+    change.accept(draft);
+    return draft.sampling();
+  }
+
   public Sampling withTemperature(float value) {
-    return new Sampling(
-        value,
-        topK,
-        topP,
-        minP,
-        repetitionPenalty,
-        presencePenalty,
-        frequencyPenalty,
-        penaltyWindow,
-        logitBias,
-        seed);
+    return with(d -> d.temperature = value);
   }
 
   public Sampling withTopK(int value) {
-    return new Sampling(
-        temperature,
-        value,
-        topP,
-        minP,
-        repetitionPenalty,
-        presencePenalty,
-        frequencyPenalty,
-        penaltyWindow,
-        logitBias,
-        seed);
+    return with(d -> d.topK = value);
   }
 
   public Sampling withTopP(float value) {
-    return new Sampling(
-        temperature,
-        topK,
-        value,
-        minP,
-        repetitionPenalty,
-        presencePenalty,
-        frequencyPenalty,
-        penaltyWindow,
-        logitBias,
-        seed);
+    return with(d -> d.topP = value);
   }
 
   public Sampling withMinP(float value) {
-    return new Sampling(
-        temperature,
-        topK,
-        topP,
-        value,
-        repetitionPenalty,
-        presencePenalty,
-        frequencyPenalty,
-        penaltyWindow,
-        logitBias,
-        seed);
+    return with(d -> d.minP = value);
   }
 
   /** All three penalties, over the last {@code window} tokens. */
   public Sampling withPenalties(float repetition, float presence, float frequency, int window) {
-    return new Sampling(
-        temperature, topK, topP, minP, repetition, presence, frequency, window, logitBias, seed);
+    return with(d -> {
+      d.repetitionPenalty = repetition;
+      d.presencePenalty = presence;
+      d.frequencyPenalty = frequency;
+      d.penaltyWindow = window;
+    });
   }
 
   public Sampling withLogitBias(Map<Integer, Float> value) {
-    return new Sampling(
-        temperature,
-        topK,
-        topP,
-        minP,
-        repetitionPenalty,
-        presencePenalty,
-        frequencyPenalty,
-        penaltyWindow,
-        value,
-        seed);
+    return with(d -> d.logitBias = value);
   }
 
   public Sampling withSeed(long value) {
-    return new Sampling(
-        temperature,
-        topK,
-        topP,
-        minP,
-        repetitionPenalty,
-        presencePenalty,
-        frequencyPenalty,
-        penaltyWindow,
-        logitBias,
-        OptionalLong.of(value));
+    return with(d -> d.seed = OptionalLong.of(value));
   }
 
   boolean penalises() {

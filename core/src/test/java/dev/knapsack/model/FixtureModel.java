@@ -1,8 +1,8 @@
 package dev.knapsack.model;
 
+import dev.knapsack.file.HandMadeMetadata;
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -105,7 +105,7 @@ final class FixtureModel implements ModelFile {
 
   @Override
   public Metadata metadata() {
-    return new MapMetadata(keys);
+    return HandMadeMetadata.of(PATH, keys);
   }
 
   @Override
@@ -139,56 +139,6 @@ final class FixtureModel implements ModelFile {
 
     static List<Long> list(long... shape) {
       return IntStream.range(0, shape.length).mapToObj(i -> shape[i]).toList();
-    }
-  }
-
-  private record MapMetadata(Map<String, Object> all) implements Metadata {
-    private <T> T get(String key, Class<T> type) {
-      Object value = all.get(key);
-      if (!type.isInstance(value)) {
-        throw new ModelFileException(PATH, key, "is " + value);
-      }
-      return type.cast(value);
-    }
-
-    @Override
-    public boolean has(String key) {
-      return all.containsKey(key);
-    }
-
-    @Override
-    public String string(String key) {
-      return get(key, String.class);
-    }
-
-    @Override
-    public long integer(String key) {
-      return get(key, Long.class);
-    }
-
-    @Override
-    public double real(String key) {
-      return get(key, Number.class).doubleValue();
-    }
-
-    @Override
-    public boolean flag(String key) {
-      return get(key, Boolean.class);
-    }
-
-    @Override
-    public long[] integers(String key) {
-      return all.get(key) instanceof long[] array ? array : new long[] {integer(key)};
-    }
-
-    @Override
-    public float[] reals(String key) {
-      return all.get(key) instanceof float[] array ? array : new float[] {(float) real(key)};
-    }
-
-    @Override
-    public List<String> strings(String key) {
-      throw new ModelFileException(PATH, key, "is missing");
     }
   }
 }

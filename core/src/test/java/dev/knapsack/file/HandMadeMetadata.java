@@ -1,0 +1,52 @@
+package dev.knapsack.file;
+
+import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Metadata that a test writes down, as if it had been read from a file. */
+public final class HandMadeMetadata {
+  private HandMadeMetadata() {}
+
+  /**
+   * @param file what errors name
+   * @param values strings, numbers, flags, arrays of numbers, or lists of strings or of numbers
+   */
+  public static Metadata of(Path file, Map<String, Object> values) {
+    Map<String, Object> packed = new LinkedHashMap<>();
+    values.forEach((key, value) -> packed.put(key, packed(value)));
+    return new PackedMetadata(file, packed, Map.of());
+  }
+
+  private static Object packed(Object value) {
+    return switch (value) {
+      case String text -> text;
+      case Boolean flag -> flag;
+      case Long number -> number;
+      case Integer number -> number.longValue();
+      case Number number -> number.doubleValue();
+      case long[] numbers -> PackedNumbers.of(numbers);
+      case float[] numbers -> PackedNumbers.of(numbers);
+      case List<?> list -> packed(list);
+      default -> throw new IllegalArgumentException("No value of metadata: " + value);
+    };
+  }
+
+  private static Object packed(List<?> list) {
+    if (!list.isEmpty() && list.getFirst() instanceof Number) {
+      List<Number> numbers = list.stream().map(Number.class::cast).toList();
+      if (list.getFirst() instanceof Float) {
+        float[] reals = new float[numbers.size()];
+        for (int i = 0; i < reals.length; i++) {
+          reals[i] = numbers.get(i).floatValue();
+        }
+        return PackedNumbers.of(reals);
+      }
+      return PackedNumbers.of(numbers.stream().mapToLong(Number::longValue).toArray());
+    }
+    PackedStrings.Builder strings = new PackedStrings.Builder(list.size());
+    list.forEach(s -> strings.add((String) s));
+    return strings.build();
+  }
+}
