@@ -2,11 +2,8 @@ package dev.knapsack.bench;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParser;
 import dev.knapsack.memory.Budget;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -103,16 +100,6 @@ public final class Budgets {
             "--max-tokens",
             Integer.toString(TOKENS),
             "--json");
-    Process process =
-        new ProcessBuilder(cgroup.inside(command))
-            .redirectError(ProcessBuilder.Redirect.INHERIT)
-            .start();
-    process.getOutputStream().close();
-    try (InputStream out = process.getInputStream()) {
-      String text = new String(out.readAllBytes(), StandardCharsets.UTF_8);
-      return process.waitFor() == 0
-          ? JsonParser.parseString(text).getAsJsonObject()
-          : new JsonObject();
-    }
+    return JsonCommand.run(cgroup.inside(command), ProcessBuilder.Redirect.INHERIT);
   }
 }

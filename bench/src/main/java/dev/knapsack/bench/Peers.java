@@ -1,15 +1,11 @@
 package dev.knapsack.bench;
 
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParser;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 
 /**
  * Knapsack beside other engines on the same file, one after the other, in turns, so that all see
@@ -22,7 +18,6 @@ public final class Peers {
   private static final String THREADS = "2";
   private static final String PROMPT = "512";
   private static final String DECODE = "64";
-  private static final long PATIENCE_MINUTES = 5;
 
   private Peers() {}
 
@@ -54,7 +49,8 @@ public final class Peers {
     Map<String, double[][]> results = new LinkedHashMap<>();
     for (int round = 0; round < rounds; round++) {
       for (Map.Entry<String, List<String>> engine : engines.entrySet()) {
-        JsonObject result = run(engine.getValue());
+        // Other engines log a page of their own at each start.
+        JsonObject result = JsonCommand.run(engine.getValue(), ProcessBuilder.Redirect.DISCARD);
         double[][] columns = results.computeIfAbsent(engine.getKey(), _ -> new double[4][rounds]);
         columns[0][round] = number(result, "prefill");
         columns[1][round] = number(result, "decode");
@@ -86,32 +82,7 @@ public final class Peers {
 
   private static double median(double[] values) {
     double[] sorted = values.clone();
-    java.util.Arrays.sort(sorted);
+    Arrays.sort(sorted);
     return sorted[sorted.length / 2];
-  }
-
-  /** The engine's JSON line, or an empty object if it failed or took too long. */
-  private static JsonObject run(List<String> command) throws IOException, InterruptedException {
-    Process process =
-        new ProcessBuilder(command).redirectError(ProcessBuilder.Redirect.DISCARD).start();
-    process.getOutputStream().close();
-    Thread.ofVirtual()
-        .start(() -> {
-          try {
-            if (!process.waitFor(PATIENCE_MINUTES, TimeUnit.MINUTES)) {
-              process.destroyForcibly();
-            }
-          } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-          }
-        });
-    try (InputStream out = process.getInputStream()) {
-      String text = new String(out.readAllBytes(), StandardCharsets.UTF_8);
-      String line =
-          text.lines().filter(l -> l.startsWith("{")).reduce((_, last) -> last).orElse("{}");
-      return process.waitFor() == 0
-          ? JsonParser.parseString(line).getAsJsonObject()
-          : new JsonObject();
-    }
   }
 }
