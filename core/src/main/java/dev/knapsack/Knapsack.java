@@ -18,6 +18,7 @@ import dev.knapsack.plan.Planner;
 import dev.knapsack.text.ChatTemplate;
 import dev.knapsack.text.Message;
 import dev.knapsack.text.Tokenizer;
+import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
@@ -102,7 +103,14 @@ public final class Knapsack implements AutoCloseable {
    */
   public static Plan plan(Path model, Budget budget, Options options) {
     try (ModelFile file = ModelFile.open(model)) {
-      return plan(file, budget, options, options.kernelChoice());
+      // Opening holds the vocabulary when it plans: planning alone must find as much of the heap
+      // taken, or it would accept a budget that opening refuses.
+      Tokenizer tokenizer = Tokenizer.of(file);
+      try {
+        return plan(file, budget, options, options.kernelChoice());
+      } finally {
+        Reference.reachabilityFence(tokenizer);
+      }
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.knapsack.cli;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
@@ -59,6 +60,17 @@ class BadInputTest {
         result.failed(4, file.toString());
       }
     }
+  }
+
+  /** What cannot be run cannot be planned either: both hold the vocabulary when they plan. */
+  @ParameterizedTest
+  @ValueSource(strings = {"run", "plan", "tokenize"})
+  void aFileWithoutATokenizer(String command) throws IOException {
+    String whole = Files.readString(Shell.data("models/stories260K.gguf"), ISO_8859_1);
+    Path file = home.resolve("mute.gguf");
+    Files.writeString(
+        file, whole.replace("tokenizer.ggml.model", "tokenizer.ggml.modem"), ISO_8859_1);
+    shell.input("Hello").run(command, file).failed(4, file.toString(), "tokenizer.ggml.model");
   }
 
   @Test

@@ -2,6 +2,9 @@ package dev.knapsack.plan;
 
 /** Thrown when no plan fits the budget: says what is missing, and what would fit. */
 public final class PlanDoesNotFitException extends RuntimeException {
+  /** What the JVM itself holds differs so much from start to start, in bytes. */
+  private static final long JVM_VARIES = 1L << 20;
+
   private final long budget;
   private final long leastBudget;
   private final int largestContext;
@@ -32,7 +35,7 @@ public final class PlanDoesNotFitException extends RuntimeException {
             PlanTable.size(leastBudget),
             leastBudget - budget,
             budget,
-            wholeMebibytes(leastBudget),
+            wholeMebibytes(leastBudget + JVM_VARIES),
             instead);
   }
 
