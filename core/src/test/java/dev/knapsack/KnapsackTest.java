@@ -7,6 +7,7 @@ import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.ContextExceededException;
 import dev.knapsack.engine.EngineClosedException;
 import dev.knapsack.engine.FinishReason;
+import dev.knapsack.engine.QueueFullException;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
 import dev.knapsack.file.ModelFileException;
@@ -104,6 +105,16 @@ class KnapsackTest {
         Answer c = two.complete("A cat", GREEDY)) {
       assertThat(List.of(a.text(), c.text())).doesNotContain("");
       assertThat(b.text()).isEqualTo(a.textSoFar());
+    }
+  }
+
+  @Test
+  void requestsBeyondTheSequencesWaitUntilTooManyDo() {
+    try (Knapsack knapsack = Knapsack.open(model, budget, options().withQueue(1));
+        Answer first = knapsack.complete("The dog", GREEDY);
+        Answer second = knapsack.complete("The dog", GREEDY)) {
+      assertThatThrownBy(() -> knapsack.complete("The dog")).isInstanceOf(QueueFullException.class);
+      assertThat(second.text()).isNotEmpty().isEqualTo(first.textSoFar());
     }
   }
 

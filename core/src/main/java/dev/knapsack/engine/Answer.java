@@ -205,6 +205,36 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return own || siblings.stream().anyMatch(Answer::wanted);
   }
 
+  /** Reads the prompt for these answers too, which begin when it has been read. */
+  void lead(List<Answer> others) {
+    siblings = List.copyOf(others);
+    siblings.forEach(s -> s.leader = this);
+  }
+
+  /** Waits for no other to read its prompt. */
+  void standAlone() {
+    if (leader != null) {
+      leader.siblings = leader.siblings.stream().filter(s -> s != this).toList();
+      leader = null;
+    }
+  }
+
+  /** After its end: those who wait for it to read their prompt go on with what it has read. */
+  void handOver() {
+    if (siblings.isEmpty()) {
+      return;
+    }
+    Answer heir = siblings.getFirst();
+    Session read = session;
+    session = heir.session;
+    session.answering = this;
+    heir.session = read;
+    read.answering = heir;
+    heir.leader = null;
+    heir.lead(siblings.subList(1, siblings.size()));
+    siblings = List.of();
+  }
+
   boolean ended() {
     return finish != null;
   }

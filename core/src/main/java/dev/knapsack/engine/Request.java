@@ -63,6 +63,36 @@ public record Request(
     return prompt.clone();
   }
 
+  int lastToken() {
+    return prompt[prompt.length - 1];
+  }
+
+  /**
+   * @param context tokens that a sequence may have
+   * @param text whether there is a tokenizer
+   * @throws ContextExceededException if the prompt leaves no room for an answer
+   * @throws IllegalArgumentException if the engine cannot do what is asked for
+   */
+  void check(int vocabulary, int context, boolean text) {
+    for (int token : prompt) {
+      if (token < 0 || token >= vocabulary) {
+        throw new IllegalArgumentException(
+            "Token %d of the prompt is none of the vocabulary's %,d".formatted(token, vocabulary));
+      }
+    }
+    if (prompt.length >= context) {
+      throw new ContextExceededException(prompt.length, context);
+    }
+    if (overflow instanceof Overflow.Shift(int keep) && keep > context - 2) {
+      throw new IllegalArgumentException(
+          "Cannot keep %,d tokens when the context of %,d is full; keep at most %,d."
+              .formatted(keep, context, context - 2));
+    }
+    if (!text && !stops.isEmpty()) {
+      throw new IllegalArgumentException("Stop strings need a tokenizer, and the engine has none.");
+    }
+  }
+
   public Request withMaxTokens(int value) {
     return new Request(prompt, value, sampling, stops, ignoreEnd, overflow);
   }

@@ -16,11 +16,11 @@ import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Decides what a step computes: a token for each answer that is being written, and parts of prompts
- * in the room that is left.
+ * Who computes, and when: the turns that threads take at one model.
  *
  * <p>It has no thread. Of those who wait for a piece of text one computes a step for all; the
- * others wait for it, and one of them computes the next. Everything but the computing itself
+ * others wait for it, and one of them computes the next. {@link Admission} says which answers have
+ * a sequence, and {@link Batch} what a step computes for them. Everything but the computing itself
  * happens under one lock.
  */
 final class Scheduler {
@@ -149,33 +149,14 @@ final class Scheduler {
   }
 
   private Answer answer(Session session, Request request, long seed) {
-    int[] prompt = request.prompt();
-    for (int token : prompt) {
-      if (token < 0 || token >= resources.vocabulary()) {
-        throw new IllegalArgumentException(
-            "Token %d of the prompt is none of the vocabulary's %,d"
-                .formatted(token, resources.vocabulary()));
-      }
-    }
-    if (prompt.length >= limits.context()) {
-      throw new ContextExceededException(prompt.length, limits.context());
-    }
-    if (request.overflow() instanceof Request.Overflow.Shift(int keep)
-        && keep > limits.context() - 2) {
-      throw new IllegalArgumentException(
-          "Cannot keep %,d tokens when the context of %,d is full; keep at most %,d."
-              .formatted(keep, limits.context(), limits.context() - 2));
-    }
     Tokenizer tokenizer = resources.tokenizer();
-    if (tokenizer == null && !request.stops().isEmpty()) {
-      throw new IllegalArgumentException("Stop strings need a tokenizer, and the engine has none.");
-    }
+    request.check(resources.vocabulary(), limits.context(), tokenizer != null);
     return new Answer(
         this,
         session,
         request,
         new Sampler(request.sampling(), resources.vocabulary(), seed),
-        tokenizer == null ? null : tokenizer.stream(prompt[prompt.length - 1]));
+        tokenizer == null ? null : tokenizer.stream(request.lastToken()));
   }
 
   private List<Answer> enter(List<Answer> answers, int capacity) {
@@ -189,9 +170,7 @@ final class Scheduler {
   /** Begins the answers of a group that has its sequences; the first reads the prompt for all. */
   private void begin(Admission.Group group) {
     List<Answer> answers = group.answers();
-    Answer leader = answers.getFirst();
-    leader.siblings = List.copyOf(answers.subList(1, answers.size()));
-    leader.siblings.forEach(s -> s.leader = leader);
+    answers.getFirst().lead(answers.subList(1, answers.size()));
     for (Answer answer : answers) {
       answer.cachedTokens = answer.session.begin(answer.request.prompt());
       live.add(answer);
@@ -290,7 +269,7 @@ final class Scheduler {
   private void end(Answer answer) {
     admission.leave(answer);
     live.remove(answer);
-    handOver(answer);
+    answer.handOver();
     Session session = answer.session;
     if (session.answering == answer) {
       session.answering = null;
@@ -300,34 +279,12 @@ final class Scheduler {
     }
   }
 
-  /** The answers that wait for the prompt of one that ended go on with what it has read. */
-  private void handOver(Answer ended) {
-    List<Answer> waiting = ended.siblings;
-    ended.siblings = List.of();
-    if (waiting.isEmpty()) {
-      return;
-    }
-    Answer heir = waiting.getFirst();
-    Session session = ended.session;
-    ended.session = heir.session;
-    ended.session.answering = ended;
-    heir.session = session;
-    session.answering = heir;
-    heir.leader = null;
-    heir.siblings = waiting.subList(1, waiting.size());
-    heir.siblings.forEach(s -> s.leader = heir);
-  }
-
   void cancel(Answer answer) {
     lock.lock();
     try {
       if (!answer.ended()) {
         answer.finish(FinishReason.CANCELLED);
-        if (answer.leader != null) {
-          Answer leader = answer.leader;
-          leader.siblings = leader.siblings.stream().filter(s -> s != answer).toList();
-          answer.leader = null;
-        }
+        answer.standAlone();
         if (!answer.inStep) {
           end(answer);
         }
@@ -415,8 +372,7 @@ final class Scheduler {
       List<Answer> unfinished = new ArrayList<>(live);
       unfinished.addAll(admission.waitingAnswers());
       for (Answer answer : unfinished) {
-        answer.leader = null;
-        answer.siblings = List.of();
+        answer.standAlone();
         answer.fail(new EngineClosedException("engine"));
         end(answer);
       }

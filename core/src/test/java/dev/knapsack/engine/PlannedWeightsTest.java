@@ -2,6 +2,7 @@ package dev.knapsack.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
@@ -34,6 +35,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Wherever a plan puts weights, a step sees the bytes of the file. */
@@ -287,40 +289,39 @@ class PlannedWeightsTest {
     assertThat(budget.used()).isZero();
   }
 
-  @Test
-  void aFileThatIsCutWhileStreamingIsReported() throws IOException {
-    Budget budget = Budget.of("64MiB");
-    Path path = folder.resolve("cut.gguf");
-    Files.copy(TinyModel.dense(folder, Formats.F16), path);
-    try (ModelFile file = ModelFile.open(path);
-        PlannedWeights weights = open(file, TinyModel.streaming(true, BUFFER, ALL), budget)) {
-      checkStepBytes(weights);
-      try (FileChannel cut = FileChannel.open(path, StandardOpenOption.WRITE)) {
-        cut.truncate(cut.size() / 2);
-      }
-      assertThatThrownBy(
-              () -> {
-                checkStepBytes(weights);
-                checkStepBytes(weights);
-              })
-          .isInstanceOf(ModelFileException.class)
-          .hasMessageContaining(path.toString());
-    }
-    assertThat(budget.used()).isZero();
+  private interface Change {
+    void apply(Path file) throws IOException;
   }
 
-  @Test
-  void aFileThatIsWrittenToWhileStreamingIsReported() throws IOException {
+  static Stream<Arguments> changes() {
+    return Stream.of(
+        arguments("cut", (Change) PlannedWeightsTest::cut),
+        arguments("written", (Change) PlannedWeightsTest::write));
+  }
+
+  private static void cut(Path path) throws IOException {
+    try (FileChannel file = FileChannel.open(path, StandardOpenOption.WRITE)) {
+      file.truncate(file.size() / 2);
+    }
+  }
+
+  private static void write(Path path) throws IOException {
+    try (FileChannel file = FileChannel.open(path, StandardOpenOption.WRITE)) {
+      file.write(ByteBuffer.allocate(64), file.size() / 2);
+    }
+    Files.setLastModifiedTime(path, FileTime.fromMillis(1_000_000));
+  }
+
+  @ParameterizedTest(name = "{0}")
+  @MethodSource("changes")
+  void aFileThatChangesWhileStreamingIsReported(String name, Change change) throws IOException {
     Budget budget = Budget.of("64MiB");
-    Path path = folder.resolve("written.gguf");
+    Path path = folder.resolve(name + ".gguf");
     Files.copy(TinyModel.dense(folder, Formats.F16), path);
     try (ModelFile file = ModelFile.open(path);
         PlannedWeights weights = open(file, TinyModel.streaming(true, BUFFER, ALL), budget)) {
       checkStepBytes(weights);
-      try (FileChannel write = FileChannel.open(path, StandardOpenOption.WRITE)) {
-        write.write(ByteBuffer.allocate(64), write.size() / 2);
-      }
-      Files.setLastModifiedTime(path, FileTime.fromMillis(1_000_000));
+      change.apply(path);
       assertThatThrownBy(
               () -> {
                 checkStepBytes(weights);
