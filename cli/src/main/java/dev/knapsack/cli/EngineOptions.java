@@ -67,7 +67,7 @@ final class EngineOptions {
   @Option(
       names = "--kernels",
       paramLabel = "PROVIDER",
-      description = "scalar or vector (default: the fastest that works here).")
+      description = "scalar, vector or x86 (default: the fastest that works here).")
   private @Nullable KernelProvider kernels;
 
   @Option(

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
+import dev.knapsack.kernel.KernelProvider;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
@@ -58,7 +59,7 @@ class RunCommandTest {
         .containsPattern("predicted +measured")
         .containsPattern("peak resident +[\\d.]+ MiB +[\\d.]+ [MG]iB")
         .containsPattern("decode, tokens/s +[\\d.]+ +[\\d.]+")
-        .contains("kernels: vector");
+        .contains("kernels: " + KernelProvider.best().reason());
   }
 
   @Test

@@ -66,13 +66,14 @@ public final class Engine implements AutoCloseable {
       return of(KernelProvider.best());
     }
 
-    /** This arithmetic, with activations as they are. */
+    /** This arithmetic, with activations as it likes them. */
     public static Options of(KernelProvider.Choice kernels) {
-      return new Options(kernels, Compute.Precision.FLOAT, USUAL_QUEUE, LoadProgress.NONE);
+      return new Options(kernels, kernels.kernels().precision(), USUAL_QUEUE, LoadProgress.NONE);
     }
 
+    /** With other arithmetic, and activations as that likes them. */
     public Options withKernels(KernelProvider.Choice value) {
-      return new Options(value, precision, queue, progress);
+      return new Options(value, value.kernels().precision(), queue, progress);
     }
 
     public Options withPrecision(Compute.Precision value) {

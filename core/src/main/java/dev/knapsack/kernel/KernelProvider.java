@@ -1,12 +1,15 @@
 package dev.knapsack.kernel;
 
 import dev.knapsack.kernel.vector.VectorKernels;
+import dev.knapsack.kernel.x86.X86Kernels;
+import dev.knapsack.memory.NativeMemoryException;
 import org.jspecify.annotations.Nullable;
 
 /** Which {@link Kernels} to use, and why. */
 public enum KernelProvider {
   SCALAR,
-  VECTOR;
+  VECTOR,
+  X86;
 
   /** Vectors of fewer bits than this are slower than plain code. */
   private static final int LEAST_BITS = 128;
@@ -21,10 +24,14 @@ public enum KernelProvider {
 
   /** The fastest provider that works in this JVM on this machine. */
   public static Choice best() {
-    String missing = missing();
-    return missing == null
-        ? VECTOR.open()
-        : new Choice(new ScalarKernels(), "scalar, which is slow: " + missing);
+    try {
+      return X86.open();
+    } catch (IllegalStateException e) {
+      String missing = missing();
+      return missing == null
+          ? new Choice(new VectorKernels(), vector() + "; " + e.getMessage())
+          : new Choice(new ScalarKernels(), "scalar, which is slow: " + missing);
+    }
   }
 
   /**
@@ -40,12 +47,26 @@ public enum KernelProvider {
         if (missing != null) {
           throw new IllegalStateException("The vector kernels do not work here: " + missing);
         }
-        yield new Choice(
-            new VectorKernels(),
-            "vector: the JDK's Vector API with %d-bit vectors"
-                .formatted(VectorKernels.vectorBits()));
+        yield new Choice(new VectorKernels(), vector());
+      }
+      case X86 -> {
+        boolean vectors = missing() == null;
+        try {
+          X86Kernels kernels = X86Kernels.open(vectors ? new VectorKernels() : new ScalarKernels());
+          yield new Choice(
+              kernels,
+              "x86: machine code for this processor, with "
+                  + (vectors ? "vector" : "scalar")
+                  + " for the rest");
+        } catch (UnsupportedOperationException | NativeMemoryException e) {
+          throw new IllegalStateException("The x86 kernels do not work here: " + e.getMessage(), e);
+        }
       }
     };
+  }
+
+  private static String vector() {
+    return "vector: the JDK's Vector API with %d-bit vectors".formatted(VectorKernels.vectorBits());
   }
 
   /** What the vector provider lacks here, or null; looks before the first class that needs it. */

@@ -33,6 +33,12 @@ public interface Kernels {
    */
   void matmul(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch);
 
+  /**
+   * What activations should be when they meet weights in a block format, where nobody says
+   * otherwise: {@link Compute.Precision#EIGHT_BIT} for a provider that multiplies codes.
+   */
+  Compute.Precision precision();
+
   /** Rows by whose multiples a matrix product is best split. */
   int rowTile();
 

@@ -19,14 +19,17 @@ import org.jspecify.annotations.Nullable;
 public final class ScalarKernels implements Kernels {
   static final ValueLayout.OfFloat F32 =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfShort I16 =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private static final int Q8_BLOCK = Q8Activations.FORMAT.blockBytes();
 
   @Override
   public String name() {
     return "scalar";
+  }
+
+  @Override
+  public Compute.Precision precision() {
+    return Compute.Precision.FLOAT;
   }
 
   @Override
@@ -66,7 +69,7 @@ public final class ScalarKernels implements Kernels {
     }
   }
 
-  /** For each group of 16: {@code scale · Σ codes of w · codes of x + offset · Σ codes of x}. */
+  /** For each group of 16: {@code scale · Σ codes of w · codes of x + offset · Σ x}. */
   private static void matmulOfCodes(
       Matrix w, BlockFormat format, Matrix x, Matrix out, int from, int to) {
     int columns = w.columns();
@@ -86,13 +89,12 @@ public final class ScalarKernels implements Kernels {
           long half = g % 2;
           int dot = 0;
           for (int i = 0; i < BlockFormat.GROUP; i++) {
-            int code =
-                x.data().get(ValueLayout.JAVA_BYTE, block + 8 + half * BlockFormat.GROUP + i);
+            int code = x.data().get(ValueLayout.JAVA_BYTE, block + half * BlockFormat.GROUP + i);
             dot += codes[g * BlockFormat.GROUP + i] * code;
           }
-          int sumOfX = x.data().get(I16, block + 4 + half * Short.BYTES);
-          double scaleOfX = x.data().get(F32, block);
-          sum += scaleOfX * ((double) scales[g] * dot + (double) offsets[g] * sumOfX);
+          double scaleOfX = x.data().get(F32, block + Q8Activations.SCALE);
+          double sumOfX = x.data().get(F32, block + Q8Activations.HALF_SUMS + half * Float.BYTES);
+          sum += scaleOfX * scales[g] * dot + offsets[g] * sumOfX;
         }
         put(out.data(), out.rowOffset(t), r, (float) sum);
       }

@@ -4,6 +4,10 @@ import org.jspecify.annotations.Nullable;
 
 /** Thrown when the operating system refuses memory that the budget still had. */
 public final class NativeMemoryException extends RuntimeException {
+  NativeMemoryException(String message) {
+    super(message);
+  }
+
   NativeMemoryException(long bytes, @Nullable Throwable cause) {
     super(
         "The operating system refused to map %,d bytes that the budget has free: a limit on the process's address space (ulimit -v) or strict overcommit is smaller than the budget"

@@ -179,8 +179,7 @@ public final class CostModel {
   long activationBytes(Setting s) {
     int tokens = Math.max(s.prefillChunk, s.sequences);
     return pages(Workspace.bytes(spec, tokens, s.sequences))
-        + pages(
-            Compute.scratchBytes(kernels, s.workers, Compute.Precision.FLOAT, spec.limits(tokens)));
+        + pages(Compute.scratchBytes(kernels, s.workers, kernels.precision(), spec.limits(tokens)));
   }
 
   List<Plan.Share> shares(Setting s, JvmShare jvm) {

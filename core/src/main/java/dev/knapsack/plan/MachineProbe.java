@@ -179,7 +179,7 @@ public final class MachineProbe implements AutoCloseable {
     long outputs = (long) tokens * each * Float.BYTES;
     KernelLimits limits = new KernelLimits(tokens, COLUMNS, 1, 1);
     try (Lease memory = account.lease(activations + outputs);
-        Compute compute = new Compute(kernels, team, Compute.Precision.FLOAT, limits, account)) {
+        Compute compute = new Compute(kernels, team, kernels.precision(), limits, account)) {
       MemorySegment in = memory.segment().asSlice(0, activations);
       for (long i = 0; i < activations / Float.BYTES; i++) {
         in.setAtIndex(ValueLayout.JAVA_FLOAT, i, (i % 17 - 8) / 8f);

@@ -4,8 +4,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * Activations in 8 bits, in blocks of 32: a float32 scale, the two 16-bit sums of the codes of each
- * half, 32 signed codes; 40 bytes a block.
+ * Activations in 8 bits, in blocks of 32: 32 signed codes, and four float32 numbers: the scale, and
+ * {@code scale · Σ codes} over the block, over its first half and over its second; 48 bytes a
+ * block.
  *
  * <p>The scale is the largest magnitude / 127; codes are {@code x · (127 / largest)} rounded to the
  * nearest integer, halves to the even one. A block whose scale is below the normal numbers has
@@ -18,12 +19,16 @@ public final class Q8Activations implements Format {
   public static final Q8Activations FORMAT = new Q8Activations();
 
   private static final int BLOCK_VALUES = 32;
-  private static final int BLOCK_BYTES = 40;
+  private static final int BLOCK_BYTES = 48;
 
-  /** Where the sums and the codes of a block begin. */
-  private static final int SUMS = 4;
+  /** Where the scale stands in a block. */
+  public static final int SCALE = 32;
 
-  private static final int CODES = 8;
+  /** Where the sum over a block stands in it. */
+  public static final int SUM = 36;
+
+  /** Where the sums over a block's halves begin. */
+  public static final int HALF_SUMS = 40;
 
   private Q8Activations() {}
 
@@ -58,9 +63,9 @@ public final class Q8Activations implements Format {
     for (long block = 0; block < blocks; block++) {
       long from = sourceOffset + block * BLOCK_BYTES;
       long to = targetOffset + block * BLOCK_VALUES * Float.BYTES;
-      float scale = LittleEndian.f32(source, from);
+      float scale = LittleEndian.f32(source, from + SCALE);
       for (int i = 0; i < BLOCK_VALUES; i++) {
-        byte code = source.get(ValueLayout.JAVA_BYTE, from + CODES + i);
+        byte code = source.get(ValueLayout.JAVA_BYTE, from + i);
         LittleEndian.putF32(target, to + (long) i * Float.BYTES, code * scale);
       }
     }
@@ -89,17 +94,20 @@ public final class Q8Activations implements Format {
     }
     float scale = largest / 127;
     float inverse = scale < Float.MIN_NORMAL ? 0 : 127 / largest;
-    LittleEndian.putF32(target, to, scale);
+    LittleEndian.putF32(target, to + SCALE, scale);
+    int all = 0;
     for (int half = 0; half < 2; half++) {
       int sum = 0;
       for (int i = half * 16; i < half * 16 + 16; i++) {
         float x = LittleEndian.f32(source, from + (long) i * Float.BYTES);
         int code = Rounding.halfEven(x * inverse);
         sum += code;
-        LittleEndian.putU8(target, to + CODES + i, code);
+        LittleEndian.putU8(target, to + i, code);
       }
-      LittleEndian.putU16(target, to + SUMS + 2L * half, sum);
+      LittleEndian.putF32(target, to + HALF_SUMS + 4L * half, scale * sum);
+      all += sum;
     }
+    LittleEndian.putF32(target, to + SUM, scale * all);
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.knapsack.kernel.vector;
 
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.AttentionShape;
+import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.KvPages;
@@ -41,6 +42,11 @@ public final class VectorKernels implements Kernels {
   @Override
   public String name() {
     return "vector";
+  }
+
+  @Override
+  public Compute.Precision precision() {
+    return Compute.Precision.FLOAT;
   }
 
   @Override

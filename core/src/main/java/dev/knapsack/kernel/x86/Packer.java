@@ -1,0 +1,186 @@
+package dev.knapsack.kernel.x86;
+
+import static dev.knapsack.kernel.x86.Instruction.*;
+import static dev.knapsack.kernel.x86.Operand.xmm;
+import static dev.knapsack.kernel.x86.Operand.ymm;
+import static dev.knapsack.kernel.x86.Register.*;
+
+import dev.knapsack.kernel.x86.Assembler.Condition;
+import dev.knapsack.kernel.x86.Operand.Memory;
+import dev.knapsack.kernel.x86.Operand.Vector;
+import java.util.function.IntFunction;
+
+/**
+ * Generates what lays eight rows of a format out as a {@link Tile}.
+ *
+ * <p>Arguments of the code: the first row, the tile, nothing, the number of blocks in a row, bytes
+ * in a row.
+ */
+final class Packer {
+  private final Assembler a = new Assembler();
+  private final RowCode format;
+  private final Tile tile;
+
+  private Packer(RowCode format) {
+    this.format = format;
+    this.tile = format.tile();
+  }
+
+  static byte[] code(RowCode format) {
+    return new Packer(format).generate();
+  }
+
+  private byte[] generate() {
+    a.emit(VMOVDQU, RowDot.LOW_BITS, Constants.bytes(a, Tile.VECTOR, i -> 0x0F));
+    a.address(R10, R8.at(R8, 2, 0));
+    a.address(R11, R8.at(R8, 4, 0));
+    a.address(RAX, R10.at(R8, 4, 0));
+    Label loop = new Label();
+    a.place(loop);
+    int runs = format.columns() / 32;
+    for (int run = 0; run < runs; run++) {
+      codes(run);
+    }
+    format.packScales(this, a);
+    a.add(RDI, format.bytes());
+    a.add(RSI, runs * tile.bytes());
+    a.subtract(RCX, 1);
+    a.jump(Condition.NOT_EQUAL, loop);
+    a.zeroUpper();
+    a.ret();
+    return a.finish();
+  }
+
+  /** Row {@code r}'s block. */
+  static Memory row(int r) {
+    return switch (r) {
+      case 0 -> RDI.at(0);
+      case 1, 2, 4 -> RDI.at(R8, r, 0);
+      case 3 -> RDI.at(R10, 1, 0);
+      case 5 -> RDI.at(R11, 1, 0);
+      case 6 -> RDI.at(R10, 2, 0);
+      default -> RDI.at(RAX, 1, 0);
+    };
+  }
+
+  private void codes(int run) {
+    for (int r = 0; r < Tile.ROWS; r++) {
+      format.codes(a, row(r), run, ymm(r), ymm(8), ymm(9));
+    }
+    transpose();
+    for (int k = 0; k < Tile.STEPS; k++) {
+      Vector codes = transposed(k);
+      Memory to = RSI.at(run * tile.bytes() + tile.step(k));
+      if (tile.split()) {
+        a.emit(VPAND, ymm(14), codes, RowDot.LOW_BITS);
+        a.store(VMOVDQU_STORE, to, ymm(14));
+        a.emit(VPSRLW, codes, codes, 4);
+        a.emit(VPAND, codes, codes, RowDot.LOW_BITS);
+        a.store(VMOVDQU_STORE, to.plus(Tile.VECTOR), codes);
+      } else {
+        a.store(VMOVDQU_STORE, to, codes);
+      }
+    }
+  }
+
+  /**
+   * Takes eight vectors of eight 32-bit numbers, one a row in registers 0–7, to eight vectors of a
+   * number of each row.
+   */
+  private void transpose() {
+    // Within the halves of each register, four rows at a time.
+    for (int r = 0; r < 8; r += 4) {
+      a.emit(VPUNPCKLDQ, ymm(8), ymm(r), ymm(r + 1));
+      a.emit(VPUNPCKHDQ, ymm(9), ymm(r), ymm(r + 1));
+      a.emit(VPUNPCKLDQ, ymm(10), ymm(r + 2), ymm(r + 3));
+      a.emit(VPUNPCKHDQ, ymm(11), ymm(r + 2), ymm(r + 3));
+      a.emit(VPUNPCKLQDQ, ymm(r), ymm(8), ymm(10));
+      a.emit(VPUNPCKHQDQ, ymm(r + 1), ymm(8), ymm(10));
+      a.emit(VPUNPCKLQDQ, ymm(r + 2), ymm(9), ymm(11));
+      a.emit(VPUNPCKHQDQ, ymm(r + 3), ymm(9), ymm(11));
+    }
+    // Then the halves change places.
+    for (int k = 0; k < 4; k++) {
+      a.emit(VPERM2I128, ymm(8 + k), ymm(k), ymm(k + 4), 0x31);
+      a.emit(VINSERTI128, ymm(k), ymm(k), xmm(k + 4), 1);
+    }
+  }
+
+  /** Where {@link #transpose} leaves the numbers {@code k}. */
+  private static Vector transposed(int k) {
+    return k < 4 ? ymm(k) : ymm(4 + k);
+  }
+
+  /** Stores the scales of this half of a run, and offsets of {@code factor} times as much. */
+  private void storeScales(Vector scales, int run, int half, float factor) {
+    a.store(VMOVUPS_STORE, RSI.at(run * tile.bytes() + tile.scales(half)), scales);
+    if (factor != 0) {
+      a.emit(VBROADCASTSS, ymm(14), Constants.of(a, factor));
+      a.emit(VMULPS, scales, scales, ymm(14));
+      storeOffsets(scales, run, half);
+    }
+  }
+
+  private void storeOffsets(Vector offsets, int run, int half) {
+    a.store(VMOVUPS_STORE, RSI.at(run * tile.bytes() + tile.offsets(half)), offsets);
+  }
+
+  /**
+   * Scales, half-precision numbers in front of a block of 32.
+   *
+   * @param minimum where minima stand, which are offsets; or -1
+   * @param factor of offsets that are made of scales
+   */
+  void packHalves(int minimum, float factor) {
+    gatherHalves(0);
+    storeScales(ymm(0), 0, 0, minimum < 0 ? factor : 0);
+    if (minimum >= 0) {
+      gatherHalves(minimum);
+      storeOffsets(ymm(0), 0, 0);
+    }
+  }
+
+  private void gatherHalves(int at) {
+    a.emit(VPXOR, xmm(0), xmm(0), xmm(0));
+    for (int r = 0; r < Tile.ROWS; r++) {
+      a.emit(VPINSRW, xmm(0), xmm(0), row(r).plus(at), r);
+    }
+    a.emit(VCVTPH2PS, ymm(0), xmm(0));
+  }
+
+  /** What eight rows' vectors of eight numbers are for. */
+  enum Use {
+    /** Scales of runs. */
+    SCALES,
+    /** Offsets of runs. */
+    OFFSETS,
+    /** Scales of the halves of the first four runs. */
+    FIRST_HALVES,
+    /** Scales of the halves of the last four runs. */
+    LAST_HALVES
+  }
+
+  /**
+   * Scales or offsets of eight runs, or of eight halves of runs.
+   *
+   * @param eight writes the code that leaves a row's eight in its register
+   * @param factor of offsets that are made of scales, or 0
+   */
+  void pack(Use use, IntFunction<Vector> eight, float factor) {
+    for (int r = 0; r < Tile.ROWS; r++) {
+      Vector row = eight.apply(r);
+      if (row.number() != r) {
+        throw new IllegalArgumentException("Row " + r + " belongs in its own register");
+      }
+    }
+    transpose();
+    for (int k = 0; k < 8; k++) {
+      switch (use) {
+        case SCALES -> storeScales(transposed(k), k, 0, factor);
+        case OFFSETS -> storeOffsets(transposed(k), k, 0);
+        case FIRST_HALVES -> storeScales(transposed(k), k / 2, k % 2, factor);
+        case LAST_HALVES -> storeScales(transposed(k), 4 + k / 2, k % 2, factor);
+      }
+    }
+  }
+}

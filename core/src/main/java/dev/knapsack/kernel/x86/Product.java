@@ -1,0 +1,134 @@
+package dev.knapsack.kernel.x86;
+
+import dev.knapsack.kernel.KernelLimits;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Matrix;
+import dev.knapsack.tensor.Q8Activations;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Matrix products with weights in one format.
+ *
+ * <p>One token: {@link RowDot}, straight from the weights. Several: eight rows at a time are laid
+ * out as a {@link Tile}, small enough to stay in the cache while all tokens meet it.
+ */
+final class Product {
+  private static final int GROUP = 32;
+
+  /** The largest tile there may be. */
+  private static final Tile WIDEST = new Tile(255, true);
+
+  /** More columns would lay too much on the stack. */
+  private static final int MOST_COLUMNS = 1 << 17;
+
+  private final Code code;
+  private final Tile tile;
+  private final int blockColumns;
+  private final String rowDot;
+  private final String packer;
+
+  Product(Format format, RowCode row, Code code) {
+    this.code = code;
+    tile = row.tile();
+    blockColumns = row.columns();
+    rowDot = format.name();
+    packer = "pack " + format.name();
+    code.add(rowDot, RowDot.code(row));
+    code.add(packer, Packer.code(row));
+    for (int tokens = 1; tokens <= TileProduct.mostTokens(tile); tokens++) {
+      String name = tileProduct(tokens);
+      if (!code.contains(name)) {
+        code.add(name, TileProduct.code(tile, tokens));
+      }
+    }
+  }
+
+  private String tileProduct(int tokens) {
+    return tile.name() + " × " + tokens;
+  }
+
+  /** A tile, and the outputs of one that reaches beyond the rows that are asked for. */
+  static long scratchBytes(KernelLimits limits) {
+    long groups = Math.ceilDiv(limits.columns(), GROUP);
+    return groups * WIDEST.bytes() + (long) limits.tokens() * Tile.VECTOR;
+  }
+
+  /** Whether there is code for these shapes. */
+  boolean fits(Matrix w, Matrix x) {
+    return x.format() instanceof Q8Activations
+        && w.columns() <= MOST_COLUMNS
+        && (x.rows() == 1 || w.rows() >= Tile.ROWS);
+  }
+
+  void multiply(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+    if (from == to) {
+      return;
+    }
+    if (x.rows() == 1) {
+      long rowBytes = w.rowBytes();
+      code.call(
+          rowDot,
+          w.data().asSlice(from * rowBytes, (to - from) * rowBytes),
+          x.data(),
+          out.data().asSlice((long) from * Float.BYTES, (long) (to - from) * Float.BYTES),
+          to - from,
+          rowBytes,
+          x.rowBytes());
+      return;
+    }
+    int row = from;
+    for (; row + Tile.ROWS <= to; row += Tile.ROWS) {
+      pack(w, row, scratch);
+      MemorySegment outputs = out.data().asSlice((long) row * Float.BYTES);
+      multiply(x, outputs, out.rowBytes(), w.columns() / GROUP, scratch);
+    }
+    if (row < to) {
+      last(w, x, out, row, to, scratch);
+    }
+  }
+
+  /** Fewer rows than a tile has: it takes those before them too, which are thrown away. */
+  private void last(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+    int first = Math.max(0, to - Tile.ROWS);
+    pack(w, first, scratch);
+    int groups = w.columns() / GROUP;
+    MemorySegment outputs = scratch.asSlice((long) groups * tile.bytes());
+    multiply(x, outputs, Tile.VECTOR, groups, scratch);
+    for (int t = 0; t < x.rows(); t++) {
+      MemorySegment.copy(
+          outputs,
+          (long) t * Tile.VECTOR + (long) (from - first) * Float.BYTES,
+          out.data(),
+          out.rowOffset(t) + (long) from * Float.BYTES,
+          (long) (to - from) * Float.BYTES);
+    }
+  }
+
+  private void pack(Matrix w, int row, MemorySegment scratch) {
+    long rowBytes = w.rowBytes();
+    code.call(
+        packer,
+        w.data().asSlice(row * rowBytes, Tile.ROWS * rowBytes),
+        scratch,
+        MemorySegment.NULL,
+        w.columns() / blockColumns,
+        rowBytes,
+        0);
+  }
+
+  private void multiply(
+      Matrix x, MemorySegment outputs, long outStride, int groups, MemorySegment packed) {
+    int most = TileProduct.mostTokens(tile);
+    for (int t = 0; t < x.rows(); t += most) {
+      int count = Math.min(most, x.rows() - t);
+      code.call(
+          tileProduct(count),
+          packed,
+          x.data().asSlice(x.rowOffset(t)),
+          outputs.asSlice(t * outStride),
+          groups,
+          x.rowBytes(),
+          outStride);
+    }
+  }
+}

@@ -1,0 +1,180 @@
+package dev.knapsack.kernel.x86;
+
+import dev.knapsack.kernel.Activation;
+import dev.knapsack.kernel.AttentionShape;
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.KernelLimits;
+import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.KvPages;
+import dev.knapsack.kernel.Rope;
+import dev.knapsack.kernel.Shapes;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The provider in machine code: products of weights in block formats with 8-bit activations.
+ *
+ * <p>All else is left to another provider, whose scratch memory it shares.
+ */
+public final class X86Kernels implements Kernels {
+  private final Kernels others;
+  private final Map<Format, Product> products = new HashMap<>();
+
+  private X86Kernels(Kernels others) {
+    this.others = others;
+    Code code = new Code();
+    for (Format format : Formats.all()) {
+      RowCode row = RowCode.of(format.name());
+      if (row != null) {
+        products.put(format, new Product(format, row, code));
+      }
+    }
+    code.seal();
+  }
+
+  /**
+   * Generates the code.
+   *
+   * @param others does what is not generated
+   * @throws UnsupportedOperationException if this processor or system cannot, with the reason
+   */
+  public static X86Kernels open(Kernels others) {
+    if (!System.getProperty("os.arch", "").equals("amd64")) {
+      throw new UnsupportedOperationException("the processor is not an x86-64");
+    }
+    if (!Cpu.detect().avx2()) {
+      throw new UnsupportedOperationException("the processor has no AVX2 with FMA and F16C");
+    }
+    return new X86Kernels(others);
+  }
+
+  @Override
+  public String name() {
+    return "x86";
+  }
+
+  @Override
+  public Compute.Precision precision() {
+    return Compute.Precision.EIGHT_BIT;
+  }
+
+  @Override
+  public int rowTile() {
+    return Tile.ROWS;
+  }
+
+  @Override
+  public boolean heapScratch() {
+    return others.heapScratch();
+  }
+
+  @Override
+  public long scratchBytes(KernelLimits limits) {
+    return Math.max(others.scratchBytes(limits), Product.scratchBytes(limits));
+  }
+
+  @Override
+  public void matmul(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+    Product product = products.get(w.format());
+    if (product == null || !product.fits(w, x)) {
+      others.matmul(w, x, out, from, to, scratch);
+      return;
+    }
+    Shapes.checkMatmul(w, x, out, from, to);
+    product.multiply(w, x, out, from, to, scratch);
+  }
+
+  @Override
+  public void quantise(Matrix x, Matrix out, int from, int to) {
+    others.quantise(x, out, from, to);
+  }
+
+  @Override
+  public void encode(Matrix x, Matrix out, int from, int to) {
+    others.encode(x, out, from, to);
+  }
+
+  @Override
+  public void decodeRow(Matrix w, int row, MemorySegment target, long targetOffset) {
+    others.decodeRow(w, row, target, targetOffset);
+  }
+
+  @Override
+  public void rmsNorm(
+      Matrix x,
+      @Nullable MemorySegment weight,
+      int groupSize,
+      float epsilon,
+      Matrix out,
+      int from,
+      int to) {
+    others.rmsNorm(x, weight, groupSize, epsilon, out, from, to);
+  }
+
+  @Override
+  public void layerNorm(
+      Matrix x,
+      MemorySegment weight,
+      @Nullable MemorySegment bias,
+      float epsilon,
+      Matrix out,
+      int from,
+      int to) {
+    others.layerNorm(x, weight, bias, epsilon, out, from, to);
+  }
+
+  @Override
+  public void add(Matrix x, Matrix y, float scale, int from, int to) {
+    others.add(x, y, scale, from, to);
+  }
+
+  @Override
+  public void addBias(Matrix x, MemorySegment bias, int from, int to) {
+    others.addBias(x, bias, from, to);
+  }
+
+  @Override
+  public void scale(Matrix x, float scale, int from, int to) {
+    others.scale(x, scale, from, to);
+  }
+
+  @Override
+  public void softCap(Matrix x, float cap, int from, int to) {
+    others.softCap(x, cap, from, to);
+  }
+
+  @Override
+  public void rope(Matrix x, int headSize, Rope rope, int[] positions, int from, int to) {
+    others.rope(x, headSize, rope, positions, from, to);
+  }
+
+  @Override
+  public void gatedActivation(
+      Activation activation, Matrix gate, Matrix up, Matrix out, int from, int to) {
+    others.gatedActivation(activation, gate, up, out, from, to);
+  }
+
+  @Override
+  public void softmax(MemorySegment x, long offset, int length, float softCap, float sink) {
+    others.softmax(x, offset, length, softCap, sink);
+  }
+
+  @Override
+  public void attention(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvPages pages,
+      int kvHead,
+      Matrix out,
+      int from,
+      int to,
+      MemorySegment scratch) {
+    others.attention(shape, q, firstPosition, pages, kvHead, out, from, to, scratch);
+  }
+}
