@@ -131,7 +131,19 @@ class RunCommandTest {
   void samplesAreSeparateAnswers() {
     Shell.Result result =
         shell
-            .run("run", stories(), "--raw", "-p", "Once", "--samples", 3, "-n", 20, "--json")
+            .run(
+                "run",
+                stories(),
+                "--raw",
+                "-p",
+                "Once",
+                "--samples",
+                3,
+                "--seed",
+                1,
+                "-n",
+                20,
+                "--json")
             .succeeded();
     List<String> texts =
         result
@@ -142,7 +154,9 @@ class RunCommandTest {
     assertThat(texts).hasSize(3).doesNotHaveDuplicates();
 
     result =
-        shell.run("run", stories(), "--raw", "-p", "Once", "--samples", 2, "-n", 4).succeeded();
+        shell
+            .run("run", stories(), "--raw", "-p", "Once", "--samples", 2, "--seed", 1, "-n", 4)
+            .succeeded();
     assertThat(result.out().lines()).hasSize(2);
     assertThat(result.err()).isEqualTo("--- 1 of 2\n--- 2 of 2\n");
   }
