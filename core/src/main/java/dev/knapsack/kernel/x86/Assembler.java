@@ -4,7 +4,9 @@ import dev.knapsack.kernel.x86.Operand.Memory;
 import dev.knapsack.kernel.x86.Operand.Vector;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
 
 /**
  * Writes x86-64 machine code: the instructions that the generators use, jumps, and constants.
@@ -28,7 +30,10 @@ final class Assembler {
 
   private byte[] code = new byte[1024];
   private int length;
-  private final List<Label> labels = new ArrayList<>();
+
+  /** Those that were used. */
+  private final Set<Label> labels = new LinkedHashSet<>();
+
   private final List<Constant> constants = new ArrayList<>();
 
   // Vector instructions.
@@ -40,17 +45,20 @@ final class Assembler {
 
   /** {@code d = f(a, b)}. */
   void emit(Instruction i, Vector d, Vector a, Operand b) {
+    checkSameWidth(i, d, a);
     vector(i, d.bits(), d.number(), a.number(), b, 0);
   }
 
   /** {@code d = f(a, b, immediate)}. */
   void emit(Instruction i, Vector d, Vector a, Operand b, int immediate) {
+    checkSameWidth(i, d, a);
     vector(i, d.bits(), d.number(), a.number(), b, 1);
     emitByte(immediate);
   }
 
   /** {@code d = a} permuted or shifted by a constant. */
   void emit(Instruction i, Vector d, Vector a, int immediate) {
+    checkSameWidth(i, d, a);
     if (i.extension >= 0) {
       vector(i, d.bits(), i.extension, d.number(), a, 1);
     } else {
@@ -78,8 +86,19 @@ final class Assembler {
 
   /** A general-purpose register to the lowest lane. */
   void move(Vector d, Register from) {
+    if (d.number() > 15) {
+      throw new IllegalArgumentException(
+          "A move to vector register " + d.number() + " is not here");
+    }
     vex(Instruction.VMOVD, 128, d.number(), 0, from.number, 0, false);
     modRegister(d.number(), from.number);
+  }
+
+  private static void checkSameWidth(Instruction i, Vector d, Vector a) {
+    if (d.bits() != a.bits()) {
+      throw new IllegalArgumentException(
+          "%s of registers of %d and %d bits".formatted(i, d.bits(), a.bits()));
+    }
   }
 
   private void vector(
@@ -296,7 +315,6 @@ final class Assembler {
       throw new IllegalStateException("A label is placed once");
     }
     label.place = length;
-    labels.add(label);
   }
 
   /** Fills up with instructions that do nothing, so that a loop begins at a multiple. */
@@ -308,6 +326,10 @@ final class Assembler {
 
   /** A constant in memory, of 4, 8, 16, 32 or 64 bytes. */
   Memory constant(byte... bytes) {
+    int size = bytes.length;
+    if (Integer.bitCount(size) != 1 || size < 4 || size > 64) {
+      throw new IllegalArgumentException("A constant has 4, 8, 16, 32 or 64 bytes, not " + size);
+    }
     for (Constant c : constants) {
       if (Arrays.equals(c.bytes, bytes)) {
         return new Memory(null, null, 1, 0, c.label);
@@ -331,6 +353,9 @@ final class Assembler {
       }
     }
     for (Label label : labels) {
+      if (label.place < 0) {
+        throw new IllegalStateException("A label is used that was never placed");
+      }
       for (int use : label.uses) {
         // The distance counts from the end of the instruction; what lies between is there already.
         int extra = readInt(use);
@@ -342,6 +367,7 @@ final class Assembler {
   }
 
   private void distance(Label to, int extra) {
+    labels.add(to);
     to.uses.add(length);
     emitInt(extra);
   }

@@ -37,7 +37,7 @@ sealed interface Operand {
       @Nullable Label label)
       implements Operand {
     public Memory {
-      if (Integer.bitCount(scale) != 1 || scale > 8) {
+      if (scale != 1 && scale != 2 && scale != 4 && scale != 8) {
         throw new IllegalArgumentException("An index is scaled by 1, 2, 4 or 8, not " + scale);
       }
       if (index == Register.RSP) {
