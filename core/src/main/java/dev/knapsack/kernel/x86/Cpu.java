@@ -65,7 +65,7 @@ record Cpu(boolean avx2, boolean avxVnni, boolean avx512Vnni) {
     return words;
   }
 
-  private static byte[] code() {
+  static byte[] code() {
     Assembler a = new Assembler();
     a.push(Register.RBX);
     a.move(Register.R8, Register.RDX);
