@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.EnumSet;
 import java.util.Objects;
 import org.jline.keymap.KeyMap;
 import org.jline.reader.EndOfFileException;
@@ -14,6 +15,10 @@ import org.jline.reader.LineReader;
 import org.jline.reader.LineReaderBuilder;
 import org.jline.reader.Reference;
 import org.jline.reader.UserInterruptException;
+import org.jline.terminal.Attributes;
+import org.jline.terminal.Attributes.ControlChar;
+import org.jline.terminal.Attributes.InputFlag;
+import org.jline.terminal.Attributes.LocalFlag;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.Terminal.Signal;
 import org.jline.terminal.Terminal.SignalHandler;
@@ -31,6 +36,7 @@ final class TerminalPrompt implements Prompt {
   private static final int HISTORY_LINES = 1000;
 
   private final Terminal terminal;
+  private final Attributes before;
   private final LineReader reader;
 
   /**
@@ -39,6 +45,8 @@ final class TerminalPrompt implements Prompt {
    */
   TerminalPrompt(Terminal terminal, @Nullable Path history) {
     this.terminal = terminal;
+    this.before = terminal.getAttributes();
+    keepKeys();
     LineReaderBuilder builder =
         LineReaderBuilder.builder()
             .terminal(terminal)
@@ -59,6 +67,21 @@ final class TerminalPrompt implements Prompt {
     reader.getWidgets().put("insert-line-break", this::insertLineBreak);
     Objects.requireNonNull(reader.getKeyMaps().get(LineReader.MAIN))
         .bind(new Reference("insert-line-break"), KeyMap.alt('\r'), KeyMap.alt('\n'));
+  }
+
+  /**
+   * Lets keys that are typed while nobody reads them wait as they are, until the prompt reads them.
+   *
+   * <p>A terminal that collects lines itself takes Ctrl-D for the end of one: of what was typed
+   * while an answer came, the prompt would never see it. Ctrl-C stays a signal.
+   */
+  private void keepKeys() {
+    Attributes keys = new Attributes(before);
+    keys.setLocalFlags(EnumSet.of(LocalFlag.ICANON, LocalFlag.IEXTEN), false);
+    keys.setInputFlag(InputFlag.ICRNL, false);
+    keys.setControlChar(ControlChar.VMIN, 1);
+    keys.setControlChar(ControlChar.VTIME, 0);
+    terminal.setAttributes(keys);
   }
 
   private boolean insertLineBreak() {
@@ -120,6 +143,7 @@ final class TerminalPrompt implements Prompt {
     } catch (IOException e) {
       terminal.writer().println("The history could not be kept: " + e.getMessage());
     }
+    terminal.setAttributes(before);
     try {
       terminal.close();
     } catch (IOException e) {

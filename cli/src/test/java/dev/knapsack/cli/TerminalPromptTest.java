@@ -15,8 +15,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Queue;
+import org.jline.terminal.Attributes;
+import org.jline.terminal.Attributes.LocalFlag;
 import org.jline.terminal.Terminal;
 import org.jline.terminal.Terminal.Signal;
 import org.jline.terminal.impl.ExternalTerminal;
@@ -98,6 +102,53 @@ class TerminalPromptTest {
     assertThat(answers.toString(UTF_8)).startsWith("stop \n");
     assertThat(notes.toString(UTF_8)).startsWith("[stopped]");
     assertThat(conversation.log).containsExactly("stop me", "go");
+  }
+
+  /**
+   * A terminal that collects lines itself would swallow a Ctrl-D that is typed while an answer
+   * comes; Ctrl-C must stay a signal.
+   */
+  @Test
+  void keysTypedDuringAnAnswerWaitAsTheyAre() throws IOException {
+    try (PipedOutputStream keys = new PipedOutputStream()) {
+      Deque<Attributes> set = new ArrayDeque<>();
+      Terminal terminal =
+          new ExternalTerminal(
+              "test", "xterm", new PipedInputStream(keys), new ByteArrayOutputStream(), UTF_8) {
+            @Override
+            public void setAttributes(Attributes attributes) {
+              set.add(new Attributes(attributes));
+              super.setAttributes(attributes);
+            }
+          };
+      Attributes before = terminal.getAttributes();
+      before.setLocalFlags(EnumSet.of(LocalFlag.ICANON, LocalFlag.ISIG, LocalFlag.ECHO), true);
+      terminal.setAttributes(before);
+      conversation.beforeWord =
+          () -> {
+            Attributes now = terminal.getAttributes();
+            assertThat(now.getLocalFlag(LocalFlag.ICANON)).isFalse();
+            assertThat(now.getLocalFlag(LocalFlag.ECHO)).isFalse();
+            assertThat(now.getLocalFlag(LocalFlag.ISIG)).isTrue();
+            try {
+              keys.write(CTRL_D.getBytes(UTF_8));
+              keys.flush();
+            } catch (IOException e) {
+              throw new UncheckedIOException(e);
+            }
+          };
+      try (Prompt prompt = new TerminalPrompt(terminal, null)) {
+        new ChatLoop(
+                conversation,
+                new Typist(prompt, keys, "word" + ENTER),
+                new AnswerStream(new PrintStream(answers, true, UTF_8), true),
+                new PrintStream(notes, true, UTF_8))
+            .run();
+        assertThat(conversation.log).containsExactly("word");
+      }
+      assertThat(set.getLast().getLocalFlags()).isEqualTo(before.getLocalFlags());
+      assertThat(set.getLast().getInputFlags()).isEqualTo(before.getInputFlags());
+    }
   }
 
   @Test
