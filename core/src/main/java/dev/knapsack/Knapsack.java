@@ -167,13 +167,33 @@ public final class Knapsack implements AutoCloseable {
   /**
    * The tokens of a conversation as the model's template writes it, up to where an answer begins.
    *
+   * @throws dev.knapsack.engine.ContextExceededException if it is too long for the context whatever
+   *     its tokens are; neither the template nor the tokenizer sees it then
    * @throws dev.knapsack.text.template.TemplateException if the template refuses the conversation
    */
   public int[] tokens(List<Message> messages) {
-    String text =
+    // Templates leave out blanks around a message, and parts of what the model itself has said.
+    engine.checkLength(
+        messages.stream()
+            .filter(m -> m.role().equals("user") || m.role().equals("system"))
+            .mapToLong(m -> m.content() instanceof String said ? said.strip().length() : 0)
+            .sum());
+    return tokens(
         template.render(
-            ChatTemplate.Conversation.of(messages, text(tokenizer.bos()), text(tokenizer.eos())));
-    return tokenizer.encode(text, true, true);
+            ChatTemplate.Conversation.of(messages, text(tokenizer.bos()), text(tokenizer.eos()))),
+        true);
+  }
+
+  /**
+   * The tokens of a text that begins a sequence.
+   *
+   * @param parseSpecial read special tokens written in the text as such
+   * @throws dev.knapsack.engine.ContextExceededException if it is too long for the context whatever
+   *     its tokens are
+   */
+  public int[] tokens(String text, boolean parseSpecial) {
+    engine.checkLength(text.length());
+    return tokenizer.encode(text, true, parseSpecial);
   }
 
   private String text(int token) {
@@ -190,7 +210,11 @@ public final class Knapsack implements AutoCloseable {
     return new Chat(this, system);
   }
 
-  /** Continues a text, without a template; the answer is written as its text is taken. */
+  /**
+   * Continues a text, without a template; the answer is written as its text is taken.
+   *
+   * @throws dev.knapsack.engine.ContextExceededException if the text does not fit in the context
+   */
   public Answer complete(String text) {
     return complete(text, request -> request);
   }
@@ -200,7 +224,7 @@ public final class Knapsack implements AutoCloseable {
    * r.withMaxTokens(50))}.
    */
   public Answer complete(String text, UnaryOperator<Request> adjust) {
-    return engine.start(adjust.apply(Request.of(tokenizer.encode(text, true, false))));
+    return engine.start(adjust.apply(Request.of(tokens(text, false))));
   }
 
   /** Ends all answers and gives every byte back. */

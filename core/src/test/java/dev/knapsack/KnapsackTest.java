@@ -96,6 +96,24 @@ class KnapsackTest {
     }
   }
 
+  /** 100 million characters: to render or encode them would take the heap several times that. */
+  @Test
+  void refusesATextThatCannotFitBeforeItIsEncoded() {
+    String text = " \n" + "word ".repeat(20_000_000);
+    try (Knapsack knapsack = Knapsack.open(model, budget, options().withContext(64));
+        Chat chat = knapsack.chat()) {
+      assertThatThrownBy(() -> chat.send(text))
+          .isInstanceOf(ContextExceededException.class)
+          .hasMessageContaining("99,999,999 characters long")
+          .hasMessageContaining("the plan gives a sequence 64");
+      assertThatThrownBy(() -> knapsack.complete(text))
+          .isInstanceOf(ContextExceededException.class)
+          .hasMessageContaining("100,000,002 characters long");
+      assertThat(chat.history()).isEmpty();
+      assertThat(chat.send("Hi", r -> r.withMaxTokens(2)).text()).isNotNull();
+    }
+  }
+
   @Test
   void severalShareABudget() {
     try (Knapsack one = Knapsack.open(model, budget, options().withContext(128));

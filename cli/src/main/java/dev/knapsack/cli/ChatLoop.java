@@ -2,6 +2,7 @@ package dev.knapsack.cli;
 
 import dev.knapsack.cli.Conversation.Answer;
 import dev.knapsack.cli.Prompt.Input;
+import dev.knapsack.engine.ContextExceededException;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.text.template.TemplateException;
 import java.io.PrintStream;
@@ -130,6 +131,10 @@ final class ChatLoop {
       answers.end();
       note("The model's chat template refuses this conversation: " + e.getMessage());
       note("/clear starts over.");
+    } catch (ContextExceededException e) {
+      answers.end();
+      note(e.getMessage());
+      note("/clear starts over, --ctx makes the context longer.");
     } catch (BudgetExceededException e) {
       answers.end();
       note(e.getMessage());

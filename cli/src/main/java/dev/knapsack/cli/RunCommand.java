@@ -190,7 +190,7 @@ final class RunCommand implements Callable<Integer> {
       messages.add(Message.system(system));
     }
     messages.add(Message.user(text));
-    int[] tokens = raw ? knapsack.tokenizer().encode(text, true, true) : knapsack.tokens(messages);
+    int[] tokens = raw ? knapsack.tokens(text, true) : knapsack.tokens(messages);
     return knapsack.engine().start(adjust(Request.of(tokens)), samples);
   }
 

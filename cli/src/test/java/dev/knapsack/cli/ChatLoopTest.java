@@ -3,17 +3,23 @@ package dev.knapsack.cli;
 import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.knapsack.Knapsack;
+import dev.knapsack.Options;
 import dev.knapsack.cli.Prompt.Input;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.text.template.TemplateException;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.io.StringReader;
+import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 /** The chat's commands and streams, on an input that is no terminal. */
 class ChatLoopTest {
+  @TempDir Path cache;
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
   private final EchoConversation conversation = new EchoConversation();
@@ -107,6 +113,24 @@ class ChatLoopTest {
     run("one two\nthree\n");
     assertThat(answers()).isEqualTo("one \nthree\n");
     assertThat(notes()).contains("chat template refuses").contains("Roles must take turns");
+  }
+
+  @Test
+  void aMessageThatIsTooLongDoesNotEndTheChat() {
+    Path stories = Shell.data("models/stories260K.gguf");
+    Options options = Options.usual().withContext(64).withWorkers(1).withCache(cache);
+    try (Knapsack knapsack = Knapsack.open(stories, Budget.of("64MiB"), options);
+        EngineConversation real =
+            new EngineConversation(knapsack, null, request -> request.withMaxTokens(3))) {
+      new ChatLoop(
+              real,
+              new PipePrompt(new StringReader("many words ".repeat(1000) + "\nfew\n")),
+              new AnswerStream(new PrintStream(out, true, UTF_8), false),
+              new PrintStream(err, true, UTF_8))
+          .run();
+      assertThat(notes()).contains("10,999 characters long", "/clear starts over");
+      assertThat(answers()).isNotBlank();
+    }
   }
 
   @Test

@@ -13,7 +13,20 @@ public final class ContextExceededException extends EngineException {
     this.context = context;
   }
 
-  /** Tokens of the prompt. */
+  /**
+   * A text that is too long whatever tokens it has.
+   *
+   * @param fewest the fewest tokens that it can have
+   */
+  ContextExceededException(long characters, long fewest, int context) {
+    super(
+        "The text is %,d characters long: %,d tokens at the very least, and the plan gives a sequence %,d. Of such a text the first %,d characters might fit. Shorten it or plan a longer context."
+            .formatted(characters, fewest, context, characters / fewest * (context - 1)));
+    this.tokens = Math.clamp(fewest, 0, Integer.MAX_VALUE);
+    this.context = context;
+  }
+
+  /** Tokens of the prompt; the fewest that it can have, if it was refused before it had any. */
   public int tokens() {
     return tokens;
   }

@@ -102,6 +102,7 @@ public final class Engine implements AutoCloseable {
   private final Plan plan;
   private final Budget budget;
   private final ModelSpec spec;
+  private final @Nullable Tokenizer tokenizer;
   private final KernelProvider.Choice kernels;
   private final Deque<AutoCloseable> held = new ArrayDeque<>();
   private final PlannedWeights weights;
@@ -115,6 +116,7 @@ public final class Engine implements AutoCloseable {
       ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Budget budget, Options options) {
     this.plan = plan;
     this.budget = budget;
+    this.tokenizer = tokenizer;
     this.kernels = options.kernels();
     this.spec = Families.spec(file, plan.context());
     try {
@@ -238,6 +240,21 @@ public final class Engine implements AutoCloseable {
    */
   public List<Answer> start(Request request, int samples) {
     return scheduler.start(request, samples);
+  }
+
+  /**
+   * Refuses a text that cannot fit in the context whatever tokens it has: before it is encoded,
+   * which takes the heap a multiple of the text's own bytes.
+   *
+   * @param characters its length in UTF-16 units
+   * @throws ContextExceededException if its tokens and one of an answer cannot be as few as the
+   *     plan's context
+   */
+  public void checkLength(long characters) {
+    long fewest = tokenizer == null ? 0 : tokenizer.fewestTokens(characters);
+    if (fewest >= plan.context()) {
+      throw new ContextExceededException(characters, fewest, plan.context());
+    }
   }
 
   /** Requests that wait for a sequence now. */

@@ -3,6 +3,7 @@ package dev.knapsack.text;
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFileException;
 import java.nio.file.Path;
+import java.util.Arrays;
 
 /**
  * Byte pair encoding: text is cut into words, and in each word the pair of tokens with the lowest
@@ -75,6 +76,11 @@ final class BytePairModel implements TextModel {
       words.tokens = tokens;
       splitter.split(from, to, words);
     };
+  }
+
+  @Override
+  public boolean keepsAll() {
+    return unknown >= 0 || Arrays.stream(byteTokens).allMatch(token -> token >= 0);
   }
 
   @Override

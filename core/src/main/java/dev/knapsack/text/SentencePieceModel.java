@@ -39,6 +39,11 @@ final class SentencePieceModel implements TextModel {
   }
 
   @Override
+  public boolean keepsAll() {
+    return true;
+  }
+
+  @Override
   public byte[] piece(int token) {
     return piece(vocabulary, token);
   }

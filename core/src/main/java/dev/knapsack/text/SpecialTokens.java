@@ -1,5 +1,6 @@
 package dev.knapsack.text;
 
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
@@ -39,6 +40,11 @@ final class SpecialTokens {
     for (Entry entry : this.entries) {
       firsts.set(entry.text().charAt(0));
     }
+  }
+
+  /** Whether there is a token that swallows the blanks after it. */
+  boolean swallowBlanks() {
+    return Arrays.stream(entries).anyMatch(Entry::stripRight);
   }
 
   void partition(String text, boolean parseSpecial, Sink sink) {

@@ -17,6 +17,9 @@ sealed interface TextModel permits BytePairModel, SentencePieceModel, WordPieceM
    */
   boolean prefixesSpace();
 
+  /** Whether no character is left out: each becomes a part of a token, or tokens. */
+  boolean keepsAll();
+
   /** Encodes stretches of one text. */
   interface Encoder {
     /**

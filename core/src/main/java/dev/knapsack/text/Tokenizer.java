@@ -23,6 +23,13 @@ public interface Tokenizer {
   int[] encode(String text, boolean addSpecial, boolean parseSpecial);
 
   /**
+   * The fewest tokens that {@link #encode} makes of any text of so many characters (UTF-16 units):
+   * as many as if it were the longest token over and over. 0 where a text may vanish, as blanks do
+   * in some vocabularies. Says without encoding that a text is too long.
+   */
+  long fewestTokens(long characters);
+
+  /**
    * The bytes of one token: UTF-8, possibly a part of a character; of a control token none, unless
    * {@code special}.
    */

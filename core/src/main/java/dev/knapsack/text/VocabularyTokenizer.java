@@ -84,6 +84,14 @@ final class VocabularyTokenizer implements Tokenizer {
   }
 
   @Override
+  public long fewestTokens(long characters) {
+    // A character is a byte of UTF-8 at the least, and so is its spelling in the vocabulary.
+    return model.keepsAll() && !specialTokens.swallowBlanks()
+        ? Math.ceilDiv(characters, Math.max(1, vocabulary.longest()))
+        : 0;
+  }
+
+  @Override
   public byte[] bytes(int token, boolean special) {
     return switch (type(token)) {
       case CONTROL, UNKNOWN -> special ? vocabulary.bytes(token) : new byte[0];

@@ -30,6 +30,12 @@ final class WordPieceModel implements TextModel {
     return true;
   }
 
+  /** Blanks, accents and long words come to nothing or little. */
+  @Override
+  public boolean keepsAll() {
+    return false;
+  }
+
   @Override
   public byte[] piece(int token) {
     return vocabulary

@@ -10,6 +10,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -59,6 +60,7 @@ class TokenizerContractTest {
       int[] tokens = tokenizer.encode(text, false, false);
       assertThat(Arrays.stream(tokens)).allMatch(id -> id >= 0 && id < tokenizer.size());
       assertThat(tokenizer.decode(tokens, false)).isEqualTo(text);
+      assertThat(tokenizer.fewestTokens(text.length())).isLessThanOrEqualTo(tokens.length);
       StreamDecoder stream = tokenizer.stream();
       StringBuilder streamed = new StringBuilder();
       for (int token : tokens) {
@@ -101,6 +103,26 @@ class TokenizerContractTest {
     assertThatThrownBy(() -> tokenizer.bytes(tokenizer.size(), false))
         .isInstanceOf(IndexOutOfBoundsException.class);
     assertThatThrownBy(() -> tokenizer.isControl(-1)).isInstanceOf(IndexOutOfBoundsException.class);
+  }
+
+  /** A text of the longest token over and over has as few tokens as any, and no fewer. */
+  @ParameterizedTest
+  @MethodSource("tiny")
+  void theFewestTokensOfAText(Tokenizer tokenizer) {
+    int longest = 0;
+    for (int token = 0; token < tokenizer.size(); token++) {
+      String text = new String(tokenizer.bytes(token, true), StandardCharsets.UTF_8).repeat(50);
+      longest = Math.max(longest, text.length() / 50);
+      assertThat(tokenizer.encode(text, true, true).length)
+          .isGreaterThanOrEqualTo((int) tokenizer.fewestTokens(text.length()));
+    }
+    assertThat(tokenizer.fewestTokens(1000L * longest)).isBetween(250L, 1000L);
+    assertThat(tokenizer.fewestTokens(0)).isZero();
+  }
+
+  @Test
+  void whereBlanksVanishNothingBoundsAText() {
+    assertThat(TinyVocabularies.wordPieces().tokenizer().fewestTokens(1 << 20)).isZero();
   }
 
   @ParameterizedTest
