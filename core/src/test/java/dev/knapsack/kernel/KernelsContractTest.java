@@ -1,7 +1,6 @@
 package dev.knapsack.kernel;
 
 import static dev.knapsack.kernel.Operands.assertClose;
-import static dev.knapsack.kernel.Operands.copy;
 import static dev.knapsack.kernel.Operands.floats;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -10,21 +9,46 @@ import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Every provider does what {@link ScalarKernels} does. */
+/**
+ * Every provider does what {@link ScalarKernels} does, and touches nothing in front of its operands
+ * or behind them.
+ */
+@ParameterizedClass
+@EnumSource
 class KernelsContractTest {
   private static final Kernels DEFINITION = new ScalarKernels();
 
   /** Float arithmetic in another order. */
   private static final double ROUNDING = 1e-11;
+
+  private final Guard guard;
+  private final Arena arena = Arena.ofConfined();
+
+  KernelsContractTest(Guard guard) {
+    this.guard = guard;
+  }
+
+  @AfterEach
+  void free() {
+    arena.close();
+  }
+
+  private Operands operands(long seed) {
+    return new Operands(seed, guard, arena);
+  }
 
   static Stream<Kernels> providers() {
     return Stream.of(KernelProvider.values()).map(provider -> provider.open().kernels());
@@ -46,7 +70,7 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providersAndFormats")
   void matmul(Kernels kernels, Format format) {
-    Operands operands = new Operands(format.name().hashCode());
+    Operands operands = operands(format.name().hashCode());
     for (int tokens : new int[] {1, 2, 5, 12}) {
       int rows = operands.between(1, 40);
       int columns = columns(operands, format);
@@ -83,7 +107,7 @@ class KernelsContractTest {
     int from = operands.between(0, rows - 1);
     int to = operands.between(from, rows);
     Matrix expected = operands.poisoned(x.rows(), rows);
-    Matrix actual = copy(expected);
+    Matrix actual = operands.copy(expected);
     DEFINITION.matmul(w, x, expected, from, to, scratch(operands, DEFINITION, limits));
     kernels.matmul(w, x, actual, from, to, scratch);
     assertClose(actual, expected, tolerance);
@@ -101,12 +125,12 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providersAndFormats")
   void decodesRows(Kernels kernels, Format format) {
-    Operands operands = new Operands(1);
+    Operands operands = operands(1);
     int columns = format.blockValues() * 3;
     Matrix w = operands.encoded(format, 5, columns);
     for (int row = 0; row < 5; row++) {
       Matrix expected = operands.poisoned(3, columns);
-      Matrix actual = copy(expected);
+      Matrix actual = operands.copy(expected);
       DEFINITION.decodeRow(w, row, expected.data(), expected.rowOffset(1));
       kernels.decodeRow(w, row, actual.data(), actual.rowOffset(1));
       assertThat(floats(actual)).isEqualTo(floats(expected));
@@ -116,14 +140,14 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providers")
   void decodesEveryHalf(Kernels kernels) {
-    Operands operands = new Operands(2);
+    Operands operands = operands(2);
     for (Format format : List.of(Formats.F16, Formats.BF16)) {
       Matrix w = new Matrix(format, 1, 1 << 16, operands.memory(1 << 17));
       for (int i = 0; i < 1 << 16; i++) {
         w.data().set(ValueLayout.JAVA_SHORT, 2L * i, (short) i);
       }
       Matrix expected = operands.poisoned(1, 1 << 16);
-      Matrix actual = copy(expected);
+      Matrix actual = operands.copy(expected);
       DEFINITION.decodeRow(w, 0, expected.data(), 0);
       kernels.decodeRow(w, 0, actual.data(), 0);
       assertThat(floats(actual)).isEqualTo(floats(expected));
@@ -133,7 +157,7 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providers")
   void norms(Kernels kernels) {
-    Operands operands = new Operands(3);
+    Operands operands = operands(3);
     for (int round = 0; round < 30; round++) {
       int groupSize = operands.between(1, 70);
       int groups = round % 2 == 0 ? 1 : operands.between(1, 4);
@@ -165,7 +189,7 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providers")
   void sums(Kernels kernels) {
-    Operands operands = new Operands(4);
+    Operands operands = operands(4);
     for (int round = 0; round < 20; round++) {
       Matrix x = operands.floats(operands.between(1, 5), operands.between(1, 70));
       Matrix y = operands.floats(x.rows(), x.columns());
@@ -181,7 +205,7 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providers")
   void gatedActivations(Kernels kernels) {
-    Operands operands = new Operands(5);
+    Operands operands = operands(5);
     for (Activation activation : Activation.values()) {
       for (double scale : new double[] {0.01, 1, 5, 200}) {
         int rows = operands.between(1, 4);
@@ -206,7 +230,7 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providers")
   void rope(Kernels kernels) {
-    Operands operands = new Operands(6);
+    Operands operands = operands(6);
     for (Rope.Pairs pairs : Rope.Pairs.values()) {
       for (int round = 0; round < 10; round++) {
         int headSize = 2 * operands.between(1, 40);
@@ -226,13 +250,13 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providers")
   void softmax(Kernels kernels) {
-    Operands operands = new Operands(7);
+    Operands operands = operands(7);
     for (int length : new int[] {1, 2, 7, 8, 9, 31, 64, 1000}) {
       for (float cap : new float[] {0, 5}) {
         for (float sink : new float[] {Float.NaN, 0, 50}) {
           for (double scale : new double[] {1, 100}) {
             Matrix expected = operands.floats(3, length, scale);
-            Matrix actual = copy(expected);
+            Matrix actual = operands.copy(expected);
             long offset = expected.rowOffset(1);
             DEFINITION.softmax(expected.data(), offset, length, cap, sink);
             kernels.softmax(actual.data(), offset, length, cap, sink);
@@ -248,7 +272,7 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providers")
   void attention(Kernels kernels) {
-    Operands operands = new Operands(8);
+    Operands operands = operands(8);
     List<Format> formats =
         List.of(Formats.F32, Formats.F16, Formats.BF16, Formats.Q8_0, Formats.Q4_0);
     for (int round = 0; round < 100; round++) {
@@ -316,8 +340,8 @@ class KernelsContractTest {
             Math.max(shape.keySize(), shape.valueSize()));
     MemorySegment scratch = scratch(operands, kernels, limits);
     Matrix expected = operands.poisoned(q.rows(), shape.heads() * shape.valueSize());
-    Matrix actual = copy(expected);
-    Matrix parts = copy(expected);
+    Matrix actual = operands.copy(expected);
+    Matrix parts = operands.copy(expected);
     int from = operands.between(0, q.rows() - 1);
     int to = operands.between(from, q.rows());
     int skipped = operands.random().nextInt(2);
@@ -336,11 +360,11 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providers")
   void quantises(Kernels kernels) {
-    Operands operands = new Operands(9);
+    Operands operands = operands(9);
     Matrix x = operands.floats(5, 96);
     Format format = Q8Activations.FORMAT;
     Matrix expected = new Matrix(format, 5, 96, operands.memory(format.bytes(96) * 5));
-    Matrix actual = copy(expected);
+    Matrix actual = operands.copy(expected);
     DEFINITION.quantise(x, expected, 1, 4);
     kernels.quantise(x, actual, 1, 4);
     assertThat(actual.data().mismatch(expected.data())).isEqualTo(-1);
@@ -349,7 +373,7 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providers")
   void wrongShapesAreRefused(Kernels kernels) {
-    Operands operands = new Operands(10);
+    Operands operands = operands(10);
     Matrix w = operands.floats(4, 8);
     MemorySegment scratch = scratch(operands, kernels, new KernelLimits(4, 64, 1, 8));
     assertThatThrownBy(
@@ -379,8 +403,8 @@ class KernelsContractTest {
       Kernels kernels, Operands operands, Matrix start, RowOperation operation) {
     int from = operands.between(0, start.rows() - 1);
     int to = operands.between(from, start.rows());
-    Matrix expected = copy(start);
-    Matrix actual = copy(start);
+    Matrix expected = operands.copy(start);
+    Matrix actual = operands.copy(start);
     operation.apply(DEFINITION, expected, from, to);
     operation.apply(kernels, actual, from, to);
     assertClose(actual, expected, ROUNDING);

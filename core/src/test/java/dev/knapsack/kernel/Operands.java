@@ -8,13 +8,22 @@ import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Random;
+import java.util.function.LongFunction;
 
 /** Random operands for kernels, in memory of exactly the size they need. */
 final class Operands {
   private final Random random;
+  private final LongFunction<MemorySegment> memory;
 
   Operands(long seed) {
     random = new Random(seed);
+    memory = bytes -> Arena.ofAuto().allocate(bytes, 64);
+  }
+
+  /** In memory beside a page that nobody may touch. */
+  Operands(long seed, Guard guard, Arena arena) {
+    random = new Random(seed);
+    memory = bytes -> guard.allocate(bytes, arena);
   }
 
   Random random() {
@@ -27,7 +36,7 @@ final class Operands {
   }
 
   MemorySegment memory(long bytes) {
-    return Arena.ofAuto().allocate(bytes, 64);
+    return memory.apply(bytes);
   }
 
   /** Normal numbers. */
@@ -58,8 +67,8 @@ final class Operands {
     return x;
   }
 
-  static Matrix copy(Matrix x) {
-    MemorySegment data = Arena.ofAuto().allocate(x.data().byteSize(), 64).copyFrom(x.data());
+  Matrix copy(Matrix x) {
+    MemorySegment data = memory(x.data().byteSize()).copyFrom(x.data());
     return new Matrix(x.format(), x.rows(), x.columns(), data);
   }
 
