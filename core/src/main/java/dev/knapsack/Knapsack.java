@@ -74,11 +74,7 @@ public final class Knapsack implements AutoCloseable {
     ModelFile file = ModelFile.open(model);
     try {
       Tokenizer tokenizer = Tokenizer.of(file);
-      ChatTemplate template =
-          file.metadata()
-              .findString("tokenizer.chat_template")
-              .map(ChatTemplate::of)
-              .orElseGet(ChatTemplate::chatMl);
+      ChatTemplate template = template(file);
       KernelProvider.Choice kernels = options.kernelChoice();
       Plan plan = options.plan.orElseGet(() -> plan(file, budget, options, kernels));
       Engine engine =
@@ -103,15 +99,24 @@ public final class Knapsack implements AutoCloseable {
    */
   public static Plan plan(Path model, Budget budget, Options options) {
     try (ModelFile file = ModelFile.open(model)) {
-      // Opening holds the vocabulary when it plans: planning alone must find as much of the heap
-      // taken, or it would accept a budget that opening refuses.
+      // Opening has read the vocabulary and the template when it plans: planning alone must find as
+      // much of the process's memory taken, or it would accept a budget that opening refuses.
       Tokenizer tokenizer = Tokenizer.of(file);
+      ChatTemplate template = template(file);
       try {
         return plan(file, budget, options, options.kernelChoice());
       } finally {
         Reference.reachabilityFence(tokenizer);
+        Reference.reachabilityFence(template);
       }
     }
+  }
+
+  private static ChatTemplate template(ModelFile file) {
+    return file.metadata()
+        .findString("tokenizer.chat_template")
+        .map(ChatTemplate::of)
+        .orElseGet(ChatTemplate::chatMl);
   }
 
   private static Plan plan(

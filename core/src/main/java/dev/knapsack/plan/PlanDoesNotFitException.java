@@ -2,23 +2,35 @@ package dev.knapsack.plan;
 
 /** Thrown when no plan fits the budget: says what is missing, and what would fit. */
 public final class PlanDoesNotFitException extends RuntimeException {
-  /** What the JVM itself holds differs so much from start to start, in bytes. */
-  private static final long JVM_VARIES = 1L << 20;
-
   private final long budget;
   private final long leastBudget;
   private final int largestContext;
 
+  /**
+   * @param margin bytes by which the least budget may be larger at another start
+   */
   PlanDoesNotFitException(
-      String model, long budget, int context, int sequences, long leastBudget, int largestContext) {
-    super(message(model, budget, context, sequences, leastBudget, largestContext));
+      String model,
+      long budget,
+      int context,
+      int sequences,
+      long leastBudget,
+      long margin,
+      int largestContext) {
+    super(message(model, budget, context, sequences, leastBudget, margin, largestContext));
     this.budget = budget;
     this.leastBudget = leastBudget;
     this.largestContext = largestContext;
   }
 
   private static String message(
-      String model, long budget, int context, int sequences, long leastBudget, int largestContext) {
+      String model,
+      long budget,
+      int context,
+      int sequences,
+      long leastBudget,
+      long margin,
+      int largestContext) {
     String work =
         sequences == 1
             ? "%,d tokens of context".formatted(context)
@@ -35,7 +47,7 @@ public final class PlanDoesNotFitException extends RuntimeException {
             PlanTable.size(leastBudget),
             leastBudget - budget,
             budget,
-            wholeMebibytes(leastBudget + JVM_VARIES),
+            wholeMebibytes(leastBudget + margin),
             instead);
   }
 

@@ -97,6 +97,7 @@ public final class Planner {
           context,
           request.sequences(),
           leastBytes(request, context),
+          jvm.varies(),
           largestContext(request, context));
     }
     return describe(request, best.get());

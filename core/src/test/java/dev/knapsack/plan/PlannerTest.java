@@ -15,6 +15,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.SplittableRandom;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -155,6 +157,22 @@ class PlannerTest {
     assertThat(shorter.context()).isEqualTo(e.largestContext());
     assertThatThrownBy(() -> planner.plan(small.withContext(e.largestContext() + 1)))
         .isInstanceOf(PlanDoesNotFitException.class);
+  }
+
+  /** Another start's JVM may hold more than the one that gave the advice. */
+  @Test
+  void theAdvisedBudgetDoesAtEveryStart() {
+    ShapeFile file = ShapeFile.llama1b();
+    PlanDoesNotFitException e =
+        catchThrowableOfType(
+            PlanDoesNotFitException.class, () -> planner(file).plan(request(100 * MIB)));
+    Matcher advice = Pattern.compile("--memory (\\d+)MiB").matcher(String.valueOf(e.getMessage()));
+    assertThat(advice.find()).isTrue();
+    long advised = Long.parseLong(advice.group(1)) * MIB;
+    JvmShare larger =
+        new JvmShare(JVM.resident() + JvmShare.VARIES, JVM.heap(), JVM.code(), JVM.other());
+    Planner later = new Planner(file, file.spec(), MACHINE, KERNELS, larger);
+    assertThat(sum(later.plan(request(advised)))).isLessThanOrEqualTo(advised);
   }
 
   @Test
