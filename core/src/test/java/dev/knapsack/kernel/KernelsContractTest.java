@@ -58,15 +58,6 @@ class KernelsContractTest {
     return providers().flatMap(k -> Formats.all().stream().map(f -> Arguments.of(k, f)));
   }
 
-  private static MemorySegment scratch(Operands operands, Kernels kernels, KernelLimits limits) {
-    long bytes = kernels.scratchBytes(limits);
-    MemorySegment scratch =
-        kernels.heapScratch()
-            ? MemorySegment.ofArray(new float[Math.toIntExact(bytes / Float.BYTES)])
-            : operands.memory(bytes);
-    return scratch.fill((byte) -1);
-  }
-
   @ParameterizedTest
   @MethodSource("providersAndFormats")
   void matmul(Kernels kernels, Format format) {
@@ -103,12 +94,12 @@ class KernelsContractTest {
       Kernels kernels, Operands operands, Matrix w, Matrix x, double tolerance) {
     int rows = w.rows();
     KernelLimits limits = new KernelLimits(x.rows(), x.columns(), 1, 1);
-    MemorySegment scratch = scratch(operands, kernels, limits);
+    MemorySegment scratch = operands.scratch(kernels, limits);
     int from = operands.between(0, rows - 1);
     int to = operands.between(from, rows);
     Matrix expected = operands.poisoned(x.rows(), rows);
     Matrix actual = operands.copy(expected);
-    DEFINITION.matmul(w, x, expected, from, to, scratch(operands, DEFINITION, limits));
+    DEFINITION.matmul(w, x, expected, from, to, operands.scratch(DEFINITION, limits));
     kernels.matmul(w, x, actual, from, to, scratch);
     assertClose(actual, expected, tolerance);
 
@@ -338,7 +329,7 @@ class KernelsContractTest {
             1,
             shape.heads() / shape.kvHeads(),
             Math.max(shape.keySize(), shape.valueSize()));
-    MemorySegment scratch = scratch(operands, kernels, limits);
+    MemorySegment scratch = operands.scratch(kernels, limits);
     Matrix expected = operands.poisoned(q.rows(), shape.heads() * shape.valueSize());
     Matrix actual = operands.copy(expected);
     Matrix parts = operands.copy(expected);
@@ -346,7 +337,7 @@ class KernelsContractTest {
     int to = operands.between(from, q.rows());
     int skipped = operands.random().nextInt(2);
     for (int head = 0; head < shape.kvHeads() - skipped; head++) {
-      MemorySegment own = scratch(operands, DEFINITION, limits);
+      MemorySegment own = operands.scratch(DEFINITION, limits);
       DEFINITION.attention(shape, q, firstPosition, pages, head, expected, 0, q.rows(), own);
       kernels.attention(shape, q, firstPosition, pages, head, actual, 0, q.rows(), scratch);
       kernels.attention(shape, q, firstPosition, pages, head, parts, 0, from, scratch);
@@ -375,7 +366,7 @@ class KernelsContractTest {
   void wrongShapesAreRefused(Kernels kernels) {
     Operands operands = operands(10);
     Matrix w = operands.floats(4, 8);
-    MemorySegment scratch = scratch(operands, kernels, new KernelLimits(4, 64, 1, 8));
+    MemorySegment scratch = operands.scratch(kernels, new KernelLimits(4, 64, 1, 8));
     assertThatThrownBy(
             () -> kernels.matmul(w, operands.floats(1, 9), operands.floats(1, 4), 0, 4, scratch))
         .isInstanceOf(IllegalArgumentException.class)

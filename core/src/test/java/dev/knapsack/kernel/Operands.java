@@ -72,6 +72,16 @@ final class Operands {
     return new Matrix(x.format(), x.rows(), x.columns(), data);
   }
 
+  /** Of the kind and size that a provider asks for. */
+  MemorySegment scratch(Kernels kernels, KernelLimits limits) {
+    long bytes = kernels.scratchBytes(limits);
+    MemorySegment scratch =
+        kernels.heapScratch()
+            ? MemorySegment.ofArray(new float[Math.toIntExact(bytes / Float.BYTES)])
+            : memory(bytes);
+    return scratch.fill((byte) -1);
+  }
+
   static float[] floats(Matrix x) {
     float[] values = new float[x.rows() * x.columns()];
     for (int i = 0; i < values.length; i++) {
