@@ -105,7 +105,7 @@ class KnapsackTest {
       assertThatThrownBy(() -> chat.send(text))
           .isInstanceOf(ContextExceededException.class)
           .hasMessageContaining("99,999,999 characters long")
-          .hasMessageContaining("the plan gives a sequence 64");
+          .hasMessageContaining("a context of 64");
       assertThatThrownBy(() -> knapsack.complete(text))
           .isInstanceOf(ContextExceededException.class)
           .hasMessageContaining("100,000,002 characters long");

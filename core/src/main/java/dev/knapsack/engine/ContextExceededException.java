@@ -20,7 +20,7 @@ public final class ContextExceededException extends EngineException {
    */
   ContextExceededException(long characters, long fewest, int context) {
     super(
-        "The text is %,d characters long: %,d tokens at the very least, and the plan gives a sequence %,d. Of such a text the first %,d characters might fit. Shorten it or plan a longer context."
+        "The prompt is %,d characters long: %,d tokens at the very least, and the plan gives a context of %,d. At most its first %,d characters might fit. Shorten the prompt or plan a longer context."
             .formatted(characters, fewest, context, characters / fewest * (context - 1)));
     this.tokens = Math.clamp(fewest, 0, Integer.MAX_VALUE);
     this.context = context;
