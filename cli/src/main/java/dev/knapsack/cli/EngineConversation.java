@@ -74,7 +74,7 @@ final class EngineConversation implements Conversation, AutoCloseable {
 
   @Override
   public String report() {
-    return last == null ? "" : new Report(knapsack.plan(), last).text();
+    return last == null ? "" : Report.of(knapsack, last, 1).text();
   }
 
   @Override

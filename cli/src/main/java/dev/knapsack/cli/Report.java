@@ -1,19 +1,32 @@
 package dev.knapsack.cli;
 
 import com.google.gson.JsonObject;
+import dev.knapsack.Knapsack;
 import dev.knapsack.engine.Stats;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanTable;
 import java.util.Locale;
 
 /** Predicted figures beside measured ones. */
-record Report(Plan plan, Stats stats) {
+record Report(Plan plan, Stats stats, long predictedPeak) {
+  /** Within these the compiler is still at work, and rates measured say little about later ones. */
+  private static final double WARM_UP_SECONDS = 3;
+
+  /** Of the last answer of a program that writes so many at once. */
+  static Report of(Knapsack knapsack, Stats stats, int samples) {
+    return new Report(
+        knapsack.plan(),
+        stats,
+        knapsack.engine().predictedPeak(stats.promptTokens(), stats.tokens(), samples));
+  }
+
   /** A table for people. */
   String text() {
     Plan.Prediction predicted = plan.prediction();
     StringBuilder out = new StringBuilder();
     out.append("%-24s %14s %14s%n".formatted("", "predicted", "measured"));
-    row(out, "peak resident", PlanTable.size(plan.bytes()), PlanTable.size(stats.peakResident()));
+    row(out, "peak resident", PlanTable.size(predictedPeak), PlanTable.size(stats.peakResident()));
+    row(out, "  context and steps full", PlanTable.size(plan.bytes()), "");
     row(out, "budget", PlanTable.size(plan.budget()), "");
     row(
         out,
@@ -37,6 +50,11 @@ record Report(Plan plan, Stats stats) {
         "memory read, per second",
         PlanTable.size((long) predicted.memoryBytesPerSecond()),
         "");
+    if (stats.prefillSeconds() + stats.decodeSeconds() < WARM_UP_SECONDS) {
+      out.append(
+          "(The run was shorter than Java takes to compile what computes it: predicted is the speed"
+              + " after that.)%n".formatted());
+    }
     return out.toString();
   }
 
@@ -51,6 +69,7 @@ record Report(Plan plan, Stats stats) {
     Plan.Prediction p = plan.prediction();
     JsonObject predicted = new JsonObject();
     predicted.addProperty("bytes", plan.bytes());
+    predicted.addProperty("peakResidentBytes", predictedPeak);
     predicted.addProperty("prefillTokensPerSecond", p.prefillTokensPerSecond());
     predicted.addProperty("decodeTokensPerSecond", p.decodeTokensPerSecond());
     predicted.addProperty("secondsToFirstToken", p.secondsToFirstToken());

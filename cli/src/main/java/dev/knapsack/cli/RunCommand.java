@@ -29,6 +29,7 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "The answer alone goes to standard output, everything else to standard error.",
+      "A chat and --stats say first which kernels compute, and why not faster ones.",
       "In a chat Ctrl-C stops an answer, Ctrl-D ends; /help lists the commands.",
       "",
       "  knapsack run                                the model inside Knapsack",
@@ -122,6 +123,9 @@ final class RunCommand implements Callable<Integer> {
     }
     engine.useSequences(samples);
     try (Knapsack knapsack = engine.open(model.path())) {
+      if (chat || stats) {
+        streams.err().println("kernels: " + knapsack.engine().kernels().reason());
+      }
       if (chat) {
         streams.err().println(welcome(knapsack));
         chat(knapsack, streams);
@@ -177,8 +181,7 @@ final class RunCommand implements Callable<Integer> {
       }
     }
     if (stats) {
-      streams.err().print(new Report(knapsack.plan(), answers.getFirst().stats()).text());
-      streams.err().println("kernels: " + knapsack.engine().kernels().reason());
+      streams.err().print(Report.of(knapsack, answers.getFirst().stats(), samples).text());
     }
     answers.forEach(Answer::close);
     return 0;
@@ -207,7 +210,7 @@ final class RunCommand implements Callable<Integer> {
     return shift == null ? adjusted : adjusted.withOverflow(new Request.Overflow.Shift(shift));
   }
 
-  private static JsonObject object(Knapsack knapsack, Answer answer) {
+  private JsonObject object(Knapsack knapsack, Answer answer) {
     JsonObject object = new JsonObject();
     object.addProperty("text", answer.textSoFar());
     JsonArray tokens = new JsonArray();
@@ -219,19 +222,18 @@ final class RunCommand implements Callable<Integer> {
         "finish", answer.finishReason().orElseThrow().name().toLowerCase(Locale.ROOT));
     object.addProperty("seed", answer.seed());
     object.addProperty("kernels", knapsack.engine().kernels().kernels().name());
-    new Report(knapsack.plan(), answer.stats()).addTo(object);
+    Report.of(knapsack, answer.stats(), samples).addTo(object);
     return object;
   }
 
   private String welcome(Knapsack knapsack) {
     String inside =
-        "%s, %,d tokens of context, %s of %s planned; %s"
+        "%s, %,d tokens of context, %s of %s planned"
             .formatted(
                 knapsack.plan().model(),
                 knapsack.plan().context(),
                 PlanTable.size(knapsack.plan().bytes()),
-                PlanTable.size(knapsack.plan().budget()),
-                knapsack.engine().kernels().reason());
+                PlanTable.size(knapsack.plan().budget()));
     if (!model.embedded()) {
       return inside + "\n/help lists the commands, Ctrl-D ends.\n";
     }

@@ -59,7 +59,9 @@ class RunCommandTest {
         .containsPattern("predicted +measured")
         .containsPattern("peak resident +[\\d.]+ MiB +[\\d.]+ [MG]iB")
         .containsPattern("decode, tokens/s +[\\d.]+ +[\\d.]+")
-        .contains("kernels: " + KernelProvider.best().reason());
+        .containsPattern("context and steps full +[\\d.]+ MiB")
+        .startsWith("kernels: " + KernelProvider.best().reason());
+    assertThat(shell.run("run", "-p", NOTES).succeeded().err()).doesNotContain("kernels:");
   }
 
   @Test
@@ -108,6 +110,11 @@ class RunCommandTest {
     assertThat(object.get("seed").getAsLong()).isEqualTo(5);
     assertThat(object.getAsJsonObject("predicted").keySet())
         .contains("bytes", "prefillTokensPerSecond", "decodeTokensPerSecond");
+    // Of a full context only what was used is expected to be resident.
+    JsonObject predicted = object.getAsJsonObject("predicted");
+    assertThat(predicted.get("peakResidentBytes").getAsLong())
+        .isPositive()
+        .isLessThan(predicted.get("bytes").getAsLong());
     JsonObject measured = object.getAsJsonObject("measured");
     assertThat(measured.get("answerTokens").getAsInt()).isEqualTo(12);
     assertThat(measured.get("peakResidentBytes").getAsLong()).isPositive();

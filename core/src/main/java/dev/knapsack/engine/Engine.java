@@ -17,6 +17,7 @@ import dev.knapsack.model.Run;
 import dev.knapsack.model.Transformer;
 import dev.knapsack.model.Workspace;
 import dev.knapsack.model.arch.Families;
+import dev.knapsack.plan.JvmShare;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -207,6 +208,42 @@ public final class Engine implements AutoCloseable {
 
   public Budget budget() {
     return budget;
+  }
+
+  /**
+   * The resident set that the plan predicts of a process that has had no more to do than this, in
+   * bytes. What is planned for a full context and for steps of full length is touched only as far
+   * as it is used.
+   *
+   * @param promptTokens tokens of the longest prompt
+   * @param tokens tokens of its answer
+   * @param samples answers that were written at once
+   */
+  public long predictedPeak(int promptTokens, int tokens, int samples) {
+    long whole = plan.bytes();
+    long jvm = share("jvm");
+    int length = Math.min(plan.context(), promptTokens + tokens);
+    int step = Math.clamp(promptTokens, 1, plan.prefillChunk());
+    long cache = samples * pool.layout().bytes(length, plan.prefillChunk());
+    int rows = Math.max(step, samples);
+    long activations =
+        Workspace.bytes(spec, rows, samples)
+            + Compute.scratchBytes(
+                kernels.kernels(),
+                plan.workers(),
+                kernels.kernels().precision(),
+                spec.limits(rows));
+    return whole
+        - Math.min(jvm, JvmShare.unreached(Math.ceilDiv(promptTokens, step) + tokens))
+        - Math.max(0, share("kv") - cache)
+        - Math.max(0, share("activations") - activations);
+  }
+
+  private long share(String account) {
+    return plan.shares().stream()
+        .filter(s -> s.account().equals(account))
+        .mapToLong(Plan.Share::bytes)
+        .sum();
   }
 
   /** The arithmetic in use, and why. */
