@@ -363,6 +363,36 @@ class KernelsContractTest {
 
   @ParameterizedTest
   @MethodSource("providers")
+  void quantisesWhatIsNoOrdinaryNumber(Kernels kernels) {
+    Operands operands = new Operands(11);
+    Format format = Q8Activations.FORMAT;
+    float[] special = {
+      Float.NaN,
+      Float.POSITIVE_INFINITY,
+      Float.NEGATIVE_INFINITY,
+      -0f,
+      Float.MIN_VALUE,
+      1e-37f,
+      Float.MAX_VALUE,
+      0.5f / 127
+    };
+    Matrix x = operands.floats(special.length, 64);
+    for (int t = 0; t < special.length; t++) {
+      if (t > 2) {
+        x.data().asSlice(x.rowOffset(t), x.rowBytes() / 2).fill((byte) 0);
+      }
+      x.data().set(ScalarKernels.F32, x.rowOffset(t) + 4L * 7, special[t]);
+    }
+    MemorySegment memory = operands.memory(format.bytes(64) * special.length);
+    Matrix expected = new Matrix(format, special.length, 64, memory);
+    Matrix actual = copy(expected);
+    DEFINITION.quantise(x, expected, 0, special.length);
+    kernels.quantise(x, actual, 0, special.length);
+    assertThat(actual.data().mismatch(expected.data())).isEqualTo(-1);
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
   void wrongShapesAreRefused(Kernels kernels) {
     Operands operands = operands(10);
     Matrix w = operands.floats(4, 8);

@@ -11,6 +11,7 @@ import dev.knapsack.kernel.Shapes;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
+import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
@@ -22,18 +23,21 @@ import org.jspecify.annotations.Nullable;
  * <p>All else is left to another provider, whose scratch memory it shares.
  */
 public final class X86Kernels implements Kernels {
+  private static final String QUANTISE = "quantise";
+
   private final Kernels others;
+  private final Code code = new Code();
   private final Map<Format, Product> products = new HashMap<>();
 
   private X86Kernels(Kernels others) {
     this.others = others;
-    Code code = new Code();
     for (Format format : Formats.all()) {
       RowCode row = RowCode.of(format.name());
       if (row != null) {
         products.put(format, new Product(format, row, code));
       }
     }
+    code.add(QUANTISE, Quantiser.code());
     code.seal();
   }
 
@@ -91,7 +95,21 @@ public final class X86Kernels implements Kernels {
 
   @Override
   public void quantise(Matrix x, Matrix out, int from, int to) {
-    others.quantise(x, out, from, to);
+    if (!(out.format() instanceof Q8Activations) || from >= to) {
+      others.quantise(x, out, from, to);
+      return;
+    }
+    Shapes.checkF32(x);
+    Shapes.checkSame(x, out, from, to);
+    long blocks = out.rowBytes() / Q8Activations.FORMAT.blockBytes();
+    code.call(
+        QUANTISE,
+        x.data().asSlice(x.rowOffset(from), (to - from) * x.rowBytes()),
+        out.data().asSlice(out.rowOffset(from), (to - from) * out.rowBytes()),
+        MemorySegment.NULL,
+        (to - from) * blocks,
+        0,
+        0);
   }
 
   @Override
