@@ -1,22 +1,34 @@
 package dev.knapsack.kernel.vector;
 
+import dev.knapsack.kernel.Attention;
+import dev.knapsack.tensor.Format;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
-/** The inner loops of {@link Attention}, on its scratch memory, which begins with the scores. */
-final class AttentionLoops {
-  private AttentionLoops() {}
+/** The inner loops of {@link Attention}. */
+final class AttentionLoops implements Attention.Steps {
+  private final RowKernels rows;
 
-  /** {@code scores[i] = scale · query · key_i}; four keys at a time share the query. */
-  static void scores(float[] memory, int query, int keys, int size, int count, float scale) {
+  AttentionLoops(RowKernels rows) {
+    this.rows = rows;
+  }
+
+  @Override
+  public void decode(
+      Format format, MemorySegment page, long offset, float[] memory, int at, int count) {
+    rows.of(format).unpack(page, offset, memory, at, count);
+  }
+
+  /** Four keys at a time share the query. */
+  @Override
+  public void scores(float[] memory, int query, int keys, int size, int count) {
     int i = 0;
     for (; i <= count - 4; i += 4) {
       four(memory, query, keys + i * size, size, i);
     }
     for (; i < count; i++) {
       memory[i] = one(memory, query, keys + i * size, size);
-    }
-    for (int j = 0; j < count; j++) {
-      memory[j] *= scale;
     }
   }
 
@@ -59,17 +71,37 @@ final class AttentionLoops {
     return total;
   }
 
-  static void softCap(float[] scores, int count, float cap) {
+  @Override
+  public void softCap(float[] scores, float cap) {
     FloatVector c = Lanes.broadcast(cap);
-    for (int i = 0; i < count; i += Lanes.LENGTH) {
+    for (int i = 0; i < Attention.CHUNK; i += Lanes.LENGTH) {
       Lanes.store(Functions.tanh(Lanes.load(scores, i).div(c)).mul(c), scores, i);
     }
   }
 
+  @Override
+  public void softmax(float[] memory, int state) {
+    float before = memory[state];
+    float max = before;
+    for (int i = 0; i < Attention.CHUNK; i++) {
+      max = Math.max(max, memory[i]);
+    }
+    if (max == Float.NEGATIVE_INFINITY) {
+      Arrays.fill(memory, 0, Attention.CHUNK, 0);
+      memory[state + 2] = 1;
+      return;
+    }
+    float sum = weights(memory, max);
+    float decay = before == max ? 1 : (float) Math.exp(before - max);
+    memory[state] = max;
+    memory[state + 1] = memory[state + 1] * decay + sum;
+    memory[state + 2] = decay;
+  }
+
   /** Turns scores into {@code e^(score − max)} and returns their sum. */
-  static float weights(float[] scores, int count, float max) {
+  private static float weights(float[] scores, float max) {
     FloatVector sum = Lanes.zero();
-    for (int i = 0; i < count; i += Lanes.LENGTH) {
+    for (int i = 0; i < Attention.CHUNK; i += Lanes.LENGTH) {
       FloatVector w = Functions.exp(Lanes.load(scores, i).sub(max));
       Lanes.store(w, scores, i);
       sum = sum.add(w);
@@ -77,8 +109,8 @@ final class AttentionLoops {
     return Lanes.sum(sum);
   }
 
-  /** {@code result = decay · result + Σ_i weight_i · value_i}. */
-  static void addValues(float[] memory, int result, float decay, int values, int size, int count) {
+  @Override
+  public void addValues(float[] memory, int result, float decay, int values, int size, int count) {
     int c = 0;
     for (; c <= size - 4 * Lanes.LENGTH; c += 4 * Lanes.LENGTH) {
       four(memory, result + c, decay, values + c, size, count);

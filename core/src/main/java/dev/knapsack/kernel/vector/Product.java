@@ -1,5 +1,6 @@
 package dev.knapsack.kernel.vector;
 
+import dev.knapsack.kernel.Attention;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -41,7 +42,7 @@ final class Product {
 
   private void one(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
     int columns = w.columns();
-    float[] memory = VectorKernels.array(scratch);
+    float[] memory = Attention.array(scratch);
     RowKernel kernel = rows.of(w.format());
     rows.of(x.format()).unpack(x.data(), 0, memory, 0, columns);
     kernel.prepare(memory, 0, columns, columns);
@@ -64,7 +65,7 @@ final class Product {
   /** Adds the products of columns {@code [c, c + depth)} of some rows to what is there. */
   private void block(
       Matrix w, Matrix x, Matrix out, int from, int to, int c, int depth, MemorySegment scratch) {
-    float[] memory = VectorKernels.array(scratch);
+    float[] memory = Attention.array(scratch);
     int padded = Tile.padded(depth);
     int row = Tile.SUMS;
     int tokens = row + padded;

@@ -1,6 +1,7 @@
 package dev.knapsack.kernel.vector;
 
 import dev.knapsack.kernel.Activation;
+import dev.knapsack.kernel.Attention;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
@@ -23,20 +24,11 @@ public final class VectorKernels implements Kernels {
   private final ScalarKernels scalar = new ScalarKernels();
   private final RowKernels rows = new RowKernels();
   private final Product product = new Product(rows);
-  private final Attention attention = new Attention(rows);
+  private final Attention attention = new Attention(new AttentionLoops(rows));
 
   /** Bits in the vectors that this machine's processor works with; 64 or less is not worth it. */
   public static int vectorBits() {
     return Lanes.F.vectorBitSize();
-  }
-
-  /** The array that scratch memory is: see {@link #heapScratch}. */
-  static float[] array(MemorySegment scratch) {
-    if (scratch.heapBase().orElse(null) instanceof float[] array) {
-      return array;
-    }
-    throw new IllegalArgumentException(
-        "The vector kernels work with scratch memory that is a float array on the heap");
   }
 
   @Override

@@ -17,7 +17,20 @@ import java.util.Map;
 final class Code {
   private static final int ALIGNMENT = 64;
 
-  /** Every function takes three addresses and three numbers. */
+  /** Attention's functions take two addresses and four numbers. */
+  private static final MethodHandle CALL_TWO =
+      Linker.nativeLinker()
+          .downcallHandle(
+              FunctionDescriptor.ofVoid(
+                  ValueLayout.ADDRESS,
+                  ValueLayout.ADDRESS,
+                  ValueLayout.JAVA_LONG,
+                  ValueLayout.JAVA_LONG,
+                  ValueLayout.JAVA_LONG,
+                  ValueLayout.JAVA_LONG),
+              Linker.Option.critical(true));
+
+  /** Other functions take three addresses and three numbers. */
   private static final MethodHandle CALL =
       Linker.nativeLinker()
           .downcallHandle(
@@ -71,6 +84,17 @@ final class Code {
       long c) {
     try {
       CALL.invokeExact(function(name), first, second, third, a, b, c);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new LinkageError("generated code", e);
+    }
+  }
+
+  /** Calls a function of attention; while it runs, the garbage collector waits. */
+  void call(String name, MemorySegment memory, MemorySegment page, long a, long b, long c, long d) {
+    try {
+      CALL_TWO.invokeExact(function(name), memory, page, a, b, c, d);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {

@@ -77,6 +77,7 @@ enum Instruction {
   VCVTDQ2PS(0, 1, 0, 0x5B),
   VCVTPH2PS(1, 2, 0, 0x13),
   VADDPS(0, 1, 0, 0x58),
+  VHADDPS(3, 1, 0, 0x7C, Kind.VEX),
   VADDSS(2, 1, 0, 0x58),
   VSUBSS(2, 1, 0, 0x5C),
   VMAXPS(0, 1, 0, 0x5F),

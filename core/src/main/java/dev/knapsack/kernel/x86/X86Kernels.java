@@ -1,6 +1,7 @@
 package dev.knapsack.kernel.x86;
 
 import dev.knapsack.kernel.Activation;
+import dev.knapsack.kernel.Attention;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
@@ -27,6 +28,7 @@ public final class X86Kernels implements Kernels {
 
   private final Kernels others;
   private final Code code = new Code();
+  private final Attention attention;
   private final Map<Format, Product> products = new HashMap<>();
 
   private X86Kernels(Kernels others) {
@@ -37,6 +39,7 @@ public final class X86Kernels implements Kernels {
         products.put(format, new Product(format, row, code));
       }
     }
+    attention = new Attention(new AttentionSteps(code));
     code.add(QUANTISE, Quantiser.code());
     code.seal();
   }
@@ -74,12 +77,13 @@ public final class X86Kernels implements Kernels {
 
   @Override
   public boolean heapScratch() {
-    return others.heapScratch();
+    return true;
   }
 
   @Override
   public long scratchBytes(KernelLimits limits) {
-    return Math.max(others.scratchBytes(limits), Product.scratchBytes(limits));
+    long own = Math.max(Attention.scratchBytes(limits), Product.scratchBytes(limits));
+    return Math.max(others.scratchBytes(limits), own);
   }
 
   @Override
@@ -193,6 +197,7 @@ public final class X86Kernels implements Kernels {
       int from,
       int to,
       MemorySegment scratch) {
-    others.attention(shape, q, firstPosition, pages, kvHead, out, from, to, scratch);
+    Shapes.checkAttention(shape, q, pages, kvHead, out, from, to);
+    attention.attend(shape, q, firstPosition, pages, kvHead, out, from, to, scratch);
   }
 }

@@ -1,8 +1,6 @@
-package dev.knapsack.kernel.vector;
+package dev.knapsack.kernel;
 
-import dev.knapsack.kernel.AttentionShape;
-import dev.knapsack.kernel.KernelLimits;
-import dev.knapsack.kernel.KvPages;
+import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -11,24 +9,57 @@ import java.util.Arrays;
  * Attention with one KV head, {@link #CHUNK} cached tokens at a time: keys and values are decoded
  * once for all query rows and heads that share them, and the softmax is kept up as it goes (Milakov
  * and Gimelshein, arXiv 1805.02867), so that scratch memory does not grow with the context.
+ *
+ * <p>Which tokens meet is decided here; what is computed with them is a provider's {@link Steps}.
  */
-final class Attention {
+public final class Attention {
   /** Cached tokens at a time; chunks lie at multiples of this in a page. */
-  static final int CHUNK = 32;
+  public static final int CHUNK = 64;
+
+  /** Floats of a query's state: the maximum, the sum, and the last decay. */
+  private static final int STATE = 3;
+
+  /**
+   * The inner loops, on scratch memory that begins with {@link #CHUNK} scores. Places in it are
+   * indices of floats.
+   */
+  public interface Steps {
+    /** Decodes {@code count} numbers of a page to {@code at}. */
+    void decode(Format format, MemorySegment page, long offset, float[] memory, int at, int count);
+
+    /**
+     * {@code scores[i] = query · key_i} for {@code count} keys; the scores after them may be
+     * overwritten, and as many keys as there may be scores may be read.
+     */
+    void scores(float[] memory, int query, int keys, int size, int count);
+
+    /** {@code score = cap · tanh(score / cap)} for all scores of a chunk. */
+    void softCap(float[] memory, float cap);
+
+    /**
+     * Turns all scores of a chunk into weights {@code e^(score − max)}, and keeps up the running
+     * softmax: at {@code state} stand the maximum, the sum, and, afterwards, the factor {@code
+     * e^(max before − max)} by which what was added up before has decayed.
+     */
+    void softmax(float[] memory, int state);
+
+    /** {@code result = decay · result + Σ_i weight_i · value_i}. */
+    void addValues(float[] memory, int result, float decay, int values, int size, int count);
+  }
 
   /** Query rows that share one decoding of the cache. */
   private static final int ROWS = 8;
 
-  private final RowKernels rows;
+  private final Steps steps;
 
-  Attention(RowKernels rows) {
-    this.rows = rows;
+  public Attention(Steps steps) {
+    this.steps = steps;
   }
 
-  static long scratchBytes(KernelLimits limits) {
+  public static long scratchBytes(KernelLimits limits) {
     long queries = (long) ROWS * limits.queryGroup();
     long size = limits.headSize();
-    return Float.BYTES * (CHUNK + queries * (2 + 2 * size) + 2 * CHUNK * size);
+    return Float.BYTES * (CHUNK + queries * (STATE + 2 * size) + 2 * CHUNK * size);
   }
 
   /**
@@ -53,11 +84,11 @@ final class Attention {
     }
 
     int state(int query) {
-      return CHUNK + 2 * query;
+      return CHUNK + STATE * query;
     }
 
     int query(int query) {
-      return CHUNK + 2 * queries() + query * shape.keySize();
+      return CHUNK + STATE * queries() + query * shape.keySize();
     }
 
     int result(int query) {
@@ -81,7 +112,8 @@ final class Attention {
     }
   }
 
-  void attend(
+  /** See {@link Kernels#attention}; scratch memory is a float array on the heap. */
+  public void attend(
       AttentionShape shape,
       Matrix q,
       int firstPosition,
@@ -91,7 +123,7 @@ final class Attention {
       int from,
       int to,
       MemorySegment scratch) {
-    float[] memory = VectorKernels.array(scratch);
+    float[] memory = array(scratch);
     for (int row = from; row < to; row += ROWS) {
       int last = Math.min(to, row + ROWS);
       Block block = new Block(shape, pages, kvHead, firstPosition, row, last, memory);
@@ -116,10 +148,16 @@ final class Attention {
     for (int i = 0; i < block.queries(); i++) {
       int head = block.kvHead * group + i % group;
       memory[block.state(i)] =
-          sinks == null ? Float.NEGATIVE_INFINITY : Lanes.get(sinks, (long) head * Float.BYTES);
+          sinks == null
+              ? Float.NEGATIVE_INFINITY
+              : sinks.get(ScalarKernels.F32, (long) head * Float.BYTES);
       memory[block.state(i) + 1] = sinks == null ? 0 : 1;
       long at = q.rowOffset(block.from + i / group) + (long) head * shape.keySize() * Float.BYTES;
-      MemorySegment.copy(q.data(), Lanes.F32, at, memory, block.query(i), shape.keySize());
+      int query = block.query(i);
+      MemorySegment.copy(q.data(), ScalarKernels.F32, at, memory, query, shape.keySize());
+      for (int c = query; c < query + shape.keySize(); c++) {
+        memory[c] *= shape.scale();
+      }
     }
     Arrays.fill(memory, block.result(0), block.keys(), 0);
   }
@@ -132,10 +170,15 @@ final class Attention {
     long key = pages.offset(pages.keyFormat(), shape.keySize(), block.kvHead, token);
     long value = pages.offset(pages.valueFormat(), shape.valueSize(), block.kvHead, token);
     int count = end - token;
-    rows.of(pages.keyFormat())
-        .unpack(pages.keys()[page], key, memory, block.keys(), count * shape.keySize());
-    rows.of(pages.valueFormat())
-        .unpack(pages.values()[page], value, memory, block.values(), count * shape.valueSize());
+    steps.decode(
+        pages.keyFormat(), pages.keys()[page], key, memory, block.keys(), count * shape.keySize());
+    steps.decode(
+        pages.valueFormat(),
+        pages.values()[page],
+        value,
+        memory,
+        block.values(),
+        count * shape.valueSize());
     int group = block.group();
     for (int i = 0; i < block.queries(); i++) {
       int row = block.from + i / group;
@@ -148,32 +191,31 @@ final class Attention {
   }
 
   /** Takes some keys and values of the chunk into the running softmax of one query. */
-  private static void attend(Block block, int query, int first, int count) {
+  private void attend(Block block, int query, int first, int count) {
     AttentionShape shape = block.shape;
     float[] memory = block.memory;
-    int size = shape.keySize();
-    int keys = block.keys() + first * size;
-    AttentionLoops.scores(memory, block.query(query), keys, size, count, shape.scale());
-    if (shape.softCap() != 0) {
-      AttentionLoops.softCap(memory, CHUNK, shape.softCap());
-    }
-    int state = block.state(query);
-    float before = memory[state];
-    float max = before;
-    for (int i = 0; i < count; i++) {
-      max = Math.max(max, memory[i]);
-    }
-    if (max == Float.NEGATIVE_INFINITY) {
-      return;
-    }
+    int keys = block.keys() + first * shape.keySize();
+    steps.scores(memory, block.query(query), keys, shape.keySize(), count);
     // What lies beyond the last score must not count.
     Arrays.fill(memory, count, CHUNK, Float.NEGATIVE_INFINITY);
-    float sum = AttentionLoops.weights(memory, CHUNK, max);
-    float decay = before == max ? 1 : (float) Math.exp(before - max);
-    memory[state] = max;
-    memory[state + 1] = memory[state + 1] * decay + sum;
+    if (shape.softCap() != 0) {
+      steps.softCap(memory, shape.softCap());
+      Arrays.fill(memory, count, CHUNK, Float.NEGATIVE_INFINITY);
+    }
+    int state = block.state(query);
+    steps.softmax(memory, state);
     int values = block.values() + first * shape.valueSize();
-    AttentionLoops.addValues(memory, block.result(query), decay, values, shape.valueSize(), count);
+    float decay = memory[state + 2];
+    steps.addValues(memory, block.result(query), decay, values, shape.valueSize(), count);
+  }
+
+  /** The array that scratch memory is: see {@link Kernels#heapScratch}. */
+  public static float[] array(MemorySegment scratch) {
+    if (scratch.heapBase().orElse(null) instanceof float[] array) {
+      return array;
+    }
+    throw new IllegalArgumentException(
+        "These kernels work with scratch memory that is a float array on the heap");
   }
 
   private static void finish(Block block, Matrix out) {
@@ -191,7 +233,7 @@ final class Attention {
       }
       int head = block.kvHead * group + i % group;
       long at = out.rowOffset(block.from + i / group) + (long) head * size * Float.BYTES;
-      MemorySegment.copy(memory, result, out.data(), Lanes.F32, at, size);
+      MemorySegment.copy(memory, result, out.data(), ScalarKernels.F32, at, size);
     }
   }
 }
