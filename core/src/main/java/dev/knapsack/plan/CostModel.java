@@ -52,7 +52,6 @@ public final class CostModel {
   private final Product outputProduct;
   private final List<List<Product>> products = new ArrayList<>();
   private final List<List<Product>> expertProducts = new ArrayList<>();
-  private final double slowestDecode;
 
   /** A matrix product: how many weights in how many bytes, and what the machine makes of them. */
   private record Product(double values, double bytes, Machine.Rates rates) {}
@@ -110,8 +109,6 @@ public final class CostModel {
     this.embeddingRowBytes =
         pages(embedding.format().bytes(embedding.shape().getFirst()) + WeightLayout.SECTOR);
     this.outputProduct = product(output);
-    this.slowestDecode =
-        machine.formats().values().stream().mapToDouble(Machine.Rates::decode).min().orElseThrow();
   }
 
   private Product product(TensorInfo tensor) {
@@ -292,8 +289,8 @@ public final class CostModel {
             * seen;
     double multiplyAdds =
         (double) tokens * layer.heads() * (layer.keySize() + layer.valueSize()) * seen;
-    // Cached numbers are decoded on the way, so attention runs no faster than the slowest format.
-    return Math.max(bytes / machine.memoryBytesPerSecond(), multiplyAdds / slowestDecode);
+    double rate = tokens > 1 ? machine.attention().prefill() : machine.attention().decode();
+    return Math.max(bytes / machine.memoryBytesPerSecond(), multiplyAdds / rate);
   }
 
   private double missingExpertsSeconds(int layer, int tokens, Plan.Weights weights) {

@@ -12,6 +12,7 @@ import java.util.TreeMap;
  * @param memoryBytesPerSecond rate at which all threads together read memory
  * @param diskBytesPerSecond rate of large reads from the disk that holds the model, past the page
  *     cache where it allows that
+ * @param attention rates of attention over an F16 cache
  * @param formats rates of matrix products, by the weights' format
  */
 public record Machine(
@@ -20,6 +21,7 @@ public record Machine(
     int workers,
     double memoryBytesPerSecond,
     double diskBytesPerSecond,
+    Rates attention,
     Map<String, Rates> formats) {
   /**
    * Multiply-adds per second of all threads together.
@@ -53,6 +55,7 @@ public record Machine(
     Map<String, Rates> scaled = new TreeMap<>();
     formats.forEach(
         (name, r) -> scaled.put(name, new Rates(r.decode * Math.min(1, factor), r.prefill)));
-    return new Machine(processor, kernels, workers, bytesPerSecond, diskBytesPerSecond, scaled);
+    return new Machine(
+        processor, kernels, workers, bytesPerSecond, diskBytesPerSecond, attention, scaled);
   }
 }

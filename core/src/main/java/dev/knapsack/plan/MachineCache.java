@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.Map;
+import java.util.Objects;
 import java.util.OptionalDouble;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
@@ -77,13 +78,12 @@ public final class MachineCache {
     OptionalDouble disk = number(disks, store);
     Map<String, Machine.Rates> rates = new TreeMap<>();
     JsonObject formats = child(entry, "formats");
-    boolean complete = memory.isPresent() && disk.isPresent();
+    Machine.@Nullable Rates attention = rates(child(entry, "attention"));
+    boolean complete = memory.isPresent() && disk.isPresent() && attention != null;
     for (Format format : MachineProbe.formats(file)) {
-      JsonObject known = child(formats, format.name());
-      OptionalDouble decode = number(known, "decode");
-      OptionalDouble prefill = number(known, "prefill");
-      if (decode.isPresent() && prefill.isPresent()) {
-        rates.put(format.name(), new Machine.Rates(decode.getAsDouble(), prefill.getAsDouble()));
+      Machine.Rates known = rates(child(formats, format.name()));
+      if (known != null) {
+        rates.put(format.name(), known);
       } else {
         complete = false;
       }
@@ -94,6 +94,9 @@ public final class MachineCache {
           if (!rates.containsKey(format.name())) {
             rates.put(format.name(), probe.rates(format));
           }
+        }
+        if (attention == null) {
+          attention = probe.attentionRates();
         }
         if (memory.isEmpty()) {
           memory = OptionalDouble.of(probe.memoryBytesPerSecond());
@@ -110,6 +113,7 @@ public final class MachineCache {
             team.workers(),
             memory.orElseThrow(),
             disk.orElseThrow(),
+            Objects.requireNonNull(attention),
             rates);
     if (complete && bytes(file) >= LARGE_MODEL) {
       try (MachineProbe probe = new MachineProbe(kernels, team, account, QUICK_SECONDS)) {
@@ -119,15 +123,24 @@ public final class MachineCache {
     if (!complete) {
       entry.addProperty("memoryBytesPerSecond", machine.memoryBytesPerSecond());
       disks.addProperty(store, machine.diskBytesPerSecond());
-      machine
-          .formats()
-          .forEach((name, r) -> {
-            child(formats, name).addProperty("decode", r.decode());
-            child(formats, name).addProperty("prefill", r.prefill());
-          });
+      put(child(entry, "attention"), machine.attention());
+      machine.formats().forEach((name, known) -> put(child(formats, name), known));
       write(root);
     }
     return machine;
+  }
+
+  private static Machine.@Nullable Rates rates(JsonObject object) {
+    OptionalDouble decode = number(object, "decode");
+    OptionalDouble prefill = number(object, "prefill");
+    return decode.isPresent() && prefill.isPresent()
+        ? new Machine.Rates(decode.getAsDouble(), prefill.getAsDouble())
+        : null;
+  }
+
+  private static void put(JsonObject object, Machine.Rates rates) {
+    object.addProperty("decode", rates.decode());
+    object.addProperty("prefill", rates.prefill());
   }
 
   private static long bytes(ModelFile file) {

@@ -2,10 +2,13 @@ package dev.knapsack.plan;
 
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.KvPages;
 import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.kernel.x86.X86Kernels;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Format;
@@ -49,6 +52,15 @@ public final class MachineProbe implements AutoCloseable {
    */
   private static final double LEAST_SECONDS = 1.5;
 
+  /** The same where what is measured is machine code from the start. */
+  private static final double LEAST_SECONDS_OF_MACHINE_CODE = 0.4;
+
+  // What attention is measured with: a usual shape.
+  private static final int HEADS = 32;
+  private static final int KV_HEADS = 8;
+  private static final int HEAD_SIZE = 64;
+  private static final int PAGE_TOKENS = 64;
+
   private static final double ROUND_SECONDS = 0.03;
   private static final int STEADY_ROUNDS = 4;
 
@@ -59,6 +71,7 @@ public final class MachineProbe implements AutoCloseable {
   private final WorkerTeam team;
   private final Account account;
   private final double mostSeconds;
+  private final double leastSeconds;
   private final Lease lease;
   private final LongAdder sum = new LongAdder();
 
@@ -73,6 +86,8 @@ public final class MachineProbe implements AutoCloseable {
 
   MachineProbe(Kernels kernels, WorkerTeam team, Account account, double mostSeconds) {
     this.mostSeconds = mostSeconds;
+    this.leastSeconds =
+        kernels instanceof X86Kernels ? LEAST_SECONDS_OF_MACHINE_CODE : LEAST_SECONDS;
     this.kernels = kernels;
     this.team = team;
     this.account = account;
@@ -124,6 +139,7 @@ public final class MachineProbe implements AutoCloseable {
         team.workers(),
         memoryBytesPerSecond(),
         diskBytesPerSecond(file),
+        attentionRates(),
         rates);
   }
 
@@ -195,6 +211,38 @@ public final class MachineProbe implements AutoCloseable {
     }
   }
 
+  /** Rates of attention over an F16 cache that lies in the processor's caches. */
+  public Machine.Rates attentionRates() {
+    return new Machine.Rates(attentionRate(1), attentionRate(PREFILL_TOKENS));
+  }
+
+  private double attentionRate(int tokens) {
+    long pageBytes = Formats.F16.bytes((long) KV_HEADS * PAGE_TOKENS * HEAD_SIZE);
+    int count = (int) Math.min(8, lease.segment().byteSize() / (2 * pageBytes));
+    MemorySegment[] keys = new MemorySegment[count];
+    MemorySegment[] values = new MemorySegment[count];
+    for (int i = 0; i < count; i++) {
+      keys[i] = lease.segment().asSlice(2L * i * pageBytes, pageBytes);
+      values[i] = lease.segment().asSlice((2L * i + 1) * pageBytes, pageBytes);
+    }
+    int length = count * PAGE_TOKENS;
+    KvPages pages = new KvPages(Formats.F16, Formats.F16, PAGE_TOKENS, keys, values, 0, length);
+    AttentionShape shape =
+        new AttentionShape(HEADS, KV_HEADS, HEAD_SIZE, HEAD_SIZE, 0.125f, 0, 0, false, null);
+    KernelLimits limits = new KernelLimits(tokens, COLUMNS, HEADS / KV_HEADS, HEAD_SIZE);
+    long bytes = Formats.F32.bytes((long) tokens * HEADS * HEAD_SIZE);
+    try (Lease memory = account.lease(2 * bytes);
+        Compute compute = new Compute(kernels, team, kernels.precision(), limits, account)) {
+      int columns = HEADS * HEAD_SIZE;
+      Matrix q = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(0, bytes));
+      Matrix out = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(bytes));
+      return best(() -> {
+        compute.attention(shape, q, length - 1, pages, out);
+        return 2.0 * tokens * columns * length;
+      });
+    }
+  }
+
   /** Bytes per second of large reads from the disk that holds the model. */
   public double diskBytesPerSecond(ModelFile file) {
     List<TensorInfo> large = new ArrayList<>(file.tensors().values());
@@ -230,7 +278,7 @@ public final class MachineProbe implements AutoCloseable {
       steady = rate > 1.03 * best ? 0 : steady + 1;
       best = Math.max(best, rate);
       // As long as it is not compiled, rates are steady too.
-    } while ((steady < STEADY_ROUNDS || seconds(start) < LEAST_SECONDS)
+    } while ((steady < STEADY_ROUNDS || seconds(start) < leastSeconds)
         && seconds(start) < mostSeconds);
     return best;
   }

@@ -34,7 +34,14 @@ import org.junit.jupiter.api.Test;
 /** What a plan says an account takes is what it takes, byte for byte. */
 class PlanBytesTest {
   private static final Machine MACHINE =
-      new Machine("any", "scalar", 2, 1e10, 1e9, Map.of("F32", new Machine.Rates(1e9, 2e9)));
+      new Machine(
+          "any",
+          "scalar",
+          2,
+          1e10,
+          1e9,
+          new Machine.Rates(1e9, 2e9),
+          Map.of("F32", new Machine.Rates(1e9, 2e9)));
 
   private final Kernels kernels = KernelProvider.SCALAR.open().kernels();
 

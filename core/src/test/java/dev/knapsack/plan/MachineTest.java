@@ -88,6 +88,7 @@ class MachineTest {
             1,
             100,
             10,
+            new Machine.Rates(1, 2),
             Map.of("A", new Machine.Rates(5, 50), "B", new Machine.Rates(7, 30)));
     assertThat(machine.rates("B")).isEqualTo(new Machine.Rates(7, 30));
     assertThat(machine.rates("C")).isEqualTo(new Machine.Rates(5, 30));

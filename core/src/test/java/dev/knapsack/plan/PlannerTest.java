@@ -33,6 +33,7 @@ class PlannerTest {
           4,
           20e9,
           1.5e9,
+          new Machine.Rates(15e9, 50e9),
           Map.of(
               "Q4_0", new Machine.Rates(25e9, 80e9),
               "Q4_K", new Machine.Rates(20e9, 60e9),
