@@ -364,7 +364,7 @@ class KernelsContractTest {
   @ParameterizedTest
   @MethodSource("providers")
   void quantisesWhatIsNoOrdinaryNumber(Kernels kernels) {
-    Operands operands = new Operands(11);
+    Operands operands = operands(11);
     Format format = Q8Activations.FORMAT;
     float[] special = {
       Float.NaN,
@@ -385,7 +385,7 @@ class KernelsContractTest {
     }
     MemorySegment memory = operands.memory(format.bytes(64) * special.length);
     Matrix expected = new Matrix(format, special.length, 64, memory);
-    Matrix actual = copy(expected);
+    Matrix actual = operands.copy(expected);
     DEFINITION.quantise(x, expected, 0, special.length);
     kernels.quantise(x, actual, 0, special.length);
     assertThat(actual.data().mismatch(expected.data())).isEqualTo(-1);

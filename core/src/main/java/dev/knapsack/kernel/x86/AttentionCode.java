@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Generates the inner loops of attention, on heads of a multiple of 8 numbers.
  *
- * <p>Arguments of the code: the scratch memory, a page or nothing, then four numbers, which each
- * method names; places are in bytes.
+ * <p>Arguments of the code: the scratch memory, a page or nothing, nothing, then up to four
+ * numbers, which each method names; places are in bytes.
  */
 final class AttentionCode {
   private static final int VECTOR = 32;
@@ -41,8 +41,8 @@ final class AttentionCode {
   }
 
   private void decodePlaces() {
-    a.add(RDI, RDX);
-    a.add(RSI, RCX);
+    a.add(RDI, RCX);
+    a.add(RSI, R8);
   }
 
   private byte[] decodeEights(int bytes) {
@@ -60,7 +60,7 @@ final class AttentionCode {
     a.store(VMOVUPS_STORE, RDI.at(0), ymm(0));
     a.add(RDI, VECTOR);
     a.add(RSI, 8 * Math.abs(bytes));
-    a.subtract(R8, 8);
+    a.subtract(R9, 8);
     return end(loop);
   }
 
@@ -92,7 +92,7 @@ final class AttentionCode {
     }
     a.add(RDI, 4 * VECTOR);
     a.add(RSI, bytes);
-    a.subtract(R8, 32);
+    a.subtract(R9, 32);
     return end(loop);
   }
 
@@ -112,7 +112,16 @@ final class AttentionCode {
     return new AttentionCode().generateScores();
   }
 
+  /** Puts the numbers into rdx, rcx, r8 and r9. */
+  private void numbers() {
+    a.move(RDX, RCX);
+    a.move(RCX, R8);
+    a.move(R8, R9);
+    a.move(R9, Code.FOURTH);
+  }
+
   private byte[] generateScores() {
+    numbers();
     a.add(RDX, RDI);
     a.add(RCX, RDI);
     a.address(R10, R8.at(R8, 2, 0));
@@ -191,6 +200,7 @@ final class AttentionCode {
 
   private byte[] generateSoftmax() {
     int vectors = Attention.CHUNK / 8;
+    numbers();
     a.add(RDX, RDI);
     Vector max = ymm(8);
     a.emit(VMOVUPS, max, RDI.at(0));
@@ -289,6 +299,7 @@ final class AttentionCode {
   }
 
   private byte[] generateAddValues() {
+    numbers();
     a.add(RDX, RDI);
     a.add(RCX, RDI);
     a.move(RAX, R9);

@@ -4,30 +4,23 @@ import dev.knapsack.kernel.Attention;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
+import java.util.Map;
 
 /** The inner loops of attention in machine code; plain Java for formats and sizes without code. */
 final class AttentionSteps implements Attention.Steps {
-  private static final String SCORES = "attention scores";
-  private static final String SOFTMAX = "attention softmax";
-  private static final String ADD_VALUES = "attention values";
+  private final Code scores = new Code(AttentionCode.scores());
+  private final Code softmax = new Code(AttentionCode.softmax());
+  private final Code addValues = new Code(AttentionCode.addValues());
+  private final Map<Format, Code> decoders = new HashMap<>();
 
-  private final Code code;
-
-  AttentionSteps(Code code) {
-    this.code = code;
+  AttentionSteps() {
     for (Format format : Formats.all()) {
-      byte[] decode = AttentionCode.decode(format.name());
-      if (decode != null) {
-        code.add(decode(format), decode);
+      byte[] decoder = AttentionCode.decode(format.name());
+      if (decoder != null) {
+        decoders.put(format, new Code(decoder));
       }
     }
-    code.add(SCORES, AttentionCode.scores());
-    code.add(SOFTMAX, AttentionCode.softmax());
-    code.add(ADD_VALUES, AttentionCode.addValues());
-  }
-
-  private static String decode(Format format) {
-    return "decode " + format.name();
   }
 
   private static boolean fits(int size) {
@@ -38,8 +31,9 @@ final class AttentionSteps implements Attention.Steps {
   public void decode(
       Format format, MemorySegment page, long offset, float[] memory, int at, int count) {
     MemorySegment scratch = MemorySegment.ofArray(memory);
-    if (fits(count) && code.contains(decode(format))) {
-      code.call(decode(format), scratch, page, bytes(at), offset, count, 0);
+    Code decoder = decoders.get(format);
+    if (decoder != null && fits(count)) {
+      decoder.call(scratch, page, MemorySegment.NULL, bytes(at), offset, count, 0);
     } else {
       format.decode(page, offset, scratch, bytes(at), count);
     }
@@ -53,7 +47,14 @@ final class AttentionSteps implements Attention.Steps {
   public void scores(float[] memory, int query, int keys, int size, int count) {
     if (fits(size)) {
       MemorySegment scratch = MemorySegment.ofArray(memory);
-      code.call(SCORES, scratch, scratch, bytes(query), bytes(keys), bytes(size), count);
+      scores.call(
+          scratch,
+          MemorySegment.NULL,
+          MemorySegment.NULL,
+          bytes(query),
+          bytes(keys),
+          bytes(size),
+          count);
       return;
     }
     for (int i = 0; i < count; i++) {
@@ -75,7 +76,7 @@ final class AttentionSteps implements Attention.Steps {
   @Override
   public void softmax(float[] memory, int state) {
     MemorySegment scratch = MemorySegment.ofArray(memory);
-    code.call(SOFTMAX, scratch, scratch, bytes(state), 0, 0, 0);
+    softmax.call(scratch, MemorySegment.NULL, MemorySegment.NULL, bytes(state), 0, 0, 0);
   }
 
   @Override
@@ -83,8 +84,14 @@ final class AttentionSteps implements Attention.Steps {
     if (fits(size)) {
       MemorySegment scratch = MemorySegment.ofArray(memory);
       long decayAndCount = (long) Float.floatToRawIntBits(decay) << 32 | count;
-      code.call(
-          ADD_VALUES, scratch, scratch, bytes(result), bytes(values), bytes(size), decayAndCount);
+      addValues.call(
+          scratch,
+          MemorySegment.NULL,
+          MemorySegment.NULL,
+          bytes(result),
+          bytes(values),
+          bytes(size),
+          decayAndCount);
       return;
     }
     for (int c = 0; c < size; c++) {

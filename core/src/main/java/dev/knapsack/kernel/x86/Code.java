@@ -1,36 +1,20 @@
 package dev.knapsack.kernel.x86;
 
 import dev.knapsack.memory.ExecutableMemory;
-import java.io.ByteArrayOutputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.util.LinkedHashMap;
-import java.util.Map;
 
 /**
- * The generated functions of one provider, by name, in executable memory; freed when unreachable.
+ * A generated function, in executable memory of its own until it is unreachable.
+ *
+ * <p>Every function takes three addresses, in rdi, rsi and rdx, and four numbers, in rcx, r8, r9
+ * and, above the return address, on the stack: so one linked call serves all.
  */
 final class Code {
-  private static final int ALIGNMENT = 64;
-
-  /** Attention's functions take two addresses and four numbers. */
-  private static final MethodHandle CALL_TWO =
-      Linker.nativeLinker()
-          .downcallHandle(
-              FunctionDescriptor.ofVoid(
-                  ValueLayout.ADDRESS,
-                  ValueLayout.ADDRESS,
-                  ValueLayout.JAVA_LONG,
-                  ValueLayout.JAVA_LONG,
-                  ValueLayout.JAVA_LONG,
-                  ValueLayout.JAVA_LONG),
-              Linker.Option.critical(true));
-
-  /** Other functions take three addresses and three numbers. */
   private static final MethodHandle CALL =
       Linker.nativeLinker()
           .downcallHandle(
@@ -40,61 +24,34 @@ final class Code {
                   ValueLayout.ADDRESS,
                   ValueLayout.JAVA_LONG,
                   ValueLayout.JAVA_LONG,
+                  ValueLayout.JAVA_LONG,
                   ValueLayout.JAVA_LONG),
               Linker.Option.critical(true));
 
-  private final ByteArrayOutputStream written = new ByteArrayOutputStream();
-  private final Map<String, int[]> places = new LinkedHashMap<>();
-  private MemorySegment pages = MemorySegment.NULL;
+  /** Where a function finds its fourth number on entry. */
+  static final Operand.Memory FOURTH = Register.RSP.at(Long.BYTES);
 
-  void add(String name, byte[] code) {
-    while (written.size() % ALIGNMENT != 0) {
-      written.write(0xCC);
-    }
-    places.put(name, new int[] {written.size(), code.length});
-    written.writeBytes(code);
+  private final MemorySegment function;
+
+  Code(byte[] code) {
+    function = ExecutableMemory.of(code, Arena.ofAuto());
   }
 
-  /** Makes what was added executable. */
-  void seal() {
-    pages = ExecutableMemory.of(written.toByteArray(), Arena.ofAuto());
-  }
-
-  /** Where a function begins. */
-  MemorySegment function(String name) {
-    int[] place = places.get(name);
-    if (place == null) {
-      throw new IllegalArgumentException("No generated function is called " + name);
-    }
-    return pages.asSlice(place[0], place[1]);
-  }
-
-  boolean contains(String name) {
-    return places.containsKey(name);
-  }
-
-  /** Calls a function; while it runs, the garbage collector waits. */
+  /**
+   * Calls the function; while it runs, the garbage collector waits.
+   *
+   * @throws IllegalStateException if what an address stands for has been closed
+   */
   void call(
-      String name,
       MemorySegment first,
       MemorySegment second,
       MemorySegment third,
       long a,
       long b,
-      long c) {
+      long c,
+      long d) {
     try {
-      CALL.invokeExact(function(name), first, second, third, a, b, c);
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new LinkageError("generated code", e);
-    }
-  }
-
-  /** Calls a function of attention; while it runs, the garbage collector waits. */
-  void call(String name, MemorySegment memory, MemorySegment page, long a, long b, long c, long d) {
-    try {
-      CALL_TWO.invokeExact(function(name), memory, page, a, b, c, d);
+      CALL.invokeExact(function, first, second, third, a, b, c, d);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {

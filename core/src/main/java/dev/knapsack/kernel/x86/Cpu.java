@@ -1,12 +1,10 @@
 package dev.knapsack.kernel.x86;
 
-import dev.knapsack.memory.ExecutableMemory;
+import static dev.knapsack.kernel.x86.Register.*;
+
 import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 
 /**
  * What this processor can do and the operating system lets it do, asked of the processor itself.
@@ -28,36 +26,30 @@ record Cpu(boolean avx2, boolean avxVnni, boolean avx512Vnni) {
     return true;
   }
 
-  /** Looks; needs executable memory. */
+  /**
+   * Looks.
+   *
+   * @throws UnsupportedOperationException if native access is denied
+   * @throws dev.knapsack.memory.NativeMemoryException if there is no executable memory
+   */
   static Cpu detect() {
     try (Arena arena = Arena.ofConfined()) {
-      MethodHandle ask =
-          Linker.nativeLinker()
-              .downcallHandle(
-                  ExecutableMemory.of(code(), arena),
-                  FunctionDescriptor.ofVoid(
-                      ValueLayout.JAVA_INT, ValueLayout.JAVA_INT, ValueLayout.ADDRESS));
+      Code code = new Code(code());
       // rax, rbx, rcx and rdx of cpuid, then what the system saves of vector registers
       MemorySegment answer = arena.allocate(5L * Long.BYTES, Long.BYTES);
-      int[] first = ask(ask, 1, 0, answer);
+      int[] first = ask(code, 1, 0, answer);
       boolean saves = all(first[2], 27);
       int saved = saves ? first[4] : 0;
-      int[] seven = ask(ask, 7, 0, answer);
-      int[] sevenOne = ask(ask, 7, 1, answer);
+      int[] seven = ask(code, 7, 0, answer);
+      int[] sevenOne = ask(code, 7, 1, answer);
       boolean avx2 = (saved & XMM_YMM) == XMM_YMM && all(first[2], 12, 28, 29) && all(seven[1], 5);
       boolean avx512 = avx2 && (saved & OPMASK_ZMM) == OPMASK_ZMM && all(seven[1], 16, 17, 30, 31);
       return new Cpu(avx2, avx2 && all(sevenOne[0], 4), avx512 && all(seven[2], 11));
     }
   }
 
-  private static int[] ask(MethodHandle ask, int leaf, int subleaf, MemorySegment answer) {
-    try {
-      ask.invokeExact(leaf, subleaf, answer);
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new LinkageError("cpuid", e);
-    }
+  private static int[] ask(Code code, int leaf, int subleaf, MemorySegment answer) {
+    code.call(answer, MemorySegment.NULL, MemorySegment.NULL, leaf, subleaf, 0, 0);
     int[] words = new int[5];
     for (int i = 0; i < words.length; i++) {
       words[i] = (int) answer.get(ValueLayout.JAVA_LONG, (long) i * Long.BYTES);
@@ -67,27 +59,26 @@ record Cpu(boolean avx2, boolean avxVnni, boolean avx512Vnni) {
 
   static byte[] code() {
     Assembler a = new Assembler();
-    a.push(Register.RBX);
-    a.move(Register.R8, Register.RDX);
-    a.move(Register.RAX, Register.RDI);
-    a.move(Register.RCX, Register.RSI);
+    a.push(RBX);
+    a.move(RAX, RCX);
+    a.move(RCX, R8);
     a.cpuid();
-    a.store(Register.R8.at(0), Register.RAX);
-    a.store(Register.R8.at(8), Register.RBX);
-    a.store(Register.R8.at(16), Register.RCX);
-    a.store(Register.R8.at(24), Register.RDX);
+    a.store(RDI.at(0), RAX);
+    a.store(RDI.at(8), RBX);
+    a.store(RDI.at(16), RCX);
+    a.store(RDI.at(24), RDX);
     // Whether the system saves vector registers may be asked only where it says so: OSXSAVE.
-    a.move(Register.RAX, 1);
-    a.move(Register.RCX, 0);
+    a.move(RAX, 1);
+    a.move(RCX, 0);
     a.cpuid();
-    a.and(Register.RCX, 1 << 27);
+    a.and(RCX, 1 << 27);
     Label none = new Label();
     a.jump(Assembler.Condition.EQUAL, none);
-    a.move(Register.RCX, 0);
+    a.move(RCX, 0);
     a.xgetbv();
-    a.store(Register.R8.at(32), Register.RAX);
+    a.store(RDI.at(32), RAX);
     a.place(none);
-    a.pop(Register.RBX);
+    a.pop(RBX);
     a.ret();
     return a.finish();
   }

@@ -1,7 +1,6 @@
 package dev.knapsack.kernel.x86;
 
 import dev.knapsack.kernel.KernelLimits;
-import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
@@ -21,30 +20,23 @@ final class Product {
   /** More columns would lay too much on the stack. */
   private static final int MOST_COLUMNS = 1 << 17;
 
-  private final Code code;
   private final Tile tile;
   private final int blockColumns;
-  private final String rowDot;
-  private final String packer;
+  private final Code rowDot;
+  private final Code packer;
 
-  Product(Format format, RowCode row, Code code) {
-    this.code = code;
+  /** For 1, 2, … tokens. */
+  private final Code[] tileProducts;
+
+  Product(RowCode row) {
     tile = row.tile();
     blockColumns = row.columns();
-    rowDot = format.name();
-    packer = "pack " + format.name();
-    code.add(rowDot, RowDot.code(row));
-    code.add(packer, Packer.code(row));
-    for (int tokens = 1; tokens <= TileProduct.mostTokens(tile); tokens++) {
-      String name = tileProduct(tokens);
-      if (!code.contains(name)) {
-        code.add(name, TileProduct.code(tile, tokens));
-      }
+    rowDot = new Code(RowDot.code(row));
+    packer = new Code(Packer.code(row));
+    tileProducts = new Code[TileProduct.mostTokens(tile)];
+    for (int i = 0; i < tileProducts.length; i++) {
+      tileProducts[i] = new Code(TileProduct.code(tile, i + 1));
     }
-  }
-
-  private String tileProduct(int tokens) {
-    return tile.name() + " × " + tokens;
   }
 
   /** A tile, and the outputs of one that reaches beyond the rows that are asked for. */
@@ -66,14 +58,14 @@ final class Product {
     }
     if (x.rows() == 1) {
       long rowBytes = w.rowBytes();
-      code.call(
-          rowDot,
+      rowDot.call(
           w.data().asSlice(from * rowBytes, (to - from) * rowBytes),
           x.data(),
           out.data().asSlice((long) from * Float.BYTES, (long) (to - from) * Float.BYTES),
           to - from,
           rowBytes,
-          x.rowBytes());
+          x.rowBytes(),
+          0);
       return;
     }
     int row = from;
@@ -106,29 +98,29 @@ final class Product {
 
   private void pack(Matrix w, int row, MemorySegment scratch) {
     long rowBytes = w.rowBytes();
-    code.call(
-        packer,
+    packer.call(
         w.data().asSlice(row * rowBytes, Tile.ROWS * rowBytes),
         scratch,
         MemorySegment.NULL,
         w.columns() / blockColumns,
         rowBytes,
+        0,
         0);
   }
 
   private void multiply(
       Matrix x, MemorySegment outputs, long outStride, int groups, MemorySegment packed) {
-    int most = TileProduct.mostTokens(tile);
+    int most = tileProducts.length;
     for (int t = 0; t < x.rows(); t += most) {
       int count = Math.min(most, x.rows() - t);
-      code.call(
-          tileProduct(count),
+      tileProducts[count - 1].call(
           packed,
           x.data().asSlice(x.rowOffset(t)),
           outputs.asSlice(t * outStride),
           groups,
           x.rowBytes(),
-          outStride);
+          outStride,
+          0);
     }
   }
 }

@@ -45,9 +45,4 @@ record Tile(int largest, boolean halves) {
   int chain() {
     return split() ? STEPS : Math.min(STEPS, Short.MAX_VALUE / (2 * 127 * largest));
   }
-
-  /** A name for the code that multiplies such tiles: formats with the same shape share it. */
-  String name() {
-    return "tile of " + (split() ? "split" : "chained " + chain()) + (halves ? " halves" : "");
-  }
 }

@@ -16,6 +16,7 @@ import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,24 +25,31 @@ import org.jspecify.annotations.Nullable;
  * <p>All else is left to another provider, whose scratch memory it shares.
  */
 public final class X86Kernels implements Kernels {
-  private static final String QUANTISE = "quantise";
-
   private final Kernels others;
-  private final Code code = new Code();
-  private final Attention attention;
-  private final Map<Format, Product> products = new HashMap<>();
+  private final Code quantiser = new Code(Quantiser.code());
+  private final Attention attention = new Attention(new AttentionSteps());
+  private final Map<Format, RowCode> formats = new HashMap<>();
+
+  /** What was generated when a format was first met: most programs meet one or two. */
+  private final Map<Format, Product> products = new ConcurrentHashMap<>();
 
   private X86Kernels(Kernels others) {
     this.others = others;
     for (Format format : Formats.all()) {
       RowCode row = RowCode.of(format.name());
       if (row != null) {
-        products.put(format, new Product(format, row, code));
+        formats.put(format, row);
       }
     }
-    attention = new Attention(new AttentionSteps(code));
-    code.add(QUANTISE, Quantiser.code());
-    code.seal();
+  }
+
+  private @Nullable Product product(Format format) {
+    Product known = products.get(format);
+    if (known != null) {
+      return known;
+    }
+    RowCode row = formats.get(format);
+    return row == null ? null : products.computeIfAbsent(format, f -> new Product(row));
   }
 
   /**
@@ -88,7 +96,7 @@ public final class X86Kernels implements Kernels {
 
   @Override
   public void matmul(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
-    Product product = products.get(w.format());
+    Product product = product(w.format());
     if (product == null || !product.fits(w, x)) {
       others.matmul(w, x, out, from, to, scratch);
       return;
@@ -106,12 +114,12 @@ public final class X86Kernels implements Kernels {
     Shapes.checkF32(x);
     Shapes.checkSame(x, out, from, to);
     long blocks = out.rowBytes() / Q8Activations.FORMAT.blockBytes();
-    code.call(
-        QUANTISE,
+    quantiser.call(
         x.data().asSlice(x.rowOffset(from), (to - from) * x.rowBytes()),
         out.data().asSlice(out.rowOffset(from), (to - from) * out.rowBytes()),
         MemorySegment.NULL,
         (to - from) * blocks,
+        0,
         0,
         0);
   }

@@ -77,7 +77,15 @@ class GeneratedCodeTest {
   static Stream<Arguments> functions() {
     Map<String, byte[]> functions = new LinkedHashMap<>();
     functions.put("cpuid", Cpu.code());
+    functions.put("quantise", Quantiser.code());
+    functions.put("attention scores", AttentionCode.scores());
+    functions.put("attention softmax", AttentionCode.softmax());
+    functions.put("attention values", AttentionCode.addValues());
     for (Format format : Formats.all()) {
+      byte[] decoder = AttentionCode.decode(format.name());
+      if (decoder != null) {
+        functions.put("decode " + format.name(), decoder);
+      }
       RowCode row = RowCode.of(format.name());
       if (row == null) {
         continue;
@@ -86,7 +94,7 @@ class GeneratedCodeTest {
       functions.put("pack " + format.name(), Packer.code(row));
       Tile tile = row.tile();
       for (int tokens = 1; tokens <= TileProduct.mostTokens(tile); tokens++) {
-        functions.put(tile.name() + " × " + tokens, TileProduct.code(tile, tokens));
+        functions.put(format.name() + " × " + tokens, TileProduct.code(tile, tokens));
       }
     }
     return functions.entrySet().stream().map(f -> Arguments.of(f.getKey(), f.getValue()));
