@@ -19,9 +19,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /**
@@ -59,14 +61,13 @@ class AssemblerTest {
     assertThat(Encodings.widths(i)).isNotEmpty();
   }
 
+  static Stream<Instruction> withoutLongEncoding() {
+    return Stream.of(Instruction.values()).filter(i -> i.kind == Instruction.Kind.VEX);
+  }
+
   @ParameterizedTest
-  @EnumSource(
-      mode = EnumSource.Mode.EXCLUDE,
-      names = {"VZEROUPPER"})
+  @MethodSource("withoutLongEncoding")
   void whatHasNoLongEncodingIsRefused(Instruction i) {
-    if (i.kind != Instruction.Kind.VEX) {
-      return;
-    }
     List<Consumer<Assembler>> wrong =
         List.of(
             a -> a.emit(i, zmm(1), zmm(2), zmm(3)),
