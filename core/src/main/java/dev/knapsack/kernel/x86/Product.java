@@ -1,126 +1,13 @@
 package dev.knapsack.kernel.x86;
 
-import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.tensor.Matrix;
-import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
 
-/**
- * Matrix products with weights in one format.
- *
- * <p>One token: {@link RowDot}, straight from the weights. Several: eight rows at a time are laid
- * out as a {@link Tile}, small enough to stay in the cache while all tokens meet it.
- */
-final class Product {
-  private static final int GROUP = 32;
-
-  /** The largest tile there may be. */
-  private static final Tile WIDEST = new Tile(255, true);
-
-  /** More columns would lay too much on the stack. */
-  private static final int MOST_COLUMNS = 1 << 17;
-
-  private final Tile tile;
-  private final int blockColumns;
-  private final Code rowDot;
-  private final Code packer;
-
-  /** For 1, 2, … tokens. */
-  private final Code[] tileProducts;
-
-  Product(RowCode row) {
-    tile = row.tile();
-    blockColumns = row.columns();
-    rowDot = new Code(RowDot.code(row));
-    packer = new Code(Packer.code(row));
-    tileProducts = new Code[TileProduct.mostTokens(tile)];
-    for (int i = 0; i < tileProducts.length; i++) {
-      tileProducts[i] = new Code(TileProduct.code(tile, i + 1));
-    }
-  }
-
-  /** A tile, and the outputs of one that reaches beyond the rows that are asked for. */
-  static long scratchBytes(KernelLimits limits) {
-    long groups = Math.ceilDiv(limits.columns(), GROUP);
-    return groups * WIDEST.bytes() + (long) limits.tokens() * Tile.VECTOR;
-  }
-
+/** Matrix products with weights in one format. */
+interface Product {
   /** Whether there is code for these shapes. */
-  boolean fits(Matrix w, Matrix x) {
-    return x.format() instanceof Q8Activations
-        && w.columns() <= MOST_COLUMNS
-        && (x.rows() == 1 || w.rows() >= Tile.ROWS);
-  }
+  boolean fits(Matrix w, Matrix x);
 
-  void multiply(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
-    if (from == to) {
-      return;
-    }
-    if (x.rows() == 1) {
-      long rowBytes = w.rowBytes();
-      rowDot.call(
-          w.data().asSlice(from * rowBytes, (to - from) * rowBytes),
-          x.data(),
-          out.data().asSlice((long) from * Float.BYTES, (long) (to - from) * Float.BYTES),
-          to - from,
-          rowBytes,
-          x.rowBytes(),
-          0);
-      return;
-    }
-    int row = from;
-    for (; row + Tile.ROWS <= to; row += Tile.ROWS) {
-      pack(w, row, scratch);
-      MemorySegment outputs = out.data().asSlice((long) row * Float.BYTES);
-      multiply(x, outputs, out.rowBytes(), w.columns() / GROUP, scratch);
-    }
-    if (row < to) {
-      last(w, x, out, row, to, scratch);
-    }
-  }
-
-  /** Fewer rows than a tile has: it takes those before them too, which are thrown away. */
-  private void last(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
-    int first = Math.max(0, to - Tile.ROWS);
-    pack(w, first, scratch);
-    int groups = w.columns() / GROUP;
-    MemorySegment outputs = scratch.asSlice((long) groups * tile.bytes());
-    multiply(x, outputs, Tile.VECTOR, groups, scratch);
-    for (int t = 0; t < x.rows(); t++) {
-      MemorySegment.copy(
-          outputs,
-          (long) t * Tile.VECTOR + (long) (from - first) * Float.BYTES,
-          out.data(),
-          out.rowOffset(t) + (long) from * Float.BYTES,
-          (long) (to - from) * Float.BYTES);
-    }
-  }
-
-  private void pack(Matrix w, int row, MemorySegment scratch) {
-    long rowBytes = w.rowBytes();
-    packer.call(
-        w.data().asSlice(row * rowBytes, Tile.ROWS * rowBytes),
-        scratch,
-        MemorySegment.NULL,
-        w.columns() / blockColumns,
-        rowBytes,
-        0,
-        0);
-  }
-
-  private void multiply(
-      Matrix x, MemorySegment outputs, long outStride, int groups, MemorySegment packed) {
-    int most = tileProducts.length;
-    for (int t = 0; t < x.rows(); t += most) {
-      int count = Math.min(most, x.rows() - t);
-      tileProducts[count - 1].call(
-          packed,
-          x.data().asSlice(x.rowOffset(t)),
-          outputs.asSlice(t * outStride),
-          groups,
-          x.rowBytes(),
-          outStride,
-          0);
-    }
-  }
+  /** See {@link dev.knapsack.kernel.Kernels#matmul}. */
+  void multiply(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch);
 }

@@ -20,7 +20,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The provider in machine code: products of weights in block formats with 8-bit activations.
+ * The provider in machine code: matrix products, with 8-bit activations where weights are in a
+ * block format, and attention.
  *
  * <p>All else is left to another provider, whose scratch memory it shares.
  */
@@ -48,8 +49,11 @@ public final class X86Kernels implements Kernels {
     if (known != null) {
       return known;
     }
+    if (FloatTile.has(format.name())) {
+      return products.computeIfAbsent(format, FloatProduct::new);
+    }
     RowCode row = formats.get(format);
-    return row == null ? null : products.computeIfAbsent(format, f -> new Product(row));
+    return row == null ? null : products.computeIfAbsent(format, f -> new CodesProduct(row));
   }
 
   /**
@@ -90,7 +94,7 @@ public final class X86Kernels implements Kernels {
 
   @Override
   public long scratchBytes(KernelLimits limits) {
-    long own = Math.max(Attention.scratchBytes(limits), Product.scratchBytes(limits));
+    long own = Math.max(Attention.scratchBytes(limits), CodesProduct.scratchBytes(limits));
     return Math.max(others.scratchBytes(limits), own);
   }
 

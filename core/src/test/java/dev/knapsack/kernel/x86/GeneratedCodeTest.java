@@ -81,6 +81,14 @@ class GeneratedCodeTest {
     functions.put("attention scores", AttentionCode.scores());
     functions.put("attention softmax", AttentionCode.softmax());
     functions.put("attention values", AttentionCode.addValues());
+    for (String format : List.of("F32", "F16", "BF16")) {
+      for (int tokens = 1; tokens <= FloatTile.MOST_TOKENS; tokens++) {
+        for (int rows = 1; rows <= FloatTile.mostRows(tokens); rows++) {
+          String name = "%s, %d × %d".formatted(format, rows, tokens);
+          functions.put(name, FloatTile.code(format, rows, tokens));
+        }
+      }
+    }
     for (Format format : Formats.all()) {
       byte[] decoder = AttentionCode.decode(format.name());
       if (decoder != null) {

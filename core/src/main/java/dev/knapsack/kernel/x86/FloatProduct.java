@@ -1,0 +1,59 @@
+package dev.knapsack.kernel.x86;
+
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+
+/**
+ * Products of weights in one floating-point format and float32 activations, in {@linkplain
+ * FloatTile tiles}.
+ */
+final class FloatProduct implements Product {
+  /**
+   * Rows that meet a few tokens before the next tokens come: with those, they stay in the cache.
+   */
+  private static final int BLOCK = 24;
+
+  /** By rows − 1 and tokens − 1. */
+  private final Code[][] tiles;
+
+  FloatProduct(Format format) {
+    tiles = new Code[FloatTile.mostRows(1)][FloatTile.MOST_TOKENS];
+    for (int tokens = 1; tokens <= FloatTile.MOST_TOKENS; tokens++) {
+      for (int rows = 1; rows <= FloatTile.mostRows(tokens); rows++) {
+        tiles[rows - 1][tokens - 1] = new Code(FloatTile.code(format.name(), rows, tokens));
+      }
+    }
+  }
+
+  @Override
+  public boolean fits(Matrix w, Matrix x) {
+    return x.format().equals(Formats.F32) && w.columns() % FloatTile.STEP == 0;
+  }
+
+  @Override
+  public void multiply(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+    for (int block = from; block < to; block += BLOCK) {
+      int last = Math.min(to, block + BLOCK);
+      for (int t = 0; t < x.rows(); t += FloatTile.MOST_TOKENS) {
+        int tokens = Math.min(FloatTile.MOST_TOKENS, x.rows() - t);
+        int most = FloatTile.mostRows(tokens);
+        for (int r = block; r < last; r += most) {
+          tile(w, x, out, r, Math.min(most, last - r), t, tokens);
+        }
+      }
+    }
+  }
+
+  private void tile(Matrix w, Matrix x, Matrix out, int row, int rows, int token, int tokens) {
+    tiles[rows - 1][tokens - 1].call(
+        w.data().asSlice(w.rowOffset(row), rows * w.rowBytes()),
+        x.data().asSlice(x.rowOffset(token), tokens * x.rowBytes()),
+        out.data().asSlice(out.rowOffset(token) + (long) row * Float.BYTES),
+        w.columns() / FloatTile.STEP,
+        w.rowBytes(),
+        x.rowBytes(),
+        out.rowBytes());
+  }
+}
