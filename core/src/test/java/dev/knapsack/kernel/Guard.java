@@ -16,7 +16,7 @@ import java.lang.invoke.MethodHandle;
  *
  * <p>Such memory begins at any address that its size is a multiple of. Off Linux it is plain.
  */
-enum Guard {
+public enum Guard {
   IN_FRONT,
   BEHIND;
 
@@ -45,7 +45,7 @@ enum Guard {
   }
 
   /** Zeroed memory flush with the guard; where it is whole pages, between two. */
-  MemorySegment allocate(long bytes, Arena arena) {
+  public MemorySegment allocate(long bytes, Arena arena) {
     if (!LINUX) {
       return arena.allocate(bytes, 1);
     }
