@@ -20,7 +20,7 @@ import org.junit.jupiter.params.provider.MethodSource;
     value = OS.LINUX,
     architectures = {"amd64", "x86_64"},
     disabledReason = "the code is for Linux on x86-64")
-class ProductTest {
+class CodesProductTest {
   static Stream<Format> formats() {
     return Formats.all().stream().filter(format -> RowCode.of(format.name()) != null);
   }
@@ -34,7 +34,7 @@ class ProductTest {
   void staysWithinScratchMemory(Format format) {
     RowCode row = RowCode.of(format.name());
     assertThat(row).isNotNull();
-    Product product = new Product(row);
+    Product product = new CodesProduct(row);
     for (Guard guard : Guard.values()) {
       for (int tokens : new int[] {2, 7, 13}) {
         try (Arena arena = Arena.ofConfined()) {
