@@ -6,9 +6,9 @@ import java.util.Arrays;
 /**
  * The rising whole numbers, from −128 to 127, that the codes of a non-linear format choose from.
  */
-final class Levels {
+public final class Levels {
   /** The 16 levels of {@link IQ4_NL} and {@link IQ4_XS}. */
-  static final Levels IQ4 =
+  public static final Levels IQ4 =
       new Levels(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
 
   private final byte[] values;
@@ -24,7 +24,8 @@ final class Levels {
     }
   }
 
-  byte value(int code) {
+  /** The level that a code stands for. */
+  public byte value(int code) {
     return values[code];
   }
 

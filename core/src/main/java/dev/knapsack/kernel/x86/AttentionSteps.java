@@ -24,7 +24,7 @@ final class AttentionSteps implements Attention.Steps {
   }
 
   private static boolean fits(int size) {
-    return size % 8 == 0;
+    return size > 0 && size % 8 == 0;
   }
 
   @Override

@@ -14,14 +14,16 @@ import java.lang.foreign.MemorySegment;
 final class CodesProduct implements Product {
   private static final int GROUP = 32;
 
-  /** The largest tile there may be. */
-  private static final Tile WIDEST = new Tile(255, true);
+  /** The widest groups of the tiles there are: codes of 8 bits, or two scales. */
+  private static final int WIDEST =
+      Math.max(new Tile(255, false).bytes(), new Tile(63, true).bytes());
 
-  /** More columns would lay too much on the stack. */
-  private static final int MOST_COLUMNS = 1 << 17;
+  /** Weights that one call takes: while it runs, the garbage collector waits. */
+  private static final long CALL_BYTES = 1 << 20;
 
   private final Tile tile;
   private final int blockColumns;
+  private final Code arranger;
   private final Code rowDot;
   private final Code packer;
 
@@ -31,6 +33,7 @@ final class CodesProduct implements Product {
   CodesProduct(RowCode row) {
     tile = row.tile();
     blockColumns = row.columns();
+    arranger = new Code(Arranger.code(row.order()));
     rowDot = new Code(RowDot.code(row));
     packer = new Code(Packer.code(row));
     tileProducts = new Code[TileProduct.mostTokens(tile)];
@@ -42,14 +45,12 @@ final class CodesProduct implements Product {
   /** A tile, and the outputs of one that reaches beyond the rows that are asked for. */
   static long scratchBytes(KernelLimits limits) {
     long groups = Math.ceilDiv(limits.columns(), GROUP);
-    return groups * WIDEST.bytes() + (long) limits.tokens() * Tile.VECTOR;
+    return groups * WIDEST + (long) limits.tokens() * Tile.VECTOR;
   }
 
   @Override
   public boolean fits(Matrix w, Matrix x) {
-    return x.format() instanceof Q8Activations
-        && w.columns() <= MOST_COLUMNS
-        && (x.rows() == 1 || w.rows() >= Tile.ROWS);
+    return x.format() instanceof Q8Activations && (x.rows() == 1 || w.rows() >= Tile.ROWS);
   }
 
   @Override
@@ -58,15 +59,7 @@ final class CodesProduct implements Product {
       return;
     }
     if (x.rows() == 1) {
-      long rowBytes = w.rowBytes();
-      rowDot.call(
-          w.data().asSlice(from * rowBytes, (to - from) * rowBytes),
-          x.data(),
-          out.data().asSlice((long) from * Float.BYTES, (long) (to - from) * Float.BYTES),
-          to - from,
-          rowBytes,
-          x.rowBytes(),
-          0);
+      one(w, x, out, from, to, scratch);
       return;
     }
     int row = from;
@@ -77,6 +70,25 @@ final class CodesProduct implements Product {
     }
     if (row < to) {
       last(w, x, out, row, to, scratch);
+    }
+  }
+
+  private void one(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+    long groups = w.columns() / Arranger.COLUMNS;
+    long rest = w.columns() % Arranger.COLUMNS / GROUP;
+    arranger.call(x.data(), scratch, MemorySegment.NULL, groups, rest, 0, 0);
+    long rowBytes = w.rowBytes();
+    int most = (int) Math.max(1, CALL_BYTES / rowBytes);
+    for (int row = from; row < to; row += most) {
+      int rows = Math.min(most, to - row);
+      rowDot.call(
+          w.data().asSlice(row * rowBytes, rows * rowBytes),
+          scratch,
+          out.data().asSlice((long) row * Float.BYTES, (long) rows * Float.BYTES),
+          rows,
+          groups * Arranger.BYTES,
+          rest * Q8Activations.FORMAT.blockBytes(),
+          0);
     }
   }
 

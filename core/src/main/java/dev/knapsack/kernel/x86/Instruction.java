@@ -34,6 +34,7 @@ enum Instruction {
   VPUNPCKHBW(1, 1, 0, 0x68),
   VPSHUFB(1, 2, 0, 0x00),
   VPSHUFD(1, 1, 0, 0x70),
+  VPERMILPS(1, 3, 0, 0x04),
   VPINSRW(1, 1, 0, 0xC4),
   VPSRLVD(1, 2, 0, 0x45),
   VPSRLDQ(1, 1, 0, 0x73, 3),

@@ -77,6 +77,9 @@ class GeneratedCodeTest {
   static Stream<Arguments> functions() {
     Map<String, byte[]> functions = new LinkedHashMap<>();
     functions.put("cpuid", Cpu.code());
+    for (Arranger.Order order : Arranger.Order.values()) {
+      functions.put("arrange " + order, Arranger.code(order));
+    }
     functions.put("quantise", Quantiser.code());
     functions.put("attention scores", AttentionCode.scores());
     functions.put("attention softmax", AttentionCode.softmax());

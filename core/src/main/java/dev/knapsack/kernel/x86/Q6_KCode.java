@@ -1,0 +1,106 @@
+package dev.knapsack.kernel.x86;
+
+import static dev.knapsack.kernel.x86.Instruction.*;
+import static dev.knapsack.kernel.x86.Operand.xmm;
+import static dev.knapsack.kernel.x86.Operand.ymm;
+import static dev.knapsack.kernel.x86.RowDot.LOW_BITS;
+import static dev.knapsack.kernel.x86.RowDot.X;
+
+import dev.knapsack.kernel.x86.Operand.Memory;
+import dev.knapsack.kernel.x86.Operand.Vector;
+
+/**
+ * Blocks of 256 in sixteen runs of 16 with signed 8-bit scales; see {@link
+ * dev.knapsack.tensor.Q6_K}.
+ */
+record Q6_KCode() implements RowCode {
+  private static final int HIGH = 128;
+  private static final int SCALES = 192;
+  private static final int SCALE = 208;
+
+  @Override
+  public int bytes() {
+    return 210;
+  }
+
+  @Override
+  public int columns() {
+    return 256;
+  }
+
+  @Override
+  public float offset() {
+    return -32;
+  }
+
+  @Override
+  public void group(Assembler a, Memory w, Vector sum, Vector more, Vector offsets) {
+    Vector scales = ymm(9);
+    Vector d = ymm(3);
+    a.emit(VPBROADCASTW, xmm(3), w.plus(SCALE));
+    a.emit(VCVTPH2PS, d, xmm(3));
+    a.emit(VPMOVSXBD, ymm(8), w.plus(SCALES));
+    a.emit(VPMOVSXBD, ymm(10), w.plus(SCALES + 8));
+    a.emit(VCVTDQ2PS, ymm(8), ymm(8));
+    a.emit(VCVTDQ2PS, ymm(10), ymm(10));
+    a.emit(VMULPS, ymm(8), ymm(8), X.at(Arranger.HALF_SUMS));
+    a.emit(VFMADD231PS, ymm(8), ymm(10), X.at(Arranger.HALF_SUMS + 32));
+    a.emit(VFMADD231PS, offsets, ymm(8), d);
+
+    a.emit(VBROADCASTI128, scales, w.plus(SCALES));
+    Vector products = ymm(13);
+    a.emit(VXORPS, products, products, products);
+    for (int run = 0; run < 8; run++) {
+      codes(a, w, run, ymm(8), ymm(10), ymm(11));
+      products(a, run, ymm(8), scales, products);
+    }
+    a.emit(VFMADD231PS, sum, products, d);
+  }
+
+  @Override
+  public void codes(Assembler a, Memory w, int run, Vector q, Vector t, Vector u) {
+    int half = run / 4;
+    a.emit(VMOVDQU, q, w.plus(64 * half + 32 * (run % 2)));
+    if (run % 4 > 1) {
+      a.emit(VPSRLW, q, q, 4);
+    }
+    a.emit(VPAND, q, q, LOW_BITS);
+    a.emit(VMOVDQU, t, w.plus(HIGH + 32 * half));
+    RowCode.bits(a, t, 2 * (run % 4), 4, 3);
+    a.emit(VPOR, q, q, t);
+  }
+
+  @Override
+  public Tile tile() {
+    return new Tile(63, true);
+  }
+
+  @Override
+  public void packScales(Packer packer, Assembler a) {
+    packer.pack(Packer.Use.FIRST_HALVES, r -> eight(a, r, 0), offset());
+    packer.pack(Packer.Use.LAST_HALVES, r -> eight(a, r, 8), offset());
+  }
+
+  private static Vector eight(Assembler a, int r, int from) {
+    Vector v = ymm(r);
+    Memory w = Packer.row(r);
+    a.emit(VPMOVSXBD, v, w.plus(SCALES + from));
+    a.emit(VCVTDQ2PS, v, v);
+    a.emit(VPBROADCASTW, xmm(8), w.plus(SCALE));
+    a.emit(VCVTPH2PS, ymm(8), xmm(8));
+    a.emit(VMULPS, v, v, ymm(8));
+    return v;
+  }
+
+  /** 32 columns, with two scales. */
+  private static void products(Assembler a, int run, Vector q, Vector scales, Vector products) {
+    Vector t = ymm(11);
+    a.emit(VPMADDUBSW, q, q, X.at(32 * run));
+    a.emit(VPSHUFB, t, scales, Constants.bytes(a, 32, i -> i % 2 == 0 ? 0x80 : 2 * run + i / 16));
+    a.emit(VPSRAW, t, t, 8);
+    a.emit(VPMADDWD, q, q, t);
+    a.emit(VCVTDQ2PS, q, q);
+    a.emit(VBROADCASTSS, ymm(12), X.at(Arranger.SCALES + 4 * run));
+    a.emit(VFMADD231PS, products, q, ymm(12));
+  }
+}
