@@ -221,7 +221,7 @@ final class AttentionCode {
     a.emit(VSUBSS, xmm(0), xmm(10), xmm(8));
     a.emit(VBROADCASTSS, max, xmm(8));
     a.emit(VBROADCASTSS, ymm(0), xmm(0));
-    exponential(ymm(0));
+    Exponential.emit(a, ymm(0));
     a.store(VMOVSS_STORE, RDX.at(8), xmm(0));
     a.emit(VMULSS, xmm(11), xmm(0), RDX.at(4));
     Vector sum = ymm(12);
@@ -231,7 +231,7 @@ final class AttentionCode {
     a.place(loop);
     a.emit(VMOVUPS, ymm(0), RDI.at(0));
     a.emit(VSUBPS, ymm(0), ymm(0), max);
-    exponential(ymm(0));
+    Exponential.emit(a, ymm(0));
     a.store(VMOVUPS_STORE, RDI.at(0), ymm(0));
     a.emit(VADDPS, sum, sum, ymm(0));
     a.add(RDI, VECTOR);
@@ -247,48 +247,6 @@ final class AttentionCode {
     a.store(VMOVSS_STORE, RDX.at(4), xmm(0));
     return end();
   }
-
-  /** The least that still has a normal exponential. */
-  private static final float LEAST = -87.33654f;
-
-  /**
-   * The Taylor series, highest power first: for arguments up to ln 2 / 2, within a unit in the last
-   * place.
-   */
-  private static final float[] SERIES = {
-    1 / 5040f, 1 / 720f, 1 / 120f, 1 / 24f, 1 / 6f, 0.5f, 1, 1
-  };
-
-  /** {@code x = e^x} for x ≤ 0: 2 to a whole power, times a series. NaN stays; registers 1–5. */
-  private void exponential(Vector x) {
-    Vector n = ymm(1);
-    Vector r = ymm(2);
-    Vector y = ymm(3);
-    Vector c = ymm(4);
-    Vector small = ymm(5);
-    a.emit(VBROADCASTSS, c, Constants.of(a, LEAST));
-    a.emit(VCMPPS, small, x, c, LESS);
-    a.emit(VMAXPS, x, c, x);
-    a.emit(VBROADCASTSS, c, Constants.of(a, (float) (1 / Math.log(2))));
-    a.emit(VMULPS, n, x, c);
-    a.emit(VCVTPS2DQ, n, n);
-    a.emit(VCVTDQ2PS, r, n);
-    float high = 355 / 512f;
-    a.emit(VBROADCASTSS, c, Constants.of(a, high));
-    a.emit(VFNMADD231PS, x, r, c);
-    a.emit(VBROADCASTSS, c, Constants.of(a, (float) (Math.log(2) - high)));
-    a.emit(VFNMADD231PS, x, r, c);
-    a.emit(VBROADCASTSS, y, Constants.of(a, SERIES[0]));
-    for (int i = 1; i < SERIES.length; i++) {
-      a.emit(VBROADCASTSS, c, Constants.of(a, SERIES[i]));
-      a.emit(VFMADD213PS, y, x, c);
-    }
-    a.emit(VPSLLD, n, n, 23);
-    a.emit(VPADDD, y, y, n);
-    a.emit(VPANDN, x, small, y);
-  }
-
-  private static final int LESS = 1;
 
   /**
    * Arguments: the places of the result and of the values, bytes of a value, and the count in the

@@ -8,8 +8,8 @@ import java.lang.foreign.MemorySegment;
 /**
  * Products of weights in one block format and 8-bit activations.
  *
- * <p>One token: {@link RowDot}, straight from the weights. Several: eight rows at a time are laid
- * out as a {@link Tile}, small enough to stay in the cache while all tokens meet it.
+ * <p>One token: {@link RowDot}, straight from the weights. Several: rows are laid out as {@link
+ * Tile}s, as many as stay in the cache while all tokens meet them.
  */
 final class CodesProduct implements Product {
   private static final int GROUP = 32;
@@ -17,6 +17,12 @@ final class CodesProduct implements Product {
   /** The widest groups of the tiles there are: codes of 8 bits, or two scales. */
   private static final int WIDEST =
       Math.max(new Tile(255, false).bytes(), new Tile(63, true).bytes());
+
+  /**
+   * Tiles lie in the second-level cache, beside a few tokens: each reading of those, which may come
+   * from further away, serves all of them.
+   */
+  private static final long TILES_BYTES = 192 << 10;
 
   /** Weights that one call takes: while it runs, the garbage collector waits. */
   private static final long CALL_BYTES = 1 << 20;
@@ -45,7 +51,7 @@ final class CodesProduct implements Product {
   /** A tile, and the outputs of one that reaches beyond the rows that are asked for. */
   static long scratchBytes(KernelLimits limits) {
     long groups = Math.ceilDiv(limits.columns(), GROUP);
-    return groups * WIDEST + (long) limits.tokens() * Tile.VECTOR;
+    return Math.max(TILES_BYTES, groups * WIDEST + (long) limits.tokens() * Tile.VECTOR);
   }
 
   @Override
@@ -62,15 +68,29 @@ final class CodesProduct implements Product {
       one(w, x, out, from, to, scratch);
       return;
     }
+    int tiles = tilesAtOnce(w.columns());
     int row = from;
-    for (; row + Tile.ROWS <= to; row += Tile.ROWS) {
-      pack(w, row, scratch);
+    while (row + Tile.ROWS <= to) {
+      int count = Math.min(tiles, (to - row) / Tile.ROWS);
+      for (int i = 0; i < count; i++) {
+        pack(w, row + i * Tile.ROWS, scratch.asSlice(i * tileBytes(w.columns())));
+      }
       MemorySegment outputs = out.data().asSlice((long) row * Float.BYTES);
-      multiply(x, outputs, out.rowBytes(), w.columns() / GROUP, scratch);
+      multiply(x, outputs, out.rowBytes(), count, scratch);
+      row += count * Tile.ROWS;
     }
     if (row < to) {
       last(w, x, out, row, to, scratch);
     }
+  }
+
+  private long tileBytes(int columns) {
+    return (long) (columns / GROUP) * tile.bytes();
+  }
+
+  /** Tiles that some tokens meet before the next tokens come. */
+  private int tilesAtOnce(int columns) {
+    return (int) Math.max(1, TILES_BYTES / tileBytes(columns));
   }
 
   private void one(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
@@ -96,9 +116,8 @@ final class CodesProduct implements Product {
   private void last(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
     int first = Math.max(0, to - Tile.ROWS);
     pack(w, first, scratch);
-    int groups = w.columns() / GROUP;
-    MemorySegment outputs = scratch.asSlice((long) groups * tile.bytes());
-    multiply(x, outputs, Tile.VECTOR, groups, scratch);
+    MemorySegment outputs = scratch.asSlice(tileBytes(w.columns()));
+    multiply(x, outputs, Tile.VECTOR, 1, scratch);
     for (int t = 0; t < x.rows(); t++) {
       MemorySegment.copy(
           outputs,
@@ -122,18 +141,22 @@ final class CodesProduct implements Product {
   }
 
   private void multiply(
-      Matrix x, MemorySegment outputs, long outStride, int groups, MemorySegment packed) {
+      Matrix x, MemorySegment outputs, long outStride, int tiles, MemorySegment packed) {
     int most = tileProducts.length;
+    long tileBytes = tileBytes(x.columns());
     for (int t = 0; t < x.rows(); t += most) {
       int count = Math.min(most, x.rows() - t);
-      tileProducts[count - 1].call(
-          packed,
-          x.data().asSlice(x.rowOffset(t)),
-          outputs.asSlice(t * outStride),
-          groups,
-          x.rowBytes(),
-          outStride,
-          0);
+      MemorySegment tokens = x.data().asSlice(x.rowOffset(t));
+      for (int i = 0; i < tiles; i++) {
+        tileProducts[count - 1].call(
+            packed.asSlice(i * tileBytes),
+            tokens,
+            outputs.asSlice(t * outStride + (long) i * Tile.VECTOR),
+            x.columns() / GROUP,
+            x.rowBytes(),
+            outStride,
+            0);
+      }
     }
   }
 }

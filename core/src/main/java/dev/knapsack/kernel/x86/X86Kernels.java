@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 public final class X86Kernels implements Kernels {
   private final Kernels others;
   private final Code quantiser = new Code(Quantiser.code());
+  private final Code silu = new Code(SiluCode.code());
   private final Attention attention = new Attention(new AttentionSteps());
   private final Map<Format, RowCode> formats = new HashMap<>();
 
@@ -190,7 +191,22 @@ public final class X86Kernels implements Kernels {
   @Override
   public void gatedActivation(
       Activation activation, Matrix gate, Matrix up, Matrix out, int from, int to) {
-    others.gatedActivation(activation, gate, up, out, from, to);
+    if (activation != Activation.SILU || gate.columns() % 8 != 0 || from >= to) {
+      others.gatedActivation(activation, gate, up, out, from, to);
+      return;
+    }
+    Shapes.checkSame(gate, up, from, to);
+    Shapes.checkSame(gate, out, from, to);
+    long at = gate.rowOffset(from);
+    long bytes = (to - from) * gate.rowBytes();
+    silu.call(
+        gate.data().asSlice(at, bytes),
+        up.data().asSlice(at, bytes),
+        out.data().asSlice(at, bytes),
+        bytes / Float.BYTES / 8,
+        0,
+        0,
+        0);
   }
 
   @Override

@@ -44,7 +44,9 @@ class CodesProductTest {
           Matrix out = zeros(Formats.F32, tokens, w.rows(), guard, arena);
           out.data().fill((byte) -1);
           long tile = columns / 32L * row.tile().bytes();
-          MemorySegment scratch = guard.allocate(tile + (long) tokens * Tile.VECTOR, arena);
+          // Two tiles at once, then one with outputs of its own.
+          long bytes = Math.max(2 * tile, tile + (long) tokens * Tile.VECTOR);
+          MemorySegment scratch = guard.allocate(bytes, arena);
           product.multiply(w, x, out, 2, 20, scratch);
           for (int i = 0; i < tokens * w.rows(); i++) {
             int r = i % w.rows();

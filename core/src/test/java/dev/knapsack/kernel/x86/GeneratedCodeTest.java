@@ -80,6 +80,7 @@ class GeneratedCodeTest {
     for (Arranger.Order order : Arranger.Order.values()) {
       functions.put("arrange " + order, Arranger.code(order));
     }
+    functions.put("silu", SiluCode.code());
     functions.put("quantise", Quantiser.code());
     functions.put("attention scores", AttentionCode.scores());
     functions.put("attention softmax", AttentionCode.softmax());
