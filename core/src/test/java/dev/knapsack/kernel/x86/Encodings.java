@@ -130,7 +130,7 @@ final class Encodings {
       case VPINSRW -> Shape.INSERT_WORD;
       case VPERM2I128, VCMPPS -> Shape.BINARY_CONSTANT;
       case VEXTRACTI128, VEXTRACTF128 -> Shape.EXTRACT;
-      case VPSHUFD, VPSRLDQ, VPSRLW, VPSRAW, VPSLLW, VPSRLD, VPSLLD -> Shape.CONSTANT;
+      case VPSHUFD, VPERMILPS, VPSRLDQ, VPSRLW, VPSRAW, VPSLLW, VPSRLD, VPSLLD -> Shape.CONSTANT;
       case VMOVHLPS -> Shape.REGISTERS;
       case VZEROUPPER -> Shape.NONE;
       default -> Shape.BINARY;
