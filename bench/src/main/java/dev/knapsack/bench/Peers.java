@@ -31,21 +31,25 @@ public final class Peers {
     engines.put(
         "llama.cpp (JNI)",
         List.of("bench/peers/llama-jni.sh", model, THREADS, PROMPT, DECODE, "1"));
-    engines.put(
-        "Knapsack",
-        List.of(
-            "./knapsack",
-            "bench",
-            model,
-            "--threads",
-            THREADS,
-            "--prompt",
-            PROMPT,
-            "--decode",
-            DECODE,
-            "--rounds",
-            "1",
-            "--json"));
+    for (String kernels : List.of("x86", "vector")) {
+      engines.put(
+          "Knapsack, `%s`".formatted(kernels),
+          List.of(
+              "./knapsack",
+              "bench",
+              model,
+              "--kernels",
+              kernels,
+              "--threads",
+              THREADS,
+              "--prompt",
+              PROMPT,
+              "--decode",
+              DECODE,
+              "--rounds",
+              "1",
+              "--json"));
+    }
     Map<String, double[][]> results = new LinkedHashMap<>();
     for (int round = 0; round < rounds; round++) {
       for (Map.Entry<String, List<String>> engine : engines.entrySet()) {
