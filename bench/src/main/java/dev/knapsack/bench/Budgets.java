@@ -53,7 +53,7 @@ public final class Budgets {
         JsonObject measured = run.getAsJsonObject("measured");
         JsonObject predicted = run.getAsJsonObject("predicted");
         double peak = measured.get("peakResidentBytes").getAsDouble();
-        double bytes = predicted.get("bytes").getAsDouble();
+        double bytes = predicted.get("peakResidentBytes").getAsDouble();
         double decode = measured.get("decodeTokensPerSecond").getAsDouble();
         double expected = predicted.get("decodeTokensPerSecond").getAsDouble();
         System.out.printf(

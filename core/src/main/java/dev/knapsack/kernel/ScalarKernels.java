@@ -231,6 +231,7 @@ public final class ScalarKernels implements Kernels {
     boolean adjacent = rope.pairs() == Rope.Pairs.ADJACENT;
     int half = rope.dimensions() / 2;
     for (int t = from; t < to; t++) {
+      long row = x.rowOffset(t);
       for (int i = 0; i < half; i++) {
         double angle = positions[t] * rope.frequencies()[i];
         double cos = Math.cos(angle) * rope.magnitude();
@@ -238,10 +239,10 @@ public final class ScalarKernels implements Kernels {
         for (int head = 0; head < x.columns(); head += headSize) {
           int first = head + (adjacent ? 2 * i : i);
           int second = adjacent ? first + 1 : first + half;
-          double a = get(x.data(), x.rowOffset(t), first);
-          double b = get(x.data(), x.rowOffset(t), second);
-          put(x.data(), x.rowOffset(t), first, (float) (a * cos - b * sin));
-          put(x.data(), x.rowOffset(t), second, (float) (a * sin + b * cos));
+          double a = get(x.data(), row, first);
+          double b = get(x.data(), row, second);
+          put(x.data(), row, first, (float) (a * cos - b * sin));
+          put(x.data(), row, second, (float) (a * sin + b * cos));
         }
       }
     }

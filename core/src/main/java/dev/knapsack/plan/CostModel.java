@@ -28,8 +28,11 @@ import java.util.Set;
 public final class CostModel {
   private static final String EMBEDDING = "token_embd.weight";
 
-  /** Starting and joining the threads of a layer's dozen operations. */
-  private static final double LAYER_SECONDS = 40e-6;
+  /**
+   * What a step takes for a layer beside products and attention: norms, rotations, and starting and
+   * joining threads a dozen times. Measured with small models, whose steps consist of little else.
+   */
+  private static final double LAYER_SECONDS = 120e-6;
 
   /** Time of a single small read, such as a row of an embedding that is not resident. */
   private static final double DISK_LATENCY = 150e-6;

@@ -58,4 +58,10 @@ public record Machine(
     return new Machine(
         processor, kernels, workers, bytesPerSecond, diskBytesPerSecond, attention, scaled);
   }
+
+  /** This machine with a disk of another speed, as measured again. */
+  Machine withDisk(double bytesPerSecond) {
+    return new Machine(
+        processor, kernels, workers, memoryBytesPerSecond, bytesPerSecond, attention, formats);
+  }
 }

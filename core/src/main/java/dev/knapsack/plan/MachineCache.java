@@ -117,7 +117,10 @@ public final class MachineCache {
             rates);
     if (complete && bytes(file) >= LARGE_MODEL) {
       try (MachineProbe probe = new MachineProbe(kernels, team, account, QUICK_SECONDS)) {
-        return machine.withMemory(probe.memoryBytesPerSecond());
+        boolean streams = bytes(file) > account.budget().free();
+        return machine
+            .withMemory(probe.memoryBytesPerSecond())
+            .withDisk(streams ? probe.diskBytesPerSecond(file) : machine.diskBytesPerSecond());
       }
     }
     if (!complete) {

@@ -38,6 +38,12 @@ abstract class ScalarFormat implements Format {
     return bytes;
   }
 
+  /** Without the divisions of blocks: rows of activations ask for this all the time. */
+  @Override
+  public final long bytes(long values) {
+    return Math.multiplyExact(values, (long) bytes);
+  }
+
   @Override
   public final void decode(
       MemorySegment source,
