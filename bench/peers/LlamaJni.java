@@ -64,6 +64,9 @@ class LlamaJni {
           "{\"engine\":\"llama.cpp (JNI, de.kherud:llama"
               + " 4.2.0)\",\"file\":\"%s\",\"threads\":%d,\"prefill\":%.2f,\"decode\":%.2f,\"loadSeconds\":%.2f,\"peakResidentBytes\":%d}%n",
           file, threads, prefill[rounds / 2], decode[rounds / 2], load, peak);
+      System.out.flush();
+      // Closing the model can wait for ever on the binding's own threads.
+      Runtime.getRuntime().halt(0);
     }
   }
 
