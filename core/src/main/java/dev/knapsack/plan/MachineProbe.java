@@ -20,6 +20,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
@@ -31,8 +32,8 @@ import java.util.function.DoubleSupplier;
  * Measures what a {@link Machine} can do, with the kernels and the threads that will be used.
  *
  * <p>Each figure takes a few hundred milliseconds at the most: rounds are timed until they stop
- * getting faster (the JVM compiles the kernels meanwhile), and the best counts. Memory is leased
- * for the time of the measurement.
+ * getting faster (the JVM compiles the kernels meanwhile), and the last count. Memory is leased for
+ * the time of the measurement.
  */
 public final class MachineProbe implements AutoCloseable {
   private static final long WINDOW = 64L << 20;
@@ -65,7 +66,7 @@ public final class MachineProbe implements AutoCloseable {
   private static final int PAGE_TOKENS = 64;
 
   private static final double ROUND_SECONDS = 0.03;
-  private static final int STEADY_ROUNDS = 4;
+  private static final int STEADY_ROUNDS = 8;
 
   /** A format with a smaller share of the model's bytes decides nothing. */
   private static final double LEAST_SHARE = 0.01;
@@ -150,8 +151,8 @@ public final class MachineProbe implements AutoCloseable {
   public double memoryBytesPerSecond() {
     long words = lease.segment().byteSize() / 8 / 4 * 4;
     int parts = team.workers() * 4;
-    double best =
-        best(() -> {
+    double rate =
+        steady(() -> {
           team.run(
               parts,
               (part, all, worker) ->
@@ -165,7 +166,7 @@ public final class MachineProbe implements AutoCloseable {
     if (sum.sum() == 0) {
       throw new IllegalStateException("The probe's memory was not read");
     }
-    return best;
+    return rate;
   }
 
   private static long sum(MemorySegment memory, long from, long to) {
@@ -206,7 +207,7 @@ public final class MachineProbe implements AutoCloseable {
       Matrix x = new Matrix(Formats.F32, tokens, COLUMNS, in);
       Matrix out = new Matrix(Formats.F32, tokens, each, memory.segment().asSlice(activations));
       Matrix all = new Matrix(format, available, COLUMNS, lease.segment());
-      return best(() -> {
+      return steady(() -> {
         int from = next[0]++ % windows * each;
         compute.matmul(all.rows(from, from + each), x, out);
         return (double) each * COLUMNS * tokens;
@@ -239,7 +240,7 @@ public final class MachineProbe implements AutoCloseable {
       int columns = HEADS * HEAD_SIZE;
       Matrix q = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(0, bytes));
       Matrix out = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(bytes));
-      return best(() -> {
+      return steady(() -> {
         compute.attention(shape, q, length - 1, pages, out);
         return 2.0 * tokens * columns * length;
       });
@@ -275,10 +276,16 @@ public final class MachineProbe implements AutoCloseable {
     return rate;
   }
 
-  /** The best rate of rounds that do {@code work} again and again. */
-  private double best(DoubleSupplier work) {
+  /**
+   * The rate of rounds that do {@code work} again and again: once they no longer get faster, what
+   * the last of them made on average. On a shared machine the best round is one that nobody
+   * disturbed, and predicts too much.
+   */
+  private double steady(DoubleSupplier work) {
     double best = 0;
     int steady = 0;
+    double[] last = new double[STEADY_ROUNDS];
+    int rounds = 0;
     long start = System.nanoTime();
     do {
       double done = 0;
@@ -289,10 +296,11 @@ public final class MachineProbe implements AutoCloseable {
       double rate = done / seconds(round);
       steady = rate > 1.03 * best ? 0 : steady + 1;
       best = Math.max(best, rate);
+      last[rounds++ % STEADY_ROUNDS] = rate;
       // As long as it is not compiled, rates are steady too.
     } while ((steady < STEADY_ROUNDS || seconds(start) < leastSeconds)
         && seconds(start) < mostSeconds);
-    return best;
+    return Arrays.stream(last, 0, Math.min(rounds, STEADY_ROUNDS)).average().orElseThrow();
   }
 
   private static double seconds(long since) {
