@@ -1,6 +1,6 @@
 /**
- * Measurements: kernels by JMH, the promise of the budget in memory cgroups, other engines on the
- * same file.
+ * Measurements: matrix products alone, the promise of the budget in memory cgroups, other engines
+ * on the same file.
  */
 @NullMarked
 package dev.knapsack.bench;

@@ -3,6 +3,8 @@ package dev.knapsack.kernel;
 import dev.knapsack.kernel.vector.VectorKernels;
 import dev.knapsack.kernel.x86.X86Kernels;
 import dev.knapsack.memory.NativeMemoryException;
+import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Which {@link Kernels} to use, and why. */
@@ -31,6 +33,20 @@ public enum KernelProvider {
       return missing == null
           ? new Choice(new VectorKernels(), vector() + "; " + e.getMessage())
           : new Choice(new ScalarKernels(), "scalar, which is slow: " + missing);
+    }
+  }
+
+  /** The providers that work in this JVM on this machine, the slowest first. */
+  public static List<KernelProvider> here() {
+    return Arrays.stream(values()).filter(KernelProvider::works).toList();
+  }
+
+  private boolean works() {
+    try {
+      open();
+      return true;
+    } catch (IllegalStateException missing) {
+      return false;
     }
   }
 

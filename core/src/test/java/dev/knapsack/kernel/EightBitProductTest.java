@@ -37,7 +37,8 @@ class EightBitProductTest {
   private static final byte[] EXTREMES = {0, -1, -128, 127, -127, 15, -16};
 
   static Stream<Arguments> providersAndFormats() {
-    return Stream.of(KernelProvider.VECTOR, KernelProvider.X86)
+    return KernelProvider.here().stream()
+        .filter(provider -> provider != KernelProvider.SCALAR)
         .map(provider -> provider.open().kernels())
         .flatMap(kernels ->
             Formats.all().stream()

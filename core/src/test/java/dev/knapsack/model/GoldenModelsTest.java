@@ -66,9 +66,7 @@ class GoldenModelsTest {
   private static final double HALF_CACHE = 2e-5;
   private static final double EIGHT_BIT = 5e-3;
 
-  /** Providers that are compared. */
-  static final List<KernelProvider> PROVIDERS =
-      List.of(KernelProvider.SCALAR, KernelProvider.VECTOR);
+  private static final List<KernelProvider> PROVIDERS = KernelProvider.here();
 
   /** Where the figures go, for those who want more than a pass. */
   private static final Path FIGURES = Path.of("target", "golden-errors.tsv");
