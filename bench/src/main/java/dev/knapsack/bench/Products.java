@@ -21,8 +21,8 @@ import java.util.Random;
  * Matrix products alone, by one thread: each format with one token, whose weights come from memory,
  * and with 128 tokens, which share them.
  *
- * <p>Usage: {@code bench/measure Products [FORMAT...]}. Prints a Markdown table: weights read per
- * second as a share of what a plain sum of memory reaches, and multiply-adds per second.
+ * <p>Usage: {@code bench/measure Products [FORMAT...]}. Prints a Markdown table: bytes of weights
+ * per second, multiply-adds per second, and the ratios of the two providers.
  */
 public final class Products {
   private static final int COLUMNS = 2048;
@@ -39,28 +39,33 @@ public final class Products {
         args.length > 0
             ? List.of(args)
             : List.of("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q5_K", "Q6_K");
-    double memory = memoryBytesPerSecond();
-    System.out.printf(Locale.ROOT, "Memory: %.1f GB/s by one thread.%n%n", memory / 1e9);
     System.out.println(
-        "| format | kernels | one token, GB/s | of memory | 128 tokens, G multiply-adds/s |");
-    System.out.println("|---|---|---|---|---|");
+        "| format | one token: `vector`, GB/s | `x86` | ratio |"
+            + " 128 tokens: `vector`, G multiply-adds/s | `x86` | ratio |");
+    System.out.println("|---|---|---|---|---|---|---|");
     for (String name : formats) {
-      Format format = Formats.byName(name);
-      for (KernelProvider provider : List.of(KernelProvider.VECTOR, KernelProvider.X86)) {
-        Kernels kernels = provider.open().kernels();
-        double one = bytes(format, DECODE_ROWS) / seconds(kernels, format, DECODE_ROWS, 1);
-        double products = (double) PREFILL_ROWS * COLUMNS * PREFILL_TOKENS;
-        double many = products / seconds(kernels, format, PREFILL_ROWS, PREFILL_TOKENS);
-        System.out.printf(
-            Locale.ROOT,
-            "| %s | `%s` | %.1f | %.2f | %.0f |%n",
-            name,
-            kernels.name(),
-            one / 1e9,
-            one / memory,
-            many / 1e9);
-      }
+      double[] vector = rates(KernelProvider.VECTOR, Formats.byName(name));
+      double[] x86 = rates(KernelProvider.X86, Formats.byName(name));
+      System.out.printf(
+          Locale.ROOT,
+          "| %s | %.1f | %.1f | %.1f | %.0f | %.0f | %.1f |%n",
+          name,
+          vector[0],
+          x86[0],
+          x86[0] / vector[0],
+          vector[1],
+          x86[1],
+          x86[1] / vector[1]);
     }
+  }
+
+  /** Gigabytes of weights per second with one token; billions of multiply-adds with many. */
+  private static double[] rates(KernelProvider provider, Format format) {
+    Kernels kernels = provider.open().kernels();
+    double one = bytes(format, DECODE_ROWS) / seconds(kernels, format, DECODE_ROWS, 1);
+    double products = (double) PREFILL_ROWS * COLUMNS * PREFILL_TOKENS;
+    double many = products / seconds(kernels, format, PREFILL_ROWS, PREFILL_TOKENS);
+    return new double[] {one / 1e9, many / 1e9};
   }
 
   private static double bytes(Format format, int rows) {
@@ -117,39 +122,6 @@ public final class Products {
       }
     }
     return new Matrix(format, rows, COLUMNS, data);
-  }
-
-  /** The best of a few plain sums of 256 MiB. */
-  private static double memoryBytesPerSecond() {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment data = arena.allocate(256 << 20, 64).fill((byte) 1);
-      long count = data.byteSize() / Long.BYTES;
-      double best = 0;
-      long sum = 0;
-      for (int round = 0; round < 20; round++) {
-        long from = System.nanoTime();
-        sum += sum(data, count);
-        best = Math.max(best, data.byteSize() / since(from));
-      }
-      if (sum == 0) {
-        throw new IllegalStateException("The memory was not read");
-      }
-      return best;
-    }
-  }
-
-  private static long sum(MemorySegment data, long count) {
-    long a = 0;
-    long b = 0;
-    long c = 0;
-    long d = 0;
-    for (long i = 0; i < count; i += 4) {
-      a += data.getAtIndex(ValueLayout.JAVA_LONG, i);
-      b += data.getAtIndex(ValueLayout.JAVA_LONG, i + 1);
-      c += data.getAtIndex(ValueLayout.JAVA_LONG, i + 2);
-      d += data.getAtIndex(ValueLayout.JAVA_LONG, i + 3);
-    }
-    return a + b + c + d;
   }
 
   private static double since(long from) {
