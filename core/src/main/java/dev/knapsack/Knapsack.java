@@ -7,6 +7,7 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.Lease;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.JvmShare;
@@ -40,6 +41,9 @@ import java.util.function.UnaryOperator;
  * back. Several may share a budget. Safe for use by many threads.
  */
 public final class Knapsack implements AutoCloseable {
+  /** What measuring the machine needs in any case. */
+  private static final long LEAST_TO_MEASURE = 8L << 20;
+
   private final ModelFile file;
   private final Engine engine;
   private final Tokenizer tokenizer;
@@ -119,18 +123,25 @@ public final class Knapsack implements AutoCloseable {
         .orElseGet(ChatTemplate::chatMl);
   }
 
+  private static JvmShare share(Options options) {
+    int workers = options.workerCount();
+    return options.wholeProcess ? JvmShare.ofThisProcess(workers) : JvmShare.ofGuest(workers);
+  }
+
   private static Plan plan(
       ModelFile file, Budget budget, Options options, KernelProvider.Choice kernels) {
     ModelSpec spec = Families.spec(file);
     int workers = options.workerCount();
     Machine machine;
-    try (WorkerTeam team = new WorkerTeam(workers)) {
+    // Measuring keeps within the budget too: what the JVM takes of it is not there to measure with.
+    long taken = Math.min(share(options).bytes(), Math.max(0, budget.free() - LEAST_TO_MEASURE));
+    try (Lease _ = budget.account("jvm").reserve(taken);
+        WorkerTeam team = new WorkerTeam(workers)) {
       machine =
           new MachineCache(options.cache)
               .machine(file, kernels.kernels(), team, budget.account("probe"));
     }
-    JvmShare jvm =
-        options.wholeProcess ? JvmShare.ofThisProcess(workers) : JvmShare.ofGuest(workers);
+    JvmShare jvm = share(options);
     PlanRequest request =
         new PlanRequest(
             budget.free(),
