@@ -196,12 +196,11 @@ public final class Attention {
     float[] memory = block.memory;
     int keys = block.keys() + first * shape.keySize();
     steps.scores(memory, block.query(query), keys, shape.keySize(), count);
-    // What lies beyond the last score must not count.
-    Arrays.fill(memory, count, CHUNK, Float.NEGATIVE_INFINITY);
     if (shape.softCap() != 0) {
       steps.softCap(memory, shape.softCap());
-      Arrays.fill(memory, count, CHUNK, Float.NEGATIVE_INFINITY);
     }
+    // What lies beyond the last score must not count.
+    Arrays.fill(memory, count, CHUNK, Float.NEGATIVE_INFINITY);
     int state = block.state(query);
     steps.softmax(memory, state);
     int values = block.values() + first * shape.valueSize();

@@ -1,7 +1,6 @@
 package dev.knapsack.kernel.x86;
 
 import static dev.knapsack.kernel.x86.Instruction.*;
-import static dev.knapsack.kernel.x86.Operand.xmm;
 import static dev.knapsack.kernel.x86.Operand.ymm;
 import static dev.knapsack.kernel.x86.Register.*;
 
@@ -19,6 +18,9 @@ import dev.knapsack.kernel.x86.Operand.Vector;
 final class FloatTile {
   /** Columns at a time. */
   static final int STEP = 8;
+
+  private static final Strided ROWS = new Strided(RDI, R8, R10);
+  private static final Strided TOKENS = new Strided(RSI, R9, R11);
 
   private final Assembler a = new Assembler();
   private final String format;
@@ -56,18 +58,18 @@ final class FloatTile {
   private byte[] generate() {
     Label loop = new Label();
     a.move(RAX, Code.FOURTH);
-    a.address(R10, R8.at(R8, 2, 0));
-    a.address(R11, R9.at(R9, 2, 0));
+    ROWS.prepare(a);
+    TOKENS.prepare(a);
     for (int i = 0; i < rows * tokens; i++) {
       a.emit(VXORPS, ymm(i), ymm(i), ymm(i));
     }
     a.align(32);
     a.place(loop);
     for (int r = 0; r < rows; r++) {
-      weights(ymm(12 + r), at(RDI, R8, R10, r));
+      weights(ymm(12 + r), ROWS.at(r, 0));
     }
     for (int t = 0; t < tokens; t++) {
-      Memory x = at(RSI, R9, R11, t);
+      Memory x = TOKENS.at(t, 0);
       if (tokens > 1) {
         a.emit(VMOVUPS, ymm(15), x);
       }
@@ -81,21 +83,15 @@ final class FloatTile {
     a.jump(Condition.NOT_EQUAL, loop);
     for (int t = 0; t < tokens; t++) {
       for (int r = 0; r < rows; r++) {
-        finish(sum(r, t), RDX.at(r * Float.BYTES));
+        // Registers that held weights hold none any more.
+        Lanes.sum(a, sum(r, t), ymm(12));
+        a.store(VMOVSS_STORE, RDX.at(r * Float.BYTES), sum(r, t).as(128));
       }
       a.add(RDX, RAX);
     }
     a.zeroUpper();
     a.ret();
     return a.finish();
-  }
-
-  private static Memory at(Register base, Register stride, Register threeTimes, int i) {
-    return switch (i) {
-      case 0 -> base.at(0);
-      case 1, 2 -> base.at(stride, i, 0);
-      default -> base.at(threeTimes, 1, 0);
-    };
   }
 
   private void weights(Vector to, Memory from) {
@@ -107,17 +103,5 @@ final class FloatTile {
         a.emit(VPSLLD, to, to, 16);
       }
     }
-  }
-
-  /** Adds up the lanes, in registers that hold weights no more. */
-  private void finish(Vector sum, Memory to) {
-    Vector low = sum.as(128);
-    a.extract(VEXTRACTF128, xmm(12), sum, 1);
-    a.emit(VADDPS, low, low, xmm(12));
-    a.emit(VMOVHLPS, xmm(12), low, low);
-    a.emit(VADDPS, low, low, xmm(12));
-    a.emit(VMOVSHDUP, xmm(12), low);
-    a.emit(VADDSS, low, low, xmm(12));
-    a.store(VMOVSS_STORE, to, low);
   }
 }

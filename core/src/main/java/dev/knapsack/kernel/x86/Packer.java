@@ -17,6 +17,8 @@ import java.util.function.IntFunction;
  * in a row.
  */
 final class Packer {
+  private static final Strided ROWS = new Strided(RDI, R8, R10, R11, RAX);
+
   private final Assembler a = new Assembler();
   private final RowCode format;
   private final Tile tile;
@@ -32,9 +34,7 @@ final class Packer {
 
   private byte[] generate() {
     a.emit(VMOVDQU, RowDot.LOW_BITS, Constants.bytes(a, Tile.VECTOR, i -> 0x0F));
-    a.address(R10, R8.at(R8, 2, 0));
-    a.address(R11, R8.at(R8, 4, 0));
-    a.address(RAX, R10.at(R8, 4, 0));
+    ROWS.prepare(a);
     Label loop = new Label();
     a.place(loop);
     int runs = format.columns() / 32;
@@ -53,14 +53,7 @@ final class Packer {
 
   /** Row {@code r}'s block. */
   static Memory row(int r) {
-    return switch (r) {
-      case 0 -> RDI.at(0);
-      case 1, 2, 4 -> RDI.at(R8, r, 0);
-      case 3 -> RDI.at(R10, 1, 0);
-      case 5 -> RDI.at(R11, 1, 0);
-      case 6 -> RDI.at(R10, 2, 0);
-      default -> RDI.at(RAX, 1, 0);
-    };
+    return ROWS.at(r, 0);
   }
 
   private void codes(int run) {

@@ -1,7 +1,6 @@
 package dev.knapsack.kernel.x86;
 
 import static dev.knapsack.kernel.x86.Instruction.*;
-import static dev.knapsack.kernel.x86.Operand.xmm;
 import static dev.knapsack.kernel.x86.Operand.ymm;
 import static dev.knapsack.kernel.x86.Register.*;
 
@@ -106,13 +105,7 @@ final class RowDot {
       a.emit(VBROADCASTSS, ymm(8), Constants.of(a, format.offset()));
       a.emit(VFMADD231PS, SUM, OFFSETS, ymm(8));
     }
-    Vector low = SUM.as(128);
-    a.extract(VEXTRACTF128, xmm(8), SUM, 1);
-    a.emit(VADDPS, low, low, xmm(8));
-    a.emit(VMOVHLPS, xmm(8), low, low);
-    a.emit(VADDPS, low, low, xmm(8));
-    a.emit(VMOVSHDUP, xmm(8), low);
-    a.emit(VADDSS, low, low, xmm(8));
-    a.store(VMOVSS_STORE, RDX.at(0), low);
+    Lanes.sum(a, SUM, ymm(8));
+    a.store(VMOVSS_STORE, RDX.at(0), SUM.as(128));
   }
 }

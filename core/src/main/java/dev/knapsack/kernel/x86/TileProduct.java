@@ -22,6 +22,11 @@ import dev.knapsack.tensor.Q8Activations;
 final class TileProduct {
   private static final int X_BLOCK = Q8Activations.FORMAT.blockBytes();
 
+  private static final Strided X_TOKENS = new Strided(RSI, R8, R10, R11);
+
+  /** Prepared when x is done with. */
+  private static final Strided OUTPUTS = new Strided(RDX, R9, R10, R11);
+
   private final Assembler a = new Assembler();
   private final Tile tile;
   private final int tokens;
@@ -69,7 +74,7 @@ final class TileProduct {
 
   private byte[] generate() {
     Label loop = new Label();
-    offsets(R8);
+    X_TOKENS.prepare(a);
     for (int t = 0; t < tokens; t++) {
       a.emit(VXORPS, sum(t), sum(t), sum(t));
     }
@@ -83,28 +88,13 @@ final class TileProduct {
     a.add(RSI, X_BLOCK);
     a.subtract(RCX, 1);
     a.jump(Condition.NOT_EQUAL, loop);
-    offsets(R9);
+    OUTPUTS.prepare(a);
     for (int t = 0; t < tokens; t++) {
-      a.store(VMOVUPS_STORE, token(RDX, R9, t, 0), sum(t));
+      a.store(VMOVUPS_STORE, OUTPUTS.at(t, 0), sum(t));
     }
     a.zeroUpper();
     a.ret();
     return a.finish();
-  }
-
-  /** Leaves three and five times a stride in r10 and r11. */
-  private void offsets(Register stride) {
-    a.address(R10, stride.at(stride, 2, 0));
-    a.address(R11, stride.at(stride, 4, 0));
-  }
-
-  private static Memory token(Register base, Register stride, int token, int displacement) {
-    return switch (token) {
-      case 0 -> base.at(displacement);
-      case 1, 2, 4 -> base.at(stride, token, displacement);
-      case 3 -> base.at(R10, 1, displacement);
-      default -> base.at(R11, 1, displacement);
-    };
   }
 
   /** The steps that share a scale, from {@code first}: their products in 32 bits. */
@@ -140,7 +130,7 @@ final class TileProduct {
       a.emit(VMOVDQU, HIGH_WEIGHTS, RDI.at(tile.step(k) + Tile.VECTOR));
     }
     for (int t = 0; t < tokens; t++) {
-      a.emit(VPBROADCASTD, X, token(RSI, R8, t, 4 * k));
+      a.emit(VPBROADCASTD, X, X_TOKENS.at(t, 4 * k));
       multiply(intoMore ? more(t) : products(t), WEIGHTS, begins);
       if (tile.split()) {
         multiply(more(t), HIGH_WEIGHTS, begins);
@@ -163,10 +153,10 @@ final class TileProduct {
     a.emit(VMOVUPS, WEIGHTS, RDI.at(tile.scales(half)));
     for (int t = 0; t < tokens; t++) {
       a.emit(VCVTDQ2PS, products(t), products(t));
-      a.emit(VBROADCASTSS, T, token(RSI, R8, t, Q8Activations.SCALE));
+      a.emit(VBROADCASTSS, T, X_TOKENS.at(t, Q8Activations.SCALE));
       a.emit(VMULPS, T, T, WEIGHTS);
       a.emit(VFMADD231PS, sum(t), products(t), T);
-      a.emit(VBROADCASTSS, X, token(RSI, R8, t, sums));
+      a.emit(VBROADCASTSS, X, X_TOKENS.at(t, sums));
       a.emit(VFMADD231PS, sum(t), X, RDI.at(tile.offsets(half)));
     }
   }
