@@ -26,11 +26,12 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The rate of reading memory is the exception: on a machine that is shared it changes within
  * minutes, and it decides how fast a large model writes. It is measured again, in less than half a
- * second, for every model that is larger than a processor's caches.
+ * second, for every model that is larger than a processor's caches; and so is the rate of the disk
+ * where the model does not fit in the budget and will stream.
  *
  * <p>Figures are kept by processor, kernels and threads; those of a disk by the file system that it
  * holds. What is missing is measured and added. A cache that cannot be read is measured anew; one
- * that cannot be written costs the next start a second.
+ * that cannot be written costs the next start some seconds.
  */
 public final class MachineCache {
   private static final String FILE = "machine.json";

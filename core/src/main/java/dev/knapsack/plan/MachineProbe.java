@@ -31,9 +31,9 @@ import java.util.function.DoubleSupplier;
 /**
  * Measures what a {@link Machine} can do, with the kernels and the threads that will be used.
  *
- * <p>Each figure takes a few hundred milliseconds at the most: rounds are timed until they stop
- * getting faster (the JVM compiles the kernels meanwhile), and the last count. Memory is leased for
- * the time of the measurement.
+ * <p>Each figure takes some seconds at the most: rounds are timed until they stop getting faster
+ * (the JVM compiles the kernels meanwhile), and the last count. Memory is leased for the time of
+ * the measurement.
  */
 public final class MachineProbe implements AutoCloseable {
   private static final long WINDOW = 64L << 20;
