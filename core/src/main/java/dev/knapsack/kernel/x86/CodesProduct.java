@@ -36,11 +36,11 @@ final class CodesProduct implements Product {
   /** For 1, 2, … tokens. */
   private final Code[] tileProducts;
 
-  CodesProduct(RowCode row) {
+  CodesProduct(RowCode row, Isa isa) {
     tile = row.tile();
     blockColumns = row.columns();
     arranger = new Code(Arranger.code(row.order()));
-    rowDot = new Code(RowDot.code(row));
+    rowDot = new Code(RowDot.code(row, isa));
     packer = new Code(Packer.code(row));
     tileProducts = new Code[TileProduct.mostTokens(tile)];
     for (int i = 0; i < tileProducts.length; i++) {

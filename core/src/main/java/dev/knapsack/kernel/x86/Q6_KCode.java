@@ -34,7 +34,8 @@ record Q6_KCode() implements RowCode {
   }
 
   @Override
-  public void group(Assembler a, Memory w, Vector sum, Vector more, Vector offsets) {
+  public void group(
+      Assembler a, Products products, Memory w, Vector sum, Vector more, Vector offsets) {
     Vector scales = ymm(9);
     Vector d = ymm(3);
     a.emit(VPBROADCASTW, xmm(3), w.plus(SCALE));
@@ -48,13 +49,13 @@ record Q6_KCode() implements RowCode {
     a.emit(VFMADD231PS, offsets, ymm(8), d);
 
     a.emit(VBROADCASTI128, scales, w.plus(SCALES));
-    Vector products = ymm(13);
-    a.emit(VXORPS, products, products, products);
+    Vector scaled = ymm(13);
+    a.emit(VXORPS, scaled, scaled, scaled);
     for (int run = 0; run < 8; run++) {
       codes(a, w, run, ymm(8), ymm(10), ymm(11));
-      products(a, run, ymm(8), scales, products);
+      scaled(a, products, run, scales, scaled);
     }
-    a.emit(VFMADD231PS, sum, products, d);
+    a.emit(VFMADD231PS, sum, scaled, d);
   }
 
   @Override
@@ -93,14 +94,14 @@ record Q6_KCode() implements RowCode {
   }
 
   /** 32 columns, with two scales. */
-  private static void products(Assembler a, int run, Vector q, Vector scales, Vector products) {
+  private static void scaled(Assembler a, Products products, int run, Vector scales, Vector sum) {
+    Vector q = ymm(8);
     Vector t = ymm(11);
-    a.emit(VPMADDUBSW, q, q, X.at(32 * run));
     a.emit(VPSHUFB, t, scales, Constants.bytes(a, 32, i -> i % 2 == 0 ? 0x80 : 2 * run + i / 16));
     a.emit(VPSRAW, t, t, 8);
-    a.emit(VPMADDWD, q, q, t);
+    products.scaled(q, q, X.at(32 * run), t);
     a.emit(VCVTDQ2PS, q, q);
     a.emit(VBROADCASTSS, ymm(12), X.at(Arranger.SCALES + 4 * run));
-    a.emit(VFMADD231PS, products, q, ymm(12));
+    a.emit(VFMADD231PS, sum, q, ymm(12));
   }
 }

@@ -27,12 +27,13 @@ sealed interface RowCode permits SmallCode, SixBitCode, Q6_KCode {
    *
    * <p>It may use vector registers from 3 to 13.
    *
+   * @param products what multiplies codes
    * @param w the weights
    * @param sum receives products, in any lanes, as does {@code more}: so that one need not wait for
    *     the other
    * @param offsets receives the offsets' products, before the factor
    */
-  void group(Assembler a, Memory w, Vector sum, Vector more, Vector offsets);
+  void group(Assembler a, Products products, Memory w, Vector sum, Vector more, Vector offsets);
 
   /**
    * Unpacks 32 codes, as unsigned bytes in the order of their columns.

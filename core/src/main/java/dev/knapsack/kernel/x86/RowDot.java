@@ -12,8 +12,7 @@ import dev.knapsack.tensor.Q8Activations;
  * Generates the product of a matrix and one token: a dot product for each row, on the weights as
  * they lie in their file, with activations in 8 bits, laid out by {@link Arranger}.
  *
- * <p>Codes meet codes of x in two instructions ({@code vpmaddubsw}, {@code vpmaddwd}); the integer
- * sums are scaled in float32.
+ * <p>Codes meet codes of x as {@link Products} has it; the integer sums are scaled in float32.
  *
  * <p>Arguments of the code: the first row, x, the first output, the number of rows, bytes of x's
  * groups, bytes of x after them.
@@ -24,9 +23,6 @@ final class RowDot {
   /** Where x is read: the group, or the block after the groups. */
   static final Register X = RAX;
 
-  /** Sixteen ones of 16 bits. */
-  static final Vector ONES = ymm(14);
-
   /** Thirty-two times 0x0F. */
   static final Vector LOW_BITS = ymm(15);
 
@@ -36,18 +32,19 @@ final class RowDot {
 
   private final Assembler a = new Assembler();
   private final RowCode format;
+  private final Products products;
 
-  private RowDot(RowCode format) {
+  private RowDot(RowCode format, Isa isa) {
     this.format = format;
+    this.products = new Products(a, isa);
   }
 
-  static byte[] code(RowCode format) {
-    return new RowDot(format).generate();
+  static byte[] code(RowCode format, Isa isa) {
+    return new RowDot(format, isa).generate();
   }
 
   private byte[] generate() {
-    a.emit(VPCMPEQW, ONES, ONES, ONES);
-    a.emit(VPSRLW, ONES, ONES, 15);
+    products.prepare();
     a.emit(VMOVDQU, LOW_BITS, Constants.bytes(a, 32, i -> 0x0F));
     a.address(R10, RSI.at(R8, 1, 0));
     a.address(R11, R10.at(R9, 1, 0));
@@ -77,7 +74,7 @@ final class RowDot {
     a.jump(Condition.AT_LEAST, done);
     a.align(16);
     a.place(group);
-    format.group(a, RDI.at(0), SUM, MORE, OFFSETS);
+    format.group(a, products, RDI.at(0), SUM, MORE, OFFSETS);
     a.add(RDI, Arranger.COLUMNS / format.columns() * format.bytes());
     a.add(X, Arranger.BYTES);
     a.compare(X, R10);
@@ -91,7 +88,7 @@ final class RowDot {
     a.compare(X, R11);
     a.jump(Condition.AT_LEAST, done);
     a.place(block);
-    small.block(a, RDI.at(0), SUM, OFFSETS);
+    small.block(a, products, RDI.at(0), SUM, OFFSETS);
     a.add(RDI, small.bytes());
     a.add(X, Q8Activations.FORMAT.blockBytes());
     a.compare(X, R11);

@@ -28,7 +28,8 @@ record SixBitCode(int bytes, int codes, boolean fifthBits) implements RowCode {
   }
 
   @Override
-  public void group(Assembler a, Memory w, Vector sum, Vector more, Vector offsets) {
+  public void group(
+      Assembler a, Products products, Memory w, Vector sum, Vector more, Vector offsets) {
     Vector scales = ymm(9);
     sixBits(a, w.plus(4), scales.as(128), xmm(8), xmm(10), xmm(11));
     // Eight minima by eight sums of x.
@@ -41,15 +42,15 @@ record SixBitCode(int bytes, int codes, boolean fifthBits) implements RowCode {
     a.emit(VFMADD231PS, offsets, ymm(10), ymm(11));
 
     a.emit(VINSERTI128, scales, scales, scales.as(128), 1);
-    Vector products = ymm(13);
-    a.emit(VXORPS, products, products, products);
+    Vector scaled = ymm(13);
+    a.emit(VXORPS, scaled, scaled, scaled);
     for (int run = 0; run < 8; run++) {
       codes(a, w, run, ymm(8), ymm(10), ymm(11));
-      products(a, run, ymm(8), scales, products);
+      scaled(a, products, run, scales, scaled);
     }
     a.emit(VPBROADCASTW, xmm(8), w);
     a.emit(VCVTPH2PS, ymm(8), xmm(8));
-    a.emit(VFMADD231PS, sum, products, ymm(8));
+    a.emit(VFMADD231PS, sum, scaled, ymm(8));
   }
 
   @Override
@@ -97,14 +98,14 @@ record SixBitCode(int bytes, int codes, boolean fifthBits) implements RowCode {
     return v;
   }
 
-  private static void products(Assembler a, int run, Vector q, Vector scales, Vector products) {
+  private static void scaled(Assembler a, Products products, int run, Vector scales, Vector sum) {
+    Vector q = ymm(8);
     Vector t = ymm(11);
-    a.emit(VPMADDUBSW, q, q, X.at(32 * run));
     a.emit(VPSHUFB, t, scales, Constants.bytes(a, 32, i -> i % 2 == 0 ? run : 0x80));
-    a.emit(VPMADDWD, q, q, t);
+    products.scaled(q, q, X.at(32 * run), t);
     a.emit(VCVTDQ2PS, q, q);
     a.emit(VBROADCASTSS, ymm(12), X.at(Arranger.SCALES + 4 * run));
-    a.emit(VFMADD231PS, products, q, ymm(12));
+    a.emit(VFMADD231PS, sum, q, ymm(12));
   }
 
   /**

@@ -5,7 +5,6 @@ import static dev.knapsack.kernel.x86.Operand.xmm;
 import static dev.knapsack.kernel.x86.Operand.ymm;
 import static dev.knapsack.kernel.x86.Register.RSP;
 import static dev.knapsack.kernel.x86.RowDot.LOW_BITS;
-import static dev.knapsack.kernel.x86.RowDot.ONES;
 import static dev.knapsack.kernel.x86.RowDot.X;
 
 import dev.knapsack.kernel.x86.Operand.Memory;
@@ -101,7 +100,8 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
   private static final Vector SCALES = ymm(8);
 
   @Override
-  public void group(Assembler a, Memory w, Vector sum, Vector more, Vector offsets) {
+  public void group(
+      Assembler a, Products products, Memory w, Vector sum, Vector more, Vector offsets) {
     halves(a, SCALES, w);
     if (minimum) {
       halves(a, ymm(9), w.plus(2));
@@ -114,15 +114,15 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
       a.store(VMOVUPS_STORE, RSP.at(RED_ZONE), SCALES);
       for (int i = 0; i < 8; i++) {
         a.emit(VMOVDQU, ymm(9), w.plus(i * bytes + codes));
-        signedProducts(a, ymm(9), X.at(32 * i), ymm(10));
-        a.emit(VCVTDQ2PS, ymm(9), ymm(9));
+        products.signed(ymm(11), ymm(9), X.at(32 * i), ymm(10));
+        a.emit(VCVTDQ2PS, ymm(11), ymm(11));
         a.emit(VBROADCASTSS, ymm(10), RSP.at(RED_ZONE + 4 * i));
-        a.emit(VFMADD231PS, i % 2 == 0 ? sum : more, ymm(9), ymm(10));
+        a.emit(VFMADD231PS, i % 2 == 0 ? sum : more, ymm(11), ymm(10));
       }
       return;
     }
     for (int i = 0; i < 4; i++) {
-      pair(a, w.plus(i * bytes), i, i % 2 == 0 ? sum : more);
+      pair(a, products, w.plus(i * bytes), i, i % 2 == 0 ? sum : more);
     }
   }
 
@@ -140,7 +140,7 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
   }
 
   /** Blocks i and i + 4 of a group, side by side: their lower halves, then their upper. */
-  private void pair(Assembler a, Memory w, int i, Vector sum) {
+  private void pair(Assembler a, Products products, Memory w, int i, Vector sum) {
     Vector low = ymm(9);
     Vector high = ymm(10);
     Vector t = ymm(11);
@@ -162,44 +162,27 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
       a.emit(VMOVDQU, t, Constants.bytes(a, 32, place -> Levels.IQ4.value(place % 16)));
       a.emit(VPSHUFB, low, t, low);
       a.emit(VPSHUFB, high, t, high);
-      signedProducts(a, low, X.at(64 * i), t);
-      signedProducts(a, high, X.at(64 * i + 32), t);
-      a.emit(VPADDD, low, low, high);
+      products.signed(ymm(12), low, X.at(64 * i), high, X.at(64 * i + 32), t);
     } else {
-      a.emit(VPMADDUBSW, low, low, X.at(64 * i));
-      a.emit(VPMADDUBSW, high, high, X.at(64 * i + 32));
-      a.emit(VPADDW, low, low, high);
-      a.emit(VPMADDWD, low, low, ONES);
+      products.unsigned(ymm(12), low, X.at(64 * i), high, X.at(64 * i + 32));
     }
-    a.emit(VCVTDQ2PS, low, low);
+    a.emit(VCVTDQ2PS, ymm(12), ymm(12));
     a.emit(VPERMILPS, t, SCALES, 0x55 * i);
-    a.emit(VFMADD231PS, sum, low, t);
-  }
-
-  /**
-   * Products of signed codes. Those of an unsigned and a signed number are all there is: |w| · (x
-   * with w's sign).
-   */
-  private static void signedProducts(Assembler a, Vector w, Memory x, Vector t) {
-    a.emit(VMOVDQU, t, x);
-    a.emit(VPSIGNB, t, t, w);
-    a.emit(VPABSB, w, w);
-    a.emit(VPMADDUBSW, w, w, t);
-    a.emit(VPMADDWD, w, w, ONES);
+    a.emit(VFMADD231PS, sum, ymm(12), t);
   }
 
   /** Adds the products of a block that is not in a group; x is as {@link Q8Activations} has it. */
-  void block(Assembler a, Memory w, Vector sum, Vector offsets) {
+  void block(Assembler a, Products products, Memory w, Vector sum, Vector offsets) {
     Vector q = ymm(8);
+    Vector dot = ymm(13);
     Vector scale = ymm(10);
     stored(a, w, q, ymm(9), ymm(11));
     if (signed()) {
-      signedProducts(a, q, X.at(0), ymm(9));
+      products.signed(dot, q, X.at(0), ymm(9));
     } else {
-      a.emit(VPMADDUBSW, q, q, X.at(0));
-      a.emit(VPMADDWD, q, q, ONES);
+      products.unsigned(dot, q, X.at(0));
     }
-    a.emit(VCVTDQ2PS, q, q);
+    a.emit(VCVTDQ2PS, dot, dot);
     a.emit(VPBROADCASTW, xmm(10), w);
     a.emit(VCVTPH2PS, scale, xmm(10));
     if (minimum) {
@@ -212,6 +195,6 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
     }
     a.emit(VBROADCASTSS, ymm(12), X.at(Q8Activations.SCALE));
     a.emit(VMULPS, scale, scale, ymm(12));
-    a.emit(VFMADD231PS, sum, q, scale);
+    a.emit(VFMADD231PS, sum, dot, scale);
   }
 }

@@ -27,6 +27,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class X86Kernels implements Kernels {
   private final Kernels others;
+  private final Isa isa;
   private final Code quantiser = new Code(Quantiser.code());
   private final Code silu = new Code(SiluCode.code());
   private final Attention attention = new Attention(new AttentionSteps());
@@ -35,8 +36,9 @@ public final class X86Kernels implements Kernels {
   /** What was generated when a format was first met: most programs meet one or two. */
   private final Map<Format, Product> products = new ConcurrentHashMap<>();
 
-  private X86Kernels(Kernels others) {
+  private X86Kernels(Kernels others, Isa isa) {
     this.others = others;
+    this.isa = isa;
     for (Format format : Formats.all()) {
       RowCode row = RowCode.of(format.name());
       if (row != null) {
@@ -54,7 +56,7 @@ public final class X86Kernels implements Kernels {
       return products.computeIfAbsent(format, FloatProduct::new);
     }
     RowCode row = formats.get(format);
-    return row == null ? null : products.computeIfAbsent(format, f -> new CodesProduct(row));
+    return row == null ? null : products.computeIfAbsent(format, f -> new CodesProduct(row, isa));
   }
 
   /**
@@ -67,15 +69,17 @@ public final class X86Kernels implements Kernels {
     if (!System.getProperty("os.arch", "").equals("amd64")) {
       throw new UnsupportedOperationException("the processor is not an x86-64");
     }
-    if (!Cpu.detect().avx2()) {
-      throw new UnsupportedOperationException("the processor has no AVX2 with FMA and F16C");
-    }
-    return new X86Kernels(others);
+    return new X86Kernels(others, Isa.of(Cpu.detect()));
   }
 
   @Override
   public String name() {
     return "x86";
+  }
+
+  /** The instructions that the code is made of, as users know them: "AVX2", "AVX-512 VNNI". */
+  public String instructions() {
+    return isa.toString();
   }
 
   @Override

@@ -102,7 +102,9 @@ class GeneratedCodeTest {
       if (row == null) {
         continue;
       }
-      functions.put(format.name(), RowDot.code(row));
+      for (Isa isa : Isa.values()) {
+        functions.put(format.name() + ", " + isa, RowDot.code(row, isa));
+      }
       functions.put("pack " + format.name(), Packer.code(row));
       Tile tile = row.tile();
       for (int tokens = 1; tokens <= TileProduct.mostTokens(tile); tokens++) {
