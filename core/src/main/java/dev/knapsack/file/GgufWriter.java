@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
@@ -279,7 +280,7 @@ public final class GgufWriter implements AutoCloseable {
         string(tensor.name().getBytes(StandardCharsets.UTF_8));
         room(4 + 4 * 8 + 4 + 8).putInt(tensor.shape().size());
         tensor.shape().forEach(buffer::putLong);
-        buffer.putInt(tensor.format().ggufType()).putLong(offset);
+        buffer.putInt(Formats.checkInFiles(tensor.format()).ggufType()).putLong(offset);
         offset += Math.ceilDiv(tensor.bytes(), alignment) * alignment;
       }
       flush();

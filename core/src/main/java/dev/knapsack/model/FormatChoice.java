@@ -20,8 +20,13 @@ import org.jspecify.annotations.Nullable;
 record FormatChoice(Format format, Format output, Format experts) {
   /**
    * @param output null for the usual one
+   * @throws dev.knapsack.tensor.UnsupportedFormatException for a format that files do not hold
    */
   static FormatChoice of(Format format, @Nullable Format output, boolean hasExperts) {
+    Formats.checkInFiles(format);
+    if (output != null) {
+      Formats.checkInFiles(output);
+    }
     Format dense = format.equals(Formats.MXFP4) && hasExperts ? Formats.Q8_0 : format;
     return new FormatChoice(dense, output == null ? usualOutput(dense) : output, format);
   }

@@ -2,8 +2,9 @@ package dev.knapsack.tensor;
 
 import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
-/** The formats that model files hold. */
+/** The formats that model files hold, and those that a KV cache can have. */
 public final class Formats {
   public static final Format F32 = new F32();
   public static final Format F16 = new F16();
@@ -24,28 +25,65 @@ public final class Formats {
   public static final BlockFormat TQ1_0 = new TQ1_0();
   public static final BlockFormat TQ2_0 = new TQ2_0();
 
+  public static final Format F8_E4M3 = new F8_E4M3();
+  public static final Format F8_E5M2 = new F8_E5M2();
+  public static final BlockFormat Q2_1 = new Q2_1();
+  public static final BlockFormat BFP4 = new BlockFloat("BFP4", 4, 32);
+  public static final BlockFormat BFP6 = new BlockFloat("BFP6", 6, 32);
+  public static final BlockFormat BFP4_64 = new BlockFloat("BFP4_64", 4, 64);
+  public static final BlockFormat BFP6_64 = new BlockFloat("BFP6_64", 6, 64);
+
   private static final List<Format> ALL =
       List.of(
           F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL,
           IQ4_XS, MXFP4, TQ1_0, TQ2_0);
 
+  private static final List<Format> CACHE =
+      List.of(
+          F32, F16, BF16, F8_E4M3, F8_E5M2, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0, Q2_1, BFP6, BFP6_64, BFP4,
+          BFP4_64);
+
   private Formats() {}
 
-  /** All formats, the plain ones first. */
+  /** All formats that model files hold, the plain ones first. */
   public static List<Format> all() {
     return ALL;
   }
 
   /**
-   * The format of this name, in upper or lower case.
+   * The formats for keys and values in a cache, the plain ones first: those that are encoded fast
+   * enough to do so for every token. Not all of them occur in model files.
+   */
+  public static List<Format> cache() {
+    return CACHE;
+  }
+
+  /**
+   * Returns the format if model files hold it.
+   *
+   * @throws UnsupportedFormatException if only a KV cache can have it
+   */
+  public static Format checkInFiles(Format format) {
+    if (!ALL.contains(format)) {
+      throw new UnsupportedFormatException(
+          "Model files do not hold the number format '"
+              + format
+              + "', only "
+              + names(ALL.stream()));
+    }
+    return format;
+  }
+
+  /**
+   * The format of this name, in upper or lower case, whether of model files or of a KV cache.
    *
    * @throws UnsupportedFormatException if there is none
    */
   public static Format byName(String name) {
-    return ALL.stream()
+    return everywhere()
         .filter(f -> f.name().equalsIgnoreCase(name))
         .findFirst()
-        .orElseThrow(() -> new UnsupportedFormatException("'" + name + "'", names()));
+        .orElseThrow(() -> new UnsupportedFormatException("'" + name + "'", names(everywhere())));
   }
 
   /**
@@ -60,8 +98,12 @@ public final class Formats {
         .orElseThrow(() -> new UnsupportedFormatException("number " + type, namesAndNumbers()));
   }
 
-  private static String names() {
-    return ALL.stream().map(Format::name).collect(Collectors.joining(", "));
+  private static Stream<Format> everywhere() {
+    return Stream.concat(ALL.stream(), CACHE.stream()).distinct();
+  }
+
+  private static String names(Stream<Format> formats) {
+    return formats.map(Format::name).collect(Collectors.joining(", "));
   }
 
   private static String namesAndNumbers() {

@@ -14,7 +14,7 @@ final class MXFP4 extends AbstractBlockFormat {
   private static final byte[] VALUES = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
   /** {@code 2^(e − 128)}; the two smallest are subnormal. */
-  private static float halfPower(int e) {
+  static float halfPower(int e) {
     return Float.intBitsToFloat(e < 2 ? 0x0020_0000 << e : (e - 1) << 23);
   }
 

@@ -34,31 +34,95 @@ class FormatContractTest {
           Map.entry("MXFP4", 2.5e-2),
           Map.entry("Q3_K", 2.5e-2),
           Map.entry("Q2_K", 9e-2),
+          Map.entry("F8_E4M3", 8e-4),
+          Map.entry("F8_E5M2", 3e-3),
+          Map.entry("BFP6", 1.1e-3),
+          Map.entry("BFP6_64", 1.3e-3),
+          Map.entry("BFP4", 1.4e-2),
+          Map.entry("BFP4_64", 1.6e-2),
+          Map.entry("Q2_1", 0.1),
           Map.entry("TQ1_0", 1.0),
           Map.entry("TQ2_0", 1.0));
 
   static Stream<Format> formats() {
-    return Stream.concat(Formats.all().stream(), Stream.of(Q8Activations.FORMAT));
+    Stream<Format> stored = Stream.concat(Formats.all().stream(), Formats.cache().stream());
+    return Stream.concat(stored.distinct(), Stream.of(Q8Activations.FORMAT));
   }
 
   static Stream<BlockFormat> blockFormats() {
-    return Formats.all().stream()
-        .filter(BlockFormat.class::isInstance)
-        .map(BlockFormat.class::cast);
+    return formats().filter(BlockFormat.class::isInstance).map(BlockFormat.class::cast);
+  }
+
+  static Stream<Format> scalarFormats() {
+    return formats().filter(f -> f.blockValues() == 1);
+  }
+
+  static Stream<BlockFormat> cacheBlockFormats() {
+    return blockFormats().filter(Formats.cache()::contains);
   }
 
   @ParameterizedTest
   @MethodSource("formats")
   void losesLittleOfNormalNumbers(Format format) {
-    float[] x = normal(8 * 256, 1);
-    float[] y = decode(format, encode(format, x));
-    double error = 0;
-    double power = 0;
-    for (int i = 0; i < x.length; i++) {
-      error += Math.pow(x[i] - y[i], 2);
-      power += Math.pow(x[i], 2);
+    assertThat(loss(format, normal(8 * 256, 1))).isLessThanOrEqualTo(LOSS.get(format.name()));
+  }
+
+  /** Keys and values are not of one size as weights are. */
+  @ParameterizedTest
+  @MethodSource("cacheBlockFormats")
+  void losesAsLittleOfSmallAndLargeNumbers(BlockFormat format) {
+    for (float size : new float[] {1e-2f, 0.7f, 1e3f, 1.2e4f}) {
+      float[] x = normal(8 * 256, 8);
+      for (int i = 0; i < x.length; i++) {
+        x[i] *= size;
+      }
+      assertThat(loss(format, x)).as("%s", size).isLessThanOrEqualTo(1.1 * LOSS.get(format.name()));
     }
-    assertThat(error / power).isLessThanOrEqualTo(LOSS.get(format.name()));
+  }
+
+  @ParameterizedTest
+  @MethodSource("cacheBlockFormats")
+  void keepsNumbersThatAreAllTheSame(BlockFormat format) {
+    // A power of two, which is a level of every symmetric format too.
+    for (float value : new float[] {-0.25f, 2, -65504}) {
+      float[] x = new float[512];
+      Arrays.fill(x, value);
+      for (float y : decode(format, encode(format, x))) {
+        assertThat(y / value).isBetween(0.87f, 1.01f);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("scalarFormats")
+  void encodesWhatItDecodesToTheSameBytes(Format format) {
+    int codes = format.blockBytes() == 1 ? 256 : 65536;
+    byte[] all = new byte[codes * format.blockBytes()];
+    new Random(9).nextBytes(all);
+    if (format.blockBytes() == 1) {
+      for (int i = 0; i < codes; i++) {
+        all[i] = (byte) i;
+      }
+    }
+    float[] x = decode(format, all);
+    float[] again = decode(format, encode(format, x));
+    for (int i = 0; i < codes; i++) {
+      if (Float.isFinite(x[i])) {
+        assertThat(Float.floatToIntBits(again[i])).isEqualTo(Float.floatToIntBits(x[i]));
+      }
+    }
+  }
+
+  /** What went wrong in a model stays visible, as long as the format has a word for it. */
+  @ParameterizedTest
+  @MethodSource("scalarFormats")
+  void keepsNotANumberAndPutsInfinityAtTheEnd(Format format) {
+    float[] x = {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY, 3.4e38f, -0.0f};
+    float[] y = decode(format, encode(format, x));
+    assertThat(y[0]).isNaN();
+    assertThat(y[1]).isGreaterThanOrEqualTo(y[3]).isGreaterThanOrEqualTo(448);
+    assertThat(y[2]).isEqualTo(-y[1]);
+    assertThat(Float.floatToRawIntBits(y[4])).isEqualTo(Float.floatToRawIntBits(-0.0f));
   }
 
   @ParameterizedTest
@@ -200,6 +264,18 @@ class FormatContractTest {
       worst = Math.max(worst, Math.abs(y));
     }
     assertThat(worst).isLessThan(1e-37f);
+  }
+
+  /** Normalised mean square error. */
+  private static double loss(Format format, float[] x) {
+    float[] y = decode(format, encode(format, x));
+    double error = 0;
+    double power = 0;
+    for (int i = 0; i < x.length; i++) {
+      error += Math.pow(x[i] - y[i], 2);
+      power += Math.pow(x[i], 2);
+    }
+    return error / power;
   }
 
   private static float[] normal(int n, long seed) {

@@ -42,6 +42,48 @@ class FormatsTest {
   }
 
   @Test
+  void knowsTheFormatsOfTheCacheAndTheirSizes() {
+    assertThat(Formats.cache())
+        .extracting(f -> f + " " + f.blockValues() + "/" + f.blockBytes())
+        .containsExactlyInAnyOrder(
+            "F32 1/4",
+            "F16 1/2",
+            "BF16 1/2",
+            "F8_E4M3 1/1",
+            "F8_E5M2 1/1",
+            "Q8_0 32/34",
+            "Q5_1 32/24",
+            "Q5_0 32/22",
+            "Q4_1 32/20",
+            "Q4_0 32/18",
+            "Q2_1 32/12",
+            "BFP6 32/25",
+            "BFP6_64 64/49",
+            "BFP4 32/17",
+            "BFP4_64 64/33");
+    for (Format format : Formats.cache()) {
+      assertThat(Formats.byName(format.name().toLowerCase(Locale.ROOT))).isSameAs(format);
+    }
+  }
+
+  @Test
+  void formatsOfTheCacheAloneAreNotForFiles() {
+    for (Format format : Formats.all()) {
+      assertThat(Formats.checkInFiles(format)).isSameAs(format);
+    }
+    for (Format format : Formats.cache()) {
+      if (!Formats.all().contains(format)) {
+        assertThat(format.ggufType()).isEqualTo(-1);
+        assertThatThrownBy(() -> Formats.checkInFiles(format))
+            .isInstanceOf(UnsupportedFormatException.class)
+            .hasMessageContaining("'" + format.name() + "'")
+            .hasMessageContaining("Q4_K");
+      }
+    }
+    assertThatThrownBy(() -> Formats.byGgufType(-1)).isInstanceOf(UnsupportedFormatException.class);
+  }
+
+  @Test
   void namesWhatItKnowsWhenAskedForSomethingElse() {
     assertThatThrownBy(() -> Formats.byName("q9_z"))
         .isInstanceOf(UnsupportedFormatException.class)

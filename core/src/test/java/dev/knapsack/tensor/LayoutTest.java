@@ -36,6 +36,13 @@ class LayoutTest {
     "MXFP4,  0=80 4=F5,                        0,    3=6 19=-12",
     "TQ1_0,  0=FF 52=003C,                     -1,   0=1 32=1 64=1 96=1 128=1",
     "TQ2_0,  33=24 64=003C,                    -1,   129=-1 161=0 193=1",
+    "F8_E4M3, 0=7E,                            448,  -",
+    "F8_E5M2, 0=FB,                            -57344, -",
+    "Q2_1,   0=0038 2=00C0 5=E4,               -2,   9=-1.5 17=-1 25=-0.5",
+    "BFP4,   0=80 4=F5,                        -8,   3=-3 19=7",
+    "BFP6,   0=80 4=F5 20=C1,                  -32,  3=-11 19=-17 27=16",
+    "BFP4_64, 0=81 20=F5,                      -16,  35=-6 51=14",
+    "BFP6_64, 0=81 20=F5 44=C1,                -64,  35=-22 51=-34 59=32",
   })
   void readsThePublishedLayout(String name, String bytes, float others, String numbers) {
     Format format = Formats.byName(name);
