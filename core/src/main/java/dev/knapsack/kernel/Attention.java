@@ -6,9 +6,13 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * Attention with one KV head, {@link #CHUNK} cached tokens at a time: keys and values are decoded
- * once for all query rows and heads that share them, and the softmax is kept up as it goes (Milakov
- * and Gimelshein, arXiv 1805.02867), so that scratch memory does not grow with the context.
+ * Attention with one KV head, {@link #CHUNK} cached tokens and {@link #QUERIES} queries at a time;
+ * the softmax is kept up as it goes (Milakov and Gimelshein, arXiv 1805.02867), so that scratch
+ * memory does not grow with the context.
+ *
+ * <p>All query heads that share the KV head, of some rows, meet a chunk while it is in the first
+ * cache (Dao et al., arXiv 2205.14135: bytes moved are proportional to 1 / the rows that do). Where
+ * there are few queries a chunk is read as it is stored, otherwise it is decoded once for all.
  *
  * <p>Which tokens meet is decided here; what is computed with them is a provider's {@link Steps}.
  */
@@ -16,39 +20,75 @@ public final class Attention {
   /** Cached tokens at a time; chunks lie at multiples of this in a page. */
   public static final int CHUNK = 64;
 
-  /** Floats of a query's state: the maximum, the sum, and the last decay. */
-  private static final int STATE = 3;
+  /** Queries at a time: each key and each value that is loaded serves so many. */
+  public static final int QUERIES = 4;
+
+  /** Numbers of a query's partial result beside its values: the maximum score and the sum. */
+  static final int PART_STATE = 2;
+
+  /** Query rows that share one decoding of the cache. */
+  private static final int ROWS = 8;
+
+  /** More groups of queries than this are worth decoding keys and values for. */
+  private static final int GROUPS_ON_STORED = 1;
+
+  // What lies in front of a group's results: one number a query each.
+  public static final int MAX = -3 * QUERIES;
+  public static final int SUM = -2 * QUERIES;
+  public static final int DECAY = -QUERIES;
 
   /**
-   * The inner loops, on scratch memory that begins with {@link #CHUNK} scores. Places in it are
-   * indices of floats.
+   * The inner loops, for {@link #QUERIES} queries that lie one after the other, of which {@code
+   * live} count. Scratch memory begins with the scores of a chunk: token by token, one number a
+   * query. Places in it are indices of floats.
    */
   public interface Steps {
     /** Decodes {@code count} numbers of a page to {@code at}. */
     void decode(Format format, MemorySegment page, long offset, float[] memory, int at, int count);
 
-    /**
-     * {@code scores[i] = query · key_i} for {@code count} keys; the scores after them may be
-     * overwritten, and as many keys as there may be scores may be read.
-     */
-    void scores(float[] memory, int query, int keys, int size, int count);
-
-    /** {@code score = cap · tanh(score / cap)} for all scores of a chunk. */
-    void softCap(float[] memory, float cap);
+    /** {@code scores[t][i] = query_i · key_t} for {@code count} decoded keys. */
+    void scores(float[] memory, int queries, int live, int keys, int size, int count);
 
     /**
-     * Turns all scores of a chunk into weights {@code e^(score − max)}, and keeps up the running
-     * softmax: at {@code state} stand the maximum, the sum, and, afterwards, the factor {@code
-     * e^(max before − max)} by which what was added up before has decayed.
+     * The same with keys as a page stores them; false, and nothing done, where there is no code.
      */
-    void softmax(float[] memory, int state);
+    default boolean storedScores(
+        Format format,
+        MemorySegment page,
+        long offset,
+        float[] memory,
+        int queries,
+        int size,
+        int count) {
+      return false;
+    }
 
-    /** {@code result = decay · result + Σ_i weight_i · value_i}. */
-    void addValues(float[] memory, int result, float decay, int values, int size, int count);
+    /** {@code score = cap · tanh(score / cap)} for the scores of {@code count} tokens. */
+    void softCap(float[] memory, float cap, int count);
+
+    /**
+     * Turns the scores of {@code count} tokens, a multiple of 4, into weights {@code e^(score −
+     * max)}, and keeps up the running softmax: in front of the results stand, for each query, the
+     * maximum, the sum, and, afterwards, the factor {@code e^(max before − max)} by which what was
+     * added up before has decayed.
+     */
+    void softmax(float[] memory, int results, int count);
+
+    /** {@code result_i = decay_i · result_i + Σ_t weight[t][i] · value_t}, with decoded values. */
+    void addValues(float[] memory, int results, int live, int values, int size, int count);
+
+    /** The same with values as a page stores them; false, and nothing done, without code. */
+    default boolean addStoredValues(
+        Format format,
+        MemorySegment page,
+        long offset,
+        float[] memory,
+        int results,
+        int size,
+        int count) {
+      return false;
+    }
   }
-
-  /** Query rows that share one decoding of the cache. */
-  private static final int ROWS = 8;
 
   private final Steps steps;
 
@@ -56,16 +96,26 @@ public final class Attention {
     this.steps = steps;
   }
 
+  private static int groups(int queries) {
+    return Math.ceilDiv(queries, QUERIES);
+  }
+
   public static long scratchBytes(KernelLimits limits) {
-    long queries = (long) ROWS * limits.queryGroup();
     long size = limits.headSize();
-    return Float.BYTES * (CHUNK + queries * (STATE + 2 * size) + 2 * CHUNK * size);
+    long group = QUERIES * (2 * size - MAX);
+    return Float.BYTES
+        * (QUERIES * CHUNK + groups(ROWS * limits.queryGroup()) * group + 2 * CHUNK * size);
+  }
+
+  /** Floats of one query's partial result: see {@link Kernels#attentionPart}. */
+  static int partSize(AttentionShape shape) {
+    return PART_STATE + shape.valueSize();
   }
 
   /**
    * Some query rows and one KV head, and where things lie in the scratch memory: the scores of a
-   * chunk, then for each query (a row and a head of the group) the running maximum and sum, then
-   * the queries, the results, and the keys and values of a chunk.
+   * chunk, then for each group of queries those queries, their state and their results, then the
+   * keys and values of a chunk.
    */
   private record Block(
       AttentionShape shape,
@@ -75,32 +125,44 @@ public final class Attention {
       int from,
       int to,
       float[] memory) {
-    int group() {
+    int shared() {
       return shape.heads() / shape.kvHeads();
     }
 
-    int queries() {
-      return (to - from) * group();
+    int queryCount() {
+      return (to - from) * shared();
     }
 
-    int state(int query) {
-      return CHUNK + STATE * query;
+    int row(int query) {
+      return from + query / shared();
     }
 
-    int query(int query) {
-      return CHUNK + STATE * queries() + query * shape.keySize();
+    int head(int query) {
+      return kvHead * shared() + query % shared();
     }
 
-    int result(int query) {
-      return query(queries()) + query * shape.valueSize();
+    int groupSize() {
+      return QUERIES * (shape.keySize() + shape.valueSize()) - MAX;
+    }
+
+    int queries(int group) {
+      return QUERIES * CHUNK + group * groupSize();
+    }
+
+    int results(int group) {
+      return queries(group) + QUERIES * shape.keySize() - MAX;
     }
 
     int keys() {
-      return result(queries());
+      return queries(groups(queryCount()));
     }
 
     int values() {
       return keys() + CHUNK * shape.keySize();
+    }
+
+    int live(int group) {
+      return Math.min(QUERIES, queryCount() - group * QUERIES);
     }
 
     int firstVisible(int row) {
@@ -125,87 +187,140 @@ public final class Attention {
       MemorySegment scratch) {
     float[] memory = array(scratch);
     for (int row = from; row < to; row += ROWS) {
-      int last = Math.min(to, row + ROWS);
-      Block block = new Block(shape, pages, kvHead, firstPosition, row, last, memory);
+      Block block =
+          new Block(shape, pages, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
       begin(block, q);
-      int pageTokens = pages.pageTokens();
-      int end = block.endVisible(last - 1);
-      for (int token = block.firstVisible(row); token < end; ) {
-        int inPage = token % pageTokens;
-        int next = token - inPage + Math.min(pageTokens, (inPage / CHUNK + 1) * CHUNK);
-        chunk(block, token, Math.min(end, next));
-        token = next;
+      chunks(block, 0, pages.length());
+      for (int i = 0; i < block.queryCount(); i++) {
+        finish(block, i, out);
       }
-      finish(block, out);
+    }
+  }
+
+  /** See {@link Kernels#attentionPart}; scratch memory is a float array on the heap. */
+  public void attendPart(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvPages pages,
+      int kvHead,
+      int firstToken,
+      int endToken,
+      Matrix part,
+      int from,
+      int to,
+      MemorySegment scratch) {
+    float[] memory = array(scratch);
+    for (int row = from; row < to; row += ROWS) {
+      Block block =
+          new Block(shape, pages, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
+      begin(block, q);
+      chunks(block, firstToken, endToken);
+      for (int i = 0; i < block.queryCount(); i++) {
+        finishPart(block, i, part);
+      }
     }
   }
 
   private static void begin(Block block, Matrix q) {
     AttentionShape shape = block.shape;
     float[] memory = block.memory;
-    int group = block.group();
-    MemorySegment sinks = shape.sinks();
-    for (int i = 0; i < block.queries(); i++) {
-      int head = block.kvHead * group + i % group;
-      memory[block.state(i)] =
-          sinks == null
-              ? Float.NEGATIVE_INFINITY
-              : sinks.get(ScalarKernels.F32, (long) head * Float.BYTES);
-      memory[block.state(i) + 1] = sinks == null ? 0 : 1;
-      long at = q.rowOffset(block.from + i / group) + (long) head * shape.keySize() * Float.BYTES;
-      int query = block.query(i);
-      MemorySegment.copy(q.data(), ScalarKernels.F32, at, memory, query, shape.keySize());
-      for (int c = query; c < query + shape.keySize(); c++) {
+    int size = shape.keySize();
+    Arrays.fill(memory, block.queries(0), block.keys(), 0);
+    for (int i = 0; i < block.queryCount(); i++) {
+      int group = i / QUERIES;
+      int query = block.queries(group) + i % QUERIES * size;
+      memory[block.results(group) + MAX + i % QUERIES] = Float.NEGATIVE_INFINITY;
+      long at = q.rowOffset(block.row(i)) + (long) block.head(i) * size * Float.BYTES;
+      MemorySegment.copy(q.data(), ScalarKernels.F32, at, memory, query, size);
+      for (int c = query; c < query + size; c++) {
         memory[c] *= shape.scale();
       }
     }
-    Arrays.fill(memory, block.result(0), block.keys(), 0);
+  }
+
+  /** Takes in the tokens from {@code first} to {@code end}, as far as the block sees them. */
+  private void chunks(Block block, int first, int end) {
+    int last = Math.min(end, block.endVisible(block.to - 1));
+    int page = block.pages.pageTokens();
+    int token = Math.max(first, block.firstVisible(block.from));
+    if (token >= last) {
+      return;
+    }
+    // From a chunk's first token on: which lanes a token meets must not depend on the rows.
+    token -= token % page % CHUNK;
+    while (token < last) {
+      int inPage = token % page;
+      int next = token + Math.min(page - inPage, CHUNK);
+      chunk(block, token, Math.min(last, next));
+      token = next;
+    }
   }
 
   private void chunk(Block block, int token, int end) {
     AttentionShape shape = block.shape;
     KvPages pages = block.pages;
     float[] memory = block.memory;
-    int page = token / pages.pageTokens();
-    long key = pages.offset(pages.keyFormat(), shape.keySize(), block.kvHead, token);
-    long value = pages.offset(pages.valueFormat(), shape.valueSize(), block.kvHead, token);
     int count = end - token;
-    steps.decode(
-        pages.keyFormat(), pages.keys()[page], key, memory, block.keys(), count * shape.keySize());
-    steps.decode(
-        pages.valueFormat(),
-        pages.values()[page],
-        value,
-        memory,
-        block.values(),
-        count * shape.valueSize());
-    int group = block.group();
-    for (int i = 0; i < block.queries(); i++) {
-      int row = block.from + i / group;
-      int skipped = Math.max(0, block.firstVisible(row) - token);
-      int seen = Math.min(count, block.endVisible(row) - token) - skipped;
-      if (seen > 0) {
-        attend(block, i, skipped, seen);
+    MemorySegment keyPage = pages.keys()[token / pages.pageTokens()];
+    MemorySegment valuePage = pages.values()[token / pages.pageTokens()];
+    Format keyFormat = pages.keyFormat();
+    Format valueFormat = pages.valueFormat();
+    long key = pages.offset(keyFormat, shape.keySize(), block.kvHead, token);
+    long value = pages.offset(valueFormat, shape.valueSize(), block.kvHead, token);
+    int groups = groups(block.queryCount());
+    boolean keysDecoded = groups > GROUPS_ON_STORED;
+    boolean valuesDecoded = keysDecoded;
+    if (keysDecoded) {
+      steps.decode(keyFormat, keyPage, key, memory, block.keys(), count * shape.keySize());
+      steps.decode(
+          valueFormat, valuePage, value, memory, block.values(), count * shape.valueSize());
+    }
+    for (int g = 0; g < groups; g++) {
+      int queries = block.queries(g);
+      int results = block.results(g);
+      int live = block.live(g);
+      if (!keysDecoded
+          && !steps.storedScores(
+              keyFormat, keyPage, key, memory, queries, shape.keySize(), count)) {
+        steps.decode(keyFormat, keyPage, key, memory, block.keys(), count * shape.keySize());
+        keysDecoded = true;
+      }
+      if (keysDecoded) {
+        steps.scores(memory, queries, live, block.keys(), shape.keySize(), count);
+      }
+      if (shape.softCap() != 0) {
+        steps.softCap(memory, shape.softCap(), count);
+      }
+      int padded = (count + 3) & -4;
+      Arrays.fill(memory, count * QUERIES, padded * QUERIES, Float.NEGATIVE_INFINITY);
+      mask(block, g, token, count);
+      steps.softmax(memory, results, padded);
+      if (!valuesDecoded
+          && !steps.addStoredValues(
+              valueFormat, valuePage, value, memory, results, shape.valueSize(), count)) {
+        steps.decode(
+            valueFormat, valuePage, value, memory, block.values(), count * shape.valueSize());
+        valuesDecoded = true;
+      }
+      if (valuesDecoded) {
+        steps.addValues(memory, results, live, block.values(), shape.valueSize(), count);
       }
     }
   }
 
-  /** Takes some keys and values of the chunk into the running softmax of one query. */
-  private void attend(Block block, int query, int first, int count) {
-    AttentionShape shape = block.shape;
-    float[] memory = block.memory;
-    int keys = block.keys() + first * shape.keySize();
-    steps.scores(memory, block.query(query), keys, shape.keySize(), count);
-    if (shape.softCap() != 0) {
-      steps.softCap(memory, shape.softCap());
+  /** Takes away the scores of tokens that a query does not see. */
+  private static void mask(Block block, int group, int token, int count) {
+    for (int i = 0; i < block.live(group); i++) {
+      int row = block.row(group * QUERIES + i);
+      int first = Math.min(count, block.firstVisible(row) - token);
+      for (int t = 0; t < first; t++) {
+        block.memory[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
+      }
+      for (int t = Math.max(0, block.endVisible(row) - token); t < count; t++) {
+        block.memory[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
+      }
     }
-    // What lies beyond the last score must not count.
-    Arrays.fill(memory, count, CHUNK, Float.NEGATIVE_INFINITY);
-    int state = block.state(query);
-    steps.softmax(memory, state);
-    int values = block.values() + first * shape.valueSize();
-    float decay = memory[state + 2];
-    steps.addValues(memory, block.result(query), decay, values, shape.valueSize(), count);
   }
 
   /** The array that scratch memory is: see {@link Kernels#heapScratch}. */
@@ -217,22 +332,94 @@ public final class Attention {
         "These kernels work with scratch memory that is a float array on the heap");
   }
 
-  private static void finish(Block block, Matrix out) {
+  private static void finish(Block block, int query, Matrix out) {
     int size = block.shape.valueSize();
-    int group = block.group();
     float[] memory = block.memory;
-    for (int i = 0; i < block.queries(); i++) {
-      float sum = memory[block.state(i) + 1];
-      int result = block.result(i);
-      if (sum > 0) {
-        float factor = 1 / sum;
-        for (int c = result; c < result + size; c++) {
-          memory[c] *= factor;
+    int results = block.results(query / QUERIES);
+    int result = results + query % QUERIES * size;
+    float factor =
+        weight(
+            block.shape,
+            block.head(query),
+            memory[results + MAX + query % QUERIES],
+            memory[results + SUM + query % QUERIES]);
+    for (int c = result; c < result + size; c++) {
+      memory[c] *= factor;
+    }
+    long at = out.rowOffset(block.row(query)) + (long) block.head(query) * size * Float.BYTES;
+    MemorySegment.copy(memory, result, out.data(), ScalarKernels.F32, at, size);
+  }
+
+  /**
+   * What a sum of values weighted by {@code e^(score − max)} is multiplied by in the end: 1 / the
+   * sum of all weights, the head's sink's among them.
+   */
+  private static float weight(AttentionShape shape, int head, float max, float sum) {
+    MemorySegment sinks = shape.sinks();
+    double all = sum;
+    if (sinks != null) {
+      all += Math.exp((double) sinks.getAtIndex(ScalarKernels.F32, head) - max);
+    }
+    return all > 0 ? (float) (1 / all) : 0;
+  }
+
+  private static void finishPart(Block block, int query, Matrix part) {
+    int size = block.shape.valueSize();
+    float[] memory = block.memory;
+    int results = block.results(query / QUERIES);
+    long at = partOffset(block.shape, part, block.row(query), block.head(query));
+    part.data().set(ScalarKernels.F32, at, memory[results + MAX + query % QUERIES]);
+    part.data().set(ScalarKernels.F32, at + Float.BYTES, memory[results + SUM + query % QUERIES]);
+    MemorySegment.copy(
+        memory,
+        results + query % QUERIES * size,
+        part.data(),
+        ScalarKernels.F32,
+        at + PART_STATE * Float.BYTES,
+        size);
+  }
+
+  static long partOffset(AttentionShape shape, Matrix part, int row, int head) {
+    return part.rowOffset(row) + (long) head * partSize(shape) * Float.BYTES;
+  }
+
+  /**
+   * Puts the {@linkplain Kernels#attentionPart partial results} of row {@code row} together:
+   * attention over all tokens of the parts.
+   *
+   * @param parts partial results over tokens that have no part in common
+   */
+  static void merge(AttentionShape shape, Matrix[] parts, int count, Matrix out, int row) {
+    for (int head = 0; head < shape.heads(); head++) {
+      float max = Float.NEGATIVE_INFINITY;
+      for (int p = 0; p < count; p++) {
+        max = Math.max(max, part(shape, parts[p], row, head, 0));
+      }
+      float sum = 0;
+      for (int p = 0; p < count; p++) {
+        sum += share(shape, parts[p], row, head, max) * part(shape, parts[p], row, head, 1);
+      }
+      float weight = weight(shape, head, max, sum);
+      long at = out.rowOffset(row) + (long) head * shape.valueSize() * Float.BYTES;
+      for (int p = 0; p < count; p++) {
+        float factor = share(shape, parts[p], row, head, max) * weight;
+        for (int c = 0; c < shape.valueSize(); c++) {
+          float before = p == 0 ? 0 : out.data().get(ScalarKernels.F32, at + 4L * c);
+          float value = part(shape, parts[p], row, head, PART_STATE + c);
+          out.data().set(ScalarKernels.F32, at + 4L * c, Math.fma(factor, value, before));
         }
       }
-      int head = block.kvHead * group + i % group;
-      long at = out.rowOffset(block.from + i / group) + (long) head * size * Float.BYTES;
-      MemorySegment.copy(memory, result, out.data(), ScalarKernels.F32, at, size);
     }
+  }
+
+  private static float part(AttentionShape shape, Matrix part, int row, int head, int i) {
+    return part.data()
+        .get(ScalarKernels.F32, partOffset(shape, part, row, head) + (long) i * Float.BYTES);
+  }
+
+  /** How much of a part's weights is left when measured by the maximum of all. */
+  private static float share(AttentionShape shape, Matrix part, int row, int head, float max) {
+    float own = part(shape, part, row, head, 0);
+    return own == Float.NEGATIVE_INFINITY ? 0 : (float) Math.exp((double) own - max);
   }
 }

@@ -3,6 +3,7 @@ package dev.knapsack.kernel;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.BlockFormat;
+import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
@@ -34,11 +35,17 @@ public final class Compute implements AutoCloseable {
   /** Query rows that share one reading of the cache. */
   private static final int ATTENTION_ROWS = 16;
 
+  /** Cached tokens of which one query row may meet a part at a time, and the most such parts. */
+  private static final int PART_TOKENS = 2048;
+
+  private static final int MOST_PARTS = 8;
+
   private final Kernels kernels;
   private final WorkerTeam team;
   private final KernelLimits limits;
   private final Lease scratchLease;
   private final @Nullable Lease codesLease;
+  private final Lease partsLease;
   private final MemorySegment[] scratch;
   private @Nullable Input quantised;
 
@@ -62,14 +69,21 @@ public final class Compute implements AutoCloseable {
               ? MemorySegment.ofArray(new float[Math.toIntExact(each / Float.BYTES)])
               : scratchLease.segment().asSlice(i * each, each);
     }
-    codesLease = precision == Precision.EIGHT_BIT ? leaseCodes(limits, account) : null;
+    codesLease =
+        precision == Precision.EIGHT_BIT ? more(account, codeBytes(limits), scratchLease) : null;
+    partsLease =
+        codesLease == null
+            ? more(account, partBytes(limits), scratchLease)
+            : more(account, partBytes(limits), scratchLease, codesLease);
   }
 
-  private Lease leaseCodes(KernelLimits limits, Account account) {
+  private static Lease more(Account account, long bytes, Lease... before) {
     try {
-      return account.lease(codeBytes(limits));
+      return account.lease(bytes);
     } catch (Throwable e) {
-      scratchLease.close();
+      for (Lease lease : before) {
+        lease.close();
+      }
       throw e;
     }
   }
@@ -78,7 +92,12 @@ public final class Compute implements AutoCloseable {
   public static long scratchBytes(
       Kernels kernels, int workers, Precision precision, KernelLimits limits) {
     long codes = precision == Precision.EIGHT_BIT ? codeBytes(limits) : 0;
-    return workers * bytesPerWorker(kernels, limits) + codes;
+    return workers * bytesPerWorker(kernels, limits) + codes + partBytes(limits);
+  }
+
+  private static long partBytes(KernelLimits limits) {
+    long each = Attention.PART_STATE + limits.headSize();
+    return wholePages(MOST_PARTS * limits.heads() * each * Float.BYTES);
   }
 
   private static long bytesPerWorker(Kernels kernels, KernelLimits limits) {
@@ -226,13 +245,22 @@ public final class Compute implements AutoCloseable {
     kernels.softmax(x.data(), x.rowOffset(row), x.columns(), 0, Float.NaN);
   }
 
-  /** Attention of all query rows with all KV heads: see {@link Kernels#attention}. */
+  /**
+   * Attention of all query rows with all KV heads: see {@link Kernels#attention}. A single row has
+   * few heads to spread over the workers: a long cache is split for it, and the partial results are
+   * put together.
+   */
   public void attention(
       AttentionShape shape, Matrix q, int firstPosition, KvPages pages, Matrix out) {
+    int parts = Math.min(MOST_PARTS, pages.length() / PART_TOKENS);
+    if (q.rows() == 1 && parts > 1) {
+      attentionInParts(shape, q, firstPosition, pages, parts, out);
+      return;
+    }
     int chunks = Math.ceilDiv(q.rows(), ATTENTION_ROWS);
     team.run(
         shape.kvHeads() * chunks,
-        (part, parts, worker) -> {
+        (part, all, worker) -> {
           int from = part % chunks * ATTENTION_ROWS;
           kernels.attention(
               shape,
@@ -245,6 +273,37 @@ public final class Compute implements AutoCloseable {
               Math.min(q.rows(), from + ATTENTION_ROWS),
               scratch[worker]);
         });
+  }
+
+  private void attentionInParts(
+      AttentionShape shape, Matrix q, int position, KvPages pages, int parts, Matrix out) {
+    int columns = shape.heads() * Attention.partSize(shape);
+    Matrix[] results = new Matrix[parts];
+    for (int p = 0; p < parts; p++) {
+      long bytes = Formats.F32.bytes(columns);
+      results[p] =
+          new Matrix(Formats.F32, 1, columns, partsLease.segment().asSlice(p * bytes, bytes));
+    }
+    int held = Math.ceilDiv(pages.length(), pages.pageTokens());
+    int each = Math.ceilDiv(held, parts) * pages.pageTokens();
+    team.run(
+        shape.kvHeads() * parts,
+        (task, all, worker) -> {
+          int p = task % parts;
+          kernels.attentionPart(
+              shape,
+              q,
+              position,
+              pages,
+              task / parts,
+              Math.min(pages.length(), p * each),
+              Math.min(pages.length(), (p + 1) * each),
+              results[p],
+              0,
+              1,
+              scratch[worker]);
+        });
+    Attention.merge(shape, results, parts, out, 0);
   }
 
   private interface Rows {
@@ -267,6 +326,7 @@ public final class Compute implements AutoCloseable {
   @Override
   public void close() {
     scratchLease.close();
+    partsLease.close();
     if (codesLease != null) {
       codesLease.close();
     }

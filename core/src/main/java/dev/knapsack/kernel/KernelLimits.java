@@ -8,15 +8,16 @@ import dev.knapsack.tensor.Matrix;
  *
  * @param tokens rows of activations in one call
  * @param columns columns of the widest matrix that is multiplied
+ * @param heads query heads
  * @param queryGroup query heads that share a KV head
  * @param headSize numbers in the largest key or value head
  */
-public record KernelLimits(int tokens, int columns, int queryGroup, int headSize) {
+public record KernelLimits(int tokens, int columns, int heads, int queryGroup, int headSize) {
   public KernelLimits {
-    if (tokens < 1 || columns < 1 || queryGroup < 1 || headSize < 1) {
+    if (tokens < 1 || columns < 1 || heads < 1 || queryGroup < 1 || headSize < 1) {
       throw new IllegalArgumentException(
-          "Limits are at least 1: %d tokens, %d columns, query group %d, head size %d"
-              .formatted(tokens, columns, queryGroup, headSize));
+          "Limits are at least 1: %d tokens, %d columns, %d heads, query group %d, head size %d"
+              .formatted(tokens, columns, heads, queryGroup, headSize));
     }
   }
 

@@ -318,13 +318,88 @@ public final class ScalarKernels implements Kernels {
       int to,
       MemorySegment scratch) {
     Shapes.checkAttention(shape, q, pages, kvHead, out, from, to);
+    MemorySegment sinks = shape.sinks();
+    int size = shape.valueSize();
+    heads(
+        shape,
+        q,
+        firstPosition,
+        pages,
+        kvHead,
+        0,
+        pages.length(),
+        from,
+        to,
+        scratch,
+        (row, head, max, sum, result) -> {
+          double all = sinks == null ? sum : sum + Math.exp(get(sinks, 0, head) - max);
+          for (int c = 0; c < size; c++) {
+            float value = all > 0 ? (float) (result[c] / all) : 0;
+            put(out.data(), out.rowOffset(row), head * size + c, value);
+          }
+        });
+  }
+
+  @Override
+  public void attentionPart(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvPages pages,
+      int kvHead,
+      int firstToken,
+      int endToken,
+      Matrix part,
+      int from,
+      int to,
+      MemorySegment scratch) {
+    Shapes.checkPart(shape, q, pages, kvHead, firstToken, endToken, part, from, to);
+    heads(
+        shape,
+        q,
+        firstPosition,
+        pages,
+        kvHead,
+        firstToken,
+        endToken,
+        from,
+        to,
+        scratch,
+        (row, head, max, sum, result) -> {
+          long at = Attention.partOffset(shape, part, row, head);
+          put(part.data(), at, 0, (float) max);
+          put(part.data(), at, 1, (float) sum);
+          for (int c = 0; c < shape.valueSize(); c++) {
+            put(part.data(), at, Attention.PART_STATE + c, (float) result[c]);
+          }
+        });
+  }
+
+  private interface HeadResult {
+    void accept(int row, int head, double max, double sum, double[] result);
+  }
+
+  /** Each row and head: the largest score, and sums of weights and of weighted values. */
+  private static void heads(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvPages pages,
+      int kvHead,
+      int firstToken,
+      int endToken,
+      int from,
+      int to,
+      MemorySegment scratch,
+      HeadResult each) {
     int group = shape.heads() / shape.kvHeads();
-    double[] scores = new double[pages.length()];
+    double[] scores = new double[endToken - firstToken];
     double[] result = new double[shape.valueSize()];
     for (int t = from; t < to; t++) {
-      int first = pages.firstVisible(shape, firstPosition + t);
-      int end = pages.endVisible(shape, firstPosition + t);
+      int first = Math.max(firstToken, pages.firstVisible(shape, firstPosition + t));
+      int end = Math.min(endToken, pages.endVisible(shape, firstPosition + t));
       for (int head = kvHead * group; head < (kvHead + 1) * group; head++) {
+        double max = Double.NEGATIVE_INFINITY;
         for (int i = first; i < end; i++) {
           decodeHead(pages, pages.keyFormat(), pages.keys(), kvHead, i, shape.keySize(), scratch);
           double score = 0;
@@ -334,20 +409,20 @@ public final class ScalarKernels implements Kernels {
                     * get(scratch, 0, c);
           }
           scores[i - first] = capped(score * shape.scale(), shape.softCap());
+          max = Math.max(max, scores[i - first]);
         }
-        MemorySegment sinks = shape.sinks();
-        softmax(scores, end - first, sinks == null ? Double.NaN : get(sinks, 0, head));
+        double sum = 0;
         Arrays.fill(result, 0);
         for (int i = first; i < end; i++) {
+          double weight = Math.exp(scores[i - first] - max);
+          sum += weight;
           decodeHead(
               pages, pages.valueFormat(), pages.values(), kvHead, i, shape.valueSize(), scratch);
           for (int c = 0; c < shape.valueSize(); c++) {
-            result[c] += scores[i - first] * get(scratch, 0, c);
+            result[c] += weight * get(scratch, 0, c);
           }
         }
-        for (int c = 0; c < shape.valueSize(); c++) {
-          put(out.data(), out.rowOffset(t), head * shape.valueSize() + c, (float) result[c]);
-        }
+        each.accept(t, head, max, sum, result);
       }
     }
   }

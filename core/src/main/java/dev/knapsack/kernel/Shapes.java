@@ -75,11 +75,44 @@ public final class Shapes {
 
   public static void checkAttention(
       AttentionShape shape, Matrix q, KvPages pages, int kvHead, Matrix out, int from, int to) {
+    checkAttention(shape, q, pages, kvHead, out, shape.valueSize(), from, to);
+  }
+
+  public static void checkPart(
+      AttentionShape shape,
+      Matrix q,
+      KvPages pages,
+      int kvHead,
+      int firstToken,
+      int endToken,
+      Matrix part,
+      int from,
+      int to) {
+    checkAttention(shape, q, pages, kvHead, part, Attention.partSize(shape), from, to);
+    if (firstToken < 0
+        || firstToken > endToken
+        || endToken > pages.length()
+        || (firstToken < endToken && firstToken % pages.pageTokens() != 0)) {
+      throw new IllegalArgumentException(
+          "Attention over tokens %,d to %,d of %,d in pages of %d"
+              .formatted(firstToken, endToken, pages.length(), pages.pageTokens()));
+    }
+  }
+
+  private static void checkAttention(
+      AttentionShape shape,
+      Matrix q,
+      KvPages pages,
+      int kvHead,
+      Matrix out,
+      int outSize,
+      int from,
+      int to) {
     checkRows(q, from, to);
     checkRows(out, from, to);
     if (shape.heads() % shape.kvHeads() != 0
         || q.columns() != shape.heads() * shape.keySize()
-        || out.columns() != shape.heads() * shape.valueSize()
+        || out.columns() != shape.heads() * outSize
         || kvHead < 0
         || kvHead >= shape.kvHeads()) {
       throw new IllegalArgumentException(

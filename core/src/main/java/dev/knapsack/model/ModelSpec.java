@@ -47,10 +47,12 @@ public record ModelSpec(
   /** The largest work that a step of {@code tokens} tokens asks of the kernels. */
   public KernelLimits limits(int tokens) {
     int columns = width;
+    int heads = 1;
     int group = 1;
     int head = 1;
     for (LayerSpec layer : layers) {
       columns = Math.max(columns, layer.attendedColumns());
+      heads = Math.max(heads, layer.heads());
       group = Math.max(group, layer.heads() / layer.kvHeads());
       head = Math.max(head, Math.max(layer.keySize(), layer.valueSize()));
       columns = Math.max(columns, layer.mlp().width());
@@ -58,7 +60,7 @@ public record ModelSpec(
         columns = Math.max(columns, experts.sharedWidth());
       }
     }
-    return new KernelLimits(tokens, columns, group, head);
+    return new KernelLimits(tokens, columns, heads, group, head);
   }
 
   /**

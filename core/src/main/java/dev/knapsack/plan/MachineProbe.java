@@ -197,7 +197,7 @@ public final class MachineProbe implements AutoCloseable {
     int[] next = {0};
     long activations = (long) tokens * COLUMNS * Float.BYTES;
     long outputs = (long) tokens * each * Float.BYTES;
-    KernelLimits limits = new KernelLimits(tokens, COLUMNS, 1, 1);
+    KernelLimits limits = new KernelLimits(tokens, COLUMNS, 1, 1, 1);
     try (Lease memory = account.lease(activations + outputs);
         Compute compute = new Compute(kernels, team, kernels.precision(), limits, account)) {
       MemorySegment in = memory.segment().asSlice(0, activations);
@@ -233,7 +233,7 @@ public final class MachineProbe implements AutoCloseable {
     KvPages pages = new KvPages(Formats.F16, Formats.F16, PAGE_TOKENS, keys, values, 0, length);
     AttentionShape shape =
         new AttentionShape(HEADS, KV_HEADS, HEAD_SIZE, HEAD_SIZE, 0.125f, 0, 0, false, null);
-    KernelLimits limits = new KernelLimits(tokens, COLUMNS, HEADS / KV_HEADS, HEAD_SIZE);
+    KernelLimits limits = new KernelLimits(tokens, COLUMNS, HEADS, HEADS / KV_HEADS, HEAD_SIZE);
     long bytes = Formats.F32.bytes((long) tokens * HEADS * HEAD_SIZE);
     try (Lease memory = account.lease(2 * bytes);
         Compute compute = new Compute(kernels, team, kernels.precision(), limits, account)) {

@@ -12,6 +12,7 @@ import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -20,7 +21,7 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class ComputeTest {
-  private static final KernelLimits LIMITS = new KernelLimits(40, 512, 4, 64);
+  private static final KernelLimits LIMITS = new KernelLimits(40, 512, 8, 4, 64);
 
   static Stream<Arguments> kinds() {
     return KernelProvider.here().stream()
@@ -75,9 +76,52 @@ class ComputeTest {
       KvPages pages = new KvPages(Formats.F32, Formats.F32, 64, keys, values, 0, 50);
       compute.attention(shape, x, 50 - tokens, pages, out);
       results.add(floats(out));
+      KvPages many = longPages(operands, 5000);
+      AttentionShape all = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 0, true, null);
+      compute.attention(all, x, 5000 - tokens, many, out);
+      results.add(floats(out));
     }
     assertThat(account.used()).isZero();
     return results;
+  }
+
+  /** So many tokens that one row meets them in parts; pages repeat. */
+  private static KvPages longPages(Operands operands, int length) {
+    MemorySegment[] some = new MemorySegment[6];
+    Arrays.setAll(some, i -> operands.floats(2 * 64, 64).data());
+    int pages = Math.ceilDiv(length, 64);
+    MemorySegment[] keys = new MemorySegment[pages];
+    MemorySegment[] values = new MemorySegment[pages];
+    for (int i = 0; i < pages; i++) {
+      keys[i] = some[i % 3];
+      values[i] = some[3 + i % 3];
+    }
+    return new KvPages(Formats.F32, Formats.F32, 64, keys, values, 0, length);
+  }
+
+  /** A cache that one row meets in parts gives what the definition gives in one. */
+  @ParameterizedTest
+  @EnumSource
+  void longCachesMeetARowInParts(KernelProvider provider) {
+    Operands operands = new Operands(3);
+    KvPages pages = longPages(operands, 5000);
+    AttentionShape shape =
+        new AttentionShape(8, 2, 64, 64, 0.1f, 0, 4500, true, operands.floats(1, 8, 2).data());
+    Matrix q = operands.floats(1, 512);
+    Matrix out = operands.poisoned(1, 512);
+    Matrix expected = operands.poisoned(1, 512);
+    Kernels definition = KernelProvider.SCALAR.open().kernels();
+    for (int head = 0; head < 2; head++) {
+      definition.attention(
+          shape, q, 4999, pages, head, expected, 0, 1, operands.scratch(definition, LIMITS));
+    }
+    Account account = Budget.of("16MiB").account("activations");
+    try (WorkerTeam team = new WorkerTeam(2);
+        Compute compute =
+            new Compute(provider.open().kernels(), team, Precision.FLOAT, LIMITS, account)) {
+      compute.attention(shape, q, 4999, pages, out);
+    }
+    assertThat(floats(out)).usingComparatorWithPrecision(1e-5f).containsExactly(floats(expected));
   }
 
   @ParameterizedTest

@@ -68,7 +68,7 @@ class EightBitProductTest {
 
   private static void check(
       Kernels kernels, Operands operands, Matrix w, Matrix x, int from, int to) {
-    KernelLimits limits = new KernelLimits(x.rows(), x.columns(), 1, 1);
+    KernelLimits limits = new KernelLimits(x.rows(), x.columns(), 1, 1, 1);
     Matrix expected = operands.poisoned(x.rows(), w.rows());
     Matrix actual = operands.copy(expected);
     DEFINITION.matmul(w, x, expected, from, to, operands.scratch(DEFINITION, limits));

@@ -93,7 +93,7 @@ class KernelsContractTest {
   private static void checkMatmul(
       Kernels kernels, Operands operands, Matrix w, Matrix x, double tolerance) {
     int rows = w.rows();
-    KernelLimits limits = new KernelLimits(x.rows(), x.columns(), 1, 1);
+    KernelLimits limits = new KernelLimits(x.rows(), x.columns(), 1, 1, 1);
     MemorySegment scratch = operands.scratch(kernels, limits);
     int from = operands.between(0, rows - 1);
     int to = operands.between(from, rows);
@@ -265,8 +265,8 @@ class KernelsContractTest {
   void attention(Kernels kernels) {
     Operands operands = operands(8);
     List<Format> formats =
-        List.of(Formats.F32, Formats.F16, Formats.BF16, Formats.Q8_0, Formats.Q4_0);
-    for (int round = 0; round < 100; round++) {
+        List.of(Formats.F32, Formats.F16, Formats.BF16, Formats.Q8_0, Formats.Q4_0, Formats.Q4_1);
+    for (int round = 0; round < 150; round++) {
       Format keyFormat = formats.get(round % formats.size());
       Format valueFormat = formats.get(operands.between(0, formats.size() - 1));
       int unit = Math.max(keyFormat.blockValues(), valueFormat.blockValues()) == 1 ? 8 : 32;
@@ -327,8 +327,10 @@ class KernelsContractTest {
         new KernelLimits(
             q.rows(),
             1,
+            shape.heads(),
             shape.heads() / shape.kvHeads(),
             Math.max(shape.keySize(), shape.valueSize()));
+    checkParts(kernels, operands, shape, q, firstPosition, pages, limits);
     MemorySegment scratch = operands.scratch(kernels, limits);
     Matrix expected = operands.poisoned(q.rows(), shape.heads() * shape.valueSize());
     Matrix actual = operands.copy(expected);
@@ -346,6 +348,69 @@ class KernelsContractTest {
     }
     assertClose(actual, expected, 1e-10);
     assertThat(floats(parts)).isEqualTo(floats(actual));
+  }
+
+  /** Partial results over some pages, which put together are attention over all. */
+  private static void checkParts(
+      Kernels kernels,
+      Operands operands,
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvPages pages,
+      KernelLimits limits) {
+    int held = Math.ceilDiv(pages.length(), pages.pageTokens());
+    int cut = operands.between(0, held) * pages.pageTokens();
+    int[] bounds = {0, Math.min(cut, pages.length()), pages.length()};
+    Matrix[] expected = new Matrix[2];
+    Matrix[] actual = new Matrix[2];
+    int head = operands.between(0, shape.kvHeads() - 1);
+    for (int p = 0; p < 2; p++) {
+      expected[p] = operands.poisoned(q.rows(), shape.heads() * (2 + shape.valueSize()));
+      actual[p] = operands.copy(expected[p]);
+      for (Kernels each : List.of(DEFINITION, kernels)) {
+        each.attentionPart(
+            shape,
+            q,
+            firstPosition,
+            pages,
+            head,
+            bounds[p],
+            bounds[p + 1],
+            each == DEFINITION ? expected[p] : actual[p],
+            0,
+            q.rows(),
+            operands.scratch(each, limits));
+      }
+    }
+    Matrix whole = operands.poisoned(q.rows(), shape.heads() * shape.valueSize());
+    DEFINITION.attention(
+        shape,
+        q,
+        firstPosition,
+        pages,
+        head,
+        whole,
+        0,
+        q.rows(),
+        operands.scratch(DEFINITION, limits));
+    int group = shape.heads() / shape.kvHeads();
+    for (Matrix[] parts : List.of(expected, actual)) {
+      Matrix merged = operands.copy(whole);
+      for (int t = 0; t < q.rows(); t++) {
+        Attention.merge(shape, parts, 2, merged, t);
+      }
+      // Heads of other KV heads were not computed.
+      int size = group * shape.valueSize();
+      for (int t = 0; t < q.rows(); t++) {
+        long at = whole.rowOffset(t) + 4L * head * size;
+        assertClose(row(merged, at, size), row(whole, at, size), 1e-10);
+      }
+    }
+  }
+
+  private static Matrix row(Matrix x, long at, int columns) {
+    return new Matrix(Formats.F32, 1, columns, x.data().asSlice(at, 4L * columns));
   }
 
   @ParameterizedTest
@@ -396,7 +461,7 @@ class KernelsContractTest {
   void wrongShapesAreRefused(Kernels kernels) {
     Operands operands = operands(10);
     Matrix w = operands.floats(4, 8);
-    MemorySegment scratch = operands.scratch(kernels, new KernelLimits(4, 64, 1, 8));
+    MemorySegment scratch = operands.scratch(kernels, new KernelLimits(4, 64, 1, 1, 8));
     assertThatThrownBy(
             () -> kernels.matmul(w, operands.floats(1, 9), operands.floats(1, 4), 0, 4, scratch))
         .isInstanceOf(IllegalArgumentException.class)

@@ -1,9 +1,13 @@
 package dev.knapsack.kernel.vector;
 
+import static dev.knapsack.kernel.Attention.DECAY;
+import static dev.knapsack.kernel.Attention.MAX;
+import static dev.knapsack.kernel.Attention.QUERIES;
+import static dev.knapsack.kernel.Attention.SUM;
+
 import dev.knapsack.kernel.Attention;
 import dev.knapsack.tensor.Format;
 import java.lang.foreign.MemorySegment;
-import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
 
 /** The inner loops of {@link Attention}. */
@@ -20,15 +24,19 @@ final class AttentionLoops implements Attention.Steps {
     rows.of(format).unpack(page, offset, memory, at, count);
   }
 
-  /** Four keys at a time share the query. */
+  /** A key that is loaded serves four queries. */
   @Override
-  public void scores(float[] memory, int query, int keys, int size, int count) {
-    int i = 0;
-    for (; i <= count - 4; i += 4) {
-      four(memory, query, keys + i * size, size, i);
-    }
-    for (; i < count; i++) {
-      memory[i] = one(memory, query, keys + i * size, size);
+  public void scores(float[] memory, int queries, int live, int keys, int size, int count) {
+    for (int t = 0; t < count; t++) {
+      int key = keys + t * size;
+      int to = t * QUERIES;
+      if (live == QUERIES) {
+        four(memory, queries, key, size, to);
+      } else {
+        for (int i = 0; i < QUERIES; i++) {
+          memory[to + i] = i < live ? one(memory, queries + i * size, key, size) : 0;
+        }
+      }
     }
   }
 
@@ -38,27 +46,27 @@ final class AttentionLoops implements Attention.Steps {
     FloatVector c = Lanes.zero();
     FloatVector d = Lanes.zero();
     for (int i = 0; i < Lanes.whole(size); i += Lanes.LENGTH) {
-      FloatVector q = Lanes.load(memory, query + i);
-      int k = key + i;
-      a = Lanes.load(memory, k).fma(q, a);
-      b = Lanes.load(memory, k + size).fma(q, b);
-      c = Lanes.load(memory, k + 2 * size).fma(q, c);
-      d = Lanes.load(memory, k + 3 * size).fma(q, d);
+      FloatVector k = Lanes.load(memory, key + i);
+      int q = query + i;
+      a = Lanes.load(memory, q).fma(k, a);
+      b = Lanes.load(memory, q + size).fma(k, b);
+      c = Lanes.load(memory, q + 2 * size).fma(k, c);
+      d = Lanes.load(memory, q + 3 * size).fma(k, d);
     }
     memory[to] = Lanes.sum(a);
     memory[to + 1] = Lanes.sum(b);
     memory[to + 2] = Lanes.sum(c);
     memory[to + 3] = Lanes.sum(d);
-    for (int j = 0; j < 4; j++) {
-      memory[to + j] = rest(memory, query, key + j * size, size, memory[to + j]);
+    for (int j = 0; j < QUERIES; j++) {
+      memory[to + j] = rest(memory, query + j * size, key, size, memory[to + j]);
     }
   }
 
-  /** One key, added up in the order of {@link #four}. */
+  /** One query, added up in the order of {@link #four}. */
   private static float one(float[] memory, int query, int key, int size) {
     FloatVector a = Lanes.zero();
     for (int i = 0; i < Lanes.whole(size); i += Lanes.LENGTH) {
-      a = Lanes.load(memory, key + i).fma(Lanes.load(memory, query + i), a);
+      a = Lanes.load(memory, query + i).fma(Lanes.load(memory, key + i), a);
     }
     return rest(memory, query, key, size, Lanes.sum(a));
   }
@@ -72,76 +80,75 @@ final class AttentionLoops implements Attention.Steps {
   }
 
   @Override
-  public void softCap(float[] scores, float cap) {
+  public void softCap(float[] scores, float cap, int count) {
     FloatVector c = Lanes.broadcast(cap);
-    for (int i = 0; i < Attention.CHUNK; i += Lanes.LENGTH) {
+    for (int i = 0; i < count * QUERIES; i += Lanes.LENGTH) {
       Lanes.store(Functions.tanh(Lanes.load(scores, i).div(c)).mul(c), scores, i);
     }
   }
 
   @Override
-  public void softmax(float[] memory, int state) {
-    float before = memory[state];
-    float max = before;
-    for (int i = 0; i < Attention.CHUNK; i++) {
-      max = Math.max(max, memory[i]);
+  public void softmax(float[] memory, int results, int count) {
+    FloatVector before = Lanes.fours(memory, results + MAX);
+    // All scores may be −∞, which has no difference to itself.
+    FloatVector max = before.max(-Float.MAX_VALUE);
+    for (int i = 0; i < count * QUERIES; i += Lanes.LENGTH) {
+      max = max.max(Lanes.load(memory, i));
     }
-    if (max == Float.NEGATIVE_INFINITY) {
-      Arrays.fill(memory, 0, Attention.CHUNK, 0);
-      memory[state + 2] = 1;
-      return;
-    }
-    float sum = weights(memory, max);
-    float decay = before == max ? 1 : (float) Math.exp(before - max);
-    memory[state] = max;
-    memory[state + 1] = memory[state + 1] * decay + sum;
-    memory[state + 2] = decay;
-  }
-
-  /** Turns scores into {@code e^(score − max)} and returns their sum. */
-  private static float weights(float[] scores, float max) {
+    max = Lanes.maxOfFours(max);
+    FloatVector decay = Functions.exp(before.sub(max));
     FloatVector sum = Lanes.zero();
-    for (int i = 0; i < Attention.CHUNK; i += Lanes.LENGTH) {
-      FloatVector w = Functions.exp(Lanes.load(scores, i).sub(max));
-      Lanes.store(w, scores, i);
+    for (int i = 0; i < count * QUERIES; i += Lanes.LENGTH) {
+      FloatVector w = Functions.exp(Lanes.load(memory, i).sub(max));
+      Lanes.store(w, memory, i);
       sum = sum.add(w);
     }
-    return Lanes.sum(sum);
+    sum = Lanes.fours(memory, results + SUM).fma(decay, Lanes.sumOfFours(sum));
+    Lanes.storeFour(max, memory, results + MAX);
+    Lanes.storeFour(sum, memory, results + SUM);
+    Lanes.storeFour(decay, memory, results + DECAY);
   }
 
   @Override
-  public void addValues(float[] memory, int result, float decay, int values, int size, int count) {
+  public void addValues(float[] memory, int results, int live, int values, int size, int count) {
+    for (int i = 0; i < live; i++) {
+      addValues(memory, i, results + i * size, memory[results + DECAY + i], values, size, count);
+    }
+  }
+
+  private static void addValues(
+      float[] memory, int weights, int result, float decay, int values, int size, int count) {
     int c = 0;
     for (; c <= size - 4 * Lanes.LENGTH; c += 4 * Lanes.LENGTH) {
-      four(memory, result + c, decay, values + c, size, count);
+      four(memory, weights, result + c, decay, values + c, size, count);
     }
     for (; c <= size - Lanes.LENGTH; c += Lanes.LENGTH) {
       FloatVector a = Lanes.load(memory, result + c).mul(decay);
       int v = values + c;
-      for (int i = 0; i < count; i++) {
-        a = Lanes.broadcast(memory[i]).fma(Lanes.load(memory, v), a);
+      for (int t = 0; t < count; t++) {
+        a = Lanes.broadcast(memory[t * QUERIES + weights]).fma(Lanes.load(memory, v), a);
         v += size;
       }
       Lanes.store(a, memory, result + c);
     }
     for (; c < size; c++) {
       float a = memory[result + c] * decay;
-      for (int i = 0; i < count; i++) {
-        a = Math.fma(memory[i], memory[values + i * size + c], a);
+      for (int t = 0; t < count; t++) {
+        a = Math.fma(memory[t * QUERIES + weights], memory[values + t * size + c], a);
       }
       memory[result + c] = a;
     }
   }
 
   private static void four(
-      float[] memory, int result, float decay, int values, int size, int count) {
+      float[] memory, int weights, int result, float decay, int values, int size, int count) {
     FloatVector a = Lanes.load(memory, result).mul(decay);
     FloatVector b = Lanes.load(memory, result + Lanes.LENGTH).mul(decay);
     FloatVector c = Lanes.load(memory, result + 2 * Lanes.LENGTH).mul(decay);
     FloatVector d = Lanes.load(memory, result + 3 * Lanes.LENGTH).mul(decay);
     int v = values;
-    for (int i = 0; i < count; i++) {
-      FloatVector weight = Lanes.broadcast(memory[i]);
+    for (int t = 0; t < count; t++) {
+      FloatVector weight = Lanes.broadcast(memory[t * QUERIES + weights]);
       a = weight.fma(Lanes.load(memory, v), a);
       b = weight.fma(Lanes.load(memory, v + Lanes.LENGTH), b);
       c = weight.fma(Lanes.load(memory, v + 2 * Lanes.LENGTH), c);

@@ -3,10 +3,12 @@ package dev.knapsack.kernel.vector;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.stream.IntStream;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorShuffle;
@@ -46,6 +48,9 @@ final class Lanes {
   private static final VectorShuffle<Float> ROTATE_4 = rotation(4);
   private static final VectorShuffle<Float> ROTATE_2 = rotation(2);
   private static final VectorShuffle<Float> ROTATE_1 = rotation(1);
+
+  private static final int[] FOURS = IntStream.range(0, 16).map(i -> i % 4).toArray();
+  private static final VectorMask<Float> FIRST_FOUR = VectorMask.fromLong(F, 0xF);
 
   private static final IntVector FIFTEEN = IntVector.broadcast(I, 15);
 
@@ -167,6 +172,33 @@ final class Lanes {
     folded = folded.add(folded.rearrange(ROTATE_2));
     folded = folded.add(folded.rearrange(ROTATE_1));
     return folded.lane(0);
+  }
+
+  /** Four numbers, over and over. */
+  static FloatVector fours(float[] memory, int at) {
+    return FloatVector.fromArray(F, memory, at, FOURS, 0);
+  }
+
+  /** The largest of the lanes that are a multiple of four apart, in each of them. */
+  static FloatVector maxOfFours(FloatVector v) {
+    FloatVector folded = v;
+    if (LENGTH >= 16) {
+      folded = folded.max(folded.rearrange(ROTATE_8));
+    }
+    return LENGTH >= 8 ? folded.max(folded.rearrange(ROTATE_4)) : folded;
+  }
+
+  /** The sum of the lanes that are a multiple of four apart, in each of them. */
+  static FloatVector sumOfFours(FloatVector v) {
+    FloatVector folded = v;
+    if (LENGTH >= 16) {
+      folded = folded.add(folded.rearrange(ROTATE_8));
+    }
+    return LENGTH >= 8 ? folded.add(folded.rearrange(ROTATE_4)) : folded;
+  }
+
+  static void storeFour(FloatVector v, float[] memory, int at) {
+    v.intoArray(memory, at, FIRST_FOUR);
   }
 
   static FloatVector broadcast(float x) {

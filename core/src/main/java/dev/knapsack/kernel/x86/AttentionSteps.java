@@ -4,36 +4,60 @@ import dev.knapsack.kernel.Attention;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.MemorySegment;
-import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /** The inner loops of attention in machine code; plain Java for formats and sizes without code. */
 final class AttentionSteps implements Attention.Steps {
-  private final Code scores = new Code(AttentionCode.scores());
-  private final Code softmax = new Code(AttentionCode.softmax());
-  private final Code addValues = new Code(AttentionCode.addValues());
-  private final Map<Format, Code> decoders = new HashMap<>();
+  /** What is generated for pages of a format. */
+  private record Page(PageCode page, Code decode, Code scores, Code addValues) {
+    Page(PageCode page) {
+      this(
+          page,
+          new Code(AttentionCode.decode(page)),
+          new Code(AttentionCode.scores(page)),
+          new Code(AttentionCode.addValues(page)));
+    }
 
-  AttentionSteps() {
-    for (Format format : Formats.all()) {
-      byte[] decoder = AttentionCode.decode(format.name());
-      if (decoder != null) {
-        decoders.put(format, new Code(decoder));
-      }
+    boolean fits(int size) {
+      return size > 0 && size % (8 * page.vectors()) == 0;
+    }
+
+    long bytes(int size) {
+      return (long) size / 8 / page.vectors() * page.bytes();
     }
   }
 
-  private static boolean fits(int size) {
-    return size > 0 && size % 8 == 0;
+  private final Page floats = new Page(PageCode.FLOATS);
+  private final Code softmax = new Code(AttentionCode.softmax());
+
+  /** What was generated when a format was first met. */
+  private final Map<Format, Page> pages = new ConcurrentHashMap<>();
+
+  AttentionSteps() {
+    pages.put(Formats.F32, floats);
+  }
+
+  private @Nullable Page page(Format format) {
+    Page known = pages.get(format);
+    if (known != null) {
+      return known;
+    }
+    PageCode code = PageCode.of(format.name());
+    return code == null ? null : pages.computeIfAbsent(format, f -> new Page(code));
   }
 
   @Override
   public void decode(
       Format format, MemorySegment page, long offset, float[] memory, int at, int count) {
+    Objects.checkFromIndexSize(at, count, memory.length);
     MemorySegment scratch = MemorySegment.ofArray(memory);
-    Code decoder = decoders.get(format);
-    if (decoder != null && fits(count)) {
-      decoder.call(scratch, page, MemorySegment.NULL, bytes(at), offset, count, 0);
+    Page code = page(format);
+    if (code != null && code.fits(count)) {
+      Objects.checkFromIndexSize(offset, code.bytes(count), page.byteSize());
+      code.decode.call(scratch, page, MemorySegment.NULL, bytes(at), offset, count, 0);
     } else {
       format.decode(page, offset, scratch, bytes(at), count);
     }
@@ -43,63 +67,134 @@ final class AttentionSteps implements Attention.Steps {
     return (long) floats * Float.BYTES;
   }
 
+  private static void checkGroup(float[] memory, int at, int size, int count) {
+    Objects.checkFromIndexSize(0, count, Attention.CHUNK);
+    Objects.checkFromIndexSize(0, Attention.CHUNK * Attention.QUERIES, memory.length);
+    Objects.checkFromIndexSize(at, Attention.QUERIES * size, memory.length);
+  }
+
   @Override
-  public void scores(float[] memory, int query, int keys, int size, int count) {
-    if (fits(size)) {
-      MemorySegment scratch = MemorySegment.ofArray(memory);
-      scores.call(
-          scratch,
-          MemorySegment.NULL,
-          MemorySegment.NULL,
-          bytes(query),
-          bytes(keys),
-          bytes(size),
-          count);
+  public void scores(float[] memory, int queries, int live, int keys, int size, int count) {
+    if (floats.fits(size)) {
+      scores(floats, MemorySegment.ofArray(memory), bytes(keys), memory, queries, size, count);
       return;
     }
-    for (int i = 0; i < count; i++) {
-      float sum = 0;
-      for (int c = 0; c < size; c++) {
-        sum = Math.fma(memory[query + c], memory[keys + i * size + c], sum);
+    for (int t = 0; t < count; t++) {
+      for (int i = 0; i < Attention.QUERIES; i++) {
+        float sum = 0;
+        for (int c = 0; c < size; c++) {
+          sum = Math.fma(memory[queries + i * size + c], memory[keys + t * size + c], sum);
+        }
+        memory[t * Attention.QUERIES + i] = sum;
       }
-      memory[i] = sum;
     }
   }
 
   @Override
-  public void softCap(float[] memory, float cap) {
-    for (int i = 0; i < Attention.CHUNK; i++) {
+  public boolean storedScores(
+      Format format,
+      MemorySegment page,
+      long offset,
+      float[] memory,
+      int queries,
+      int size,
+      int count) {
+    Page code = page(format);
+    if (code == null || !code.fits(size)) {
+      return false;
+    }
+    scores(code, page, offset, memory, queries, size, count);
+    return true;
+  }
+
+  private static void scores(
+      Page code,
+      MemorySegment keys,
+      long offset,
+      float[] memory,
+      int queries,
+      int size,
+      int count) {
+    checkGroup(memory, queries, size, count);
+    Objects.checkFromIndexSize(offset, count * code.bytes(size), keys.byteSize());
+    code.scores.call(
+        MemorySegment.ofArray(memory),
+        keys,
+        MemorySegment.NULL,
+        bytes(queries),
+        offset,
+        bytes(size),
+        code.bytes(size) << 32 | count);
+  }
+
+  @Override
+  public void softCap(float[] memory, float cap, int count) {
+    for (int i = 0; i < count * Attention.QUERIES; i++) {
       memory[i] = (float) (cap * Math.tanh(memory[i] / cap));
     }
   }
 
   @Override
-  public void softmax(float[] memory, int state) {
+  public void softmax(float[] memory, int results, int count) {
+    checkGroup(memory, results + Attention.MAX, 3, count);
+    int vectors = count * Attention.QUERIES / 8;
     MemorySegment scratch = MemorySegment.ofArray(memory);
-    softmax.call(scratch, MemorySegment.NULL, MemorySegment.NULL, bytes(state), 0, 0, 0);
+    softmax.call(scratch, MemorySegment.NULL, MemorySegment.NULL, bytes(results), vectors, 0, 0);
   }
 
   @Override
-  public void addValues(float[] memory, int result, float decay, int values, int size, int count) {
-    if (fits(size)) {
-      MemorySegment scratch = MemorySegment.ofArray(memory);
-      long decayAndCount = (long) Float.floatToRawIntBits(decay) << 32 | count;
-      addValues.call(
-          scratch,
-          MemorySegment.NULL,
-          MemorySegment.NULL,
-          bytes(result),
-          bytes(values),
-          bytes(size),
-          decayAndCount);
+  public void addValues(float[] memory, int results, int live, int values, int size, int count) {
+    if (floats.fits(size)) {
+      addValues(floats, MemorySegment.ofArray(memory), bytes(values), memory, results, size, count);
       return;
     }
-    for (int c = 0; c < size; c++) {
-      float sum = memory[result + c] * decay;
-      for (int i = 0; i < count; i++) {
-        sum = Math.fma(memory[i], memory[values + i * size + c], sum);
+    for (int i = 0; i < Attention.QUERIES; i++) {
+      float decay = memory[results + Attention.DECAY + i];
+      for (int c = 0; c < size; c++) {
+        float sum = memory[results + i * size + c] * decay;
+        for (int t = 0; t < count; t++) {
+          float weight = memory[t * Attention.QUERIES + i];
+          sum = Math.fma(weight, memory[values + t * size + c], sum);
+        }
+        memory[results + i * size + c] = sum;
       }
-      memory[result + c] = sum;
     }
+  }
+
+  @Override
+  public boolean addStoredValues(
+      Format format,
+      MemorySegment page,
+      long offset,
+      float[] memory,
+      int results,
+      int size,
+      int count) {
+    Page code = page(format);
+    if (code == null || !code.fits(size)) {
+      return false;
+    }
+    addValues(code, page, offset, memory, results, size, count);
+    return true;
+  }
+
+  private static void addValues(
+      Page code,
+      MemorySegment values,
+      long offset,
+      float[] memory,
+      int results,
+      int size,
+      int count) {
+    checkGroup(memory, results, size, count);
+    Objects.checkFromIndexSize(offset, count * code.bytes(size), values.byteSize());
+    code.addValues.call(
+        MemorySegment.ofArray(memory),
+        values,
+        MemorySegment.NULL,
+        bytes(results),
+        offset,
+        bytes(size),
+        code.bytes(size) << 32 | count);
   }
 }

@@ -232,4 +232,22 @@ public final class X86Kernels implements Kernels {
     Shapes.checkAttention(shape, q, pages, kvHead, out, from, to);
     attention.attend(shape, q, firstPosition, pages, kvHead, out, from, to, scratch);
   }
+
+  @Override
+  public void attentionPart(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvPages pages,
+      int kvHead,
+      int firstToken,
+      int endToken,
+      Matrix part,
+      int from,
+      int to,
+      MemorySegment scratch) {
+    Shapes.checkPart(shape, q, pages, kvHead, firstToken, endToken, part, from, to);
+    attention.attendPart(
+        shape, q, firstPosition, pages, kvHead, firstToken, endToken, part, from, to, scratch);
+  }
 }

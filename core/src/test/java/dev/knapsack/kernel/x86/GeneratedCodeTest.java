@@ -82,9 +82,7 @@ class GeneratedCodeTest {
     }
     functions.put("silu", SiluCode.code());
     functions.put("quantise", Quantiser.code());
-    functions.put("attention scores", AttentionCode.scores());
     functions.put("attention softmax", AttentionCode.softmax());
-    functions.put("attention values", AttentionCode.addValues());
     for (String format : List.of("F32", "F16", "BF16")) {
       for (int tokens = 1; tokens <= FloatTile.MOST_TOKENS; tokens++) {
         for (int rows = 1; rows <= FloatTile.mostRows(tokens); rows++) {
@@ -94,9 +92,11 @@ class GeneratedCodeTest {
       }
     }
     for (Format format : Formats.all()) {
-      byte[] decoder = AttentionCode.decode(format.name());
-      if (decoder != null) {
-        functions.put("decode " + format.name(), decoder);
+      PageCode page = PageCode.of(format.name());
+      if (page != null) {
+        functions.put("decode " + format.name(), AttentionCode.decode(page));
+        functions.put("attention scores " + format.name(), AttentionCode.scores(page));
+        functions.put("attention values " + format.name(), AttentionCode.addValues(page));
       }
       RowCode row = RowCode.of(format.name());
       if (row == null) {
