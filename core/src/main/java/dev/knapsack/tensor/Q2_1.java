@@ -35,15 +35,12 @@ final class Q2_1 extends AbstractBlockFormat {
     float min = min(x, 0, 32);
     float range = max(x, 0, 32) - min;
     float cut = (1 - NARROW) / 2 * range;
-    // The target holds the last fit tried.
-    double whole = fit(x, range / 3, min, target, offset);
-    double narrow = fit(x, NARROW * range / 3, min + cut, target, offset);
-    if (whole <= narrow) {
-      fit(x, range / 3, min, target, offset);
-    }
-    float d = LittleEndian.f16(target, offset);
-    float m = LittleEndian.f16(target, offset + 2);
-    float inverse = Rounding.inverse(d);
+    int whole = fit(x, range / 3, min);
+    int narrow = fit(x, NARROW * range / 3, min + cut);
+    int best = error(x, whole) <= error(x, narrow) ? whole : narrow;
+    float inverse = Rounding.inverse(scale(best));
+    float m = minimum(best);
+    LittleEndian.putI32(target, offset, best);
     for (int i = 0; i < 8; i++) {
       int a = code(x[i], inverse, m);
       int b = code(x[8 + i], inverse, m);
@@ -53,10 +50,10 @@ final class Q2_1 extends AbstractBlockFormat {
   }
 
   /**
-   * Codes the numbers with this scale and minimum, writes the scale and minimum that suit those
-   * codes best, and returns the squared error with them.
+   * The scale and minimum that suit best the codes which the given ones make: the first four bytes
+   * of a block.
    */
-  private static double fit(float[] x, float d, float m, MemorySegment target, long offset) {
+  private static int fit(float[] x, float d, float m) {
     float inverse = Rounding.inverse(d);
     int sumQ = 0;
     int sumQ2 = 0;
@@ -67,22 +64,33 @@ final class Q2_1 extends AbstractBlockFormat {
       sumQ += q;
       sumQ2 += q * q;
       sumX += x[i];
-      sumXQ += (double) q * x[i];
+      sumXQ += q * x[i];
     }
     int determinant = 32 * sumQ2 - sumQ * sumQ;
-    double slope = determinant == 0 ? 0 : (32 * sumXQ - sumQ * sumX) / determinant;
-    float fittedMin = (float) ((sumX - slope * sumQ) / 32);
-    float scale = LittleEndian.putF16(target, offset, (float) slope);
-    float least =
-        LittleEndian.putF16(
-            target, offset + 2, Math.clamp(fittedMin, -LittleEndian.MAX_F16, LittleEndian.MAX_F16));
-    float step = Rounding.inverse(scale);
-    double error = 0;
+    double scale = determinant == 0 ? 0 : (32 * sumXQ - sumQ * sumX) / determinant;
+    float least = (float) ((sumX - scale * sumQ) / 32);
+    least = Math.clamp(least, -LittleEndian.MAX_F16, LittleEndian.MAX_F16);
+    return (Float.floatToFloat16((float) scale) & 0xFFFF) | (Float.floatToFloat16(least) << 16);
+  }
+
+  private static float error(float[] x, int fitted) {
+    float d = scale(fitted);
+    float m = minimum(fitted);
+    float inverse = Rounding.inverse(d);
+    float error = 0;
     for (int i = 0; i < 32; i++) {
-      double off = x[i] - (code(x[i], step, least) * scale + least);
+      float off = x[i] - (code(x[i], inverse, m) * d + m);
       error += off * off;
     }
     return error;
+  }
+
+  private static float scale(int fitted) {
+    return Float.float16ToFloat((short) fitted);
+  }
+
+  private static float minimum(int fitted) {
+    return Float.float16ToFloat((short) (fitted >> 16));
   }
 
   private static int code(float x, float inverse, float m) {

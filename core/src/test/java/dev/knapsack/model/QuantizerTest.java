@@ -12,6 +12,7 @@ import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.UnsupportedFormatException;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.nio.file.Files;
@@ -185,5 +186,16 @@ class QuantizerTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("another name");
     assertThat(Files.readAllBytes(source.path())).isEqualTo(before);
+  }
+
+  @Test
+  void refusesFormatsOfTheCacheAlone() {
+    assertThatThrownBy(() -> new Quantizer(source, Formats.F8_E4M3, null))
+        .isInstanceOf(UnsupportedFormatException.class)
+        .hasMessageContaining("'F8_E4M3'")
+        .hasMessageContaining("Q4_K");
+    assertThatThrownBy(() -> new Quantizer(source, Formats.Q4_0, Formats.Q2_1))
+        .isInstanceOf(UnsupportedFormatException.class)
+        .hasMessageContaining("'Q2_1'");
   }
 }

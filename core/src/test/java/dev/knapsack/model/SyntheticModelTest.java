@@ -225,6 +225,10 @@ class SyntheticModelTest {
         .hasMessageContaining("llama-3.2-1b");
     assertThatThrownBy(() -> SyntheticModel.of("qwen3-4b:q1"))
         .isInstanceOf(UnsupportedFormatException.class);
+    // A format of the KV cache alone.
+    assertThatThrownBy(() -> SyntheticModel.of("qwen3-4b:bfp4").bytes())
+        .isInstanceOf(UnsupportedFormatException.class)
+        .hasMessageContaining("'BFP4'");
   }
 
   static float[] read(ModelFile file, String name, Arena arena) {

@@ -15,6 +15,9 @@ final class RowKernels {
     for (Format format : Formats.all()) {
       kernels.put(format, make(format));
     }
+    for (Format format : Formats.cache()) {
+      kernels.computeIfAbsent(format, RowKernels::make);
+    }
     kernels.put(Q8Activations.FORMAT, new Q8ActivationsRow());
   }
 
@@ -45,7 +48,7 @@ final class RowKernels {
       case "IQ4_XS" -> new IQ4_XSRow();
       case "MXFP4" -> new MXFP4Row();
       case "TQ2_0" -> new TQ2_0Row();
-      default -> new BlockRow((BlockFormat) format);
+      default -> format instanceof BlockFormat f ? new BlockRow(f) : new DecodedRow(format);
     };
   }
 }
