@@ -96,8 +96,8 @@ public final class Compute implements AutoCloseable {
   }
 
   private static long partBytes(KernelLimits limits) {
-    long each = Attention.PART_STATE + limits.headSize();
-    return wholePages(MOST_PARTS * limits.heads() * each * Float.BYTES);
+    long each = (long) Attention.PART_STATE + limits.headSize();
+    return wholePages((long) MOST_PARTS * limits.heads() * each * Float.BYTES);
   }
 
   private static long bytesPerWorker(Kernels kernels, KernelLimits limits) {

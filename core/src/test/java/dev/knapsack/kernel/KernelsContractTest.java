@@ -264,12 +264,11 @@ class KernelsContractTest {
   @MethodSource("providers")
   void attention(Kernels kernels) {
     Operands operands = operands(8);
-    List<Format> formats =
-        List.of(Formats.F32, Formats.F16, Formats.BF16, Formats.Q8_0, Formats.Q4_0, Formats.Q4_1);
-    for (int round = 0; round < 150; round++) {
+    List<Format> formats = Formats.cache();
+    for (int round = 0; round < 10 * formats.size(); round++) {
       Format keyFormat = formats.get(round % formats.size());
       Format valueFormat = formats.get(operands.between(0, formats.size() - 1));
-      int unit = Math.max(keyFormat.blockValues(), valueFormat.blockValues()) == 1 ? 8 : 32;
+      int unit = Math.max(8, Math.max(keyFormat.blockValues(), valueFormat.blockValues()));
       int kvHeads = operands.between(1, 3);
       int heads = kvHeads * operands.between(1, 4);
       AttentionShape shape =
