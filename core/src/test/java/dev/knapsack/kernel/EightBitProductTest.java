@@ -158,7 +158,13 @@ class EightBitProductTest {
       case "Q6_K" -> half(random, block, 208);
       case "TQ1_0" -> half(random, block, 52);
       case "TQ2_0" -> half(random, block, 64);
-      case "MXFP4" -> block.set(ValueLayout.JAVA_BYTE, 0, (byte) (120 + random.nextInt(10)));
+      case "MXFP4" -> {
+        // The first powers of two are subnormal.
+        int e = random.nextBoolean() ? random.nextInt(4) : 120 + random.nextInt(10);
+        block.set(ValueLayout.JAVA_BYTE, 0, (byte) e);
+        // The scale is that of the largest number, as above.
+        block.set(ValueLayout.JAVA_BYTE, 1 + random.nextInt(16), (byte) 0x7F);
+      }
       default -> throw new AssertionError("Where are the scales of " + format.name() + "?");
     }
   }

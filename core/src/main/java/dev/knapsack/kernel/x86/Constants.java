@@ -13,6 +13,11 @@ final class Constants {
         ByteBuffer.allocate(Float.BYTES).order(ByteOrder.LITTLE_ENDIAN).putFloat(value).array());
   }
 
+  /** Eight 32-bit numbers, by their place. */
+  static Operand.Memory ints(Assembler a, IntUnaryOperator byPlace) {
+    return bytes(a, 32, i -> byPlace.applyAsInt(i / 4) >> (i % 4 * 8));
+  }
+
   /** {@code count} bytes, by their place. */
   static Operand.Memory bytes(Assembler a, int count, IntUnaryOperator byPlace) {
     byte[] bytes = new byte[count];

@@ -118,27 +118,14 @@ final class Packer {
     a.store(VMOVUPS_STORE, RSI.at(run * tile.bytes() + tile.offsets(half)), offsets);
   }
 
-  /**
-   * Scales, half-precision numbers in front of a block of 32.
-   *
-   * @param minimum where minima stand, which are offsets; or -1
-   * @param factor of offsets that are made of scales
-   */
-  void packHalves(int minimum, float factor) {
-    gatherHalves(0);
-    storeScales(ymm(0), 0, 0, minimum < 0 ? factor : 0);
-    if (minimum >= 0) {
-      gatherHalves(minimum);
-      storeOffsets(ymm(0), 0, 0);
-    }
+  /** Stores the scales of blocks of 32, and offsets of {@code factor} times as much. */
+  void storeScales(Vector scales, float factor) {
+    storeScales(scales, 0, 0, factor);
   }
 
-  private void gatherHalves(int at) {
-    a.emit(VPXOR, xmm(0), xmm(0), xmm(0));
-    for (int r = 0; r < Tile.ROWS; r++) {
-      a.emit(VPINSRW, xmm(0), xmm(0), row(r).plus(at), r);
-    }
-    a.emit(VCVTPH2PS, ymm(0), xmm(0));
+  /** Stores the offsets of blocks of 32. */
+  void storeOffsets(Vector offsets) {
+    storeOffsets(offsets, 0, 0);
   }
 
   /** What eight rows' vectors of eight numbers are for. */

@@ -7,7 +7,7 @@ import dev.knapsack.kernel.x86.Operand.Vector;
 import org.jspecify.annotations.Nullable;
 
 /** What the generators must know of a weight format: the code for its blocks. */
-sealed interface RowCode permits SmallCode, SixBitCode, Q6_KCode {
+sealed interface RowCode permits SmallCode, SixBitCode, Q6_KCode, IQ4_XSCode {
   /** Bytes in a block of weights. */
   int bytes();
 
@@ -59,6 +59,8 @@ sealed interface RowCode permits SmallCode, SixBitCode, Q6_KCode {
       case "Q5_1" -> new SmallCode(24, 8, SmallCode.Codes.UNSIGNED_5, 1, true);
       case "Q8_0" -> new SmallCode(34, 2, SmallCode.Codes.SIGNED_8, 0, false);
       case "IQ4_NL" -> new SmallCode(18, 2, SmallCode.Codes.LEVELS, 0, false);
+      case "IQ4_XS" -> new IQ4_XSCode();
+      case "MXFP4" -> new SmallCode(17, 1, SmallCode.Codes.FP4, -12, false);
       case "Q4_K" -> new SixBitCode(144, 16, false);
       case "Q5_K" -> new SixBitCode(176, 48, true);
       case "Q6_K" -> new Q6_KCode();

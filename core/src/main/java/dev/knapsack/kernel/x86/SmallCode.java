@@ -11,11 +11,12 @@ import dev.knapsack.kernel.x86.Operand.Memory;
 import dev.knapsack.kernel.x86.Operand.Vector;
 import dev.knapsack.tensor.Levels;
 import dev.knapsack.tensor.Q8Activations;
+import java.util.function.IntFunction;
 import java.util.function.IntUnaryOperator;
 
 /**
- * Blocks of 32: a half-precision scale, perhaps a minimum, perhaps fifth bits in front of the
- * codes.
+ * Blocks of 32: a scale, in half precision or a power of two, perhaps a minimum, perhaps fifth bits
+ * in front of the codes.
  *
  * @param codes where the codes begin
  * @param minimum whether a minimum follows the scale
@@ -27,7 +28,23 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
     UNSIGNED_4,
     UNSIGNED_5,
     SIGNED_8,
-    LEVELS
+    /** Those of IQ4. */
+    LEVELS,
+    /** Twice a number of FP4 (E2M1), and 12 more, so that it is not negative. */
+    FP4
+  }
+
+  private static final int[] FP4 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+  /** By code, twice. */
+  private Memory levels(Assembler a) {
+    return Constants.bytes(
+        a, 32, i -> kind == Codes.FP4 ? FP4[i % 16] + 12 : Levels.IQ4.value(i % 16));
+  }
+
+  /** Whether codes choose levels. */
+  private boolean leveled() {
+    return kind == Codes.LEVELS || kind == Codes.FP4;
   }
 
   @Override
@@ -58,8 +75,8 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
       a.emit(VPBROADCASTD, t, w.plus(codes - 4));
       fifthBits(a, q, t, u, i -> i / 8);
     }
-    if (kind == Codes.LEVELS) {
-      a.emit(VMOVDQU, t, Constants.bytes(a, 32, i -> Levels.IQ4.value(i % 16)));
+    if (leveled()) {
+      a.emit(VMOVDQU, t, levels(a));
       a.emit(VPSHUFB, q, t, q);
     }
   }
@@ -74,12 +91,26 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
 
   @Override
   public Tile tile() {
-    return new Tile(signed() ? 255 : kind == Codes.UNSIGNED_5 ? 31 : 15, false);
+    int largest =
+        switch (kind) {
+          case UNSIGNED_4 -> 15;
+          case UNSIGNED_5 -> 31;
+          case SIGNED_8, LEVELS -> 255;
+          case FP4 -> 24;
+        };
+    return new Tile(largest, false);
   }
 
   @Override
   public void packScales(Packer packer, Assembler a) {
-    packer.packHalves(minimum ? 2 : -1, signed() ? -128 : offset);
+    scales(a, ymm(0), Packer::row);
+    // Signed codes become unsigned ones with an offset. Where a block's products nearly cancel out,
+    // that costs up to 1e-5 of its sum: far less than the 8 bits of its activations.
+    packer.storeScales(ymm(0), minimum ? 0 : signed() ? -128 : offset);
+    if (minimum) {
+      halves(a, ymm(0), r -> Packer.row(r).plus(2));
+      packer.storeOffsets(ymm(0));
+    }
   }
 
   /**
@@ -97,14 +128,15 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
     a.emit(VPOR, q, q, t);
   }
 
-  private static final Vector SCALES = ymm(8);
+  /** Of eight blocks, times those of x. */
+  static final Vector SCALES = ymm(8);
 
   @Override
   public void group(
       Assembler a, Products products, Memory w, Vector sum, Vector more, Vector offsets) {
-    halves(a, SCALES, w);
+    scales(a, SCALES, i -> w.plus(i * bytes));
     if (minimum) {
-      halves(a, ymm(9), w.plus(2));
+      halves(a, ymm(9), i -> w.plus(i * bytes + 2));
       a.emit(VFMADD231PS, offsets, ymm(9), X.at(Arranger.SUMS));
     } else if (offset != 0) {
       a.emit(VFMADD231PS, offsets, SCALES, X.at(Arranger.SUMS));
@@ -129,18 +161,45 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
   /** The 128 bytes below the stack, which are a function's own. */
   private static final int RED_ZONE = -32;
 
-  /** The half-precision numbers at the start of eight blocks. */
-  private void halves(Assembler a, Vector to, Memory w) {
-    Vector halves = to.as(128);
-    a.emit(VPXOR, halves, halves, halves);
-    for (int i = 0; i < 8; i++) {
-      a.emit(VPINSRW, halves, halves, w.plus(i * bytes), i);
+  /** The scales of eight blocks. */
+  private void scales(Assembler a, Vector to, IntFunction<Memory> block) {
+    if (kind == Codes.FP4) {
+      words(a, to.as(128), block);
+      a.emit(VPMOVZXWD, to, to.as(128));
+      halfPowers(a, to, ymm(9));
+    } else {
+      halves(a, to, block);
     }
-    a.emit(VCVTPH2PS, to, halves);
+  }
+
+  /** Eight half-precision numbers. */
+  private static void halves(Assembler a, Vector to, IntFunction<Memory> from) {
+    words(a, to.as(128), from);
+    a.emit(VCVTPH2PS, to, to.as(128));
+  }
+
+  private static void words(Assembler a, Vector to, IntFunction<Memory> from) {
+    a.emit(VPXOR, to, to, to);
+    for (int i = 0; i < 8; i++) {
+      a.emit(VPINSRW, to, to, from.apply(i), i);
+    }
+  }
+
+  /**
+   * {@code 2^(e − 128)} of the lowest byte of each lane: half a power, as codes are doubled. The
+   * first two are subnormal, where the exponent's step is a quarter of the usual.
+   */
+  private static void halfPowers(Assembler a, Vector v, Vector t) {
+    a.emit(VPSLLD, v, v, 24);
+    a.emit(VPSRLD, t, v, 3);
+    a.emit(VPADDD, t, t, Constants.ints(a, i -> 1 << 21));
+    a.emit(VPSRLD, v, v, 1);
+    a.emit(VPSUBD, v, v, Constants.ints(a, i -> 1 << 23));
+    a.emit(VPMAXSD, v, v, t);
   }
 
   /** Blocks i and i + 4 of a group, side by side: their lower halves, then their upper. */
-  private void pair(Assembler a, Products products, Memory w, int i, Vector sum) {
+  void pair(Assembler a, Products products, Memory w, int i, Vector sum) {
     Vector low = ymm(9);
     Vector high = ymm(10);
     Vector t = ymm(11);
@@ -158,10 +217,12 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
       fifthBits(a, low, t, ymm(13), place -> place % 16 / 8);
       fifthBits(a, high, ymm(12), ymm(13), place -> 2 + place % 16 / 8);
     }
-    if (kind == Codes.LEVELS) {
-      a.emit(VMOVDQU, t, Constants.bytes(a, 32, place -> Levels.IQ4.value(place % 16)));
+    if (leveled()) {
+      a.emit(VMOVDQU, t, levels(a));
       a.emit(VPSHUFB, low, t, low);
       a.emit(VPSHUFB, high, t, high);
+    }
+    if (signed()) {
       products.signed(ymm(12), low, X.at(64 * i), high, X.at(64 * i + 32), t);
     } else {
       products.unsigned(ymm(12), low, X.at(64 * i), high, X.at(64 * i + 32));
@@ -183,8 +244,13 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
       products.unsigned(dot, q, X.at(0));
     }
     a.emit(VCVTDQ2PS, dot, dot);
-    a.emit(VPBROADCASTW, xmm(10), w);
-    a.emit(VCVTPH2PS, scale, xmm(10));
+    if (kind == Codes.FP4) {
+      a.emit(VPBROADCASTD, scale, w);
+      halfPowers(a, scale, ymm(11));
+    } else {
+      a.emit(VPBROADCASTW, xmm(10), w);
+      a.emit(VCVTPH2PS, scale, xmm(10));
+    }
     if (minimum) {
       a.emit(VPBROADCASTW, xmm(11), w.plus(2));
       a.emit(VCVTPH2PS, xmm(11), xmm(11));
