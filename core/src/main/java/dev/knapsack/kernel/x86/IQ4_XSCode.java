@@ -65,6 +65,7 @@ record IQ4_XSCode() implements RowCode {
   public void packScales(Packer packer, Assembler a) {
     packer.pack(
         Packer.Use.SCALES,
+        0,
         r -> {
           scales(a, Packer.row(r), ymm(r), ymm(8));
           return ymm(r);

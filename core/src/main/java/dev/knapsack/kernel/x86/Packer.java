@@ -128,25 +128,33 @@ final class Packer {
     storeOffsets(offsets, 0, 0);
   }
 
+  /** Stores a row's one scale for all runs, and offsets of {@code factor} times as much. */
+  void packWhole(Vector scales, float factor) {
+    int runs = format.columns() / 32;
+    for (int run = 0; run < runs; run++) {
+      storeScales(scales, run, 0, 0);
+    }
+    a.emit(VBROADCASTSS, ymm(14), Constants.of(a, factor));
+    a.emit(VMULPS, scales, scales, ymm(14));
+    for (int run = 0; run < runs; run++) {
+      storeOffsets(scales, run, 0);
+    }
+  }
+
   /** What eight rows' vectors of eight numbers are for. */
   enum Use {
-    /** Scales of runs. */
     SCALES,
-    /** Offsets of runs. */
-    OFFSETS,
-    /** Scales of the halves of the first four runs. */
-    FIRST_HALVES,
-    /** Scales of the halves of the last four runs. */
-    LAST_HALVES
+    OFFSETS
   }
 
   /**
-   * Scales or offsets of eight runs, or of eight halves of runs.
+   * Scales or offsets of eight runs, or of eight halves of runs where those have their own.
    *
+   * @param first the first of the runs, or of the halves
    * @param eight writes the code that leaves a row's eight in its register
    * @param factor of offsets that are made of scales, or 0
    */
-  void pack(Use use, IntFunction<Vector> eight, float factor) {
+  void pack(Use use, int first, IntFunction<Vector> eight, float factor) {
     for (int r = 0; r < Tile.ROWS; r++) {
       Vector row = eight.apply(r);
       if (row.number() != r) {
@@ -154,12 +162,13 @@ final class Packer {
       }
     }
     transpose();
+    int parts = tile.halves() ? 2 : 1;
     for (int k = 0; k < 8; k++) {
+      int run = (first + k) / parts;
+      int half = (first + k) % parts;
       switch (use) {
-        case SCALES -> storeScales(transposed(k), k, 0, factor);
-        case OFFSETS -> storeOffsets(transposed(k), k, 0);
-        case FIRST_HALVES -> storeScales(transposed(k), k / 2, k % 2, factor);
-        case LAST_HALVES -> storeScales(transposed(k), 4 + k / 2, k % 2, factor);
+        case SCALES -> storeScales(transposed(k), run, half, factor);
+        case OFFSETS -> storeOffsets(transposed(k), run, half);
       }
     }
   }

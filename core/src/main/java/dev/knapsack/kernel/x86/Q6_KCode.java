@@ -1,7 +1,6 @@
 package dev.knapsack.kernel.x86;
 
 import static dev.knapsack.kernel.x86.Instruction.*;
-import static dev.knapsack.kernel.x86.Operand.xmm;
 import static dev.knapsack.kernel.x86.Operand.ymm;
 import static dev.knapsack.kernel.x86.RowDot.LOW_BITS;
 import static dev.knapsack.kernel.x86.RowDot.X;
@@ -38,17 +37,12 @@ record Q6_KCode() implements RowCode {
       Assembler a, Products products, Memory w, Vector sum, Vector more, Vector offsets) {
     Vector scales = ymm(9);
     Vector d = ymm(3);
-    a.emit(VPBROADCASTW, xmm(3), w.plus(SCALE));
-    a.emit(VCVTPH2PS, d, xmm(3));
-    a.emit(VPMOVSXBD, ymm(8), w.plus(SCALES));
-    a.emit(VPMOVSXBD, ymm(10), w.plus(SCALES + 8));
-    a.emit(VCVTDQ2PS, ymm(8), ymm(8));
-    a.emit(VCVTDQ2PS, ymm(10), ymm(10));
-    a.emit(VMULPS, ymm(8), ymm(8), X.at(Arranger.HALF_SUMS));
-    a.emit(VFMADD231PS, ymm(8), ymm(10), X.at(Arranger.HALF_SUMS + 32));
-    a.emit(VFMADD231PS, offsets, ymm(8), d);
-
+    HalfRuns.half(a, d, w.plus(SCALE));
     a.emit(VBROADCASTI128, scales, w.plus(SCALES));
+    HalfRuns.offsets(a, scales, d, offsets, ymm(8), ymm(10));
+    a.emit(VBROADCASTSS, ymm(10), Constants.of(a, HalfRuns.FACTOR));
+    a.emit(VMULPS, d, d, ymm(10));
+
     Vector scaled = ymm(13);
     a.emit(VXORPS, scaled, scaled, scaled);
     for (int run = 0; run < 8; run++) {
@@ -78,8 +72,8 @@ record Q6_KCode() implements RowCode {
 
   @Override
   public void packScales(Packer packer, Assembler a) {
-    packer.pack(Packer.Use.FIRST_HALVES, r -> eight(a, r, 0), offset());
-    packer.pack(Packer.Use.LAST_HALVES, r -> eight(a, r, 8), offset());
+    packer.pack(Packer.Use.SCALES, 0, r -> eight(a, r, 0), offset());
+    packer.pack(Packer.Use.SCALES, 8, r -> eight(a, r, 8), offset());
   }
 
   private static Vector eight(Assembler a, int r, int from) {
@@ -87,8 +81,7 @@ record Q6_KCode() implements RowCode {
     Memory w = Packer.row(r);
     a.emit(VPMOVSXBD, v, w.plus(SCALES + from));
     a.emit(VCVTDQ2PS, v, v);
-    a.emit(VPBROADCASTW, xmm(8), w.plus(SCALE));
-    a.emit(VCVTPH2PS, ymm(8), xmm(8));
+    HalfRuns.half(a, ymm(8), w.plus(SCALE));
     a.emit(VMULPS, v, v, ymm(8));
     return v;
   }
@@ -97,8 +90,7 @@ record Q6_KCode() implements RowCode {
   private static void scaled(Assembler a, Products products, int run, Vector scales, Vector sum) {
     Vector q = ymm(8);
     Vector t = ymm(11);
-    a.emit(VPSHUFB, t, scales, Constants.bytes(a, 32, i -> i % 2 == 0 ? 0x80 : 2 * run + i / 16));
-    a.emit(VPSRAW, t, t, 8);
+    a.emit(VPSHUFB, t, scales, HalfRuns.words(a, i -> 2 * run + i));
     products.scaled(q, q, X.at(32 * run), t);
     a.emit(VCVTDQ2PS, q, q);
     a.emit(VBROADCASTSS, ymm(12), X.at(Arranger.SCALES + 4 * run));

@@ -7,7 +7,7 @@ import dev.knapsack.kernel.x86.Operand.Vector;
 import org.jspecify.annotations.Nullable;
 
 /** What the generators must know of a weight format: the code for its blocks. */
-sealed interface RowCode permits SmallCode, SixBitCode, Q6_KCode, IQ4_XSCode {
+sealed interface RowCode permits SmallCode, SixBitCode, TwoBitCode, Q6_KCode, IQ4_XSCode {
   /** Bytes in a block of weights. */
   int bytes();
 
@@ -61,6 +61,9 @@ sealed interface RowCode permits SmallCode, SixBitCode, Q6_KCode, IQ4_XSCode {
       case "IQ4_NL" -> new SmallCode(18, 2, SmallCode.Codes.LEVELS, 0, false);
       case "IQ4_XS" -> new IQ4_XSCode();
       case "MXFP4" -> new SmallCode(17, 1, SmallCode.Codes.FP4, -12, false);
+      case "Q2_K" -> new TwoBitCode(TwoBitCode.Format.Q2_K);
+      case "Q3_K" -> new TwoBitCode(TwoBitCode.Format.Q3_K);
+      case "TQ2_0" -> new TwoBitCode(TwoBitCode.Format.TQ2_0);
       case "Q4_K" -> new SixBitCode(144, 16, false);
       case "Q5_K" -> new SixBitCode(176, 48, true);
       case "Q6_K" -> new Q6_KCode();

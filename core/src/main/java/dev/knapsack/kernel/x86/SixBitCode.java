@@ -74,8 +74,8 @@ record SixBitCode(int bytes, int codes, boolean fifthBits) implements RowCode {
 
   @Override
   public void packScales(Packer packer, Assembler a) {
-    packer.pack(Packer.Use.SCALES, r -> eight(a, r, 0), 0);
-    packer.pack(Packer.Use.OFFSETS, r -> eight(a, r, 1), 0);
+    packer.pack(Packer.Use.SCALES, 0, r -> eight(a, r, 0), 0);
+    packer.pack(Packer.Use.OFFSETS, 0, r -> eight(a, r, 1), 0);
   }
 
   /** A row's eight scales, or its eight minima, which are taken away. */

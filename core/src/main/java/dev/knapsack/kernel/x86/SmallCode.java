@@ -173,7 +173,7 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
   }
 
   /** Eight half-precision numbers. */
-  private static void halves(Assembler a, Vector to, IntFunction<Memory> from) {
+  static void halves(Assembler a, Vector to, IntFunction<Memory> from) {
     words(a, to.as(128), from);
     a.emit(VCVTPH2PS, to, to.as(128));
   }
