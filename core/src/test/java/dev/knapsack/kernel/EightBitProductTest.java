@@ -137,13 +137,15 @@ class EightBitProductTest {
     }
   }
 
-  /** What any bytes would make infinite or not a number. */
+  /**
+   * What any bytes would make infinite or not a number; and, where all codes might stand for 0,
+   * that of the largest number, which as in any file is not.
+   */
   private static void scales(Random random, Format format, MemorySegment block) {
     switch (format.name()) {
       case "Q4_0", "Q5_0", "IQ4_NL", "IQ4_XS" -> half(random, block, 0);
       case "Q8_0" -> {
         half(random, block, 0);
-        // As in any file the scale is that of the largest number.
         block.set(ValueLayout.JAVA_BYTE, 2 + random.nextInt(32), (byte) -127);
       }
       case "Q4_1", "Q5_1", "Q4_K", "Q5_K" -> {
@@ -156,13 +158,15 @@ class EightBitProductTest {
       }
       case "Q3_K" -> half(random, block, 108);
       case "Q6_K" -> half(random, block, 208);
-      case "TQ1_0" -> half(random, block, 52);
+      case "TQ1_0" -> {
+        half(random, block, 52);
+        block.set(ValueLayout.JAVA_BYTE, random.nextInt(48), (byte) 0);
+      }
       case "TQ2_0" -> half(random, block, 64);
       case "MXFP4" -> {
         // The first powers of two are subnormal.
         int e = random.nextBoolean() ? random.nextInt(4) : 120 + random.nextInt(10);
         block.set(ValueLayout.JAVA_BYTE, 0, (byte) e);
-        // The scale is that of the largest number, as above.
         block.set(ValueLayout.JAVA_BYTE, 1 + random.nextInt(16), (byte) 0x7F);
       }
       default -> throw new AssertionError("Where are the scales of " + format.name() + "?");

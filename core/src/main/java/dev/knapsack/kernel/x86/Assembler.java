@@ -28,6 +28,24 @@ final class Assembler {
   /** In the place of a register number: there is a byte more, with base and index. */
   private static final int SIB = 4;
 
+  /**
+   * Instructions of 1, 2, … bytes that do nothing, as the manual recommends under NOP: of three
+   * bytes or more, with an address that is not used.
+   */
+  private static final byte[][] NOTHING = {
+    {(byte) 0x90},
+    {0x66, (byte) 0x90},
+    {0x0F, 0x1F, 0x00},
+    {0x0F, 0x1F, 0x40, 0},
+    {0x0F, 0x1F, 0x44, 0, 0},
+    {0x66, 0x0F, 0x1F, 0x44, 0, 0},
+    {0x0F, 0x1F, (byte) 0x80, 0, 0, 0, 0},
+    {0x0F, 0x1F, (byte) 0x84, 0, 0, 0, 0, 0},
+    {0x66, 0x0F, 0x1F, (byte) 0x84, 0, 0, 0, 0, 0}
+  };
+
+  private static final int BREAKPOINT = 0xCC;
+
   private byte[] code = new byte[1024];
   private int length;
 
@@ -317,10 +335,18 @@ final class Assembler {
     label.place = length;
   }
 
-  /** Fills up with instructions that do nothing, so that a loop begins at a multiple. */
+  /**
+   * Fills up with instructions that do nothing, as few as there can be, so that a loop begins at a
+   * multiple.
+   */
   void align(int bytes) {
-    while (length % bytes != 0) {
-      emitByte(0x90);
+    int left = Math.floorMod(-length, bytes);
+    while (left > 0) {
+      byte[] nothing = NOTHING[Math.min(left, NOTHING.length) - 1];
+      for (byte b : nothing) {
+        emitByte(b);
+      }
+      left -= nothing.length;
     }
   }
 
@@ -344,7 +370,10 @@ final class Assembler {
   byte[] finish() {
     constants.sort((a, b) -> b.bytes.length - a.bytes.length);
     if (!constants.isEmpty()) {
-      align(constants.getFirst().bytes.length);
+      // Nobody comes here.
+      while (length % constants.getFirst().bytes.length != 0) {
+        emitByte(BREAKPOINT);
+      }
     }
     for (Constant c : constants) {
       place(c.label);

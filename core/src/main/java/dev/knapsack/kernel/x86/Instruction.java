@@ -68,6 +68,8 @@ enum Instruction {
   VPERMD(1, 2, 0, 0x36),
   VPCMPEQB(1, 1, 0, 0x74, Kind.VEX),
   VPCMPEQW(1, 1, 0, 0x75, Kind.VEX),
+  VPCMPGTB(1, 1, 0, 0x64, Kind.VEX),
+  VPMULLW(1, 1, 0, 0xD5),
   VPMADDUBSW(1, 2, 0, 0x04),
   VPMADDWD(1, 1, 0, 0xF5),
   /** AVX-512 VNNI. */

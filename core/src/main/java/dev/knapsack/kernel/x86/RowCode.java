@@ -7,7 +7,8 @@ import dev.knapsack.kernel.x86.Operand.Vector;
 import org.jspecify.annotations.Nullable;
 
 /** What the generators must know of a weight format: the code for its blocks. */
-sealed interface RowCode permits SmallCode, SixBitCode, TwoBitCode, Q6_KCode, IQ4_XSCode {
+sealed interface RowCode
+    permits SmallCode, SixBitCode, TwoBitCode, TQ1_0Code, Q6_KCode, IQ4_XSCode {
   /** Bytes in a block of weights. */
   int bytes();
 
@@ -63,6 +64,7 @@ sealed interface RowCode permits SmallCode, SixBitCode, TwoBitCode, Q6_KCode, IQ
       case "MXFP4" -> new SmallCode(17, 1, SmallCode.Codes.FP4, -12, false);
       case "Q2_K" -> new TwoBitCode(TwoBitCode.Format.Q2_K);
       case "Q3_K" -> new TwoBitCode(TwoBitCode.Format.Q3_K);
+      case "TQ1_0" -> new TQ1_0Code();
       case "TQ2_0" -> new TwoBitCode(TwoBitCode.Format.TQ2_0);
       case "Q4_K" -> new SixBitCode(144, 16, false);
       case "Q5_K" -> new SixBitCode(176, 48, true);

@@ -320,13 +320,18 @@ final class Encodings {
     add("ret", Assembler::ret);
     add("cpuid", Assembler::cpuid);
     add("xgetbv", Assembler::xgetbv);
-    add(
-        "ret; .balign 16, 0x90; ret",
-        a -> {
-          a.ret();
-          a.align(16);
-          a.ret();
-        });
+    for (int size = 1; size < 32; size++) {
+      int before = 32 - size;
+      add(
+          ".fill %d, 1, 0xC3; .nops %d, 9; ret".formatted(before, size),
+          a -> {
+            for (int i = 0; i < before; i++) {
+              a.ret();
+            }
+            a.align(32);
+            a.ret();
+          });
+    }
   }
 
   private void onRegister(String name, Register r, BiConsumer<Assembler, Register> code) {
@@ -368,7 +373,7 @@ final class Encodings {
             a -> a.emit(Instruction.VMOVSS, xmm(30), a.constant(bytes))));
     for (Case load : loads) {
       add(
-          load.text + "; ret; .balign 4, 0x90; .Lc: .byte 1, 2, 3, 4",
+          load.text + "; ret; .balign 4, 0xCC; .Lc: .byte 1, 2, 3, 4",
           load.code.andThen(Assembler::ret));
     }
   }
@@ -397,7 +402,7 @@ final class Encodings {
   private void constants() {
     add(
         "vmovss xmm1, [rip + .Lsmall]; vpaddb ymm2, ymm3, [rip + .Llarge];"
-            + " vmovss xmm4, [rip + .Lsmall]; .balign 32, 0x90;"
+            + " vmovss xmm4, [rip + .Lsmall]; .balign 32, 0xCC;"
             + " .Llarge: .fill 32, 1, 7; .Lsmall: .byte 1, 2, 3, 4",
         a -> {
           byte[] small = {1, 2, 3, 4};
