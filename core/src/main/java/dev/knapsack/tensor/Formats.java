@@ -2,9 +2,10 @@ package dev.knapsack.tensor;
 
 import java.util.List;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
-/** The formats that model files hold, and those that a KV cache can have. */
+/** The formats that model files hold, those that a KV cache can have, and bit planes. */
 public final class Formats {
   public static final Format F32 = new F32();
   public static final Format F16 = new F16();
@@ -33,6 +34,9 @@ public final class Formats {
   public static final BlockFormat BFP4_64 = new BlockFloat("BFP4_64", 4, 64);
   public static final BlockFormat BFP6_64 = new BlockFloat("BFP6_64", 6, 64);
 
+  private static final List<BlockFormat> PLANES =
+      IntStream.rangeClosed(1, 8).<BlockFormat>mapToObj(Planes::new).toList();
+
   private static final List<Format> ALL =
       List.of(
           F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL,
@@ -43,11 +47,23 @@ public final class Formats {
           F32, F16, BF16, F8_E4M3, F8_E5M2, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0, Q2_1, BFP6, BFP6_64, BFP4,
           BFP4_64);
 
+  private static final List<Format> WEIGHTS = Stream.concat(ALL.stream(), PLANES.stream()).toList();
+
   private Formats() {}
 
   /** All formats that model files hold, the plain ones first. */
   public static List<Format> all() {
     return ALL;
+  }
+
+  /** The formats that weights can have in memory: those of model files, and bit planes. */
+  public static List<Format> weights() {
+    return WEIGHTS;
+  }
+
+  /** The format of bit planes with codes of 1 to 8 bits: {@code P1} to {@code P8}. */
+  public static BlockFormat planes(int bits) {
+    return PLANES.get(bits - 1);
   }
 
   /**
@@ -61,7 +77,7 @@ public final class Formats {
   /**
    * Returns the format if model files hold it.
    *
-   * @throws UnsupportedFormatException if only a KV cache can have it
+   * @throws UnsupportedFormatException if it can be in memory only
    */
   public static Format checkInFiles(Format format) {
     if (!ALL.contains(format)) {
@@ -75,7 +91,7 @@ public final class Formats {
   }
 
   /**
-   * The format of this name, in upper or lower case, whether of model files or of a KV cache.
+   * The format of this name, in upper or lower case, wherever it can be.
    *
    * @throws UnsupportedFormatException if there is none
    */
@@ -99,7 +115,7 @@ public final class Formats {
   }
 
   private static Stream<Format> everywhere() {
-    return Stream.concat(ALL.stream(), CACHE.stream()).distinct();
+    return Stream.concat(WEIGHTS.stream(), CACHE.stream()).distinct();
   }
 
   private static String names(Stream<Format> formats) {

@@ -41,7 +41,7 @@ class EightBitProductTest {
         .filter(provider -> provider != KernelProvider.SCALAR)
         .map(provider -> provider.open().kernels())
         .flatMap(kernels ->
-            Formats.all().stream()
+            Formats.weights().stream()
                 .filter(format -> format.blockValues() > 1)
                 .map(format -> Arguments.of(kernels, format)));
   }
@@ -148,7 +148,7 @@ class EightBitProductTest {
         half(random, block, 0);
         block.set(ValueLayout.JAVA_BYTE, 2 + random.nextInt(32), (byte) -127);
       }
-      case "Q4_1", "Q5_1", "Q4_K", "Q5_K" -> {
+      case "Q4_1", "Q5_1", "Q4_K", "Q5_K", "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8" -> {
         half(random, block, 0);
         half(random, block, 2);
       }

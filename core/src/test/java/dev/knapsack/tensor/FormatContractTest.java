@@ -41,11 +41,19 @@ class FormatContractTest {
           Map.entry("BFP4", 1.4e-2),
           Map.entry("BFP4_64", 1.6e-2),
           Map.entry("Q2_1", 0.1),
+          Map.entry("P8", 3e-5),
+          Map.entry("P7", 1e-4),
+          Map.entry("P6", 4e-4),
+          Map.entry("P5", 1.6e-3),
+          Map.entry("P4", 6.5e-3),
+          Map.entry("P3", 2.5e-2),
+          Map.entry("P2", 0.1),
+          Map.entry("P1", 0.37),
           Map.entry("TQ1_0", 1.0),
           Map.entry("TQ2_0", 1.0));
 
   static Stream<Format> formats() {
-    Stream<Format> stored = Stream.concat(Formats.all().stream(), Formats.cache().stream());
+    Stream<Format> stored = Stream.concat(Formats.weights().stream(), Formats.cache().stream());
     return Stream.concat(stored.distinct(), Stream.of(Q8Activations.FORMAT));
   }
 
@@ -134,7 +142,8 @@ class FormatContractTest {
       x[i] = 0.5f * (random.nextInt(3) - 1);
     }
     float[] y = decode(format, encode(format, x));
-    float allowed = format.name().startsWith("TQ") ? 0 : 0.13f;
+    // One bit has no third number.
+    float allowed = format.name().startsWith("TQ") ? 0 : format.name().equals("P1") ? 0.6f : 0.13f;
     float worst = 0;
     for (int i = 0; i < x.length; i++) {
       worst = Math.max(worst, Math.abs(x[i] - y[i]));

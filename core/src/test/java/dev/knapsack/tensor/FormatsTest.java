@@ -67,6 +67,19 @@ class FormatsTest {
   }
 
   @Test
+  void planesAreOfOneToEightBits() {
+    for (int bits = 1; bits <= 8; bits++) {
+      Format format = Formats.planes(bits);
+      assertThat(format + " " + format.blockValues() + "/" + format.blockBytes())
+          .isEqualTo("P" + bits + " 32/" + (4 + 4 * bits));
+      assertThat(Formats.byName("p" + bits)).isSameAs(format);
+      assertThat(Formats.weights()).contains(format);
+      assertThatThrownBy(() -> Formats.checkInFiles(format))
+          .isInstanceOf(UnsupportedFormatException.class);
+    }
+  }
+
+  @Test
   void formatsOfTheCacheAloneAreNotForFiles() {
     for (Format format : Formats.all()) {
       assertThat(Formats.checkInFiles(format)).isSameAs(format);

@@ -12,7 +12,7 @@ final class RowKernels {
   private final Map<Format, RowKernel> kernels = new HashMap<>();
 
   RowKernels() {
-    for (Format format : Formats.all()) {
+    for (Format format : Formats.weights()) {
       kernels.put(format, make(format));
     }
     for (Format format : Formats.cache()) {

@@ -69,6 +69,8 @@ sealed interface RowCode
       case "Q4_K" -> new SixBitCode(144, 16, false);
       case "Q5_K" -> new SixBitCode(176, 48, true);
       case "Q6_K" -> new Q6_KCode();
+      case "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8" ->
+          SmallCode.planes(format.charAt(1) - '0');
       default -> null;
     };
   }

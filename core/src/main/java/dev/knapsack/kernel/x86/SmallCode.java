@@ -30,8 +30,19 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
     SIGNED_8,
     /** Those of IQ4. */
     LEVELS,
+    /** Bit by bit. */
+    PLANES,
     /** Twice a number of FP4 (E2M1), and 12 more, so that it is not negative. */
     FP4
+  }
+
+  static SmallCode planes(int bits) {
+    return new SmallCode(4 + Integer.BYTES * bits, 4, Codes.PLANES, 1, true);
+  }
+
+  /** The planes of 32 bits. */
+  private int planes() {
+    return (bytes - codes) / Integer.BYTES;
   }
 
   private static final int[] FP4 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
@@ -54,17 +65,38 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
 
   @Override
   public Arranger.Order order() {
-    return kind == Codes.SIGNED_8 ? Arranger.Order.NATURAL : Arranger.Order.PAIRED;
+    return kind == Codes.SIGNED_8 || kind == Codes.PLANES
+        ? Arranger.Order.NATURAL
+        : Arranger.Order.PAIRED;
   }
 
   private boolean signed() {
-    return kind == Codes.SIGNED_8 || kind == Codes.LEVELS;
+    return kind == Codes.SIGNED_8 || kind == Codes.LEVELS || eightPlanes();
+  }
+
+  /** Codes of which 128 must be taken away, so that they are signed numbers of 8 bits. */
+  private boolean eightPlanes() {
+    return kind == Codes.PLANES && planes() == 8;
   }
 
   /** 32 codes, unsigned or signed as the format has them. */
-  private void stored(Assembler a, Memory w, Vector q, Vector t, Vector u) {
+  private void stored(Assembler a, Memory w, Vector q, Vector t) {
     if (kind == Codes.SIGNED_8) {
       a.emit(VMOVDQU, q, w.plus(codes));
+    } else if (kind == Codes.PLANES) {
+      for (int k = planes() - 1; k >= 0; k--) {
+        a.emit(VPBROADCASTD, t, w.plus(codes + Integer.BYTES * k));
+        setBits(a, t, place -> place / 8);
+        if (k == planes() - 1) {
+          a.emit(VPABSB, q, t);
+        } else {
+          a.emit(VPADDB, q, q, q);
+          a.emit(VPSUBB, q, q, t);
+        }
+      }
+      if (eightPlanes()) {
+        a.emit(VPXOR, q, q, Constants.bytes(a, 32, i -> 0x80));
+      }
     } else {
       a.emit(VMOVDQU, q.as(128), w.plus(codes));
       a.emit(VPSRLW, t.as(128), q.as(128), 4);
@@ -73,7 +105,7 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
     }
     if (kind == Codes.UNSIGNED_5) {
       a.emit(VPBROADCASTD, t, w.plus(codes - 4));
-      fifthBits(a, q, t, u, i -> i / 8);
+      fifthBits(a, q, t, i -> i / 8);
     }
     if (leveled()) {
       a.emit(VMOVDQU, t, levels(a));
@@ -83,7 +115,7 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
 
   @Override
   public void codes(Assembler a, Memory w, int run, Vector q, Vector t, Vector u) {
-    stored(a, w, q, t, u);
+    stored(a, w, q, t);
     if (signed()) {
       a.emit(VPXOR, q, q, Constants.bytes(a, 32, i -> 0x80));
     }
@@ -96,6 +128,7 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
           case UNSIGNED_4 -> 15;
           case UNSIGNED_5 -> 31;
           case SIGNED_8, LEVELS -> 255;
+          case PLANES -> (1 << planes()) - 1;
           case FP4 -> 24;
         };
     return new Tile(largest, false);
@@ -118,14 +151,18 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
    *
    * @param from which byte of t has the bits of a place's eight
    */
-  private static void fifthBits(Assembler a, Vector q, Vector t, Vector u, IntUnaryOperator from) {
-    // Each byte is compared with its own bit set.
-    a.emit(VPSHUFB, t, t, Constants.bytes(a, 32, from));
-    a.emit(VPOR, t, t, Constants.bytes(a, 32, i -> ~(1 << i % 8)));
-    a.emit(VPCMPEQB, u, u, u);
-    a.emit(VPCMPEQB, t, t, u);
+  private static void fifthBits(Assembler a, Vector q, Vector t, IntUnaryOperator from) {
+    setBits(a, t, from);
     a.emit(VPAND, t, t, Constants.bytes(a, 32, i -> 16));
     a.emit(VPOR, q, q, t);
+  }
+
+  /** Spreads bits to bytes: −1 where one is set. */
+  private static void setBits(Assembler a, Vector t, IntUnaryOperator from) {
+    Memory own = Constants.bytes(a, 32, i -> 1 << i % 8);
+    a.emit(VPSHUFB, t, t, Constants.bytes(a, 32, from));
+    a.emit(VPAND, t, t, own);
+    a.emit(VPCMPEQB, t, t, own);
   }
 
   /** Of eight blocks, times those of x. */
@@ -137,16 +174,19 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
     scales(a, SCALES, i -> w.plus(i * bytes));
     if (minimum) {
       halves(a, ymm(9), i -> w.plus(i * bytes + 2));
+      if (eightPlanes()) {
+        a.emit(VFMADD231PS, ymm(9), SCALES, of128(a));
+      }
       a.emit(VFMADD231PS, offsets, ymm(9), X.at(Arranger.SUMS));
     } else if (offset != 0) {
       a.emit(VFMADD231PS, offsets, SCALES, X.at(Arranger.SUMS));
     }
     a.emit(VMULPS, SCALES, SCALES, X.at(Arranger.SCALES));
-    if (kind == Codes.SIGNED_8) {
+    if (order() == Arranger.Order.NATURAL) {
       a.store(VMOVUPS_STORE, RSP.at(RED_ZONE), SCALES);
       for (int i = 0; i < 8; i++) {
-        a.emit(VMOVDQU, ymm(9), w.plus(i * bytes + codes));
-        products.signed(ymm(11), ymm(9), X.at(32 * i), ymm(10));
+        stored(a, w.plus(i * bytes), ymm(9), ymm(10));
+        dot(products, ymm(11), ymm(9), X.at(32 * i), ymm(10));
         a.emit(VCVTDQ2PS, ymm(11), ymm(11));
         a.emit(VBROADCASTSS, ymm(10), RSP.at(RED_ZONE + 4 * i));
         a.emit(VFMADD231PS, i % 2 == 0 ? sum : more, ymm(11), ymm(10));
@@ -156,6 +196,18 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
     for (int i = 0; i < 4; i++) {
       pair(a, products, w.plus(i * bytes), i, i % 2 == 0 ? sum : more);
     }
+  }
+
+  private void dot(Products products, Vector into, Vector q, Memory x, Vector t) {
+    if (signed()) {
+      products.signed(into, q, x, t);
+    } else {
+      products.unsigned(into, q, x);
+    }
+  }
+
+  private static Memory of128(Assembler a) {
+    return Constants.ints(a, i -> Float.floatToRawIntBits(128));
   }
 
   /** The 128 bytes below the stack, which are a function's own. */
@@ -214,8 +266,8 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
       a.emit(VPBROADCASTD, xmm(13), other.plus(codes - 4));
       a.emit(VINSERTI128, ymm(12), ymm(12), xmm(13), 1);
       a.emit(VMOVDQU, t, ymm(12));
-      fifthBits(a, low, t, ymm(13), place -> place % 16 / 8);
-      fifthBits(a, high, ymm(12), ymm(13), place -> 2 + place % 16 / 8);
+      fifthBits(a, low, t, place -> place % 16 / 8);
+      fifthBits(a, high, ymm(12), place -> 2 + place % 16 / 8);
     }
     if (leveled()) {
       a.emit(VMOVDQU, t, levels(a));
@@ -237,12 +289,8 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
     Vector q = ymm(8);
     Vector dot = ymm(13);
     Vector scale = ymm(10);
-    stored(a, w, q, ymm(9), ymm(11));
-    if (signed()) {
-      products.signed(dot, q, X.at(0), ymm(9));
-    } else {
-      products.unsigned(dot, q, X.at(0));
-    }
+    stored(a, w, q, ymm(9));
+    dot(products, dot, q, X.at(0), ymm(9));
     a.emit(VCVTDQ2PS, dot, dot);
     if (kind == Codes.FP4) {
       a.emit(VPBROADCASTD, scale, w);
@@ -254,6 +302,9 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
     if (minimum) {
       a.emit(VPBROADCASTW, xmm(11), w.plus(2));
       a.emit(VCVTPH2PS, xmm(11), xmm(11));
+      if (eightPlanes()) {
+        a.emit(VFMADD231PS, xmm(11), xmm(10), of128(a));
+      }
     }
     if (offset != 0) {
       a.emit(VMOVSS, xmm(12), X.at(Q8Activations.SUM));

@@ -39,7 +39,7 @@ public final class X86Kernels implements Kernels {
   private X86Kernels(Kernels others, Isa isa) {
     this.others = others;
     this.isa = isa;
-    for (Format format : Formats.all()) {
+    for (Format format : Formats.weights()) {
       RowCode row = RowCode.of(format.name());
       if (row != null) {
         formats.put(format, row);

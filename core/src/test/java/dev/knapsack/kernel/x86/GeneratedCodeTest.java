@@ -93,7 +93,7 @@ class GeneratedCodeTest {
         }
       }
     }
-    for (Format format : Formats.all()) {
+    for (Format format : Formats.weights()) {
       PageCode page = PageCode.of(format.name());
       if (page != null) {
         functions.put("decode " + format.name(), AttentionCode.decode(page));
