@@ -46,6 +46,8 @@ public final class Peers {
               PROMPT,
               "--decode",
               DECODE,
+              "--depths",
+              "0," + PROMPT,
               "--rounds",
               "1",
               "--json"));
@@ -55,6 +57,11 @@ public final class Peers {
       for (Map.Entry<String, List<String>> engine : engines.entrySet()) {
         // Other engines log a page of their own at each start.
         JsonObject result = JsonCommand.run(engine.getValue(), ProcessBuilder.Redirect.DISCARD);
+        if (result.has("depths")) {
+          // Others write after the prompt that they have read.
+          result.add(
+              "decode", result.getAsJsonArray("depths").get(1).getAsJsonObject().get("decode"));
+        }
         double[][] columns = results.computeIfAbsent(engine.getKey(), _ -> new double[4][rounds]);
         columns[0][round] = number(result, "prefill");
         columns[1][round] = number(result, "decode");

@@ -1,21 +1,20 @@
 package dev.knapsack.cli;
 
+import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
-import dev.knapsack.engine.Answer;
-import dev.knapsack.engine.Request;
-import dev.knapsack.engine.Sampling;
-import dev.knapsack.engine.Stats;
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.memory.Footprint;
 import dev.knapsack.model.SyntheticModel;
+import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
+import java.util.List;
 import java.util.Locale;
-import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -23,20 +22,24 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /**
- * {@code knapsack bench}: prefill and decode rates of a file, or of a shape with random weights.
+ * {@code knapsack bench}: prefill and decode rates of a file, or of a shape with random weights,
+ * and the share of the machine's limits that they reach.
  */
 @Command(
     name = "bench",
     sortOptions = false,
     description =
-        "Measures prefill and decode, beside what was predicted: of a file, or of a shape before"
-            + " anything is downloaded.",
+        "Measures prefill and decode, beside what was predicted and what the machine could do at"
+            + " the most: of a file, or of a shape before anything is downloaded.",
     footer = {
       "",
-      "  knapsack bench model.gguf --memory 1GiB",
+      "  knapsack bench model.gguf",
+      "  knapsack bench model.gguf --memory 1GiB --depths 0",
       "  knapsack bench --shape llama-3.2-1b:q4_0 --prompt 128",
     })
 final class BenchCommand implements Callable<Integer> {
+  private static final List<Integer> USUAL_DEPTHS = List.of(0, 4096, 16384);
+
   private final Host host;
   @Mixin private final ModelArgument model;
 
@@ -51,6 +54,15 @@ final class BenchCommand implements Callable<Integer> {
 
   @Option(names = "--decode", paramLabel = "TOKENS", description = "Tokens to write (default: 64).")
   private int decode = 64;
+
+  @Option(
+      names = "--depths",
+      paramLabel = "TOKENS",
+      split = ",",
+      description =
+          "Tokens that are in the cache already, which is filled by reading them (default:"
+              + " 0,4096,16384, as far as the model was trained for).")
+  private @Nullable List<Integer> depths;
 
   @Option(
       names = "--rounds",
@@ -81,86 +93,159 @@ final class BenchCommand implements Callable<Integer> {
           "A model and --shape were given: name one of them to measure.");
     }
     Path file = shape == null ? model.path() : synthetic(shape);
-    engine.useContext(prompt + decode + 1);
+    DepthBench bench = new DepthBench(prompt, decode, rounds);
+    List<Integer> measured = depths(file, bench);
+    engine.useContext(bench.context(measured.getLast()));
     long started = System.nanoTime();
     try (Knapsack knapsack = engine.open(file)) {
       double load = (System.nanoTime() - started) / 1e9;
-      double[] prefill = new double[rounds];
-      double[] rates = new double[rounds];
-      double[] first = new double[rounds];
-      SplittableRandom random = new SplittableRandom(1);
-      for (int round = 0; round < rounds; round++) {
-        int[] tokens = random.ints(prompt, 0, knapsack.spec().vocabulary()).toArray();
-        Request request =
-            Request.of(tokens)
-                .withMaxTokens(decode + 1)
-                .withSampling(Sampling.GREEDY)
-                .withIgnoreEnd(true);
-        try (Answer answer = knapsack.engine().start(request)) {
-          answer.text();
-          Stats stats = answer.stats();
-          prefill[round] = stats.prefillTokensPerSecond();
-          rates[round] = stats.decodeTokensPerSecond();
-          first[round] = stats.secondsToFirstToken();
-        }
-      }
+      List<DepthBench.Result> results = bench.measure(knapsack, measured, this::filling);
       long peak = Footprint.now().map(Footprint::peak).orElse(0L);
-      print(knapsack, file, median(prefill), median(rates), median(first), load, peak);
+      if (json) {
+        printJson(knapsack, file, results, load, peak);
+      } else {
+        print(knapsack, results, load, peak);
+      }
     }
     return 0;
   }
 
-  private void print(
-      Knapsack knapsack,
-      Path file,
-      double prefill,
-      double rate,
-      double first,
-      double load,
-      long peak) {
+  /** The depths to measure at, in rising order, each once. */
+  private List<Integer> depths(Path file, DepthBench bench) {
+    int trained;
+    try (ModelFile header = ModelFile.open(file)) {
+      trained = Families.spec(header).context();
+    }
+    if (depths == null) {
+      return USUAL_DEPTHS.stream()
+          .filter(depth -> depth == 0 || bench.context(depth) <= trained)
+          .toList();
+    }
+    for (int depth : depths) {
+      if (depth < 0 || (depth > 0 && bench.context(depth) > trained)) {
+        throw new IllegalArgumentException(
+            "--depths %d: the model was trained for %,d tokens, and measuring takes %,d of them; give 0 to %d."
+                .formatted(
+                    depth, trained, bench.context(0), Math.max(0, trained - bench.context(0))));
+      }
+    }
+    return depths.stream().distinct().sorted().toList();
+  }
+
+  /** Filling a cache takes minutes, when models are large. */
+  private void filling(int depth) {
+    if (depth > 0 && host.streams().errorIsTerminal()) {
+      host.streams().err().printf("reading %,d tokens into the cache%n", depth);
+    }
+  }
+
+  private void printJson(
+      Knapsack knapsack, Path file, List<DepthBench.Result> results, double load, long peak) {
     Plan plan = knapsack.plan();
     Plan.Prediction predicted = plan.prediction();
-    if (json) {
-      JsonObject line = new JsonObject();
-      line.addProperty("engine", "Knapsack");
-      line.addProperty("kernels", knapsack.engine().kernels().kernels().name());
-      line.addProperty("file", file.toString());
-      line.addProperty("threads", plan.workers());
-      line.addProperty("prefill", prefill);
-      line.addProperty("decode", rate);
-      line.addProperty("loadSeconds", load);
-      line.addProperty("peakResidentBytes", peak);
-      line.addProperty("predictedPrefill", predicted.prefillTokensPerSecond());
-      line.addProperty("predictedDecode", predicted.decodeTokensPerSecond());
-      line.addProperty("predictedBytes", plan.bytes());
-      host.streams().out().println(line);
-      return;
+    DepthBench.Result first = results.getFirst();
+    JsonObject line = new JsonObject();
+    line.addProperty("engine", "Knapsack");
+    line.addProperty("kernels", knapsack.engine().kernels().kernels().name());
+    line.addProperty("file", file.toString());
+    line.addProperty("model", plan.model());
+    line.addProperty("threads", plan.workers());
+    line.addProperty("keyFormat", plan.keyFormat());
+    line.addProperty("promptTokens", prompt);
+    line.addProperty("decodeTokens", decode);
+    line.addProperty("rounds", rounds);
+    line.addProperty("prefill", first.prefill());
+    line.addProperty("decode", first.decode());
+    line.addProperty("loadSeconds", load);
+    line.addProperty("peakResidentBytes", peak);
+    line.addProperty("predictedPrefill", predicted.prefillTokensPerSecond());
+    line.addProperty("predictedDecode", predicted.decodeTokensPerSecond());
+    line.addProperty("predictedBytes", plan.bytes());
+    JsonArray all = new JsonArray();
+    for (DepthBench.Result result : results) {
+      JsonObject at = new JsonObject();
+      at.addProperty("depth", result.depth());
+      at.addProperty("prefill", result.prefill());
+      at.addProperty("decode", result.decode());
+      at.addProperty("memoryBytesPerSecond", result.limits().memoryBytesPerSecond());
+      at.addProperty("multiplyAddsPerSecond", result.limits().multiplyAddsPerSecond());
+      at.addProperty("prefillShareOfArithmetic", result.prefillShare());
+      at.addProperty("decodeShareOfMemory", result.decodeShare());
+      at.addProperty("prefillBytesPerToken", result.prefillWork().bytes());
+      at.addProperty("prefillMultiplyAddsPerToken", result.prefillWork().multiplyAdds());
+      at.addProperty("decodeBytesPerToken", result.decodeWork().bytes());
+      at.addProperty("decodeMultiplyAddsPerToken", result.decodeWork().multiplyAdds());
+      all.add(at);
     }
+    line.add("depths", all);
+    host.streams().out().println(line);
+  }
+
+  private void print(Knapsack knapsack, List<DepthBench.Result> results, double load, long peak) {
+    Plan plan = knapsack.plan();
+    Plan.Prediction predicted = plan.prediction();
+    PrintStream out = host.streams().out();
+    out.printf(
+        "%s, %d threads, %s%n", plan.model(), plan.workers(), knapsack.engine().kernels().reason());
+    out.printf("%-34s %12s %12s %12s%n", "", "predicted", "measured", "of the limit");
+    boolean fromEmpty = results.getFirst().depth() == 0;
+    String reading = "prefill of " + prompt + " tokens, tokens/s";
+    String writing = "decode of " + decode + " tokens, tokens/s";
+    if (!fromEmpty) {
+      row(reading, "", "");
+    }
+    for (DepthBench.Result r : results) {
+      row(reading, r, predicted.prefillTokensPerSecond(), r.prefill(), r.prefillShare());
+    }
+    if (!fromEmpty) {
+      row(writing, "", "");
+    }
+    for (DepthBench.Result r : results) {
+      row(writing, r, predicted.decodeTokensPerSecond(), r.decode(), r.decodeShare());
+    }
+    if (fromEmpty) {
+      DepthBench.Result first = results.getFirst();
+      row("first token, s", figure(predicted.secondsToFirstToken()), figure(first.firstSeconds()));
+    }
+    row("peak resident", PlanTable.size(plan.bytes()), PlanTable.size(peak));
+    row("load, s", "", figure(load));
+    out.println();
+    out.println("limits: what all threads can do at the most, measured in the same minutes");
+    for (DepthBench.Result r : results) {
+      out.printf(
+          Locale.ROOT,
+          "%-34s memory %.1f GB/s, arithmetic %.1f G multiply-adds/s%n",
+          after(r),
+          r.limits().memoryBytesPerSecond() / 1e9,
+          r.limits().multiplyAddsPerSecond() / 1e9);
+    }
+  }
+
+  /** What was predicted is for an empty cache. */
+  private void row(
+      String what, DepthBench.Result at, double predicted, double measured, double share) {
+    boolean empty = at.depth() == 0;
     host.streams()
         .out()
         .printf(
-            "%s, %d threads, %s%n",
-            plan.model(), plan.workers(), knapsack.engine().kernels().reason());
-    host.streams().out().printf("%-34s %12s %12s%n", "", "predicted", "measured");
-    row("prefill of " + prompt + " tokens, tokens/s", predicted.prefillTokensPerSecond(), prefill);
-    row("decode of " + decode + " tokens, tokens/s", predicted.decodeTokensPerSecond(), rate);
-    row("first token, s", predicted.secondsToFirstToken(), first);
-    host.streams()
-        .out()
-        .printf(
-            "%-34s %12s %12s%n",
-            "peak resident", PlanTable.size(plan.bytes()), PlanTable.size(peak));
-    host.streams().out().printf(Locale.ROOT, "%-34s %12s %12.2f%n", "load, s", "", load);
+            Locale.ROOT,
+            "%-34s %12s %12s %10.0f %%%n",
+            empty ? what : after(at),
+            empty ? figure(predicted) : "",
+            figure(measured),
+            100 * share);
   }
 
-  private void row(String what, double predicted, double measured) {
-    host.streams().out().printf(Locale.ROOT, "%-34s %12.2f %12.2f%n", what, predicted, measured);
+  private void row(String what, String predicted, String measured) {
+    host.streams().out().printf("%-34s %12s %12s%n", what, predicted, measured);
   }
 
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
+  private static String after(DepthBench.Result at) {
+    return at.depth() == 0 ? "  at once" : "  after %,d tokens".formatted(at.depth());
+  }
+
+  private static String figure(double value) {
+    return String.format(Locale.ROOT, "%.2f", value);
   }
 
   /** A synthetic model in the cache directory, written when it is not there. */

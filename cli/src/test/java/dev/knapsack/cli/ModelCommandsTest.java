@@ -1,6 +1,7 @@
 package dev.knapsack.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
@@ -11,6 +12,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -123,8 +125,56 @@ class ModelCommandsTest {
     Object[] line = {"bench", stories, "--prompt", 8, "--decode", 4, "--rounds", 1};
     assertThat(shell.run(line).succeeded().out())
         .containsPattern("predicted +measured")
-        .containsPattern("prefill of 8 tokens, tokens/s +[\\d.]+ +[\\d.]+")
-        .containsPattern("decode of 4 tokens, tokens/s +[\\d.]+ +[\\d.]+");
+        .containsPattern("prefill of 8 tokens, tokens/s +[\\d.]+ +[\\d.]+ +\\d+ %")
+        .containsPattern("decode of 4 tokens, tokens/s +[\\d.]+ +[\\d.]+ +\\d+ %")
+        .containsPattern("memory [\\d.]+ GB/s, arithmetic [\\d.]+ G multiply-adds/s")
+        .doesNotContain("after");
+  }
+
+  @Test
+  void benchMeasuresAtDepths() {
+    Object[] line = {
+      "bench", stories, "--prompt", 8, "--decode", 4, "--rounds", 1, "--json", "--depths", "96,0,32"
+    };
+    JsonObject object = shell.run(line).succeeded().json();
+    List<JsonObject> depths =
+        object.getAsJsonArray("depths").asList().stream()
+            .map(JsonElement::getAsJsonObject)
+            .toList();
+    assertThat(depths).extracting(at -> at.get("depth").getAsInt()).containsExactly(0, 32, 96);
+    // stories260K: 5 layers of 8 heads of 8 numbers, 4 of which are cached, in F16
+    double cachedBytes = 5 * 2 * 4 * 8 * 2;
+    double bytes = depths.getFirst().get("decodeBytesPerToken").getAsDouble();
+    double reads = depths.getFirst().get("decodeMultiplyAddsPerToken").getAsDouble();
+    for (JsonObject at : depths) {
+      int depth = at.get("depth").getAsInt();
+      assertThat(at.get("decodeBytesPerToken").getAsDouble() - bytes)
+          .isEqualTo(cachedBytes * depth);
+      assertThat(at.get("decodeMultiplyAddsPerToken").getAsDouble() - reads)
+          .isEqualTo(5.0 * 2 * 8 * 8 * depth);
+      double decode = at.get("decode").getAsDouble();
+      double share = at.get("decodeShareOfMemory").getAsDouble();
+      double memory = at.get("memoryBytesPerSecond").getAsDouble();
+      assertThat(decode).isPositive();
+      assertThat(at.get("prefill").getAsDouble()).isPositive();
+      assertThat(at.get("prefillShareOfArithmetic").getAsDouble()).isBetween(0.0, 1.0);
+      assertThat(share)
+          .isCloseTo(decode * at.get("decodeBytesPerToken").getAsDouble() / memory, within(1e-9));
+    }
+  }
+
+  /** Going back in a sequence whose sliding windows have been freed means reading it again. */
+  @Test
+  void benchMeasuresBehindASlidingWindow() {
+    Path gemma = Shell.data("golden/gemma2/model.gguf");
+    Object[] line = {
+      "bench", gemma, "--prompt", 8, "--decode", 8, "--rounds", 1, "--depths", "40,80"
+    };
+    assertThat(shell.run(line).succeeded().out())
+        .containsPattern(
+            "decode of 8 tokens, tokens/s *\n"
+                + "  after 40 tokens +[\\d.]+ +\\d+ %\n"
+                + "  after 80 tokens");
   }
 
   @Test
@@ -148,6 +198,11 @@ class ModelCommandsTest {
   @Test
   void benchOfWhatCannotBeMeasured() {
     shell.run("bench", stories, "--rounds", 0).failed(2, "--rounds");
+    shell.run("bench", stories, "--depths", -1).failed(2, "--depths", "-1");
+    shell
+        .run("bench", stories, "--prompt", 8, "--decode", 4, "--depths", "0,504")
+        .failed(2, "--depths 504", "trained for 512", "0 to 502");
+    shell.run("bench", stories, "--depths", "deep").failed(2, "--depths", "deep");
     shell.run("bench", stories, "--shape", "stories-15m").failed(2, "--shape");
     shell.run("bench", "--shape", "gpt-9").failed(2, "gpt-9", "llama-3.2-1b");
   }

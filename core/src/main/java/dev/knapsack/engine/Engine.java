@@ -18,7 +18,11 @@ import dev.knapsack.model.Transformer;
 import dev.knapsack.model.Workspace;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.JvmShare;
+import dev.knapsack.plan.Limits;
+import dev.knapsack.plan.MachineProbe;
 import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.StepWork;
+import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
@@ -26,6 +30,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -105,6 +111,11 @@ public final class Engine implements AutoCloseable {
   private final ModelSpec spec;
   private final @Nullable Tokenizer tokenizer;
   private final KernelProvider.Choice kernels;
+
+  /** What activations are in the products that most weights are in. */
+  private final Compute.Precision productPrecision;
+
+  private final StepWork.Model work;
   private final Deque<AutoCloseable> held = new ArrayDeque<>();
   private final PlannedWeights weights;
   private final Compute compute;
@@ -119,6 +130,9 @@ public final class Engine implements AutoCloseable {
     this.budget = budget;
     this.tokenizer = tokenizer;
     this.kernels = options.kernels();
+    boolean codes =
+        MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
+    this.productPrecision = codes ? options.precision() : Compute.Precision.FLOAT;
     this.spec = Families.spec(file, plan.context());
     try {
       held.push(reserveJvm(plan, budget));
@@ -129,6 +143,7 @@ public final class Engine implements AutoCloseable {
       // Pages come out of what sequences have been promised, and so from a purse of their own.
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
+      this.work = new StepWork.Model(file, spec, layout.keyFormat(), layout.valueFormat());
       this.pool = hold(new KvPool(layout, Budget.ofBytes(most).account("kv")));
       Account activations = budget.account("activations");
       WorkerTeam team = hold(new WorkerTeam(plan.workers()));
@@ -292,6 +307,24 @@ public final class Engine implements AutoCloseable {
     if (fewest >= plan.context()) {
       throw new ContextExceededException(characters, fewest, plan.context());
     }
+  }
+
+  /**
+   * What this engine's threads can do at the most, measured now, after the step under way: with the
+   * weights as what is read, so that no memory is needed for it. Takes about a second.
+   */
+  public Limits limits() {
+    AtomicReference<@Nullable Limits> measured = new AtomicReference<>();
+    scheduler.exclusively(() ->
+        measured.set(
+            Limits.measure(
+                compute.kernels(), compute.team(), productPrecision, weights.residents())));
+    return Objects.requireNonNull(measured.get());
+  }
+
+  /** What steps of this engine have to do at the least. */
+  public StepWork.Model work() {
+    return work;
   }
 
   /** Requests that wait for a sequence now. */

@@ -136,6 +136,11 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     return new PlannedWeights(file, layerCount, plan, budget, progress);
   }
 
+  /** Matrices that stay in memory. */
+  List<Matrix> residents() {
+    return List.copyOf(resident.values());
+  }
+
   private static TensorInfo tensor(ModelFile file, String name) {
     TensorInfo tensor = file.tensors().get(name);
     if (tensor == null) {

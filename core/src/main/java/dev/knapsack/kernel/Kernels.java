@@ -52,6 +52,15 @@ public interface Kernels {
   long scratchBytes(KernelLimits limits);
 
   /**
+   * Multiplies and adds ones for some ten microseconds, in registers alone and with the instruction
+   * that matrix products are made of: no product can be faster.
+   *
+   * @param precision of the activations that such products are of
+   * @return what the ones add up to: how many multiply-adds were done
+   */
+  double multiplyAddOnes(Compute.Precision precision);
+
+  /**
    * Quantises rows {@code [from, to)} of F32 activations to {@link
    * dev.knapsack.tensor.Q8Activations}.
    */

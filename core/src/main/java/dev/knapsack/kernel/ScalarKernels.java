@@ -102,6 +102,23 @@ public final class ScalarKernels implements Kernels {
   }
 
   @Override
+  public double multiplyAddOnes(Compute.Precision precision) {
+    int rounds = 16_384;
+    double a = 0;
+    double b = 0;
+    double c = 0;
+    double d = 0;
+    double[] ones = {1, 1};
+    for (int i = 0; i < rounds; i++) {
+      a += ones[0] * ones[1];
+      b += ones[1] * ones[0];
+      c += ones[0] * ones[1];
+      d += ones[1] * ones[0];
+    }
+    return a + b + c + d;
+  }
+
+  @Override
   public void quantise(Matrix x, Matrix out, int from, int to) {
     if (!(out.format() instanceof Q8Activations)) {
       throw new IllegalArgumentException(

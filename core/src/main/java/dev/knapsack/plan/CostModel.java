@@ -265,7 +265,7 @@ public final class CostModel {
       seconds += seconds(product, 1, tokens);
     }
     if (spec.layers().get(layer).mlp() instanceof Mlp.Experts experts) {
-      double distinct = distinctExperts(experts, tokens);
+      double distinct = StepWork.distinctExperts(experts, tokens);
       double part = distinct / experts.count();
       double tokensEach = tokens * experts.used() / distinct;
       for (Product product : expertProducts.get(layer)) {
@@ -275,23 +275,9 @@ public final class CostModel {
     return seconds;
   }
 
-  /** Experts that some of {@code tokens} tokens use, if each uses any with equal chance. */
-  private static double distinctExperts(Mlp.Experts experts, int tokens) {
-    double share = (double) experts.used() / experts.count();
-    return experts.count() * (1 - Math.pow(1 - share, tokens));
-  }
-
   private double attentionSeconds(LayerSpec layer, int tokens, int past, Setting s) {
-    double seen = past + (tokens + 1) / 2.0;
-    if (layer.window() > 0) {
-      seen = Math.min(seen, layer.window());
-    }
-    double bytes =
-        (double) layer.kvHeads()
-            * (s.keyFormat.bytes(layer.keySize()) + s.valueFormat.bytes(layer.valueSize()))
-            * seen;
-    double multiplyAdds =
-        (double) tokens * layer.heads() * (layer.keySize() + layer.valueSize()) * seen;
+    double bytes = StepWork.cacheBytes(layer, s.keyFormat, s.valueFormat, tokens, past);
+    double multiplyAdds = StepWork.attentionMultiplyAdds(layer, tokens, past);
     double rate = tokens > 1 ? machine.attention().prefill() : machine.attention().decode();
     return Math.max(bytes / machine.memoryBytesPerSecond(), multiplyAdds / rate);
   }
@@ -303,7 +289,7 @@ public final class CostModel {
     }
     long slots = weights.expertCache() / expertBytes;
     double kept = Math.min(1, (double) slots / expertCount);
-    double misses = distinctExperts(experts, tokens) * (1 - kept);
+    double misses = StepWork.distinctExperts(experts, tokens) * (1 - kept);
     return misses * (expertBytes / machine.diskBytesPerSecond() + (misses > 0 ? DISK_LATENCY : 0));
   }
 

@@ -20,13 +20,11 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.LongAdder;
-import java.util.function.DoubleSupplier;
 
 /**
  * Measures what a {@link Machine} can do, with the kernels and the threads that will be used.
@@ -65,9 +63,6 @@ public final class MachineProbe implements AutoCloseable {
   private static final int HEAD_SIZE = 64;
   private static final int PAGE_TOKENS = 64;
 
-  private static final double ROUND_SECONDS = 0.03;
-  private static final int STEADY_ROUNDS = 8;
-
   /** A format with a smaller share of the model's bytes decides nothing. */
   private static final double LEAST_SHARE = 0.01;
 
@@ -75,7 +70,7 @@ public final class MachineProbe implements AutoCloseable {
   private final WorkerTeam team;
   private final Account account;
   private final double mostSeconds;
-  private final double leastSeconds;
+  private final SteadyRate rate;
   private final Lease lease;
   private final LongAdder sum = new LongAdder();
 
@@ -90,8 +85,8 @@ public final class MachineProbe implements AutoCloseable {
 
   MachineProbe(Kernels kernels, WorkerTeam team, Account account, double mostSeconds) {
     this.mostSeconds = mostSeconds;
-    this.leastSeconds =
-        kernels instanceof X86Kernels ? LEAST_SECONDS_OF_MACHINE_CODE : LEAST_SECONDS;
+    double least = kernels instanceof X86Kernels ? LEAST_SECONDS_OF_MACHINE_CODE : LEAST_SECONDS;
+    this.rate = new SteadyRate(least, mostSeconds);
     this.kernels = kernels;
     this.team = team;
     this.account = account;
@@ -151,13 +146,13 @@ public final class MachineProbe implements AutoCloseable {
   public double memoryBytesPerSecond() {
     long words = lease.segment().byteSize() / 8 / 4 * 4;
     int parts = team.workers() * 4;
-    double rate =
-        steady(() -> {
+    double measured =
+        rate.of(() -> {
           team.run(
               parts,
               (part, all, worker) ->
                   sum.add(
-                      sum(
+                      Limits.sum(
                           lease.segment(),
                           words / 4 * part / all * 4,
                           words / 4 * (part + 1) / all * 4)));
@@ -166,21 +161,7 @@ public final class MachineProbe implements AutoCloseable {
     if (sum.sum() == 0) {
       throw new IllegalStateException("The probe's memory was not read");
     }
-    return rate;
-  }
-
-  private static long sum(MemorySegment memory, long from, long to) {
-    long a = 0;
-    long b = 0;
-    long c = 0;
-    long d = 0;
-    for (long i = from; i < to; i += 4) {
-      a += memory.getAtIndex(ValueLayout.JAVA_LONG, i);
-      b += memory.getAtIndex(ValueLayout.JAVA_LONG, i + 1);
-      c += memory.getAtIndex(ValueLayout.JAVA_LONG, i + 2);
-      d += memory.getAtIndex(ValueLayout.JAVA_LONG, i + 3);
-    }
-    return a + b + c + d;
+    return measured;
   }
 
   /** Rates of matrix products with weights of this format. */
@@ -207,7 +188,7 @@ public final class MachineProbe implements AutoCloseable {
       Matrix x = new Matrix(Formats.F32, tokens, COLUMNS, in);
       Matrix out = new Matrix(Formats.F32, tokens, each, memory.segment().asSlice(activations));
       Matrix all = new Matrix(format, available, COLUMNS, lease.segment());
-      return steady(() -> {
+      return rate.of(() -> {
         int from = next[0]++ % windows * each;
         compute.matmul(all.rows(from, from + each), x, out);
         return (double) each * COLUMNS * tokens;
@@ -240,7 +221,7 @@ public final class MachineProbe implements AutoCloseable {
       int columns = HEADS * HEAD_SIZE;
       Matrix q = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(0, bytes));
       Matrix out = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(bytes));
-      return steady(() -> {
+      return rate.of(() -> {
         compute.attention(shape, q, length - 1, pages, out);
         return 2.0 * tokens * columns * length;
       });
@@ -255,7 +236,7 @@ public final class MachineProbe implements AutoCloseable {
     double bytes = 0;
     double most = Math.min(DISK_SECONDS, mostSeconds / 2);
     long start = System.nanoTime();
-    for (int i = 0; i < count || seconds(start) < most; i++) {
+    for (int i = 0; i < count || SteadyRate.seconds(start) < most; i++) {
       TensorInfo tensor = large.get(i % count);
       long alignment = file.alignment(tensor, 0);
       long length =
@@ -267,44 +248,13 @@ public final class MachineProbe implements AutoCloseable {
       } else {
         bytes += length;
       }
-      if (seconds(start) > 2 * most) {
+      if (SteadyRate.seconds(start) > 2 * most) {
         break;
       }
     }
-    double rate = Math.max(1, bytes) / Math.max(1e-9, seconds(start));
+    double rate = Math.max(1, bytes) / Math.max(1e-9, SteadyRate.seconds(start));
     lease.segment().fill((byte) 0x11);
     return rate;
-  }
-
-  /**
-   * The rate of rounds that do {@code work} again and again: once they no longer get faster, what
-   * the last of them made on average. On a shared machine the best round is one that nobody
-   * disturbed, and predicts too much.
-   */
-  private double steady(DoubleSupplier work) {
-    double best = 0;
-    int steady = 0;
-    double[] last = new double[STEADY_ROUNDS];
-    int rounds = 0;
-    long start = System.nanoTime();
-    do {
-      double done = 0;
-      long round = System.nanoTime();
-      do {
-        done += work.getAsDouble();
-      } while (seconds(round) < ROUND_SECONDS);
-      double rate = done / seconds(round);
-      steady = rate > 1.03 * best ? 0 : steady + 1;
-      best = Math.max(best, rate);
-      last[rounds++ % STEADY_ROUNDS] = rate;
-      // As long as it is not compiled, rates are steady too.
-    } while ((steady < STEADY_ROUNDS || seconds(start) < leastSeconds)
-        && seconds(start) < mostSeconds);
-    return Arrays.stream(last, 0, Math.min(rounds, STEADY_ROUNDS)).average().orElseThrow();
-  }
-
-  private static double seconds(long since) {
-    return (System.nanoTime() - since) * 1e-9;
   }
 
   @Override

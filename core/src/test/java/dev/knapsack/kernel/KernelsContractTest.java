@@ -81,6 +81,18 @@ class KernelsContractTest {
     }
   }
 
+  /** What is counted is whole, and the same each time. */
+  @ParameterizedTest
+  @MethodSource("providers")
+  void multiplyAddOnes(Kernels kernels) {
+    for (Compute.Precision precision : Compute.Precision.values()) {
+      double count = kernels.multiplyAddOnes(precision);
+      assertThat(count).isGreaterThan(10_000).isEqualTo(Math.rint(count));
+      assertThat(count % 4096).isZero();
+      assertThat(kernels.multiplyAddOnes(precision)).isEqualTo(count);
+    }
+  }
+
   private static int columns(Operands operands, Format format) {
     int block = format.blockValues();
     return switch (operands.between(0, 3)) {

@@ -64,6 +64,11 @@ public final class VectorKernels implements Kernels {
   }
 
   @Override
+  public double multiplyAddOnes(Compute.Precision precision) {
+    return Ones.multiplyAdd();
+  }
+
+  @Override
   public void quantise(Matrix x, Matrix out, int from, int to) {
     scalar.quantise(x, out, from, to);
   }

@@ -36,6 +36,8 @@ public final class X86Kernels implements Kernels {
   /** What was generated when a format was first met: most programs meet one or two. */
   private final Map<Format, Product> products = new ConcurrentHashMap<>();
 
+  private final Map<Compute.Precision, OnesCode> ones = new ConcurrentHashMap<>();
+
   private X86Kernels(Kernels others, Isa isa) {
     this.others = others;
     this.isa = isa;
@@ -112,6 +114,11 @@ public final class X86Kernels implements Kernels {
     }
     Shapes.checkMatmul(w, x, out, from, to);
     product.multiply(w, x, out, from, to, scratch);
+  }
+
+  @Override
+  public double multiplyAddOnes(Compute.Precision precision) {
+    return ones.computeIfAbsent(precision, p -> new OnesCode(isa, p)).multiplyAdd();
   }
 
   @Override

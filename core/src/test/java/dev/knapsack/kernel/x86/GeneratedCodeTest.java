@@ -3,6 +3,7 @@ package dev.knapsack.kernel.x86;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
@@ -79,6 +80,11 @@ class GeneratedCodeTest {
   static Stream<Arguments> functions() {
     Map<String, byte[]> functions = new LinkedHashMap<>();
     functions.put("cpuid", Cpu.code());
+    for (Isa isa : Isa.values()) {
+      for (Compute.Precision precision : Compute.Precision.values()) {
+        functions.put("ones %s, %s".formatted(precision, isa), OnesCode.code(isa, precision));
+      }
+    }
     for (Arranger.Order order : Arranger.Order.values()) {
       functions.put("arrange " + order, Arranger.code(order));
     }

@@ -1,0 +1,108 @@
+package dev.knapsack.plan;
+
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.TensorInfo;
+import dev.knapsack.model.LayerSpec;
+import dev.knapsack.model.Mlp;
+import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.WeightLayout;
+import dev.knapsack.tensor.Format;
+import java.util.List;
+
+/**
+ * What a step has to do at the least: weights and cached tokens that it reads once, and the
+ * multiply-adds of its products and its attention.
+ *
+ * @param bytes of weights and of the KV cache
+ * @param multiplyAdds of matrix products and of attention
+ */
+public record StepWork(double bytes, double multiplyAdds) {
+  private static final StepWork NONE = new StepWork(0, 0);
+
+  /** The work of one model, with a KV cache in these formats. */
+  public record Model(ModelFile file, ModelSpec spec, Format keyFormat, Format valueFormat) {
+    /**
+     * A step.
+     *
+     * @param tokens tokens that it takes
+     * @param past tokens already cached
+     * @param logits whether the output projection is computed, for one token
+     */
+    public StepWork step(int tokens, int past, boolean logits) {
+      WeightLayout layout = WeightLayout.of(file, spec.layers().size());
+      StepWork work = NONE;
+      for (int i = 0; i < spec.layers().size(); i++) {
+        LayerSpec layer = spec.layers().get(i);
+        work =
+            work.plus(products(layout.layers().get(i), 1, tokens))
+                .plus(
+                    new StepWork(
+                        cacheBytes(layer, keyFormat, valueFormat, tokens, past),
+                        attentionMultiplyAdds(layer, tokens, past)));
+        if (layer.mlp() instanceof Mlp.Experts experts) {
+          double read = distinctExperts(experts, tokens) / experts.count();
+          double used = (double) experts.used() / experts.count();
+          work = work.plus(products(layout.experts().get(i), read, tokens * used));
+        }
+      }
+      TensorInfo output = file.tensors().get(spec.outputTensor());
+      return logits && output != null ? work.plus(products(List.of(output), 1, 1)) : work;
+    }
+
+    /**
+     * A prompt of {@code tokens} tokens after {@code past} cached ones, in steps of {@code chunk},
+     * with logits at its end.
+     */
+    public StepWork prompt(int tokens, int past, int chunk) {
+      StepWork work = NONE;
+      for (int done = 0; done < tokens; done += chunk) {
+        int now = Math.min(chunk, tokens - done);
+        work = work.plus(step(now, past + done, done + now == tokens));
+      }
+      return work;
+    }
+  }
+
+  StepWork plus(StepWork other) {
+    return new StepWork(bytes + other.bytes, multiplyAdds + other.multiplyAdds);
+  }
+
+  /** Products with these weights, of which a part is read, and used {@code times} in all. */
+  private static StepWork products(List<TensorInfo> tensors, double part, double times) {
+    double bytes = 0;
+    double values = 0;
+    for (TensorInfo tensor : tensors) {
+      bytes += part * tensor.bytes();
+      values += times * tensor.values();
+    }
+    return new StepWork(bytes, values);
+  }
+
+  /** Experts that some of {@code tokens} tokens use, if each uses any with equal chance. */
+  static double distinctExperts(Mlp.Experts experts, int tokens) {
+    double share = (double) experts.used() / experts.count();
+    return experts.count() * (1 - Math.pow(1 - share, tokens));
+  }
+
+  /** Bytes of a layer's cache that a step reads. */
+  static double cacheBytes(
+      LayerSpec layer, Format keyFormat, Format valueFormat, int tokens, int past) {
+    return (double) layer.kvHeads()
+        * (keyFormat.bytes(layer.keySize()) + valueFormat.bytes(layer.valueSize()))
+        * seen(layer, tokens, past);
+  }
+
+  /** Multiply-adds of a layer's scores, and of its values by their weights. */
+  static double attentionMultiplyAdds(LayerSpec layer, int tokens, int past) {
+    return (double) tokens
+        * layer.heads()
+        * (layer.keySize() + layer.valueSize())
+        * seen(layer, tokens, past);
+  }
+
+  /** Cached tokens that a token of the step sees, on average. */
+  private static double seen(LayerSpec layer, int tokens, int past) {
+    double seen = past + (tokens + 1) / 2.0;
+    return layer.window() > 0 ? Math.min(seen, layer.window()) : seen;
+  }
+}
