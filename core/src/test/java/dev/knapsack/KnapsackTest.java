@@ -146,6 +146,20 @@ class KnapsackTest {
     }
   }
 
+  /**
+   * What is resident counts, for a budget that bounds the process: it is not there to probe with.
+   */
+  @Test
+  void measuresAMachineForTheFirstTimeWithinTheBudget(@TempDir Path notMeasured) {
+    Options options = options().withCache(notMeasured).withWholeProcess(true);
+    // Less than any JVM that runs tests has resident.
+    assertThatThrownBy(() -> Knapsack.plan(model, budget, options))
+        .isInstanceOf(PlanDoesNotFitException.class);
+    assertThat(notMeasured.resolve("machine.json")).exists();
+    assertThat(budget.account("probe").peak()).isBetween(1L << 20, 8L << 20);
+    assertThat(budget.account("jvm").peak()).isEqualTo(budget.total() - (8 << 20));
+  }
+
   @Test
   void saysWhatIsWrongAndLeavesNothingBehind() throws IOException {
     Budget little = Budget.of("2MiB");
