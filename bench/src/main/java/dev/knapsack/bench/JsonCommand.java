@@ -38,6 +38,11 @@ final class JsonCommand {
     }
   }
 
+  /** A figure of the result; not a number if it is not there. */
+  static double number(JsonObject result, String key) {
+    return result.has(key) ? result.get(key).getAsDouble() : Double.NaN;
+  }
+
   private static void killWhenLate(Process process) {
     try {
       if (!process.waitFor(PATIENCE_MINUTES, TimeUnit.MINUTES)) {

@@ -1,7 +1,6 @@
 package dev.knapsack.bench;
 
 import com.google.gson.JsonObject;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -63,10 +62,10 @@ public final class Peers {
               "decode", result.getAsJsonArray("depths").get(1).getAsJsonObject().get("decode"));
         }
         double[][] columns = results.computeIfAbsent(engine.getKey(), _ -> new double[4][rounds]);
-        columns[0][round] = number(result, "prefill");
-        columns[1][round] = number(result, "decode");
-        columns[2][round] = number(result, "loadSeconds");
-        columns[3][round] = number(result, "peakResidentBytes") / (1 << 20);
+        columns[0][round] = JsonCommand.number(result, "prefill");
+        columns[1][round] = JsonCommand.number(result, "decode");
+        columns[2][round] = JsonCommand.number(result, "loadSeconds");
+        columns[3][round] = JsonCommand.number(result, "peakResidentBytes") / (1 << 20);
       }
     }
     System.out.println(
@@ -79,21 +78,11 @@ public final class Peers {
             Locale.ROOT,
             "| %s | %.1f | %.2f | %.2f | %.2f | %.2f | %.0f |%n",
             name,
-            median(r[0]),
-            median(r[0]) / median(base[0]),
-            median(r[1]),
-            median(r[1]) / median(base[1]),
-            median(r[2]),
-            median(r[3])));
-  }
-
-  private static double number(JsonObject result, String key) {
-    return result.has(key) ? result.get(key).getAsDouble() : Double.NaN;
-  }
-
-  private static double median(double[] values) {
-    double[] sorted = values.clone();
-    Arrays.sort(sorted);
-    return sorted[sorted.length / 2];
+            Medians.of(r[0]),
+            Medians.of(r[0]) / Medians.of(base[0]),
+            Medians.of(r[1]),
+            Medians.of(r[1]) / Medians.of(base[1]),
+            Medians.of(r[2]),
+            Medians.of(r[3])));
   }
 }

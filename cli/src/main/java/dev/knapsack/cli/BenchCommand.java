@@ -151,6 +151,12 @@ final class BenchCommand implements Callable<Integer> {
     line.addProperty("model", plan.model());
     line.addProperty("threads", plan.workers());
     line.addProperty("keyFormat", plan.keyFormat());
+    line.addProperty(
+        "activations",
+        switch (first.limits().precision()) {
+          case FLOAT -> "float";
+          case EIGHT_BIT -> "8-bit";
+        });
     line.addProperty("promptTokens", prompt);
     line.addProperty("decodeTokens", decode);
     line.addProperty("rounds", rounds);

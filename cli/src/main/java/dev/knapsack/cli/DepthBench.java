@@ -134,7 +134,8 @@ record DepthBench(int prompt, int decode, int rounds) {
         median(measured, Round::first),
         new Limits(
             median(measured, r -> r.limits.memoryBytesPerSecond()),
-            median(measured, r -> r.limits.multiplyAddsPerSecond())),
+            median(measured, r -> r.limits.multiplyAddsPerSecond()),
+            measured.getFirst().limits.precision()),
         readOne,
         writeOne,
         median(

@@ -17,8 +17,10 @@ import java.util.concurrent.atomic.LongAdder;
  * @param memoryBytesPerSecond rate of reading weights from where they lie
  * @param multiplyAddsPerSecond rate of the instruction that matrix products are made of, on numbers
  *     that lie in registers
+ * @param precision of the activations in those products
  */
-public record Limits(double memoryBytesPerSecond, double multiplyAddsPerSecond) {
+public record Limits(
+    double memoryBytesPerSecond, double multiplyAddsPerSecond, Compute.Precision precision) {
   private static final SteadyRate RATE = new SteadyRate(0.2, 0.4);
 
   /** Bytes that one part of the reading takes. */
@@ -34,7 +36,9 @@ public record Limits(double memoryBytesPerSecond, double multiplyAddsPerSecond) 
   public static Limits measure(
       Kernels kernels, WorkerTeam team, Compute.Precision precision, List<Matrix> weights) {
     return new Limits(
-        RATE.of(() -> read(team, weights)), RATE.of(() -> multiplyAdd(kernels, team, precision)));
+        RATE.of(() -> read(team, weights)),
+        RATE.of(() -> multiplyAdd(kernels, team, precision)),
+        precision);
   }
 
   private static double multiplyAdd(Kernels kernels, WorkerTeam team, Compute.Precision precision) {
