@@ -8,12 +8,17 @@ import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.KvPages;
 import dev.knapsack.kernel.ScalarKernels;
 import dev.knapsack.kernel.x86.X86Kernels;
+import dev.knapsack.memory.ExecutableMemory;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.function.Supplier;
@@ -27,12 +32,16 @@ import java.util.function.Supplier;
  * own code may be written too, and so are others.
  */
 final class ColdStart {
+  /** What the JVM needs to call the first native function of all. */
+  static final String FIRST_CALL = "a return alone: the JVM's first native call";
+
   private static final int COLUMNS = 256;
   private static final int ROWS = 8;
   private static final int TOKENS = 16;
   private static final int HEADS = 4;
   private static final int HEAD_SIZE = 64;
   private static final int PAGE = 4096;
+  private static final byte RETURN = (byte) 0xC3;
 
   private final Operands operands = new Operands();
   private final JsonArray steps = new JsonArray();
@@ -48,17 +57,21 @@ final class ColdStart {
 
   private JsonArray run() throws IOException {
     Kernels others = new ScalarKernels();
+    // What the JVM needs to call the first native function of all is not the kernels' doing.
+    step(FIRST_CALL, () -> first(operands.memory(8)));
     Kernels kernels = step("every model: quantising, activation", () -> X86Kernels.open(others));
     MemorySegment scratch = operands.scratch(kernels, TOKENS, COLUMNS, HEADS, 1, HEAD_SIZE);
     MemorySegment attention = operands.scratch(kernels, TOKENS, COLUMNS, HEADS, 1, HEAD_SIZE);
-    for (String cached : new String[] {"F32", "F16", "BF16", "Q8_0", "Q4_0"}) {
-      Format format = Formats.byName(cached);
+    for (Format format : Formats.cache()) {
+      if (HEAD_SIZE % format.blockValues() != 0) {
+        continue;
+      }
       KvPages pages = pages(format);
       Matrix q = operands.empty(Formats.F32, 1, HEADS * HEAD_SIZE);
       AttentionShape shape =
           new AttentionShape(HEADS, HEADS, HEAD_SIZE, HEAD_SIZE, 0.125f, 0, 0, true, null);
       step(
-          "attention over " + cached,
+          "attention over " + format.name(),
           () -> {
             kernels.attention(shape, q, KvLayout.PAGE_TOKENS - 1, pages, 0, q, 0, 1, attention);
             return kernels;
@@ -84,6 +97,23 @@ final class ColdStart {
     }
     operands.free();
     return steps;
+  }
+
+  /** Maps one instruction, and calls it. */
+  private static MemorySegment first(MemorySegment argument) {
+    MemorySegment code = ExecutableMemory.of(new byte[] {RETURN}, Arena.global());
+    MethodHandle call =
+        Linker.nativeLinker()
+            .downcallHandle(
+                code, FunctionDescriptor.ofVoid(ValueLayout.ADDRESS), Linker.Option.critical(true));
+    try {
+      call.invokeExact(argument);
+    } catch (RuntimeException | Error e) {
+      throw e;
+    } catch (Throwable e) {
+      throw new LinkageError("generated code", e);
+    }
+    return code;
   }
 
   private KvPages pages(Format format) {

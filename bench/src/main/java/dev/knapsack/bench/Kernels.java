@@ -23,7 +23,7 @@ import org.openjdk.jmh.runner.options.OptionsBuilder;
  * rest of a step.
  *
  * <p>Usage: {@code bench/measure Kernels [PATTERN] [JMH OPTION...]}, such as {@code bench/measure
- * Kernels Products -p format=Q4_0 -f 3}. Prints Markdown tables of what was measured: rates of both
+ * Kernels Product -p format=Q4_0 -f 3}. Prints Markdown tables of what was measured: rates of both
  * providers and their ratios.
  */
 public final class Kernels {
