@@ -4,7 +4,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import java.awt.Color;
 import java.io.IOException;
-import java.io.OutputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -185,9 +185,9 @@ public final class Roofline {
     if (folder != null) {
       Files.createDirectories(folder);
     }
-    try (OutputStream out = Files.newOutputStream(picture)) {
-      ChartEncoder.saveChart(chart, out, "svg");
-    }
+    // Letters are outlines, of numbers with as many digits as a double has.
+    String svg = new String(ChartEncoder.getBytes(chart, "svg"), StandardCharsets.UTF_8);
+    Files.writeString(picture, svg.replaceAll("(\\.\\d\\d)\\d+", "$1"));
     System.err.println("drawn: " + picture);
   }
 }
