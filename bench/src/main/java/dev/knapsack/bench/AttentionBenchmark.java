@@ -4,11 +4,12 @@ import dev.knapsack.cache.KvLayout;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
-import dev.knapsack.kernel.KvPages;
+import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.BenchmarkMode;
@@ -48,7 +49,7 @@ public class AttentionBenchmark {
   private Operands operands;
   private Kernels kernels;
   private MemorySegment scratch;
-  private KvPages pages;
+  private KvSpan[][] heads;
   private Matrix q;
   private Matrix out;
 
@@ -58,19 +59,22 @@ public class AttentionBenchmark {
     kernels = provider.open().kernels();
     Format stored = Formats.byName(format);
     scratch = operands.scratch(kernels, 1, HEADS * SIZE, HEADS, HEADS / KV_HEADS, SIZE);
-    MemorySegment[] keys = pages(stored);
-    MemorySegment[] values = pages(stored);
-    pages = new KvPages(stored, stored, KvLayout.PAGE_TOKENS, keys, values, 0, CACHED);
+    heads = new KvSpan[KV_HEADS][];
+    for (int h = 0; h < KV_HEADS; h++) {
+      heads[h] = new KvSpan[] {span(operands, stored, SIZE, CACHED)};
+    }
     q = operands.floats(1, HEADS * SIZE);
     out = operands.empty(Formats.F32, 1, HEADS * SIZE);
   }
 
-  private MemorySegment[] pages(Format stored) {
-    MemorySegment[] pages = new MemorySegment[CACHED / KvLayout.PAGE_TOKENS];
-    for (int i = 0; i < pages.length; i++) {
-      pages[i] = operands.matrix(stored, KV_HEADS * KvLayout.PAGE_TOKENS, SIZE).data();
-    }
-    return pages;
+  /** So many cached tokens of one head. */
+  static KvSpan span(Operands operands, Format stored, int size, int tokens) {
+    int page = KvLayout.PAGE_TOKENS;
+    long bytes = stored.bytes((long) page * size);
+    long[] pages = new long[tokens / page];
+    Arrays.setAll(pages, i -> 2L * i * bytes);
+    MemorySegment memory = operands.matrix(stored, 2 * tokens, size).data();
+    return new KvSpan(stored, stored, page, memory, pages, bytes, tokens, 0, null);
   }
 
   @TearDown
@@ -82,7 +86,7 @@ public class AttentionBenchmark {
   @Benchmark
   public void oneRow(ProductBenchmark.Done done) {
     for (int head = 0; head < KV_HEADS; head++) {
-      kernels.attention(SHAPE, q, CACHED - 1, pages, head, out, 0, 1, scratch);
+      kernels.attention(SHAPE, q, CACHED - 1, heads[head], head, out, 0, 1, scratch);
     }
     done.work += 2L * HEADS * SIZE * CACHED;
   }

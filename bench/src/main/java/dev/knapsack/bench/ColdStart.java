@@ -5,7 +5,7 @@ import com.google.gson.JsonObject;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Kernels;
-import dev.knapsack.kernel.KvPages;
+import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.kernel.ScalarKernels;
 import dev.knapsack.kernel.x86.X86Kernels;
 import dev.knapsack.memory.ExecutableMemory;
@@ -66,14 +66,14 @@ final class ColdStart {
       if (HEAD_SIZE % format.blockValues() != 0) {
         continue;
       }
-      KvPages pages = pages(format);
+      KvSpan[] spans = {AttentionBenchmark.span(operands, format, HEAD_SIZE, KvLayout.PAGE_TOKENS)};
       Matrix q = operands.empty(Formats.F32, 1, HEADS * HEAD_SIZE);
       AttentionShape shape =
           new AttentionShape(HEADS, HEADS, HEAD_SIZE, HEAD_SIZE, 0.125f, 0, 0, true, null);
       step(
           "attention over " + format.name(),
           () -> {
-            kernels.attention(shape, q, KvLayout.PAGE_TOKENS - 1, pages, 0, q, 0, 1, attention);
+            kernels.attention(shape, q, KvLayout.PAGE_TOKENS - 1, spans, 0, q, 0, 1, attention);
             return kernels;
           });
     }
@@ -114,12 +114,6 @@ final class ColdStart {
       throw new LinkageError("generated code", e);
     }
     return code;
-  }
-
-  private KvPages pages(Format format) {
-    long bytes = format.bytes((long) HEADS * HEAD_SIZE * KvLayout.PAGE_TOKENS);
-    MemorySegment[] page = {operands.memory(bytes)};
-    return new KvPages(format, format, KvLayout.PAGE_TOKENS, page, page, 0, KvLayout.PAGE_TOKENS);
   }
 
   /** Takes the time of what may generate code, and tells of it if it did. */

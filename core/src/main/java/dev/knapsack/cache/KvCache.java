@@ -1,15 +1,15 @@
 package dev.knapsack.cache;
 
-import dev.knapsack.kernel.KvPages;
-import dev.knapsack.tensor.Format;
+import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.function.Consumer;
 
 /**
  * The keys and values of one sequence, in pages.
  *
  * <p>A step first {@linkplain #reserve reserves} room, then {@linkplain #append appends} each
- * layer's rows and attends over its {@linkplain #pages pages}, and at the end {@linkplain #commit
+ * layer's rows and attends over its {@linkplain #spans spans}, and at the end {@linkplain #commit
  * commits}. A step that fails before that has changed nothing: its rows are overwritten by the
  * next.
  *
@@ -19,24 +19,31 @@ import java.lang.foreign.MemorySegment;
  */
 public final class KvCache implements AutoCloseable {
   private final KvPool pool;
-  private final LayerCache[] layers;
+
+  /** By layer and KV head. */
+  private final HeadCache[][] heads;
+
   private int length;
   private boolean closed;
 
   KvCache(KvPool pool) {
     this.pool = pool;
-    this.layers = new LayerCache[pool.layout().layers().size()];
-    for (int l = 0; l < layers.length; l++) {
-      layers[l] = new LayerCache(pool, l);
+    this.heads = new HeadCache[pool.layout().layers().size()][];
+    for (int l = 0; l < heads.length; l++) {
+      int layer = l;
+      heads[l] = new HeadCache[pool.layout().layers().get(l).kvHeads()];
+      Arrays.setAll(heads[l], h -> new HeadCache(pool, layer));
     }
   }
 
   private KvCache(KvCache other) {
     this.pool = other.pool;
     this.length = other.length;
-    this.layers = new LayerCache[other.layers.length];
-    for (int l = 0; l < layers.length; l++) {
-      layers[l] = other.layers[l].fork(length);
+    this.heads = new HeadCache[other.heads.length][];
+    for (int l = 0; l < heads.length; l++) {
+      HeadCache[] originals = other.heads[l];
+      heads[l] = new HeadCache[originals.length];
+      Arrays.setAll(heads[l], h -> originals[h].fork());
     }
   }
 
@@ -57,16 +64,20 @@ public final class KvCache implements AutoCloseable {
    */
   public void reserve(int tokens) {
     checkOpen();
+    Math.addExact(length, tokens);
     try {
-      Math.addExact(length, tokens);
-      for (LayerCache layer : layers) {
-        layer.reserve(length, tokens);
-      }
+      each(head -> head.reserve(length, tokens));
     } catch (RuntimeException | Error e) {
-      for (LayerCache layer : layers) {
-        layer.truncate(length);
-      }
+      each(HeadCache::trim);
       throw e;
+    }
+  }
+
+  private void each(Consumer<HeadCache> action) {
+    for (HeadCache[] layer : heads) {
+      for (HeadCache head : layer) {
+        action.accept(head);
+      }
     }
   }
 
@@ -83,55 +94,38 @@ public final class KvCache implements AutoCloseable {
    */
   public void append(int layer, int after, Matrix keys, Matrix values, int firstRow, int rows) {
     checkOpen();
-    KvLayout layout = pool.layout();
-    KvLayout.Layer heads = layout.layers().get(layer);
-    LayerCache cached = layers[layer];
-    for (int r = 0; r < rows; r++) {
-      int position = length + after + r;
-      int slot = position % layout.pageTokens();
-      write(
-          keys,
-          firstRow + r,
-          layout.keyFormat(),
-          heads.kvHeads(),
-          heads.keySize(),
-          cached.keys(position),
-          slot);
-      write(
-          values,
-          firstRow + r,
-          layout.valueFormat(),
-          heads.kvHeads(),
-          heads.valueSize(),
-          cached.values(position),
-          slot);
-    }
-  }
-
-  private void write(
-      Matrix from, int row, Format format, int heads, int size, MemorySegment page, int slot) {
-    long source = from.rowOffset(row);
-    long bytes = format.bytes(size);
-    int pageTokens = pool.layout().pageTokens();
-    for (int h = 0; h < heads; h++) {
-      format.encode(
-          from.data(), source + 4L * h * size, page, ((long) h * pageTokens + slot) * bytes, size);
+    KvLayout.Layer sizes = pool.layout().layers().get(layer);
+    long key = (long) sizes.keySize() * Float.BYTES;
+    long value = (long) sizes.valueSize() * Float.BYTES;
+    for (int h = 0; h < sizes.kvHeads(); h++) {
+      HeadCache head = heads[layer][h];
+      for (int r = 0; r < rows; r++) {
+        long keyAt = keys.rowOffset(firstRow + r) + h * key;
+        long valueAt = values.rowOffset(firstRow + r) + h * value;
+        head.write(after + r, keys.data(), keyAt, values.data(), valueAt);
+      }
     }
   }
 
   /**
-   * A view of a layer's cached tokens, valid until the cache is changed.
+   * A view of a layer's cached tokens, by KV head, valid until the cache is changed or the pool
+   * compacted.
    *
    * @param appended tokens after {@link #length()} that have been appended and not committed
    */
-  public KvPages pages(int layer, int appended) {
+  public KvSpan[][] spans(int layer, int appended) {
     checkOpen();
-    return layers[layer].view(length + appended);
+    KvSpan[][] spans = new KvSpan[heads[layer].length][];
+    for (int h = 0; h < spans.length; h++) {
+      spans[h] = heads[layer][h].spans(appended);
+    }
+    return spans;
   }
 
   /** Makes the tokens that were appended to every layer part of the sequence. */
   public void commit(int tokens) {
     checkOpen();
+    each(head -> head.commit(tokens));
     length += tokens;
   }
 
@@ -139,8 +133,8 @@ public final class KvCache implements AutoCloseable {
    * Forgets the tokens from position {@code tokens} on, and gives their pages back.
    *
    * @throws IllegalArgumentException if the sequence is shorter
-   * @throws IllegalStateException if what a sliding window needs there has been {@linkplain
-   *     #freeOutsideWindows freed}
+   * @throws IllegalStateException if what a sliding window needs there has been {@linkplain #settle
+   *     freed}
    */
   public void truncate(int tokens) {
     checkOpen();
@@ -148,27 +142,31 @@ public final class KvCache implements AutoCloseable {
       throw new IllegalArgumentException(
           "Cannot keep %,d tokens of a sequence of %,d".formatted(tokens, length));
     }
-    for (int l = 0; l < layers.length; l++) {
-      if (tokens > 0 && layers[l].start() > firstSeen(l, tokens)) {
+    for (int l = 0; l < heads.length; l++) {
+      int start = heads[l][0].start();
+      if (tokens > 0 && tokens < length && start > firstSeen(l, tokens)) {
         throw new IllegalStateException(
             "Cannot go back to %,d tokens: layer %d has freed those before %,d"
-                .formatted(tokens, l, layers[l].start()));
+                .formatted(tokens, l, start));
       }
     }
-    for (LayerCache layer : layers) {
-      layer.truncate(tokens);
-    }
+    each(head -> head.truncate(tokens));
     length = tokens;
   }
 
   /**
-   * Gives back the pages that no later token sees: those wholly before the sliding window, in
-   * layers that have one.
+   * To be done after each step: gives back the pages that no later token sees, those wholly before
+   * the sliding window of a layer, and encodes tokens that are no longer recent in the layout's
+   * formats.
    */
-  public void freeOutsideWindows() {
+  public void settle() {
     checkOpen();
-    for (int l = 0; l < layers.length; l++) {
-      layers[l].freeBefore(firstSeen(l, length));
+    for (int l = 0; l < heads.length; l++) {
+      int first = firstSeen(l, length);
+      for (HeadCache head : heads[l]) {
+        head.freeBefore(first);
+        head.settle();
+      }
     }
   }
 
@@ -194,8 +192,6 @@ public final class KvCache implements AutoCloseable {
   public void close() {
     checkOpen();
     closed = true;
-    for (LayerCache layer : layers) {
-      layer.truncate(0);
-    }
+    each(HeadCache::clear);
   }
 }

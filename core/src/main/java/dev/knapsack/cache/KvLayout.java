@@ -2,25 +2,31 @@ package dev.knapsack.cache;
 
 import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
-import java.util.LinkedHashMap;
+import dev.knapsack.tensor.Formats;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 
 /**
  * What a sequence's cache holds in each layer, and in which formats: all that is needed to know how
  * many bytes a number of tokens takes.
  *
  * @param layers one entry a layer
- * @param keyFormat format of cached keys: F32, F16, BF16, Q8_0 or Q4_0
+ * @param keyFormat format of cached keys: one of {@link Formats#cache()}
  * @param valueFormat format of cached values
+ * @param recent how many of the last tokens stay in {@link #FULL} precision
  * @param pageTokens tokens in a page
  */
-public record KvLayout(List<Layer> layers, Format keyFormat, Format valueFormat, int pageTokens) {
+public record KvLayout(
+    List<Layer> layers, Format keyFormat, Format valueFormat, int recent, int pageTokens) {
   /**
-   * Tokens in a page unless said otherwise: a multiple of every vector length, and with every
+   * Tokens in a page unless said otherwise: as many as attention takes at a time, and with every
    * format and head size of the field a page's keys end on a 64-byte line.
    */
-  public static final int PAGE_TOKENS = 32;
+  public static final int PAGE_TOKENS = 64;
+
+  /** The format of recent tokens. */
+  public static final Format FULL = Formats.F16;
 
   /**
    * One layer's heads.
@@ -34,17 +40,27 @@ public record KvLayout(List<Layer> layers, Format keyFormat, Format valueFormat,
 
   public KvLayout {
     layers = List.copyOf(layers);
-    if (pageTokens < 1) {
-      throw new IllegalArgumentException("A page holds at least one token, not " + pageTokens);
+    if (pageTokens < 1 || recent < 0) {
+      throw new IllegalArgumentException(
+          "A page holds at least one token, and 0 or more are recent; not %d and %d"
+              .formatted(pageTokens, recent));
     }
     for (Layer layer : layers) {
       checkFits("key", keyFormat, layer.keySize());
       checkFits("value", valueFormat, layer.valueSize());
     }
+    if (keyFormat.equals(FULL) && valueFormat.equals(FULL)) {
+      recent = 0;
+    }
   }
 
   public KvLayout(List<Layer> layers, Format keyFormat, Format valueFormat) {
-    this(layers, keyFormat, valueFormat, PAGE_TOKENS);
+    this(layers, keyFormat, valueFormat, 0, PAGE_TOKENS);
+  }
+
+  /** The same, with this many recent tokens in full precision. */
+  public KvLayout withRecent(int tokens) {
+    return new KvLayout(layers, keyFormat, valueFormat, tokens, pageTokens);
   }
 
   /**
@@ -64,24 +80,45 @@ public record KvLayout(List<Layer> layers, Format keyFormat, Format valueFormat,
     }
   }
 
-  /** Bytes of the keys in one page of a layer. */
-  public long pageKeyBytes(int layer) {
+  /** How the tokens of one head are stored: what pages of it are like. */
+  record Form(Format keyFormat, Format valueFormat, int keySize, int valueSize, int pageTokens) {
+    long keyBytes() {
+      return keyFormat.bytes(keySize);
+    }
+
+    long valueBytes() {
+      return valueFormat.bytes(valueSize);
+    }
+
+    /** Where values begin in a page. */
+    long valuesAt() {
+      return keyBytes() * pageTokens;
+    }
+
+    long pageBytes() {
+      return (keyBytes() + valueBytes()) * pageTokens;
+    }
+  }
+
+  /** The form in which a layer's tokens are kept. */
+  Form stored(int layer) {
     Layer heads = layers.get(layer);
-    return (long) heads.kvHeads() * pageTokens * keyFormat.bytes(heads.keySize());
+    return new Form(keyFormat, valueFormat, heads.keySize(), heads.valueSize(), pageTokens);
   }
 
-  /** Bytes of the values in one page of a layer. */
-  public long pageValueBytes(int layer) {
+  /** The form in which a layer's recent tokens are kept. */
+  Form full(int layer) {
     Layer heads = layers.get(layer);
-    return (long) heads.kvHeads() * pageTokens * valueFormat.bytes(heads.valueSize());
+    return new Form(FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens);
   }
 
-  /** Bytes of one page of a layer: its keys, then its values. */
-  public long pageBytes(int layer) {
-    return pageKeyBytes(layer) + pageValueBytes(layer);
+  /** Bytes of one token in a layer, recent ones aside. */
+  public long tokenBytes(int layer) {
+    Form form = stored(layer);
+    return layers.get(layer).kvHeads() * (form.keyBytes() + form.valueBytes());
   }
 
-  /** Pages of one layer that {@code tokens} tokens take. */
+  /** Pages of one head that {@code tokens} tokens take. */
   public int pages(int tokens) {
     return Math.ceilDiv(tokens, pageTokens);
   }
@@ -93,38 +130,25 @@ public record KvLayout(List<Layer> layers, Format keyFormat, Format valueFormat,
 
   /**
    * The most bytes that a sequence of {@code tokens} tokens leases while it grows by at most {@code
-   * step} tokens at a time, if {@linkplain KvCache#freeOutsideWindows pages before the sliding
-   * windows are freed} after each step.
+   * step} tokens at a time, if {@linkplain KvCache#settle settled} after each step.
    */
   public long bytes(int tokens, int step) {
-    long bytes = 0;
-    for (Group group : groups()) {
-      // A window and a step begin anywhere in a page: they touch one page more than they fill.
-      long held =
-          group.window() == 0
-              ? pages(tokens)
-              : Math.min(pages(tokens), ((long) group.window() + step) / pageTokens + 2);
-      bytes += held * SlabArena.extentBytes(group.pageBytes(), group.layers());
-    }
-    return bytes;
-  }
-
-  /**
-   * Layers whose pages have one size and are freed at the same time; they share an arena, in which
-   * one page of each layer makes an extent, so that sequences grow and shrink by whole extents.
-   *
-   * @param layers how many layers
-   */
-  record Group(long pageBytes, int window, int layers) {}
-
-  /** The groups, each once. */
-  List<Group> groups() {
-    Map<Group, Integer> counts = new LinkedHashMap<>();
+    Map<Long, Long> slabs = new TreeMap<>();
     for (int l = 0; l < layers.size(); l++) {
-      counts.merge(new Group(pageBytes(l), layers.get(l).window(), 1), 1, Integer::sum);
+      Layer layer = layers.get(l);
+      long pages = pages(Math.max(0, tokens - recent));
+      if (layer.window() > 0) {
+        // A window and a step begin anywhere in a page: they touch one page more than they fill.
+        pages = Math.min(pages, ((long) layer.window() + step) / pageTokens + 2);
+      }
+      slabs.merge(stored(l).pageBytes(), layer.kvHeads() * pages, Long::sum);
+      if (recent > 0) {
+        long full = Math.min(pages(tokens), pages(recent + pageTokens - 1 + step));
+        slabs.merge(full(l).pageBytes(), layer.kvHeads() * full, Long::sum);
+      }
     }
-    return counts.entrySet().stream()
-        .map(e -> new Group(e.getKey().pageBytes(), e.getKey().window(), e.getValue()))
-        .toList();
+    return slabs.entrySet().stream()
+        .mapToLong(e -> SlabArena.bytes(e.getKey(), e.getValue()))
+        .sum();
   }
 }

@@ -2,33 +2,33 @@ package dev.knapsack.cache;
 
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.SlabArena;
-import java.util.ArrayList;
-import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 
 /**
- * Where the caches of one model get their pages: arenas over one account, shared by all sequences.
+ * Where the caches of one model get their pages: an arena for each size of page, over one account,
+ * shared by all sequences.
  *
  * <p>Safe for use by many threads. Closing it takes the pages of caches that are still open.
  */
 public final class KvPool implements AutoCloseable {
   private final KvLayout layout;
-  private final List<SlabArena> arenas = new ArrayList<>();
-  private final SlabArena[] arenaOfLayer;
+  private final Map<Long, SlabArena> arenas = new TreeMap<>();
 
   /** A pool without pages yet. */
   public KvPool(KvLayout layout, Account account) {
     this.layout = layout;
-    this.arenaOfLayer = new SlabArena[layout.layers().size()];
-    for (KvLayout.Group group : layout.groups()) {
-      SlabArena arena = new SlabArena(account, group.pageBytes(), group.layers());
-      arenas.add(arena);
-      for (int l = 0; l < arenaOfLayer.length; l++) {
-        if (layout.pageBytes(l) == group.pageBytes()
-            && layout.layers().get(l).window() == group.window()) {
-          arenaOfLayer[l] = arena;
-        }
+    for (int l = 0; l < layout.layers().size(); l++) {
+      add(layout.stored(l), account);
+      if (layout.recent() > 0) {
+        add(layout.full(l), account);
       }
     }
+  }
+
+  private void add(KvLayout.Form form, Account account) {
+    arenas.computeIfAbsent(
+        form.pageBytes(), bytes -> new SlabArena(account, bytes, account.budget().total()));
   }
 
   public KvLayout layout() {
@@ -40,17 +40,29 @@ public final class KvPool implements AutoCloseable {
     return new KvCache(this);
   }
 
-  Page page(int layer) {
-    return new Page(arenaOfLayer[layer].allocate(), layout.pageKeyBytes(layer));
+  SlabArena arena(KvLayout.Form form) {
+    SlabArena arena = arenas.get(form.pageBytes());
+    if (arena == null) {
+      throw new IllegalArgumentException("The layout has no pages of " + form);
+    }
+    return arena;
   }
 
   /** Bytes leased now. */
   public long leasedBytes() {
-    return arenas.stream().mapToLong(SlabArena::leasedBytes).sum();
+    return arenas.values().stream().mapToLong(SlabArena::leasedBytes).sum();
+  }
+
+  /**
+   * Moves pages together, so that the bytes of all that were freed go back to the account and to
+   * the operating system. No cache may be used meanwhile, nor a view of one that was made before.
+   */
+  public void compact() {
+    arenas.values().forEach(SlabArena::compact);
   }
 
   @Override
   public void close() {
-    arenas.forEach(SlabArena::close);
+    arenas.values().forEach(SlabArena::close);
   }
 }

@@ -210,6 +210,7 @@ public final class Engine implements AutoCloseable {
 
   private Matrix forward(List<Run> runs) {
     weights.expectOutput(runs.stream().anyMatch(r -> r.logits() > 0));
+    pool.compact(); // no cache is in use between steps
     return transformer.forward(runs);
   }
 
@@ -362,7 +363,8 @@ public final class Engine implements AutoCloseable {
       for (int from = 0; from < tokens.length; from += workspace.tokens()) {
         int to = Math.min(tokens.length, from + workspace.tokens());
         Matrix logits = all.forward(List.of(new Run(cache, tokens, from, to, to - from)));
-        cache.freeOutsideWindows();
+        cache.settle();
+        pages.compact();
         for (int row = 0; row < to - from; row++) {
           use.accept(from + row, logits.data().asSlice(logits.rowOffset(row), logits.rowBytes()));
         }

@@ -118,13 +118,7 @@ public final class Attention {
    * keys and values of a chunk.
    */
   private record Block(
-      AttentionShape shape,
-      KvPages pages,
-      int kvHead,
-      int firstPosition,
-      int from,
-      int to,
-      float[] memory) {
+      AttentionShape shape, int kvHead, int firstPosition, int from, int to, float[] memory) {
     int shared() {
       return shape.heads() / shape.kvHeads();
     }
@@ -165,12 +159,12 @@ public final class Attention {
       return Math.min(QUERIES, queryCount() - group * QUERIES);
     }
 
-    int firstVisible(int row) {
-      return pages.firstVisible(shape, firstPosition + row);
+    int firstVisible(KvSpan span, int row) {
+      return span.firstVisible(shape, firstPosition + row);
     }
 
-    int endVisible(int row) {
-      return pages.endVisible(shape, firstPosition + row);
+    int endVisible(KvSpan span, int row) {
+      return span.endVisible(shape, firstPosition + row);
     }
   }
 
@@ -179,7 +173,7 @@ public final class Attention {
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages,
+      KvSpan[] spans,
       int kvHead,
       Matrix out,
       int from,
@@ -187,10 +181,11 @@ public final class Attention {
       MemorySegment scratch) {
     float[] memory = array(scratch);
     for (int row = from; row < to; row += ROWS) {
-      Block block =
-          new Block(shape, pages, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
+      Block block = new Block(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
       begin(block, q);
-      chunks(block, 0, pages.length());
+      for (KvSpan span : spans) {
+        chunks(block, span);
+      }
       for (int i = 0; i < block.queryCount(); i++) {
         finish(block, i, out);
       }
@@ -202,20 +197,19 @@ public final class Attention {
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages,
+      KvSpan[] spans,
       int kvHead,
-      int firstToken,
-      int endToken,
       Matrix part,
       int from,
       int to,
       MemorySegment scratch) {
     float[] memory = array(scratch);
     for (int row = from; row < to; row += ROWS) {
-      Block block =
-          new Block(shape, pages, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
+      Block block = new Block(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
       begin(block, q);
-      chunks(block, firstToken, endToken);
+      for (KvSpan span : spans) {
+        chunks(block, span);
+      }
       for (int i = 0; i < block.queryCount(); i++) {
         finishPart(block, i, part);
       }
@@ -239,11 +233,11 @@ public final class Attention {
     }
   }
 
-  /** Takes in the tokens from {@code first} to {@code end}, as far as the block sees them. */
-  private void chunks(Block block, int first, int end) {
-    int last = Math.min(end, block.endVisible(block.to - 1));
-    int page = block.pages.pageTokens();
-    int token = Math.max(first, block.firstVisible(block.from));
+  /** Takes in the tokens of a span that the block sees. */
+  private void chunks(Block block, KvSpan span) {
+    int last = block.endVisible(span, block.to - 1);
+    int page = span.pageTokens();
+    int token = block.firstVisible(span, block.from);
     if (token >= last) {
       return;
     }
@@ -252,38 +246,34 @@ public final class Attention {
     while (token < last) {
       int inPage = token % page;
       int next = token + Math.min(page - inPage, CHUNK);
-      chunk(block, token, Math.min(last, next));
+      chunk(block, span, token, Math.min(last, next));
       token = next;
     }
   }
 
-  private void chunk(Block block, int token, int end) {
+  private void chunk(Block block, KvSpan span, int token, int end) {
     AttentionShape shape = block.shape;
-    KvPages pages = block.pages;
     float[] memory = block.memory;
     int count = end - token;
-    MemorySegment keyPage = pages.keys()[token / pages.pageTokens()];
-    MemorySegment valuePage = pages.values()[token / pages.pageTokens()];
-    Format keyFormat = pages.keyFormat();
-    Format valueFormat = pages.valueFormat();
-    long key = pages.offset(keyFormat, shape.keySize(), block.kvHead, token);
-    long value = pages.offset(valueFormat, shape.valueSize(), block.kvHead, token);
+    MemorySegment pages = span.memory();
+    Format keyFormat = span.keyFormat();
+    Format valueFormat = span.valueFormat();
+    long key = span.key(token, shape.keySize());
+    long value = span.value(token, shape.valueSize());
     int groups = groups(block.queryCount());
     boolean keysDecoded = groups > GROUPS_ON_STORED;
     boolean valuesDecoded = keysDecoded;
     if (keysDecoded) {
-      steps.decode(keyFormat, keyPage, key, memory, block.keys(), count * shape.keySize());
-      steps.decode(
-          valueFormat, valuePage, value, memory, block.values(), count * shape.valueSize());
+      steps.decode(keyFormat, pages, key, memory, block.keys(), count * shape.keySize());
+      steps.decode(valueFormat, pages, value, memory, block.values(), count * shape.valueSize());
     }
     for (int g = 0; g < groups; g++) {
       int queries = block.queries(g);
       int results = block.results(g);
       int live = block.live(g);
       if (!keysDecoded
-          && !steps.storedScores(
-              keyFormat, keyPage, key, memory, queries, shape.keySize(), count)) {
-        steps.decode(keyFormat, keyPage, key, memory, block.keys(), count * shape.keySize());
+          && !steps.storedScores(keyFormat, pages, key, memory, queries, shape.keySize(), count)) {
+        steps.decode(keyFormat, pages, key, memory, block.keys(), count * shape.keySize());
         keysDecoded = true;
       }
       if (keysDecoded) {
@@ -294,13 +284,12 @@ public final class Attention {
       }
       int padded = (count + 3) & -4;
       Arrays.fill(memory, count * QUERIES, padded * QUERIES, Float.NEGATIVE_INFINITY);
-      mask(block, g, token, count);
+      mask(block, span, g, token, count);
       steps.softmax(memory, results, padded);
       if (!valuesDecoded
           && !steps.addStoredValues(
-              valueFormat, valuePage, value, memory, results, shape.valueSize(), count)) {
-        steps.decode(
-            valueFormat, valuePage, value, memory, block.values(), count * shape.valueSize());
+              valueFormat, pages, value, memory, results, shape.valueSize(), count)) {
+        steps.decode(valueFormat, pages, value, memory, block.values(), count * shape.valueSize());
         valuesDecoded = true;
       }
       if (valuesDecoded) {
@@ -310,14 +299,14 @@ public final class Attention {
   }
 
   /** Takes away the scores of tokens that a query does not see. */
-  private static void mask(Block block, int group, int token, int count) {
+  private static void mask(Block block, KvSpan span, int group, int token, int count) {
     for (int i = 0; i < block.live(group); i++) {
       int row = block.row(group * QUERIES + i);
-      int first = Math.min(count, block.firstVisible(row) - token);
+      int first = Math.min(count, block.firstVisible(span, row) - token);
       for (int t = 0; t < first; t++) {
         block.memory[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
       }
-      for (int t = Math.max(0, block.endVisible(row) - token); t < count; t++) {
+      for (int t = Math.max(0, block.endVisible(span, row) - token); t < count; t++) {
         block.memory[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
       }
     }

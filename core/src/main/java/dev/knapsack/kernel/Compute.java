@@ -249,12 +249,14 @@ public final class Compute implements AutoCloseable {
    * Attention of all query rows with all KV heads: see {@link Kernels#attention}. A single row has
    * few heads to spread over the workers: a long cache is split for it, and the partial results are
    * put together.
+   *
+   * @param heads the spans of each KV head
    */
   public void attention(
-      AttentionShape shape, Matrix q, int firstPosition, KvPages pages, Matrix out) {
-    int parts = Math.min(MOST_PARTS, pages.length() / PART_TOKENS);
-    if (q.rows() == 1 && parts > 1) {
-      attentionInParts(shape, q, firstPosition, pages, parts, out);
+      AttentionShape shape, Matrix q, int firstPosition, KvSpan[][] heads, Matrix out) {
+    int parts = q.rows() > 1 ? 1 : Math.min(MOST_PARTS, longest(heads) / PART_TOKENS);
+    if (parts > 1) {
+      attentionInParts(shape, q, firstPosition, heads, parts, out);
       return;
     }
     int chunks = Math.ceilDiv(q.rows(), ATTENTION_ROWS);
@@ -262,21 +264,23 @@ public final class Compute implements AutoCloseable {
         shape.kvHeads() * chunks,
         (part, all, worker) -> {
           int from = part % chunks * ATTENTION_ROWS;
+          int head = part / chunks;
+          int to = Math.min(q.rows(), from + ATTENTION_ROWS);
           kernels.attention(
-              shape,
-              q,
-              firstPosition,
-              pages,
-              part / chunks,
-              out,
-              from,
-              Math.min(q.rows(), from + ATTENTION_ROWS),
-              scratch[worker]);
+              shape, q, firstPosition, heads[head], head, out, from, to, scratch[worker]);
         });
   }
 
+  private static int longest(KvSpan[][] heads) {
+    int longest = 0;
+    for (KvSpan[] spans : heads) {
+      longest = Math.max(longest, KvSpan.length(spans));
+    }
+    return longest;
+  }
+
   private void attentionInParts(
-      AttentionShape shape, Matrix q, int position, KvPages pages, int parts, Matrix out) {
+      AttentionShape shape, Matrix q, int position, KvSpan[][] heads, int parts, Matrix out) {
     int columns = shape.heads() * Attention.partSize(shape);
     Matrix[] results = new Matrix[parts];
     for (int p = 0; p < parts; p++) {
@@ -284,26 +288,26 @@ public final class Compute implements AutoCloseable {
       results[p] =
           new Matrix(Formats.F32, 1, columns, partsLease.segment().asSlice(p * bytes, bytes));
     }
-    int held = Math.ceilDiv(pages.length(), pages.pageTokens());
-    int each = Math.ceilDiv(held, parts) * pages.pageTokens();
     team.run(
         shape.kvHeads() * parts,
         (task, all, worker) -> {
-          int p = task % parts;
+          int part = task % parts;
+          int head = task / parts;
+          KvSpan[] spans = heads[head].clone();
+          for (int s = 0; s < spans.length; s++) {
+            spans[s] = part(spans[s], part, parts);
+          }
           kernels.attentionPart(
-              shape,
-              q,
-              position,
-              pages,
-              task / parts,
-              Math.min(pages.length(), p * each),
-              Math.min(pages.length(), (p + 1) * each),
-              results[p],
-              0,
-              1,
-              scratch[worker]);
+              shape, q, position, spans, head, results[part], 0, 1, scratch[worker]);
         });
     Attention.merge(shape, results, parts, out, 0);
+  }
+
+  private static KvSpan part(KvSpan span, int part, int parts) {
+    int pages = Math.ceilDiv(span.length(), span.pageTokens());
+    int from = (int) ((long) pages * part / parts) * span.pageTokens();
+    int to = (int) ((long) pages * (part + 1) / parts) * span.pageTokens();
+    return span.part(Math.min(from, span.length()), Math.min(to, span.length()));
   }
 
   private interface Rows {

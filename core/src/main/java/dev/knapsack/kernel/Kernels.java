@@ -159,7 +159,7 @@ public interface Kernels {
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages,
+      KvSpan[] spans,
       int kvHead,
       Matrix out,
       int from,
@@ -167,11 +167,10 @@ public interface Kernels {
       MemorySegment scratch);
 
   /**
-   * A part of {@link #attention}: over the cached tokens {@code [firstToken, endToken)} alone, as
-   * far as a row sees them, and not divided by the sum of weights, so that parts can be put
-   * together whoever computed them (max, sum, weighted values; sinks do not take part yet).
+   * A part of {@link #attention}: over some of the spans alone, and not divided by the sum of
+   * weights, so that parts can be put together whoever computed them (max, sum, weighted values;
+   * sinks do not take part yet).
    *
-   * @param firstToken the first cached token, at the beginning of a page unless there are none
    * @param part F32, tokens × heads · (2 + valueSize): for each head the largest score {@code m}
    *     (−{@link Float#MAX_VALUE} or less when no token is seen), {@code Σ_j e^(s_j − m)}, and
    *     {@code Σ_j e^(s_j − m) v_j}
@@ -180,10 +179,8 @@ public interface Kernels {
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages,
+      KvSpan[] spans,
       int kvHead,
-      int firstToken,
-      int endToken,
       Matrix part,
       int from,
       int to,

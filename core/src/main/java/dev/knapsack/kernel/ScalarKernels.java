@@ -1,7 +1,6 @@
 package dev.knapsack.kernel;
 
 import dev.knapsack.tensor.BlockFormat;
-import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
@@ -328,23 +327,21 @@ public final class ScalarKernels implements Kernels {
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages,
+      KvSpan[] spans,
       int kvHead,
       Matrix out,
       int from,
       int to,
       MemorySegment scratch) {
-    Shapes.checkAttention(shape, q, pages, kvHead, out, from, to);
+    Shapes.checkAttention(shape, q, spans, kvHead, out, from, to);
     MemorySegment sinks = shape.sinks();
     int size = shape.valueSize();
     heads(
         shape,
         q,
         firstPosition,
-        pages,
+        spans,
         kvHead,
-        0,
-        pages.length(),
         from,
         to,
         scratch,
@@ -362,23 +359,19 @@ public final class ScalarKernels implements Kernels {
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages,
+      KvSpan[] spans,
       int kvHead,
-      int firstToken,
-      int endToken,
       Matrix part,
       int from,
       int to,
       MemorySegment scratch) {
-    Shapes.checkPart(shape, q, pages, kvHead, firstToken, endToken, part, from, to);
+    Shapes.checkPart(shape, q, spans, kvHead, part, from, to);
     heads(
         shape,
         q,
         firstPosition,
-        pages,
+        spans,
         kvHead,
-        firstToken,
-        endToken,
         from,
         to,
         scratch,
@@ -401,60 +394,52 @@ public final class ScalarKernels implements Kernels {
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages,
+      KvSpan[] spans,
       int kvHead,
-      int firstToken,
-      int endToken,
       int from,
       int to,
       MemorySegment scratch,
       HeadResult each) {
     int group = shape.heads() / shape.kvHeads();
-    double[] scores = new double[endToken - firstToken];
+    double[] scores = new double[KvSpan.length(spans)];
     double[] result = new double[shape.valueSize()];
     for (int t = from; t < to; t++) {
-      int first = Math.max(firstToken, pages.firstVisible(shape, firstPosition + t));
-      int end = Math.min(endToken, pages.endVisible(shape, firstPosition + t));
+      int position = firstPosition + t;
       for (int head = kvHead * group; head < (kvHead + 1) * group; head++) {
         double max = Double.NEGATIVE_INFINITY;
-        for (int i = first; i < end; i++) {
-          decodeHead(pages, pages.keyFormat(), pages.keys(), kvHead, i, shape.keySize(), scratch);
-          double score = 0;
-          for (int c = 0; c < shape.keySize(); c++) {
-            score +=
-                (double) get(q.data(), q.rowOffset(t), head * shape.keySize() + c)
-                    * get(scratch, 0, c);
+        int count = 0;
+        for (KvSpan span : spans) {
+          int end = span.endVisible(shape, position);
+          for (int i = span.firstVisible(shape, position); i < end; i++) {
+            long key = span.key(i, shape.keySize());
+            span.keyFormat().decode(span.memory(), key, scratch, 0, shape.keySize());
+            double score = 0;
+            for (int c = 0; c < shape.keySize(); c++) {
+              double x = get(q.data(), q.rowOffset(t), head * shape.keySize() + c);
+              score += x * get(scratch, 0, c);
+            }
+            scores[count] = capped(score * shape.scale(), shape.softCap());
+            max = Math.max(max, scores[count++]);
           }
-          scores[i - first] = capped(score * shape.scale(), shape.softCap());
-          max = Math.max(max, scores[i - first]);
         }
         double sum = 0;
         Arrays.fill(result, 0);
-        for (int i = first; i < end; i++) {
-          double weight = Math.exp(scores[i - first] - max);
-          sum += weight;
-          decodeHead(
-              pages, pages.valueFormat(), pages.values(), kvHead, i, shape.valueSize(), scratch);
-          for (int c = 0; c < shape.valueSize(); c++) {
-            result[c] += weight * get(scratch, 0, c);
+        count = 0;
+        for (KvSpan span : spans) {
+          int end = span.endVisible(shape, position);
+          for (int i = span.firstVisible(shape, position); i < end; i++) {
+            double weight = Math.exp(scores[count++] - max);
+            sum += weight;
+            long value = span.value(i, shape.valueSize());
+            span.valueFormat().decode(span.memory(), value, scratch, 0, shape.valueSize());
+            for (int c = 0; c < shape.valueSize(); c++) {
+              result[c] += weight * get(scratch, 0, c);
+            }
           }
         }
         each.accept(t, head, max, sum, result);
       }
     }
-  }
-
-  private static void decodeHead(
-      KvPages pages,
-      Format format,
-      MemorySegment[] where,
-      int kvHead,
-      int token,
-      int size,
-      MemorySegment target) {
-    MemorySegment page = where[token / pages.pageTokens()];
-    long offset = pages.offset(format, size, kvHead, token);
-    format.decode(page, offset, target, 0, size);
   }
 
   private static float get(MemorySegment s, long offset, int index) {

@@ -1,9 +1,8 @@
 package dev.knapsack.kernel;
 
-import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
-import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 
 /**
  * Checks that operands fit together, with messages that say how they do not.
@@ -74,35 +73,19 @@ public final class Shapes {
   }
 
   public static void checkAttention(
-      AttentionShape shape, Matrix q, KvPages pages, int kvHead, Matrix out, int from, int to) {
-    checkAttention(shape, q, pages, kvHead, out, shape.valueSize(), from, to);
+      AttentionShape shape, Matrix q, KvSpan[] spans, int kvHead, Matrix out, int from, int to) {
+    checkAttention(shape, q, spans, kvHead, out, shape.valueSize(), from, to);
   }
 
   public static void checkPart(
-      AttentionShape shape,
-      Matrix q,
-      KvPages pages,
-      int kvHead,
-      int firstToken,
-      int endToken,
-      Matrix part,
-      int from,
-      int to) {
-    checkAttention(shape, q, pages, kvHead, part, Attention.partSize(shape), from, to);
-    if (firstToken < 0
-        || firstToken > endToken
-        || endToken > pages.length()
-        || (firstToken < endToken && firstToken % pages.pageTokens() != 0)) {
-      throw new IllegalArgumentException(
-          "Attention over tokens %,d to %,d of %,d in pages of %d"
-              .formatted(firstToken, endToken, pages.length(), pages.pageTokens()));
-    }
+      AttentionShape shape, Matrix q, KvSpan[] spans, int kvHead, Matrix part, int from, int to) {
+    checkAttention(shape, q, spans, kvHead, part, Attention.partSize(shape), from, to);
   }
 
   private static void checkAttention(
       AttentionShape shape,
       Matrix q,
-      KvPages pages,
+      KvSpan[] spans,
       int kvHead,
       Matrix out,
       int outSize,
@@ -119,26 +102,26 @@ public final class Shapes {
           "Attention %s with queries %s, output %s, KV head %d"
               .formatted(shape, size(q), size(out), kvHead));
     }
-    int held = Math.ceilDiv(pages.length(), pages.pageTokens());
-    checkPages(pages.keyFormat(), pages.keys(), held, pages, shape.kvHeads() * shape.keySize());
-    checkPages(
-        pages.valueFormat(), pages.values(), held, pages, shape.kvHeads() * shape.valueSize());
+    for (KvSpan span : spans) {
+      check(shape, span);
+    }
   }
 
-  private static void checkPages(
-      Format format, MemorySegment[] where, int held, KvPages pages, int columns) {
-    long bytes = format.bytes(columns) * pages.pageTokens();
-    if (where.length < held) {
+  private static void check(AttentionShape shape, KvSpan span) {
+    long keys = span.keyFormat().bytes(shape.keySize()) * span.pageTokens();
+    long values = span.valueFormat().bytes(shape.valueSize()) * span.pageTokens();
+    if (span.pages().length < Math.ceilDiv(span.length(), span.pageTokens())
+        || (span.positions() != null && span.positions().length < span.length())
+        || span.valuesAt() < keys) {
       throw new IllegalArgumentException(
-          "%d cached tokens need %d pages; got %d".formatted(pages.length(), held, where.length));
+          "%,d cached tokens in %d pages of %d, whose %,d bytes of keys end before byte %,d"
+              .formatted(
+                  span.length(), span.pages().length, span.pageTokens(), keys, span.valuesAt()));
     }
-    for (int i = 0; i < held; i++) {
-      if (where[i].byteSize() < bytes) {
-        throw new IllegalArgumentException(
-            "A KV page of %d tokens × %d %s numbers needs %,d bytes; page %d has %,d"
-                .formatted(
-                    pages.pageTokens(), columns, format.name(), bytes, i, where[i].byteSize()));
-      }
+    int last = Math.ceilDiv(span.length(), span.pageTokens()) - 1;
+    for (int p = 0; p <= last; p++) {
+      Objects.checkFromIndexSize(
+          span.pages()[p], span.valuesAt() + values, span.memory().byteSize());
     }
   }
 

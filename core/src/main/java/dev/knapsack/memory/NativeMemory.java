@@ -34,7 +34,10 @@ final class NativeMemory {
 
   private static final int PROT_READ_WRITE = 3;
   private static final int MAP_PRIVATE_ANONYMOUS = 0x22;
+  private static final int MAP_NORESERVE = 0x4000;
+  private static final int MADV_DONTNEED = 4;
   private static final int MADV_HUGEPAGE = 14;
+  private static final int MADV_NOHUGEPAGE = 15;
 
   private static final @Nullable Calls CALLS = Calls.link();
 
@@ -59,6 +62,26 @@ final class NativeMemory {
       }
     }
     return CALLS.map(bytes, arena);
+  }
+
+  /**
+   * Keeps addresses for {@code bytes} zeroed bytes until {@code arena} closes; a page becomes
+   * resident when it is touched, and only that one. Without {@code mmap(2)} all are at once.
+   *
+   * @throws NativeMemoryException if the kernel refuses
+   */
+  static MemorySegment reserve(long bytes, Arena arena) {
+    return CALLS == null ? map(bytes, arena) : CALLS.reserve(bytes, arena);
+  }
+
+  /**
+   * Takes whole pages out of the resident set, where there is {@code madvise(2)}; what they hold is
+   * undefined then.
+   */
+  static void giveBack(MemorySegment pages) {
+    if (CALLS != null) {
+      CALLS.madvise(pages.address(), pages.byteSize(), MADV_DONTNEED);
+    }
   }
 
   private record Calls(MethodHandle mmap, MethodHandle munmap, MethodHandle madvise) {
@@ -92,7 +115,7 @@ final class NativeMemory {
       // The kernel joins neighbouring mappings. A large one that starts and is advised at a huge
       // page's boundary shares no huge page with its neighbour, so unmapping it frees all of it.
       long span = huge ? length + HUGE_PAGE : length;
-      long start = mmap(span);
+      long start = mmap(span, MAP_PRIVATE_ANONYMOUS);
       if (start < 0 && start > -PAGE) {
         throw new NativeMemoryException(bytes, null);
       }
@@ -103,7 +126,7 @@ final class NativeMemory {
           munmap(start, address - start);
         }
         munmap(address + length, start + span - (address + length));
-        madvise(address, length & -HUGE_PAGE);
+        madvise(address, length & -HUGE_PAGE, MADV_HUGEPAGE);
       }
       long mapped = address;
       try {
@@ -115,9 +138,25 @@ final class NativeMemory {
       }
     }
 
-    private long mmap(long length) {
+    MemorySegment reserve(long bytes, Arena arena) {
+      long length = wholePages(bytes);
+      long start = mmap(length, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE);
+      if (start < 0 && start > -PAGE) {
+        throw new NativeMemoryException(bytes, null);
+      }
+      madvise(start, length, MADV_NOHUGEPAGE);
       try {
-        return (long) mmap.invokeExact(0L, length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0L);
+        return MemorySegment.ofAddress(start)
+            .reinterpret(bytes, arena, ignored -> munmap(start, length));
+      } catch (RuntimeException e) {
+        munmap(start, length);
+        throw e;
+      }
+    }
+
+    private long mmap(long length, int flags) {
+      try {
+        return (long) mmap.invokeExact(0L, length, PROT_READ_WRITE, flags, -1, 0L);
       } catch (Throwable e) {
         throw new LinkageError("mmap", e);
       }
@@ -132,10 +171,10 @@ final class NativeMemory {
       }
     }
 
-    @SuppressWarnings("UnusedVariable") // advice may be refused, and pages stay small then
-    private void madvise(long address, long length) {
+    @SuppressWarnings("UnusedVariable") // advice may be refused, and pages are as they were then
+    private void madvise(long address, long length, int advice) {
       try {
-        int result = (int) madvise.invokeExact(address, length, MADV_HUGEPAGE);
+        int result = (int) madvise.invokeExact(address, length, advice);
       } catch (Throwable e) {
         throw new LinkageError("madvise", e);
       }

@@ -1,17 +1,22 @@
 package dev.knapsack.memory;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
-import java.util.List;
 
 /**
- * Slabs of one size, carved from larger leases of an account.
+ * Slabs of one size that lie one after the other, and take from the budget what they fill.
  *
- * <p>Which slabs are taken is known on the Java heap alone: there is no header beside the data, so
- * a write past a slab can spoil a neighbour's numbers but not the bookkeeping. Slabs come from the
- * first extent that has room, so that later extents run empty; an extent whose slabs are all free
- * gives its lease back at once. An arena is safe for use by many threads.
+ * <p>Whole pages behind the last slab go back to the operating system and to the account at once. A
+ * slab is known by a number that stays the same, while its {@linkplain #offset place} may change:
+ * {@link #compact} moves the last slabs into the holes that freed ones left. So what is freed is
+ * really freed, and however slabs come and go, what remains takes {@link #bytes} of the budget.
+ *
+ * <p>Slabs have counted references, so that several holders may share one. Which slabs are taken is
+ * known on the Java heap alone: a write past a slab can spoil a neighbour's numbers but not the
+ * bookkeeping. An arena is safe for use by many threads; but while {@link #compact} runs, nobody
+ * may read or write slabs.
  */
 public final class SlabArena implements AutoCloseable {
   private static final long ALIGNMENT = 64;
@@ -19,45 +24,57 @@ public final class SlabArena implements AutoCloseable {
   private final Account account;
   private final long slabBytes;
   private final long stride;
-  private final int slabsPerExtent;
-  private final List<Extent> extents = new ArrayList<>(); // guarded by this
-  private int liveSlabs; // guarded by this
-  private boolean closed; // guarded by this
+  private final long capacity;
+  private final Arena memory = Arena.ofShared();
+  private final MemorySegment region;
 
-  /** A lease and which of its slabs are taken; guarded by the arena. */
-  private static final class Extent {
-    final Lease lease;
-    final BitSet taken;
-    int live;
+  // Guarded by this.
+  private int[] places = new int[16];
+  private int[] references = new int[16];
+  private int[] slabAt = new int[16];
 
-    Extent(Lease lease, int slabs) {
-      this.lease = lease;
-      this.taken = new BitSet(slabs);
-    }
-  }
+  /** Numbers of slabs that are in use. */
+  private final BitSet taken = new BitSet();
+
+  /** Places below {@link #top} that no slab has. */
+  private final BitSet holes = new BitSet();
+
+  private int top;
+  private long charged;
+  private long moves;
+  private boolean closed;
+
+  /** Held while the budget is asked, which may ask others, who may free slabs here. */
+  private final Object growing = new Object();
 
   /**
    * An arena without slabs yet.
    *
    * @param slabBytes bytes of a slab; slabs start at multiples of 64 bytes
-   * @param slabsPerExtent slabs that are leased together
+   * @param capacity the most bytes that slabs will take: address space is kept for them, and on
+   *     systems other than Linux, where memory is not given back piece by piece, memory itself
+   * @throws NativeMemoryException if the operating system refuses
    */
-  public SlabArena(Account account, long slabBytes, int slabsPerExtent) {
-    if (slabBytes <= 0 || slabsPerExtent <= 0) {
+  public SlabArena(Account account, long slabBytes, long capacity) {
+    if (slabBytes <= 0 || capacity <= 0) {
       throw new IllegalArgumentException(
-          "An arena of account '%s' needs slabs of more than 0 bytes, and more than 0 at a time, not %,d × %,d"
-              .formatted(account.name(), slabsPerExtent, slabBytes));
+          "An arena of account '%s' needs slabs of more than 0 bytes and room for some, not %,d and %,d"
+              .formatted(account.name(), slabBytes, capacity));
     }
     this.account = account;
     this.slabBytes = slabBytes;
-    this.stride = Math.addExact(slabBytes, ALIGNMENT - 1) & -ALIGNMENT;
-    this.slabsPerExtent = slabsPerExtent;
-    Math.multiplyExact(stride, (long) slabsPerExtent);
+    this.stride = stride(slabBytes);
+    this.capacity = NativeMemory.wholePages(capacity);
+    this.region = NativeMemory.reserve(this.capacity, memory);
   }
 
-  /** Bytes that an extent of {@code slabs} slabs of {@code slabBytes} bytes takes from a budget. */
-  public static long extentBytes(long slabBytes, int slabs) {
-    return NativeMemory.wholePages(((slabBytes + ALIGNMENT - 1) & -ALIGNMENT) * slabs);
+  private static long stride(long slabBytes) {
+    return Math.addExact(slabBytes, ALIGNMENT - 1) & -ALIGNMENT;
+  }
+
+  /** Bytes that {@code slabs} slabs of {@code slabBytes} bytes take from a budget. */
+  public static long bytes(long slabBytes, long slabs) {
+    return NativeMemory.wholePages(Math.multiplyExact(stride(slabBytes), slabs));
   }
 
   public Account account() {
@@ -70,76 +87,154 @@ public final class SlabArena implements AutoCloseable {
 
   /** Slabs that are taken now. */
   public synchronized int liveSlabs() {
-    return liveSlabs;
+    return taken.cardinality();
   }
 
-  /** Bytes leased now, for taken and free slabs. */
+  /** Bytes taken from the account now. */
   public synchronized long leasedBytes() {
-    return extents.stream().mapToLong(e -> e.lease.bytes()).sum();
+    return charged;
+  }
+
+  /** What all slabs lie in. */
+  public MemorySegment memory() {
+    return region;
+  }
+
+  /** Where a slab begins in {@link #memory}, until the next {@link #compact}. */
+  public synchronized long offset(int slab) {
+    checkLive(slab);
+    return places[slab] * stride;
+  }
+
+  /** How often slabs have been moved: while it stays the same, so do their places. */
+  public synchronized long moves() {
+    return moves;
   }
 
   /**
-   * Takes a slab. Its bytes are zero if it was never used before, and otherwise what its last
-   * holder left.
+   * Takes a slab, with one reference. Its bytes are zero, or what an earlier holder left.
    *
-   * @throws BudgetExceededException if a new extent is needed and does not fit
+   * @throws BudgetExceededException if it does not fit
    */
-  public Slab allocate() {
-    synchronized (this) {
-      checkOpen();
-      for (Extent extent : extents) {
-        if (extent.live < slabsPerExtent) {
-          return take(extent);
+  public int allocate() {
+    synchronized (growing) {
+      long missing;
+      synchronized (this) {
+        checkOpen();
+        if (!holes.isEmpty()) {
+          return takeHole();
         }
+        missing = Math.max(0, NativeMemory.wholePages((top + 1) * stride) - charged);
+      }
+      // Without the arena's own lock: under pressure others are asked, who may free slabs here.
+      try {
+        account.budget().take(account, missing);
+      } catch (BudgetExceededException e) {
+        synchronized (this) {
+          if (!closed && !holes.isEmpty()) {
+            return takeHole();
+          }
+        }
+        throw e;
+      }
+      synchronized (this) {
+        if (closed) {
+          account.budget().giveBack(account, missing);
+          throw closedArena();
+        }
+        charged += missing;
+        if ((top + 1) * stride > capacity) {
+          trim();
+          throw new BudgetExceededException(
+              account.name(), stride, capacity - top * stride, capacity);
+        }
+        int slab = take(top++);
+        trim();
+        return slab;
       }
     }
-    // Leased without the arena's lock: under pressure this asks others, who may close slabs here.
-    Lease lease = account.lease(stride * slabsPerExtent);
-    synchronized (this) {
-      if (!closed) {
-        Extent extent = new Extent(lease, slabsPerExtent);
-        extents.add(extent);
-        return take(extent);
-      }
-    }
-    lease.close();
-    throw closedArena();
   }
 
-  private Slab take(Extent extent) {
-    int index = extent.taken.nextClearBit(0);
-    MemorySegment segment = extent.lease.segment().asSlice(index * stride, slabBytes);
-    Slab slab = new Slab(this, extent, index, segment);
-    extent.taken.set(index);
-    extent.live++;
-    liveSlabs++;
+  private int takeHole() {
+    int hole = holes.nextSetBit(0);
+    holes.clear(hole);
+    return take(hole);
+  }
+
+  private int take(int place) {
+    int slab = taken.nextClearBit(0);
+    if (slab == places.length) {
+      places = Arrays.copyOf(places, 2 * slab);
+      references = Arrays.copyOf(references, 2 * slab);
+    }
+    if (place >= slabAt.length) {
+      slabAt = Arrays.copyOf(slabAt, 2 * slabAt.length);
+    }
+    taken.set(slab);
+    references[slab] = 1;
+    places[slab] = place;
+    slabAt[place] = slab;
     return slab;
   }
 
-  private synchronized void free(Slab slab) {
-    if (closed) {
-      throw closedArena();
-    }
-    if (slab.closed) {
-      throw new IllegalStateException("Slab of account '" + account.name() + "' closed twice");
-    }
-    Extent extent = slab.extent;
-    if (extent.live == 1) {
-      extent.lease.close(); // first: if its memory is in use this throws, and nothing has changed
-      extents.remove(extent);
-    }
-    slab.closed = true;
-    extent.taken.clear(slab.index);
-    extent.live--;
-    liveSlabs--;
+  /** Adds a holder. */
+  public synchronized void share(int slab) {
+    checkLive(slab);
+    references[slab]++;
   }
 
-  private synchronized MemorySegment segment(Slab slab) {
-    checkOpen();
-    if (slab.closed) {
-      throw new IllegalStateException("Slab of account '" + account.name() + "' used after close");
+  /** Whether a slab has more than one holder. */
+  public synchronized boolean shared(int slab) {
+    checkLive(slab);
+    return references[slab] > 1;
+  }
+
+  /** Takes a holder away, and with the last one the slab. */
+  public synchronized void release(int slab) {
+    checkLive(slab);
+    if (--references[slab] > 0) {
+      return;
     }
-    return slab.segment;
+    taken.clear(slab);
+    holes.set(places[slab]);
+    trim();
+  }
+
+  /** Gives back what lies behind the last slab: nobody uses it. */
+  private void trim() {
+    while (top > 0 && holes.get(top - 1)) {
+      holes.clear(--top);
+    }
+    long needed = NativeMemory.wholePages(top * stride);
+    if (needed < charged) {
+      NativeMemory.giveBack(region.asSlice(needed, charged - needed));
+      account.budget().giveBack(account, charged - needed);
+      charged = needed;
+    }
+  }
+
+  /** Moves the last slabs into holes; nobody may use slabs meanwhile. */
+  public synchronized void compact() {
+    checkOpen();
+    while (!holes.isEmpty()) {
+      int hole = holes.nextSetBit(0);
+      int slab = slabAt[top - 1];
+      MemorySegment.copy(region, places[slab] * stride, region, hole * stride, slabBytes);
+      holes.clear(hole);
+      holes.set(places[slab]);
+      places[slab] = hole;
+      slabAt[hole] = slab;
+      moves++;
+      trim();
+    }
+  }
+
+  private void checkLive(int slab) {
+    checkOpen();
+    if (slab < 0 || !taken.get(slab)) {
+      throw new IllegalStateException(
+          "Slab %d of account '%s' used after its release".formatted(slab, account.name()));
+    }
   }
 
   private void checkOpen() {
@@ -153,45 +248,18 @@ public final class SlabArena implements AutoCloseable {
         "Slab arena of account '" + account.name() + "' used after close");
   }
 
-  /** Gives back everything, taken slabs included: using or closing them throws from now on. */
+  /** Gives back everything, taken slabs included: using them throws from now on. */
   @Override
-  public synchronized void close() {
-    checkOpen();
-    closed = true;
-    liveSlabs = 0;
-    extents.forEach(e -> e.lease.close());
-    extents.clear();
-  }
-
-  /**
-   * A piece of an arena until closed. Using it after that, or closing it twice, throws {@link
-   * IllegalStateException} with the account's name.
-   */
-  public static final class Slab implements AutoCloseable {
-    private final SlabArena arena;
-    private final Extent extent;
-    private final int index;
-    private final MemorySegment segment;
-    private boolean closed; // guarded by the arena
-
-    private Slab(SlabArena arena, Extent extent, int index, MemorySegment segment) {
-      this.arena = arena;
-      this.extent = extent;
-      this.index = index;
-      this.segment = segment;
-    }
-
-    /**
-     * The memory: {@link SlabArena#slabBytes()} bytes. Do not keep it past the slab: its place may
-     * be another slab's by then.
-     */
-    public MemorySegment segment() {
-      return arena.segment(this);
-    }
-
-    @Override
-    public void close() {
-      arena.free(this);
+  public void close() {
+    synchronized (growing) {
+      synchronized (this) {
+        checkOpen();
+        memory.close(); // first: if memory is in use this throws, and nothing has changed
+        closed = true;
+        taken.clear();
+        account.budget().giveBack(account, charged);
+        charged = 0;
+      }
     }
   }
 }

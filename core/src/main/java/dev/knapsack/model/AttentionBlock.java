@@ -59,7 +59,7 @@ final class AttentionBlock {
           shape,
           query.rows(first, end),
           run.cache().length(),
-          run.cache().pages(weights.index(), run.length()),
+          run.cache().spans(weights.index(), run.length()),
           attended.rows(first, end));
       first = end;
     }

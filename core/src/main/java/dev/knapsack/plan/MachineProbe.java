@@ -6,7 +6,7 @@ import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.kernel.Kernels;
-import dev.knapsack.kernel.KvPages;
+import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.kernel.x86.X86Kernels;
 import dev.knapsack.memory.Account;
@@ -202,16 +202,27 @@ public final class MachineProbe implements AutoCloseable {
   }
 
   private double attentionRate(int tokens) {
-    long pageBytes = Formats.F16.bytes((long) KV_HEADS * PAGE_TOKENS * HEAD_SIZE);
-    int count = (int) Math.min(8, lease.segment().byteSize() / (2 * pageBytes));
-    MemorySegment[] keys = new MemorySegment[count];
-    MemorySegment[] values = new MemorySegment[count];
-    for (int i = 0; i < count; i++) {
-      keys[i] = lease.segment().asSlice(2L * i * pageBytes, pageBytes);
-      values[i] = lease.segment().asSlice((2L * i + 1) * pageBytes, pageBytes);
-    }
+    long valuesAt = Formats.F16.bytes((long) PAGE_TOKENS * HEAD_SIZE);
+    int count = (int) Math.min(8, lease.segment().byteSize() / (2 * valuesAt * KV_HEADS));
     int length = count * PAGE_TOKENS;
-    KvPages pages = new KvPages(Formats.F16, Formats.F16, PAGE_TOKENS, keys, values, 0, length);
+    KvSpan[][] heads = new KvSpan[KV_HEADS][1];
+    for (int h = 0; h < KV_HEADS; h++) {
+      long[] pages = new long[count];
+      for (int i = 0; i < count; i++) {
+        pages[i] = 2 * valuesAt * (h * count + i);
+      }
+      heads[h][0] =
+          new KvSpan(
+              Formats.F16,
+              Formats.F16,
+              PAGE_TOKENS,
+              lease.segment(),
+              pages,
+              valuesAt,
+              length,
+              0,
+              null);
+    }
     AttentionShape shape =
         new AttentionShape(HEADS, KV_HEADS, HEAD_SIZE, HEAD_SIZE, 0.125f, 0, 0, false, null);
     KernelLimits limits = new KernelLimits(tokens, COLUMNS, HEADS, HEADS / KV_HEADS, HEAD_SIZE);
@@ -222,7 +233,7 @@ public final class MachineProbe implements AutoCloseable {
       Matrix q = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(0, bytes));
       Matrix out = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(bytes));
       return rate.of(() -> {
-        compute.attention(shape, q, length - 1, pages, out);
+        compute.attention(shape, q, length - 1, heads, out);
         return 2.0 * tokens * columns * length;
       });
     }

@@ -71,12 +71,9 @@ class ComputeTest {
           operands.random().ints(tokens, 0, 99).toArray());
       results.add(floats(out));
       AttentionShape shape = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 20, true, null);
-      MemorySegment[] keys = {operands.floats(2 * 64, 64).data()};
-      MemorySegment[] values = {operands.floats(2 * 64, 64).data()};
-      KvPages pages = new KvPages(Formats.F32, Formats.F32, 64, keys, values, 0, 50);
-      compute.attention(shape, x, 50 - tokens, pages, out);
+      compute.attention(shape, x, 50 - tokens, spans(operands, 50), out);
       results.add(floats(out));
-      KvPages many = longPages(operands, 5000);
+      KvSpan[][] many = spans(operands, 5000);
       AttentionShape all = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 0, true, null);
       compute.attention(all, x, 5000 - tokens, many, out);
       results.add(floats(out));
@@ -85,18 +82,18 @@ class ComputeTest {
     return results;
   }
 
-  /** So many tokens that one row meets them in parts; pages repeat. */
-  private static KvPages longPages(Operands operands, int length) {
-    MemorySegment[] some = new MemorySegment[6];
-    Arrays.setAll(some, i -> operands.floats(2 * 64, 64).data());
-    int pages = Math.ceilDiv(length, 64);
-    MemorySegment[] keys = new MemorySegment[pages];
-    MemorySegment[] values = new MemorySegment[pages];
-    for (int i = 0; i < pages; i++) {
-      keys[i] = some[i % 3];
-      values[i] = some[3 + i % 3];
+  /** Two heads of 64 numbers; pages repeat. */
+  private static KvSpan[][] spans(Operands operands, int length) {
+    KvSpan[][] heads = new KvSpan[2][1];
+    for (int h = 0; h < 2; h++) {
+      long page = 2L * 64 * 64 * Float.BYTES;
+      MemorySegment memory = operands.floats(3 * 2 * 64, 64).data();
+      long[] pages = new long[Math.ceilDiv(length, 64)];
+      Arrays.setAll(pages, i -> i % 3 * page);
+      heads[h][0] =
+          new KvSpan(Formats.F32, Formats.F32, 64, memory, pages, page / 2, length, 0, null);
     }
-    return new KvPages(Formats.F32, Formats.F32, 64, keys, values, 0, length);
+    return heads;
   }
 
   /** A cache that one row meets in parts gives what the definition gives in one. */
@@ -104,7 +101,7 @@ class ComputeTest {
   @EnumSource
   void longCachesMeetARowInParts(KernelProvider provider) {
     Operands operands = new Operands(3);
-    KvPages pages = longPages(operands, 5000);
+    KvSpan[][] spans = spans(operands, 5000);
     AttentionShape shape =
         new AttentionShape(8, 2, 64, 64, 0.1f, 0, 4500, true, operands.floats(1, 8, 2).data());
     Matrix q = operands.floats(1, 512);
@@ -113,13 +110,13 @@ class ComputeTest {
     Kernels definition = KernelProvider.SCALAR.open().kernels();
     for (int head = 0; head < 2; head++) {
       definition.attention(
-          shape, q, 4999, pages, head, expected, 0, 1, operands.scratch(definition, LIMITS));
+          shape, q, 4999, spans[head], head, expected, 0, 1, operands.scratch(definition, LIMITS));
     }
     Account account = Budget.of("16MiB").account("activations");
     try (WorkerTeam team = new WorkerTeam(2);
         Compute compute =
             new Compute(provider.open().kernels(), team, Precision.FLOAT, LIMITS, account)) {
-      compute.attention(shape, q, 4999, pages, out);
+      compute.attention(shape, q, 4999, spans, out);
     }
     assertThat(floats(out)).usingComparatorWithPrecision(1e-5f).containsExactly(floats(expected));
   }

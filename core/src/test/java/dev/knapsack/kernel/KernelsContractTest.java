@@ -302,29 +302,69 @@ class KernelsContractTest {
         // A window lets whole pages go that no row sees.
         freed = Math.max(0, (length - tokens - shape.window() + 1) / pageTokens * pageTokens);
       }
-      KvPages pages = pages(operands, shape, keyFormat, valueFormat, pageTokens, freed, length);
+      KvSpan[][] spans = new KvSpan[kvHeads][];
+      for (int h = 0; h < kvHeads; h++) {
+        int cut = operands.between(freed, length);
+        spans[h] =
+            new KvSpan[] {
+              span(operands, shape, keyFormat, valueFormat, pageTokens, freed, cut),
+              span(operands, shape, valueFormat, keyFormat, pageTokens, cut, length)
+            };
+        if (operands.random().nextInt(3) == 0) {
+          spans[h] = new KvSpan[] {withGaps(operands, spans[h][0]), spans[h][1]};
+        }
+      }
       Matrix q = operands.floats(tokens, heads * shape.keySize());
-      checkAttention(kernels, operands, shape, q, length - tokens, pages);
+      checkAttention(kernels, operands, shape, q, length - tokens, spans);
     }
   }
 
-  private static KvPages pages(
+  /** Positions {@code [from, to)} in pages that lie in any order, close together. */
+  private static KvSpan span(
       Operands operands,
       AttentionShape shape,
       Format keyFormat,
       Format valueFormat,
       int pageTokens,
-      int start,
-      int length) {
-    int count = Math.ceilDiv(length - start, pageTokens);
-    MemorySegment[] keys = new MemorySegment[count];
-    MemorySegment[] values = new MemorySegment[count];
-    int rows = shape.kvHeads() * pageTokens;
+      int from,
+      int to) {
+    int count = Math.ceilDiv(to - from, pageTokens);
+    long valuesAt = keyFormat.bytes(shape.keySize()) * pageTokens;
+    long bytes = valuesAt + valueFormat.bytes(shape.valueSize()) * pageTokens;
+    MemorySegment memory = operands.memory(Math.max(1, count * bytes));
+    long[] pages = new long[count];
     for (int i = 0; i < count; i++) {
-      keys[i] = operands.encoded(keyFormat, rows, shape.keySize()).data();
-      values[i] = operands.encoded(valueFormat, rows, shape.valueSize()).data();
+      pages[i] = (count - 1 - i) * bytes;
+      MemorySegment keys = operands.encoded(keyFormat, pageTokens, shape.keySize()).data();
+      MemorySegment values = operands.encoded(valueFormat, pageTokens, shape.valueSize()).data();
+      MemorySegment.copy(keys, 0, memory, pages[i], keys.byteSize());
+      MemorySegment.copy(values, 0, memory, pages[i] + valuesAt, values.byteSize());
     }
-    return new KvPages(keyFormat, valueFormat, pageTokens, keys, values, start, length - start);
+    return new KvSpan(
+        keyFormat, valueFormat, pageTokens, memory, pages, valuesAt, to - from, from, null);
+  }
+
+  /** The same as if some tokens between had been forgotten. */
+  private static KvSpan withGaps(Operands operands, KvSpan span) {
+    int length = span.length() - span.length() / 3;
+    int[] positions =
+        operands
+            .random()
+            .ints(span.start(), span.start() + Math.max(1, span.length()))
+            .distinct()
+            .limit(length)
+            .sorted()
+            .toArray();
+    return new KvSpan(
+        span.keyFormat(),
+        span.valueFormat(),
+        span.pageTokens(),
+        span.memory(),
+        span.pages(),
+        span.valuesAt(),
+        length,
+        span.start(),
+        positions);
   }
 
   private static void checkAttention(
@@ -333,7 +373,7 @@ class KernelsContractTest {
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages) {
+      KvSpan[][] spans) {
     KernelLimits limits =
         new KernelLimits(
             q.rows(),
@@ -341,7 +381,7 @@ class KernelsContractTest {
             shape.heads(),
             shape.heads() / shape.kvHeads(),
             Math.max(shape.keySize(), shape.valueSize()));
-    checkParts(kernels, operands, shape, q, firstPosition, pages, limits);
+    checkParts(kernels, operands, shape, q, firstPosition, spans, limits);
     MemorySegment scratch = operands.scratch(kernels, limits);
     Matrix expected = operands.poisoned(q.rows(), shape.heads() * shape.valueSize());
     Matrix actual = operands.copy(expected);
@@ -351,32 +391,30 @@ class KernelsContractTest {
     int skipped = operands.random().nextInt(2);
     for (int head = 0; head < shape.kvHeads() - skipped; head++) {
       MemorySegment own = operands.scratch(DEFINITION, limits);
-      DEFINITION.attention(shape, q, firstPosition, pages, head, expected, 0, q.rows(), own);
-      kernels.attention(shape, q, firstPosition, pages, head, actual, 0, q.rows(), scratch);
-      kernels.attention(shape, q, firstPosition, pages, head, parts, 0, from, scratch);
-      kernels.attention(shape, q, firstPosition, pages, head, parts, from, to, scratch);
-      kernels.attention(shape, q, firstPosition, pages, head, parts, to, q.rows(), scratch);
+      DEFINITION.attention(shape, q, firstPosition, spans[head], head, expected, 0, q.rows(), own);
+      kernels.attention(shape, q, firstPosition, spans[head], head, actual, 0, q.rows(), scratch);
+      kernels.attention(shape, q, firstPosition, spans[head], head, parts, 0, from, scratch);
+      kernels.attention(shape, q, firstPosition, spans[head], head, parts, from, to, scratch);
+      kernels.attention(shape, q, firstPosition, spans[head], head, parts, to, q.rows(), scratch);
     }
     assertClose(actual, expected, 1e-10);
     assertThat(floats(parts)).isEqualTo(floats(actual));
   }
 
-  /** Partial results over some pages, which put together are attention over all. */
+  /** Partial results over some spans, which put together are attention over all. */
   private static void checkParts(
       Kernels kernels,
       Operands operands,
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages,
+      KvSpan[][] spans,
       KernelLimits limits) {
-    int held = Math.ceilDiv(pages.length(), pages.pageTokens());
-    int cut = operands.between(0, held) * pages.pageTokens();
-    int[] bounds = {0, Math.min(cut, pages.length()), pages.length()};
     Matrix[] expected = new Matrix[2];
     Matrix[] actual = new Matrix[2];
     int head = operands.between(0, shape.kvHeads() - 1);
     for (int p = 0; p < 2; p++) {
+      KvSpan[] some = {spans[head][p]};
       expected[p] = operands.poisoned(q.rows(), shape.heads() * (2 + shape.valueSize()));
       actual[p] = operands.copy(expected[p]);
       for (Kernels each : List.of(DEFINITION, kernels)) {
@@ -384,10 +422,8 @@ class KernelsContractTest {
             shape,
             q,
             firstPosition,
-            pages,
+            some,
             head,
-            bounds[p],
-            bounds[p + 1],
             each == DEFINITION ? expected[p] : actual[p],
             0,
             q.rows(),
@@ -399,7 +435,7 @@ class KernelsContractTest {
         shape,
         q,
         firstPosition,
-        pages,
+        spans[head],
         head,
         whole,
         0,

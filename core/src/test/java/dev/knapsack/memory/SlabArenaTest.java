@@ -19,107 +19,141 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class SlabArenaTest {
-  private final Budget budget = Budget.of("1MiB");
+  private static final long ROOM = 1 << 20;
+
+  private final Budget budget = Budget.ofBytes(ROOM);
   private final Account account = budget.account("kv/pages");
+
+  private static MemorySegment segment(SlabArena arena, int slab) {
+    return arena.memory().asSlice(arena.offset(slab), arena.slabBytes());
+  }
 
   @ParameterizedTest
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8})
   void agreesWithAModelOverRandomUse(long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     long slabBytes = random.nextLong(8, 20_000);
-    int perExtent = random.nextInt(1, 9);
-    long extentBytes = SlabArena.extentBytes(slabBytes, perExtent);
-    SlabArena arena = new SlabArena(account, slabBytes, perExtent);
-    Map<SlabArena.Slab, Byte> live = new HashMap<>();
-    List<SlabArena.Slab> order = new ArrayList<>();
+    SlabArena arena = new SlabArena(account, slabBytes, ROOM);
+    Map<Integer, Byte> live = new HashMap<>();
+    List<Integer> held = new ArrayList<>();
     for (int i = 0; i < 3_000; i++) {
       boolean grow = random.nextInt(100) < ((i / 500) % 2 == 0 ? 65 : 35);
-      if (grow || order.isEmpty()) {
-        SlabArena.Slab slab;
+      if (grow || held.isEmpty()) {
+        if (!held.isEmpty() && random.nextInt(4) == 0) {
+          int slab = held.get(random.nextInt(held.size()));
+          arena.share(slab);
+          held.add(slab);
+          continue;
+        }
+        int slab;
         try {
           slab = arena.allocate();
         } catch (BudgetExceededException full) {
-          assertThat(live.size()).isEqualTo((int) (arena.leasedBytes() / extentBytes) * perExtent);
-          assertThat(budget.free()).isLessThan(extentBytes);
+          assertThat(SlabArena.bytes(slabBytes, live.size() + 1)).isGreaterThan(ROOM);
           continue;
         }
         byte mark = (byte) random.nextInt();
-        assertThat(slab.segment().byteSize()).isEqualTo(slabBytes);
-        assertThat(slab.segment().address() % 64).isZero();
-        slab.segment().fill(mark);
-        live.put(slab, mark);
-        order.add(slab);
+        assertThat(segment(arena, slab).address() % 64).isZero();
+        segment(arena, slab).fill(mark);
+        assertThat(live.put(slab, mark)).isNull();
+        held.add(slab);
       } else {
-        SlabArena.Slab slab = order.remove(random.nextInt(order.size()));
-        byte mark = live.remove(slab);
-        assertThat(slab.segment().get(JAVA_BYTE, 0)).isEqualTo(mark);
-        assertThat(slab.segment().get(JAVA_BYTE, slabBytes - 1)).isEqualTo(mark);
-        slab.close();
-        assertThatThrownBy(slab::segment).hasMessageContaining("'kv/pages'");
-        assertThatThrownBy(slab::close).hasMessageContaining("'kv/pages'");
+        Integer slab = held.remove(random.nextInt(held.size()));
+        assertThat(arena.shared(slab)).isEqualTo(held.contains(slab));
+        arena.release(slab);
+        if (!held.contains(slab)) {
+          live.remove(slab);
+          assertThatThrownBy(() -> arena.offset(slab)).hasMessageContaining("'kv/pages'");
+          assertThatThrownBy(() -> arena.release(slab)).hasMessageContaining("'kv/pages'");
+        }
       }
       assertThat(arena.liveSlabs()).isEqualTo(live.size());
-      assertThat(arena.leasedBytes()).isEqualTo(account.used());
-      long extents = arena.leasedBytes() / extentBytes;
-      assertThat(arena.leasedBytes()).isEqualTo(extents * extentBytes);
-      // Every extent holds a slab, and the slabs have room.
-      assertThat((long) live.size()).isBetween(extents, extents * perExtent);
+      assertThat(arena.leasedBytes())
+          .isEqualTo(account.used())
+          .isGreaterThanOrEqualTo(SlabArena.bytes(slabBytes, live.size()));
+      if (random.nextInt(20) == 0) {
+        arena.compact();
+        assertThat(arena.leasedBytes()).isEqualTo(SlabArena.bytes(slabBytes, live.size()));
+        live.forEach(
+            (l, mark) -> assertThat(segment(arena, l).toArray(JAVA_BYTE)).containsOnly(mark));
+      }
     }
-    live.forEach((slab, mark) -> {
-      byte[] bytes = slab.segment().toArray(JAVA_BYTE);
-      assertThat(bytes).containsOnly(mark);
-    });
-    order.forEach(SlabArena.Slab::close);
+    live.forEach((l, mark) -> assertThat(segment(arena, l).toArray(JAVA_BYTE)).containsOnly(mark));
+    held.forEach(arena::release);
     assertThat(budget.used()).isZero();
     arena.close();
   }
 
   @Test
+  void whatIsFreedLeavesTheResidentSet() {
+    Budget large = Budget.of("256MiB");
+    Account pages = large.account("kv");
+    try (SlabArena arena = new SlabArena(pages, 16 << 10, large.total())) {
+      List<Integer> slabs = new ArrayList<>();
+      for (int i = 0; i < 8192; i++) {
+        int slab = arena.allocate();
+        segment(arena, slab).fill((byte) 1);
+        slabs.add(slab);
+      }
+      long full = Footprint.now().orElseThrow().resident();
+      // Every second one: without moving what is left, not a single page would be free.
+      for (int i = 0; i < slabs.size(); i += 2) {
+        arena.release(slabs.get(i));
+      }
+      arena.compact();
+      assertThat(pages.used()).isEqualTo(64L << 20);
+      assertThat(full - Footprint.now().orElseThrow().resident()).isGreaterThan(60L << 20);
+    }
+    assertThat(large.used()).isZero();
+  }
+
+  @Test
   void aWritePastASlabCannotCorruptTheBookkeeping() {
-    SlabArena arena = new SlabArena(account, 256, 16);
-    List<SlabArena.Slab> slabs = new ArrayList<>();
+    SlabArena arena = new SlabArena(account, 256, ROOM);
+    List<Integer> slabs = new ArrayList<>();
     for (int i = 0; i < 16; i++) {
       slabs.add(arena.allocate());
     }
-    MemorySegment first = slabs.getFirst().segment();
+    MemorySegment first = segment(arena, slabs.getFirst());
     assertThatThrownBy(() -> first.set(JAVA_BYTE, 256, (byte) 1))
         .isInstanceOf(IndexOutOfBoundsException.class);
     // What native code could do that is handed a bare address: overwrite all that follows.
     first.reinterpret(16 * 256).fill((byte) 0xff);
-    assertThat(slabs.get(5).segment().get(JAVA_LONG, 0)).isEqualTo(-1);
-    slabs.get(3).close();
-    SlabArena.Slab again = arena.allocate();
-    assertThat(again.segment().address()).isEqualTo(first.address() + 3 * 256);
+    assertThat(segment(arena, slabs.get(5)).get(JAVA_LONG, 0)).isEqualTo(-1);
+    arena.release(slabs.get(3));
+    int again = arena.allocate();
+    assertThat(arena.offset(again)).isEqualTo(3 * 256);
     slabs.set(3, again);
     assertThat(arena.liveSlabs()).isEqualTo(16);
-    assertThat(slabs.stream().map(s -> s.segment().address()).distinct()).hasSize(16);
-    slabs.forEach(SlabArena.Slab::close);
+    assertThat(slabs.stream().map(arena::offset).distinct()).hasSize(16);
+    slabs.forEach(arena::release);
     assertThat(budget.used()).isZero();
   }
 
   @Test
   void closingAnArenaGivesEverythingBack() {
-    SlabArena arena = new SlabArena(account, 1000, 4);
-    SlabArena.Slab slab = arena.allocate();
-    MemorySegment kept = slab.segment();
+    SlabArena arena = new SlabArena(account, 1000, ROOM);
+    int slab = arena.allocate();
+    MemorySegment kept = segment(arena, slab);
     arena.close();
     assertThat(budget.used()).isZero();
-    assertThatThrownBy(slab::segment).hasMessageContaining("'kv/pages'");
-    assertThatThrownBy(slab::close).hasMessageContaining("'kv/pages'");
+    assertThatThrownBy(() -> arena.offset(slab)).hasMessageContaining("'kv/pages'");
+    assertThatThrownBy(() -> arena.release(slab)).hasMessageContaining("'kv/pages'");
     assertThatThrownBy(arena::allocate).hasMessageContaining("'kv/pages'");
+    assertThatThrownBy(arena::compact).hasMessageContaining("'kv/pages'");
     assertThatThrownBy(arena::close).hasMessageContaining("'kv/pages'");
     assertThatThrownBy(() -> kept.get(JAVA_BYTE, 0)).isInstanceOf(IllegalStateException.class);
   }
 
   @Test
-  void aReclaimerMayCloseSlabsOfTheArenaThatAsks() {
-    SlabArena arena = new SlabArena(account, 300_000, 1);
-    List<SlabArena.Slab> slabs = new ArrayList<>();
+  void aReclaimerMayFreeSlabsOfTheArenaThatAsks() {
+    SlabArena arena = new SlabArena(account, 300_000, ROOM);
+    List<Integer> slabs = new ArrayList<>();
     try (Budget.Registration _ =
         budget.onPressure(
             Rung.DROP_PREFIXES,
             bytes -> {
-              slabs.removeFirst().close();
+              arena.release(slabs.removeFirst());
               return 300_000;
             })) {
       for (int i = 0; i < 20; i++) {
@@ -133,21 +167,21 @@ class SlabArenaTest {
 
   @Test
   void noTwoThreadsGetOneSlab() throws Exception {
-    SlabArena arena = new SlabArena(account, 512, 32);
+    SlabArena arena = new SlabArena(account, 512, ROOM);
     try (var threads = Executors.newFixedThreadPool(8)) {
       List<Callable<Boolean>> tasks = new ArrayList<>();
       for (int t = 0; t < 8; t++) {
         long mark = t + 1;
         tasks.add(() -> {
           for (int i = 0; i < 1_000; i++) {
-            List<SlabArena.Slab> mine = new ArrayList<>();
+            List<Integer> mine = new ArrayList<>();
             for (int n = 0; n < 5; n++) {
               mine.add(arena.allocate());
-              mine.get(n).segment().set(JAVA_LONG, 0, mark);
+              segment(arena, mine.get(n)).set(JAVA_LONG, 0, mark);
             }
-            for (SlabArena.Slab slab : mine) {
-              assertThat(slab.segment().get(JAVA_LONG, 0)).isEqualTo(mark);
-              slab.close();
+            for (int slab : mine) {
+              assertThat(segment(arena, slab).get(JAVA_LONG, 0)).isEqualTo(mark);
+              arena.release(slab);
             }
           }
           return true;

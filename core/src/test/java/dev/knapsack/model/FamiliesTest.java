@@ -42,8 +42,8 @@ class FamiliesTest {
     assertThat(layer.rope().pairs()).isEqualTo(Rope.Pairs.ADJACENT);
     assertThat(layer.rope()).isSameAs(spec.layers().getLast().rope());
     assertThat(layer.mlp()).isEqualTo(new Mlp.Dense(48, dev.knapsack.kernel.Activation.SILU));
-    // 3 layers × 2 heads × (8 + 8) numbers × 2 bytes × a page of 32 tokens, in memory pages.
-    assertThat(spec.kvLayout(Formats.F16, Formats.F16).bytes(1)).isEqualTo(8192);
+    // 3 layers × 2 heads × (8 + 8) numbers × 2 bytes × a page of 64 tokens.
+    assertThat(spec.kvLayout(Formats.F16, Formats.F16).bytes(1)).isEqualTo(12288);
   }
 
   @Test

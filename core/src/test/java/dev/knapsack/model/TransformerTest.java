@@ -109,21 +109,21 @@ class TransformerTest {
   @Test
   void aStepThatFailsLeavesTheCacheAsItWas() {
     NaiveModel naive = NaiveModels.LLAMA.make();
-    int[] tokens = Rig.tokens(40, 40, 6);
+    int[] tokens = Rig.tokens(70, 40, 6);
     try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL);
         KvCache cache = rig.pool.cache()) {
-      rig.transformer.forward(List.of(new Run(cache, tokens, 0, 30, 0)));
+      rig.transformer.forward(List.of(new Run(cache, tokens, 0, 60, 0)));
       try (Lease rest = rig.budget.account("others").lease(rig.budget.free())) {
         assertThat(rest.bytes()).isPositive();
         assertThatThrownBy(
-                () -> rig.transformer.forward(List.of(new Run(cache, tokens, 30, 40, 10))))
+                () -> rig.transformer.forward(List.of(new Run(cache, tokens, 60, 70, 10))))
             .isInstanceOf(BudgetExceededException.class);
       }
-      assertThat(cache.length()).isEqualTo(30);
+      assertThat(cache.length()).isEqualTo(60);
       float[] end =
-          Rig.floats(rig.transformer.forward(List.of(new Run(cache, tokens, 30, 40, 10))));
+          Rig.floats(rig.transformer.forward(List.of(new Run(cache, tokens, 60, 70, 10))));
       float[] expected = naive.logits(tokens);
-      assertThat(Rig.error(Arrays.copyOfRange(expected, 30 * 40, 40 * 40), end))
+      assertThat(Rig.error(Arrays.copyOfRange(expected, 60 * 40, 70 * 40), end))
           .isLessThan(ROUNDING);
     }
   }

@@ -6,7 +6,7 @@ import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.kernel.Kernels;
-import dev.knapsack.kernel.KvPages;
+import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.ScalarKernels;
 import dev.knapsack.kernel.Shapes;
@@ -203,14 +203,14 @@ public final class VectorKernels implements Kernels {
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages,
+      KvSpan[] spans,
       int kvHead,
       Matrix out,
       int from,
       int to,
       MemorySegment scratch) {
-    Shapes.checkAttention(shape, q, pages, kvHead, out, from, to);
-    attention.attend(shape, q, firstPosition, pages, kvHead, out, from, to, scratch);
+    Shapes.checkAttention(shape, q, spans, kvHead, out, from, to);
+    attention.attend(shape, q, firstPosition, spans, kvHead, out, from, to, scratch);
   }
 
   @Override
@@ -218,16 +218,13 @@ public final class VectorKernels implements Kernels {
       AttentionShape shape,
       Matrix q,
       int firstPosition,
-      KvPages pages,
+      KvSpan[] spans,
       int kvHead,
-      int firstToken,
-      int endToken,
       Matrix part,
       int from,
       int to,
       MemorySegment scratch) {
-    Shapes.checkPart(shape, q, pages, kvHead, firstToken, endToken, part, from, to);
-    attention.attendPart(
-        shape, q, firstPosition, pages, kvHead, firstToken, endToken, part, from, to, scratch);
+    Shapes.checkPart(shape, q, spans, kvHead, part, from, to);
+    attention.attendPart(shape, q, firstPosition, spans, kvHead, part, from, to, scratch);
   }
 }

@@ -1,0 +1,136 @@
+package dev.knapsack.cache;
+
+import dev.knapsack.kernel.KvSpan;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What one KV head of one sequence has cached: tokens in the layout's formats, and perhaps the last
+ * ones in full precision.
+ */
+final class HeadCache {
+  private final HeadPages stored;
+  private final @Nullable HeadPages recent;
+  private final int recentTokens;
+
+  HeadCache(KvPool pool, int layer) {
+    KvLayout layout = pool.layout();
+    stored = new HeadPages(pool, layout.stored(layer));
+    recent = layout.recent() > 0 ? new HeadPages(pool, layout.full(layer)) : null;
+    recentTokens = layout.recent();
+  }
+
+  private HeadCache(HeadCache other) {
+    stored = other.stored.fork();
+    recent = other.recent == null ? null : other.recent.fork();
+    recentTokens = other.recentTokens;
+  }
+
+  HeadCache fork() {
+    return new HeadCache(this);
+  }
+
+  /** Where new tokens go. */
+  private HeadPages end() {
+    return recent == null ? stored : recent;
+  }
+
+  /** Tokens that are held. */
+  int count() {
+    return stored.count() + (recent == null ? 0 : recent.count());
+  }
+
+  /** The first position that is held, or would be next. */
+  int start() {
+    return stored.count() > 0 || recent == null ? stored.start() : recent.start();
+  }
+
+  void reserve(int position, int tokens) {
+    end().reserve(position, tokens);
+  }
+
+  /** See {@link HeadPages#write}; {@code after} counts from the tokens that are held. */
+  void write(int after, MemorySegment keys, long key, MemorySegment values, long value) {
+    HeadPages end = end();
+    end.write(end.count() + after, keys, key, values, value);
+  }
+
+  void commit(int tokens) {
+    end().commit(tokens);
+  }
+
+  /** Gives back room that was reserved and not used. */
+  void trim() {
+    end().trim();
+  }
+
+  void truncate(int position) {
+    stored.truncate(position);
+    if (recent != null) {
+      recent.truncate(position);
+    }
+  }
+
+  void clear() {
+    stored.clear();
+    if (recent != null) {
+      recent.clear();
+    }
+  }
+
+  /** Gives back pages that hold nothing at or after {@code position}. */
+  void freeBefore(int position) {
+    drop(stored, position);
+    if (recent != null) {
+      drop(recent, position);
+    }
+  }
+
+  private static void drop(HeadPages pages, int position) {
+    int gone = pages.view(0).before(position) / pages.form().pageTokens();
+    if (gone > 0) {
+      pages.dropPages(gone);
+    }
+  }
+
+  /** Encodes the oldest recent tokens in the layout's formats, page by page. */
+  void settle() {
+    if (recent == null) {
+      return;
+    }
+    int page = recent.form().pageTokens();
+    while (recent.count() - page >= recentTokens) {
+      stored.take(recent, page);
+      recent.dropPages(1);
+    }
+  }
+
+  /** What attention reads; see {@link HeadPages#view}. */
+  KvSpan[] spans(int appended) {
+    if (recent == null) {
+      return new KvSpan[] {stored.view(appended)};
+    }
+    if (stored.count() == 0) {
+      return new KvSpan[] {recent.view(appended)};
+    }
+    return new KvSpan[] {stored.view(0), recent.view(appended)};
+  }
+
+  /** Keeps the tokens at these places alone, counted over all that is held, ascending. */
+  void retain(int[] kept) {
+    int split = 0;
+    while (split < kept.length && kept[split] < stored.count()) {
+      split++;
+    }
+    int[] later = new int[kept.length - split];
+    for (int i = 0; i < later.length; i++) {
+      later[i] = kept[split + i] - stored.count();
+    }
+    int[] earlier = Arrays.copyOf(kept, split);
+    stored.retain(earlier);
+    if (recent != null) {
+      recent.retain(later);
+    }
+  }
+}

@@ -1,0 +1,288 @@
+package dev.knapsack.cache;
+
+import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.memory.SlabArena;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Cached tokens of one KV head of one sequence in one form: pages, in order, some of them perhaps
+ * shared with other sequences. A shared page is copied before it is written.
+ */
+final class HeadPages {
+  private final SlabArena arena;
+  private final KvLayout.Form form;
+  private int[] slabs = new int[4];
+  private int pages;
+
+  /** Tokens; there may be room for more behind them. */
+  private int count;
+
+  /** The position of the first token; the others follow, unless {@link #positions} says more. */
+  private int start;
+
+  private int @Nullable [] positions;
+
+  // Where pages lie, as long as the arena has not moved any.
+  private long[] offsets = new long[4];
+  private long offsetsAsOf = -1;
+
+  HeadPages(KvPool pool, KvLayout.Form form) {
+    this.arena = pool.arena(form);
+    this.form = form;
+  }
+
+  private HeadPages(HeadPages other) {
+    this.arena = other.arena;
+    this.form = other.form;
+    this.count = other.count;
+    this.start = other.start;
+    this.positions = other.positions == null ? null : other.positions.clone();
+    this.pages = Math.ceilDiv(count, form.pageTokens());
+    this.slabs = Arrays.copyOf(other.slabs, other.slabs.length);
+    for (int p = 0; p < pages; p++) {
+      arena.share(slabs[p]);
+    }
+  }
+
+  KvLayout.Form form() {
+    return form;
+  }
+
+  int count() {
+    return count;
+  }
+
+  int start() {
+    return start;
+  }
+
+  /** The position of the token {@code i}. */
+  int position(int i) {
+    return positions == null ? start + i : positions[i];
+  }
+
+  /** The same tokens for another sequence. */
+  HeadPages fork() {
+    return new HeadPages(this);
+  }
+
+  /**
+   * Makes room for {@code tokens} tokens, the first of them at {@code position}, in pages that no
+   * other sequence reads.
+   */
+  void reserve(int position, int tokens) {
+    if (count == 0) {
+      start = position;
+      positions = null;
+    } else if (positions == null && position != start + count) {
+      positions = new int[count + tokens];
+      Arrays.setAll(positions, i -> start + i);
+    }
+    if (tokens > 0 && count % form.pageTokens() != 0) {
+      own(count / form.pageTokens());
+    }
+    while (pages * form.pageTokens() < count + tokens) {
+      add(arena.allocate());
+    }
+    if (positions != null) {
+      if (positions.length < count + tokens) {
+        positions = Arrays.copyOf(positions, Math.max(2 * count, count + tokens));
+      }
+      for (int i = 0; i < tokens; i++) {
+        positions[count + i] = position + i;
+      }
+    }
+    locate();
+  }
+
+  private void add(int slab) {
+    if (pages == slabs.length) {
+      slabs = Arrays.copyOf(slabs, 2 * pages);
+    }
+    slabs[pages++] = slab;
+    offsetsAsOf = -1;
+  }
+
+  /** Makes a page this sequence's alone. */
+  private void own(int page) {
+    if (arena.shared(slabs[page])) {
+      int copy = arena.allocate();
+      MemorySegment.copy(
+          arena.memory(),
+          arena.offset(slabs[page]),
+          arena.memory(),
+          arena.offset(copy),
+          form.pageBytes());
+      arena.release(slabs[page]);
+      slabs[page] = copy;
+      offsetsAsOf = -1;
+    }
+  }
+
+  /** Finds the pages where they now lie. */
+  private void locate() {
+    long moves = arena.moves();
+    if (moves == offsetsAsOf) {
+      return;
+    }
+    // A new array: views that were given away keep theirs.
+    offsets = new long[slabs.length];
+    for (int p = 0; p < pages; p++) {
+      offsets[p] = arena.offset(slabs[p]);
+    }
+    offsetsAsOf = moves;
+  }
+
+  /** Encodes the key and value of the token {@code i}, whose room is reserved. */
+  void write(int i, MemorySegment keys, long key, MemorySegment values, long value) {
+    long page = offsets[i / form.pageTokens()];
+    int slot = i % form.pageTokens();
+    form.keyFormat()
+        .encode(keys, key, arena.memory(), page + slot * form.keyBytes(), form.keySize());
+    form.valueFormat()
+        .encode(
+            values,
+            value,
+            arena.memory(),
+            page + form.valuesAt() + slot * form.valueBytes(),
+            form.valueSize());
+  }
+
+  /** Adds the first {@code tokens} tokens of another form, encoded anew. */
+  void take(HeadPages other, int tokens) {
+    reserve(other.position(0), tokens);
+    other.locate();
+    try (Arena scratch = Arena.ofConfined()) {
+      MemorySegment key = scratch.allocate(4L * form.keySize(), Float.BYTES);
+      MemorySegment value = scratch.allocate(4L * form.valueSize(), Float.BYTES);
+      for (int i = 0; i < tokens; i++) {
+        other.read(i, key, value);
+        write(count + i, key, 0, value, 0);
+      }
+    }
+    if (positions != null) {
+      for (int i = 0; i < tokens; i++) {
+        positions[count + i] = other.position(i);
+      }
+    }
+    count += tokens;
+  }
+
+  /** Decodes the key and value of the token {@code i}. */
+  private void read(int i, MemorySegment key, MemorySegment value) {
+    long page = offsets[i / form.pageTokens()];
+    int slot = i % form.pageTokens();
+    form.keyFormat().decode(arena.memory(), page + slot * form.keyBytes(), key, 0, form.keySize());
+    form.valueFormat()
+        .decode(
+            arena.memory(),
+            page + form.valuesAt() + slot * form.valueBytes(),
+            value,
+            0,
+            form.valueSize());
+  }
+
+  /** Counts tokens that were written. */
+  void commit(int tokens) {
+    count += tokens;
+  }
+
+  /** Gives back pages behind the last token. */
+  void trim() {
+    int kept = Math.ceilDiv(count, form.pageTokens());
+    while (pages > kept) {
+      arena.release(slabs[--pages]);
+    }
+  }
+
+  /** Forgets the tokens from {@code position} on. */
+  void truncate(int position) {
+    count = view(0).before(position);
+    trim();
+  }
+
+  /** Forgets all tokens. */
+  void clear() {
+    count = 0;
+    trim();
+  }
+
+  /** Forgets the first {@code n} pages. */
+  void dropPages(int n) {
+    for (int p = 0; p < n; p++) {
+      arena.release(slabs[p]);
+    }
+    System.arraycopy(slabs, n, slabs, 0, pages - n);
+    pages -= n;
+    int tokens = n * form.pageTokens();
+    if (positions != null) {
+      System.arraycopy(positions, tokens, positions, 0, count - tokens);
+    } else {
+      start += tokens;
+    }
+    count -= tokens;
+    offsetsAsOf = -1;
+  }
+
+  /**
+   * Keeps these tokens alone, moved together; pages that are left over are given back.
+   *
+   * @param kept which tokens, by their place here, ascending
+   */
+  void retain(int[] kept) {
+    int n = 0;
+    int[] all = new int[kept.length];
+    for (int i : kept) {
+      all[n] = position(i);
+      if (i != n) {
+        move(i, n);
+      }
+      n++;
+    }
+    count = n;
+    positions = all;
+    trim();
+    locate();
+  }
+
+  private void move(int from, int to) {
+    own(to / form.pageTokens());
+    locate();
+    long source = offsets[from / form.pageTokens()];
+    long target = offsets[to / form.pageTokens()];
+    int i = from % form.pageTokens();
+    int j = to % form.pageTokens();
+    long key = form.keyBytes();
+    long value = form.valueBytes();
+    MemorySegment memory = arena.memory();
+    MemorySegment.copy(memory, source + i * key, memory, target + j * key, key);
+    MemorySegment.copy(
+        memory,
+        source + form.valuesAt() + i * value,
+        memory,
+        target + form.valuesAt() + j * value,
+        value);
+  }
+
+  /**
+   * A view of the tokens, valid until they are changed or the pool is compacted.
+   *
+   * @param appended tokens that were written and not counted
+   */
+  KvSpan view(int appended) {
+    locate();
+    return new KvSpan(
+        form.keyFormat(),
+        form.valueFormat(),
+        form.pageTokens(),
+        arena.memory(),
+        offsets,
+        form.valuesAt(),
+        count + appended,
+        start,
+        positions);
+  }
+}

@@ -1,0 +1,94 @@
+package dev.knapsack.kernel;
+
+import dev.knapsack.tensor.Format;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Cached tokens of one KV head in one form, where they lie.
+ *
+ * <p>A page holds {@code pageTokens} tokens: their keys, one after the other, and from {@code
+ * valuesAt} bytes on their values. Cached token {@code i} (of {@code length}) is token {@code i %
+ * pageTokens} of page {@code i / pageTokens}.
+ *
+ * @param memory what all pages lie in
+ * @param pages where each page begins in it, in bytes
+ * @param valuesAt where the values begin in a page, in bytes
+ * @param length cached tokens
+ * @param start the position of the first token; the others follow without gaps, unless {@code
+ *     positions} says otherwise
+ * @param positions the position of each token, ascending; null if they have no gaps
+ */
+public record KvSpan(
+    Format keyFormat,
+    Format valueFormat,
+    int pageTokens,
+    MemorySegment memory,
+    long[] pages,
+    long valuesAt,
+    int length,
+    int start,
+    int @Nullable [] positions) {
+  /** Tokens {@code [from, to)} of these; {@code from} is the first of a page, or {@code to}. */
+  public KvSpan part(int from, int to) {
+    int firstPage = from / pageTokens;
+    return new KvSpan(
+        keyFormat,
+        valueFormat,
+        pageTokens,
+        memory,
+        Arrays.copyOfRange(pages, firstPage, Math.ceilDiv(to, pageTokens)),
+        valuesAt,
+        to - from,
+        start + from,
+        positions == null ? null : Arrays.copyOfRange(positions, from, to));
+  }
+
+  /** Where a token's key begins, in bytes. */
+  long key(int token, int keySize) {
+    return pages[token / pageTokens] + token % pageTokens * keyFormat.bytes(keySize);
+  }
+
+  /** Where a token's value begins, in bytes. */
+  long value(int token, int valueSize) {
+    return pages[token / pageTokens] + valuesAt + token % pageTokens * valueFormat.bytes(valueSize);
+  }
+
+  /** How many of the tokens stand before {@code position}. */
+  public int before(long position) {
+    if (positions == null) {
+      return Math.clamp(position - start, 0, length);
+    }
+    int low = 0;
+    int high = length;
+    while (low < high) {
+      int middle = (low + high) >>> 1;
+      if (positions[middle] < position) {
+        low = middle + 1;
+      } else {
+        high = middle;
+      }
+    }
+    return low;
+  }
+
+  /** The first token that a query at {@code position} sees. */
+  int firstVisible(AttentionShape shape, int position) {
+    return shape.window() == 0 ? 0 : before((long) position - shape.window() + 1);
+  }
+
+  /** One past the last token that a query at {@code position} sees. */
+  int endVisible(AttentionShape shape, int position) {
+    return shape.causal() ? before((long) position + 1) : length;
+  }
+
+  /** Tokens of all spans. */
+  static int length(KvSpan[] spans) {
+    int length = 0;
+    for (KvSpan span : spans) {
+      length += span.length;
+    }
+    return length;
+  }
+}
