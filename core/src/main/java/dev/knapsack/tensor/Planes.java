@@ -6,8 +6,7 @@ import java.lang.foreign.MemorySegment;
  * 32 numbers in any number of bits from 1 to 8 with a minimum, bit by bit: {@code q · d + m}.
  *
  * <p>Block: d (F16), m (F16), then a plane of 32 bits for each bit of the codes, the lowest first:
- * bit i of plane k is bit k of number i's code. The last planes of a block can be left out, which
- * leaves a format of fewer bits.
+ * bit i of plane k is bit k of number i's code.
  *
  * <p>d and m are fitted by least squares to the codes of the whole range and of narrower ones,
  * which clip a few numbers: with few bits that loses less.

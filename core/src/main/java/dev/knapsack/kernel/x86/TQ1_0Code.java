@@ -44,6 +44,8 @@ record TQ1_0Code() implements RowCode {
     Vector t = ymm(9);
     Vector dot = ymm(10);
     a.emit(VXORPS, scaled, scaled, scaled);
+    a.emit(VMOVDQU, ymm(5), third(a));
+    a.emit(VMOVDQU, ymm(6), twoThirds(a));
     for (int run = 0; run < 8; run++) {
       if (run > 0 && run < 5) {
         // Shorter than anew.
@@ -52,7 +54,7 @@ record TQ1_0Code() implements RowCode {
       } else {
         fractions(a, w, run, fractions, t);
       }
-      digits(a, fractions, q, t);
+      digits(a, fractions, q, t, ymm(5), ymm(6));
       products.unsigned(dot, q, X.at(32 * run));
       a.emit(VCVTDQ2PS, dot, dot);
       a.emit(VBROADCASTSS, t, X.at(Arranger.SCALES + 4 * run));
@@ -66,7 +68,7 @@ record TQ1_0Code() implements RowCode {
   @Override
   public void codes(Assembler a, Memory w, int run, Vector q, Vector t, Vector u) {
     fractions(a, w, run, u, t);
-    digits(a, u, q, t);
+    digits(a, u, q, t, third(a), twoThirds(a));
   }
 
   /**
@@ -111,9 +113,20 @@ record TQ1_0Code() implements RowCode {
     a.emit(VPOR, v, v, t);
   }
 
-  private static void digits(Assembler a, Vector fractions, Vector q, Vector t) {
-    a.emit(VPCMPGTB, q, fractions, Constants.bytes(a, 32, i -> 256 / 3 - 128));
-    a.emit(VPCMPGTB, t, fractions, Constants.bytes(a, 32, i -> 512 / 3 - 128));
+  /** The largest fraction below 1/3. */
+  private static Memory third(Assembler a) {
+    return Constants.bytes(a, 32, i -> 256 / 3 - 128);
+  }
+
+  /** The largest fraction below 2/3. */
+  private static Memory twoThirds(Assembler a) {
+    return Constants.bytes(a, 32, i -> 512 / 3 - 128);
+  }
+
+  private static void digits(
+      Assembler a, Vector fractions, Vector q, Vector t, Operand third, Operand twoThirds) {
+    a.emit(VPCMPGTB, q, fractions, third);
+    a.emit(VPCMPGTB, t, fractions, twoThirds);
     // A comparison that holds is −1.
     a.emit(VPADDB, q, q, t);
     a.emit(VPABSB, q, q);
