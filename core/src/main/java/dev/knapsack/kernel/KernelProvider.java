@@ -71,8 +71,8 @@ public enum KernelProvider {
           X86Kernels kernels = X86Kernels.open(vectors ? new VectorKernels() : new ScalarKernels());
           yield new Choice(
               kernels,
-              "x86 (%s): machine code for this processor, with %s for the rest"
-                  .formatted(kernels.instructions(), vectors ? "vector" : "scalar"));
+              "%s: machine code for this processor, with %s for the rest"
+                  .formatted(kernels, vectors ? "vector" : "scalar"));
         } catch (UnsupportedOperationException | NativeMemoryException e) {
           throw new IllegalStateException("The x86 kernels do not work here: " + e.getMessage(), e);
         }

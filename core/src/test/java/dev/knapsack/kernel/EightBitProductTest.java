@@ -3,6 +3,7 @@ package dev.knapsack.kernel;
 import static dev.knapsack.kernel.Operands.floats;
 import static org.assertj.core.api.Assertions.fail;
 
+import dev.knapsack.kernel.x86.EmulatedKernels;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -37,9 +38,11 @@ class EightBitProductTest {
   private static final byte[] EXTREMES = {0, -1, -128, 127, -127, 15, -16};
 
   static Stream<Arguments> providersAndFormats() {
-    return KernelProvider.here().stream()
-        .filter(provider -> provider != KernelProvider.SCALAR)
-        .map(provider -> provider.open().kernels())
+    Stream<Kernels> here =
+        KernelProvider.here().stream()
+            .filter(provider -> provider != KernelProvider.SCALAR)
+            .map(provider -> provider.open().kernels());
+    return Stream.concat(here, EmulatedKernels.all())
         .flatMap(kernels ->
             Formats.weights().stream()
                 .filter(format -> format.blockValues() > 1)

@@ -5,6 +5,7 @@ import static dev.knapsack.kernel.Operands.floats;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.kernel.x86.EmulatedKernels;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -54,12 +55,25 @@ class KernelsContractTest {
     return KernelProvider.here().stream().map(provider -> provider.open().kernels());
   }
 
+  /** Those that work here, and the one in machine code for other processors too. */
+  static Stream<Kernels> providersAndEmulated() {
+    return Stream.concat(providers(), EmulatedKernels.all());
+  }
+
   static Stream<Arguments> providersAndFormats() {
-    return providers().flatMap(k -> Formats.weights().stream().map(f -> Arguments.of(k, f)));
+    return withFormats(providers());
+  }
+
+  static Stream<Arguments> productsAndFormats() {
+    return withFormats(providersAndEmulated());
+  }
+
+  private static Stream<Arguments> withFormats(Stream<Kernels> kernels) {
+    return kernels.flatMap(k -> Formats.weights().stream().map(f -> Arguments.of(k, f)));
   }
 
   @ParameterizedTest
-  @MethodSource("providersAndFormats")
+  @MethodSource("productsAndFormats")
   void matmul(Kernels kernels, Format format) {
     Operands operands = operands(format.name().hashCode());
     for (int tokens : new int[] {1, 2, 5, 12}) {
@@ -206,7 +220,7 @@ class KernelsContractTest {
   }
 
   @ParameterizedTest
-  @MethodSource("providers")
+  @MethodSource("providersAndEmulated")
   void gatedActivations(Kernels kernels) {
     Operands operands = operands(5);
     for (Activation activation : Activation.values()) {
@@ -272,12 +286,19 @@ class KernelsContractTest {
     }
   }
 
+  /** Rounds for each format; one if emulated, which is slow and the same for all processors. */
+  static Stream<Arguments> providersAndRounds() {
+    return Stream.concat(
+        providers().map(kernels -> Arguments.of(kernels, 10)),
+        EmulatedKernels.all().limit(1).map(kernels -> Arguments.of(kernels, 1)));
+  }
+
   @ParameterizedTest
-  @MethodSource("providers")
-  void attention(Kernels kernels) {
+  @MethodSource("providersAndRounds")
+  void attention(Kernels kernels, int rounds) {
     Operands operands = operands(8);
     List<Format> formats = Formats.cache();
-    for (int round = 0; round < 10 * formats.size(); round++) {
+    for (int round = 0; round < rounds * formats.size(); round++) {
       Format keyFormat = formats.get(round % formats.size());
       Format valueFormat = formats.get(operands.between(0, formats.size() - 1));
       int unit = Math.max(8, Math.max(keyFormat.blockValues(), valueFormat.blockValues()));
@@ -461,7 +482,7 @@ class KernelsContractTest {
   }
 
   @ParameterizedTest
-  @MethodSource("providers")
+  @MethodSource("providersAndEmulated")
   void quantises(Kernels kernels) {
     Operands operands = operands(9);
     Matrix x = operands.floats(5, 96);
@@ -474,7 +495,7 @@ class KernelsContractTest {
   }
 
   @ParameterizedTest
-  @MethodSource("providers")
+  @MethodSource("providersAndEmulated")
   void quantisesWhatIsNoOrdinaryNumber(Kernels kernels) {
     Operands operands = operands(11);
     Format format = Q8Activations.FORMAT;

@@ -13,12 +13,12 @@ import org.jspecify.annotations.Nullable;
 final class AttentionSteps implements Attention.Steps {
   /** What is generated for pages of a format. */
   private record Page(PageCode page, Code decode, Code scores, Code addValues) {
-    Page(PageCode page) {
+    Page(PageCode page, Code.Loader loader) {
       this(
           page,
-          new Code(AttentionCode.decode(page)),
-          new Code(AttentionCode.scores(page)),
-          new Code(AttentionCode.addValues(page)));
+          loader.load(AttentionCode.decode(page)),
+          loader.load(AttentionCode.scores(page)),
+          loader.load(AttentionCode.addValues(page)));
     }
 
     boolean fits(int size) {
@@ -30,13 +30,17 @@ final class AttentionSteps implements Attention.Steps {
     }
   }
 
-  private final Page floats = new Page(PageCode.FLOATS);
-  private final Code softmax = new Code(AttentionCode.softmax());
+  private final Code.Loader loader;
+  private final Page floats;
+  private final Code softmax;
 
   /** What was generated when a format was first met. */
   private final Map<Format, Page> pages = new ConcurrentHashMap<>();
 
-  AttentionSteps() {
+  AttentionSteps(Code.Loader loader) {
+    this.loader = loader;
+    floats = new Page(PageCode.FLOATS, loader);
+    softmax = loader.load(AttentionCode.softmax());
     pages.put(Formats.F32, floats);
   }
 
@@ -46,7 +50,7 @@ final class AttentionSteps implements Attention.Steps {
       return known;
     }
     PageCode code = PageCode.of(format.name());
-    return code == null ? null : pages.computeIfAbsent(format, f -> new Page(code));
+    return code == null ? null : pages.computeIfAbsent(format, f -> new Page(code, loader));
   }
 
   @Override

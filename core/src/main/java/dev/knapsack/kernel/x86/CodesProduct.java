@@ -36,15 +36,15 @@ final class CodesProduct implements Product {
   /** For 1, 2, … tokens. */
   private final Code[] tileProducts;
 
-  CodesProduct(RowCode row, Isa isa) {
+  CodesProduct(RowCode row, Isa isa, Code.Loader loader) {
     tile = row.tile();
     blockColumns = row.columns();
-    arranger = new Code(Arranger.code(row.order()));
-    rowDot = new Code(RowDot.code(row, isa));
-    packer = new Code(Packer.code(row));
+    arranger = loader.load(Arranger.code(row.order()));
+    rowDot = loader.load(RowDot.code(row, isa));
+    packer = loader.load(Packer.code(row));
     tileProducts = new Code[TileProduct.mostTokens(tile)];
     for (int i = 0; i < tileProducts.length; i++) {
-      tileProducts[i] = new Code(TileProduct.code(tile, i + 1));
+      tileProducts[i] = loader.load(TileProduct.code(tile, i + 1));
     }
   }
 

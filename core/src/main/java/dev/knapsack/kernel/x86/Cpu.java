@@ -34,7 +34,7 @@ record Cpu(boolean avx2, boolean avxVnni, boolean avx512Vnni) {
    */
   static Cpu detect() {
     try (Arena arena = Arena.ofConfined()) {
-      Code code = new Code(code());
+      Code code = new NativeCode(code());
       // rax, rbx, rcx and rdx of cpuid, then what the system saves of vector registers
       MemorySegment answer = arena.allocate(5L * Long.BYTES, Long.BYTES);
       int[] first = ask(code, 1, 0, answer);

@@ -18,11 +18,11 @@ final class FloatProduct implements Product {
   /** By rows − 1 and tokens − 1. */
   private final Code[][] tiles;
 
-  FloatProduct(Format format) {
+  FloatProduct(Format format, Code.Loader loader) {
     tiles = new Code[FloatTile.mostRows(1)][FloatTile.MOST_TOKENS];
     for (int tokens = 1; tokens <= FloatTile.MOST_TOKENS; tokens++) {
       for (int rows = 1; rows <= FloatTile.mostRows(tokens); rows++) {
-        tiles[rows - 1][tokens - 1] = new Code(FloatTile.code(format.name(), rows, tokens));
+        tiles[rows - 1][tokens - 1] = loader.load(FloatTile.code(format.name(), rows, tokens));
       }
     }
   }

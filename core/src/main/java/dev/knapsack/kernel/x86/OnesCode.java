@@ -42,10 +42,10 @@ final class OnesCode {
   private final int lanes;
   private final Code code;
 
-  OnesCode(Isa isa, Compute.Precision precision) {
+  OnesCode(Isa isa, Compute.Precision precision, Code.Loader loader) {
     this.kind = kind(isa, precision);
     this.lanes = SUMS * bits(isa) / Float.SIZE;
-    this.code = new Code(code(isa, precision));
+    this.code = loader.load(code(isa, precision));
   }
 
   private static int bits(Isa isa) {

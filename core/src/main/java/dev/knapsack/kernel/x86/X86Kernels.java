@@ -28,9 +28,10 @@ import org.jspecify.annotations.Nullable;
 public final class X86Kernels implements Kernels {
   private final Kernels others;
   private final Isa isa;
-  private final Code quantiser = new Code(Quantiser.code());
-  private final Code silu = new Code(SiluCode.code());
-  private final Attention attention = new Attention(new AttentionSteps());
+  private final Code.Loader loader;
+  private final Code quantiser;
+  private final Code silu;
+  private final Attention attention;
   private final Map<Format, RowCode> formats = new HashMap<>();
 
   /** What was generated when a format was first met: most programs meet one or two. */
@@ -38,9 +39,13 @@ public final class X86Kernels implements Kernels {
 
   private final Map<Compute.Precision, OnesCode> ones = new ConcurrentHashMap<>();
 
-  private X86Kernels(Kernels others, Isa isa) {
+  X86Kernels(Kernels others, Isa isa, Code.Loader loader) {
     this.others = others;
     this.isa = isa;
+    this.loader = loader;
+    quantiser = loader.load(Quantiser.code());
+    silu = loader.load(SiluCode.code());
+    attention = new Attention(new AttentionSteps(loader));
     for (Format format : Formats.weights()) {
       RowCode row = RowCode.of(format.name());
       if (row != null) {
@@ -55,10 +60,12 @@ public final class X86Kernels implements Kernels {
       return known;
     }
     if (FloatTile.has(format.name())) {
-      return products.computeIfAbsent(format, FloatProduct::new);
+      return products.computeIfAbsent(format, f -> new FloatProduct(f, loader));
     }
     RowCode row = formats.get(format);
-    return row == null ? null : products.computeIfAbsent(format, f -> new CodesProduct(row, isa));
+    return row == null
+        ? null
+        : products.computeIfAbsent(format, f -> new CodesProduct(row, isa, loader));
   }
 
   /**
@@ -71,7 +78,7 @@ public final class X86Kernels implements Kernels {
     if (!System.getProperty("os.arch", "").equals("amd64")) {
       throw new UnsupportedOperationException("the processor is not an x86-64");
     }
-    return new X86Kernels(others, Isa.of(Cpu.detect()));
+    return new X86Kernels(others, Isa.of(Cpu.detect()), NativeCode::new);
   }
 
   @Override
@@ -79,9 +86,10 @@ public final class X86Kernels implements Kernels {
     return "x86";
   }
 
-  /** The instructions that the code is made of, as users know them: "AVX2", "AVX-512 VNNI". */
-  public String instructions() {
-    return isa.toString();
+  /** With the instructions that the code is made of: {@code x86 (AVX2)}. */
+  @Override
+  public String toString() {
+    return "%s (%s)".formatted(name(), isa);
   }
 
   @Override
@@ -118,7 +126,7 @@ public final class X86Kernels implements Kernels {
 
   @Override
   public double multiplyAddOnes(Compute.Precision precision) {
-    return ones.computeIfAbsent(precision, p -> new OnesCode(isa, p)).multiplyAdd();
+    return ones.computeIfAbsent(precision, p -> new OnesCode(isa, p, loader)).multiplyAdd();
   }
 
   @Override

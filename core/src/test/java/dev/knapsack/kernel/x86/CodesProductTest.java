@@ -34,7 +34,7 @@ class CodesProductTest {
   void staysWithinScratchMemory(Format format) {
     RowCode row = RowCode.of(format.name());
     assertThat(row).isNotNull();
-    Product product = new CodesProduct(row, Isa.of(Cpu.detect()));
+    Product product = new CodesProduct(row, Isa.of(Cpu.detect()), NativeCode::new);
     for (Guard guard : Guard.values()) {
       for (int tokens : new int[] {2, 7, 13}) {
         try (Arena arena = Arena.ofConfined()) {

@@ -60,7 +60,7 @@ final class Encodings {
   }
 
   /** Which operands an instruction takes. */
-  private enum Shape {
+  enum Shape {
     /** A vector, and one or memory of the same width. */
     UNARY,
     /** A vector, and the lowest lane of one or of memory. */
@@ -117,7 +117,7 @@ final class Encodings {
     }
   }
 
-  private static Shape shape(Instruction i) {
+  static Shape shape(Instruction i) {
     return switch (i) {
       case VMOVUPS, VMOVDQU, VCVTPS2DQ, VCVTDQ2PS, VPABSB, VMOVSHDUP -> Shape.UNARY;
       case VBROADCASTSS, VPBROADCASTB, VPBROADCASTW, VPBROADCASTD, VPBROADCASTQ, VMOVQ ->
