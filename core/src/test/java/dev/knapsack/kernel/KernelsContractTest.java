@@ -97,7 +97,7 @@ class KernelsContractTest {
 
   /** What is counted is whole, and the same each time. */
   @ParameterizedTest
-  @MethodSource("providers")
+  @MethodSource("providersAndEmulated")
   void multiplyAddOnes(Kernels kernels) {
     for (Compute.Precision precision : Compute.Precision.values()) {
       double count = kernels.multiplyAddOnes(precision);
@@ -112,6 +112,7 @@ class KernelsContractTest {
     return switch (operands.between(0, 3)) {
       case 0 -> block;
       case 1 -> Math.ceilDiv(1100, block) * block;
+      case 2 -> Math.max(32, block) * operands.between(1, 5);
       default -> block * operands.between(1, block > 1 ? 3 : 200);
     };
   }

@@ -1,5 +1,6 @@
 package dev.knapsack.kernel.x86;
 
+import dev.knapsack.kernel.x86.Operand.Broadcast;
 import dev.knapsack.kernel.x86.Operand.Memory;
 import dev.knapsack.kernel.x86.Operand.Vector;
 import java.util.ArrayList;
@@ -122,28 +123,55 @@ final class Assembler {
   private void vector(
       Instruction i, int bits, int register, int second, Operand rm, int immediateBytes) {
     int rmNumber = rm instanceof Vector v ? v.number() : 0;
-    boolean wide = bits == 512 || register > 15 || second > 15 || rmNumber > 15;
+    boolean broadcast = rm instanceof Broadcast;
+    boolean wide = bits == 512 || register > 15 || second > 15 || rmNumber > 15 || broadcast;
     if (i.kind == Instruction.Kind.VEX && wide) {
       throw new IllegalArgumentException(i + " has no registers over 15 and no 512 bits here");
     }
-    boolean memory = rm instanceof Memory;
-    int base = rm instanceof Memory m ? number(m.base()) : rmNumber;
-    int index = rm instanceof Memory m ? number(m.index()) : 0;
-    if (wide || i.kind == Instruction.Kind.EVEX) {
-      evex(i, bits, register, second, base, index, memory);
-    } else {
-      vex(i, bits, register, second, base, index, memory);
+    if (broadcast && !i.broadcasts()) {
+      throw new IllegalArgumentException(i + " takes no number for all lanes here");
     }
+    boolean evex = wide || i.kind == Instruction.Kind.EVEX;
     switch (rm) {
-      case Vector v -> modRegister(register, v.number());
-      // An EVEX displacement of one byte counts in vectors: those here have four, or none.
-      case Memory m ->
-          modMemory(register, m, immediateBytes, wide || i.kind == Instruction.Kind.EVEX);
+      case Vector v -> {
+        prefix(evex, i, bits, register, second, v.number(), 0, false, false);
+        modRegister(register, v.number());
+      }
+      case Memory m -> {
+        prefix(evex, i, bits, register, second, number(m.base()), number(m.index()), true, false);
+        modMemory(register, m, immediateBytes, evex ? i.memoryBytes(bits) : 1);
+      }
+      case Broadcast(Memory m) -> {
+        prefix(true, i, bits, register, second, number(m.base()), number(m.index()), true, true);
+        modMemory(register, m, immediateBytes, Integer.BYTES);
+      }
     }
   }
 
   private static int number(@org.jspecify.annotations.Nullable Register r) {
     return r == null ? 0 : r.number;
+  }
+
+  /**
+   * What comes before the byte of addressing.
+   *
+   * @param base or a vector register
+   */
+  private void prefix(
+      boolean evex,
+      Instruction i,
+      int bits,
+      int register,
+      int second,
+      int base,
+      int index,
+      boolean memory,
+      boolean broadcast) {
+    if (evex) {
+      evex(i, bits, register, second, base, index, memory, broadcast);
+    } else {
+      vex(i, bits, register, second, base, index, memory);
+    }
   }
 
   private void vex(
@@ -165,7 +193,14 @@ final class Assembler {
   }
 
   private void evex(
-      Instruction i, int bits, int register, int second, int base, int index, boolean memory) {
+      Instruction i,
+      int bits,
+      int register,
+      int second,
+      int base,
+      int index,
+      boolean memory,
+      boolean broadcast) {
     int r = ~register >> 3 & 1;
     int rHigh = ~register >> 4 & 1;
     int x = memory ? ~index >> 3 & 1 : ~base >> 4 & 1;
@@ -173,7 +208,8 @@ final class Assembler {
     emitByte(EVEX);
     emitByte(r << 7 | x << 6 | b << 5 | rHigh << 4 | i.map);
     emitByte(i.w << 7 | (~second & 15) << 3 | 1 << 2 | i.prefix);
-    emitByte((bits == 512 ? 2 : bits == 256 ? 1 : 0) << 5 | (~second >> 4 & 1) << 3);
+    int length = bits == 512 ? 2 : bits == 256 ? 1 : 0;
+    emitByte(length << 5 | (broadcast ? 1 : 0) << 4 | (~second >> 4 & 1) << 3);
     emitByte(i.opcode);
   }
 
@@ -186,13 +222,13 @@ final class Assembler {
   void move(Register d, Memory from) {
     rex(1, d, from);
     emitByte(0x8B);
-    modMemory(d.number, from, 0, false);
+    modMemory(d.number, from, 0, 1);
   }
 
   void store(Memory to, Register from) {
     rex(1, from, to);
     emitByte(0x89);
-    modMemory(from.number, to, 0, false);
+    modMemory(from.number, to, 0, 1);
   }
 
   /** 32 bits; the upper half becomes zero. */
@@ -208,7 +244,7 @@ final class Assembler {
   void moveInt(Register d, Memory from) {
     rex(0, d, from);
     emitByte(0x8B);
-    modMemory(d.number, from, 0, false);
+    modMemory(d.number, from, 0, 1);
   }
 
   /** 16 bits of memory; the rest becomes zero. */
@@ -216,13 +252,13 @@ final class Assembler {
     rex(0, d, from);
     emitByte(0x0F);
     emitByte(0xB7);
-    modMemory(d.number, from, 0, false);
+    modMemory(d.number, from, 0, 1);
   }
 
   void address(Register d, Memory of) {
     rex(1, d, of);
     emitByte(0x8D);
-    modMemory(d.number, of, 0, false);
+    modMemory(d.number, of, 0, 1);
   }
 
   void add(Register d, Register a) {
@@ -284,7 +320,7 @@ final class Assembler {
     rex(0, Register.RCX, m);
     emitByte(0x0F);
     emitByte(0x18);
-    modMemory(1, m, 0, false);
+    modMemory(1, m, 0, 1);
   }
 
   /** Leaves identification, for the leaf and subleaf in rax and rcx, in rax, rbx, rcx and rdx. */
@@ -440,7 +476,13 @@ final class Assembler {
     emitByte(0xC0 | (register & 7) << 3 | (rm & 7));
   }
 
-  private void modMemory(int register, Memory m, int bytesAfter, boolean noByteDisplacement) {
+  /**
+   * The byte of addressing for memory, and what follows it.
+   *
+   * @param bytesAfter bytes of the instruction behind that
+   * @param unit what a displacement of one byte counts
+   */
+  private void modMemory(int register, Memory m, int bytesAfter, int unit) {
     int reg = (register & 7) << 3;
     if (m.label() != null) {
       emitByte(reg | 5);
@@ -453,8 +495,8 @@ final class Assembler {
     }
     int displacement = m.displacement();
     boolean needed = displacement != 0 || (base.number & 7) == Register.RBP.number;
-    boolean small =
-        displacement == (byte) displacement && (!noByteDisplacement || displacement == 0);
+    int units = displacement / unit;
+    boolean small = displacement == units * unit && units == (byte) units;
     int mod = !needed ? 0 : small ? 1 : 2;
     Register index = m.index();
     if (index != null || (base.number & 7) == SIB) {
@@ -466,7 +508,7 @@ final class Assembler {
       emitByte(mod << 6 | reg | (base.number & 7));
     }
     if (mod == 1) {
-      emitByte(displacement);
+      emitByte(units);
     } else if (mod == 2) {
       emitInt(displacement);
     }

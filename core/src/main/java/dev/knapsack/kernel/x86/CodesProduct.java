@@ -14,10 +14,6 @@ import java.lang.foreign.MemorySegment;
 final class CodesProduct implements Product {
   private static final int GROUP = 32;
 
-  /** The widest groups of the tiles there are: codes of 8 bits, or two scales. */
-  private static final int WIDEST =
-      Math.max(new Tile(255, false).bytes(), new Tile(63, true).bytes());
-
   /**
    * Tiles lie in the second-level cache, beside a few tokens: each reading of those, which may come
    * from further away, serves all of them.
@@ -37,11 +33,11 @@ final class CodesProduct implements Product {
   private final Code[] tileProducts;
 
   CodesProduct(RowCode row, Isa isa, Code.Loader loader) {
-    tile = row.tile();
+    tile = row.tile(isa);
     blockColumns = row.columns();
     arranger = loader.load(Arranger.code(row.order()));
     rowDot = loader.load(RowDot.code(row, isa));
-    packer = loader.load(Packer.code(row));
+    packer = loader.load(Packer.code(row, isa));
     tileProducts = new Code[TileProduct.mostTokens(tile)];
     for (int i = 0; i < tileProducts.length; i++) {
       tileProducts[i] = loader.load(TileProduct.code(tile, i + 1));
@@ -49,14 +45,17 @@ final class CodesProduct implements Product {
   }
 
   /** A tile, and the outputs of one that reaches beyond the rows that are asked for. */
-  static long scratchBytes(KernelLimits limits) {
+  static long scratchBytes(KernelLimits limits, Isa isa) {
+    // The widest groups of the tiles there are: codes of 8 bits, or two scales.
+    Tile bytes = new Tile(isa, 255, false);
+    int widest = Math.max(bytes.bytes(), new Tile(isa, 63, true).bytes());
     long groups = Math.ceilDiv(limits.columns(), GROUP);
-    return Math.max(TILES_BYTES, groups * WIDEST + (long) limits.tokens() * Tile.VECTOR);
+    return Math.max(TILES_BYTES, groups * widest + (long) limits.tokens() * bytes.vector());
   }
 
   @Override
   public boolean fits(Matrix w, Matrix x) {
-    return x.format() instanceof Q8Activations && (x.rows() == 1 || w.rows() >= Tile.ROWS);
+    return x.format() instanceof Q8Activations && (x.rows() == 1 || w.rows() >= tile.rows());
   }
 
   @Override
@@ -69,15 +68,16 @@ final class CodesProduct implements Product {
       return;
     }
     int tiles = tilesAtOnce(w.columns());
+    int rows = tile.rows();
     int row = from;
-    while (row + Tile.ROWS <= to) {
-      int count = Math.min(tiles, (to - row) / Tile.ROWS);
+    while (row + rows <= to) {
+      int count = Math.min(tiles, (to - row) / rows);
       for (int i = 0; i < count; i++) {
-        pack(w, row + i * Tile.ROWS, scratch.asSlice(i * tileBytes(w.columns())));
+        pack(w, row + i * rows, scratch.asSlice(i * tileBytes(w.columns())));
       }
       MemorySegment outputs = out.data().asSlice((long) row * Float.BYTES);
       multiply(x, outputs, out.rowBytes(), count, scratch);
-      row += count * Tile.ROWS;
+      row += count * rows;
     }
     if (row < to) {
       last(w, x, out, row, to, scratch);
@@ -114,14 +114,14 @@ final class CodesProduct implements Product {
 
   /** Fewer rows than a tile has: it takes those before them too, which are thrown away. */
   private void last(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
-    int first = Math.max(0, to - Tile.ROWS);
+    int first = Math.max(0, to - tile.rows());
     pack(w, first, scratch);
     MemorySegment outputs = scratch.asSlice(tileBytes(w.columns()));
-    multiply(x, outputs, Tile.VECTOR, 1, scratch);
+    multiply(x, outputs, tile.vector(), 1, scratch);
     for (int t = 0; t < x.rows(); t++) {
       MemorySegment.copy(
           outputs,
-          (long) t * Tile.VECTOR + (long) (from - first) * Float.BYTES,
+          (long) t * tile.vector() + (long) (from - first) * Float.BYTES,
           out.data(),
           out.rowOffset(t) + (long) from * Float.BYTES,
           (long) (to - from) * Float.BYTES);
@@ -130,28 +130,32 @@ final class CodesProduct implements Product {
 
   private void pack(Matrix w, int row, MemorySegment scratch) {
     long rowBytes = w.rowBytes();
-    packer.call(
-        w.data().asSlice(row * rowBytes, Tile.ROWS * rowBytes),
-        scratch,
-        MemorySegment.NULL,
-        w.columns() / blockColumns,
-        rowBytes,
-        0,
-        0);
+    for (int i = 0; i < tile.rows(); i += Packer.EIGHT) {
+      packer.call(
+          w.data().asSlice((row + i) * rowBytes, Packer.EIGHT * rowBytes),
+          scratch.asSlice((long) i * Float.BYTES),
+          MemorySegment.NULL,
+          w.columns() / blockColumns,
+          rowBytes,
+          0,
+          0);
+    }
   }
 
   private void multiply(
       Matrix x, MemorySegment outputs, long outStride, int tiles, MemorySegment packed) {
-    int most = tileProducts.length;
     long tileBytes = tileBytes(x.columns());
-    for (int t = 0; t < x.rows(); t += most) {
-      int count = Math.min(most, x.rows() - t);
+    int count;
+    for (int t = 0; t < x.rows(); t += count) {
+      // As even as it goes: a few tokens alone would not keep the processor busy.
+      int left = x.rows() - t;
+      count = Math.ceilDiv(left, Math.ceilDiv(left, tileProducts.length));
       MemorySegment tokens = x.data().asSlice(x.rowOffset(t));
       for (int i = 0; i < tiles; i++) {
         tileProducts[count - 1].call(
             packed.asSlice(i * tileBytes),
             tokens,
-            outputs.asSlice(t * outStride + (long) i * Tile.VECTOR),
+            outputs.asSlice(t * outStride + (long) i * tile.vector()),
             x.columns() / GROUP,
             x.rowBytes(),
             outStride,

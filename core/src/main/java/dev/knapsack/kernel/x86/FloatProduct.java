@@ -15,30 +15,34 @@ final class FloatProduct implements Product {
    */
   private static final int BLOCK = 24;
 
+  private final Isa isa;
+
   /** By rows − 1 and tokens − 1. */
   private final Code[][] tiles;
 
-  FloatProduct(Format format, Code.Loader loader) {
-    tiles = new Code[FloatTile.mostRows(1)][FloatTile.MOST_TOKENS];
-    for (int tokens = 1; tokens <= FloatTile.MOST_TOKENS; tokens++) {
-      for (int rows = 1; rows <= FloatTile.mostRows(tokens); rows++) {
-        tiles[rows - 1][tokens - 1] = loader.load(FloatTile.code(format.name(), rows, tokens));
+  FloatProduct(Format format, Isa isa, Code.Loader loader) {
+    this.isa = isa;
+    tiles = new Code[FloatTile.mostRows(isa, 1)][FloatTile.mostTokens(isa)];
+    for (int tokens = 1; tokens <= FloatTile.mostTokens(isa); tokens++) {
+      for (int rows = 1; rows <= FloatTile.mostRows(isa, tokens); rows++) {
+        tiles[rows - 1][tokens - 1] = loader.load(FloatTile.code(format.name(), isa, rows, tokens));
       }
     }
   }
 
   @Override
   public boolean fits(Matrix w, Matrix x) {
-    return x.format().equals(Formats.F32) && w.columns() % FloatTile.STEP == 0;
+    return x.format().equals(Formats.F32) && w.columns() % FloatTile.columns(isa) == 0;
   }
 
   @Override
   public void multiply(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
     for (int block = from; block < to; block += BLOCK) {
       int last = Math.min(to, block + BLOCK);
-      for (int t = 0; t < x.rows(); t += FloatTile.MOST_TOKENS) {
-        int tokens = Math.min(FloatTile.MOST_TOKENS, x.rows() - t);
-        int most = FloatTile.mostRows(tokens);
+      int tokens;
+      for (int t = 0; t < x.rows(); t += tokens) {
+        tokens = Math.min(FloatTile.mostTokens(isa), x.rows() - t);
+        int most = FloatTile.mostRows(isa, tokens);
         for (int r = block; r < last; r += most) {
           tile(w, x, out, r, Math.min(most, last - r), t, tokens);
         }
@@ -51,7 +55,7 @@ final class FloatProduct implements Product {
         w.data().asSlice(w.rowOffset(row), rows * w.rowBytes()),
         x.data().asSlice(x.rowOffset(token), tokens * x.rowBytes()),
         out.data().asSlice(out.rowOffset(token) + (long) row * Float.BYTES),
-        w.columns() / FloatTile.STEP,
+        w.columns() / FloatTile.columns(isa),
         w.rowBytes(),
         x.rowBytes(),
         out.rowBytes());

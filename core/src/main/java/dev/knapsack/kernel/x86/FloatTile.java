@@ -12,23 +12,26 @@ import dev.knapsack.kernel.x86.Operand.Vector;
  * Generates the product of a few rows of weights in a floating-point format and a few tokens in
  * float32, all sums in registers. A sum is added up in the same order whatever the tile's shape.
  *
+ * <p>Weights of 16 bits become float32: bfloat16 has a dot product of its own, which would round
+ * the activations, and these formats are where nothing is rounded.
+ *
  * <p>Arguments of the code: the first row, the first token's x, its first output, the number of
- * columns / 8, bytes between rows, bytes between tokens in x, bytes between tokens in the outputs.
+ * columns / {@link #columns}, bytes between rows, bytes between tokens in x, bytes between tokens
+ * in the outputs.
  */
 final class FloatTile {
-  /** Columns at a time. */
-  static final int STEP = 8;
-
   private static final Strided ROWS = new Strided(RDI, R8, R10);
-  private static final Strided TOKENS = new Strided(RSI, R9, R11);
+  private static final Strided TOKENS = new Strided(RSI, R9, R11, RAX);
 
   private final Assembler a = new Assembler();
   private final String format;
+  private final int bits;
   private final int rows;
   private final int tokens;
 
-  private FloatTile(String format, int rows, int tokens) {
+  private FloatTile(String format, Isa isa, int rows, int tokens) {
     this.format = format;
+    this.bits = isa.bits();
     this.rows = rows;
     this.tokens = tokens;
   }
@@ -40,58 +43,85 @@ final class FloatTile {
     };
   }
 
-  /** The most rows, with this many tokens: twelve sums at the most. */
-  static int mostRows(int tokens) {
-    return tokens == 1 ? 4 : 3;
+  /** Columns at a time. */
+  static int columns(Isa isa) {
+    return isa.bits() / Float.SIZE;
   }
 
-  static final int MOST_TOKENS = 4;
+  /** The most rows, with this many tokens: registers hold their sums, the weights, and one x. */
+  static int mostRows(Isa isa, int tokens) {
+    return tokens == 1 || isa.registers() == 32 ? 4 : 3;
+  }
 
-  static byte[] code(String format, int rows, int tokens) {
-    return new FloatTile(format, rows, tokens).generate();
+  static int mostTokens(Isa isa) {
+    return isa.registers() == 32 ? 6 : 4;
+  }
+
+  static byte[] code(String format, Isa isa, int rows, int tokens) {
+    return new FloatTile(format, isa, rows, tokens).generate();
+  }
+
+  private Vector vector(int number) {
+    return new Vector(number, bits);
+  }
+
+  private Vector weights(int row) {
+    return vector(row);
   }
 
   private Vector sum(int row, int token) {
-    return ymm(row * tokens + token);
+    return vector(rows + 1 + row * tokens + token);
   }
 
   private byte[] generate() {
     Label loop = new Label();
-    a.move(RAX, Code.FOURTH);
+    Vector x = vector(rows);
     ROWS.prepare(a);
     TOKENS.prepare(a);
     for (int i = 0; i < rows * tokens; i++) {
-      a.emit(VXORPS, ymm(i), ymm(i), ymm(i));
+      Vector sum = sum(0, i);
+      a.emit(VXORPS, sum, sum, sum);
     }
     a.align(32);
     a.place(loop);
     for (int r = 0; r < rows; r++) {
-      weights(ymm(12 + r), ROWS.at(r, 0));
+      weights(weights(r), ROWS.at(r, 0));
     }
     for (int t = 0; t < tokens; t++) {
-      Memory x = TOKENS.at(t, 0);
+      Memory from = TOKENS.at(t, 0);
       if (tokens > 1) {
-        a.emit(VMOVUPS, ymm(15), x);
+        a.emit(VMOVUPS, x, from);
       }
       for (int r = 0; r < rows; r++) {
-        a.emit(VFMADD231PS, sum(r, t), ymm(12 + r), tokens > 1 ? ymm(15) : x);
+        a.emit(VFMADD231PS, sum(r, t), weights(r), tokens > 1 ? x : from);
       }
     }
-    a.add(RDI, STEP * (format.equals("F32") ? 4 : 2));
-    a.add(RSI, STEP * Float.BYTES);
+    a.add(RDI, bits / Float.SIZE * (format.equals("F32") ? 4 : 2));
+    a.add(RSI, bits / Byte.SIZE);
     a.subtract(RCX, 1);
     a.jump(Condition.NOT_EQUAL, loop);
+    a.move(RAX, Code.FOURTH);
     for (int t = 0; t < tokens; t++) {
       for (int r = 0; r < rows; r++) {
-        // Registers that held weights hold none any more.
-        Lanes.sum(a, sum(r, t), ymm(12));
-        a.store(VMOVSS_STORE, RDX.at(r * Float.BYTES), sum(r, t).as(128));
+        a.store(VMOVSS_STORE, RDX.at(r * Float.BYTES), total(sum(r, t)));
       }
       a.add(RDX, RAX);
     }
     a.zeroUpper();
     a.ret();
     return a.finish();
+  }
+
+  /** All lanes of a sum; registers that held weights hold none any more. */
+  private Vector total(Vector sum) {
+    Vector total = sum;
+    if (bits == 512) {
+      total = ymm(0);
+      a.extract(VEXTRACTF64X4, total, sum, 1);
+      a.emit(VADDPS, total, total, sum.as(256));
+    }
+    Lanes.sum(a, total, ymm(1));
+    return total.as(128);
   }
 
   private void weights(Vector to, Memory from) {

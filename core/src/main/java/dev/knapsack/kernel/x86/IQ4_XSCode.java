@@ -57,8 +57,8 @@ record IQ4_XSCode() implements RowCode {
   }
 
   @Override
-  public Tile tile() {
-    return RUN.tile();
+  public Tile tile(Isa isa) {
+    return RUN.tile(isa);
   }
 
   @Override

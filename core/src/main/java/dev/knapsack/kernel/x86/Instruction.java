@@ -25,6 +25,7 @@ enum Instruction {
   VINSERTI128(1, 3, 0, 0x38, Kind.VEX),
   VEXTRACTI128(1, 3, 0, 0x39, Kind.VEX),
   VEXTRACTF128(1, 3, 0, 0x19, Kind.VEX),
+  VEXTRACTF64X4(1, 3, 1, 0x1B, Kind.EVEX),
   VPERM2I128(1, 3, 0, 0x46, Kind.VEX),
   VPUNPCKLDQ(1, 1, 0, 0x62),
   VPUNPCKHDQ(1, 1, 0, 0x6A),
@@ -91,7 +92,7 @@ enum Instruction {
   VSUBPS(0, 1, 0, 0x5C),
   VMULPS(0, 1, 0, 0x59),
   VMULSS(2, 1, 0, 0x59),
-  VXORPS(0, 1, 0, 0x57, Kind.VEX),
+  VXORPS(0, 1, 0, 0x57),
   VMOVSHDUP(2, 1, 0, 0x16),
   VMOVHLPS(0, 1, 0, 0x12),
   VFMADD231PS(1, 2, 0, 0xB8),
@@ -122,6 +123,27 @@ enum Instruction {
   final int extension;
 
   final Kind kind;
+
+  /** Bytes that it reads or writes in memory: what a short displacement counts in EVEX. */
+  int memoryBytes(int bits) {
+    return switch (this) {
+      case VPBROADCASTB -> 1;
+      case VPBROADCASTW, VPINSRW -> 2;
+      case VMOVD, VMOVSS, VMOVSS_STORE, VBROADCASTSS, VPBROADCASTD -> 4;
+      case VADDSS, VSUBSS, VMAXSS, VDIVSS, VMULSS, VFMADD231SS, VFNMADD231SS -> 4;
+      case VPMOVZXBW, VPMOVZXWD, VPMOVSXBW, VPMOVSXWD, VCVTPH2PS -> bits / 16;
+      case VPMOVZXBD, VPMOVSXBD -> bits / 32;
+      default -> bits / 8;
+    };
+  }
+
+  /** Whether its last operand may be a number in memory, for all lanes. */
+  boolean broadcasts() {
+    return switch (this) {
+      case VPDPBUSD, VMULPS, VFMADD231PS -> true;
+      default -> false;
+    };
+  }
 
   Instruction(int prefix, int map, int w, int opcode) {
     this(prefix, map, w, opcode, -1, Kind.BOTH);

@@ -45,6 +45,21 @@ enum Isa {
     };
   }
 
+  /** Of a vector register. */
+  int bits() {
+    return this == AVX512_VNNI ? 512 : 256;
+  }
+
+  /** How many vector registers there are. */
+  int registers() {
+    return this == AVX512_VNNI ? 32 : 16;
+  }
+
+  /** Whether an operand may be a number in memory, for all lanes. */
+  boolean broadcasts() {
+    return this == AVX512_VNNI;
+  }
+
   /** Whether there is a {@link #dotProduct}. */
   boolean vnni() {
     return this != AVX2;

@@ -44,12 +44,8 @@ final class OnesCode {
 
   OnesCode(Isa isa, Compute.Precision precision, Code.Loader loader) {
     this.kind = kind(isa, precision);
-    this.lanes = SUMS * bits(isa) / Float.SIZE;
+    this.lanes = SUMS * isa.bits() / Float.SIZE;
     this.code = loader.load(code(isa, precision));
-  }
-
-  private static int bits(Isa isa) {
-    return isa == Isa.AVX512_VNNI ? 512 : 256;
   }
 
   private static Kind kind(Isa isa, Compute.Precision precision) {
@@ -61,7 +57,7 @@ final class OnesCode {
 
   static byte[] code(Isa isa, Compute.Precision precision) {
     Kind kind = kind(isa, precision);
-    int bits = bits(isa);
+    int bits = isa.bits();
     Assembler a = new Assembler();
     if (kind == Kind.FLOAT) {
       a.emit(VBROADCASTSS, W.as(bits), Constants.of(a, 1));

@@ -45,11 +45,19 @@ sealed interface Operand {
       }
     }
 
+    /** The 32 bits here, for every lane: only in the EVEX encoding. */
+    Broadcast broadcast() {
+      return new Broadcast(this);
+    }
+
     /** This place, {@code bytes} further. */
     Memory plus(int bytes) {
       return new Memory(base, index, scale, displacement + bytes, label);
     }
   }
+
+  /** A number of 32 bits in memory, for every lane. */
+  record Broadcast(Memory memory) implements Operand {}
 
   static Vector xmm(int number) {
     return new Vector(number, 128);

@@ -11,29 +11,35 @@ import dev.knapsack.kernel.x86.Operand.Vector;
 import java.util.function.IntFunction;
 
 /**
- * Generates what lays eight rows of a format out as a {@link Tile}.
+ * Generates what lays eight rows of a format out as a {@link Tile}, or as a part of a wider one.
  *
- * <p>Arguments of the code: the first row, the tile, nothing, the number of blocks in a row, bytes
- * in a row.
+ * <p>Arguments of the code: the first row, their first lane of the tile, nothing, the number of
+ * blocks in a row, bytes in a row.
  */
 final class Packer {
+  /** Rows at a time. */
+  static final int EIGHT = 8;
+
+  /** Bytes of four codes of those rows. */
+  private static final int VECTOR = 32;
+
   private static final Strided ROWS = new Strided(RDI, R8, R10, R11, RAX);
 
   private final Assembler a = new Assembler();
   private final RowCode format;
   private final Tile tile;
 
-  private Packer(RowCode format) {
+  private Packer(RowCode format, Isa isa) {
     this.format = format;
-    this.tile = format.tile();
+    this.tile = format.tile(isa);
   }
 
-  static byte[] code(RowCode format) {
-    return new Packer(format).generate();
+  static byte[] code(RowCode format, Isa isa) {
+    return new Packer(format, isa).generate();
   }
 
   private byte[] generate() {
-    a.emit(VMOVDQU, RowDot.LOW_BITS, Constants.bytes(a, Tile.VECTOR, i -> 0x0F));
+    a.emit(VMOVDQU, RowDot.LOW_BITS, Constants.bytes(a, VECTOR, i -> 0x0F));
     ROWS.prepare(a);
     Label loop = new Label();
     a.place(loop);
@@ -57,7 +63,7 @@ final class Packer {
   }
 
   private void codes(int run) {
-    for (int r = 0; r < Tile.ROWS; r++) {
+    for (int r = 0; r < EIGHT; r++) {
       format.codes(a, row(r), run, ymm(r), ymm(8), ymm(9));
     }
     transpose();
@@ -69,7 +75,7 @@ final class Packer {
         a.store(VMOVDQU_STORE, to, ymm(14));
         a.emit(VPSRLW, codes, codes, 4);
         a.emit(VPAND, codes, codes, RowDot.LOW_BITS);
-        a.store(VMOVDQU_STORE, to.plus(Tile.VECTOR), codes);
+        a.store(VMOVDQU_STORE, to.plus(tile.vector()), codes);
       } else {
         a.store(VMOVDQU_STORE, to, codes);
       }
@@ -155,7 +161,7 @@ final class Packer {
    * @param factor of offsets that are made of scales, or 0
    */
   void pack(Use use, int first, IntFunction<Vector> eight, float factor) {
-    for (int r = 0; r < Tile.ROWS; r++) {
+    for (int r = 0; r < EIGHT; r++) {
       Vector row = eight.apply(r);
       if (row.number() != r) {
         throw new IllegalArgumentException("Row " + r + " belongs in its own register");

@@ -66,8 +66,8 @@ record Q6_KCode() implements RowCode {
   }
 
   @Override
-  public Tile tile() {
-    return new Tile(63, true);
+  public Tile tile(Isa isa) {
+    return new Tile(isa, 63, true);
   }
 
   @Override

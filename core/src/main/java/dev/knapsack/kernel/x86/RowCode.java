@@ -45,8 +45,8 @@ sealed interface RowCode
    */
   void codes(Assembler a, Memory w, int run, Vector q, Vector t, Vector u);
 
-  /** How eight rows of the format are laid out for several tokens. */
-  Tile tile();
+  /** How rows of the format are laid out for several tokens. */
+  Tile tile(Isa isa);
 
   /** Lays out the scales and offsets of a block of eight rows. */
   void packScales(Packer packer, Assembler a);

@@ -68,8 +68,8 @@ record SixBitCode(int bytes, int codes, boolean fifthBits) implements RowCode {
   }
 
   @Override
-  public Tile tile() {
-    return new Tile(fifthBits ? 31 : 15, false);
+  public Tile tile(Isa isa) {
+    return new Tile(isa, fifthBits ? 31 : 15, false);
   }
 
   @Override

@@ -122,7 +122,7 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
   }
 
   @Override
-  public Tile tile() {
+  public Tile tile(Isa isa) {
     int largest =
         switch (kind) {
           case UNSIGNED_4 -> 15;
@@ -131,7 +131,7 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
           case PLANES -> (1 << planes()) - 1;
           case FP4 -> 24;
         };
-    return new Tile(largest, false);
+    return new Tile(isa, largest, false);
   }
 
   @Override

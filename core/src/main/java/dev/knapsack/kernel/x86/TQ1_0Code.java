@@ -133,8 +133,8 @@ record TQ1_0Code() implements RowCode {
   }
 
   @Override
-  public Tile tile() {
-    return new Tile(2, false);
+  public Tile tile(Isa isa) {
+    return new Tile(isa, 2, false);
   }
 
   @Override

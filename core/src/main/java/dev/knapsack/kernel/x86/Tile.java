@@ -1,39 +1,52 @@
 package dev.knapsack.kernel.x86;
 
 /**
- * How eight rows of weights lie in scratch memory while tokens meet them: group by group of 32
- * columns.
+ * How rows of weights lie in scratch memory while tokens meet them, as many as a vector has lanes
+ * of 32 bits: group by group of 32 columns.
  *
- * <p>A group begins with its codes, as unsigned bytes: in eight steps of 4 columns, each 8 rows × 4
- * codes, so that a row is a lane of 32 bits and nothing is ever added up across lanes. Then come 8
- * float32 scales, one a row, and 8 offsets; or twice that, for each half of the columns.
+ * <p>A group begins with its codes, as unsigned bytes: in eight steps of 4 columns, each 4 codes of
+ * every row, so that a row is a lane and nothing is ever added up across lanes. Then comes a
+ * float32 scale for each row, and an offset; or twice that, for each half of the columns.
  *
+ * @param isa what multiplies
  * @param largest the largest code
  * @param halves whether each 16 columns have a scale and an offset of their own
  */
-record Tile(int largest, boolean halves) {
-  static final int ROWS = 8;
+record Tile(Isa isa, int largest, boolean halves) {
   static final int STEPS = 8;
 
-  /** Bytes of 8 rows × 4 codes, or of 8 floats. */
-  static final int VECTOR = 32;
+  static int rows(Isa isa) {
+    return isa.bits() / Integer.SIZE;
+  }
 
-  /** Codes of more than 7 bits lie as two of 4: their products would not fit 16 bits. */
+  int rows() {
+    return rows(isa);
+  }
+
+  /** Bytes of 4 codes, or of a float, of every row. */
+  int vector() {
+    return rows() * Float.BYTES;
+  }
+
+  /**
+   * Codes of more than 7 bits lie as two of 4: their products would not fit 16 bits. With VNNI
+   * products have 32.
+   */
   boolean split() {
-    return largest > 127;
+    return largest > 127 && !isa.vnni();
   }
 
   /** Where step {@code k} begins; of split codes, the lower bits. */
   int step(int k) {
-    return k * (split() ? 2 * VECTOR : VECTOR);
+    return k * (split() ? 2 * vector() : vector());
   }
 
   int scales(int half) {
-    return step(STEPS) + half * 2 * VECTOR;
+    return step(STEPS) + half * 2 * vector();
   }
 
   int offsets(int half) {
-    return scales(half) + VECTOR;
+    return scales(half) + vector();
   }
 
   /** Bytes of a group. */
@@ -43,6 +56,6 @@ record Tile(int largest, boolean halves) {
 
   /** Products of two codes each that may be added up in 16 bits: each lane holds two. */
   int chain() {
-    return split() ? STEPS : Math.min(STEPS, Short.MAX_VALUE / (2 * 127 * largest));
+    return split() || isa.vnni() ? STEPS : Math.min(STEPS, Short.MAX_VALUE / (2 * 127 * largest));
   }
 }

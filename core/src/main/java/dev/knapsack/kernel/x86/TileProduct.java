@@ -1,7 +1,6 @@
 package dev.knapsack.kernel.x86;
 
 import static dev.knapsack.kernel.x86.Instruction.*;
-import static dev.knapsack.kernel.x86.Operand.ymm;
 import static dev.knapsack.kernel.x86.Register.*;
 
 import dev.knapsack.kernel.x86.Assembler.Condition;
@@ -12,9 +11,16 @@ import dev.knapsack.tensor.Q8Activations;
 /**
  * Generates the product of a {@link Tile} and a few tokens, all sums in registers.
  *
- * <p>Four codes of each of eight rows meet four codes of one token, spread over all lanes, in one
- * instruction; the products are added up in 16 bits as long as they fit ({@link Tile#chain}), so
- * that most of the work is two instructions for 32 products.
+ * <p>Four codes of each of a vector of rows meet four codes of one token, spread over all lanes, in
+ * one instruction. With VNNI that is all: it adds to 32-bit lanes. Without, the products are added
+ * up in 16 bits as long as they fit ({@link Tile#chain}), so that most of the work is two
+ * instructions for 32 products.
+ *
+ * <p>What bounds it, for a token and 32 columns, is where multiplications run. Zen 4, AVX-512: one
+ * vector a cycle, 8 of codes and 3 of scales and offsets, so 512 products in 11 cycles, 46 of 64 at
+ * the peak; a token's codes are an operand in memory, one reading for each product, of two possible
+ * a cycle. Intel's servers do two a cycle: 93. AVX-VNNI, two vectors of 256 bits a cycle: 256
+ * products in 6 cycles, 43. These are counts, not measurements.
  *
  * <p>Arguments of the code: the tile, the first token's x, the first token's outputs, the number of
  * groups, bytes between tokens in x, bytes between tokens in the outputs.
@@ -22,13 +28,19 @@ import dev.knapsack.tensor.Q8Activations;
 final class TileProduct {
   private static final int X_BLOCK = Q8Activations.FORMAT.blockBytes();
 
-  private static final Strided X_TOKENS = new Strided(RSI, R8, R10, R11);
+  /** Tokens that are reached from one register; what lies after them, from another. */
+  private static final int REACH = 7;
 
-  /** Prepared when x is done with. */
-  private static final Strided OUTPUTS = new Strided(RDX, R9, R10, R11);
+  private static final Strided X_FIRST = new Strided(RSI, R8, R10, R11);
+  private static final Strided X_LAST = new Strided(RAX, R8, R10, R11);
+
+  // Prepared when x is done with.
+  private static final Strided OUTPUTS_FIRST = new Strided(RDX, R9, R10, R11);
+  private static final Strided OUTPUTS_LAST = new Strided(RAX, R9, R10, R11);
 
   private final Assembler a = new Assembler();
   private final Tile tile;
+  private final Isa isa;
   private final int tokens;
 
   /** Steps that share a scale. */
@@ -36,61 +48,109 @@ final class TileProduct {
 
   private TileProduct(Tile tile, int tokens) {
     this.tile = tile;
+    this.isa = tile.isa();
     this.tokens = tokens;
-    this.scaled = tile.halves() ? Tile.STEPS / 2 : Tile.STEPS;
+    this.scaled = scaled(tile);
   }
 
   static byte[] code(Tile tile, int tokens) {
     return new TileProduct(tile, tokens).generate();
   }
 
-  /** The most tokens that the registers allow: each has two or three sums. */
-  static int mostTokens(Tile tile) {
-    return threeSums(tile) ? 4 : 6;
+  private static int scaled(Tile tile) {
+    return tile.halves() ? Tile.STEPS / 2 : Tile.STEPS;
   }
 
-  private static boolean threeSums(Tile tile) {
-    return tile.split() || tile.chain() < (tile.halves() ? Tile.STEPS / 2 : Tile.STEPS);
+  /** The most tokens that the registers allow: each has two or three sums. */
+  static int mostTokens(Tile tile) {
+    boolean threeSums = tile.split() || tile.chain() < scaled(tile);
+    return (tile.isa().registers() - OTHERS) / (threeSums ? 3 : 2);
   }
 
   private Vector sum(int token) {
-    return ymm(token);
+    return vector(token);
   }
 
   /** Products of codes: in 16 bits while a chain lasts, in 32 after it. */
   private Vector products(int token) {
-    return ymm(tokens + token);
+    return vector(tokens + token);
   }
 
   /** Of split codes, the products of the higher bits; of short chains, the one under way. */
   private Vector more(int token) {
-    return ymm(2 * tokens + token);
+    return vector(2 * tokens + token);
   }
 
-  private static final Vector WEIGHTS = ymm(12);
-  private static final Vector HIGH_WEIGHTS = ymm(15);
-  private static final Vector X = ymm(13);
-  private static final Vector T = ymm(14);
+  /** Registers that hold no sums. */
+  private static final int OTHERS = 4;
+
+  private Vector weights() {
+    return last(0);
+  }
+
+  /** Of split codes; then, the offsets. */
+  private Vector highWeights() {
+    return last(1);
+  }
+
+  private Vector x() {
+    return last(2);
+  }
+
+  private Vector t() {
+    return last(3);
+  }
+
+  private Vector last(int i) {
+    return vector(isa.registers() - OTHERS + i);
+  }
+
+  private Vector vector(int number) {
+    return new Vector(number, isa.bits());
+  }
+
+  private Memory x(int token, int displacement) {
+    return place(X_FIRST, X_LAST, token, displacement);
+  }
+
+  private static Memory place(Strided first, Strided last, int token, int displacement) {
+    return token < REACH ? first.at(token, displacement) : last.at(token - REACH, displacement);
+  }
+
+  private void prepare(Strided first, Strided last) {
+    first.prepare(a);
+    if (tokens > REACH) {
+      a.address(last.first(), first.at(REACH - 1, 0));
+      a.add(last.first(), first.stride());
+    }
+  }
 
   private byte[] generate() {
     Label loop = new Label();
-    X_TOKENS.prepare(a);
+    prepare(X_FIRST, X_LAST);
     for (int t = 0; t < tokens; t++) {
       a.emit(VXORPS, sum(t), sum(t), sum(t));
     }
     a.align(32);
     a.place(loop);
     for (int first = 0; first < Tile.STEPS; first += scaled) {
-      steps(first);
+      if (isa.vnni()) {
+        dotProducts(first);
+      } else {
+        chains(first);
+      }
       scale(first / scaled);
     }
     a.add(RDI, tile.bytes());
     a.add(RSI, X_BLOCK);
+    if (tokens > REACH) {
+      a.add(RAX, X_BLOCK);
+    }
     a.subtract(RCX, 1);
     a.jump(Condition.NOT_EQUAL, loop);
-    OUTPUTS.prepare(a);
+    prepare(OUTPUTS_FIRST, OUTPUTS_LAST);
     for (int t = 0; t < tokens; t++) {
-      a.store(VMOVUPS_STORE, OUTPUTS.at(t, 0), sum(t));
+      a.store(VMOVUPS_STORE, place(OUTPUTS_FIRST, OUTPUTS_LAST, t, 0), sum(t));
     }
     a.zeroUpper();
     a.ret();
@@ -98,7 +158,26 @@ final class TileProduct {
   }
 
   /** The steps that share a scale, from {@code first}: their products in 32 bits. */
-  private void steps(int first) {
+  private void dotProducts(int first) {
+    for (int t = 0; t < tokens; t++) {
+      a.emit(VXORPS, products(t), products(t), products(t));
+    }
+    for (int k = first; k < first + scaled; k++) {
+      a.emit(VMOVUPS, weights(), RDI.at(tile.step(k)));
+      for (int t = 0; t < tokens; t++) {
+        Memory codes = x(t, 4 * k);
+        if (isa.broadcasts()) {
+          a.emit(isa.dotProduct(), products(t), weights(), codes.broadcast());
+        } else {
+          a.emit(VPBROADCASTD, x(), codes);
+          a.emit(isa.dotProduct(), products(t), weights(), x());
+        }
+      }
+    }
+  }
+
+  /** The same without VNNI. */
+  private void chains(int first) {
     boolean whole = tile.split() || tile.chain() >= scaled;
     for (int chain = 0; chain < scaled; chain += tile.chain()) {
       int length = Math.min(tile.chain(), scaled - chain);
@@ -120,44 +199,53 @@ final class TileProduct {
   }
 
   private Memory words(int value) {
-    return Constants.bytes(a, Tile.VECTOR, i -> i % 2 == 0 ? value : 0);
+    return Constants.bytes(a, tile.vector(), i -> i % 2 == 0 ? value : 0);
   }
 
-  /** Four columns: of eight rows at once, for each token. */
+  /** Four columns: of all rows at once, for each token. */
   private void step(int k, boolean begins, boolean intoMore) {
-    a.emit(VMOVDQU, WEIGHTS, RDI.at(tile.step(k)));
+    a.emit(VMOVDQU, weights(), RDI.at(tile.step(k)));
     if (tile.split()) {
-      a.emit(VMOVDQU, HIGH_WEIGHTS, RDI.at(tile.step(k) + Tile.VECTOR));
+      a.emit(VMOVDQU, highWeights(), RDI.at(tile.step(k) + tile.vector()));
     }
     for (int t = 0; t < tokens; t++) {
-      a.emit(VPBROADCASTD, X, X_TOKENS.at(t, 4 * k));
-      multiply(intoMore ? more(t) : products(t), WEIGHTS, begins);
+      a.emit(VPBROADCASTD, x(), x(t, 4 * k));
+      multiply(intoMore ? more(t) : products(t), weights(), begins);
       if (tile.split()) {
-        multiply(more(t), HIGH_WEIGHTS, begins);
+        multiply(more(t), highWeights(), begins);
       }
     }
   }
 
   private void multiply(Vector into, Vector weights, boolean begins) {
     if (begins) {
-      a.emit(VPMADDUBSW, into, weights, X);
+      a.emit(VPMADDUBSW, into, weights, x());
     } else {
-      a.emit(VPMADDUBSW, T, weights, X);
-      a.emit(VPADDW, into, into, T);
+      a.emit(VPMADDUBSW, t(), weights, x());
+      a.emit(VPADDW, into, into, t());
     }
   }
 
   /** Adds the products by their scales, and the offsets by the sums of x. */
   private void scale(int half) {
     int sums = tile.halves() ? Q8Activations.HALF_SUMS + 4 * half : Q8Activations.SUM;
-    a.emit(VMOVUPS, WEIGHTS, RDI.at(tile.scales(half)));
+    a.emit(VMOVUPS, weights(), RDI.at(tile.scales(half)));
+    a.emit(VMOVUPS, highWeights(), RDI.at(tile.offsets(half)));
     for (int t = 0; t < tokens; t++) {
       a.emit(VCVTDQ2PS, products(t), products(t));
-      a.emit(VBROADCASTSS, T, X_TOKENS.at(t, Q8Activations.SCALE));
-      a.emit(VMULPS, T, T, WEIGHTS);
-      a.emit(VFMADD231PS, sum(t), products(t), T);
-      a.emit(VBROADCASTSS, X, X_TOKENS.at(t, sums));
-      a.emit(VFMADD231PS, sum(t), X, RDI.at(tile.offsets(half)));
+      multiply(VMULPS, t(), weights(), x(t, Q8Activations.SCALE));
+      a.emit(VFMADD231PS, sum(t), products(t), t());
+      multiply(VFMADD231PS, sum(t), highWeights(), x(t, sums));
+    }
+  }
+
+  /** With a number of x in all lanes. */
+  private void multiply(Instruction i, Vector d, Vector factor, Memory number) {
+    if (isa.broadcasts()) {
+      a.emit(i, d, factor, number.broadcast());
+    } else {
+      a.emit(VBROADCASTSS, x(), number);
+      a.emit(i, d, factor, x());
     }
   }
 }

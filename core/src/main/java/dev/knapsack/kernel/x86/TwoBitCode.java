@@ -178,8 +178,8 @@ record TwoBitCode(Format format) implements RowCode {
   }
 
   @Override
-  public Tile tile() {
-    return new Tile(format.largest, halves());
+  public Tile tile(Isa isa) {
+    return new Tile(isa, format.largest, halves());
   }
 
   @Override

@@ -60,7 +60,7 @@ public final class X86Kernels implements Kernels {
       return known;
     }
     if (FloatTile.has(format.name())) {
-      return products.computeIfAbsent(format, f -> new FloatProduct(f, loader));
+      return products.computeIfAbsent(format, f -> new FloatProduct(f, isa, loader));
     }
     RowCode row = formats.get(format);
     return row == null
@@ -99,7 +99,7 @@ public final class X86Kernels implements Kernels {
 
   @Override
   public int rowTile() {
-    return Tile.ROWS;
+    return Tile.rows(isa);
   }
 
   @Override
@@ -109,7 +109,7 @@ public final class X86Kernels implements Kernels {
 
   @Override
   public long scratchBytes(KernelLimits limits) {
-    long own = Math.max(Attention.scratchBytes(limits), CodesProduct.scratchBytes(limits));
+    long own = Math.max(Attention.scratchBytes(limits), CodesProduct.scratchBytes(limits, isa));
     return Math.max(others.scratchBytes(limits), own);
   }
 

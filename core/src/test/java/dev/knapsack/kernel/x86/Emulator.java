@@ -302,6 +302,14 @@ final class Emulator implements Code {
         return vector(first);
       }
       int opcode = first;
+      if (first == 0x66) {
+        int nothing = u8();
+        check(nothing == 0x90 || nothing == 0x0F && u8() == 0x1F, "66 in front of no nop");
+        if (nothing == 0x0F) {
+          addressing(1, 0);
+        }
+        return () -> {};
+      }
       if (first >> 4 == 4) {
         w = first >> 3 & 1;
         r = (first >> 2 & 1) << 3;
@@ -410,9 +418,9 @@ final class Emulator implements Code {
           check(memory, "16 bits of memory");
           yield () -> registers[register] = readShort(address());
         }
-        case 0x18 -> {
+        case 0x18, 0x1F -> {
           addressing(1, 0);
-          // What is asked for early may lie anywhere.
+          // What is asked for early may lie anywhere; what does nothing, too.
           yield () -> {};
         }
         case 0x82, 0x83, 0x84, 0x85 -> {

@@ -2,9 +2,11 @@ package dev.knapsack.kernel.x86;
 
 import static dev.knapsack.kernel.x86.Operand.xmm;
 import static dev.knapsack.kernel.x86.Operand.ymm;
+import static dev.knapsack.kernel.x86.Operand.zmm;
 import static dev.knapsack.kernel.x86.Register.*;
 
 import dev.knapsack.kernel.x86.Assembler.Condition;
+import dev.knapsack.kernel.x86.Operand.Broadcast;
 import dev.knapsack.kernel.x86.Operand.Memory;
 import dev.knapsack.kernel.x86.Operand.Vector;
 import java.io.IOException;
@@ -84,7 +86,7 @@ final class Encodings {
     BINARY_CONSTANT,
     /** Two vectors and a constant. */
     CONSTANT,
-    /** 128 bits of a vector from the other, and a constant. */
+    /** Half of the other vector, and a constant. */
     EXTRACT,
     NONE
   }
@@ -106,6 +108,7 @@ final class Encodings {
     }
     encodings.allRegisters();
     encodings.allAddresses();
+    encodings.broadcasts();
     encodings.general();
     encodings.labels();
     return encodings.cases;
@@ -129,7 +132,7 @@ final class Encodings {
       case VINSERTI128 -> Shape.INSERT;
       case VPINSRW -> Shape.INSERT_WORD;
       case VPERM2I128, VCMPPS -> Shape.BINARY_CONSTANT;
-      case VEXTRACTI128, VEXTRACTF128 -> Shape.EXTRACT;
+      case VEXTRACTI128, VEXTRACTF128, VEXTRACTF64X4 -> Shape.EXTRACT;
       case VPSHUFD, VPERMILPS, VPSRLDQ, VPSRLW, VPSRAW, VPSLLW, VPSRLD, VPSLLD -> Shape.CONSTANT;
       case VMOVHLPS -> Shape.REGISTERS;
       case VZEROUPPER -> Shape.NONE;
@@ -156,6 +159,7 @@ final class Encodings {
           List.of(128);
       case VBROADCASTI128, VINSERTI128, VEXTRACTI128, VEXTRACTF128, VPERM2I128 -> List.of(256);
       case VPERMD -> List.of(256, 512);
+      case VEXTRACTF64X4 -> List.of(512);
       default -> i.kind == Instruction.Kind.VEX ? List.of(128, 256) : List.of(128, 256, 512);
     };
   }
@@ -190,7 +194,7 @@ final class Encodings {
       case CONSTANT ->
           add(text(i, a, evex(i, d, a)) + join(d, a, 5), assembler -> assembler.emit(i, d, a, 5));
       case EXTRACT -> {
-        Vector to = d.as(128);
+        Vector to = d.as(bits / 2);
         add(text(i, to, evex(i, a)) + join(to, a, 1), assembler -> assembler.extract(i, to, a, 1));
       }
       case LOAD, STORE, INSERT_WORD -> {}
@@ -263,6 +267,26 @@ final class Encodings {
       add("movzx" + join("eax", "word ptr " + m(m)), a -> a.moveShort(RAX, m));
       add("movzx" + join("r9d", "word ptr " + m(m)), a -> a.moveShort(R9, m));
       add("prefetcht0" + join(m), a -> a.prefetch(m));
+    }
+  }
+
+  /** Displacements that are a multiple of what is read, and those that are not, or too far. */
+  private void broadcasts() {
+    for (Instruction i : Instruction.values()) {
+      if (!i.broadcasts()) {
+        continue;
+      }
+      for (int displacement : new int[] {0, 4, -512, 508, 512, 7}) {
+        Memory m = RSI.at(R13, 2, displacement);
+        binary(i, zmm(3), zmm(12), m.broadcast());
+        binary(i, zmm(27), zmm(31), m.broadcast());
+      }
+      binary(i, ymm(2), ymm(3), R9.at(4).broadcast());
+    }
+    for (int displacement : new int[] {-8192, -8191, 8128, 8192, 64, 32}) {
+      memory(Instruction.VMOVUPS, 512, 30, 0, RDI.at(displacement));
+      memory(Instruction.VPMOVZXWD, 512, 30, 0, RDI.at(displacement));
+      memory(Instruction.VMOVUPS_STORE, 512, 30, 0, RDX.at(displacement));
     }
   }
 
@@ -430,7 +454,7 @@ final class Encodings {
   private static String text(Instruction i, Operand last, boolean evex) {
     String prefix =
         switch (last) {
-          case Memory m when evex && m.displacement() != 0 -> "{evex} {disp32} ";
+          case Broadcast _ -> "";
           case Memory _ -> evex ? "{evex} " : i == Instruction.VPDPBUSD_VEX ? "{vex} " : "";
           case Vector v when v.number() > 7 && v.number() < 16 && !evex && v.bits() < 512 ->
               "{vex3} ";
@@ -450,6 +474,7 @@ final class Encodings {
             case Vector v ->
                 (v.bits() == 128 ? "xmm" : v.bits() == 256 ? "ymm" : "zmm") + v.number();
             case Memory m -> m(m);
+            case Broadcast(Memory m) -> "dword bcst " + m(m);
             default -> operand.toString();
           });
     }

@@ -91,14 +91,6 @@ class GeneratedCodeTest {
     functions.put("silu", SiluCode.code());
     functions.put("quantise", Quantiser.code());
     functions.put("attention softmax", AttentionCode.softmax());
-    for (String format : List.of("F32", "F16", "BF16")) {
-      for (int tokens = 1; tokens <= FloatTile.MOST_TOKENS; tokens++) {
-        for (int rows = 1; rows <= FloatTile.mostRows(tokens); rows++) {
-          String name = "%s, %d × %d".formatted(format, rows, tokens);
-          functions.put(name, FloatTile.code(format, rows, tokens));
-        }
-      }
-    }
     for (Format format : Formats.weights()) {
       PageCode page = PageCode.of(format.name());
       if (page != null) {
@@ -106,20 +98,33 @@ class GeneratedCodeTest {
         functions.put("attention scores " + format.name(), AttentionCode.scores(page));
         functions.put("attention values " + format.name(), AttentionCode.addValues(page));
       }
-      RowCode row = RowCode.of(format.name());
-      if (row == null) {
-        continue;
-      }
-      for (Isa isa : Isa.values()) {
-        functions.put(format.name() + ", " + isa, RowDot.code(row, isa));
-      }
-      functions.put("pack " + format.name(), Packer.code(row));
-      Tile tile = row.tile();
-      for (int tokens = 1; tokens <= TileProduct.mostTokens(tile); tokens++) {
-        functions.put(format.name() + " × " + tokens, TileProduct.code(tile, tokens));
-      }
+    }
+    for (Isa isa : Isa.values()) {
+      Formats.weights().forEach(format -> addProducts(functions, format, isa));
     }
     return functions.entrySet().stream().map(f -> Arguments.of(f.getKey(), f.getValue()));
+  }
+
+  private static void addProducts(Map<String, byte[]> functions, Format format, Isa isa) {
+    String name = "%s, %s".formatted(isa, format.name());
+    if (FloatTile.has(format.name())) {
+      for (int tokens = 1; tokens <= FloatTile.mostTokens(isa); tokens++) {
+        for (int rows = 1; rows <= FloatTile.mostRows(isa, tokens); rows++) {
+          byte[] code = FloatTile.code(format.name(), isa, rows, tokens);
+          functions.put("%s, %d × %d".formatted(name, rows, tokens), code);
+        }
+      }
+    }
+    RowCode row = RowCode.of(format.name());
+    if (row == null) {
+      return;
+    }
+    functions.put(name, RowDot.code(row, isa));
+    functions.put(name + ", pack", Packer.code(row, isa));
+    Tile tile = row.tile(isa);
+    for (int tokens = 1; tokens <= TileProduct.mostTokens(tile); tokens++) {
+      functions.put(name + " × " + tokens, TileProduct.code(tile, tokens));
+    }
   }
 
   /**

@@ -83,6 +83,7 @@ final class VectorUnit {
   /** Bytes of memory that an instruction reads or writes, without a broadcast. */
   static int memoryBytes(Instruction i, int bits) {
     return switch (i) {
+      case VPBROADCASTB -> 1;
       case VPBROADCASTW, VPINSRW -> 2;
       case VMOVSS, VMOVSS_STORE, VBROADCASTSS, VPBROADCASTD -> 4;
       case VADDSS, VSUBSS, VMAXSS, VDIVSS, VMULSS, VFMADD231SS, VFNMADD231SS -> 4;
@@ -248,6 +249,7 @@ final class VectorUnit {
     switch (i) {
       case VMOVUPS, VMOVDQU, VMOVSS, VMOVQ -> System.arraycopy(b, 0, result, 0, n);
       case VBROADCASTSS, VPBROADCASTD -> repeat(n, 4);
+      case VPBROADCASTB -> repeat(n, 1);
       case VPBROADCASTW -> repeat(n, 2);
       case VBROADCASTI128 -> repeat(n, 16);
       case VINSERTI128 -> {
@@ -355,6 +357,8 @@ final class VectorUnit {
       case VPABSB -> bytes(n, (_, y) -> Math.abs(y));
       case VPSIGNB -> bytes(n, (x, y) -> x * Integer.signum(y));
       case VPMAXSD -> ints(n, Math::max);
+      case VPCMPGTB -> bytes(n, (x, y) -> x > y ? -1 : 0);
+      case VPMULLW -> shorts(n, (x, y) -> x * y);
       case VPCMPEQB -> bytes(n, (x, y) -> x == y ? -1 : 0);
       case VPCMPEQW -> shorts(n, (x, y) -> x == y ? -1 : 0);
       case VPHADDD -> {
