@@ -20,7 +20,6 @@ enum Instruction {
   VPBROADCASTB(1, 2, 0, 0x78),
   VPBROADCASTW(1, 2, 0, 0x79),
   VPBROADCASTD(1, 2, 0, 0x58),
-  VPBROADCASTQ(1, 2, 0, 0x59, Kind.VEX),
   VBROADCASTI128(1, 2, 0, 0x5A, Kind.VEX),
   VINSERTI128(1, 3, 0, 0x38, Kind.VEX),
   VEXTRACTI128(1, 3, 0, 0x39, Kind.VEX),
@@ -31,26 +30,20 @@ enum Instruction {
   VPUNPCKHDQ(1, 1, 0, 0x6A),
   VPUNPCKLQDQ(1, 1, 0, 0x6C, Kind.VEX),
   VPUNPCKHQDQ(1, 1, 0, 0x6D, Kind.VEX),
-  VPUNPCKLBW(1, 1, 0, 0x60),
-  VPUNPCKHBW(1, 1, 0, 0x68),
   VPSHUFB(1, 2, 0, 0x00),
   VPSHUFD(1, 1, 0, 0x70),
   VPERMILPS(1, 3, 0, 0x04),
   VPINSRW(1, 1, 0, 0xC4),
   VPSRLVD(1, 2, 0, 0x45),
   VPSRLDQ(1, 1, 0, 0x73, 3),
-  VPMOVZXBW(1, 2, 0, 0x30),
   VPMOVZXBD(1, 2, 0, 0x31),
   VPMOVZXWD(1, 2, 0, 0x33),
-  VPMOVSXBW(1, 2, 0, 0x20),
   VPMOVSXBD(1, 2, 0, 0x21),
-  VPMOVSXWD(1, 2, 0, 0x23),
   VPAND(1, 1, 0, 0xDB, Kind.VEX),
   VPANDN(1, 1, 0, 0xDF, Kind.VEX),
   VPOR(1, 1, 0, 0xEB, Kind.VEX),
   VPXOR(1, 1, 0, 0xEF, Kind.VEX),
   VPSRLW(1, 1, 0, 0x71, 2),
-  VPSRAW(1, 1, 0, 0x71, 4),
   VPSLLW(1, 1, 0, 0x71, 6),
   VPSRLD(1, 1, 0, 0x72, 2),
   VPSLLD(1, 1, 0, 0x72, 6),
@@ -58,7 +51,6 @@ enum Instruction {
   VPADDW(1, 1, 0, 0xFD),
   VPADDD(1, 1, 0, 0xFE),
   VPSUBB(1, 1, 0, 0xF8),
-  VPSUBW(1, 1, 0, 0xF9),
   VPSUBD(1, 1, 0, 0xFA),
   VPABSB(1, 2, 0, 0x1C),
   VPSIGNB(1, 2, 0, 0x08, Kind.VEX),
@@ -83,23 +75,18 @@ enum Instruction {
   VADDPS(0, 1, 0, 0x58),
   VHADDPS(3, 1, 0, 0x7C, Kind.VEX),
   VADDSS(2, 1, 0, 0x58),
-  VSUBSS(2, 1, 0, 0x5C),
   VMAXPS(0, 1, 0, 0x5F),
-  VMAXSS(2, 1, 0, 0x5F),
   VDIVPS(0, 1, 0, 0x5E),
   VDIVSS(2, 1, 0, 0x5E),
   VCMPPS(0, 1, 0, 0xC2, Kind.VEX),
   VSUBPS(0, 1, 0, 0x5C),
   VMULPS(0, 1, 0, 0x59),
-  VMULSS(2, 1, 0, 0x59),
   VXORPS(0, 1, 0, 0x57),
   VMOVSHDUP(2, 1, 0, 0x16),
   VMOVHLPS(0, 1, 0, 0x12),
   VFMADD231PS(1, 2, 0, 0xB8),
-  VFMADD231SS(1, 2, 0, 0xB9),
   VFMADD213PS(1, 2, 0, 0xA8),
   VFNMADD231PS(1, 2, 0, 0xBC),
-  VFNMADD231SS(1, 2, 0, 0xBD),
   VZEROUPPER(0, 1, 0, 0x77, Kind.VEX);
 
   /** Which encodings there are. */
@@ -130,8 +117,8 @@ enum Instruction {
       case VPBROADCASTB -> 1;
       case VPBROADCASTW, VPINSRW -> 2;
       case VMOVD, VMOVSS, VMOVSS_STORE, VBROADCASTSS, VPBROADCASTD -> 4;
-      case VADDSS, VSUBSS, VMAXSS, VDIVSS, VMULSS, VFMADD231SS, VFNMADD231SS -> 4;
-      case VPMOVZXBW, VPMOVZXWD, VPMOVSXBW, VPMOVSXWD, VCVTPH2PS -> bits / 16;
+      case VADDSS, VDIVSS -> 4;
+      case VPMOVZXWD, VCVTPH2PS -> bits / 16;
       case VPMOVZXBD, VPMOVSXBD -> bits / 32;
       default -> bits / 8;
     };

@@ -123,9 +123,8 @@ final class Encodings {
   static Shape shape(Instruction i) {
     return switch (i) {
       case VMOVUPS, VMOVDQU, VCVTPS2DQ, VCVTDQ2PS, VPABSB, VMOVSHDUP -> Shape.UNARY;
-      case VBROADCASTSS, VPBROADCASTB, VPBROADCASTW, VPBROADCASTD, VPBROADCASTQ, VMOVQ ->
-          Shape.LOWEST;
-      case VPMOVZXBW, VPMOVZXWD, VPMOVSXBW, VPMOVSXWD, VCVTPH2PS -> Shape.HALF;
+      case VBROADCASTSS, VPBROADCASTB, VPBROADCASTW, VPBROADCASTD, VMOVQ -> Shape.LOWEST;
+      case VPMOVZXWD, VCVTPH2PS -> Shape.HALF;
       case VPMOVZXBD, VPMOVSXBD -> Shape.QUARTER;
       case VMOVSS, VMOVD, VBROADCASTI128 -> Shape.LOAD;
       case VMOVUPS_STORE, VMOVSS_STORE, VMOVDQU_STORE, VMOVQ_STORE -> Shape.STORE;
@@ -133,7 +132,7 @@ final class Encodings {
       case VPINSRW -> Shape.INSERT_WORD;
       case VPERM2I128, VCMPPS -> Shape.BINARY_CONSTANT;
       case VEXTRACTI128, VEXTRACTF128, VEXTRACTF64X4 -> Shape.EXTRACT;
-      case VPSHUFD, VPERMILPS, VPSRLDQ, VPSRLW, VPSRAW, VPSLLW, VPSRLD, VPSLLD -> Shape.CONSTANT;
+      case VPSHUFD, VPERMILPS, VPSRLDQ, VPSRLW, VPSLLW, VPSRLD, VPSLLD -> Shape.CONSTANT;
       case VMOVHLPS -> Shape.REGISTERS;
       case VZEROUPPER -> Shape.NONE;
       default -> Shape.BINARY;
@@ -142,20 +141,7 @@ final class Encodings {
 
   static List<Integer> widths(Instruction i) {
     return switch (i) {
-      case VMOVSS,
-          VMOVSS_STORE,
-          VMOVQ,
-          VMOVQ_STORE,
-          VMOVD,
-          VPINSRW,
-          VMOVHLPS,
-          VADDSS,
-          VSUBSS,
-          VMAXSS,
-          VDIVSS,
-          VMULSS,
-          VFMADD231SS,
-          VFNMADD231SS ->
+      case VMOVSS, VMOVSS_STORE, VMOVQ, VMOVQ_STORE, VMOVD, VPINSRW, VMOVHLPS, VADDSS, VDIVSS ->
           List.of(128);
       case VBROADCASTI128, VINSERTI128, VEXTRACTI128, VEXTRACTF128, VPERM2I128 -> List.of(256);
       case VPERMD -> List.of(256, 512);

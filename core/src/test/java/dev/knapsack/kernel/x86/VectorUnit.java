@@ -67,7 +67,7 @@ final class VectorUnit {
 
   static boolean hasConstant(Instruction i) {
     return switch (i) {
-      case VPSHUFD, VPINSRW, VCMPPS, VPSRLDQ, VPSRLW, VPSRAW, VPSLLW, VPSRLD, VPSLLD -> true;
+      case VPSHUFD, VPINSRW, VCMPPS, VPSRLDQ, VPSRLW, VPSLLW, VPSRLD, VPSLLD -> true;
       default -> i.map == 3;
     };
   }
@@ -86,7 +86,7 @@ final class VectorUnit {
       case VPBROADCASTB -> 1;
       case VPBROADCASTW, VPINSRW -> 2;
       case VMOVSS, VMOVSS_STORE, VBROADCASTSS, VPBROADCASTD -> 4;
-      case VADDSS, VSUBSS, VMAXSS, VDIVSS, VMULSS, VFMADD231SS, VFNMADD231SS -> 4;
+      case VADDSS, VDIVSS -> 4;
       case VMOVQ, VMOVQ_STORE -> 8;
       case VBROADCASTI128, VINSERTI128 -> 16;
       default ->
@@ -184,13 +184,9 @@ final class VectorUnit {
       return;
     }
     switch (i) {
-      case VADDSS, VSUBSS, VMAXSS, VDIVSS, VMULSS -> {
+      case VADDSS, VDIVSS -> {
         floats(i, 4);
         System.arraycopy(a, 4, result, 4, 12);
-      }
-      case VFMADD231SS, VFNMADD231SS -> {
-        floats(i, 4);
-        System.arraycopy(old, 4, result, 4, 12);
       }
       case VCMPPS -> compare(n, constant);
       default -> floats(i, n);
@@ -304,14 +300,9 @@ final class VectorUnit {
           INT.set(result, k, i == VPMOVZXBD ? b[k / 4] & 0xFF : b[k / 4]);
         }
       }
-      case VPMOVZXBW, VPMOVSXBW -> {
-        for (int k = 0; k < n; k += 2) {
-          SHORT.set(result, k, (short) (i == VPMOVZXBW ? b[k / 2] & 0xFF : b[k / 2]));
-        }
-      }
-      case VPMOVZXWD, VPMOVSXWD -> {
+      case VPMOVZXWD -> {
         for (int k = 0; k < n; k += 4) {
-          INT.set(result, k, i == VPMOVZXWD ? i16(b, k / 2) & 0xFFFF : i16(b, k / 2));
+          INT.set(result, k, i16(b, k / 2) & 0xFFFF);
         }
       }
       default -> {
@@ -343,7 +334,6 @@ final class VectorUnit {
       case VPOR -> ints(n, (x, y) -> x | y);
       case VPXOR, VXORPS -> ints(n, (x, y) -> x ^ y);
       case VPSRLW -> shorts(n, (_, y) -> c > 15 ? 0 : (y & 0xFFFF) >>> c);
-      case VPSRAW -> shorts(n, (_, y) -> y >> Math.min(c, 15));
       case VPSLLW -> shorts(n, (_, y) -> c > 15 ? 0 : y << c);
       case VPSRLD -> ints(n, (_, y) -> c > 31 ? 0 : y >>> c);
       case VPSLLD -> ints(n, (_, y) -> c > 31 ? 0 : y << c);
@@ -352,7 +342,6 @@ final class VectorUnit {
       case VPADDW -> shorts(n, Integer::sum);
       case VPADDD -> ints(n, Integer::sum);
       case VPSUBB -> bytes(n, (x, y) -> x - y);
-      case VPSUBW -> shorts(n, (x, y) -> x - y);
       case VPSUBD -> ints(n, (x, y) -> x - y);
       case VPABSB -> bytes(n, (_, y) -> Math.abs(y));
       case VPSIGNB -> bytes(n, (x, y) -> x * Integer.signum(y));
@@ -410,13 +399,13 @@ final class VectorUnit {
   private void floats(Instruction i, int n) {
     switch (i) {
       case VADDPS, VADDSS -> floats(n, Float::sum);
-      case VSUBPS, VSUBSS -> floats(n, (x, y) -> x - y);
-      case VMULPS, VMULSS -> floats(n, (x, y) -> x * y);
+      case VSUBPS -> floats(n, (x, y) -> x - y);
+      case VMULPS -> floats(n, (x, y) -> x * y);
       case VDIVPS, VDIVSS -> floats(n, (x, y) -> x / y);
       // The second where they cannot be told apart.
-      case VMAXPS, VMAXSS -> floats(n, (x, y) -> x > y ? x : y);
-      case VFMADD231PS, VFMADD231SS -> fused(n, (sum, x, y) -> Math.fma(x, y, sum));
-      case VFNMADD231PS, VFNMADD231SS -> fused(n, (sum, x, y) -> Math.fma(-x, y, sum));
+      case VMAXPS -> floats(n, (x, y) -> x > y ? x : y);
+      case VFMADD231PS -> fused(n, (sum, x, y) -> Math.fma(x, y, sum));
+      case VFNMADD231PS -> fused(n, (sum, x, y) -> Math.fma(-x, y, sum));
       case VFMADD213PS -> fused(n, (factor, x, y) -> Math.fma(x, factor, y));
       case VHADDPS -> {
         for (int k = 0; k < n; k += 4) {
