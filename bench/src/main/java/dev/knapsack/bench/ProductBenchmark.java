@@ -41,7 +41,10 @@ public class ProductBenchmark {
   @Param({"VECTOR", "X86"})
   KernelProvider provider;
 
-  @Param({"F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q5_K", "Q6_K"})
+  @Param({
+    "F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_K", "Q5_K", "Q6_K", "MXFP4", "IQ4_XS", "Q2_K", "Q3_K",
+    "TQ1_0", "TQ2_0"
+  })
   String format;
 
   private Operands operands;
