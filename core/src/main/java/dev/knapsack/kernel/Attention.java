@@ -37,6 +37,13 @@ public final class Attention {
   public static final int SUM = -2 * QUERIES;
   public static final int DECAY = -QUERIES;
 
+  /** Scratch memory: a float array on the heap, and the same as machine code reaches it. */
+  public record Scratch(float[] floats, MemorySegment segment) {
+    static Scratch of(MemorySegment segment) {
+      return new Scratch(array(segment), segment);
+    }
+  }
+
   /**
    * The inner loops, for {@link #QUERIES} queries that lie one after the other, of which {@code
    * live} count. Scratch memory begins with the scores of a chunk: token by token, one number a
@@ -44,10 +51,10 @@ public final class Attention {
    */
   public interface Steps {
     /** Decodes {@code count} numbers of a page to {@code at}. */
-    void decode(Format format, MemorySegment page, long offset, float[] memory, int at, int count);
+    void decode(Format format, MemorySegment page, long offset, Scratch scratch, int at, int count);
 
     /** {@code scores[t][i] = query_i · key_t} for {@code count} decoded keys. */
-    void scores(float[] memory, int queries, int live, int keys, int size, int count);
+    void scores(Scratch scratch, int queries, int live, int keys, int size, int count);
 
     /**
      * The same with keys as a page stores them; false, and nothing done, where there is no code.
@@ -56,7 +63,7 @@ public final class Attention {
         Format format,
         MemorySegment page,
         long offset,
-        float[] memory,
+        Scratch scratch,
         int queries,
         int size,
         int count) {
@@ -64,7 +71,7 @@ public final class Attention {
     }
 
     /** {@code score = cap · tanh(score / cap)} for the scores of {@code count} tokens. */
-    void softCap(float[] memory, float cap, int count);
+    void softCap(Scratch scratch, float cap, int count);
 
     /**
      * Turns the scores of {@code count} tokens, a multiple of 4, into weights {@code e^(score −
@@ -72,17 +79,17 @@ public final class Attention {
      * maximum, the sum, and, afterwards, the factor {@code e^(max before − max)} by which what was
      * added up before has decayed.
      */
-    void softmax(float[] memory, int results, int count);
+    void softmax(Scratch scratch, int results, int count);
 
     /** {@code result_i = decay_i · result_i + Σ_t weight[t][i] · value_t}, with decoded values. */
-    void addValues(float[] memory, int results, int live, int values, int size, int count);
+    void addValues(Scratch scratch, int results, int live, int values, int size, int count);
 
     /** The same with values as a page stores them; false, and nothing done, without code. */
     default boolean addStoredValues(
         Format format,
         MemorySegment page,
         long offset,
-        float[] memory,
+        Scratch scratch,
         int results,
         int size,
         int count) {
@@ -118,7 +125,7 @@ public final class Attention {
    * keys and values of a chunk.
    */
   private record Block(
-      AttentionShape shape, int kvHead, int firstPosition, int from, int to, float[] memory) {
+      AttentionShape shape, int kvHead, int firstPosition, int from, int to, Scratch scratch) {
     int shared() {
       return shape.heads() / shape.kvHeads();
     }
@@ -179,7 +186,7 @@ public final class Attention {
       int from,
       int to,
       MemorySegment scratch) {
-    float[] memory = array(scratch);
+    Scratch memory = Scratch.of(scratch);
     for (int row = from; row < to; row += ROWS) {
       Block block = new Block(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
       begin(block, q);
@@ -203,7 +210,7 @@ public final class Attention {
       int from,
       int to,
       MemorySegment scratch) {
-    float[] memory = array(scratch);
+    Scratch memory = Scratch.of(scratch);
     for (int row = from; row < to; row += ROWS) {
       Block block = new Block(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
       begin(block, q);
@@ -218,7 +225,7 @@ public final class Attention {
 
   private static void begin(Block block, Matrix q) {
     AttentionShape shape = block.shape;
-    float[] memory = block.memory;
+    float[] memory = block.scratch.floats();
     int size = shape.keySize();
     Arrays.fill(memory, block.queries(0), block.keys(), 0);
     for (int i = 0; i < block.queryCount(); i++) {
@@ -253,7 +260,7 @@ public final class Attention {
 
   private void chunk(Block block, KvSpan span, int token, int end) {
     AttentionShape shape = block.shape;
-    float[] memory = block.memory;
+    Scratch scratch = block.scratch;
     int count = end - token;
     MemorySegment pages = span.memory();
     Format keyFormat = span.keyFormat();
@@ -264,36 +271,36 @@ public final class Attention {
     boolean keysDecoded = groups > GROUPS_ON_STORED;
     boolean valuesDecoded = keysDecoded;
     if (keysDecoded) {
-      steps.decode(keyFormat, pages, key, memory, block.keys(), count * shape.keySize());
-      steps.decode(valueFormat, pages, value, memory, block.values(), count * shape.valueSize());
+      steps.decode(keyFormat, pages, key, scratch, block.keys(), count * shape.keySize());
+      steps.decode(valueFormat, pages, value, scratch, block.values(), count * shape.valueSize());
     }
     for (int g = 0; g < groups; g++) {
       int queries = block.queries(g);
       int results = block.results(g);
       int live = block.live(g);
       if (!keysDecoded
-          && !steps.storedScores(keyFormat, pages, key, memory, queries, shape.keySize(), count)) {
-        steps.decode(keyFormat, pages, key, memory, block.keys(), count * shape.keySize());
+          && !steps.storedScores(keyFormat, pages, key, scratch, queries, shape.keySize(), count)) {
+        steps.decode(keyFormat, pages, key, scratch, block.keys(), count * shape.keySize());
         keysDecoded = true;
       }
       if (keysDecoded) {
-        steps.scores(memory, queries, live, block.keys(), shape.keySize(), count);
+        steps.scores(scratch, queries, live, block.keys(), shape.keySize(), count);
       }
       if (shape.softCap() != 0) {
-        steps.softCap(memory, shape.softCap(), count);
+        steps.softCap(scratch, shape.softCap(), count);
       }
       int padded = (count + 3) & -4;
-      Arrays.fill(memory, count * QUERIES, padded * QUERIES, Float.NEGATIVE_INFINITY);
+      Arrays.fill(scratch.floats(), count * QUERIES, padded * QUERIES, Float.NEGATIVE_INFINITY);
       mask(block, span, g, token, count);
-      steps.softmax(memory, results, padded);
+      steps.softmax(scratch, results, padded);
       if (!valuesDecoded
           && !steps.addStoredValues(
-              valueFormat, pages, value, memory, results, shape.valueSize(), count)) {
-        steps.decode(valueFormat, pages, value, memory, block.values(), count * shape.valueSize());
+              valueFormat, pages, value, scratch, results, shape.valueSize(), count)) {
+        steps.decode(valueFormat, pages, value, scratch, block.values(), count * shape.valueSize());
         valuesDecoded = true;
       }
       if (valuesDecoded) {
-        steps.addValues(memory, results, live, block.values(), shape.valueSize(), count);
+        steps.addValues(scratch, results, live, block.values(), shape.valueSize(), count);
       }
     }
   }
@@ -304,10 +311,10 @@ public final class Attention {
       int row = block.row(group * QUERIES + i);
       int first = Math.min(count, block.firstVisible(span, row) - token);
       for (int t = 0; t < first; t++) {
-        block.memory[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
+        block.scratch.floats()[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
       }
       for (int t = Math.max(0, block.endVisible(span, row) - token); t < count; t++) {
-        block.memory[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
+        block.scratch.floats()[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
       }
     }
   }
@@ -323,7 +330,7 @@ public final class Attention {
 
   private static void finish(Block block, int query, Matrix out) {
     int size = block.shape.valueSize();
-    float[] memory = block.memory;
+    float[] memory = block.scratch.floats();
     int results = block.results(query / QUERIES);
     int result = results + query % QUERIES * size;
     float factor =
@@ -354,7 +361,7 @@ public final class Attention {
 
   private static void finishPart(Block block, int query, Matrix part) {
     int size = block.shape.valueSize();
-    float[] memory = block.memory;
+    float[] memory = block.scratch.floats();
     int results = block.results(query / QUERIES);
     long at = partOffset(block.shape, part, block.row(query), block.head(query));
     part.data().set(ScalarKernels.F32, at, memory[results + MAX + query % QUERIES]);

@@ -20,13 +20,21 @@ final class AttentionLoops implements Attention.Steps {
 
   @Override
   public void decode(
-      Format format, MemorySegment page, long offset, float[] memory, int at, int count) {
+      Format format,
+      MemorySegment page,
+      long offset,
+      Attention.Scratch scratch,
+      int at,
+      int count) {
+    float[] memory = scratch.floats();
     rows.of(format).unpack(page, offset, memory, at, count);
   }
 
   /** A key that is loaded serves four queries. */
   @Override
-  public void scores(float[] memory, int queries, int live, int keys, int size, int count) {
+  public void scores(
+      Attention.Scratch scratch, int queries, int live, int keys, int size, int count) {
+    float[] memory = scratch.floats();
     for (int t = 0; t < count; t++) {
       int key = keys + t * size;
       int to = t * QUERIES;
@@ -80,7 +88,8 @@ final class AttentionLoops implements Attention.Steps {
   }
 
   @Override
-  public void softCap(float[] scores, float cap, int count) {
+  public void softCap(Attention.Scratch scratch, float cap, int count) {
+    float[] scores = scratch.floats();
     FloatVector c = Lanes.broadcast(cap);
     for (int i = 0; i < count * QUERIES; i += Lanes.LENGTH) {
       Lanes.store(Functions.tanh(Lanes.load(scores, i).div(c)).mul(c), scores, i);
@@ -88,7 +97,8 @@ final class AttentionLoops implements Attention.Steps {
   }
 
   @Override
-  public void softmax(float[] memory, int results, int count) {
+  public void softmax(Attention.Scratch scratch, int results, int count) {
+    float[] memory = scratch.floats();
     FloatVector before = Lanes.fours(memory, results + MAX);
     // All scores may be −∞, which has no difference to itself.
     FloatVector max = before.max(-Float.MAX_VALUE);
@@ -110,7 +120,9 @@ final class AttentionLoops implements Attention.Steps {
   }
 
   @Override
-  public void addValues(float[] memory, int results, int live, int values, int size, int count) {
+  public void addValues(
+      Attention.Scratch scratch, int results, int live, int values, int size, int count) {
+    float[] memory = scratch.floats();
     for (int i = 0; i < live; i++) {
       addValues(memory, i, results + i * size, memory[results + DECAY + i], values, size, count);
     }

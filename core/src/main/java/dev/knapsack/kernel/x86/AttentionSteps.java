@@ -55,15 +55,19 @@ final class AttentionSteps implements Attention.Steps {
 
   @Override
   public void decode(
-      Format format, MemorySegment page, long offset, float[] memory, int at, int count) {
-    Objects.checkFromIndexSize(at, count, memory.length);
-    MemorySegment scratch = MemorySegment.ofArray(memory);
+      Format format,
+      MemorySegment page,
+      long offset,
+      Attention.Scratch scratch,
+      int at,
+      int count) {
+    Objects.checkFromIndexSize(at, count, scratch.floats().length);
     Page code = page(format);
     if (code != null && code.fits(count)) {
       Objects.checkFromIndexSize(offset, code.bytes(count), page.byteSize());
-      code.decode.call(scratch, page, MemorySegment.NULL, bytes(at), offset, count, 0);
+      code.decode.call(scratch.segment(), page, MemorySegment.NULL, bytes(at), offset, count, 0);
     } else {
-      format.decode(page, offset, scratch, bytes(at), count);
+      format.decode(page, offset, scratch.segment(), bytes(at), count);
     }
   }
 
@@ -71,18 +75,20 @@ final class AttentionSteps implements Attention.Steps {
     return (long) floats * Float.BYTES;
   }
 
-  private static void checkGroup(float[] memory, int at, int size, int count) {
+  private static void checkGroup(Attention.Scratch scratch, int at, int size, int count) {
     Objects.checkFromIndexSize(0, count, Attention.CHUNK);
-    Objects.checkFromIndexSize(0, Attention.CHUNK * Attention.QUERIES, memory.length);
-    Objects.checkFromIndexSize(at, Attention.QUERIES * size, memory.length);
+    Objects.checkFromIndexSize(0, Attention.CHUNK * Attention.QUERIES, scratch.floats().length);
+    Objects.checkFromIndexSize(at, Attention.QUERIES * size, scratch.floats().length);
   }
 
   @Override
-  public void scores(float[] memory, int queries, int live, int keys, int size, int count) {
+  public void scores(
+      Attention.Scratch scratch, int queries, int live, int keys, int size, int count) {
     if (floats.fits(size)) {
-      scores(floats, MemorySegment.ofArray(memory), bytes(keys), memory, queries, size, count);
+      scores(floats, scratch.segment(), bytes(keys), scratch, queries, size, count);
       return;
     }
+    float[] memory = scratch.floats();
     for (int t = 0; t < count; t++) {
       for (int i = 0; i < Attention.QUERIES; i++) {
         float sum = 0;
@@ -99,7 +105,7 @@ final class AttentionSteps implements Attention.Steps {
       Format format,
       MemorySegment page,
       long offset,
-      float[] memory,
+      Attention.Scratch scratch,
       int queries,
       int size,
       int count) {
@@ -107,7 +113,7 @@ final class AttentionSteps implements Attention.Steps {
     if (code == null || !code.fits(size)) {
       return false;
     }
-    scores(code, page, offset, memory, queries, size, count);
+    scores(code, page, offset, scratch, queries, size, count);
     return true;
   }
 
@@ -115,14 +121,14 @@ final class AttentionSteps implements Attention.Steps {
       Page code,
       MemorySegment keys,
       long offset,
-      float[] memory,
+      Attention.Scratch scratch,
       int queries,
       int size,
       int count) {
-    checkGroup(memory, queries, size, count);
+    checkGroup(scratch, queries, size, count);
     Objects.checkFromIndexSize(offset, count * code.bytes(size), keys.byteSize());
     code.scores.call(
-        MemorySegment.ofArray(memory),
+        scratch.segment(),
         keys,
         MemorySegment.NULL,
         bytes(queries),
@@ -132,26 +138,29 @@ final class AttentionSteps implements Attention.Steps {
   }
 
   @Override
-  public void softCap(float[] memory, float cap, int count) {
+  public void softCap(Attention.Scratch scratch, float cap, int count) {
+    float[] memory = scratch.floats();
     for (int i = 0; i < count * Attention.QUERIES; i++) {
       memory[i] = (float) (cap * Math.tanh(memory[i] / cap));
     }
   }
 
   @Override
-  public void softmax(float[] memory, int results, int count) {
-    checkGroup(memory, results + Attention.MAX, 3, count);
+  public void softmax(Attention.Scratch scratch, int results, int count) {
+    checkGroup(scratch, results + Attention.MAX, 3, count);
     int vectors = count * Attention.QUERIES / 8;
-    MemorySegment scratch = MemorySegment.ofArray(memory);
-    softmax.call(scratch, MemorySegment.NULL, MemorySegment.NULL, bytes(results), vectors, 0, 0);
+    softmax.call(
+        scratch.segment(), MemorySegment.NULL, MemorySegment.NULL, bytes(results), vectors, 0, 0);
   }
 
   @Override
-  public void addValues(float[] memory, int results, int live, int values, int size, int count) {
+  public void addValues(
+      Attention.Scratch scratch, int results, int live, int values, int size, int count) {
     if (floats.fits(size)) {
-      addValues(floats, MemorySegment.ofArray(memory), bytes(values), memory, results, size, count);
+      addValues(floats, scratch.segment(), bytes(values), scratch, results, size, count);
       return;
     }
+    float[] memory = scratch.floats();
     for (int i = 0; i < Attention.QUERIES; i++) {
       float decay = memory[results + Attention.DECAY + i];
       for (int c = 0; c < size; c++) {
@@ -170,7 +179,7 @@ final class AttentionSteps implements Attention.Steps {
       Format format,
       MemorySegment page,
       long offset,
-      float[] memory,
+      Attention.Scratch scratch,
       int results,
       int size,
       int count) {
@@ -178,7 +187,7 @@ final class AttentionSteps implements Attention.Steps {
     if (code == null || !code.fits(size)) {
       return false;
     }
-    addValues(code, page, offset, memory, results, size, count);
+    addValues(code, page, offset, scratch, results, size, count);
     return true;
   }
 
@@ -186,14 +195,14 @@ final class AttentionSteps implements Attention.Steps {
       Page code,
       MemorySegment values,
       long offset,
-      float[] memory,
+      Attention.Scratch scratch,
       int results,
       int size,
       int count) {
-    checkGroup(memory, results, size, count);
+    checkGroup(scratch, results, size, count);
     Objects.checkFromIndexSize(offset, count * code.bytes(size), values.byteSize());
     code.addValues.call(
-        MemorySegment.ofArray(memory),
+        scratch.segment(),
         values,
         MemorySegment.NULL,
         bytes(results),
