@@ -223,6 +223,86 @@ public final class Attention {
     }
   }
 
+  /**
+   * The scores of {@link Kernels#attentionWeights}, after the soft cap; −∞ for tokens that a row
+   * does not see.
+   */
+  public void scores(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvSpan[] spans,
+      int kvHead,
+      Matrix out,
+      int from,
+      int to,
+      MemorySegment scratch) {
+    Scratch memory = Scratch.of(scratch);
+    for (int row = from; row < to; row += ROWS) {
+      Block block = new Block(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
+      begin(block, q);
+      int before = 0;
+      for (KvSpan span : spans) {
+        for (int token = 0; token < span.length(); ) {
+          int inPage = token % span.pageTokens();
+          int next = token + Math.min(span.pageTokens() - inPage, CHUNK);
+          int count = Math.min(span.length(), next) - token;
+          scoreChunk(block, span, token, count, before, row - from, out);
+          token = next;
+        }
+        before += span.length();
+      }
+    }
+  }
+
+  /** Turns the scores of {@link #scores} into weights. */
+  public static void softmaxRows(Kernels kernels, AttentionShape shape, int kvHead, Matrix scores) {
+    int group = shape.heads() / shape.kvHeads();
+    MemorySegment sinks = shape.sinks();
+    for (int row = 0; row < scores.rows(); row++) {
+      int head = kvHead * group + row % group;
+      float sink = sinks == null ? Float.NaN : sinks.getAtIndex(ScalarKernels.F32, head);
+      long at = scores.rowOffset(row);
+      if (seesSomething(scores, at)) {
+        kernels.softmax(scores.data(), at, scores.columns(), 0, sink);
+      } else {
+        scores.data().asSlice(at, scores.rowBytes()).fill((byte) 0);
+      }
+    }
+  }
+
+  private static boolean seesSomething(Matrix scores, long at) {
+    for (int c = 0; c < scores.columns(); c++) {
+      if (scores.data().get(ScalarKernels.F32, at + 4L * c) > Float.NEGATIVE_INFINITY) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private void scoreChunk(
+      Block block, KvSpan span, int token, int count, int before, int firstRow, Matrix out) {
+    AttentionShape shape = block.shape;
+    Scratch scratch = block.scratch;
+    int size = shape.keySize();
+    long key = span.key(token, size);
+    steps.decode(span.keyFormat(), span.memory(), key, scratch, block.keys(), count * size);
+    for (int g = 0; g < groups(block.queryCount()); g++) {
+      steps.scores(scratch, block.queries(g), block.live(g), block.keys(), size, count);
+      if (shape.softCap() != 0) {
+        steps.softCap(scratch, shape.softCap(), count);
+      }
+      mask(block, span, g, token, count);
+      for (int i = 0; i < block.live(g); i++) {
+        int row = firstRow * block.shared() + g * QUERIES + i;
+        long at = out.rowOffset(row) + (long) (before + token) * Float.BYTES;
+        for (int t = 0; t < count; t++) {
+          out.data().set(ScalarKernels.F32, at + 4L * t, scratch.floats()[t * QUERIES + i]);
+        }
+      }
+    }
+  }
+
   private static void begin(Block block, Matrix q) {
     AttentionShape shape = block.shape;
     float[] memory = block.scratch.floats();

@@ -279,6 +279,22 @@ public final class Compute implements AutoCloseable {
     return longest;
   }
 
+  /**
+   * The attention weights of the last {@code rows} query rows with one KV head: see {@link
+   * Kernels#attentionWeights}.
+   */
+  public void attentionWeights(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvSpan[] spans,
+      int kvHead,
+      int rows,
+      Matrix out) {
+    kernels.attentionWeights(
+        shape, q, firstPosition, spans, kvHead, out, q.rows() - rows, q.rows(), scratch[0]);
+  }
+
   private void attentionInParts(
       AttentionShape shape, Matrix q, int position, KvSpan[][] heads, int parts, Matrix out) {
     int columns = shape.heads() * Attention.partSize(shape);

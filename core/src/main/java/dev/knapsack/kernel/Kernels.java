@@ -185,4 +185,22 @@ public interface Kernels {
       int from,
       int to,
       MemorySegment scratch);
+
+  /**
+   * The attention weights themselves, for those who want to know which tokens matter: a second
+   * reading of the keys, and none of the values.
+   *
+   * @param out F32, a row for each query row of {@code [from, to)} and, within it, query head of
+   *     the group; a column for each token of the spans, 0 where it is not seen
+   */
+  void attentionWeights(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvSpan[] spans,
+      int kvHead,
+      Matrix out,
+      int from,
+      int to,
+      MemorySegment scratch);
 }

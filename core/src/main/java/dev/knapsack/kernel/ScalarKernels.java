@@ -385,6 +385,56 @@ public final class ScalarKernels implements Kernels {
         });
   }
 
+  @Override
+  public void attentionWeights(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvSpan[] spans,
+      int kvHead,
+      Matrix out,
+      int from,
+      int to,
+      MemorySegment scratch) {
+    Shapes.checkWeights(shape, q, spans, kvHead, out, from, to);
+    int group = shape.heads() / shape.kvHeads();
+    for (int row = 0; row < out.rows(); row++) {
+      int t = from + row / group;
+      int head = kvHead * group + row % group;
+      int column = 0;
+      for (KvSpan span : spans) {
+        int first = span.firstVisible(shape, firstPosition + t);
+        int end = span.endVisible(shape, firstPosition + t);
+        for (int i = 0; i < span.length(); i++) {
+          double score = Double.NEGATIVE_INFINITY;
+          if (i >= first && i < end) {
+            score = score(shape, q, t, head, span, i, scratch);
+          }
+          put(out.data(), out.rowOffset(row), column++, (float) score);
+        }
+      }
+    }
+    Attention.softmaxRows(this, shape, kvHead, out);
+  }
+
+  private static double score(
+      AttentionShape shape,
+      Matrix q,
+      int row,
+      int head,
+      KvSpan span,
+      int token,
+      MemorySegment scratch) {
+    long key = span.key(token, shape.keySize());
+    span.keyFormat().decode(span.memory(), key, scratch, 0, shape.keySize());
+    double score = 0;
+    for (int c = 0; c < shape.keySize(); c++) {
+      double x = get(q.data(), q.rowOffset(row), head * shape.keySize() + c);
+      score += x * get(scratch, 0, c);
+    }
+    return capped(score * shape.scale(), shape.softCap());
+  }
+
   private interface HeadResult {
     void accept(int row, int head, double max, double sum, double[] result);
   }
@@ -411,14 +461,7 @@ public final class ScalarKernels implements Kernels {
         for (KvSpan span : spans) {
           int end = span.endVisible(shape, position);
           for (int i = span.firstVisible(shape, position); i < end; i++) {
-            long key = span.key(i, shape.keySize());
-            span.keyFormat().decode(span.memory(), key, scratch, 0, shape.keySize());
-            double score = 0;
-            for (int c = 0; c < shape.keySize(); c++) {
-              double x = get(q.data(), q.rowOffset(t), head * shape.keySize() + c);
-              score += x * get(scratch, 0, c);
-            }
-            scores[count] = capped(score * shape.scale(), shape.softCap());
+            scores[count] = score(shape, q, t, head, span, i, scratch);
             max = Math.max(max, scores[count++]);
           }
         }

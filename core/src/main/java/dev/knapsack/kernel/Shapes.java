@@ -82,6 +82,20 @@ public final class Shapes {
     checkAttention(shape, q, spans, kvHead, part, Attention.partSize(shape), from, to);
   }
 
+  public static void checkWeights(
+      AttentionShape shape, Matrix q, KvSpan[] spans, int kvHead, Matrix out, int from, int to) {
+    checkRows(q, from, to);
+    int rows = (to - from) * (shape.heads() / shape.kvHeads());
+    if (out.rows() != rows || out.columns() != KvSpan.length(spans)) {
+      throw new IllegalArgumentException(
+          "The attention weights of %d query rows and %d tokens in %s"
+              .formatted(rows, KvSpan.length(spans), size(out)));
+    }
+    for (KvSpan span : spans) {
+      check(shape, span);
+    }
+  }
+
   private static void checkAttention(
       AttentionShape shape,
       Matrix q,

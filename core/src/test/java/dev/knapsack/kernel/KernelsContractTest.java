@@ -404,6 +404,7 @@ class KernelsContractTest {
             shape.heads() / shape.kvHeads(),
             Math.max(shape.keySize(), shape.valueSize()));
     checkParts(kernels, operands, shape, q, firstPosition, spans, limits);
+    checkWeights(kernels, operands, shape, q, firstPosition, spans, limits);
     MemorySegment scratch = operands.scratch(kernels, limits);
     Matrix expected = operands.poisoned(q.rows(), shape.heads() * shape.valueSize());
     Matrix actual = operands.copy(expected);
@@ -421,6 +422,34 @@ class KernelsContractTest {
     }
     assertClose(actual, expected, 1e-10);
     assertThat(floats(parts)).isEqualTo(floats(actual));
+  }
+
+  private static void checkWeights(
+      Kernels kernels,
+      Operands operands,
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvSpan[][] spans,
+      KernelLimits limits) {
+    int head = operands.between(0, shape.kvHeads() - 1);
+    int from = operands.between(0, q.rows() - 1);
+    int rows = (q.rows() - from) * (shape.heads() / shape.kvHeads());
+    Matrix expected = operands.poisoned(rows, KvSpan.length(spans[head]));
+    Matrix actual = operands.copy(expected);
+    for (Kernels each : List.of(DEFINITION, kernels)) {
+      each.attentionWeights(
+          shape,
+          q,
+          firstPosition,
+          spans[head],
+          head,
+          each == DEFINITION ? expected : actual,
+          from,
+          q.rows(),
+          operands.scratch(each, limits));
+    }
+    assertClose(actual, expected, 1e-10);
   }
 
   /** Partial results over some spans, which put together are attention over all. */

@@ -227,4 +227,20 @@ public final class VectorKernels implements Kernels {
     Shapes.checkPart(shape, q, spans, kvHead, part, from, to);
     attention.attendPart(shape, q, firstPosition, spans, kvHead, part, from, to, scratch);
   }
+
+  @Override
+  public void attentionWeights(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvSpan[] spans,
+      int kvHead,
+      Matrix out,
+      int from,
+      int to,
+      MemorySegment scratch) {
+    Shapes.checkWeights(shape, q, spans, kvHead, out, from, to);
+    attention.scores(shape, q, firstPosition, spans, kvHead, out, from, to, scratch);
+    Attention.softmaxRows(this, shape, kvHead, out);
+  }
 }
