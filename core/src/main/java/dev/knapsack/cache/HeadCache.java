@@ -14,6 +14,9 @@ final class HeadCache {
   private final @Nullable HeadPages recent;
   private final int recentTokens;
 
+  /** What a policy remembers of each token. */
+  private float[] scores = {};
+
   HeadCache(KvPool pool, int layer) {
     KvLayout layout = pool.layout();
     stored = new HeadPages(pool, layout.stored(layer));
@@ -25,6 +28,7 @@ final class HeadCache {
     stored = other.stored.fork();
     recent = other.recent == null ? null : other.recent.fork();
     recentTokens = other.recentTokens;
+    scores = other.scores.clone();
   }
 
   HeadCache fork() {
@@ -66,13 +70,22 @@ final class HeadCache {
   }
 
   void truncate(int position) {
+    int before = count();
     stored.truncate(position);
     if (recent != null) {
       recent.truncate(position);
     }
+    forgetScores(count(), before);
+  }
+
+  private void forgetScores(int from, int to) {
+    if (from < scores.length) {
+      Arrays.fill(scores, from, Math.min(to, scores.length), 0);
+    }
   }
 
   void clear() {
+    forgetScores(0, count());
     stored.clear();
     if (recent != null) {
       recent.clear();
@@ -117,8 +130,43 @@ final class HeadCache {
     return new KvSpan[] {stored.view(0), recent.view(appended)};
   }
 
+  /** Where the token {@code i} of all that are held stands. */
+  int position(int i) {
+    return i < stored.count() || recent == null
+        ? stored.position(i)
+        : recent.position(i - stored.count());
+  }
+
+  /** Decodes the key or the value of the token {@code i} of all that are held. */
+  void read(int i, boolean key, float[] out) {
+    if (i < stored.count() || recent == null) {
+      stored.read(i, key, out);
+    } else {
+      recent.read(i - stored.count(), key, out);
+    }
+  }
+
+  /** See {@link CachedHead#scores}. */
+  float[] scores(int tokens) {
+    if (scores.length < tokens) {
+      scores = Arrays.copyOf(scores, Math.max(tokens, 2 * scores.length));
+    }
+    return scores;
+  }
+
+  /** Whether tokens between the first and the last were evicted. */
+  boolean hasGaps() {
+    return count() > 0 && position(count() - 1) - position(0) != count() - 1;
+  }
+
   /** Keeps the tokens at these places alone, counted over all that is held, ascending. */
   void retain(int[] kept) {
+    int before = count();
+    int scored = 0;
+    for (; scored < kept.length && kept[scored] < scores.length; scored++) {
+      scores[scored] = scores[kept[scored]];
+    }
+    forgetScores(scored, before);
     int split = 0;
     while (split < kept.length && kept[split] < stored.count()) {
       split++;

@@ -185,6 +185,20 @@ final class HeadPages {
             form.valueSize());
   }
 
+  /** Decodes the key or the value of the token {@code i}. */
+  void read(int i, boolean key, float[] out) {
+    locate();
+    long page = offsets[i / form.pageTokens()];
+    int slot = i % form.pageTokens();
+    MemorySegment to = MemorySegment.ofArray(out);
+    if (key) {
+      form.keyFormat().decode(arena.memory(), page + slot * form.keyBytes(), to, 0, form.keySize());
+    } else {
+      long at = page + form.valuesAt() + slot * form.valueBytes();
+      form.valueFormat().decode(arena.memory(), at, to, 0, form.valueSize());
+    }
+  }
+
   /** Counts tokens that were written. */
   void commit(int tokens) {
     count += tokens;

@@ -1,6 +1,8 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.function.Consumer;
@@ -122,6 +124,47 @@ public final class KvCache implements AutoCloseable {
     return spans;
   }
 
+  /** Computes the attention weights of a query row of a step and the query heads of a KV head. */
+  public interface Weights {
+    /**
+     * @param row a query row of the step
+     * @param spans what the KV head has cached, the step's tokens included
+     * @param out a row for each query head of the group, a column for each token
+     */
+    void compute(int row, int kvHead, KvSpan[] spans, Matrix out);
+  }
+
+  /**
+   * Gives the policy the attention weights that it wants of a step in a layer, row by row.
+   *
+   * @param rows tokens of the step, which have been appended and not committed
+   */
+  public void observe(int layer, int rows, Weights weights) {
+    checkOpen();
+    KvPolicy policy = layout().policy();
+    int wanted = Math.min(rows, policy.weightRows(layer));
+    int group = layout().layers().get(layer).group();
+    for (int h = 0; wanted > 0 && h < heads[layer].length; h++) {
+      if (policy.wantsWeights(layer, h)) {
+        KvSpan[] spans = heads[layer][h].spans(rows);
+        int tokens = heads[layer][h].count() + rows;
+        try (Lease memory = pool.weights((long) Float.BYTES * group * tokens)) {
+          Matrix out = new Matrix(Formats.F32, group, tokens, memory.segment());
+          for (int row = rows - wanted; row < rows; row++) {
+            weights.compute(row, h, spans, out);
+            policy.observe(head(layer, h), out);
+          }
+        }
+      }
+    }
+  }
+
+  /** What a policy sees of one head. */
+  public CachedHead head(int layer, int kvHead) {
+    checkOpen();
+    return new CachedHead(heads[layer][kvHead], layer, kvHead);
+  }
+
   /** Makes the tokens that were appended to every layer part of the sequence. */
   public void commit(int tokens) {
     checkOpen();
@@ -134,7 +177,7 @@ public final class KvCache implements AutoCloseable {
    *
    * @throws IllegalArgumentException if the sequence is shorter
    * @throws IllegalStateException if what a sliding window needs there has been {@linkplain #settle
-   *     freed}
+   *     freed}, or tokens have been evicted: going back would not give what a shorter sequence had
    */
   public void truncate(int tokens) {
     checkOpen();
@@ -149,6 +192,12 @@ public final class KvCache implements AutoCloseable {
             "Cannot go back to %,d tokens: layer %d has freed those before %,d"
                 .formatted(tokens, l, start));
       }
+      for (HeadCache head : heads[l]) {
+        if (tokens > 0 && tokens < length && head.hasGaps()) {
+          throw new IllegalStateException(
+              "Cannot go back to %,d tokens: layer %d has evicted some".formatted(tokens, l));
+        }
+      }
     }
     each(head -> head.truncate(tokens));
     length = tokens;
@@ -156,10 +205,12 @@ public final class KvCache implements AutoCloseable {
 
   /**
    * To be done after each step: gives back the pages that no later token sees, those wholly before
-   * the sliding window of a layer, and encodes tokens that are no longer recent in the layout's
-   * formats.
+   * the sliding window of a layer, encodes tokens that are no longer recent in the layout's
+   * formats, and lets the policy do its work.
+   *
+   * @param promptRead whether the step ended the prompt, or came after it
    */
-  public void settle() {
+  public void settle(boolean promptRead) {
     checkOpen();
     for (int l = 0; l < heads.length; l++) {
       int first = firstSeen(l, length);
@@ -168,6 +219,7 @@ public final class KvCache implements AutoCloseable {
         head.settle();
       }
     }
+    layout().policy().compress(this, promptRead);
   }
 
   /** The first position that the token at {@code position} sees in a layer. */

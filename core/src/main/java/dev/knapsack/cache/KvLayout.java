@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.memory.Account;
 import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -15,10 +16,16 @@ import java.util.TreeMap;
  * @param keyFormat format of cached keys: one of {@link Formats#cache()}
  * @param valueFormat format of cached values
  * @param recent how many of the last tokens stay in {@link #FULL} precision
+ * @param policy which tokens are kept
  * @param pageTokens tokens in a page
  */
 public record KvLayout(
-    List<Layer> layers, Format keyFormat, Format valueFormat, int recent, int pageTokens) {
+    List<Layer> layers,
+    Format keyFormat,
+    Format valueFormat,
+    int recent,
+    KvPolicy policy,
+    int pageTokens) {
   /**
    * Tokens in a page unless said otherwise: as many as attention takes at a time, and with every
    * format and head size of the field a page's keys end on a 64-byte line.
@@ -35,8 +42,9 @@ public record KvLayout(
    * @param keySize numbers in a key head
    * @param valueSize numbers in a value head
    * @param window sliding window in tokens; 0 for none
+   * @param group query heads that share a KV head
    */
-  public record Layer(int kvHeads, int keySize, int valueSize, int window) {}
+  public record Layer(int kvHeads, int keySize, int valueSize, int window, int group) {}
 
   public KvLayout {
     layers = List.copyOf(layers);
@@ -55,12 +63,17 @@ public record KvLayout(
   }
 
   public KvLayout(List<Layer> layers, Format keyFormat, Format valueFormat) {
-    this(layers, keyFormat, valueFormat, 0, PAGE_TOKENS);
+    this(layers, keyFormat, valueFormat, 0, KvPolicy.FULL, PAGE_TOKENS);
   }
 
   /** The same, with this many recent tokens in full precision. */
   public KvLayout withRecent(int tokens) {
-    return new KvLayout(layers, keyFormat, valueFormat, tokens, pageTokens);
+    return new KvLayout(layers, keyFormat, valueFormat, tokens, policy, pageTokens);
+  }
+
+  /** The same, keeping what this policy keeps. */
+  public KvLayout withPolicy(KvPolicy policy) {
+    return new KvLayout(layers, keyFormat, valueFormat, recent, policy, pageTokens);
   }
 
   /**
@@ -78,6 +91,14 @@ public record KvLayout(
           "The KV cache cannot hold %ss of %d numbers in %s, whose blocks are of %d; F16 fits any size"
               .formatted(what, headSize, format.name(), format.blockValues()));
     }
+  }
+
+  /** The most tokens that a head of a layer has in the layout's formats. */
+  private int stored(int tokens, int step, Layer layer) {
+    if (layer.window() == 0 && !policy.equals(KvPolicy.FULL)) {
+      return (int) Math.min(tokens, (long) policy.most(tokens) + step);
+    }
+    return Math.max(0, tokens - recent);
   }
 
   /** How the tokens of one head are stored: what pages of it are like. */
@@ -136,7 +157,7 @@ public record KvLayout(
     Map<Long, Long> slabs = new TreeMap<>();
     for (int l = 0; l < layers.size(); l++) {
       Layer layer = layers.get(l);
-      long pages = pages(Math.max(0, tokens - recent));
+      long pages = pages(stored(tokens, step, layer));
       if (layer.window() > 0) {
         // A window and a step begin anywhere in a page: they touch one page more than they fill.
         pages = Math.min(pages, ((long) layer.window() + step) / pageTokens + 2);
@@ -147,8 +168,20 @@ public record KvLayout(
         slabs.merge(full(l).pageBytes(), layer.kvHeads() * full, Long::sum);
       }
     }
-    return slabs.entrySet().stream()
-        .mapToLong(e -> SlabArena.bytes(e.getKey(), e.getValue()))
-        .sum();
+    long pages =
+        slabs.entrySet().stream().mapToLong(e -> SlabArena.bytes(e.getKey(), e.getValue())).sum();
+    return pages
+        + Account.charged(weightBytes((int) Math.min(tokens, (long) policy.most(tokens) + step)));
+  }
+
+  /** Bytes of the attention weights of one query row, where the policy wants any. */
+  private long weightBytes(int tokens) {
+    long group = 0;
+    for (int l = 0; l < layers.size(); l++) {
+      if (policy.weightRows(l) > 0) {
+        group = Math.max(group, layers.get(l).group());
+      }
+    }
+    return Float.BYTES * group * tokens;
   }
 }

@@ -1,6 +1,7 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.SlabArena;
 import java.util.Map;
 import java.util.TreeMap;
@@ -13,11 +14,13 @@ import java.util.TreeMap;
  */
 public final class KvPool implements AutoCloseable {
   private final KvLayout layout;
+  private final Account account;
   private final Map<Long, SlabArena> arenas = new TreeMap<>();
 
   /** A pool without pages yet. */
   public KvPool(KvLayout layout, Account account) {
     this.layout = layout;
+    this.account = account;
     for (int l = 0; l < layout.layers().size(); l++) {
       add(layout.stored(l), account);
       if (layout.recent() > 0) {
@@ -48,7 +51,12 @@ public final class KvPool implements AutoCloseable {
     return arena;
   }
 
-  /** Bytes leased now. */
+  /** Memory for attention weights that a policy wants, for as long as it looks at them. */
+  Lease weights(long bytes) {
+    return account.lease(bytes);
+  }
+
+  /** Bytes of pages leased now. */
   public long leasedBytes() {
     return arenas.values().stream().mapToLong(SlabArena::leasedBytes).sum();
   }

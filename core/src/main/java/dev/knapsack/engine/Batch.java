@@ -65,7 +65,7 @@ final class Batch {
       Answer answer = answers.get(i);
       answer.inStep = false;
       answer.stepBegins(begin);
-      answer.session.cache().settle();
+      answer.session.cache().settle(answer.session.pending() == 0);
       answer.decoded(end - begin);
       if (runs.get(i).logits() > 0) {
         choose(answer, logits, row++, endTokens, end);

@@ -363,7 +363,7 @@ public final class Engine implements AutoCloseable {
       for (int from = 0; from < tokens.length; from += workspace.tokens()) {
         int to = Math.min(tokens.length, from + workspace.tokens());
         Matrix logits = all.forward(List.of(new Run(cache, tokens, from, to, to - from)));
-        cache.settle();
+        cache.settle(true);
         pages.compact();
         for (int row = 0; row < to - from; row++) {
           use.accept(from + row, logits.data().asSlice(logits.rowOffset(row), logits.rowBytes()));

@@ -279,20 +279,10 @@ public final class Compute implements AutoCloseable {
     return longest;
   }
 
-  /**
-   * The attention weights of the last {@code rows} query rows with one KV head: see {@link
-   * Kernels#attentionWeights}.
-   */
+  /** The attention weights of one KV head: see {@link Kernels#attentionWeights}. */
   public void attentionWeights(
-      AttentionShape shape,
-      Matrix q,
-      int firstPosition,
-      KvSpan[] spans,
-      int kvHead,
-      int rows,
-      Matrix out) {
-    kernels.attentionWeights(
-        shape, q, firstPosition, spans, kvHead, out, q.rows() - rows, q.rows(), scratch[0]);
+      AttentionShape shape, Matrix q, int firstPosition, KvSpan[] spans, int kvHead, Matrix out) {
+    kernels.attentionWeights(shape, q, firstPosition, spans, kvHead, out, 0, q.rows(), scratch[0]);
   }
 
   private void attentionInParts(

@@ -61,10 +61,23 @@ final class AttentionBlock {
           run.cache().length(),
           run.cache().spans(weights.index(), run.length()),
           attended.rows(first, end));
+      observe(run, weights.index(), shape, query.rows(first, end));
       first = end;
     }
     blocks.project(
         weights, "attn_output.weight", "attn_output.bias", compute.input(attended), delta);
+  }
+
+  /** Tells the cache's policy what attention looked at, if it wants to know. */
+  private void observe(Run run, int layer, AttentionShape shape, Matrix query) {
+    int position = run.cache().length();
+    run.cache()
+        .observe(
+            layer,
+            run.length(),
+            (row, head, spans, out) ->
+                compute.attentionWeights(
+                    shape, query.rows(row, row + 1), position + row, spans, head, out));
   }
 
   private void project(LayerWeights weights, Matrix x, Matrix query, Matrix key, Matrix value) {

@@ -71,7 +71,9 @@ public record ModelSpec(
   public KvLayout kvLayout(Format keyFormat, Format valueFormat) {
     return new KvLayout(
         layers.stream()
-            .map(l -> new KvLayout.Layer(l.kvHeads(), l.keySize(), l.valueSize(), l.window()))
+            .map(l ->
+                new KvLayout.Layer(
+                    l.kvHeads(), l.keySize(), l.valueSize(), l.window(), l.heads() / l.kvHeads()))
             .toList(),
         keyFormat,
         valueFormat);

@@ -29,12 +29,13 @@ class KvCacheTest {
   private static KvLayout layout(Format keys, Format values) {
     return new KvLayout(
         List.of(
-            new KvLayout.Layer(2, 32, 64, 0),
-            new KvLayout.Layer(2, 32, 64, 20),
-            new KvLayout.Layer(1, 64, 32, 0)),
+            new KvLayout.Layer(2, 32, 64, 0, 1),
+            new KvLayout.Layer(2, 32, 64, 20, 1),
+            new KvLayout.Layer(1, 64, 32, 0, 1)),
         keys,
         values,
         0,
+        KvPolicy.FULL,
         8);
   }
 
@@ -156,7 +157,7 @@ class KvCacheTest {
   @Test
   void refusesHeadsThatAreNoWholeBlocks() {
     assertThatThrownBy(() ->
-            new KvLayout(List.of(new KvLayout.Layer(1, 48, 64, 0)), Formats.Q8_0, Formats.Q8_0))
+            new KvLayout(List.of(new KvLayout.Layer(1, 48, 64, 0, 1)), Formats.Q8_0, Formats.Q8_0))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("keys of 48 numbers in Q8_0, whose blocks are of 32");
   }
@@ -228,7 +229,7 @@ class KvCacheTest {
       for (int i = 0; i < 100; i++) {
         grow(cache, 1, 3);
         most = Math.max(most, account.used());
-        cache.settle();
+        cache.settle(true);
         pool.compact();
       }
       check(cache, sequence(1, 300));
@@ -330,7 +331,7 @@ class KvCacheTest {
       for (int i = 0; i < 60; i++) {
         grow(cache, 1, 1 + i % 5);
         most = Math.max(most, account.used());
-        cache.settle();
+        cache.settle(true);
         pool.compact();
         assertThat(most).isLessThanOrEqualTo(layout.bytes(cache.length(), 5));
       }
@@ -346,7 +347,7 @@ class KvCacheTest {
       int kept = cache.length() - 1;
       cache.truncate(kept);
       grow(cache, 2, 10);
-      cache.settle();
+      cache.settle(true);
       check(cache, sequence(1, kept, 2, 10));
     }
     assertThat(account.used()).isZero();

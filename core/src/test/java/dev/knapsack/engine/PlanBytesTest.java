@@ -102,7 +102,7 @@ class PlanBytesTest {
         int step = Math.min(plan.prefillChunk(), plan.context() - done);
         cache.reserve(step);
         cache.commit(step);
-        cache.settle();
+        cache.settle(true);
         done += step;
       }
       Map<String, Long> predicted = new TreeMap<>();

@@ -1,0 +1,70 @@
+package dev.knapsack.cache;
+
+import dev.knapsack.tensor.Matrix;
+
+/**
+ * Which tokens a sequence's cache keeps, and in what form: asked after each step.
+ *
+ * <p>A policy has no state of a sequence; what it wants to remember of a token is kept by the cache
+ * and moves with the token: {@link CachedHead#scores}.
+ */
+public interface KvPolicy {
+  /** Keeps everything. */
+  KvPolicy FULL =
+      new KvPolicy() {
+        @Override
+        public String name() {
+          return "full";
+        }
+
+        @Override
+        public int most(int tokens) {
+          return tokens;
+        }
+
+        @Override
+        public void compress(KvCache cache, boolean promptRead) {}
+
+        @Override
+        public String toString() {
+          return name();
+        }
+      };
+
+  /** The recipe as it is written: part of what tells caches apart. */
+  String name();
+
+  /**
+   * The most tokens that a head holds after {@link #compress}, of a sequence of {@code tokens}
+   * tokens.
+   */
+  int most(int tokens);
+
+  /**
+   * Of how many of a step's last query rows the attention weights are wanted: 0 for none, which
+   * costs nothing.
+   */
+  default int weightRows(int layer) {
+    return 0;
+  }
+
+  /** Whether they are wanted of this head. */
+  default boolean wantsWeights(int layer, int kvHead) {
+    return weightRows(layer) > 0;
+  }
+
+  /**
+   * Takes in the attention weights of one query row.
+   *
+   * @param weights a row for each query head that shares the KV head, a column for each token that
+   *     the head holds, this step's included
+   */
+  default void observe(CachedHead head, Matrix weights) {}
+
+  /**
+   * Brings a cache back to what it may hold, after a step.
+   *
+   * @param promptRead whether the step ended the prompt, or came after it
+   */
+  void compress(KvCache cache, boolean promptRead);
+}

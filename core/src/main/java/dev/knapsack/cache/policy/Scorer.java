@@ -1,0 +1,53 @@
+package dev.knapsack.cache.policy;
+
+import dev.knapsack.cache.CachedHead;
+import dev.knapsack.tensor.Matrix;
+
+/** Which tokens matter: the first of the four parts of a {@link Recipe}. */
+public interface Scorer {
+  /** As it is written in a recipe. */
+  String name();
+
+  /** See {@link dev.knapsack.cache.KvPolicy#weightRows}. */
+  default int weightRows(int layer) {
+    return 0;
+  }
+
+  /** See {@link dev.knapsack.cache.KvPolicy#observe}. */
+  default void observe(CachedHead head, Matrix weights) {}
+
+  /**
+   * How much each token of a head matters; more is more.
+   *
+   * @param out receives a number for each of the head's tokens; {@link Float#POSITIVE_INFINITY} for
+   *     those that must stay
+   */
+  void score(CachedHead head, float[] out);
+
+  /**
+   * StreamingLLM (Xiao et al., arXiv 2309.17453): the first tokens, which attention falls back on,
+   * and then the later the better.
+   *
+   * @param sinks first tokens that stay
+   */
+  record Streaming(int sinks) implements Scorer {
+    public Streaming {
+      if (sinks < 0) {
+        throw new IllegalArgumentException("0 or more sinks, not " + sinks);
+      }
+    }
+
+    @Override
+    public String name() {
+      return "streaming(" + sinks + ")";
+    }
+
+    @Override
+    public void score(CachedHead head, float[] out) {
+      for (int i = 0; i < head.count(); i++) {
+        int position = head.position(i);
+        out[i] = position < sinks ? Float.POSITIVE_INFINITY : position;
+      }
+    }
+  }
+}
