@@ -38,6 +38,7 @@ enum Instruction {
   VPSRLDQ(1, 1, 0, 0x73, 3),
   VPMOVZXBD(1, 2, 0, 0x31),
   VPMOVZXWD(1, 2, 0, 0x33),
+  VPMOVSXBW(1, 2, 0, 0x20),
   VPMOVSXBD(1, 2, 0, 0x21),
   VPAND(1, 1, 0, 0xDB, Kind.VEX),
   VPANDN(1, 1, 0, 0xDF, Kind.VEX),
@@ -118,7 +119,7 @@ enum Instruction {
       case VPBROADCASTW, VPINSRW -> 2;
       case VMOVD, VMOVSS, VMOVSS_STORE, VBROADCASTSS, VPBROADCASTD -> 4;
       case VADDSS, VDIVSS -> 4;
-      case VPMOVZXWD, VCVTPH2PS -> bits / 16;
+      case VPMOVZXWD, VPMOVSXBW, VCVTPH2PS -> bits / 16;
       case VPMOVZXBD, VPMOVSXBD -> bits / 32;
       default -> bits / 8;
     };

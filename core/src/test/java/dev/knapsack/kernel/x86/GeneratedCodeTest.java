@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
@@ -91,13 +92,11 @@ class GeneratedCodeTest {
     functions.put("silu", SiluCode.code());
     functions.put("quantise", Quantiser.code());
     functions.put("attention softmax", AttentionCode.softmax());
-    for (Format format : Formats.weights()) {
-      PageCode page = PageCode.of(format.name());
-      if (page != null) {
-        functions.put("decode " + format.name(), AttentionCode.decode(page));
-        functions.put("attention scores " + format.name(), AttentionCode.scores(page));
-        functions.put("attention values " + format.name(), AttentionCode.addValues(page));
-      }
+    for (Format format : Formats.cache()) {
+      PageCode page = Objects.requireNonNull(PageCode.of(format.name()), format.name());
+      functions.put("decode " + format.name(), AttentionCode.decode(page));
+      functions.put("attention scores " + format.name(), AttentionCode.scores(page));
+      functions.put("attention values " + format.name(), AttentionCode.addValues(page));
     }
     for (Isa isa : Isa.values()) {
       Formats.weights().forEach(format -> addProducts(functions, format, isa));

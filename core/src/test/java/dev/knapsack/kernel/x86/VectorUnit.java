@@ -300,6 +300,11 @@ final class VectorUnit {
           INT.set(result, k, i == VPMOVZXBD ? b[k / 4] & 0xFF : b[k / 4]);
         }
       }
+      case VPMOVSXBW -> {
+        for (int k = 0; k < n; k += 2) {
+          SHORT.set(result, k, (short) b[k / 2]);
+        }
+      }
       case VPMOVZXWD -> {
         for (int k = 0; k < n; k += 4) {
           INT.set(result, k, i16(b, k / 2) & 0xFFFF);
