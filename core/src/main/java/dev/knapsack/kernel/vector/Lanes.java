@@ -49,6 +49,7 @@ final class Lanes {
   private static final VectorShuffle<Float> ROTATE_2 = rotation(2);
   private static final VectorShuffle<Float> ROTATE_1 = rotation(1);
 
+  private static final VectorShuffle<Float> SWAP = VectorShuffle.fromOp(F, i -> i ^ 1);
   private static final int[] FOURS = IntStream.range(0, 16).map(i -> i % 4).toArray();
   private static final VectorMask<Float> FIRST_FOUR = VectorMask.fromLong(F, 0xF);
 
@@ -172,6 +173,11 @@ final class Lanes {
     folded = folded.add(folded.rearrange(ROTATE_2));
     folded = folded.add(folded.rearrange(ROTATE_1));
     return folded.lane(0);
+  }
+
+  /** Each lane changes places with its neighbour. */
+  static FloatVector swapped(FloatVector v) {
+    return v.rearrange(SWAP);
   }
 
   /** Four numbers, over and over. */

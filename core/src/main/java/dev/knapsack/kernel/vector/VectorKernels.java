@@ -156,7 +156,13 @@ public final class VectorKernels implements Kernels {
 
   @Override
   public void rope(Matrix x, int headSize, Rope rope, int[] positions, int from, int to) {
-    scalar.rope(x, headSize, rope, positions, from, to);
+    Shapes.checkRope(x, headSize, rope, positions, from, to);
+    for (int t = from; t < to; t++) {
+      Rotation rotation = new Rotation(rope, positions[t]);
+      for (int head = 0; head < x.columns(); head += headSize) {
+        rotation.apply(x.data(), x.rowOffset(t) + 4L * head);
+      }
+    }
   }
 
   @Override
