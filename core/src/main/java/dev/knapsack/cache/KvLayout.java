@@ -16,6 +16,9 @@ import java.util.TreeMap;
  * @param keyFormat format of cached keys: one of {@link Formats#cache()}
  * @param valueFormat format of cached values
  * @param recent how many of the last tokens stay in {@link #FULL} precision
+ * @param rotated whether keys and values are rotated ({@link dev.knapsack.tensor.Hadamard}) before
+ *     they are appended, and attention's queries and results with them: outliers cost coarse
+ *     formats less then
  * @param policy which tokens are kept
  * @param pageTokens tokens in a page
  */
@@ -24,6 +27,7 @@ public record KvLayout(
     Format keyFormat,
     Format valueFormat,
     int recent,
+    boolean rotated,
     KvPolicy policy,
     int pageTokens) {
   /**
@@ -66,14 +70,30 @@ public record KvLayout(
     this(layers, keyFormat, valueFormat, 0, KvPolicy.FULL, PAGE_TOKENS);
   }
 
+  /** Not rotated. */
+  public KvLayout(
+      List<Layer> layers,
+      Format keyFormat,
+      Format valueFormat,
+      int recent,
+      KvPolicy policy,
+      int pageTokens) {
+    this(layers, keyFormat, valueFormat, recent, false, policy, pageTokens);
+  }
+
   /** The same, with this many recent tokens in full precision. */
   public KvLayout withRecent(int tokens) {
-    return new KvLayout(layers, keyFormat, valueFormat, tokens, policy, pageTokens);
+    return new KvLayout(layers, keyFormat, valueFormat, tokens, rotated, policy, pageTokens);
+  }
+
+  /** The same, with keys and values rotated, or not. */
+  public KvLayout withRotation(boolean value) {
+    return new KvLayout(layers, keyFormat, valueFormat, recent, value, policy, pageTokens);
   }
 
   /** The same, keeping what this policy keeps. */
   public KvLayout withPolicy(KvPolicy policy) {
-    return new KvLayout(layers, keyFormat, valueFormat, recent, policy, pageTokens);
+    return new KvLayout(layers, keyFormat, valueFormat, recent, rotated, policy, pageTokens);
   }
 
   /**

@@ -4,9 +4,11 @@ import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Hadamard;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -29,6 +31,8 @@ public final class Compute implements AutoCloseable {
   private static final long PART_BYTES = 32 << 10;
 
   private static final long PAGE = 4096;
+
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
   private static final int PARTS_PER_WORKER = 8;
 
@@ -233,6 +237,23 @@ public final class Compute implements AutoCloseable {
   /** See {@link Kernels#rope}. */
   public void rope(Matrix x, int headSize, Rope rope, int[] positions) {
     rows(x.rows(), (from, to) -> kernels.rope(x, headSize, rope, positions, from, to));
+  }
+
+  /** Rotates every head of every row in place: see {@link Hadamard}. */
+  public void rotate(Matrix x, int headSize) {
+    rows(
+        x.rows(),
+        (from, to) -> {
+          // In an array the compiler finds several sums to do at once.
+          float[] row = new float[x.columns()];
+          for (int r = from; r < to; r++) {
+            MemorySegment.copy(x.data(), FLOAT, x.rowOffset(r), row, 0, row.length);
+            for (int head = 0; head < row.length; head += headSize) {
+              Hadamard.rotate(row, head, headSize);
+            }
+            MemorySegment.copy(row, 0, x.data(), FLOAT, x.rowOffset(r), row.length);
+          }
+        });
   }
 
   /** {@code out = activation(gate) · up}; {@code out} may be {@code gate}. */

@@ -54,6 +54,13 @@ final class AttentionBlock {
     int first = 0;
     for (Run run : runs) {
       int end = first + run.length();
+      boolean rotated = run.cache().layout().rotated();
+      if (rotated) {
+        // Keys are met by queries that are rotated alike, so scores stay what they were.
+        compute.rotate(query.rows(first, end), layer.keySize());
+        compute.rotate(key.rows(first, end), layer.keySize());
+        compute.rotate(value.rows(first, end), layer.valueSize());
+      }
       append(run, weights.index(), key, value, first);
       compute.attention(
           shape,
@@ -62,6 +69,10 @@ final class AttentionBlock {
           run.cache().spans(weights.index(), run.length()),
           attended.rows(first, end));
       observe(run, weights.index(), shape, query.rows(first, end));
+      if (rotated) {
+        // A sum of rotated values is the rotated sum, and rotation is its own inverse.
+        compute.rotate(attended.rows(first, end), layer.valueSize());
+      }
       first = end;
     }
     blocks.project(

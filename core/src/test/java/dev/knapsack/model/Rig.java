@@ -31,30 +31,36 @@ final class Rig implements AutoCloseable {
       KernelProvider provider,
       Compute.Precision precision,
       Format cache,
+      boolean rotated,
       int workers,
       int outputRows,
       int tokens) {
     static final Parts USUAL =
-        new Parts(KernelProvider.SCALAR, Compute.Precision.FLOAT, Formats.F32, 1, 1 << 30, 64);
+        new Parts(
+            KernelProvider.SCALAR, Compute.Precision.FLOAT, Formats.F32, false, 1, 1 << 30, 64);
 
     Parts with(KernelProvider other) {
-      return new Parts(other, precision, cache, workers, outputRows, tokens);
+      return new Parts(other, precision, cache, rotated, workers, outputRows, tokens);
     }
 
     Parts with(Compute.Precision other) {
-      return new Parts(provider, other, cache, workers, outputRows, tokens);
+      return new Parts(provider, other, cache, rotated, workers, outputRows, tokens);
     }
 
     Parts with(Format other) {
-      return new Parts(provider, precision, other, workers, outputRows, tokens);
+      return new Parts(provider, precision, other, rotated, workers, outputRows, tokens);
+    }
+
+    Parts rotate() {
+      return new Parts(provider, precision, cache, true, workers, outputRows, tokens);
     }
 
     Parts workers(int other) {
-      return new Parts(provider, precision, cache, other, outputRows, tokens);
+      return new Parts(provider, precision, cache, rotated, other, outputRows, tokens);
     }
 
     Parts outputRows(int other) {
-      return new Parts(provider, precision, cache, workers, other, tokens);
+      return new Parts(provider, precision, cache, rotated, workers, other, tokens);
     }
   }
 
@@ -70,7 +76,10 @@ final class Rig implements AutoCloseable {
             spec.limits(parts.tokens()),
             budget.account("activations"));
     workspace = new Workspace(spec, parts.tokens(), parts.tokens(), budget.account("activations"));
-    pool = new KvPool(spec.kvLayout(parts.cache(), parts.cache()), budget.account("kv"));
+    pool =
+        new KvPool(
+            spec.kvLayout(parts.cache(), parts.cache()).withRotation(parts.rotated()),
+            budget.account("kv"));
     transformer = new Transformer(spec, weights, compute, workspace);
   }
 

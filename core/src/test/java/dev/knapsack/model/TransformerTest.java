@@ -9,6 +9,7 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
@@ -16,6 +17,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.IntUnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -81,6 +83,69 @@ class TransformerTest {
                   Arrays.copyOfRange(of2, 12 * 40, 13 * 40), Arrays.copyOfRange(together, 80, 120)))
           .isLessThan(ROUNDING);
     }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void rotatedHeadsGiveTheSame(NaiveModels model) {
+    NaiveModel naive = model.make();
+    int[] tokens = Rig.tokens(40, 40, 8);
+    float[] expected = naive.logits(tokens);
+    for (int workers : List.of(1, 3)) {
+      try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL.rotate().workers(workers))) {
+        for (int step : List.of(40, 1, 7)) {
+          assertThat(Rig.error(expected, rig.logits(tokens, step)))
+              .as("%s, %d at a time", model, step)
+              .isLessThan(ROUNDING);
+        }
+      }
+    }
+  }
+
+  /** The function stays what it is: what multiplies large channels is as much smaller. */
+  @Test
+  void largeChannelsCostLessWhenRotated() {
+    FixtureModel model =
+        FixtureModel.llama(9).key("attention.key_length", 32L).key("attention.value_length", 32L);
+    for (int l = 0; l < 3; l++) {
+      String p = "blk." + l + ".";
+      model
+          .weights(p + "attn_q.weight", 32, 128)
+          .weights(p + "attn_k.weight", 32, 64)
+          .weights(p + "attn_v.weight", 32, 64)
+          .weights(p + "attn_output.weight", 128, 32);
+      enlarge(model, p + "attn_q.weight", i -> i / 32, 1f / 6);
+      enlarge(model, p + "attn_k.weight", i -> i / 32, 6);
+      enlarge(model, p + "attn_v.weight", i -> i / 32, 6);
+      enlarge(model, p + "attn_output.weight", i -> i % 128, 1f / 6);
+    }
+    int[] tokens = Rig.tokens(60, 40, 9);
+    float[] expected;
+    try (Rig rig = new Rig(model, Rig.Parts.USUAL)) {
+      expected = rig.logits(tokens, 60);
+    }
+    for (Format format : List.of(Formats.Q4_0, Formats.Q8_0)) {
+      try (Rig plain = new Rig(model, Rig.Parts.USUAL.with(format));
+          Rig rotated = new Rig(model, Rig.Parts.USUAL.with(format).rotate())) {
+        double error = Rig.error(expected, plain.logits(tokens, 60));
+        assertThat(Rig.error(expected, rotated.logits(tokens, 60)))
+            .as("%s: %s", format, error)
+            .isLessThan(error / 2);
+      }
+    }
+  }
+
+  /** Multiplies the numbers that belong to the first two channels of each head of 32. */
+  private static void enlarge(
+      FixtureModel model, String name, IntUnaryOperator channel, float factor) {
+    float[] values = model.numbers.get(name).clone();
+    for (int i = 0; i < values.length; i++) {
+      if (channel.applyAsInt(i) % 32 < 2) {
+        values[i] *= factor;
+      }
+    }
+    List<Long> shape = model.infos.get(name).shape();
+    model.tensor(name, Formats.F32, values, shape.getFirst(), shape.getLast());
   }
 
   @Test
