@@ -81,13 +81,15 @@ public final class Knapsack implements AutoCloseable {
       ChatTemplate template = template(file);
       KernelProvider.Choice kernels = options.kernelChoice();
       Plan plan = options.plan.orElseGet(() -> plan(file, budget, options, kernels));
+      Engine.Options opened =
+          Engine.Options.of(kernels).withQueue(options.queue).withProgress(options.progress);
       Engine engine =
           Engine.open(
               file,
               tokenizer,
               plan,
               budget,
-              Engine.Options.of(kernels).withQueue(options.queue).withProgress(options.progress));
+              options.precision.map(opened::withPrecision).orElse(opened));
       return new Knapsack(file, engine, tokenizer, template);
     } catch (RuntimeException | Error e) {
       file.close();

@@ -2,6 +2,7 @@ package dev.knapsack;
 
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.LoadProgress;
+import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanRequest;
@@ -22,6 +23,7 @@ public final class Options {
   OptionalInt prefillChunk = OptionalInt.empty();
   OptionalInt workers = OptionalInt.empty();
   Optional<KernelProvider> kernels = Optional.empty();
+  Optional<Compute.Precision> precision = Optional.empty();
   Optional<Plan> plan = Optional.empty();
   boolean wholeProcess;
   Path cache = usualCache();
@@ -43,6 +45,7 @@ public final class Options {
     copy.prefillChunk = prefillChunk;
     copy.workers = workers;
     copy.kernels = kernels;
+    copy.precision = precision;
     copy.plan = plan;
     copy.wholeProcess = wholeProcess;
     copy.cache = cache;
@@ -83,6 +86,14 @@ public final class Options {
   /** The arithmetic; the fastest that works here by default. */
   public Options withKernels(KernelProvider provider) {
     return with(o -> o.kernels = Optional.of(provider));
+  }
+
+  /**
+   * What activations are when they meet weights in a block format; what the arithmetic is fastest
+   * with by default.
+   */
+  public Options withPrecision(Compute.Precision value) {
+    return with(o -> o.precision = Optional.of(value));
   }
 
   /** This plan instead of a new one; what else is said about planning does not count then. */

@@ -2,22 +2,16 @@ package dev.knapsack.bench;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+import dev.knapsack.eval.Pictures;
 import java.awt.Color;
-import java.io.IOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeMap;
-import org.knowm.xchart.ChartEncoder;
 import org.knowm.xchart.XYChart;
-import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.XYSeries;
-import org.knowm.xchart.style.Styler;
-import org.knowm.xchart.style.Styler.ChartTheme;
 import org.knowm.xchart.style.markers.Marker;
 import org.knowm.xchart.style.markers.SeriesMarkers;
 
@@ -31,15 +25,6 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
  * Markdown table, and draws {@code docs/pictures/roofline.svg}.
  */
 public final class Roofline {
-  private static final Color[] COLORS = {
-    new Color(0x1f77b4),
-    new Color(0xd62728),
-    new Color(0x2ca02c),
-    new Color(0x9467bd),
-    new Color(0x8c564b),
-    new Color(0xe377c2)
-  };
-
   /** Where the picture begins and ends, in multiply-adds per byte. */
   private static final double LEAST = 0.25;
 
@@ -91,11 +76,12 @@ public final class Roofline {
     arithmetic.forEach((activations, rates) -> roof(chart, activations, bandwidth, median(rates)));
     for (int i = 0; i < models.size(); i++) {
       Measured m = models.get(i);
-      Color color = COLORS[i % COLORS.length];
+      Color color = Pictures.color(i);
       points(chart, m.name + ", prefill", m.prefill, color, SeriesMarkers.DIAMOND);
       points(chart, m.name + ", decode", m.decode, color, SeriesMarkers.CIRCLE);
     }
-    save(chart, picture);
+    Pictures.write(chart, picture);
+    System.err.println("drawn: " + picture);
   }
 
   private static String name(String model) {
@@ -132,20 +118,11 @@ public final class Roofline {
 
   private static XYChart chart() {
     XYChart chart =
-        new XYChartBuilder()
-            .width(900)
-            .height(560)
-            .theme(ChartTheme.Matlab)
-            .xAxisTitle("multiply-adds per byte from memory")
-            .yAxisTitle("multiply-adds per second")
-            .build();
+        Pictures.chart("multiply-adds per byte from memory", "multiply-adds per second");
     chart.getStyler().setXAxisLogarithmic(true);
     chart.getStyler().setYAxisLogarithmic(true);
     chart.getStyler().setXAxisMin(LEAST);
     chart.getStyler().setXAxisMax(MOST);
-    chart.getStyler().setLegendPosition(Styler.LegendPosition.OutsideE);
-    chart.getStyler().setChartBackgroundColor(Color.WHITE);
-    chart.getStyler().setMarkerSize(9);
     return chart;
   }
 
@@ -178,16 +155,5 @@ public final class Roofline {
     series.setLineWidth(0.7f);
     series.setMarkerColor(color);
     series.setMarker(marker);
-  }
-
-  private static void save(XYChart chart, Path picture) throws IOException {
-    Path folder = picture.toAbsolutePath().getParent();
-    if (folder != null) {
-      Files.createDirectories(folder);
-    }
-    // Letters are outlines, of numbers with as many digits as a double has.
-    String svg = new String(ChartEncoder.getBytes(chart, "svg"), StandardCharsets.UTF_8);
-    Files.writeString(picture, svg.replaceAll("(\\.\\d\\d)\\d+", "$1"));
-    System.err.println("drawn: " + picture);
   }
 }

@@ -22,7 +22,7 @@ class FormatTest {
     boolean apply = "apply".equals(System.getProperty("format"));
     Formatter formatter = new Formatter();
     List<Path> unformatted = new ArrayList<>();
-    for (String module : List.of("core", "cli", "bench")) {
+    for (String module : List.of("core", "eval", "cli", "bench")) {
       try (Stream<Path> files = Files.walk(root.resolve(module).resolve("src"))) {
         for (Path file : files.filter(f -> f.toString().endsWith(".java")).toList()) {
           String source = Files.readString(file);

@@ -3,6 +3,7 @@ package dev.knapsack.cli;
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Footprint;
@@ -15,6 +16,8 @@ import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.OptionalInt;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -31,7 +34,7 @@ final class EngineOptions {
   private @Nullable Budget memory;
 
   @Option(
-      names = {"-c", "--ctx"},
+      names = {"-c", "--ctx", "--context"},
       paramLabel = "TOKENS",
       description =
           "Tokens that a conversation may hold (default: what the model was trained for, at most"
@@ -71,6 +74,14 @@ final class EngineOptions {
   private @Nullable KernelProvider kernels;
 
   @Option(
+      names = "--activations",
+      paramLabel = "KIND",
+      description =
+          "What activations are where weights are in blocks: float, or eight_bit (default: what is"
+              + " fastest).")
+  private Compute.@Nullable Precision activations;
+
+  @Option(
       names = "--plan",
       paramLabel = "FILE",
       description =
@@ -92,6 +103,20 @@ final class EngineOptions {
     if (context == null) {
       context = tokens;
     }
+  }
+
+  /** The context that the user asked for. */
+  OptionalInt context() {
+    return context == null ? OptionalInt.empty() : OptionalInt.of(context);
+  }
+
+  /**
+   * Opens a model within the budget, with so much context whatever the user asked for, and options
+   * that are changed once more.
+   */
+  Knapsack open(Path model, UnaryOperator<Options> change, int tokens) {
+    Options options = change.apply(options()).withContext(tokens);
+    return Knapsack.open(model, budget(null), options);
   }
 
   /** Opens a model within the budget, with a progress bar while it loads. */
@@ -134,6 +159,9 @@ final class EngineOptions {
     }
     if (kernels != null) {
       options = options.withKernels(kernels);
+    }
+    if (activations != null) {
+      options = options.withPrecision(activations);
     }
     return options;
   }

@@ -4,6 +4,8 @@ import dev.knapsack.engine.ContextExceededException;
 import dev.knapsack.engine.LogitsException;
 import dev.knapsack.engine.PlanMismatchException;
 import dev.knapsack.engine.SequencesExceededException;
+import dev.knapsack.eval.CacheForm;
+import dev.knapsack.eval.TextException;
 import dev.knapsack.file.DownloadException;
 import dev.knapsack.file.ModelFileException;
 import dev.knapsack.memory.Budget;
@@ -96,9 +98,11 @@ public final class Main {
             new ListCommand(host),
             new RemoveCommand(host))
         .forEach(line::addSubcommand);
+    line.addSubcommand(EvalCommand.commandLine(host));
     return line.setOut(writer(host.streams().out()))
         .setErr(writer(host.streams().err()))
         .registerConverter(Budget.class, said(Budget::of))
+        .registerConverter(CacheForm.class, said(CacheForm::of))
         .registerConverter(Format.class, said(Formats::byName))
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setHelpSectionKeys(helpSections(line.getHelpSectionKeys()))
@@ -171,6 +175,7 @@ public final class Main {
           PlanMismatchException _,
           TemplateException _,
           LogitsException _,
+          TextException _,
           IOException _ ->
           BAD_FILE;
       case DownloadException _ -> DOWNLOAD_FAILED;

@@ -262,6 +262,11 @@ public final class Engine implements AutoCloseable {
         .sum();
   }
 
+  /** What a sequence's cache holds, and in which formats. */
+  public KvLayout kvLayout() {
+    return pool.layout();
+  }
+
   /** The arithmetic in use, and why. */
   public KernelProvider.Choice kernels() {
     return kernels;
@@ -345,13 +350,25 @@ public final class Engine implements AutoCloseable {
    * @throws BudgetExceededException if their cache does not fit in the budget
    */
   public void logits(int[] tokens, LogitsUse use) {
+    logits(tokens, 0, use);
+  }
+
+  /**
+   * The logits at the positions of a text from {@code first} on, in order.
+   *
+   * @throws IndexOutOfBoundsException if {@code first} is no position of the text
+   * @throws ContextExceededException if there are more tokens than the plan's context
+   * @throws BudgetExceededException if their cache does not fit in the budget
+   */
+  public void logits(int[] tokens, int first, LogitsUse use) {
+    Objects.checkIndex(first, tokens.length);
     if (tokens.length > plan.context()) {
       throw new ContextExceededException(tokens.length, plan.context());
     }
-    scheduler.exclusively(() -> logitsOfAll(tokens, use));
+    scheduler.exclusively(() -> logitsFrom(first, tokens, use));
   }
 
-  private void logitsOfAll(int[] tokens, LogitsUse use) {
+  private void logitsFrom(int first, int[] tokens, LogitsUse use) {
     KvLayout layout = pool.layout();
     long purse = layout.bytes(tokens.length, plan.prefillChunk());
     try (Lease promise = account.reserve(purse);
@@ -359,14 +376,16 @@ public final class Engine implements AutoCloseable {
         Workspace workspace = workspaceOfRows(Math.min(plan.prefillChunk(), tokens.length));
         KvCache cache = pages.cache()) {
       Transformer all = new Transformer(spec, weights, compute, workspace);
-      weights.expectOutput(true);
       for (int from = 0; from < tokens.length; from += workspace.tokens()) {
         int to = Math.min(tokens.length, from + workspace.tokens());
-        Matrix logits = all.forward(List.of(new Run(cache, tokens, from, to, to - from)));
-        cache.settle(true);
+        int rows = Math.clamp(to - first, 0, to - from);
+        weights.expectOutput(rows > 0);
+        Matrix logits = all.forward(List.of(new Run(cache, tokens, from, to, rows)));
+        cache.settle(to > first);
         pages.compact();
-        for (int row = 0; row < to - from; row++) {
-          use.accept(from + row, logits.data().asSlice(logits.rowOffset(row), logits.rowBytes()));
+        for (int row = 0; row < rows; row++) {
+          use.accept(
+              to - rows + row, logits.data().asSlice(logits.rowOffset(row), logits.rowBytes()));
         }
       }
     }

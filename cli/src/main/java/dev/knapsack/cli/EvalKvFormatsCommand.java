@@ -1,0 +1,139 @@
+package dev.knapsack.cli;
+
+import dev.knapsack.eval.CacheForm;
+import dev.knapsack.eval.KvFormatResult;
+import dev.knapsack.eval.KvFormats;
+import dev.knapsack.eval.KvFormatsReport;
+import dev.knapsack.eval.Question;
+import dev.knapsack.eval.Questions;
+import dev.knapsack.eval.Text;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code knapsack eval kv-formats}: what forms of the KV cache cost in quality, and save. */
+@Command(
+    name = "kv-formats",
+    sortOptions = false,
+    description =
+        "Compares forms of the KV cache with F16: bytes, perplexity, exact answers, divergence of"
+            + " the predictions.",
+    footer = {
+      "",
+      "Without a model it takes the one inside, and questions made for it.",
+      "",
+      "  knapsack eval kv-formats --formats q8_0,q4_0",
+      "  knapsack eval kv-formats model.gguf --text wiki.test.raw --bytes 50000 --report out",
+      "  knapsack eval kv-formats model.gguf --questions questions.jsonl",
+    })
+final class EvalKvFormatsCommand implements Callable<Integer> {
+  private final Host host;
+  @Mixin private final ModelArgument model;
+
+  @Option(
+      names = "--questions",
+      paramLabel = "FILE.jsonl",
+      description =
+          "Questions, a JSON object a line: the whole prompt in 'context', the exact 'answer'.")
+  private @Nullable Path questions;
+
+  @Option(
+      names = "--limit",
+      paramLabel = "N",
+      description = "Ask no more than the first N questions.")
+  private int limit = Integer.MAX_VALUE;
+
+  @Option(
+      names = "--text",
+      paramLabel = "FILE",
+      description =
+          "A text in UTF-8 to measure perplexity and divergence along (default: the prompts of the"
+              + " questions).")
+  private @Nullable Path text;
+
+  @Option(
+      names = "--bytes",
+      paramLabel = "N",
+      description = "Read no more than the first N bytes of the text.")
+  private long bytes = Long.MAX_VALUE;
+
+  @Option(
+      names = "--formats",
+      paramLabel = "FORMAT",
+      split = ",",
+      description = "Forms to compare with F16 (default: q8_0,q4_0).")
+  private List<CacheForm> formats = CacheForm.USUAL;
+
+  @Option(
+      names = "--report",
+      paramLabel = "DIR",
+      description = "Write a page with the table and pictures, and the figures as JSON lines.")
+  private @Nullable Path report;
+
+  @Option(names = "--json", description = "Print a JSON line for each form.")
+  private boolean json;
+
+  @Mixin private final EngineOptions engine;
+
+  EvalKvFormatsCommand(Host host) {
+    this.host = host;
+    this.model = new ModelArgument(host);
+    this.engine = new EngineOptions(host);
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    if (limit < 1) {
+      throw new IllegalArgumentException("--limit must be 1 or more, not " + limit);
+    }
+    Path path = model.path();
+    Optional<Text> along = text == null ? Optional.empty() : Optional.of(Text.read(text, bytes));
+    int passage = engine.context().orElseGet(() -> EvalPerplexityCommand.usualContext(path));
+    KvFormats work = KvFormats.of(path, questions(), along, passage);
+    List<KvFormatResult> results =
+        work.measure(
+            formats,
+            (form, context) -> engine.open(path, form::apply, context),
+            host.cache(),
+            this::measured);
+    String title = title(path, along);
+    KvFormatsReport page = new KvFormatsReport(title, results);
+    if (json) {
+      host.streams().out().print(page.jsonLines());
+    } else {
+      host.streams().out().printf("%s%n%n%s", title, page.table().text());
+    }
+    if (report != null) {
+      page.write(report);
+      host.streams().err().println("written: " + report.resolve("kv-formats.md"));
+    }
+    return 0;
+  }
+
+  /** Measuring takes minutes, when models are large. */
+  private void measured(long done, long all) {
+    if (host.streams().errorIsTerminal()) {
+      host.streams().err().printf("measured %d of %d%n", done, all);
+    }
+  }
+
+  private List<Question> questions() throws IOException {
+    if (questions != null) {
+      return Questions.read(questions, limit);
+    }
+    return model.embedded() ? Questions.ofNotes(limit) : List.of();
+  }
+
+  private String title(Path path, Optional<Text> along) {
+    String asked = questions != null ? questions + "" : model.embedded() ? "questions inside" : "";
+    String read = along.map(Text::name).orElse("the prompts of the questions");
+    return "%s, along %s%s"
+        .formatted(path.getFileName(), read, asked.isEmpty() ? "" : "; asked: " + asked);
+  }
+}
