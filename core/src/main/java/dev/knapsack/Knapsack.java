@@ -150,7 +150,7 @@ public final class Knapsack implements AutoCloseable {
             options.context,
             options.sequences,
             workers,
-            options.cacheFormat,
+            options.cacheChoice,
             options.prefillChunk);
     return new Planner(file, spec, machine, kernels.kernels(), jvm).plan(request);
   }

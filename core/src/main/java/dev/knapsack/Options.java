@@ -4,6 +4,7 @@ import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.LoadProgress;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.tensor.Format;
@@ -19,7 +20,7 @@ import java.util.function.Consumer;
 public final class Options {
   OptionalInt context = OptionalInt.empty();
   int sequences = 1;
-  Optional<Format> cacheFormat = Optional.empty();
+  KvChoice cacheChoice = KvChoice.USUAL;
   OptionalInt prefillChunk = OptionalInt.empty();
   OptionalInt workers = OptionalInt.empty();
   Optional<KernelProvider> kernels = Optional.empty();
@@ -41,7 +42,7 @@ public final class Options {
     Options copy = new Options();
     copy.context = context;
     copy.sequences = sequences;
-    copy.cacheFormat = cacheFormat;
+    copy.cacheChoice = cacheChoice;
     copy.prefillChunk = prefillChunk;
     copy.workers = workers;
     copy.kernels = kernels;
@@ -70,7 +71,12 @@ public final class Options {
 
   /** Format of cached keys and values; the plan's choice by default. */
   public Options withCacheFormat(Format format) {
-    return with(o -> o.cacheFormat = Optional.of(format));
+    return withCacheFormat(KvChoice.of(format));
+  }
+
+  /** How cached keys and values are stored, as far as it is not left to the plan. */
+  public Options withCacheFormat(KvChoice choice) {
+    return with(o -> o.cacheChoice = choice);
   }
 
   /** Tokens of a prompt in one step; the plan's choice by default. */

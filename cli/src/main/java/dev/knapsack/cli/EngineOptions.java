@@ -8,10 +8,10 @@ import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Footprint;
 import dev.knapsack.model.arch.Families;
+import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanFileException;
 import dev.knapsack.plan.PlanJson;
-import dev.knapsack.tensor.Format;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -48,12 +48,29 @@ final class EngineOptions {
   private int sequences = 1;
 
   @Option(
-      names = "--kv-format",
+      names = {"--kv-format", "--kv"},
       paramLabel = "FORMAT",
       description =
-          "Format of the KV cache: f32, f16, q8_0, q4_0 (default: f16, or less where that does not"
-              + " fit).")
-  private @Nullable Format kvFormat;
+          "Format of the KV cache: one for all, such as f16, q8_0 or q4_0; two, as in"
+              + " k=q8_0,v=q4_0; or auto, which takes fewer bits rather than read weights from disk"
+              + " in every step (default: f16, or less where that does not fit).")
+  private KvChoice kv = KvChoice.USUAL;
+
+  @Option(
+      names = "--kv-recent",
+      paramLabel = "TOKENS",
+      description =
+          "How many of the last tokens the KV cache keeps in f16 all the same (default: 64 beside"
+              + " four bits of the plan's choice, else 0).")
+  private @Nullable Integer kvRecent;
+
+  @Option(
+      names = "--kv-rotate",
+      negatable = true,
+      description =
+          "Rotate keys and values, so that outliers cost coarse formats less (default: with four"
+              + " bits of the plan's choice).")
+  private @Nullable Boolean kvRotate;
 
   @Option(
       names = "--prefill-chunk",
@@ -148,9 +165,14 @@ final class EngineOptions {
     if (context != null) {
       options = options.withContext(context);
     }
-    if (kvFormat != null) {
-      options = options.withCacheFormat(kvFormat);
+    KvChoice cache = kv;
+    if (kvRecent != null) {
+      cache = cache.withRecent(kvRecent);
     }
+    if (kvRotate != null) {
+      cache = cache.withRotation(kvRotate);
+    }
+    options = options.withCacheFormat(cache);
     if (prefillChunk != null) {
       options = options.withPrefillChunk(prefillChunk);
     }

@@ -11,6 +11,7 @@ import dev.knapsack.file.ModelFileException;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.NativeMemoryException;
+import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.PlanDoesNotFitException;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -104,6 +105,7 @@ public final class Main {
         .registerConverter(Budget.class, said(Budget::of))
         .registerConverter(CacheForm.class, said(CacheForm::of))
         .registerConverter(Format.class, said(Formats::byName))
+        .registerConverter(KvChoice.class, said(KvChoice::parse))
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setHelpSectionKeys(helpSections(line.getHelpSectionKeys()))
         .setParameterExceptionHandler((e, _) -> reportUsage(e))

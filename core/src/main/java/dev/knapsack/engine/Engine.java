@@ -23,7 +23,6 @@ import dev.knapsack.plan.MachineProbe;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.StepWork;
 import dev.knapsack.tensor.BlockFormat;
-import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
 import java.lang.foreign.MemorySegment;
@@ -138,8 +137,7 @@ public final class Engine implements AutoCloseable {
       held.push(reserveJvm(plan, budget));
       int tokens = Math.max(plan.prefillChunk(), plan.sequences());
       this.account = budget.account("kv");
-      KvLayout layout =
-          spec.kvLayout(Formats.byName(plan.keyFormat()), Formats.byName(plan.valueFormat()));
+      KvLayout layout = spec.kvLayout(plan.kvFormat());
       // Pages come out of what sequences have been promised, and so from a purse of their own.
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));

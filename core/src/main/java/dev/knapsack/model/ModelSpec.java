@@ -1,5 +1,6 @@
 package dev.knapsack.model;
 
+import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.tensor.Format;
@@ -61,6 +62,13 @@ public record ModelSpec(
       }
     }
     return new KernelLimits(tokens, columns, heads, group, head);
+  }
+
+  /** What a sequence's cache holds if it is stored so; throws as the next. */
+  public KvLayout kvLayout(KvFormat format) {
+    return kvLayout(format.keys(), format.values())
+        .withRecent(format.recent())
+        .withRotation(format.rotated());
   }
 
   /**

@@ -1,5 +1,6 @@
 package dev.knapsack.plan;
 
+import dev.knapsack.cache.KvFormat;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
@@ -10,8 +11,6 @@ import dev.knapsack.model.Mlp;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.WeightLayout;
 import dev.knapsack.model.Workspace;
-import dev.knapsack.tensor.Format;
-import dev.knapsack.tensor.Formats;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -63,8 +62,7 @@ public final class CostModel {
   record Setting(
       int context,
       int sequences,
-      Format keyFormat,
-      Format valueFormat,
+      KvFormat cache,
       int prefillChunk,
       int workers,
       Plan.Weights weights) {}
@@ -172,7 +170,7 @@ public final class CostModel {
   }
 
   long cacheBytes(Setting s) {
-    return s.sequences * spec.kvLayout(s.keyFormat, s.valueFormat).bytes(s.context, s.prefillChunk);
+    return s.sequences * spec.kvLayout(s.cache).bytes(s.context, s.prefillChunk);
   }
 
   /** Bytes of the activations of a step, and of the kernels' scratch memory. */
@@ -228,7 +226,7 @@ public final class CostModel {
                 .formatted(
                     s.context,
                     s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences),
-                    s.keyFormat.name())));
+                    s.cache.describe())));
     shares.add(
         new Plan.Share(
             "activations",
@@ -276,7 +274,7 @@ public final class CostModel {
   }
 
   private double attentionSeconds(LayerSpec layer, int tokens, int past, Setting s) {
-    double bytes = StepWork.cacheBytes(layer, s.keyFormat, s.valueFormat, tokens, past);
+    double bytes = StepWork.cacheBytes(layer, s.cache.keys(), s.cache.values(), tokens, past);
     double multiplyAdds = StepWork.attentionMultiplyAdds(layer, tokens, past);
     double rate = tokens > 1 ? machine.attention().prefill() : machine.attention().decode();
     return Math.max(bytes / machine.memoryBytesPerSecond(), multiplyAdds / rate);
@@ -393,8 +391,7 @@ public final class CostModel {
     return new Setting(
         plan.context(),
         plan.sequences(),
-        Formats.byName(plan.keyFormat()),
-        Formats.byName(plan.valueFormat()),
+        plan.kvFormat(),
         plan.prefillChunk(),
         plan.workers(),
         plan.weights());

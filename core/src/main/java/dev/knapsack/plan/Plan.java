@@ -1,5 +1,7 @@
 package dev.knapsack.plan;
 
+import dev.knapsack.cache.KvFormat;
+import dev.knapsack.tensor.Formats;
 import java.util.List;
 
 /**
@@ -10,8 +12,10 @@ import java.util.List;
  * @param budget bytes that the process may have resident
  * @param context tokens that a sequence may hold
  * @param sequences sequences that may run at once
- * @param keyFormat format of cached keys: {@code F32}, {@code F16}, {@code Q8_0}, {@code Q4_0}
+ * @param keyFormat format of cached keys: {@code F16}, {@code Q8_0}, {@code Q4_0}, …
  * @param valueFormat format of cached values
+ * @param recent how many of the last tokens are cached in F16 all the same
+ * @param rotated whether heads are rotated before they are cached
  * @param prefillChunk tokens of a prompt that one step takes at the most
  * @param workers threads that compute
  * @param weights which weights stay and which are streamed
@@ -26,6 +30,8 @@ public record Plan(
     int sequences,
     String keyFormat,
     String valueFormat,
+    int recent,
+    boolean rotated,
     int prefillChunk,
     int workers,
     Weights weights,
@@ -35,6 +41,42 @@ public record Plan(
   public Plan {
     shares = List.copyOf(shares);
     choices = List.copyOf(choices);
+  }
+
+  /** With all tokens cached in the same formats, as they are. */
+  public Plan(
+      String model,
+      long budget,
+      int context,
+      int sequences,
+      String keyFormat,
+      String valueFormat,
+      int prefillChunk,
+      int workers,
+      Weights weights,
+      List<Share> shares,
+      List<Choice> choices,
+      Prediction prediction) {
+    this(
+        model,
+        budget,
+        context,
+        sequences,
+        keyFormat,
+        valueFormat,
+        0,
+        false,
+        prefillChunk,
+        workers,
+        weights,
+        shares,
+        choices,
+        prediction);
+  }
+
+  /** How the KV cache is stored. */
+  public KvFormat kvFormat() {
+    return new KvFormat(Formats.byName(keyFormat), Formats.byName(valueFormat), recent, rotated);
   }
 
   /** Predicted peak resident set in bytes. */

@@ -7,6 +7,8 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
+import dev.knapsack.cache.KvFormat;
+import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.UnsupportedFormatException;
 import java.math.BigDecimal;
@@ -32,6 +34,8 @@ public final class PlanJson {
     root.addProperty("sequences", plan.sequences());
     root.addProperty("keyFormat", plan.keyFormat());
     root.addProperty("valueFormat", plan.valueFormat());
+    root.addProperty("recent", plan.recent());
+    root.addProperty("rotated", plan.rotated());
     root.addProperty("prefillChunk", plan.prefillChunk());
     root.addProperty("workers", plan.workers());
 
@@ -107,6 +111,9 @@ public final class PlanJson {
         root.size("sequences"),
         root.format("keyFormat"),
         root.format("valueFormat"),
+        // Plans were written without these two before there was a choice.
+        root.has("recent") ? (int) root.between("recent", 0, Integer.MAX_VALUE) : 0,
+        root.has("rotated") && root.flag("rotated"),
         root.size("prefillChunk"),
         root.size("workers"),
         new Plan.Weights(
@@ -160,6 +167,10 @@ public final class PlanJson {
       return value;
     }
 
+    boolean has(String name) {
+      return object.has(name);
+    }
+
     private PlanFileException not(String name, String expected) {
       return new PlanFileException(
           path + name, "must be %s, not %s".formatted(expected, get(name)), null);
@@ -174,8 +185,9 @@ public final class PlanJson {
 
     String format(String name) {
       try {
-        return Formats.byName(string(name)).name();
-      } catch (UnsupportedFormatException e) {
+        Format format = Formats.byName(string(name));
+        return KvFormat.of(format, format).keys().name();
+      } catch (UnsupportedFormatException | IllegalArgumentException e) {
         throw new PlanFileException(path + name, String.valueOf(e.getMessage()), e);
       }
     }
@@ -223,16 +235,20 @@ public final class PlanJson {
       return value;
     }
 
+    long between(String name, long least, long most) {
+      long value = atLeast(name, least);
+      if (value > most) {
+        throw not(name, "at most " + most);
+      }
+      return value;
+    }
+
     long positive(String name) {
       return atLeast(name, 1);
     }
 
     int size(String name) {
-      long value = positive(name);
-      if (value > Integer.MAX_VALUE) {
-        throw not(name, "at most " + Integer.MAX_VALUE);
-      }
-      return (int) value;
+      return (int) between(name, 1, Integer.MAX_VALUE);
     }
 
     int layer(JsonElement element) {

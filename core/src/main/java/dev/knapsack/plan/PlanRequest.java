@@ -1,7 +1,6 @@
 package dev.knapsack.plan;
 
 import dev.knapsack.tensor.Format;
-import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -12,8 +11,7 @@ import java.util.OptionalInt;
  *     {@link #USUAL_CONTEXT} and as much of it as fits
  * @param sequences sequences that run at once
  * @param workers threads that compute
- * @param cacheFormat format of cached keys and values; if empty, F16, or fewer bits where nothing
- *     else fits
+ * @param cache how cached keys and values are stored
  * @param prefillChunk tokens of a prompt that one step takes at the most; if empty, what is fastest
  */
 public record PlanRequest(
@@ -21,7 +19,7 @@ public record PlanRequest(
     OptionalInt context,
     int sequences,
     int workers,
-    Optional<Format> cacheFormat,
+    KvChoice cache,
     OptionalInt prefillChunk) {
   /** Tokens of context when nobody says how many, if the model was trained for more. */
   public static final int USUAL_CONTEXT = 4096;
@@ -42,24 +40,30 @@ public record PlanRequest(
   /** One sequence, all else left to the plan. */
   public static PlanRequest of(long budget, int workers) {
     return new PlanRequest(
-        budget, OptionalInt.empty(), 1, workers, Optional.empty(), OptionalInt.empty());
+        budget, OptionalInt.empty(), 1, workers, KvChoice.USUAL, OptionalInt.empty());
+  }
+
+  public PlanRequest withBudget(long bytes) {
+    return new PlanRequest(bytes, context, sequences, workers, cache, prefillChunk);
   }
 
   public PlanRequest withContext(int tokens) {
-    return new PlanRequest(
-        budget, OptionalInt.of(tokens), sequences, workers, cacheFormat, prefillChunk);
+    return new PlanRequest(budget, OptionalInt.of(tokens), sequences, workers, cache, prefillChunk);
   }
 
   public PlanRequest withSequences(int count) {
-    return new PlanRequest(budget, context, count, workers, cacheFormat, prefillChunk);
+    return new PlanRequest(budget, context, count, workers, cache, prefillChunk);
   }
 
   public PlanRequest withCacheFormat(Format format) {
-    return new PlanRequest(budget, context, sequences, workers, Optional.of(format), prefillChunk);
+    return withCache(KvChoice.of(format));
+  }
+
+  public PlanRequest withCache(KvChoice choice) {
+    return new PlanRequest(budget, context, sequences, workers, choice, prefillChunk);
   }
 
   public PlanRequest withPrefillChunk(int tokens) {
-    return new PlanRequest(
-        budget, context, sequences, workers, cacheFormat, OptionalInt.of(tokens));
+    return new PlanRequest(budget, context, sequences, workers, cache, OptionalInt.of(tokens));
   }
 }

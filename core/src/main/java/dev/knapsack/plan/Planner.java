@@ -1,13 +1,12 @@
 package dev.knapsack.plan;
 
+import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.plan.CostModel.Setting;
-import dev.knapsack.tensor.Format;
-import dev.knapsack.tensor.Formats;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -24,7 +23,7 @@ import org.jspecify.annotations.Nullable;
  * the fewest that make the rest fit, spread evenly, so that each is read while those before it
  * compute. Among what fits the best is that which reads a prompt and writes {@value #ANSWER_TOKENS}
  * tokens soonest. Fewer bits for the cache cost quality, so they are taken only where F16 fits in
- * no way at all.
+ * no way at all; or, if {@link KvChoice#AUTO} says so, as soon as they keep the weights resident.
  */
 public final class Planner {
   /** The answer that plans are compared for, with the prompt of {@link Plan.Prediction}. */
@@ -52,7 +51,7 @@ public final class Planner {
 
   /** Choices that are made before the number of streamed layers is. */
   private record Frame(
-      int context, Format cacheFormat, int chunk, boolean outputStreamed, boolean expertsCached) {}
+      int context, KvFormat cache, int chunk, boolean outputStreamed, boolean expertsCached) {}
 
   /**
    * A planner for one model on one machine.
@@ -82,12 +81,12 @@ public final class Planner {
     check(request);
     int usual = Math.min(spec.context(), PlanRequest.USUAL_CONTEXT);
     int context = request.context().orElse(usual);
-    Optional<Candidate> best = best(request, context, frame -> true);
+    Optional<Candidate> best = best(request, context);
     if (best.isEmpty() && request.context().isEmpty()) {
       int largest = largestContext(request, context);
       if (largest > 0) {
         context = largest;
-        best = best(request, context, frame -> true);
+        best = best(request, context);
       }
     }
     if (best.isEmpty()) {
@@ -110,32 +109,29 @@ public final class Planner {
               .formatted(spec.name(), spec.context(), request.context().getAsInt()));
     }
     request
-        .cacheFormat()
+        .cache()
+        .format()
         .ifPresent(format -> {
           if (!fitsHeads(format)) {
             throw new IllegalArgumentException(
                 "The heads of %s are no whole blocks of %s. F16 fits."
-                    .formatted(spec.name(), format.name()));
+                    .formatted(spec.name(), format.describe()));
           }
         });
   }
 
-  private boolean fitsHeads(Format format) {
+  private boolean fitsHeads(KvFormat format) {
     for (LayerSpec layer : spec.layers()) {
-      if (!KvLayout.fits(format, layer.keySize()) || !KvLayout.fits(format, layer.valueSize())) {
+      if (!KvLayout.fits(format.keys(), layer.keySize())
+          || !KvLayout.fits(format.values(), layer.valueSize())) {
         return false;
       }
     }
     return true;
   }
 
-  private List<Format> cacheFormats(PlanRequest request) {
-    if (request.cacheFormat().isPresent()) {
-      return List.of(request.cacheFormat().get());
-    }
-    return List.of(Formats.F16, Formats.Q8_0, Formats.Q4_0).stream()
-        .filter(this::fitsHeads)
-        .toList();
+  private List<KvFormat> cacheFormats(PlanRequest request) {
+    return request.cache().candidates().stream().filter(this::fitsHeads).toList();
   }
 
   private List<Integer> chunks(PlanRequest request, int context) {
@@ -146,31 +142,42 @@ public final class Planner {
     return chunks.isEmpty() ? List.of(context) : chunks;
   }
 
-  /** All combinations of the small choices, the preferred cache format first. */
-  private List<Frame> frames(PlanRequest request, int context) {
+  /** All combinations of the small choices with one form of the cache. */
+  private List<Frame> frames(PlanRequest request, int context, KvFormat cache) {
     List<Frame> frames = new ArrayList<>();
-    for (Format format : cacheFormats(request)) {
-      for (int chunk : chunks(request, context)) {
-        for (boolean outputStreamed : new boolean[] {false, true}) {
-          frames.add(new Frame(context, format, chunk, outputStreamed, false));
-          if (costs.expertCount() > 0) {
-            frames.add(new Frame(context, format, chunk, outputStreamed, true));
-          }
+    for (int chunk : chunks(request, context)) {
+      for (boolean outputStreamed : new boolean[] {false, true}) {
+        frames.add(new Frame(context, cache, chunk, outputStreamed, false));
+        if (costs.expertCount() > 0) {
+          frames.add(new Frame(context, cache, chunk, outputStreamed, true));
         }
       }
     }
     return frames;
   }
 
-  /** The best candidate among these frames, with the first cache format that has one. */
-  private Optional<Candidate> best(PlanRequest request, int context, Predicate<Frame> allowed) {
-    for (Format format : cacheFormats(request)) {
+  /**
+   * The best candidate, with the first form of the cache that has one: one with resident weights if
+   * the request would rather have fewer bits than read weights again.
+   */
+  private Optional<Candidate> best(PlanRequest request, int context) {
+    if (request.cache().resident()) {
+      Optional<Candidate> resident =
+          best(request, context, c -> c.setting.weights().equals(Plan.Weights.RESIDENT));
+      if (resident.isPresent()) {
+        return resident;
+      }
+    }
+    return best(request, context, c -> true);
+  }
+
+  private Optional<Candidate> best(PlanRequest request, int context, Predicate<Candidate> allowed) {
+    for (KvFormat cache : cacheFormats(request)) {
       Optional<Candidate> best =
-          frames(request, context).stream()
-              .filter(f -> f.cacheFormat.equals(format))
-              .filter(allowed)
+          frames(request, context, cache).stream()
               .map(f -> fit(request, f))
               .filter(Objects::nonNull)
+              .filter(allowed)
               .min(Comparator.comparingDouble(Candidate::seconds));
       if (best.isPresent()) {
         return best;
@@ -256,7 +263,7 @@ public final class Planner {
   /** The least bytes of any setting for this context. */
   private long leastBytes(PlanRequest request, int context) {
     long least = Long.MAX_VALUE;
-    for (Format format : cacheFormats(request)) {
+    for (KvFormat format : cacheFormats(request)) {
       for (int chunk : chunks(request, context)) {
         Frame frame = new Frame(context, format, chunk, false, false);
         Setting s = setting(request, frame, Plan.Weights.RESIDENT);
@@ -289,13 +296,7 @@ public final class Planner {
 
   private static Setting setting(PlanRequest request, Frame frame, Plan.Weights weights) {
     return new Setting(
-        frame.context,
-        request.sequences(),
-        frame.cacheFormat,
-        frame.cacheFormat,
-        frame.chunk,
-        request.workers(),
-        weights);
+        frame.context, request.sequences(), frame.cache, frame.chunk, request.workers(), weights);
   }
 
   /** {@code count} of {@code of} layers, as evenly as they go, the last among them. */
@@ -324,8 +325,10 @@ public final class Planner {
         request.budget(),
         s.context(),
         s.sequences(),
-        s.keyFormat().name(),
-        s.valueFormat().name(),
+        s.cache().keys().name(),
+        s.cache().values().name(),
+        s.cache().recent(),
+        s.cache().rotated(),
         s.prefillChunk(),
         s.workers(),
         s.weights(),
@@ -365,7 +368,7 @@ public final class Planner {
   private Plan.Choice outputChoice(PlanRequest request, Candidate best) {
     boolean chosen = best.setting.weights().outputStreamed();
     Frame f = frame(best);
-    Frame other = new Frame(f.context, f.cacheFormat, f.chunk, !f.outputStreamed, f.expertsCached);
+    Frame other = new Frame(f.context, f.cache, f.chunk, !f.outputStreamed, f.expertsCached);
     return new Plan.Choice(
         "output", outputName(chosen), List.of(forced(request, outputName(!chosen), other)));
   }
@@ -376,7 +379,7 @@ public final class Planner {
 
   private Plan.Choice expertsChoice(PlanRequest request, Candidate best) {
     Frame f = frame(best);
-    Frame other = new Frame(f.context, f.cacheFormat, f.chunk, f.outputStreamed, !f.expertsCached);
+    Frame other = new Frame(f.context, f.cache, f.chunk, f.outputStreamed, !f.expertsCached);
     return new Plan.Choice(
         "experts",
         expertsName(f.expertsCached),
@@ -390,13 +393,19 @@ public final class Planner {
   private Plan.Choice cacheChoice(PlanRequest request, Candidate best) {
     Frame f = frame(best);
     List<Plan.Alternative> alternatives = new ArrayList<>();
-    for (Format format : List.of(Formats.F16, Formats.Q8_0, Formats.Q4_0)) {
-      if (!format.equals(f.cacheFormat) && fitsHeads(format)) {
+    for (KvFormat format : request.cache().alternatives()) {
+      if (!format.equals(f.cache) && fitsHeads(format)) {
         Frame other = new Frame(f.context, format, f.chunk, f.outputStreamed, f.expertsCached);
-        alternatives.add(forced(request, format.name(), other));
+        Plan.Alternative way = forced(request, format.describe(), other);
+        alternatives.add(
+            new Plan.Alternative(
+                way.name(),
+                way.bytes(),
+                way.decodeTokensPerSecond(),
+                way.cost() + KvQuality.of(format).map(q -> "; " + q.describe()).orElse("")));
       }
     }
-    return new Plan.Choice("kv", f.cacheFormat.name(), alternatives);
+    return new Plan.Choice("kv", f.cache.describe(), alternatives);
   }
 
   private Plan.Choice chunkChoice(PlanRequest request, Candidate best) {
@@ -404,7 +413,7 @@ public final class Planner {
     List<Plan.Alternative> alternatives = new ArrayList<>();
     for (int chunk : CHUNKS) {
       if (chunk != f.chunk && chunk <= f.context) {
-        Frame other = new Frame(f.context, f.cacheFormat, chunk, f.outputStreamed, f.expertsCached);
+        Frame other = new Frame(f.context, f.cache, chunk, f.outputStreamed, f.expertsCached);
         alternatives.add(forced(request, chunk + " tokens", other));
       }
     }
@@ -415,7 +424,7 @@ public final class Planner {
     Setting s = c.setting;
     return new Frame(
         s.context(),
-        s.keyFormat(),
+        s.cache(),
         s.prefillChunk(),
         s.weights().outputStreamed(),
         s.weights().expertCache() >= 0);

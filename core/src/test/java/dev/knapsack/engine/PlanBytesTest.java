@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
@@ -16,17 +18,21 @@ import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Workspace;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.JvmShare;
+import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Machine;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanDoesNotFitException;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
+import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -53,6 +59,7 @@ class PlanBytesTest {
     }
     int streamed = 0;
     int plans = 0;
+    Set<KvFormat> formats = new HashSet<>();
     for (Path path : models) {
       try (ModelFile file = ModelFile.open(path)) {
         if (!Families.supported().contains(file.metadata().string("general.architecture"))) {
@@ -70,6 +77,7 @@ class PlanBytesTest {
             break;
           }
           check(file, spec, plan);
+          formats.add(checkOtherFormats(file, spec, planner, plan, plans));
           plans++;
           streamed += plan.weights().streamBuffer() > 0 ? 1 : 0;
         }
@@ -77,14 +85,41 @@ class PlanBytesTest {
     }
     assertThat(plans).isGreaterThan(models.size() / 2);
     assertThat(streamed).isPositive();
+    assertThat(formats).hasSizeGreaterThan(10);
+  }
+
+  /** The same with another form of the cache, a different one each time. */
+  private KvFormat checkOtherFormats(
+      ModelFile file, ModelSpec spec, Planner planner, Plan plan, int turn) {
+    List<Format> fitting =
+        Formats.cache().stream()
+            .filter(f ->
+                spec.layers().stream()
+                    .allMatch(
+                        l -> KvLayout.fits(f, l.keySize()) && KvLayout.fits(f, l.valueSize())))
+            .toList();
+    KvFormat form =
+        new KvFormat(
+            fitting.get(turn % fitting.size()),
+            fitting.get(turn * 7 % fitting.size()),
+            turn % 3 * 20,
+            turn % 2 == 0);
+    PlanRequest request =
+        PlanRequest.of(1L << 32, 2)
+            .withContext(plan.context())
+            .withPrefillChunk(1 + turn % 40)
+            .withCache(KvChoice.of(form));
+    Plan other = planner.plan(request);
+    assertThat(other.kvFormat()).isEqualTo(form);
+    check(file, spec, other);
+    return form;
   }
 
   private void check(ModelFile file, ModelSpec spec, Plan plan) {
     Budget budget = Budget.ofBytes(plan.budget());
     budget.account("jvm").reserve(4096);
     int tokens = Math.max(plan.prefillChunk(), plan.sequences());
-    var layout =
-        spec.kvLayout(Formats.byName(plan.keyFormat()), Formats.byName(plan.valueFormat()));
+    var layout = spec.kvLayout(plan.kvFormat());
     Account activations = budget.account("activations");
     try (WorkerTeam team = new WorkerTeam(plan.workers());
         Compute compute =

@@ -3,6 +3,7 @@ package dev.knapsack.plan;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.cache.KvFormat;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -18,6 +19,8 @@ class PlanJsonTest {
           2,
           "F16",
           "Q8_0",
+          64,
+          true,
           256,
           3,
           new Plan.Weights(List.of(1, 3, 5), true, 4096, -1),
@@ -34,6 +37,19 @@ class PlanJsonTest {
     assertThat(PlanJson.read(PlanJson.write(PLAN))).isEqualTo(PLAN);
   }
 
+  @Test
+  void readsPlansFromBeforeThereWereRecentAndRotatedTokens() {
+    String json =
+        PlanJson.write(PLAN)
+            .replace("  \"recent\": 64,\n", "")
+            .replace("  \"rotated\": true,\n", "");
+    assertThat(json).doesNotContain("recent", "rotated");
+    Plan read = PlanJson.read(json);
+    assertThat(read.recent()).isZero();
+    assertThat(read.rotated()).isFalse();
+    assertThat(read.kvFormat()).isEqualTo(KvFormat.parse("k=f16,v=q8_0"));
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -46,6 +62,10 @@ class PlanJsonTest {
         "\"context\": 8192|\"kontext\": 8192|context",
         "\"workers\": 3|\"workers\": 99999999999|workers",
         "\"keyFormat\": \"F16\"|\"keyFormat\": \"F17\"|keyFormat",
+        "\"keyFormat\": \"F16\"|\"keyFormat\": \"Q4_K\"|keyFormat",
+        "\"recent\": 64|\"recent\": -1|recent",
+        "\"recent\": 64|\"recent\": 99999999999|recent",
+        "\"rotated\": true|\"rotated\": 1|rotated",
         "\"streamBuffer\": 4096|\"streamBuffer\": -1|weights.streamBuffer",
         "\"outputStreamed\": true|\"outputStreamed\": 1|weights.outputStreamed",
         "\"bytes\": 12345|\"bytes\": null|shares[].bytes",

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import dev.knapsack.cache.KvFormat;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
@@ -12,7 +13,6 @@ import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.SplittableRandom;
 import java.util.regex.Matcher;
@@ -208,11 +208,73 @@ class PlannerTest {
   }
 
   @Test
+  void autoTakesFewerBitsRatherThanReadWeightsAgain() {
+    Planner planner = planner(ShapeFile.llama1b());
+    PlanRequest usual = request(8192 * MIB).withContext(16_384).withPrefillChunk(64);
+    PlanRequest auto = usual.withCache(KvChoice.AUTO);
+    long bytes = planner.plan(auto).bytes();
+    assertThat(planner.plan(auto).kvFormat()).isEqualTo(KvFormat.F16);
+    // Down the ladder, each step as soon as the one before no longer fits beside the weights.
+    for (KvFormat next : KvChoice.LADDER.subList(1, KvChoice.LADDER.size())) {
+      PlanRequest smaller = auto.withBudget(bytes - PAGE);
+      Plan plan = planner.plan(smaller);
+      assertThat(plan.kvFormat()).isEqualTo(next);
+      assertThat(plan.weights()).isEqualTo(Plan.Weights.RESIDENT);
+      assertThat(plan.bytes()).isLessThan(bytes);
+      Plan streamed = planner.plan(usual.withBudget(bytes - PAGE));
+      assertThat(streamed.kvFormat()).isEqualTo(KvFormat.F16);
+      assertThat(streamed.weights().streamBuffer()).isPositive();
+      bytes = plan.bytes();
+    }
+    // Below the last, what loses least comes first again.
+    Plan least = planner.plan(auto.withBudget(bytes - PAGE));
+    assertThat(least.kvFormat()).isEqualTo(KvFormat.F16);
+    assertThat(least.weights().streamBuffer()).isPositive();
+  }
+
+  /** The order of the ladder is the order of what was measured, and the table shows it. */
+  @Test
+  void theLadderLosesMoreFromStepToStep() {
+    double before = -1;
+    for (KvFormat format : KvChoice.LADDER) {
+      double divergence = KvQuality.of(format).orElseThrow().divergence();
+      assertThat(divergence).isGreaterThan(before);
+      before = divergence;
+    }
+    Plan plan = planner(ShapeFile.llama1b()).plan(request(3072 * MIB).withContext(4096));
+    assertThat(plan.choices())
+        .filteredOn(c -> c.component().equals("kv"))
+        .singleElement()
+        .satisfies(c ->
+            assertThat(c.alternatives()).hasSize(3).allMatch(a -> a.cost().contains("; KL 0.")));
+  }
+
+  @Test
+  void theCacheIsAsItWasAskedFor() {
+    Planner planner = planner(ShapeFile.llama1b());
+    KvChoice choice = KvChoice.parse("v=q4_0,k=q8_0").withRecent(32).withRotation(true);
+    Plan plan = planner.plan(request(3072 * MIB).withContext(4096).withCache(choice));
+    assertThat(plan.kvFormat()).isEqualTo(new KvFormat(Formats.Q8_0, Formats.Q4_0, 32, true));
+    Plan without = planner.plan(request(3072 * MIB).withContext(4096));
+    assertThat(plan.bytes()).isLessThan(without.bytes());
+    assertThat(plan.choices())
+        .filteredOn(c -> c.component().equals("kv"))
+        .singleElement()
+        .satisfies(c -> {
+          assertThat(c.chosen()).isEqualTo("k=Q8_0,v=Q4_0, rotated, last 32 in F16");
+          assertThat(c.alternatives())
+              .extracting(Plan.Alternative::name)
+              .containsExactly(
+                  "F16", "Q8_0, rotated, last 32 in F16", "Q4_0, rotated, last 32 in F16");
+        });
+  }
+
+  @Test
   void withoutAContextItTakesWhatFits() {
     Planner planner = planner(ShapeFile.llama1b());
     PlanRequest request =
         new PlanRequest(
-            200 * MIB, OptionalInt.empty(), 1, 4, Optional.of(Formats.F16), OptionalInt.empty());
+            200 * MIB, OptionalInt.empty(), 1, 4, KvChoice.of(Formats.F16), OptionalInt.empty());
     Plan plan = planner.plan(request);
     assertThat(plan.context()).isBetween(1, PlanRequest.USUAL_CONTEXT - 1);
     assertThatThrownBy(() -> planner.plan(request.withContext(plan.context() + 1)))
@@ -273,7 +335,7 @@ class PlannerTest {
               random.nextBoolean() ? OptionalInt.empty() : OptionalInt.of(context),
               random.nextInt(1, 5),
               random.nextInt(1, 17),
-              Optional.empty(),
+              random.nextBoolean() ? KvChoice.USUAL : KvChoice.AUTO,
               random.nextInt(4) == 0
                   ? OptionalInt.of(random.nextInt(1, 1000))
                   : OptionalInt.empty());
