@@ -1,5 +1,6 @@
 package dev.knapsack;
 
+import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Session;
@@ -23,12 +24,10 @@ public final class Chat implements AutoCloseable {
   /** The answer to the last message, which becomes history when the next is sent. */
   private @Nullable Answer answer;
 
-  Chat(Knapsack knapsack, @Nullable String system) {
+  Chat(Knapsack knapsack, List<Message> said) {
     this.knapsack = knapsack;
     this.session = knapsack.engine().session();
-    if (system != null) {
-      history.add(Message.system(system));
-    }
+    history.addAll(said);
   }
 
   /** Says something; the answer is written as its text is taken. */
@@ -71,6 +70,31 @@ public final class Chat implements AutoCloseable {
       all.add(Message.assistant(answer.textSoFar()));
     }
     return List.copyOf(all);
+  }
+
+  /**
+   * Saves what the model has read and written, so that a chat with the same {@link #history} need
+   * not read it again. An answer that has not ended is ended where it is.
+   *
+   * @return bytes of the file; 0 if nothing was said yet, and nothing was saved
+   * @throws dev.knapsack.cache.store.CacheNotSavedException if it cannot be saved
+   */
+  public long save(CacheStore store, String name) {
+    settle();
+    return session.save(store, name);
+  }
+
+  /**
+   * Takes up what {@link #save} saved: what this chat's history has in common with it is not read
+   * again.
+   *
+   * @return tokens that were restored
+   * @throws dev.knapsack.cache.store.CacheFileException if nothing was saved, or it cannot be used;
+   *     the next message then has the whole conversation read
+   */
+  public int restore(CacheStore store, String name) {
+    settle();
+    return session.restore(store, name);
   }
 
   /** Forgets what was said, but for the system message. */

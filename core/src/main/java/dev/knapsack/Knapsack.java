@@ -220,12 +220,21 @@ public final class Knapsack implements AutoCloseable {
 
   /** A conversation. */
   public Chat chat() {
-    return new Chat(this, null);
+    return new Chat(this, List.of());
   }
 
   /** A conversation that begins with instructions to the model. */
   public Chat chat(String system) {
-    return new Chat(this, system);
+    return new Chat(this, List.of(Message.system(system)));
+  }
+
+  /**
+   * A conversation that goes on.
+   *
+   * @param said what was said before, as {@link Chat#history()} had it
+   */
+  public Chat chat(List<Message> said) {
+    return new Chat(this, said);
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.knapsack.cache;
 import dev.knapsack.kernel.KvSpan;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -157,6 +158,19 @@ final class HeadCache {
   /** Whether tokens between the first and the last were evicted. */
   boolean hasGaps() {
     return count() > 0 && position(count() - 1) - position(0) != count() - 1;
+  }
+
+  /**
+   * All that is held, in order, as a store moves it.
+   *
+   * @param most tokens that there can be in all
+   */
+  List<KvPart> parts(int most) {
+    return recent == null
+        ? List.of(new KvPart(stored, most))
+        : List.of(
+            new KvPart(stored, most),
+            new KvPart(recent, Math.min(most, recentTokens + recent.form().pageTokens())));
   }
 
   /** Keeps the tokens at these places alone, counted over all that is held, ascending. */

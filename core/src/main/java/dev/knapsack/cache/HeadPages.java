@@ -64,6 +64,11 @@ final class HeadPages {
     return positions == null ? start + i : positions[i];
   }
 
+  /** The position of each token; null if each follows the one before. */
+  int @Nullable [] positions() {
+    return positions == null ? null : Arrays.copyOf(positions, count);
+  }
+
   /** The same tokens for another sequence. */
   HeadPages fork() {
     return new HeadPages(this);
@@ -96,6 +101,12 @@ final class HeadPages {
       }
     }
     locate();
+  }
+
+  /** Makes room where there are no tokens, for tokens at these positions; null for no gaps. */
+  void reserve(int position, int tokens, int @Nullable [] positions) {
+    reserve(position, tokens);
+    this.positions = positions == null ? null : Arrays.copyOf(positions, tokens);
   }
 
   private void add(int slab) {
@@ -197,6 +208,46 @@ final class HeadPages {
       long at = page + form.valuesAt() + slot * form.valueBytes();
       form.valueFormat().decode(arena.memory(), at, to, 0, form.valueSize());
     }
+  }
+
+  /** Copies tokens as they are stored: of each its key, then its value. */
+  void copyOut(int from, int tokens, MemorySegment into, long at) {
+    locate();
+    long to = at;
+    for (int i = from; i < from + tokens; i++) {
+      long page = offsets[i / form.pageTokens()];
+      int slot = i % form.pageTokens();
+      MemorySegment.copy(arena.memory(), page + slot * form.keyBytes(), into, to, form.keyBytes());
+      to += form.keyBytes();
+      MemorySegment.copy(
+          arena.memory(),
+          page + form.valuesAt() + slot * form.valueBytes(),
+          into,
+          to,
+          form.valueBytes());
+      to += form.valueBytes();
+    }
+  }
+
+  /** Adds tokens as {@link #copyOut} gave them; their room is reserved. */
+  void copyIn(int tokens, MemorySegment from, long at) {
+    locate();
+    long next = at;
+    for (int i = count; i < count + tokens; i++) {
+      long page = offsets[i / form.pageTokens()];
+      int slot = i % form.pageTokens();
+      MemorySegment.copy(
+          from, next, arena.memory(), page + slot * form.keyBytes(), form.keyBytes());
+      next += form.keyBytes();
+      MemorySegment.copy(
+          from,
+          next,
+          arena.memory(),
+          page + form.valuesAt() + slot * form.valueBytes(),
+          form.valueBytes());
+      next += form.valueBytes();
+    }
+    count += tokens;
   }
 
   /** Counts tokens that were written. */

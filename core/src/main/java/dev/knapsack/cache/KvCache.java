@@ -5,6 +5,7 @@ import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.Consumer;
 
 /**
@@ -232,6 +233,31 @@ public final class KvCache implements AutoCloseable {
   public KvCache fork() {
     checkOpen();
     return new KvCache(this);
+  }
+
+  /**
+   * The tokens of a head, in order, in one part a form: for stores.
+   *
+   * @param head KV head of the layer
+   */
+  public List<KvPart> parts(int layer, int head) {
+    checkOpen();
+    int window = pool.layout().layers().get(layer).window();
+    // What a window no longer sees is freed page by page.
+    int most = window == 0 ? Integer.MAX_VALUE : window + pool.layout().pageTokens();
+    return heads[layer][head].parts(most);
+  }
+
+  /**
+   * Says how many tokens the sequence has, once a store has put back all {@linkplain #parts parts}
+   * of what was empty.
+   */
+  public void restored(int tokens) {
+    checkOpen();
+    if (length != 0) {
+      throw new IllegalStateException("Tokens are put back into an empty cache");
+    }
+    length = tokens;
   }
 
   private void checkOpen() {

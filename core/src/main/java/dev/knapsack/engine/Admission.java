@@ -109,8 +109,18 @@ final class Admission {
 
   /** Gives a group what it needs, all of it or nothing. */
   private boolean admit(Group group) {
-    List<Session> needy =
-        group.answers().stream().map(a -> a.session).filter(s -> s.cache == null).toList();
+    List<Session> sessions = group.answers().stream().map(a -> a.session).toList();
+    return admit(sessions, group.capacity());
+  }
+
+  /**
+   * Gives sessions the memory that they lack, all of it or nothing.
+   *
+   * @param capacity tokens that each sequence may have
+   * @return false if it must wait until an answer has ended
+   */
+  boolean admit(List<Session> sessions, int capacity) {
+    List<Session> needy = sessions.stream().filter(s -> s.cache == null).toList();
     long idle = holders.stream().filter(Admission::isIdle).count();
     if (limits.sequences() - holders.size() + idle < needy.size()) {
       return false;
@@ -118,7 +128,7 @@ final class Admission {
     while (limits.sequences() - holders.size() < needy.size()) {
       releaseIdle(1);
     }
-    long bytes = pool.layout().bytes(group.capacity(), limits.chunk());
+    long bytes = pool.layout().bytes(capacity, limits.chunk());
     List<Lease> promises = new ArrayList<>();
     try {
       while (promises.size() < needy.size()) {
@@ -134,15 +144,15 @@ final class Admission {
     for (Session session : needy) {
       session.promise = promises.removeLast();
       session.cache = pool.cache();
-      session.capacity = group.capacity();
+      session.capacity = capacity;
       holders.add(session);
     }
-    group.answers().forEach(a -> a.session.lastUsed = ++clock);
+    sessions.forEach(s -> s.lastUsed = ++clock);
     return true;
   }
 
   private static boolean isIdle(Session session) {
-    return session.answering == null || session.answering.waiting;
+    return !session.moving && (session.answering == null || session.answering.waiting);
   }
 
   /**

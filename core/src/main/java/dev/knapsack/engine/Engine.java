@@ -167,7 +167,8 @@ public final class Engine implements AutoCloseable {
                       plan.sequences(),
                       plan.prefillChunk(),
                       tokens,
-                      options.queue())),
+                      options.queue()),
+                  () -> CacheIdentity.of(file, spec, layout)),
               this::forward);
       hold(budget.onPressure(Rung.DROP_PREFIXES, scheduler::releaseIdle));
     } catch (RuntimeException | Error e) {

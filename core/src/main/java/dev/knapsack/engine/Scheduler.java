@@ -1,6 +1,8 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.memory.Account;
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
@@ -26,7 +28,12 @@ import org.jspecify.annotations.Nullable;
 final class Scheduler {
   /** What the scheduler has to work with. */
   record Resources(
-      int vocabulary, @Nullable Tokenizer tokenizer, KvPool pool, Account account, Limits limits) {}
+      int vocabulary,
+      @Nullable Tokenizer tokenizer,
+      KvPool pool,
+      Account account,
+      Limits limits,
+      Supplier<Fingerprint> fingerprint) {}
 
   /**
    * The most of everything.
@@ -61,6 +68,9 @@ final class Scheduler {
 
   /** Those who wait to have the model for themselves: no step begins before they had it. */
   private int claims;
+
+  /** Sessions that a store reads or writes, or waits to. */
+  private int moves;
 
   private boolean closed;
 
@@ -100,23 +110,99 @@ final class Scheduler {
   Answer start(Session session, Request request) {
     lock.lock();
     try {
-      while (session.answering != null && session.answering.ended()) {
-        changed.awaitUninterruptibly(); // cancelled while a step computes for it
-      }
-      checkOpen();
-      if (session.closed) {
-        throw new EngineClosedException("session");
-      }
-      if (session.answering != null) {
-        throw new IllegalStateException(
-            "This session is still answering; take that answer to its end, or close it, first.");
-      }
+      awaitIdle(session);
       Answer answer =
           answer(session, request, request.sampling().seed().orElseGet(seeds::nextLong));
       return enter(List.of(answer), limits.context()).getFirst();
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Waits until nothing is done with a session that could be used next. */
+  private void awaitIdle(Session session) {
+    while (session.moving || (session.answering != null && session.answering.ended())) {
+      changed.awaitUninterruptibly(); // or cancelled while a step computes for it
+    }
+    checkOpen();
+    if (session.closed) {
+      throw new EngineClosedException("session");
+    }
+    if (session.answering != null) {
+      throw new IllegalStateException(
+          "This session is still answering; take that answer to its end, or close it, first.");
+    }
+  }
+
+  /** See {@link Session#save(CacheStore, String, CacheStore.Precision)}. */
+  long save(Session session, CacheStore store, String name, CacheStore.Precision precision) {
+    lock.lock();
+    try {
+      awaitIdle(session);
+      if (session.cache == null || session.cache().length() == 0) {
+        return 0;
+      }
+      beginMove(session);
+      try {
+        return alone(() ->
+            store.save(
+                name,
+                session.cache(),
+                session.tokens.slice(0, session.cache().length()),
+                resources.fingerprint().get(),
+                precision));
+      } finally {
+        endMove(session);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** See {@link Session#restore}. */
+  int restore(Session session, CacheStore store, String name) {
+    lock.lock();
+    try {
+      awaitIdle(session);
+      admission.release(session);
+      if (!admission.admit(List.of(session), limits.context())) {
+        throw new QueueFullException(admission.waiting(), limits.sequences());
+      }
+      beginMove(session);
+      boolean done = false;
+      try {
+        int[] tokens =
+            alone(() ->
+                store.restore(
+                    name,
+                    session.cache(),
+                    resources.fingerprint().get(),
+                    limits.context() - 1,
+                    resources.vocabulary()));
+        session.tokens.addAll(tokens);
+        done = true;
+        return tokens.length;
+      } finally {
+        if (!done) {
+          admission.release(session);
+        }
+        endMove(session);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** A store begins to read or write a session: nobody else uses it or takes its memory. */
+  private void beginMove(Session session) {
+    session.moving = true;
+    moves++;
+  }
+
+  private void endMove(Session session) {
+    session.moving = false;
+    moves--;
+    serve();
   }
 
   /**
@@ -308,6 +394,9 @@ final class Scheduler {
   void close(Session session) {
     lock.lock();
     try {
+      while (session.moving) {
+        changed.awaitUninterruptibly();
+      }
       session.closed = true;
       Answer answer = session.answering;
       if (answer != null) {
@@ -330,27 +419,35 @@ final class Scheduler {
   void exclusively(Runnable work) {
     lock.lock();
     try {
-      claims++;
-      try {
-        while (stepping) {
-          changed.awaitUninterruptibly();
-        }
-        checkOpen();
-        stepping = true;
-      } finally {
-        claims--;
-        changed.signalAll();
-      }
-      lock.unlock();
-      try {
+      alone(() -> {
         work.run();
-      } finally {
-        lock.lock();
-        stepping = false;
-        changed.signalAll();
-      }
+        return true;
+      });
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** The same for one who holds the lock, which is given up meanwhile. */
+  private <T> T alone(Supplier<T> work) {
+    claims++;
+    try {
+      while (stepping) {
+        changed.awaitUninterruptibly();
+      }
+      checkOpen();
+      stepping = true;
+    } finally {
+      claims--;
+      changed.signalAll();
+    }
+    lock.unlock();
+    try {
+      return work.get();
+    } finally {
+      lock.lock();
+      stepping = false;
+      changed.signalAll();
     }
   }
 
@@ -366,7 +463,7 @@ final class Scheduler {
         return false;
       }
       closed = true;
-      while (stepping) {
+      while (stepping || moves > 0) {
         changed.awaitUninterruptibly();
       }
       List<Answer> unfinished = new ArrayList<>(live);

@@ -1,6 +1,7 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.Run;
 import org.jspecify.annotations.Nullable;
@@ -31,6 +32,9 @@ public final class Session implements AutoCloseable {
   @Nullable Answer answering;
   boolean closed;
 
+  /** Whether a store reads or writes it, so that it is not idle though it answers nothing. */
+  boolean moving;
+
   /** When it last began to answer, in the scheduler's count. */
   long lastUsed;
 
@@ -53,6 +57,40 @@ public final class Session implements AutoCloseable {
   /** Tokens that are cached now. */
   public int cachedTokens() {
     return scheduler.get(() -> cache == null ? 0 : cache.length());
+  }
+
+  /**
+   * Saves what is cached, for this session or another one to go on with: in 4 bit where that is
+   * smaller, but for the last page of tokens. No step is computed meanwhile.
+   *
+   * @return bytes of the file; 0 if nothing is cached, and nothing was saved
+   * @throws dev.knapsack.cache.store.CacheNotSavedException if there is no room for it, or it
+   *     cannot be written; what had the name before is still there
+   * @throws IllegalStateException if it is answering
+   */
+  public long save(CacheStore store, String name) {
+    return save(store, name, CacheStore.Precision.FOUR_BIT);
+  }
+
+  /** Saves what is cached in this precision; see {@link #save(CacheStore, String)}. */
+  public long save(CacheStore store, String name, CacheStore.Precision precision) {
+    return scheduler.save(this, store, name, precision);
+  }
+
+  /**
+   * Takes up what was saved, in place of what this session holds: a request that begins with the
+   * same tokens computes only what is new. If it throws, the session is empty, and the next request
+   * computes its whole prompt.
+   *
+   * @return tokens that are cached now
+   * @throws dev.knapsack.cache.store.CacheFileException if there is none, or it is damaged or not
+   *     of this model opened like this
+   * @throws dev.knapsack.memory.BudgetExceededException if its cache does not fit in the budget
+   * @throws QueueFullException if all sequences are answering
+   * @throws IllegalStateException if it is answering
+   */
+  public int restore(CacheStore store, String name) {
+    return scheduler.restore(this, store, name);
   }
 
   /** Ends what it is answering and gives its memory back. */

@@ -1,0 +1,83 @@
+package dev.knapsack.cache.store;
+
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPart;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import java.util.List;
+
+/**
+ * The layout of a saved cache; all numbers little-endian.
+ *
+ * <p>A header of {@value #HEADER} bytes: {@link #MAGIC}, the {@linkplain #VERSION version} (4
+ * bytes), the number of sections (4), the length of the file (8), the number of tokens (4), zeros,
+ * and at the end the CRC-32C of all that (4).
+ *
+ * <p>Then sections: a frame of {@value #FRAME} bytes (kind, layer, head, 0: 4 bytes each; length of
+ * the content: 8), the content, and the CRC-32C of both (4). First the {@link #FINGERPRINT}: its
+ * texts in order, each with its length (4) before it. Then the {@link #TOKENS}, 4 bytes each. Then
+ * a {@link #HEAD} for each KV head of each layer: its parts, in order, with the stored tokens first
+ * and the recent ones behind them. A part begins with the number of its tokens, the position of the
+ * first, how many of them are compact, and whether there are gaps (1) or not (0), 4 bytes each;
+ * then, with gaps, the position of each (4); then each token's key and value: the compact ones in
+ * the {@linkplain #compact compact form}, the others as they lay in the cache.
+ */
+final class CacheFormat {
+  static final byte[] MAGIC = {'K', 'N', 'A', 'P', 'S', 'K', 'V', '\n'};
+  static final int VERSION = 1;
+  static final int HEADER = 64;
+  static final int FRAME = 24;
+  static final int CHECKSUM = 4;
+  static final int PART = 16;
+
+  static final int FINGERPRINT = 1;
+  static final int TOKENS = 2;
+  static final int HEAD = 3;
+
+  private CacheFormat() {}
+
+  /** The form of most tokens on disk: 4 bit, if that is less than they take in the cache. */
+  static Format compact(Format format, int size) {
+    boolean smaller =
+        KvLayout.fits(Formats.Q4_0, size) && Formats.Q4_0.bytes(size) < format.bytes(size);
+    return smaller ? Formats.Q4_0 : format;
+  }
+
+  /** Bytes of a compact token of a part. */
+  static long compactBytes(KvPart part) {
+    return compact(part.keyFormat(), part.keySize()).bytes(part.keySize())
+        + compact(part.valueFormat(), part.valueSize()).bytes(part.valueSize());
+  }
+
+  static boolean hasCompactForm(KvPart part) {
+    return compactBytes(part) < part.tokenBytes();
+  }
+
+  /** Bytes of a part's content. */
+  static long bytes(KvPart part, int count, int compact, boolean gaps) {
+    return PART
+        + (gaps ? 4L * count : 0)
+        + compact * compactBytes(part)
+        + (count - compact) * part.tokenBytes();
+  }
+
+  /** How many tokens of each part of a head are compact: all but the last page of them. */
+  static int[] compactTokens(List<KvPart> parts, CacheStore.Precision precision, int page) {
+    int[] compact = new int[parts.size()];
+    if (precision == CacheStore.Precision.FOUR_BIT) {
+      int left = Math.max(0, parts.stream().mapToInt(KvPart::count).sum() - page);
+      for (int i = 0; i < compact.length; i++) {
+        int n = Math.min(left, parts.get(i).count());
+        compact[i] = hasCompactForm(parts.get(i)) ? n : 0;
+        left -= n;
+      }
+    }
+    return compact;
+  }
+
+  /** How many sections a cache has. */
+  static int sections(KvCache cache) {
+    return 2 + cache.layout().layers().stream().mapToInt(KvLayout.Layer::kvHeads).sum();
+  }
+}

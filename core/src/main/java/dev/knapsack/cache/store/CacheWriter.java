@@ -1,0 +1,202 @@
+package dev.knapsack.cache.store;
+
+import static java.nio.charset.StandardCharsets.UTF_8;
+
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvPart;
+import dev.knapsack.tensor.Format;
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/** Writes a cache as {@link CacheFormat} says. */
+final class CacheWriter {
+  private final KvCache cache;
+  private final int[] tokens;
+  private final byte[][] fingerprint;
+  private final CacheStore.Precision precision;
+
+  CacheWriter(
+      KvCache cache, int[] tokens, Fingerprint fingerprint, CacheStore.Precision precision) {
+    if (tokens.length != cache.length()) {
+      throw new IllegalArgumentException(
+          "%,d tokens were given, and the cache has %,d".formatted(tokens.length, cache.length()));
+    }
+    this.cache = cache;
+    this.tokens = tokens;
+    this.precision = precision;
+    this.fingerprint = bytes(fingerprint);
+  }
+
+  private static byte[][] bytes(Fingerprint f) {
+    List<String> texts =
+        List.of(f.model(), f.name(), f.shape(), f.formats(), f.recipe(), f.engine());
+    return texts.stream().map(text -> text.getBytes(UTF_8)).toArray(byte[][]::new);
+  }
+
+  private long fingerprintBytes() {
+    long bytes = 0;
+    for (byte[] text : fingerprint) {
+      bytes += Integer.BYTES + text.length;
+    }
+    return bytes;
+  }
+
+  /** Bytes that the file will have. */
+  long length() {
+    long length =
+        CacheFormat.HEADER
+            + (long) CacheFormat.sections(cache) * (CacheFormat.FRAME + CacheFormat.CHECKSUM)
+            + fingerprintBytes()
+            + (long) tokens.length * Integer.BYTES;
+    for (int l = 0; l < cache.layout().layers().size(); l++) {
+      for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
+        length += headBytes(cache.parts(l, h));
+      }
+    }
+    return length;
+  }
+
+  private int[] compactTokens(List<KvPart> parts) {
+    return CacheFormat.compactTokens(parts, precision, cache.layout().pageTokens());
+  }
+
+  private long headBytes(List<KvPart> parts) {
+    int[] compact = compactTokens(parts);
+    long bytes = 0;
+    for (int i = 0; i < compact.length; i++) {
+      KvPart part = parts.get(i);
+      bytes += CacheFormat.bytes(part, part.count(), compact[i], part.positions() != null);
+    }
+    return bytes;
+  }
+
+  void write(Sink sink) throws IOException {
+    sink.begin();
+    sink.put(CacheFormat.MAGIC);
+    sink.putInt(CacheFormat.VERSION);
+    sink.putInt(CacheFormat.sections(cache));
+    sink.putLong(length());
+    sink.putInt(tokens.length);
+    sink.put(new byte[CacheFormat.HEADER - CacheFormat.CHECKSUM - sink.position()]);
+    sink.putChecksum();
+    frame(sink, CacheFormat.FINGERPRINT, 0, 0, fingerprintBytes());
+    for (byte[] text : fingerprint) {
+      sink.putInt(text.length);
+      sink.put(text);
+    }
+    sink.putChecksum();
+    frame(sink, CacheFormat.TOKENS, 0, 0, (long) tokens.length * Integer.BYTES);
+    for (int token : tokens) {
+      sink.putInt(token);
+    }
+    sink.putChecksum();
+    try (Arena arena = Arena.ofConfined()) {
+      for (int l = 0; l < cache.layout().layers().size(); l++) {
+        for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
+          List<KvPart> parts = cache.parts(l, h);
+          int[] compact = compactTokens(parts);
+          frame(sink, CacheFormat.HEAD, l, h, headBytes(parts));
+          for (int i = 0; i < compact.length; i++) {
+            write(sink, parts.get(i), compact[i], arena);
+          }
+          sink.putChecksum();
+        }
+      }
+    }
+    sink.flush();
+  }
+
+  private static void frame(Sink sink, int kind, int layer, int head, long bytes)
+      throws IOException {
+    sink.begin();
+    sink.putInt(kind);
+    sink.putInt(layer);
+    sink.putInt(head);
+    sink.putInt(0);
+    sink.putLong(bytes);
+  }
+
+  private static void write(Sink sink, KvPart part, int compact, Arena arena) throws IOException {
+    int[] positions = part.positions();
+    sink.putInt(part.count());
+    sink.putInt(part.start());
+    sink.putInt(compact);
+    sink.putInt(positions == null ? 0 : 1);
+    if (positions != null) {
+      for (int position : positions) {
+        sink.putInt(position);
+      }
+    }
+    if (compact > 0) {
+      Conversion conversion = Conversion.toCompact(part, arena);
+      MemorySegment token = arena.allocate(part.tokenBytes(), 64);
+      for (int i = 0; i < compact; i++) {
+        sink.records(CacheFormat.compactBytes(part));
+        part.read(i, 1, token, 0);
+        conversion.convert(token, 0, sink.memory(), sink.position());
+        sink.skip(CacheFormat.compactBytes(part));
+      }
+    }
+    for (int i = compact; i < part.count(); ) {
+      int n = Math.min(part.count() - i, sink.records(part.tokenBytes()));
+      part.read(i, n, sink.memory(), sink.position());
+      sink.skip(n * part.tokenBytes());
+      i += n;
+    }
+  }
+
+  /** Tokens from the form in which a part keeps them to the compact one, or back. */
+  record Conversion(
+      Format keyFrom,
+      Format keyTo,
+      int keySize,
+      Format valueFrom,
+      Format valueTo,
+      int valueSize,
+      MemorySegment floats) {
+    static Conversion toCompact(KvPart part, Arena arena) {
+      return new Conversion(
+          part.keyFormat(),
+          CacheFormat.compact(part.keyFormat(), part.keySize()),
+          part.keySize(),
+          part.valueFormat(),
+          CacheFormat.compact(part.valueFormat(), part.valueSize()),
+          part.valueSize(),
+          arena.allocate(4L * Math.max(part.keySize(), part.valueSize()), 64));
+    }
+
+    Conversion reversed() {
+      return new Conversion(keyTo, keyFrom, keySize, valueTo, valueFrom, valueSize, floats);
+    }
+
+    void convert(MemorySegment source, long from, MemorySegment target, long to) {
+      convert(keyFrom, keyTo, keySize, source, from, target, to);
+      convert(
+          valueFrom,
+          valueTo,
+          valueSize,
+          source,
+          from + keyFrom.bytes(keySize),
+          target,
+          to + keyTo.bytes(keySize));
+    }
+
+    private void convert(
+        Format before,
+        Format after,
+        int size,
+        MemorySegment source,
+        long from,
+        MemorySegment target,
+        long to) {
+      if (before.equals(after)) {
+        MemorySegment.copy(source, from, target, to, before.bytes(size));
+      } else {
+        before.decode(source, from, floats, 0, size);
+        after.encode(floats, 0, target, to, size);
+      }
+    }
+  }
+}
