@@ -142,21 +142,28 @@ public final class MachineProbe implements AutoCloseable {
         rates);
   }
 
+  /** Bytes that are read at a time to measure memory. */
+  private static final long READ = 4 << 20;
+
   /** Bytes per second that all threads together read from memory. */
   public double memoryBytesPerSecond() {
-    long words = lease.segment().byteSize() / 8 / 4 * 4;
+    // In windows, so that a call is short even before it is compiled.
+    long words = Math.min(READ, lease.segment().byteSize()) / Long.BYTES;
+    long windows = lease.segment().byteSize() / Long.BYTES / words;
     int parts = team.workers() * 4;
+    long[] next = {0};
     double measured =
         rate.of(() -> {
+          long from = next[0]++ % windows * words;
           team.run(
               parts,
               (part, all, worker) ->
                   sum.add(
                       Limits.sum(
                           lease.segment(),
-                          words / 4 * part / all * 4,
-                          words / 4 * (part + 1) / all * 4)));
-          return words * 8.0;
+                          from + words * part / all,
+                          from + words * (part + 1) / all)));
+          return words * (double) Long.BYTES;
         });
     if (sum.sum() == 0) {
       throw new IllegalStateException("The probe's memory was not read");
