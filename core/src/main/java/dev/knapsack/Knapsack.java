@@ -82,7 +82,10 @@ public final class Knapsack implements AutoCloseable {
       KernelProvider.Choice kernels = options.kernelChoice();
       Plan plan = options.plan.orElseGet(() -> plan(file, budget, options, kernels));
       Engine.Options opened =
-          Engine.Options.of(kernels).withQueue(options.queue).withProgress(options.progress);
+          Engine.Options.of(kernels)
+              .withQueue(options.queue)
+              .withPrefixes(options.prefixes)
+              .withProgress(options.progress);
       Engine engine =
           Engine.open(
               file,

@@ -29,6 +29,7 @@ public final class Options {
   boolean wholeProcess;
   Path cache = usualCache();
   int queue = Engine.Options.USUAL_QUEUE;
+  boolean prefixes = true;
   LoadProgress progress = LoadProgress.NONE;
 
   private Options() {}
@@ -51,6 +52,7 @@ public final class Options {
     copy.wholeProcess = wholeProcess;
     copy.cache = cache;
     copy.queue = queue;
+    copy.prefixes = prefixes;
     copy.progress = progress;
     change.accept(copy);
     return copy;
@@ -126,6 +128,14 @@ public final class Options {
   /** Requests that may wait while all sequences are busy; 64 by default, 0 to refuse them. */
   public Options withQueue(int requests) {
     return with(o -> o.queue = requests);
+  }
+
+  /**
+   * Whether prompts are looked up among what other sequences have computed, so that a common
+   * beginning is computed and held once; true by default.
+   */
+  public Options withPrefixes(boolean value) {
+    return with(o -> o.prefixes = value);
   }
 
   /** Is told how far loading has come. */

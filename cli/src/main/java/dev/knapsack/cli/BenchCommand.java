@@ -95,6 +95,7 @@ final class BenchCommand implements Callable<Integer> {
     Path file = shape == null ? model.path() : synthetic(shape);
     DepthBench bench = new DepthBench(prompt, decode, rounds);
     List<Integer> measured = depths(file, bench);
+    engine.usePrefixes(false); // what is measured is computed
     engine.useContext(bench.context(measured.getLast()));
     long started = System.nanoTime();
     try (Knapsack knapsack = engine.open(file)) {

@@ -73,6 +73,13 @@ final class EngineOptions {
   private @Nullable Boolean kvRotate;
 
   @Option(
+      names = "--no-prefix-cache",
+      description =
+          "Compute every prompt from its first token, even if another sequence has begun with the"
+              + " same.")
+  private boolean noPrefixes;
+
+  @Option(
       names = "--prefill-chunk",
       paramLabel = "TOKENS",
       description = "Tokens of a prompt in one step (default: planned).")
@@ -113,6 +120,11 @@ final class EngineOptions {
   /** At least so many sequences, if the user did not ask for more. */
   void useSequences(int count) {
     sequences = Math.max(sequences, count);
+  }
+
+  /** Every prompt is computed from its first token. */
+  void usePrefixes(boolean value) {
+    noPrefixes = !value;
   }
 
   /** So much context, if the user did not ask for another. */
@@ -161,7 +173,11 @@ final class EngineOptions {
 
   private Options options() {
     Options options =
-        Options.usual().withWholeProcess(true).withSequences(sequences).withCache(host.cache());
+        Options.usual()
+            .withWholeProcess(true)
+            .withSequences(sequences)
+            .withCache(host.cache())
+            .withPrefixes(!noPrefixes);
     if (context != null) {
       options = options.withContext(context);
     }

@@ -108,8 +108,23 @@ final class HeadCache {
     }
   }
 
+  /** The page that holds a block of tokens in the layout's formats; see {@link HeadPages#page}. */
+  int page(int block) {
+    return stored.page(block);
+  }
+
+  /** See {@link HeadPages#replace}. */
+  void replace(int block, int slab) {
+    stored.replace(block, slab);
+  }
+
+  /** Adds a full page that follows what is stored; nothing may be recent. */
+  void adopt(int slab, int position) {
+    stored.adopt(slab, position);
+  }
+
   /** Encodes the oldest recent tokens in the layout's formats, page by page. */
-  void settle() {
+  void encode() {
     if (recent == null) {
       return;
     }
@@ -124,6 +139,9 @@ final class HeadCache {
   KvSpan[] spans(int appended) {
     if (recent == null) {
       return new KvSpan[] {stored.view(appended)};
+    }
+    if (recent.count() + appended == 0) {
+      return new KvSpan[] {stored.view(0)};
     }
     if (stored.count() == 0) {
       return new KvSpan[] {recent.view(appended)};

@@ -255,6 +255,38 @@ final class HeadPages {
     count += tokens;
   }
 
+  /** The page that holds a block of as many tokens as a page has; -1 if none holds all of it. */
+  int page(int block) {
+    int page = block - start / form.pageTokens();
+    boolean held =
+        positions == null
+            && start % form.pageTokens() == 0
+            && page >= 0
+            && (page + 1) * form.pageTokens() <= count;
+    return held ? slabs[page] : -1;
+  }
+
+  /** Holds a page that holds the same in place of its own. */
+  void replace(int block, int slab) {
+    int page = block - start / form.pageTokens();
+    arena.share(slab);
+    arena.release(slabs[page]);
+    slabs[page] = slab;
+    offsetsAsOf = -1;
+  }
+
+  /** Adds a full page of tokens whose first stands at {@code position}. */
+  void adopt(int slab, int position) {
+    trim();
+    if (count == 0) {
+      start = position;
+      positions = null;
+    }
+    arena.share(slab);
+    add(slab);
+    count += form.pageTokens();
+  }
+
   /** Gives back pages behind the last token. */
   void trim() {
     int kept = Math.ceilDiv(count, form.pageTokens());

@@ -7,6 +7,8 @@ import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The keys and values of one sequence, in pages.
@@ -186,41 +188,122 @@ public final class KvCache implements AutoCloseable {
       throw new IllegalArgumentException(
           "Cannot keep %,d tokens of a sequence of %,d".formatted(tokens, length));
     }
-    for (int l = 0; l < heads.length; l++) {
-      int start = heads[l][0].start();
-      if (tokens > 0 && tokens < length && start > firstSeen(l, tokens)) {
-        throw new IllegalStateException(
-            "Cannot go back to %,d tokens: layer %d has freed those before %,d"
-                .formatted(tokens, l, start));
-      }
-      for (HeadCache head : heads[l]) {
-        if (tokens > 0 && tokens < length && head.hasGaps()) {
-          throw new IllegalStateException(
-              "Cannot go back to %,d tokens: layer %d has evicted some".formatted(tokens, l));
-        }
-      }
+    String obstacle = obstacle(tokens);
+    if (obstacle != null) {
+      throw new IllegalStateException(
+          "Cannot go back to %,d tokens: ".formatted(tokens) + obstacle);
     }
     each(head -> head.truncate(tokens));
     length = tokens;
   }
 
   /**
-   * To be done after each step: gives back the pages that no later token sees, those wholly before
-   * the sliding window of a layer, encodes tokens that are no longer recent in the layout's
-   * formats, and lets the policy do its work.
+   * To be done after each step: {@link #encode}, and then {@link #compress}.
    *
    * @param promptRead whether the step ended the prompt, or came after it
    */
   public void settle(boolean promptRead) {
+    encode();
+    compress(promptRead);
+  }
+
+  /** Encodes tokens that are no longer recent in the layout's formats. */
+  public void encode() {
+    checkOpen();
+    each(HeadCache::encode);
+  }
+
+  /**
+   * Gives back the pages that no later token sees, those wholly before the sliding window of a
+   * layer, and lets the policy do its work.
+   *
+   * @param promptRead whether the step ended the prompt, or came after it
+   */
+  public void compress(boolean promptRead) {
     checkOpen();
     for (int l = 0; l < heads.length; l++) {
       int first = firstSeen(l, length);
       for (HeadCache head : heads[l]) {
         head.freeBefore(first);
-        head.settle();
       }
     }
     layout().policy().compress(this, promptRead);
+  }
+
+  /**
+   * The pages that hold a block of as many tokens as a page has, in the layout's formats, by layer
+   * and head; -1 where none holds all of it.
+   */
+  int[] block(int block) {
+    int[] slabs = new int[pool.blockPages()];
+    int i = 0;
+    for (HeadCache[] layer : heads) {
+      for (HeadCache head : layer) {
+        slabs[i++] = head.page(block);
+      }
+    }
+    return slabs;
+  }
+
+  /** Holds pages that hold the same block in place of its own, where both are held. */
+  void replace(int block, int[] slabs) {
+    int i = 0;
+    for (HeadCache[] layer : heads) {
+      for (HeadCache head : layer) {
+        if (slabs[i] >= 0 && head.page(block) >= 0) {
+          head.replace(block, slabs[i]);
+        }
+        i++;
+      }
+    }
+  }
+
+  /**
+   * Makes blocks that others hold the beginning of this sequence, and forgets what came after.
+   *
+   * @param held blocks that are held already; what else is held is forgotten
+   * @param to blocks that are held then
+   * @param blocks the pages of each; layers with a sliding window need those that the token after
+   *     them sees
+   */
+  void adopt(int held, int to, IntFunction<int[]> blocks) {
+    checkOpen();
+    int page = pool.layout().pageTokens();
+    int i = 0;
+    for (int l = 0; l < heads.length; l++) {
+      boolean window = pool.layout().layers().get(l).window() > 0;
+      int from = window ? firstSeen(l, to * page) / page : held;
+      for (HeadCache head : heads[l]) {
+        head.truncate(window ? 0 : held * page);
+        for (int b = from; b < to; b++) {
+          head.adopt(blocks.apply(b)[i], b * page);
+        }
+        i++;
+      }
+    }
+    length = to * page;
+  }
+
+  /** Whether the sequence can be {@linkplain #truncate cut} to so many tokens. */
+  public boolean holds(int tokens) {
+    return tokens <= length && obstacle(tokens) == null;
+  }
+
+  /** Why the sequence cannot go back to so many tokens; null if it can. */
+  private @Nullable String obstacle(int tokens) {
+    if (tokens == 0 || tokens == length) {
+      return null;
+    }
+    for (int l = 0; l < heads.length; l++) {
+      int start = heads[l][0].start();
+      if (start > firstSeen(l, tokens)) {
+        return "layer %d has freed those before %,d".formatted(l, start);
+      }
+      if (Arrays.stream(heads[l]).anyMatch(HeadCache::hasGaps)) {
+        return "layer %d has evicted some".formatted(l);
+      }
+    }
+    return null;
   }
 
   /** The first position that the token at {@code position} sees in a layer. */

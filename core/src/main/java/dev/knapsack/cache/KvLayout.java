@@ -5,7 +5,7 @@ import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
-import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
 
 /**
@@ -174,13 +174,27 @@ public record KvLayout(
    * step} tokens at a time, if {@linkplain KvCache#settle settled} after each step.
    */
   public long bytes(int tokens, int step) {
-    Map<Long, Long> slabs = new TreeMap<>();
+    return weightBytes(tokens, step)
+        + slabs(tokens, step, 0).entrySet().stream()
+            .mapToLong(e -> SlabArena.bytes(e.getKey(), e.getValue()))
+            .sum();
+  }
+
+  /**
+   * The pages of such a sequence, how many of each size in bytes, without the first {@code shared}
+   * pages of each head that it has from elsewhere. In layers with a sliding window it has all of
+   * its own: those that are shared there may be taken away once no later token sees them.
+   */
+  SortedMap<Long, Long> slabs(int tokens, int step, int shared) {
+    SortedMap<Long, Long> slabs = new TreeMap<>();
     for (int l = 0; l < layers.size(); l++) {
       Layer layer = layers.get(l);
       long pages = pages(stored(tokens, step, layer));
       if (layer.window() > 0) {
         // A window and a step begin anywhere in a page: they touch one page more than they fill.
         pages = Math.min(pages, ((long) layer.window() + step) / pageTokens + 2);
+      } else {
+        pages = Math.max(0, pages - shared);
       }
       slabs.merge(stored(l).pageBytes(), layer.kvHeads() * pages, Long::sum);
       if (recent > 0) {
@@ -188,20 +202,34 @@ public record KvLayout(
         slabs.merge(full(l).pageBytes(), layer.kvHeads() * full, Long::sum);
       }
     }
-    long pages =
-        slabs.entrySet().stream().mapToLong(e -> SlabArena.bytes(e.getKey(), e.getValue())).sum();
-    return pages
-        + Account.charged(weightBytes((int) Math.min(tokens, (long) policy.most(tokens) + step)));
+    return slabs;
   }
 
   /** Bytes of the attention weights of one query row, where the policy wants any. */
-  private long weightBytes(int tokens) {
+  long weightBytes(int tokens, int step) {
     long group = 0;
     for (int l = 0; l < layers.size(); l++) {
       if (policy.weightRows(l) > 0) {
         group = Math.max(group, layers.get(l).group());
       }
     }
-    return Float.BYTES * group * tokens;
+    long most = Math.min(tokens, (long) policy.most(tokens) + step);
+    return Account.charged(Float.BYTES * group * most);
+  }
+
+  /** The stored pages of one block of tokens, in layers with a sliding window or in the others. */
+  SortedMap<Long, Long> blockSlabs(boolean windowed) {
+    SortedMap<Long, Long> slabs = new TreeMap<>();
+    for (int l = 0; l < layers.size(); l++) {
+      if (layers.get(l).window() > 0 == windowed && layers.get(l).kvHeads() > 0) {
+        slabs.merge(stored(l).pageBytes(), (long) layers.get(l).kvHeads(), Long::sum);
+      }
+    }
+    return slabs;
+  }
+
+  /** The longest sliding window of a layer; 0 if none has one. */
+  public int longestWindow() {
+    return layers.stream().mapToInt(Layer::window).max().orElse(0);
   }
 }

@@ -1,10 +1,14 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.SlabArena;
 import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
 
 /**
  * Where the caches of one model get their pages: an arena for each size of page, over one account,
@@ -15,27 +19,63 @@ import java.util.TreeMap;
 public final class KvPool implements AutoCloseable {
   private final KvLayout layout;
   private final Account account;
-  private final Map<Long, SlabArena> arenas = new TreeMap<>();
+  private final long most;
 
-  /** A pool without pages yet. */
+  /** What attention weights are leased from. */
+  private final Account weights;
+
+  /** Bytes of attention weights that sequences are promised. */
+  private final AtomicLong promisedWeights = new AtomicLong();
+
+  private final SortedMap<Long, SlabArena> arenas = new TreeMap<>();
+
+  /** The arena of each page of a block, by layer and head. */
+  private final SlabArena[] blockArenas;
+
+  /** A pool without pages yet, which may take all of the budget. */
   public KvPool(KvLayout layout, Account account) {
+    this(layout, account, account.budget().total(), account);
+  }
+
+  /**
+   * A pool without pages yet, whose sequences all have {@linkplain #promise promises}.
+   *
+   * @param most bytes that may be promised
+   */
+  public KvPool(KvLayout layout, Account account, long most) {
+    this(layout, account, most, Budget.ofBytes(Math.max(1, most)).account(account.name()));
+  }
+
+  private KvPool(KvLayout layout, Account account, long most, Account weights) {
+    this.weights = weights;
     this.layout = layout;
     this.account = account;
+    this.most = most;
+    this.blockArenas =
+        new SlabArena[layout.layers().stream().mapToInt(KvLayout.Layer::kvHeads).sum()];
+    int page = 0;
     for (int l = 0; l < layout.layers().size(); l++) {
-      add(layout.stored(l), account);
+      SlabArena arena = add(layout.stored(l));
+      for (int h = 0; h < layout.layers().get(l).kvHeads(); h++) {
+        blockArenas[page++] = arena;
+      }
       if (layout.recent() > 0) {
-        add(layout.full(l), account);
+        add(layout.full(l));
       }
     }
   }
 
-  private void add(KvLayout.Form form, Account account) {
-    arenas.computeIfAbsent(
-        form.pageBytes(), bytes -> new SlabArena(account, bytes, account.budget().total()));
+  private SlabArena add(KvLayout.Form form) {
+    return arenas.computeIfAbsent(
+        form.pageBytes(), bytes -> new SlabArena(account, bytes, Math.max(1, most)));
   }
 
   public KvLayout layout() {
     return layout;
+  }
+
+  Account account() {
+    return account;
   }
 
   /** A new empty cache of one sequence. */
@@ -43,22 +83,134 @@ public final class KvPool implements AutoCloseable {
     return new KvCache(this);
   }
 
+  /**
+   * Takes the bytes of all pages that a sequence will need, so that it gets them whatever others
+   * do.
+   *
+   * @param tokens tokens that it may have
+   * @param step tokens by which it grows at most
+   * @param shared blocks of its beginning that it has from a prefix tree, whose pages that tree
+   *     pays for
+   * @throws BudgetExceededException if they do not fit, after all reclaimers were asked
+   */
+  public KvPromise promise(int tokens, int step, int shared) {
+    long weightBytes = layout.weightBytes(tokens, step);
+    Lease weightLease = account.reserve(weightBytes);
+    promisedWeights.addAndGet(weightBytes);
+    try {
+      reserve(layout.slabs(tokens, step, shared));
+    } catch (RuntimeException | Error e) {
+      giveBack(weightLease);
+      throw e;
+    }
+    return new KvPromise(this, weightLease, tokens, step, shared);
+  }
+
+  void giveBack(Lease promised) {
+    promisedWeights.addAndGet(-promised.bytes());
+    promised.close();
+  }
+
+  /** Whether such a promise would keep within what this pool may have. */
+  public boolean hasRoom(int tokens, int step, int shared) {
+    return reservedWith(layout.slabs(tokens, step, shared)) + layout.weightBytes(tokens, step)
+        <= most;
+  }
+
+  /** Bytes that are reserved, with these pages as well. */
+  private long reservedWith(Map<Long, Long> slabs) {
+    return promisedWeights.get()
+        + arenas.entrySet().stream()
+            .mapToLong(e -> bytes(e.getKey(), e.getValue(), slabs.getOrDefault(e.getKey(), 0L)))
+            .sum();
+  }
+
+  private static long bytes(long slabBytes, SlabArena arena, long more) {
+    return SlabArena.bytes(slabBytes, arena.reservedSlabs() + more);
+  }
+
+  private void reserve(SortedMap<Long, Long> slabs) {
+    long reserved = reservedWith(Map.of());
+    long wanted = reservedWith(slabs);
+    if (wanted > most) {
+      throw new BudgetExceededException(account.name(), wanted - reserved, most - reserved, most);
+    }
+    SortedMap<Long, Long> done = new TreeMap<>();
+    try {
+      slabs.forEach((size, n) -> {
+        arena(size).reserve(n);
+        done.put(size, n);
+      });
+    } catch (RuntimeException | Error e) {
+      unreserve(done);
+      throw e;
+    }
+  }
+
+  /** Takes the bytes of these pages if that is possible without asking anyone to give back. */
+  boolean tryReserve(SortedMap<Long, Long> slabs) {
+    if (reservedWith(slabs) > most) {
+      return false;
+    }
+    SortedMap<Long, Long> done = new TreeMap<>();
+    for (Map.Entry<Long, Long> e : slabs.entrySet()) {
+      if (!arena(e.getKey()).tryReserve(e.getValue())) {
+        unreserve(done);
+        return false;
+      }
+      done.put(e.getKey(), e.getValue());
+    }
+    return true;
+  }
+
+  void unreserve(Map<Long, Long> slabs) {
+    slabs.forEach((size, n) -> arena(size).unreserve(n));
+  }
+
+  /** Pages of a block of tokens: one for each head of each layer. */
+  int blockPages() {
+    return blockArenas.length;
+  }
+
+  /** Adds a holder to a page of a block. */
+  void share(int page, int slab) {
+    blockArenas[page].share(slab);
+  }
+
+  /** Takes a holder from a page of a block. */
+  void release(int page, int slab) {
+    blockArenas[page].release(slab);
+  }
+
   SlabArena arena(KvLayout.Form form) {
-    SlabArena arena = arenas.get(form.pageBytes());
+    return arena(form.pageBytes());
+  }
+
+  private SlabArena arena(long slabBytes) {
+    SlabArena arena = arenas.get(slabBytes);
     if (arena == null) {
-      throw new IllegalArgumentException("The layout has no pages of " + form);
+      throw new IllegalArgumentException(
+          "The layout has no pages of %,d bytes".formatted(slabBytes));
     }
     return arena;
   }
 
-  /** Memory for attention weights that a policy wants, for as long as it looks at them. */
+  /**
+   * Memory for attention weights that a policy wants, for as long as it looks at them; where
+   * sequences have promises, it is a part of those.
+   */
   Lease weights(long bytes) {
-    return account.lease(bytes);
+    return weights.lease(bytes);
   }
 
-  /** Bytes of pages leased now. */
+  /** Bytes of pages leased now: of those that are in use, and of those that are promised. */
   public long leasedBytes() {
     return arenas.values().stream().mapToLong(SlabArena::leasedBytes).sum();
+  }
+
+  /** Pages in use now, each counted once however many hold it. */
+  public long livePages() {
+    return arenas.values().stream().mapToLong(SlabArena::liveSlabs).sum();
   }
 
   /**

@@ -29,6 +29,9 @@ final class Batch {
     for (boolean writing : new boolean[] {true, false}) {
       for (Answer answer : live) {
         boolean wanted = answer.leader == null && (all || answer.wanted());
+        if (wanted && answer.session.pending() > 1) {
+          answer.cachedTokens += answer.session.advance();
+        }
         int pending = wanted ? answer.session.pending() : 0;
         if (pending == 0 || (pending == 1) != writing || room == 0) {
           continue;
@@ -65,7 +68,7 @@ final class Batch {
       Answer answer = answers.get(i);
       answer.inStep = false;
       answer.stepBegins(begin);
-      answer.session.cache().settle(answer.session.pending() == 0);
+      answer.session.settle();
       answer.decoded(end - begin);
       if (runs.get(i).logits() > 0) {
         choose(answer, logits, row++, endTokens, end);

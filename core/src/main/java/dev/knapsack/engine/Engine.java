@@ -3,6 +3,7 @@ package dev.knapsack.engine;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
@@ -39,9 +40,11 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Everything it holds is leased from one budget, in the accounts {@code jvm}, {@code weights},
  * {@code kv} and {@code activations}, and given back when it is closed. A request's cache is taken
- * from the budget before anything is computed, and what was admitted is finished. When there is no
- * sequence left, idle sessions give theirs back; then requests wait; and when too many do, they are
- * refused. Safe for use by many threads.
+ * from the budget before anything is computed, and what was admitted is finished. Tokens that its
+ * prompt begins with and that another sequence has computed are not computed again; they are kept
+ * in the account {@code kv/prefixes} as long as nobody needs the memory. When there is no sequence
+ * left, idle sessions give theirs back; then requests wait; and when too many do, they are refused.
+ * Safe for use by many threads.
  */
 public final class Engine implements AutoCloseable {
   /**
@@ -50,12 +53,15 @@ public final class Engine implements AutoCloseable {
    * @param kernels the arithmetic
    * @param precision what activations are when they meet weights in a block format
    * @param queue requests that may wait for a sequence; 0 refuses them at once
+   * @param prefixes whether a prompt is looked up among what other sequences have computed, which
+   *     is kept as long as nobody needs its memory
    * @param progress is told how far loading has come
    */
   public record Options(
       KernelProvider.Choice kernels,
       Compute.Precision precision,
       int queue,
+      boolean prefixes,
       LoadProgress progress) {
     /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
     public static final int USUAL_QUEUE = 64;
@@ -74,24 +80,29 @@ public final class Engine implements AutoCloseable {
 
     /** This arithmetic, with activations as it likes them. */
     public static Options of(KernelProvider.Choice kernels) {
-      return new Options(kernels, kernels.kernels().precision(), USUAL_QUEUE, LoadProgress.NONE);
+      return new Options(
+          kernels, kernels.kernels().precision(), USUAL_QUEUE, true, LoadProgress.NONE);
     }
 
     /** With other arithmetic, and activations as that likes them. */
     public Options withKernels(KernelProvider.Choice value) {
-      return new Options(value, value.kernels().precision(), queue, progress);
+      return new Options(value, value.kernels().precision(), queue, prefixes, progress);
     }
 
     public Options withPrecision(Compute.Precision value) {
-      return new Options(kernels, value, queue, progress);
+      return new Options(kernels, value, queue, prefixes, progress);
     }
 
     public Options withQueue(int value) {
-      return new Options(kernels, precision, value, progress);
+      return new Options(kernels, precision, value, prefixes, progress);
+    }
+
+    public Options withPrefixes(boolean value) {
+      return new Options(kernels, precision, queue, value, progress);
     }
 
     public Options withProgress(LoadProgress value) {
-      return new Options(kernels, precision, queue, value);
+      return new Options(kernels, precision, queue, prefixes, value);
     }
   }
 
@@ -138,11 +149,12 @@ public final class Engine implements AutoCloseable {
       int tokens = Math.max(plan.prefillChunk(), plan.sequences());
       this.account = budget.account("kv");
       KvLayout layout = spec.kvLayout(plan.kvFormat());
-      // Pages come out of what sequences have been promised, and so from a purse of their own.
+      // The plan's bytes: for what sequences are promised and what they share, together.
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
       this.work = new StepWork.Model(file, spec, layout.keyFormat(), layout.valueFormat());
-      this.pool = hold(new KvPool(layout, Budget.ofBytes(most).account("kv")));
+      this.pool = hold(new KvPool(layout, account, most));
+      PrefixTree prefixes = hold(new PrefixTree(pool, budget.account("kv/prefixes")));
       Account activations = budget.account("activations");
       WorkerTeam team = hold(new WorkerTeam(plan.workers()));
       this.compute =
@@ -161,16 +173,17 @@ public final class Engine implements AutoCloseable {
                   spec.vocabulary(),
                   tokenizer,
                   pool,
-                  account,
+                  prefixes,
                   new Scheduler.Limits(
                       plan.context(),
                       plan.sequences(),
                       plan.prefillChunk(),
                       tokens,
-                      options.queue()),
+                      options.queue(),
+                      options.prefixes()),
                   () -> CacheIdentity.of(file, spec, layout)),
               this::forward);
-      hold(budget.onPressure(Rung.DROP_PREFIXES, scheduler::releaseIdle));
+      hold(budget.onPressure(Rung.DROP_PREFIXES, scheduler::reclaim));
     } catch (RuntimeException | Error e) {
       giveBack();
       throw e;

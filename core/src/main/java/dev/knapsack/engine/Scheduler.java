@@ -1,9 +1,9 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
-import dev.knapsack.memory.Account;
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
@@ -31,7 +31,7 @@ final class Scheduler {
       int vocabulary,
       @Nullable Tokenizer tokenizer,
       KvPool pool,
-      Account account,
+      PrefixTree prefixes,
       Limits limits,
       Supplier<Fingerprint> fingerprint) {}
 
@@ -43,8 +43,9 @@ final class Scheduler {
    * @param chunk tokens that a sequence may add in one step
    * @param tokens tokens of a step
    * @param queue requests that wait for a sequence
+   * @param prefixes whether sequences share what they begin with
    */
-  record Limits(int context, int sequences, int chunk, int tokens, int queue) {}
+  record Limits(int context, int sequences, int chunk, int tokens, int queue, boolean prefixes) {}
 
   /** Computes a step: a row of logits for each run that wants one. */
   interface Step {
@@ -78,7 +79,7 @@ final class Scheduler {
     this.resources = resources;
     this.limits = resources.limits();
     this.step = step;
-    this.admission = new Admission(resources.pool(), resources.account(), limits);
+    this.admission = new Admission(resources.pool(), resources.prefixes(), limits);
     Tokenizer tokenizer = resources.tokenizer();
     this.endTokens =
         tokenizer == null ? Set.of() : Set.copyOf(new HashSet<>(tokenizer.endTokens()));
@@ -165,7 +166,7 @@ final class Scheduler {
     try {
       awaitIdle(session);
       admission.release(session);
-      if (!admission.admit(List.of(session), limits.context())) {
+      if (!admission.admit(session, limits.context())) {
         throw new QueueFullException(admission.waiting(), limits.sequences());
       }
       beginMove(session);
@@ -276,13 +277,20 @@ final class Scheduler {
     return get(admission::waiting);
   }
 
-  /** Takes the memory of idle sessions; see {@link dev.knapsack.memory.Reclaimer#reclaim}. */
-  long releaseIdle(long bytes) {
+  /**
+   * Gives up cached prefixes and the memory of idle sessions; see {@link
+   * dev.knapsack.memory.Reclaimer#reclaim}.
+   */
+  long reclaim(long bytes) {
     if (!lock.tryLock()) {
       return 0; // who holds the lock may wait for what this thread holds
     }
     try {
-      return admission.releaseIdle(bytes);
+      long given = admission.reclaim(bytes);
+      if (!stepping && given > 0) {
+        resources.pool().compact(); // else after the step
+      }
+      return given;
     } finally {
       lock.unlock();
     }

@@ -1,9 +1,11 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvPromise;
+import dev.knapsack.cache.SharedPrefix;
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.memory.Lease;
 import dev.knapsack.model.Run;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,8 +28,14 @@ public final class Session implements AutoCloseable {
 
   @Nullable KvCache cache;
 
-  /** The account's bytes for {@link #capacity} tokens. */
-  @Nullable Lease promise;
+  /** The bytes of {@link #capacity} tokens, but for those that are shared. */
+  @Nullable KvPromise promise;
+
+  /** What of the sequence other sequences may share. */
+  @Nullable SharedPrefix shared;
+
+  /** Blocks that it may share at most: it never forgets them while it answers. */
+  int shareable;
 
   @Nullable Answer answering;
   boolean closed;
@@ -108,6 +116,59 @@ public final class Session implements AutoCloseable {
     return cache;
   }
 
+  /** Gives it what it needs to hold a sequence, whose cache begins with what is shared. */
+  void hold(KvCache begun, KvPromise bytes, SharedPrefix prefix, int[] prompt) {
+    cache = begun;
+    promise = bytes;
+    shared = prefix;
+    tokens.truncate(0);
+    tokens.addAll(Arrays.copyOf(prompt, prefix.tokens()));
+  }
+
+  /**
+   * Whether it can go on with this prompt: what it shares, it keeps. Others pay for that, and what
+   * it had to compute again it might have no room for.
+   */
+  boolean continues(int[] prompt, int mayShare) {
+    int held = kept(prompt);
+    return shared == null || (shared.blocks() <= mayShare && shared.tokens() <= held);
+  }
+
+  /** Tokens of a prompt that are cached and can be kept. */
+  private int kept(int[] prompt) {
+    // The last token is always computed: its logits are not kept.
+    int common =
+        Math.min(Math.min(tokens.commonPrefix(prompt), prompt.length - 1), cache().length());
+    return cache().holds(common) ? common : 0;
+  }
+
+  private int[] block(int block) {
+    int page = cache().layout().pageTokens();
+    return tokens.slice(block * page, (block + 1) * page);
+  }
+
+  /**
+   * Shares what another sequence has computed meanwhile.
+   *
+   * @return tokens that need not be computed
+   */
+  int advance() {
+    if (shared == null || promise == null) {
+      return 0;
+    }
+    int most = Math.min(shareable, (tokens.size() - 1) / cache().layout().pageTokens());
+    return shared.advance(cache(), promise, this::block, most);
+  }
+
+  /** After a step: shares what is complete, and frees what is not needed. */
+  void settle() {
+    cache().encode();
+    if (shared != null && promise != null) {
+      shared.extend(cache(), promise, this::block, shareable);
+    }
+    cache().compress(pending() == 0);
+  }
+
   /** Tokens that are yet to be computed. */
   int pending() {
     return tokens.size() - cache().length();
@@ -119,10 +180,8 @@ public final class Session implements AutoCloseable {
    * @return tokens that are cached
    */
   int begin(int[] prompt) {
-    // The last token is always computed: its logits are not kept.
-    int common =
-        Math.min(Math.min(tokens.commonPrefix(prompt), prompt.length - 1), cache().length());
-    int kept = goBack(common);
+    int kept = kept(prompt);
+    cache().truncate(kept);
     tokens.truncate(0);
     tokens.addAll(prompt);
     return kept;
@@ -138,6 +197,10 @@ public final class Session implements AutoCloseable {
   void become(Session other) {
     cache().close();
     cache = other.cache().fork();
+    if (shared != null && other.shared != null && promise != null) {
+      shared.close();
+      shared = other.shared.fork(promise);
+    }
     tokens.truncate(0);
     tokens.addAll(other.tokens.slice(0, other.tokens.size()));
   }
@@ -150,18 +213,8 @@ public final class Session implements AutoCloseable {
     tokens.truncate(0);
     tokens.addAll(head);
     tokens.addAll(tail);
-    goBack(Math.min(keep, cache().length()));
-  }
-
-  /** Forgets what is cached after {@code length} tokens; all of it if it must. */
-  private int goBack(int length) {
-    try {
-      cache().truncate(length);
-      return length;
-    } catch (IllegalStateException windowsWereFreed) {
-      cache().truncate(0);
-      return 0;
-    }
+    int kept = Math.min(keep, cache().length());
+    cache().truncate(cache().holds(kept) ? kept : 0);
   }
 
   /** Forgets the sequence and gives its memory back; how many bytes that was. */
@@ -175,6 +228,10 @@ public final class Session implements AutoCloseable {
       bytes = promise.bytes();
       promise.close();
       promise = null;
+    }
+    if (shared != null) {
+      shared.close();
+      shared = null;
     }
     tokens.truncate(0);
     return bytes;

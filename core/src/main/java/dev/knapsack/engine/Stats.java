@@ -4,7 +4,8 @@ package dev.knapsack.engine;
  * What an answer took, so far.
  *
  * @param promptTokens tokens of the prompt
- * @param cachedTokens of these, those that the session still had and that were not computed
+ * @param cachedTokens of these, those that were not computed: the session still had them, or
+ *     another sequence with the same beginning
  * @param tokens tokens of the answer
  * @param prefillSeconds from the first step of the prompt to the first token of the answer
  * @param decodeSeconds of the steps that wrote the further tokens

@@ -101,6 +101,24 @@ public final class Account {
     return Lease.ofReservation(this, bytes);
   }
 
+  /**
+   * Charges bytes of this account to another of the same budget instead; nothing is taken or given
+   * back.
+   *
+   * @throws IllegalArgumentException if this account itself holds fewer, or the budget is another
+   */
+  public void move(long bytes, Account to) {
+    synchronized (budget.lock) {
+      if (bytes < 0 || bytes > own || to.budget != budget) {
+        throw new IllegalArgumentException(
+            "Account '%s' holds %,d bytes: %,d of them cannot go to '%s'"
+                .formatted(name, own, bytes, to.name));
+      }
+      budget.change(this, -bytes);
+      budget.change(to, bytes);
+    }
+  }
+
   @Override
   public String toString() {
     return name;

@@ -223,7 +223,7 @@ public final class Budget {
     }
   }
 
-  private boolean tryTake(Account account, long bytes) {
+  boolean tryTake(Account account, long bytes) {
     synchronized (lock) {
       if (bytes > total - used) {
         return false;
@@ -239,7 +239,7 @@ public final class Budget {
     }
   }
 
-  private void change(Account account, long bytes) {
+  void change(Account account, long bytes) {
     used += bytes;
     peak = Math.max(peak, used);
     account.own += bytes;

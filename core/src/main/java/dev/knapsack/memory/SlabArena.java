@@ -13,6 +13,9 @@ import java.util.BitSet;
  * {@link #compact} moves the last slabs into the holes that freed ones left. So what is freed is
  * really freed, and however slabs come and go, what remains takes {@link #bytes} of the budget.
  *
+ * <p>Who is to be sure of slabs that it will need later {@linkplain #reserve reserves} them: the
+ * bytes are taken then, and slabs are allocated out of them.
+ *
  * <p>Slabs have counted references, so that several holders may share one. Which slabs are taken is
  * known on the Java heap alone: a write past a slab can spoil a neighbour's numbers but not the
  * bookkeeping. An arena is safe for use by many threads; but while {@link #compact} runs, nobody
@@ -40,7 +43,12 @@ public final class SlabArena implements AutoCloseable {
   private final BitSet holes = new BitSet();
 
   private int top;
+  private long reserved;
   private long charged;
+
+  /** Where the part ends that the operating system may have given memory. */
+  private long touched;
+
   private long moves;
   private boolean closed;
 
@@ -68,7 +76,8 @@ public final class SlabArena implements AutoCloseable {
     this.region = NativeMemory.reserve(this.capacity, memory);
   }
 
-  private static long stride(long slabBytes) {
+  /** Bytes from one slab to the next. */
+  public static long stride(long slabBytes) {
     return Math.addExact(slabBytes, ALIGNMENT - 1) & -ALIGNMENT;
   }
 
@@ -112,46 +121,124 @@ public final class SlabArena implements AutoCloseable {
   }
 
   /**
-   * Takes a slab, with one reference. Its bytes are zero, or what an earlier holder left.
+   * Takes a slab, with one reference. Its bytes are zero, or what an earlier holder left. As long
+   * as no more slabs are live than are {@linkplain #reserve reserved}, it fits.
    *
    * @throws BudgetExceededException if it does not fit
    */
   public int allocate() {
     synchronized (growing) {
-      long missing;
-      synchronized (this) {
-        checkOpen();
-        if (!holes.isEmpty()) {
-          return takeHole();
-        }
-        missing = Math.max(0, NativeMemory.wholePages((top + 1) * stride) - charged);
-      }
-      // Without the arena's own lock: under pressure others are asked, who may free slabs here.
-      try {
-        account.budget().take(account, missing);
-      } catch (BudgetExceededException e) {
+      while (true) {
+        long missing;
         synchronized (this) {
-          if (!closed && !holes.isEmpty()) {
+          checkOpen();
+          if (!holes.isEmpty()) {
             return takeHole();
           }
+          missing = missing(top + 1, reserved);
+          if (missing <= 0) {
+            checkRoom(top, 1);
+            int slab = take(top++);
+            touched = Math.max(touched, NativeMemory.wholePages(top * stride));
+            trim();
+            return slab;
+          }
         }
-        throw e;
+        ask(missing, 1, 0);
       }
+    }
+  }
+
+  /**
+   * Takes bytes for slabs that are yet to be allocated, on top of those reserved before.
+   *
+   * @throws BudgetExceededException if they do not fit
+   */
+  public void reserve(long slabs) {
+    synchronized (growing) {
+      while (true) {
+        long missing;
+        synchronized (this) {
+          checkOpen();
+          missing = missing(top, reserved + slabs);
+          if (missing <= 0) {
+            checkRoom(reserved, slabs);
+            reserved += slabs;
+            trim();
+            return;
+          }
+        }
+        ask(missing, 0, slabs);
+      }
+    }
+  }
+
+  /** Does the same if it fits in what is free: nobody is asked to give back. */
+  public synchronized boolean tryReserve(long slabs) {
+    checkOpen();
+    long missing = Math.max(0, missing(top, reserved + slabs));
+    if ((reserved + slabs) * stride > capacity || !account.budget().tryTake(account, missing)) {
+      return false;
+    }
+    charged += missing;
+    reserved += slabs;
+    return true;
+  }
+
+  /** Gives back a part of what was reserved. */
+  public synchronized void unreserve(long slabs) {
+    checkOpen();
+    if (slabs < 0 || slabs > reserved) {
+      throw new IllegalStateException(
+          "%,d slabs of account '%s' given back, of %,d that are reserved"
+              .formatted(slabs, account.name(), reserved));
+    }
+    reserved -= slabs;
+    trim();
+  }
+
+  /** Slabs that are reserved, allocated or not. */
+  public synchronized long reservedSlabs() {
+    return reserved;
+  }
+
+  private long needed(long filled, long promised) {
+    return NativeMemory.wholePages(Math.max(filled, promised) * stride);
+  }
+
+  private long missing(long filled, long promised) {
+    return needed(filled, promised) - charged;
+  }
+
+  /**
+   * Takes bytes from the budget, without the arena's own lock: under pressure others are asked, who
+   * may free slabs here. So what is missing may be less afterwards, or more.
+   */
+  private void ask(long missing, int slabs, long promised) {
+    try {
+      account.budget().take(account, missing);
+    } catch (BudgetExceededException e) {
       synchronized (this) {
-        if (closed) {
-          account.budget().giveBack(account, missing);
-          throw closedArena();
+        if (!closed && (!holes.isEmpty() || missing(top + slabs, reserved + promised) < missing)) {
+          return;
         }
-        charged += missing;
-        if ((top + 1) * stride > capacity) {
-          trim();
-          throw new BudgetExceededException(
-              account.name(), stride, capacity - top * stride, capacity);
-        }
-        int slab = take(top++);
-        trim();
-        return slab;
       }
+      throw e;
+    }
+    synchronized (this) {
+      if (closed) {
+        account.budget().giveBack(account, missing);
+        throw closedArena();
+      }
+      charged += missing;
+    }
+  }
+
+  private void checkRoom(long slabs, long more) {
+    if ((slabs + more) * stride > capacity) {
+      trim();
+      throw new BudgetExceededException(
+          account.name(), more * stride, capacity - slabs * stride, capacity);
     }
   }
 
@@ -200,14 +287,18 @@ public final class SlabArena implements AutoCloseable {
     trim();
   }
 
-  /** Gives back what lies behind the last slab: nobody uses it. */
+  /** Gives back what lies behind the last slab, but for what is reserved. */
   private void trim() {
     while (top > 0 && holes.get(top - 1)) {
       holes.clear(--top);
     }
-    long needed = NativeMemory.wholePages(top * stride);
+    long filled = NativeMemory.wholePages(top * stride);
+    if (filled < touched) {
+      NativeMemory.giveBack(region.asSlice(filled, touched - filled));
+      touched = filled;
+    }
+    long needed = needed(top, reserved);
     if (needed < charged) {
-      NativeMemory.giveBack(region.asSlice(needed, charged - needed));
       account.budget().giveBack(account, charged - needed);
       charged = needed;
     }

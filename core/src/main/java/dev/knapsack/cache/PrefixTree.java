@@ -1,0 +1,390 @@
+package dev.knapsack.cache;
+
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.SlabArena;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.IntFunction;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The beginnings of sequences, kept so that another sequence with the same beginning need not
+ * compute it: a radix tree whose nodes are blocks of as many tokens as a page has.
+ *
+ * <p>A node holds a reference of its own to the page of every layer and KV head. It is found by a
+ * hash of its tokens, chained to that of the blocks before it, and believed only when its tokens
+ * and its parent are those asked for. The chain begins with the {@link KvLayout}, so that caches
+ * that were made in different ways have nothing in common.
+ *
+ * <p>What the tree holds is charged to an account of its own, once, however many sequences share
+ * it. A block that a sequence completes brings its bytes along from the sequence's {@link
+ * KvPromise}: the tree grows without asking for any. The exception are layers with a sliding
+ * window, whose sequences need room for their window however much they share. Pages of those the
+ * tree takes only where room is free, and gives up even while the block is shared.
+ *
+ * <p>A block that a sequence shares stays. The others go when their bytes are {@linkplain #drop
+ * wanted}, the end of a chain before its beginning, least recently used first. Not safe for use by
+ * several threads at once, and to be closed before its pool.
+ */
+public final class PrefixTree implements AutoCloseable {
+  /** A hash of a block of tokens that follows others. */
+  @FunctionalInterface
+  interface BlockHash {
+    long of(long before, int[] block);
+  }
+
+  /** A block; the root of a recipe is one without tokens. */
+  static final class Node {
+    final @Nullable Node parent;
+    final int depth;
+    final long key;
+    final int[] tokens;
+
+    /** Pages by layer and head; -1 where the layer has a window and its page was given up. */
+    final int[] slabs;
+
+    /** Whether pages of layers with a window are held. */
+    boolean windowed;
+
+    /** Blocks that follow. */
+    int children;
+
+    /** Sequences that share this block and none that follows. */
+    int users;
+
+    /** When it was last used; its place among the {@link #idle}. */
+    long used;
+
+    /** The next node with the same key. */
+    @Nullable Node next;
+
+    Node(@Nullable Node parent, long key, int[] tokens, int[] slabs) {
+      this.parent = parent;
+      this.depth = parent == null ? 0 : parent.depth + 1;
+      this.key = key;
+      this.tokens = tokens;
+      this.slabs = slabs;
+    }
+  }
+
+  private final KvPool pool;
+  private final Account account;
+  private final BlockHash hash;
+
+  /** What a block costs, in layers without and with a window. */
+  private final SortedMap<Long, Long> fullSlabs;
+
+  private final SortedMap<Long, Long> windowSlabs;
+  private final boolean[] inWindow;
+
+  private final Map<KvLayout, Node> roots = new HashMap<>();
+  private final Map<Long, Node> nodes = new HashMap<>();
+  private int size;
+
+  /** Blocks that nobody uses and none follows, least recently used first. */
+  private final NavigableMap<Long, Node> idle = new TreeMap<>();
+
+  private long clock;
+
+  /**
+   * An empty tree.
+   *
+   * @param pool where its sequences have their pages
+   * @param account what its pages are charged to, of the same budget as the pool's
+   */
+  public PrefixTree(KvPool pool, Account account) {
+    this(pool, account, PrefixTree::mix);
+  }
+
+  PrefixTree(KvPool pool, Account account, BlockHash hash) {
+    this.pool = pool;
+    this.account = account;
+    this.hash = hash;
+    KvLayout layout = pool.layout();
+    this.fullSlabs = layout.blockSlabs(false);
+    this.windowSlabs = layout.blockSlabs(true);
+    this.inWindow = new boolean[pool.blockPages()];
+    int page = 0;
+    for (KvLayout.Layer layer : layout.layers()) {
+      Arrays.fill(inWindow, page, page + layer.kvHeads(), layer.window() > 0);
+      page += layer.kvHeads();
+    }
+  }
+
+  /** Mixes as the finalizer of SplitMix64 does, token by token. */
+  private static long mix(long before, int[] block) {
+    long h = before;
+    for (int token : block) {
+      h = (h ^ token) + 0x9e3779b97f4a7c15L;
+      h = (h ^ (h >>> 30)) * 0xbf58476d1ce4e5b9L;
+      h = (h ^ (h >>> 27)) * 0x94d049bb133111ebL;
+      h ^= h >>> 31;
+    }
+    return h;
+  }
+
+  KvPool pool() {
+    return pool;
+  }
+
+  /** Blocks that it holds. */
+  public int size() {
+    return size;
+  }
+
+  /** Bytes of the pages that it holds. */
+  public long bytes() {
+    return account.own();
+  }
+
+  /**
+   * The longest beginning of a sequence that the tree holds, which stays as long as it is shared.
+   *
+   * @param recipe sizes, formats and policy: all that makes two caches of the same tokens differ
+   * @param tokens the tokens of each block of the sequence
+   * @param most blocks to look for at most
+   */
+  public SharedPrefix find(KvLayout recipe, IntFunction<int[]> tokens, int most) {
+    Node root =
+        roots.computeIfAbsent(
+            recipe, r -> new Node(null, hash.of(r.hashCode(), new int[0]), new int[0], new int[0]));
+    return new SharedPrefix(this, pin(deepest(root, tokens, most)));
+  }
+
+  /** The last block from {@code from} on that a sequence can go on from. */
+  Node deepest(Node from, IntFunction<int[]> tokens, int most) {
+    Node node = from;
+    while (node.depth < most) {
+      Node child = child(node, tokens.apply(node.depth));
+      if (child == null) {
+        break;
+      }
+      node = child;
+    }
+    while (node != from && node.parent != null && !hasWindow(node)) {
+      node = node.parent;
+    }
+    return node;
+  }
+
+  /** Whether all is held that the token after this block sees in layers with a window. */
+  private boolean hasWindow(Node node) {
+    int window = pool.layout().longestWindow();
+    int page = pool.layout().pageTokens();
+    int first = Math.max(0, node.depth * page - window + 1) / page;
+    for (Node n = node; window > 0 && n != null && n.depth > first; n = n.parent) {
+      if (!n.windowed) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  @Nullable Node child(Node parent, int[] tokens) {
+    Node node = nodes.get(hash.of(parent.key, tokens));
+    while (node != null && (node.parent != parent || !Arrays.equals(node.tokens, tokens))) {
+      node = node.next;
+    }
+    return node;
+  }
+
+  /**
+   * Adds the block that follows {@code parent} in a sequence, or makes the sequence share it.
+   *
+   * @return the block; null if it could not be added
+   */
+  @Nullable Node add(Node parent, int[] tokens, KvCache cache, KvPromise promise) {
+    int[] slabs = cache.block(parent.depth);
+    boolean windows = true;
+    for (int i = 0; i < slabs.length; i++) {
+      if (slabs[i] < 0 && !inWindow[i]) {
+        return null;
+      }
+      windows &= slabs[i] >= 0;
+    }
+    Node node = child(parent, tokens);
+    if (node == null) {
+      // The tree pays from now on, out of what the promise had for it.
+      if (!promise.handOver()) {
+        return null;
+      }
+      int[] none = new int[slabs.length];
+      Arrays.fill(none, -1);
+      node = new Node(parent, hash.of(parent.key, tokens), tokens, none);
+      node.next = nodes.get(node.key);
+      nodes.put(node.key, node);
+      size++;
+      parent.children++;
+      pool.account().move(bytes(fullSlabs), account);
+      hold(node, slabs, false);
+    } else {
+      cache.replace(parent.depth, node.slabs);
+      promise.share(node.depth);
+    }
+    if (!node.windowed && windows && reserveWindows(node)) {
+      pool.account().move(bytes(windowSlabs), account);
+      hold(node, slabs, true);
+      node.windowed = true;
+    }
+    return node;
+  }
+
+  private void hold(Node node, int[] slabs, boolean windows) {
+    for (int i = 0; i < slabs.length; i++) {
+      if (inWindow[i] == windows) {
+        pool.share(i, slabs[i]);
+        node.slabs[i] = slabs[i];
+      }
+    }
+  }
+
+  private boolean reserveWindows(Node node) {
+    if (windowSlabs.isEmpty()) {
+      return false;
+    }
+    boolean reserved = pool.tryReserve(windowSlabs);
+    while (!reserved && !idle.isEmpty() && idle.firstEntry().getValue() != node) {
+      drop(idle.firstEntry().getValue());
+      reserved = pool.tryReserve(windowSlabs);
+    }
+    return reserved;
+  }
+
+  /** Bytes of slabs as such: that a lease is of whole pages is not the tree's to pay. */
+  private static long bytes(SortedMap<Long, Long> slabs) {
+    return slabs.entrySet().stream()
+        .mapToLong(e -> SlabArena.stride(e.getKey()) * e.getValue())
+        .sum();
+  }
+
+  Node pin(Node node) {
+    if (node.users++ == 0) {
+      idle.remove(node.used, node);
+    }
+    return node;
+  }
+
+  /** A sequence shares this block no more, and used those before it just now. */
+  void unpin(Node node) {
+    node.users--;
+    // The end of a chain is older than its beginning, which is of use to more sequences.
+    for (Node n = node; n != null && n.parent != null; n = n.parent) {
+      idle.remove(n.used, n);
+      n.used = ++clock;
+      putIfIdle(n);
+    }
+  }
+
+  private void putIfIdle(Node node) {
+    if (node.users == 0 && node.children == 0 && node.parent != null) {
+      idle.put(node.used, node);
+    }
+  }
+
+  /**
+   * Gives up blocks that no sequence shares, and then pages that sharing sequences do not need.
+   *
+   * @param bytes bytes to give back, if there are as many
+   * @return bytes given back; they are free for others once the pool is compacted
+   */
+  public long drop(long bytes) {
+    long given = 0;
+    while (given < bytes && !idle.isEmpty()) {
+      given += drop(idle.firstEntry().getValue());
+    }
+    if (given < bytes && !windowSlabs.isEmpty()) {
+      // What comes last in a chain can be of use to one that follows it, the rest hardly.
+      List<Node> held = new ArrayList<>();
+      for (Node chain : nodes.values()) {
+        for (Node n = chain; n != null; n = n.next) {
+          if (n.windowed) {
+            held.add(n);
+          }
+        }
+      }
+      held.sort(
+          Comparator.<Node>comparingInt(n -> n.children > 0 ? 0 : 1)
+              .thenComparingLong(n -> n.used));
+      for (int i = 0; i < held.size() && given < bytes; i++) {
+        given += dropWindows(held.get(i));
+      }
+    }
+    return given;
+  }
+
+  private long drop(Node node) {
+    idle.remove(node.used, node);
+    Node parent = node.parent;
+    if (parent == null) {
+      throw new IllegalStateException("A root is not dropped");
+    }
+    unlink(node);
+    size--;
+    parent.children--;
+    putIfIdle(parent);
+    long bytes = node.windowed ? dropWindows(node) : 0;
+    return bytes + giveUp(node, false);
+  }
+
+  private void unlink(Node node) {
+    Node first = nodes.get(node.key);
+    if (first == node) {
+      if (node.next == null) {
+        nodes.remove(node.key);
+      } else {
+        nodes.put(node.key, node.next);
+      }
+      return;
+    }
+    for (Node n = first; n != null; n = n.next) {
+      if (n.next == node) {
+        n.next = node.next;
+      }
+    }
+  }
+
+  private long dropWindows(Node node) {
+    node.windowed = false;
+    return giveUp(node, true);
+  }
+
+  private long giveUp(Node node, boolean windows) {
+    for (int i = 0; i < node.slabs.length; i++) {
+      if (inWindow[i] == windows) {
+        pool.release(i, node.slabs[i]);
+        node.slabs[i] = -1;
+      }
+    }
+    SortedMap<Long, Long> slabs = windows ? windowSlabs : fullSlabs;
+    long bytes = bytes(slabs);
+    account.move(bytes, pool.account());
+    pool.unreserve(slabs);
+    return bytes;
+  }
+
+  /** Gives up all blocks; no sequence may share any. */
+  @Override
+  public void close() {
+    drop(Long.MAX_VALUE);
+    if (size > 0) {
+      throw new IllegalStateException(
+          "Prefix tree closed while %,d of its blocks are shared".formatted(size));
+    }
+  }
+
+  /** The blocks up to one, in order: their pages. */
+  static IntFunction<int[]> path(Node node) {
+    int[][] slabs = new int[node.depth][];
+    for (Node n = node; n.parent != null; n = n.parent) {
+      slabs[n.depth - 1] = n.slabs;
+    }
+    return b -> slabs[b];
+  }
+}

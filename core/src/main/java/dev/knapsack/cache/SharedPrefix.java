@@ -1,0 +1,98 @@
+package dev.knapsack.cache;
+
+import java.util.function.IntFunction;
+
+/**
+ * The beginning of one sequence that it shares through a {@link PrefixTree}: whole blocks of
+ * tokens, which stay in the tree as long as this is open.
+ */
+public final class SharedPrefix implements AutoCloseable {
+  private final PrefixTree tree;
+  private PrefixTree.Node last;
+  private boolean closed;
+
+  SharedPrefix(PrefixTree tree, PrefixTree.Node last) {
+    this.tree = tree;
+    this.last = last;
+  }
+
+  /** Blocks that are shared. */
+  public int blocks() {
+    return last.depth;
+  }
+
+  /** Tokens that are shared. */
+  public int tokens() {
+    return last.depth * tree.pool().layout().pageTokens();
+  }
+
+  /** Makes what is shared all that a sequence has cached. */
+  public void adopt(KvCache cache) {
+    cache.adopt(0, last.depth, PrefixTree.path(last));
+  }
+
+  /**
+   * Goes on with blocks that the tree has and that the sequence has not computed, if there are any;
+   * what it has computed of them is forgotten.
+   *
+   * @param tokens the tokens of each block of the sequence
+   * @param most blocks to share at most
+   * @return tokens that need not be computed
+   */
+  public int advance(KvCache cache, KvPromise promise, IntFunction<int[]> tokens, int most) {
+    PrefixTree.Node node = tree.deepest(last, tokens, most);
+    int found = node.depth * tree.pool().layout().pageTokens() - cache.length();
+    if (found <= 0) {
+      return 0;
+    }
+    cache.adopt(last.depth, node.depth, PrefixTree.path(node));
+    moveTo(node);
+    promise.share(node.depth);
+    return found;
+  }
+
+  /**
+   * Adds the blocks that a sequence has completed to the tree; those that the tree has, the
+   * sequence shares from now on. To be done between {@link KvCache#encode} and {@link
+   * KvCache#compress}.
+   *
+   * @param tokens the tokens of each block of the sequence
+   * @param most blocks to share at most
+   */
+  public void extend(KvCache cache, KvPromise promise, IntFunction<int[]> tokens, int most) {
+    int complete = Math.min(most, cache.length() / tree.pool().layout().pageTokens());
+    while (last.depth < complete) {
+      PrefixTree.Node node = tree.add(last, tokens.apply(last.depth), cache, promise);
+      if (node == null) {
+        return;
+      }
+      moveTo(node);
+    }
+  }
+
+  private void moveTo(PrefixTree.Node node) {
+    tree.pin(node);
+    tree.unpin(last);
+    last = node;
+  }
+
+  /**
+   * The same for another sequence.
+   *
+   * @param promise the other's, which need not pay for it
+   */
+  public SharedPrefix fork(KvPromise promise) {
+    promise.share(last.depth);
+    return new SharedPrefix(tree, tree.pin(last));
+  }
+
+  /** The sequence shares nothing any more; to be done after its cache was closed. */
+  @Override
+  public void close() {
+    if (closed) {
+      throw new IllegalStateException("Shared prefix closed twice");
+    }
+    closed = true;
+    tree.unpin(last);
+  }
+}
