@@ -15,17 +15,31 @@ import org.jspecify.annotations.Nullable;
 final class EngineConversation implements Conversation, AutoCloseable {
   private final Knapsack knapsack;
   private final UnaryOperator<Request> adjust;
+  private final @Nullable NamedChat kept;
   private Chat chat;
   private @Nullable Stats last;
 
   EngineConversation(Knapsack knapsack, @Nullable String system, UnaryOperator<Request> adjust) {
-    this.knapsack = knapsack;
-    this.adjust = adjust;
-    this.chat = open(system);
+    this(knapsack, null, adjust, null);
+    if (system != null && !system.isEmpty()) {
+      system(system);
+    }
   }
 
-  private Chat open(@Nullable String system) {
-    return system == null || system.isEmpty() ? knapsack.chat() : knapsack.chat(system);
+  /**
+   * A conversation that goes on.
+   *
+   * @param kept where it is kept, if it has a name
+   */
+  EngineConversation(
+      Knapsack knapsack,
+      @Nullable Chat chat,
+      UnaryOperator<Request> adjust,
+      @Nullable NamedChat kept) {
+    this.knapsack = knapsack;
+    this.adjust = adjust;
+    this.chat = chat == null ? knapsack.chat() : chat;
+    this.kept = kept;
   }
 
   @Override
@@ -37,6 +51,9 @@ final class EngineConversation implements Conversation, AutoCloseable {
         answer.cancel();
         break;
       }
+    }
+    if (kept != null) {
+      kept.said(chat);
     }
     Stats stats = answer.stats();
     last = stats;
@@ -69,12 +86,19 @@ final class EngineConversation implements Conversation, AutoCloseable {
   @Override
   public void system(String prompt) {
     chat.close();
-    chat = open(prompt);
+    chat = prompt.isEmpty() ? knapsack.chat() : knapsack.chat(prompt);
   }
 
   @Override
   public String report() {
     return last == null ? "" : Report.of(knapsack, last, 1).text();
+  }
+
+  /** Keeps what was said and what is cached, if it has a name. */
+  void save() {
+    if (kept != null) {
+      kept.save(chat);
+    }
   }
 
   @Override

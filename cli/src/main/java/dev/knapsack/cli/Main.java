@@ -97,7 +97,8 @@ public final class Main {
             new QuantizeCommand(host),
             new PullCommand(host),
             new ListCommand(host),
-            new RemoveCommand(host))
+            new RemoveCommand(host),
+            new SessionsCommand(host))
         .forEach(line::addSubcommand);
     line.addSubcommand(EvalCommand.commandLine(host));
     return line.setOut(writer(host.streams().out()))

@@ -3,7 +3,9 @@ package dev.knapsack.cli;
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
+import dev.knapsack.Chat;
 import dev.knapsack.Knapsack;
+import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.FinishReason;
 import dev.knapsack.engine.Request;
@@ -35,6 +37,7 @@ import picocli.CommandLine.Option;
       "  knapsack run                                the model inside Knapsack",
       "  knapsack run model.gguf --memory 1GiB       chat inside 1 GiB",
       "  knapsack run model.gguf -p 'Why is the sky blue?' --stats",
+      "  knapsack run model.gguf --session notes     go on where this chat was left",
       "  echo 'Once upon a time' | knapsack run model.gguf --raw -n 100",
     })
 final class RunCommand implements Callable<Integer> {
@@ -75,6 +78,15 @@ final class RunCommand implements Callable<Integer> {
       paramLabel = "N",
       description = "Several answers to one prompt, which is read once (default: 1).")
   private int samples = 1;
+
+  @Option(
+      names = "--session",
+      paramLabel = "NAME",
+      description =
+          "A chat that has a name: it goes on where it was left, without reading what was said"
+              + " again; 'sessions' lists them. All that is cached of them has at most 4 GiB, or"
+              + " $KNAPSACK_SESSIONS_MAX.")
+  private @Nullable String session;
 
   @Option(names = "--ignore-end", description = "Go on when the model ends its answer.")
   private boolean ignoreEnd;
@@ -121,6 +133,13 @@ final class RunCommand implements Callable<Integer> {
     if (samples < 1) {
       throw new IllegalArgumentException("--samples must be 1 or more, not " + samples);
     }
+    if (session != null) {
+      CacheStore.checkName(session);
+      if (raw || samples > 1) {
+        throw new IllegalArgumentException(
+            "--session keeps a chat, and --raw and --samples are none; leave them out.");
+      }
+    }
     engine.useSequences(samples);
     try (Knapsack knapsack = engine.open(model.path())) {
       if (chat || stats) {
@@ -131,22 +150,43 @@ final class RunCommand implements Callable<Integer> {
         chat(knapsack, streams);
         return 0;
       }
-      return answer(knapsack, text == null ? "" : text, streams);
+      if (session == null) {
+        return answer(knapsack, start(knapsack, text == null ? "" : text), streams);
+      }
+      NamedChat named = named(session);
+      try (Chat talk = named.open(knapsack, system)) {
+        int code =
+            answer(knapsack, List.of(talk.send(text == null ? "" : text, this::adjust)), streams);
+        named.save(talk);
+        return code;
+      }
     }
   }
 
   private void chat(Knapsack knapsack, StandardStreams streams) throws IOException {
     try (Prompt user = streams.prompt(TerminalPrompt.historyIn(host.data()));
-        EngineConversation conversation = new EngineConversation(knapsack, system, this::adjust)) {
+        EngineConversation conversation = conversation(knapsack)) {
       new ChatLoop(conversation, user, streams.answers(), streams.err()).run();
       if (stats) {
         streams.err().println(conversation.report());
       }
+      conversation.save();
     }
   }
 
-  private int answer(Knapsack knapsack, String text, StandardStreams streams) {
-    List<Answer> answers = start(knapsack, text);
+  private EngineConversation conversation(Knapsack knapsack) throws IOException {
+    if (session == null) {
+      return new EngineConversation(knapsack, system, this::adjust);
+    }
+    NamedChat named = named(session);
+    return new EngineConversation(knapsack, named.open(knapsack, system), this::adjust, named);
+  }
+
+  private NamedChat named(String name) {
+    return new NamedChat(name, new SavedChats(host), host.streams().err());
+  }
+
+  private int answer(Knapsack knapsack, List<Answer> answers, StandardStreams streams) {
     AnswerStream out = streams.answers();
     for (int i = 0; i < answers.size(); i++) {
       Answer answer = answers.get(i);

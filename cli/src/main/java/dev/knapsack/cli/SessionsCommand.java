@@ -1,0 +1,67 @@
+package dev.knapsack.cli;
+
+import dev.knapsack.plan.PlanTable;
+import java.io.IOException;
+import java.time.ZoneId;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code knapsack sessions}: the chats that have names. */
+@Command(
+    name = "sessions",
+    description = "Lists the chats that 'run --session NAME' keeps, or removes some.",
+    footer = {
+      "",
+      "What was said is kept in knapsack/sessions in $XDG_DATA_HOME or ~/.local/share; what the",
+      "model had cached of it in knapsack/sessions in $XDG_CACHE_HOME or ~/.cache. All caches",
+      "together have at most 4 GiB, or $KNAPSACK_SESSIONS_MAX: those that were used longest ago",
+      "are deleted first, and such a chat is read again when it goes on.",
+    })
+final class SessionsCommand implements Callable<Integer> {
+  private final Host host;
+
+  @Option(
+      names = "--remove",
+      paramLabel = "NAME",
+      arity = "1..*",
+      description = "Remove these chats, and what was cached of them.")
+  private List<String> removed = new ArrayList<>();
+
+  SessionsCommand(Host host) {
+    this.host = host;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    SavedChats chats = new SavedChats(host);
+    for (String name : removed) {
+      if (!chats.remove(name)) {
+        throw new UnusableFileException(
+            "There is no session '%s' in %s; 'knapsack sessions' shows those that are."
+                .formatted(name, chats.directory()));
+      }
+      host.streams().err().println("removed " + name);
+    }
+    if (!removed.isEmpty()) {
+      return 0;
+    }
+    List<SavedChats.Entry> all = chats.list();
+    for (SavedChats.Entry chat : all) {
+      host.streams()
+          .out()
+          .printf(
+              "%-32s %6d messages %10s cached  %s%n",
+              chat.name(),
+              chat.messages(),
+              PlanTable.size(chat.cached()),
+              chat.used().atZone(ZoneId.systemDefault()).toLocalDate());
+    }
+    if (all.isEmpty()) {
+      host.streams().err().println("No sessions yet. Begin one: knapsack run MODEL --session NAME");
+    }
+    return 0;
+  }
+}
