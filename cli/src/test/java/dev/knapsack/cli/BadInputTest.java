@@ -87,7 +87,7 @@ class BadInputTest {
     "--memory, 0, more than 0 bytes, 0",
     "--kv-format, q9, 'q9', Q8_0",
     "--kernels, gpu, gpu, SCALAR",
-    "--ctx, many, many, --ctx",
+    "--context, many, many, --context",
   })
   void aBadValue(String option, String value, String wrong, String works) {
     shell.run("run", "-p", "x", option, value).failed(2, option, wrong, works);
