@@ -22,7 +22,7 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
  *
  * <p>Usage: {@code bench/measure Roofline MODEL...}, with {@code -Ddepths=0,4096,16384}, {@code
  * -Drounds=3} and {@code -Dpicture=FILE} in {@code KNAPSACK_JAVA_OPTS} for others. Prints a
- * Markdown table, and draws {@code docs/pictures/roofline.svg}.
+ * Markdown table, and draws {@code docs/pictures/roofline.png}.
  */
 public final class Roofline {
   /** Where the picture begins and ends, in multiply-adds per byte. */
@@ -41,7 +41,7 @@ public final class Roofline {
   public static void main(String[] args) throws Exception {
     String depths = System.getProperty("depths", "0,4096,16384");
     String rounds = System.getProperty("rounds", "3");
-    Path picture = Path.of(System.getProperty("picture", "docs/pictures/roofline.svg"));
+    Path picture = Path.of(System.getProperty("picture", "docs/pictures/roofline.png"));
     List<Measured> models = new ArrayList<>();
     List<Double> memory = new ArrayList<>();
     Map<String, List<Double>> arithmetic = new TreeMap<>();
