@@ -5,6 +5,9 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileAttribute;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Set;
 
 /** What a store needs of the file system; tests put a full one in its place. */
 interface Disk {
@@ -12,11 +15,21 @@ interface Disk {
       new Disk() {
         @Override
         public FileChannel create(Path file) throws IOException {
+          // What was said in a chat can be read from its cache: it is its owner's alone.
+          FileAttribute<?>[] ownersAlone =
+              file.getFileSystem().supportedFileAttributeViews().contains("posix")
+                  ? new FileAttribute<?>[] {
+                    PosixFilePermissions.asFileAttribute(
+                        PosixFilePermissions.fromString("rw-------"))
+                  }
+                  : new FileAttribute<?>[0];
           return FileChannel.open(
               file,
-              StandardOpenOption.CREATE,
-              StandardOpenOption.TRUNCATE_EXISTING,
-              StandardOpenOption.WRITE);
+              Set.of(
+                  StandardOpenOption.CREATE,
+                  StandardOpenOption.TRUNCATE_EXISTING,
+                  StandardOpenOption.WRITE),
+              ownersAlone);
         }
 
         @Override

@@ -21,6 +21,7 @@ import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -139,6 +140,21 @@ class CacheStoreTest {
     long bytes = store().find("a").orElseThrow().bytes();
     // 45 tokens (of the windowed layer 20 to 28), all but 8 of them in 4.5 bits a number.
     assertThat(bytes).isBetween(20_000L, 45_000L);
+  }
+
+  @Test
+  void aSavedCacheIsItsOwnersAlone() throws IOException {
+    save(
+        store(),
+        "a",
+        new KvLayout(LAYERS, Formats.F32, Formats.F32, 0, KvPolicy.FULL, 8),
+        Precision.FOUR_BIT);
+    try (Stream<Path> files = Files.list(folder)) {
+      Path saved =
+          files.filter(f -> f.getFileName().toString().startsWith("a.")).findFirst().orElseThrow();
+      assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(saved)))
+          .isEqualTo("rw-------");
+    }
   }
 
   private void refuse(Path file, byte[] bytes, Problem... problems) throws IOException {
