@@ -147,19 +147,22 @@ final class HeadPages {
     offsetsAsOf = moves;
   }
 
+  /** Where the key of the token {@code i} lies, as far as its page has been located. */
+  private long keyAt(int i) {
+    return offsets[i / form.pageTokens()] + i % form.pageTokens() * form.keyBytes();
+  }
+
+  /** Where its value lies. */
+  private long valueAt(int i) {
+    return offsets[i / form.pageTokens()]
+        + form.valuesAt()
+        + i % form.pageTokens() * form.valueBytes();
+  }
+
   /** Encodes the key and value of the token {@code i}, whose room is reserved. */
   void write(int i, MemorySegment keys, long key, MemorySegment values, long value) {
-    long page = offsets[i / form.pageTokens()];
-    int slot = i % form.pageTokens();
-    form.keyFormat()
-        .encode(keys, key, arena.memory(), page + slot * form.keyBytes(), form.keySize());
-    form.valueFormat()
-        .encode(
-            values,
-            value,
-            arena.memory(),
-            page + form.valuesAt() + slot * form.valueBytes(),
-            form.valueSize());
+    form.keyFormat().encode(keys, key, arena.memory(), keyAt(i), form.keySize());
+    form.valueFormat().encode(values, value, arena.memory(), valueAt(i), form.valueSize());
   }
 
   /** Adds the first {@code tokens} tokens of another form, encoded anew. */
@@ -184,47 +187,30 @@ final class HeadPages {
 
   /** Decodes the key and value of the token {@code i}. */
   private void read(int i, MemorySegment key, MemorySegment value) {
-    long page = offsets[i / form.pageTokens()];
-    int slot = i % form.pageTokens();
-    form.keyFormat().decode(arena.memory(), page + slot * form.keyBytes(), key, 0, form.keySize());
-    form.valueFormat()
-        .decode(
-            arena.memory(),
-            page + form.valuesAt() + slot * form.valueBytes(),
-            value,
-            0,
-            form.valueSize());
+    form.keyFormat().decode(arena.memory(), keyAt(i), key, 0, form.keySize());
+    form.valueFormat().decode(arena.memory(), valueAt(i), value, 0, form.valueSize());
   }
 
   /** Decodes the key or the value of the token {@code i}. */
   void read(int i, boolean key, float[] out) {
     locate();
-    long page = offsets[i / form.pageTokens()];
-    int slot = i % form.pageTokens();
     MemorySegment to = MemorySegment.ofArray(out);
     if (key) {
-      form.keyFormat().decode(arena.memory(), page + slot * form.keyBytes(), to, 0, form.keySize());
+      form.keyFormat().decode(arena.memory(), keyAt(i), to, 0, form.keySize());
     } else {
-      long at = page + form.valuesAt() + slot * form.valueBytes();
-      form.valueFormat().decode(arena.memory(), at, to, 0, form.valueSize());
+      form.valueFormat().decode(arena.memory(), valueAt(i), to, 0, form.valueSize());
     }
   }
 
   /** Copies tokens as they are stored: of each its key, then its value. */
   void copyOut(int from, int tokens, MemorySegment into, long at) {
     locate();
+    MemorySegment memory = arena.memory();
     long to = at;
     for (int i = from; i < from + tokens; i++) {
-      long page = offsets[i / form.pageTokens()];
-      int slot = i % form.pageTokens();
-      MemorySegment.copy(arena.memory(), page + slot * form.keyBytes(), into, to, form.keyBytes());
+      MemorySegment.copy(memory, keyAt(i), into, to, form.keyBytes());
       to += form.keyBytes();
-      MemorySegment.copy(
-          arena.memory(),
-          page + form.valuesAt() + slot * form.valueBytes(),
-          into,
-          to,
-          form.valueBytes());
+      MemorySegment.copy(memory, valueAt(i), into, to, form.valueBytes());
       to += form.valueBytes();
     }
   }
@@ -232,19 +218,12 @@ final class HeadPages {
   /** Adds tokens as {@link #copyOut} gave them; their room is reserved. */
   void copyIn(int tokens, MemorySegment from, long at) {
     locate();
+    MemorySegment memory = arena.memory();
     long next = at;
     for (int i = count; i < count + tokens; i++) {
-      long page = offsets[i / form.pageTokens()];
-      int slot = i % form.pageTokens();
-      MemorySegment.copy(
-          from, next, arena.memory(), page + slot * form.keyBytes(), form.keyBytes());
+      MemorySegment.copy(from, next, memory, keyAt(i), form.keyBytes());
       next += form.keyBytes();
-      MemorySegment.copy(
-          from,
-          next,
-          arena.memory(),
-          page + form.valuesAt() + slot * form.valueBytes(),
-          form.valueBytes());
+      MemorySegment.copy(from, next, memory, valueAt(i), form.valueBytes());
       next += form.valueBytes();
     }
     count += tokens;
@@ -348,20 +327,9 @@ final class HeadPages {
   private void move(int from, int to) {
     own(to / form.pageTokens());
     locate();
-    long source = offsets[from / form.pageTokens()];
-    long target = offsets[to / form.pageTokens()];
-    int i = from % form.pageTokens();
-    int j = to % form.pageTokens();
-    long key = form.keyBytes();
-    long value = form.valueBytes();
     MemorySegment memory = arena.memory();
-    MemorySegment.copy(memory, source + i * key, memory, target + j * key, key);
-    MemorySegment.copy(
-        memory,
-        source + form.valuesAt() + i * value,
-        memory,
-        target + form.valuesAt() + j * value,
-        value);
+    MemorySegment.copy(memory, keyAt(from), memory, keyAt(to), form.keyBytes());
+    MemorySegment.copy(memory, valueAt(from), memory, valueAt(to), form.valueBytes());
   }
 
   /**

@@ -186,17 +186,16 @@ public final class Attention {
       int from,
       int to,
       MemorySegment scratch) {
-    Scratch memory = Scratch.of(scratch);
-    for (int row = from; row < to; row += ROWS) {
-      Block block = new Block(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
-      begin(block, q);
-      for (KvSpan span : spans) {
-        chunks(block, span);
-      }
-      for (int i = 0; i < block.queryCount(); i++) {
-        finish(block, i, out);
-      }
-    }
+    attend(
+        shape,
+        q,
+        firstPosition,
+        spans,
+        kvHead,
+        from,
+        to,
+        scratch,
+        (block, query) -> finish(block, query, out));
   }
 
   /** See {@link Kernels#attentionPart}; scratch memory is a float array on the heap. */
@@ -210,6 +209,33 @@ public final class Attention {
       int from,
       int to,
       MemorySegment scratch) {
+    attend(
+        shape,
+        q,
+        firstPosition,
+        spans,
+        kvHead,
+        from,
+        to,
+        scratch,
+        (block, query) -> finishPart(block, query, part));
+  }
+
+  /** Takes what a query has come to out of scratch memory. */
+  private interface Finish {
+    void accept(Block block, int query);
+  }
+
+  private void attend(
+      AttentionShape shape,
+      Matrix q,
+      int firstPosition,
+      KvSpan[] spans,
+      int kvHead,
+      int from,
+      int to,
+      MemorySegment scratch,
+      Finish finish) {
     Scratch memory = Scratch.of(scratch);
     for (int row = from; row < to; row += ROWS) {
       Block block = new Block(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
@@ -218,7 +244,7 @@ public final class Attention {
         chunks(block, span);
       }
       for (int i = 0; i < block.queryCount(); i++) {
-        finishPart(block, i, part);
+        finish.accept(block, i);
       }
     }
   }
