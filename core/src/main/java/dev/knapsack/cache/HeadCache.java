@@ -4,6 +4,7 @@ import dev.knapsack.kernel.KvSpan;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -135,6 +136,22 @@ final class HeadCache {
     }
   }
 
+  /** Copies the oldest pages as they are, and gives them back. */
+  void moveOut(int pages, MemorySegment into, long at) {
+    stored.copyPages(pages, into, at);
+    stored.dropPages(pages);
+  }
+
+  /** Takes pages, as {@link #moveOut} copied them, where there are none. */
+  void moveIn(int position, int pages, MemorySegment from, long at) {
+    stored.takePages(position, pages, from, at);
+  }
+
+  /** Tokens in the layout's formats. */
+  int storedCount() {
+    return stored.count();
+  }
+
   /** What attention reads; see {@link HeadPages#view}. */
   KvSpan[] spans(int appended) {
     if (recent == null) {
@@ -182,13 +199,14 @@ final class HeadCache {
    * All that is held, in order, as a store moves it.
    *
    * @param most tokens that there can be in all
+   * @param disk gives those that are not in memory, and takes them; null where all are
    */
-  List<KvPart> parts(int most) {
+  List<KvPart> parts(int most, @Nullable Function<HeadPages, SpilledHead> disk) {
+    KvPart earlier = new KvPart(stored, most, disk == null ? null : disk.apply(stored));
     return recent == null
-        ? List.of(new KvPart(stored, most))
+        ? List.of(earlier)
         : List.of(
-            new KvPart(stored, most),
-            new KvPart(recent, Math.min(most, recentTokens + recent.form().pageTokens())));
+            earlier, new KvPart(recent, Math.min(most, recentTokens + recent.form().pageTokens())));
   }
 
   /** Keeps the tokens at these places alone, counted over all that is held, ascending. */

@@ -149,14 +149,12 @@ final class HeadPages {
 
   /** Where the key of the token {@code i} lies, as far as its page has been located. */
   private long keyAt(int i) {
-    return offsets[i / form.pageTokens()] + i % form.pageTokens() * form.keyBytes();
+    return offsets[i / form.pageTokens()] + form.key(i % form.pageTokens());
   }
 
   /** Where its value lies. */
   private long valueAt(int i) {
-    return offsets[i / form.pageTokens()]
-        + form.valuesAt()
-        + i % form.pageTokens() * form.valueBytes();
+    return offsets[i / form.pageTokens()] + form.value(i % form.pageTokens());
   }
 
   /** Encodes the key and value of the token {@code i}, whose room is reserved. */
@@ -229,6 +227,25 @@ final class HeadPages {
     count += tokens;
   }
 
+  /** Copies the first {@code n} pages as they are. */
+  void copyPages(int n, MemorySegment into, long at) {
+    locate();
+    for (int p = 0; p < n; p++) {
+      long to = at + p * form.pageBytes();
+      MemorySegment.copy(arena.memory(), offsets[p], into, to, form.pageBytes());
+    }
+  }
+
+  /** Holds pages that {@link #copyPages} copied, where there are none. */
+  void takePages(int position, int n, MemorySegment from, long at) {
+    reserve(position, n * form.pageTokens());
+    for (int p = 0; p < n; p++) {
+      MemorySegment.copy(
+          from, at + p * form.pageBytes(), arena.memory(), offsets[p], form.pageBytes());
+    }
+    count = n * form.pageTokens();
+  }
+
   /** Counts tokens that were written. */
   void commit(int tokens) {
     count += tokens;
@@ -277,6 +294,10 @@ final class HeadPages {
   /** Forgets the tokens from {@code position} on. */
   void truncate(int position) {
     count = view(0).before(position);
+    if (count == 0) {
+      start = position;
+      positions = null;
+    }
     trim();
   }
 

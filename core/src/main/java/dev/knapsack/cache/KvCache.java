@@ -5,6 +5,7 @@ import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.IntFunction;
@@ -28,6 +29,9 @@ public final class KvCache implements AutoCloseable {
   /** By layer and KV head. */
   private final HeadCache[][] heads;
 
+  /** The oldest tokens, if some are on disk. */
+  private @Nullable SpilledTokens spilled;
+
   private int length;
   private boolean closed;
 
@@ -50,6 +54,7 @@ public final class KvCache implements AutoCloseable {
       heads[l] = new HeadCache[originals.length];
       Arrays.setAll(heads[l], h -> originals[h].fork());
     }
+    this.spilled = other.spilled == null ? null : other.spilled.fork();
   }
 
   public KvLayout layout() {
@@ -113,8 +118,8 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * A view of a layer's cached tokens, by KV head, valid until the cache is changed or the pool
-   * compacted.
+   * A view of a layer's cached tokens in memory, by KV head, valid until the cache is changed or
+   * the pool compacted.
    *
    * @param appended tokens after {@link #length()} that have been appended and not committed
    */
@@ -125,6 +130,36 @@ public final class KvCache implements AutoCloseable {
       spans[h] = heads[layer][h].spans(appended);
     }
     return spans;
+  }
+
+  /**
+   * What attention reads of a layer, by KV head, in pieces: those on disk, each of which is there
+   * until the next is asked for, and then {@link #spans}.
+   *
+   * @throws SpillException when what is on disk cannot be read
+   */
+  public Iterator<KvSpan[][]> pieces(int layer, int appended) {
+    KvSpan[][] resident = spans(layer, appended);
+    return spilled == null || windowed(layer) || spilled.tokens() == 0
+        ? List.<KvSpan[][]>of(resident).iterator()
+        : spilled.pieces(layer, resident);
+  }
+
+  private boolean windowed(int layer) {
+    return pool.layout().layers().get(layer).window() > 0;
+  }
+
+  /** What is on disk, or is to go there. */
+  SpilledTokens spilled() {
+    if (spilled == null) {
+      spilled = new SpilledTokens(pool);
+    }
+    return spilled;
+  }
+
+  /** Tokens that are on disk, in layers without a sliding window. */
+  public int spilledTokens() {
+    return spilled == null ? 0 : spilled.tokens();
   }
 
   /** Computes the attention weights of a query row of a step and the query heads of a KV head. */
@@ -151,7 +186,7 @@ public final class KvCache implements AutoCloseable {
       if (policy.wantsWeights(layer, h)) {
         KvSpan[] spans = heads[layer][h].spans(rows);
         int tokens = heads[layer][h].count() + rows;
-        try (Lease memory = pool.weights((long) Float.BYTES * group * tokens)) {
+        try (Lease memory = pool.besidePages((long) Float.BYTES * group * tokens)) {
           Matrix out = new Matrix(Formats.F32, group, tokens, memory.segment());
           for (int row = rows - wanted; row < rows; row++) {
             weights.compute(row, h, spans, out);
@@ -194,6 +229,14 @@ public final class KvCache implements AutoCloseable {
           "Cannot go back to %,d tokens: ".formatted(tokens) + obstacle);
     }
     each(head -> head.truncate(tokens));
+    if (spilled != null && tokens < spilled.tokens()) {
+      int block = layout().diskBlock();
+      spilled.truncate(Math.ceilDiv(tokens, block));
+      if (tokens % block != 0) {
+        spilled.takeBack(heads);
+        each(head -> head.truncate(tokens));
+      }
+    }
     length = tokens;
   }
 
@@ -215,9 +258,10 @@ public final class KvCache implements AutoCloseable {
 
   /**
    * Gives back the pages that no later token sees, those wholly before the sliding window of a
-   * layer, and lets the policy do its work.
+   * layer, lets the policy do its work, and moves to disk what is not to stay in memory.
    *
    * @param promptRead whether the step ended the prompt, or came after it
+   * @throws SpillException if tokens cannot be moved to disk; the cache is empty then
    */
   public void compress(boolean promptRead) {
     checkOpen();
@@ -228,6 +272,25 @@ public final class KvCache implements AutoCloseable {
       }
     }
     layout().policy().compress(this, promptRead);
+    spill();
+  }
+
+  /** Moves the oldest tokens to disk, as long as enough of them stay in memory. */
+  private void spill() {
+    int resident = layout().resident();
+    for (int l = 0; resident > 0 && l < heads.length; l++) {
+      if (!windowed(l)) {
+        while (heads[l][0].storedCount() >= resident + layout().diskBlock()) {
+          try {
+            spilled().add(heads);
+          } catch (RuntimeException e) {
+            truncate(0);
+            throw e;
+          }
+        }
+        return;
+      }
+    }
   }
 
   /**
@@ -295,7 +358,7 @@ public final class KvCache implements AutoCloseable {
       return null;
     }
     for (int l = 0; l < heads.length; l++) {
-      int start = heads[l][0].start();
+      int start = windowed(l) || spilledTokens() == 0 ? heads[l][0].start() : 0;
       if (start > firstSeen(l, tokens)) {
         return "layer %d has freed those before %,d".formatted(l, start);
       }
@@ -328,17 +391,37 @@ public final class KvCache implements AutoCloseable {
     int window = pool.layout().layers().get(layer).window();
     // What a window no longer sees is freed page by page.
     int most = window == 0 ? Integer.MAX_VALUE : window + pool.layout().pageTokens();
-    return heads[layer][head].parts(most);
+    return heads[layer][head].parts(
+        most,
+        window == 0 && layout().resident() > 0
+            ? pages -> new SpilledHead(this, layer, head, pages)
+            : null);
   }
 
   /**
    * Says how many tokens the sequence has, once a store has put back all {@linkplain #parts parts}
    * of what was empty.
+   *
+   * @throws IllegalArgumentException if heads that forget nothing have other tokens than these
    */
   public void restored(int tokens) {
     checkOpen();
     if (length != 0) {
       throw new IllegalStateException("Tokens are put back into an empty cache");
+    }
+    int block = layout().diskBlock();
+    int missing = -1;
+    for (int l = 0; layout().policy().equals(KvPolicy.FULL) && l < heads.length; l++) {
+      for (int h = 0; !windowed(l) && h < heads[l].length; h++) {
+        int more = tokens - heads[l][h].count();
+        missing = missing < 0 ? more : missing;
+        if (more < 0 || more != missing || more % block != 0 || (more > 0 && spilled == null)) {
+          throw new IllegalArgumentException("Heads have other tokens than the sequence");
+        }
+      }
+    }
+    if (spilled != null) {
+      spilled.restored(missing / block);
     }
     length = tokens;
   }
@@ -354,5 +437,8 @@ public final class KvCache implements AutoCloseable {
     checkOpen();
     closed = true;
     each(HeadCache::clear);
+    if (spilled != null) {
+      spilled.close();
+    }
   }
 }

@@ -20,6 +20,8 @@ import java.util.TreeMap;
  *     they are appended, and attention's queries and results with them: outliers cost coarse
  *     formats less then
  * @param policy which tokens are kept
+ * @param resident how many tokens of a head stay in memory at the least once earlier ones go to
+ *     disk, {@linkplain #diskBlock a block} at a time; 0 keeps all of them in memory
  * @param pageTokens tokens in a page
  */
 public record KvLayout(
@@ -29,6 +31,7 @@ public record KvLayout(
     int recent,
     boolean rotated,
     KvPolicy policy,
+    int resident,
     int pageTokens) {
   /**
    * Tokens in a page unless said otherwise: as many as attention takes at a time, and with every
@@ -52,10 +55,15 @@ public record KvLayout(
 
   public KvLayout {
     layers = List.copyOf(layers);
-    if (pageTokens < 1 || recent < 0) {
+    if (pageTokens < 1 || recent < 0 || resident < 0) {
       throw new IllegalArgumentException(
-          "A page holds at least one token, and 0 or more are recent; not %d and %d"
-              .formatted(pageTokens, recent));
+          "A page holds at least one token, and 0 or more are recent and resident; not %d, %d, %d"
+              .formatted(pageTokens, recent, resident));
+    }
+    if (resident > 0 && !policy.equals(KvPolicy.FULL)) {
+      throw new IllegalArgumentException(
+          "The recipe '%s' forgets tokens; only a cache that keeps all of them moves some to disk"
+              .formatted(policy));
     }
     for (Layer layer : layers) {
       checkFits("key", keyFormat, layer.keySize());
@@ -70,7 +78,7 @@ public record KvLayout(
     this(layers, keyFormat, valueFormat, 0, KvPolicy.FULL, PAGE_TOKENS);
   }
 
-  /** Not rotated. */
+  /** Not rotated, and all in memory. */
   public KvLayout(
       List<Layer> layers,
       Format keyFormat,
@@ -78,22 +86,33 @@ public record KvLayout(
       int recent,
       KvPolicy policy,
       int pageTokens) {
-    this(layers, keyFormat, valueFormat, recent, false, policy, pageTokens);
+    this(layers, keyFormat, valueFormat, recent, false, policy, 0, pageTokens);
   }
 
   /** The same, with this many recent tokens in full precision. */
   public KvLayout withRecent(int tokens) {
-    return new KvLayout(layers, keyFormat, valueFormat, tokens, rotated, policy, pageTokens);
+    return new KvLayout(
+        layers, keyFormat, valueFormat, tokens, rotated, policy, resident, pageTokens);
   }
 
   /** The same, with keys and values rotated, or not. */
   public KvLayout withRotation(boolean value) {
-    return new KvLayout(layers, keyFormat, valueFormat, recent, value, policy, pageTokens);
+    return new KvLayout(
+        layers, keyFormat, valueFormat, recent, value, policy, resident, pageTokens);
   }
 
   /** The same, keeping what this policy keeps. */
   public KvLayout withPolicy(KvPolicy policy) {
-    return new KvLayout(layers, keyFormat, valueFormat, recent, rotated, policy, pageTokens);
+    return new KvLayout(
+        layers, keyFormat, valueFormat, recent, rotated, policy, resident, pageTokens);
+  }
+
+  /**
+   * The same, with at least so many tokens in memory and earlier ones on disk; 0 for none there.
+   */
+  public KvLayout withResident(int tokens) {
+    return new KvLayout(
+        layers, keyFormat, valueFormat, recent, rotated, policy, tokens, pageTokens);
   }
 
   /**
@@ -118,7 +137,11 @@ public record KvLayout(
     if (layer.window() == 0 && !policy.equals(KvPolicy.FULL)) {
       return (int) Math.min(tokens, (long) policy.most(tokens) + step);
     }
-    return Math.max(0, tokens - recent);
+    int stored = Math.max(0, tokens - recent);
+    if (layer.window() == 0 && resident > 0) {
+      return (int) Math.min(stored, (long) resident + diskBlock() - 1 + step + pageTokens);
+    }
+    return stored;
   }
 
   /** How the tokens of one head are stored: what pages of it are like. */
@@ -134,6 +157,16 @@ public record KvLayout(
     /** Where values begin in a page. */
     long valuesAt() {
       return keyBytes() * pageTokens;
+    }
+
+    /** Where a token's key is in its page. */
+    long key(int slot) {
+      return slot * keyBytes();
+    }
+
+    /** Where its value is. */
+    long value(int slot) {
+      return valuesAt() + slot * valueBytes();
     }
 
     long pageBytes() {
@@ -174,7 +207,7 @@ public record KvLayout(
    * step} tokens at a time, if {@linkplain KvCache#settle settled} after each step.
    */
   public long bytes(int tokens, int step) {
-    return weightBytes(tokens, step)
+    return besidePages(tokens, step)
         + slabs(tokens, step, 0).entrySet().stream()
             .mapToLong(e -> SlabArena.bytes(e.getKey(), e.getValue()))
             .sum();
@@ -205,8 +238,11 @@ public record KvLayout(
     return slabs;
   }
 
-  /** Bytes of the attention weights of one query row, where the policy wants any. */
-  long weightBytes(int tokens, int step) {
+  /**
+   * Bytes that such a sequence leases beside its pages: for the attention weights of one query row,
+   * where the policy wants any, and for what comes back from disk.
+   */
+  long besidePages(int tokens, int step) {
     long group = 0;
     for (int l = 0; l < layers.size(); l++) {
       if (policy.weightRows(l) > 0) {
@@ -214,7 +250,24 @@ public record KvLayout(
       }
     }
     long most = Math.min(tokens, (long) policy.most(tokens) + step);
-    return Account.charged(Float.BYTES * group * most);
+    return Account.charged(Float.BYTES * group * most)
+        + (diskBlocks(tokens) > 0 ? Account.charged(SpilledTokens.bufferBytes(this)) : 0);
+  }
+
+  /** Tokens that go to disk together. */
+  public int diskBlock() {
+    return SpilledTokens.PAGES * pageTokens;
+  }
+
+  /** Blocks of so many tokens that are on disk. */
+  private int diskBlocks(int tokens) {
+    boolean some = resident > 0 && layers.stream().anyMatch(layer -> layer.window() == 0);
+    return some ? Math.max(0, tokens - recent - resident) / diskBlock() : 0;
+  }
+
+  /** Bytes on disk of a sequence of {@code tokens} tokens. */
+  public long diskBytes(int tokens) {
+    return diskBlocks(tokens) * SpilledTokens.blockBytes(this);
   }
 
   /** The stored pages of one block of tokens, in layers with a sliding window or in the others. */

@@ -12,9 +12,17 @@ public final class KvPart {
   private final HeadPages pages;
   private final int most;
 
+  /** The tokens before those in memory; null where all are there. */
+  private final @Nullable SpilledHead disk;
+
   KvPart(HeadPages pages, int most) {
+    this(pages, most, null);
+  }
+
+  KvPart(HeadPages pages, int most, @Nullable SpilledHead disk) {
     this.pages = pages;
     this.most = most;
+    this.disk = disk;
   }
 
   public Format keyFormat() {
@@ -37,7 +45,11 @@ public final class KvPart {
 
   /** Tokens that are held. */
   public int count() {
-    return pages.count();
+    return onDisk() + pages.count();
+  }
+
+  private int onDisk() {
+    return disk == null ? 0 : disk.tokens();
   }
 
   /** The most tokens that can be here between two steps, however long the sequence is. */
@@ -47,7 +59,7 @@ public final class KvPart {
 
   /** The position of the first token, or where the next would be. */
   public int start() {
-    return pages.start();
+    return onDisk() > 0 ? 0 : pages.start();
   }
 
   /** The position of each token; null if each follows the one before. */
@@ -67,7 +79,8 @@ public final class KvPart {
    * @param into where their {@code tokens · tokenBytes()} bytes go, from byte {@code at} on
    */
   public void read(int from, int tokens, MemorySegment into, long at) {
-    pages.copyOut(from, tokens, into, at);
+    int done = disk == null ? 0 : disk.read(from, tokens, into, at);
+    pages.copyOut(from + done - onDisk(), tokens - done, into, at + done * tokenBytes());
   }
 
   /**
@@ -76,17 +89,27 @@ public final class KvPart {
    * @param start the position of the first
    * @param positions the position of each, ascending; null if each follows the one before
    * @throws dev.knapsack.memory.BudgetExceededException if the pages do not fit
+   * @throws IllegalArgumentException if there are gaps, and some of them are to go to disk
    */
   public void reserve(int tokens, int start, int @Nullable [] positions) {
     if (pages.count() != 0) {
       throw new IllegalStateException(
           "Tokens are put back where there are none, not behind others");
     }
-    pages.reserve(start, tokens, positions);
+    if (disk == null) {
+      pages.reserve(start, tokens, positions);
+    } else if (start != 0 || positions != null) {
+      throw new IllegalArgumentException(
+          "What goes to disk begins with the first token and has no gaps");
+    }
   }
 
   /** Adds tokens, for which there is room, as {@link #read} gave them. */
   public void add(int tokens, MemorySegment from, long at) {
-    pages.copyIn(tokens, from, at);
+    if (disk == null) {
+      pages.copyIn(tokens, from, at);
+    } else {
+      disk.add(tokens, from, at);
+    }
   }
 }

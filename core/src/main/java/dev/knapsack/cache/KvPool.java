@@ -5,10 +5,12 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.SlabArena;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Where the caches of one model get their pages: an arena for each size of page, over one account,
@@ -21,33 +23,63 @@ public final class KvPool implements AutoCloseable {
   private final Account account;
   private final long most;
 
-  /** What attention weights are leased from. */
-  private final Account weights;
+  /** What sequences need beside pages is leased from this. */
+  private final Account besidePages;
 
-  /** Bytes of attention weights that sequences are promised. */
-  private final AtomicLong promisedWeights = new AtomicLong();
+  /** Bytes beside pages that sequences are promised. */
+  private final AtomicLong promisedBeside = new AtomicLong();
 
   private final SortedMap<Long, SlabArena> arenas = new TreeMap<>();
 
   /** The arena of each page of a block, by layer and head. */
   private final SlabArena[] blockArenas;
 
+  /** Where sequences of a layout that moves tokens to disk do that. */
+  private final @Nullable SpillFolder spill;
+
   /** A pool without pages yet, which may take all of the budget. */
   public KvPool(KvLayout layout, Account account) {
-    this(layout, account, account.budget().total(), account);
+    this(layout, account, Path.of(System.getProperty("java.io.tmpdir")));
+  }
+
+  /**
+   * A pool without pages yet, which may take all of the budget.
+   *
+   * @param folder where tokens go that the layout does not keep in memory
+   * @throws SpillException if there are such, and they cannot be kept there
+   */
+  public KvPool(KvLayout layout, Account account, Path folder) {
+    this(layout, account, account.budget().total(), account, spill(layout, folder));
   }
 
   /**
    * A pool without pages yet, whose sequences all have {@linkplain #promise promises}.
    *
    * @param most bytes that may be promised
+   * @param folder where tokens go that the layout does not keep in memory
+   * @throws SpillException if there are such, and they cannot be kept there
    */
-  public KvPool(KvLayout layout, Account account, long most) {
-    this(layout, account, most, Budget.ofBytes(Math.max(1, most)).account(account.name()));
+  public KvPool(KvLayout layout, Account account, long most, Path folder) {
+    this(
+        layout,
+        account,
+        most,
+        Budget.ofBytes(Math.max(1, most)).account(account.name()),
+        spill(layout, folder));
   }
 
-  private KvPool(KvLayout layout, Account account, long most, Account weights) {
-    this.weights = weights;
+  private static @Nullable SpillFolder spill(KvLayout layout, Path folder) {
+    return layout.resident() > 0 ? new SpillFolder(folder) : null;
+  }
+
+  KvPool(
+      KvLayout layout,
+      Account account,
+      long most,
+      Account besidePages,
+      @Nullable SpillFolder spill) {
+    this.besidePages = besidePages;
+    this.spill = spill;
     this.layout = layout;
     this.account = account;
     this.most = most;
@@ -92,34 +124,38 @@ public final class KvPool implements AutoCloseable {
    * @param shared blocks of its beginning that it has from a prefix tree, whose pages that tree
    *     pays for
    * @throws BudgetExceededException if they do not fit, after all reclaimers were asked
+   * @throws SpillException if the disk has no room for what is to go there
    */
   public KvPromise promise(int tokens, int step, int shared) {
-    long weightBytes = layout.weightBytes(tokens, step);
-    Lease weightLease = account.reserve(weightBytes);
-    promisedWeights.addAndGet(weightBytes);
+    if (spill != null) {
+      spill.checkRoom(layout.diskBytes(tokens));
+    }
+    long beside = layout.besidePages(tokens, step);
+    Lease besideLease = account.reserve(beside);
+    promisedBeside.addAndGet(beside);
     try {
       reserve(layout.slabs(tokens, step, shared));
     } catch (RuntimeException | Error e) {
-      giveBack(weightLease);
+      giveBack(besideLease);
       throw e;
     }
-    return new KvPromise(this, weightLease, tokens, step, shared);
+    return new KvPromise(this, besideLease, tokens, step, shared);
   }
 
   void giveBack(Lease promised) {
-    promisedWeights.addAndGet(-promised.bytes());
+    promisedBeside.addAndGet(-promised.bytes());
     promised.close();
   }
 
   /** Whether such a promise would keep within what this pool may have. */
   public boolean hasRoom(int tokens, int step, int shared) {
-    return reservedWith(layout.slabs(tokens, step, shared)) + layout.weightBytes(tokens, step)
+    return reservedWith(layout.slabs(tokens, step, shared)) + layout.besidePages(tokens, step)
         <= most;
   }
 
   /** Bytes that are reserved, with these pages as well. */
   private long reservedWith(Map<Long, Long> slabs) {
-    return promisedWeights.get()
+    return promisedBeside.get()
         + arenas.entrySet().stream()
             .mapToLong(e -> bytes(e.getKey(), e.getValue(), slabs.getOrDefault(e.getKey(), 0L)))
             .sum();
@@ -196,11 +232,11 @@ public final class KvPool implements AutoCloseable {
   }
 
   /**
-   * Memory for attention weights that a policy wants, for as long as it looks at them; where
-   * sequences have promises, it is a part of those.
+   * Memory beside pages: for attention weights that a policy wants, or for what comes back from
+   * disk; where sequences have promises, it is a part of those.
    */
-  Lease weights(long bytes) {
-    return weights.lease(bytes);
+  Lease besidePages(long bytes) {
+    return besidePages.lease(bytes);
   }
 
   /** Bytes of pages leased now: of those that are in use, and of those that are promised. */
@@ -221,8 +257,18 @@ public final class KvPool implements AutoCloseable {
     arenas.values().forEach(SlabArena::compact);
   }
 
+  SpillFolder spillFolder() {
+    if (spill == null) {
+      throw new IllegalStateException("This layout keeps all tokens in memory");
+    }
+    return spill;
+  }
+
   @Override
   public void close() {
+    if (spill != null) {
+      spill.close();
+    }
     arenas.values().forEach(SlabArena::close);
   }
 }

@@ -15,13 +15,13 @@ public final class KvPromise implements AutoCloseable {
   private final KvPool pool;
   private final int tokens;
   private final int step;
-  private final Lease weights;
+  private final Lease besidePages;
   private int shared;
   private boolean closed;
 
-  KvPromise(KvPool pool, Lease weights, int tokens, int step, int shared) {
+  KvPromise(KvPool pool, Lease besidePages, int tokens, int step, int shared) {
     this.pool = pool;
-    this.weights = weights;
+    this.besidePages = besidePages;
     this.tokens = tokens;
     this.step = step;
     this.shared = shared;
@@ -29,7 +29,7 @@ public final class KvPromise implements AutoCloseable {
 
   /** Bytes of the pages, and of what the policy needs beside them. */
   public long bytes() {
-    return weights.bytes()
+    return besidePages.bytes()
         + slabs(shared).entrySet().stream()
             .mapToLong(e -> SlabArena.bytes(e.getKey(), e.getValue()))
             .sum();
@@ -87,6 +87,6 @@ public final class KvPromise implements AutoCloseable {
     }
     closed = true;
     pool.unreserve(slabs(shared));
-    pool.giveBack(weights);
+    pool.giveBack(besidePages);
   }
 }

@@ -6,6 +6,7 @@ import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvPromise;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SharedPrefix;
+import dev.knapsack.cache.SpillException;
 import dev.knapsack.memory.BudgetExceededException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -54,6 +55,7 @@ final class Admission {
    * @return whether it has its sequences
    * @throws QueueFullException if it would have to wait, and too many do
    * @throws BudgetExceededException if its memory does not fit, and no answer's end would help
+   * @throws SpillException if the disk has no room for what memory has none for
    */
   boolean enter(Group group) {
     boolean admitted = queue.isEmpty() && admit(group);
@@ -74,12 +76,12 @@ final class Admission {
   @Nullable Group next() {
     while (true) {
       Group head = queue.peek();
-      BudgetExceededException refusal = null;
+      RuntimeException refusal = null;
       try {
         if (head == null || !admit(head)) {
           return null;
         }
-      } catch (BudgetExceededException e) {
+      } catch (BudgetExceededException | SpillException e) {
         refusal = e;
       }
       queue.remove();
@@ -172,7 +174,7 @@ final class Admission {
         gift.run();
         given.add(session);
       });
-    } catch (BudgetExceededException e) {
+    } catch (BudgetExceededException | SpillException e) {
       given.forEach(Session::release);
       if (holders.stream().allMatch(Admission::isIdle)) {
         throw e;
@@ -212,7 +214,7 @@ final class Admission {
       KvPromise promise = pool.promise(capacity, limits.chunk(), shared.blocks());
       answer.session.hold(cache, promise, shared, prompt);
       answer.session.capacity = capacity;
-    } catch (BudgetExceededException e) {
+    } catch (BudgetExceededException | SpillException e) {
       cache.close();
       shared.close();
       throw e;
@@ -224,8 +226,11 @@ final class Admission {
    * it is written, since others pay for them.
    */
   private int shareable(Request request) {
-    // What a policy keeps depends on more than the tokens before.
-    if (!limits.prefixes() || !pool.layout().policy().equals(KvPolicy.FULL)) {
+    // What a policy keeps depends on more than the tokens before; and where tokens go to disk there
+    // is no memory for more than one sequence's.
+    if (!limits.prefixes()
+        || !pool.layout().policy().equals(KvPolicy.FULL)
+        || pool.layout().resident() > 0) {
       return 0;
     }
     return switch (request.overflow()) {

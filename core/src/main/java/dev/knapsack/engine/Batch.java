@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.SpillException;
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -68,7 +69,13 @@ final class Batch {
       Answer answer = answers.get(i);
       answer.inStep = false;
       answer.stepBegins(begin);
-      answer.session.settle();
+      try {
+        answer.session.settle();
+      } catch (SpillException e) {
+        row += runs.get(i).logits();
+        fail(answer, e); // the others go on
+        continue;
+      }
       answer.decoded(end - begin);
       if (runs.get(i).logits() > 0) {
         choose(answer, logits, row++, endTokens, end);
@@ -80,15 +87,19 @@ final class Batch {
   void failed(Throwable problem) {
     for (Answer answer : answers) {
       answer.inStep = false;
-      List<Answer> waiting = answer.siblings;
-      answer.siblings = List.of();
-      if (!answer.ended()) {
-        answer.fail(problem);
-      }
-      for (Answer sibling : waiting) {
-        sibling.leader = null;
-        sibling.fail(problem);
-      }
+      fail(answer, problem);
+    }
+  }
+
+  private static void fail(Answer answer, Throwable problem) {
+    List<Answer> waiting = answer.siblings;
+    answer.siblings = List.of();
+    if (!answer.ended()) {
+      answer.fail(problem);
+    }
+    for (Answer sibling : waiting) {
+      sibling.leader = null;
+      sibling.fail(problem);
     }
   }
 

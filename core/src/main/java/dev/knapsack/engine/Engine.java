@@ -27,6 +27,7 @@ import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
@@ -55,6 +56,7 @@ public final class Engine implements AutoCloseable {
    * @param queue requests that may wait for a sequence; 0 refuses them at once
    * @param prefixes whether a prompt is looked up among what other sequences have computed, which
    *     is kept as long as nobody needs its memory
+   * @param spill folder for what of the KV cache the plan has no memory for
    * @param progress is told how far loading has come
    */
   public record Options(
@@ -62,6 +64,7 @@ public final class Engine implements AutoCloseable {
       Compute.Precision precision,
       int queue,
       boolean prefixes,
+      Path spill,
       LoadProgress progress) {
     /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
     public static final int USUAL_QUEUE = 64;
@@ -81,28 +84,37 @@ public final class Engine implements AutoCloseable {
     /** This arithmetic, with activations as it likes them. */
     public static Options of(KernelProvider.Choice kernels) {
       return new Options(
-          kernels, kernels.kernels().precision(), USUAL_QUEUE, true, LoadProgress.NONE);
+          kernels,
+          kernels.kernels().precision(),
+          USUAL_QUEUE,
+          true,
+          Path.of(System.getProperty("java.io.tmpdir")),
+          LoadProgress.NONE);
     }
 
     /** With other arithmetic, and activations as that likes them. */
     public Options withKernels(KernelProvider.Choice value) {
-      return new Options(value, value.kernels().precision(), queue, prefixes, progress);
+      return new Options(value, value.kernels().precision(), queue, prefixes, spill, progress);
     }
 
     public Options withPrecision(Compute.Precision value) {
-      return new Options(kernels, value, queue, prefixes, progress);
+      return new Options(kernels, value, queue, prefixes, spill, progress);
     }
 
     public Options withQueue(int value) {
-      return new Options(kernels, precision, value, prefixes, progress);
+      return new Options(kernels, precision, value, prefixes, spill, progress);
     }
 
     public Options withPrefixes(boolean value) {
-      return new Options(kernels, precision, queue, value, progress);
+      return new Options(kernels, precision, queue, value, spill, progress);
+    }
+
+    public Options withSpill(Path folder) {
+      return new Options(kernels, precision, queue, prefixes, folder, progress);
     }
 
     public Options withProgress(LoadProgress value) {
-      return new Options(kernels, precision, queue, prefixes, value);
+      return new Options(kernels, precision, queue, prefixes, spill, value);
     }
   }
 
@@ -131,6 +143,7 @@ public final class Engine implements AutoCloseable {
   private final Compute compute;
   private final Transformer transformer;
   private final KvPool pool;
+  private final Path spill;
   private final Account account;
   private final Scheduler scheduler;
 
@@ -140,6 +153,7 @@ public final class Engine implements AutoCloseable {
     this.budget = budget;
     this.tokenizer = tokenizer;
     this.kernels = options.kernels();
+    this.spill = options.spill();
     boolean codes =
         MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
     this.productPrecision = codes ? options.precision() : Compute.Precision.FLOAT;
@@ -153,7 +167,7 @@ public final class Engine implements AutoCloseable {
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
       this.work = new StepWork.Model(file, spec, layout.keyFormat(), layout.valueFormat());
-      this.pool = hold(new KvPool(layout, account, most));
+      this.pool = hold(new KvPool(layout, account, most, options.spill()));
       PrefixTree prefixes = hold(new PrefixTree(pool, budget.account("kv/prefixes")));
       Account activations = budget.account("activations");
       WorkerTeam team = hold(new WorkerTeam(plan.workers()));
@@ -384,7 +398,7 @@ public final class Engine implements AutoCloseable {
     KvLayout layout = pool.layout();
     long purse = layout.bytes(tokens.length, plan.prefillChunk());
     try (Lease promise = account.reserve(purse);
-        KvPool pages = new KvPool(layout, Budget.ofBytes(promise.bytes()).account("kv"));
+        KvPool pages = new KvPool(layout, Budget.ofBytes(promise.bytes()).account("kv"), spill);
         Workspace workspace = workspaceOfRows(Math.min(plan.prefillChunk(), tokens.length));
         KvCache cache = pages.cache()) {
       Transformer all = new Transformer(spec, weights, compute, workspace);

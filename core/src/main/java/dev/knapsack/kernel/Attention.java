@@ -4,6 +4,7 @@ import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Attention with one KV head, {@link #CHUNK} cached tokens and {@link #QUERIES} queries at a time;
@@ -22,9 +23,6 @@ public final class Attention {
 
   /** Queries at a time: each key and each value that is loaded serves so many. */
   public static final int QUERIES = 4;
-
-  /** Numbers of a query's partial result beside its values: the maximum score and the sum. */
-  static final int PART_STATE = 2;
 
   /** Query rows that share one decoding of the cache. */
   private static final int ROWS = 8;
@@ -114,11 +112,6 @@ public final class Attention {
         * (QUERIES * CHUNK + groups(ROWS * limits.queryGroup()) * group + 2 * CHUNK * size);
   }
 
-  /** Floats of one query's partial result: see {@link Kernels#attentionPart}. */
-  static int partSize(AttentionShape shape) {
-    return PART_STATE + shape.valueSize();
-  }
-
   /**
    * Some query rows and one KV head, and where things lie in the scratch memory: the scores of a
    * chunk, then for each group of queries those queries, their state and their results, then the
@@ -195,6 +188,7 @@ public final class Attention {
         from,
         to,
         scratch,
+        null,
         (block, query) -> finish(block, query, out));
   }
 
@@ -205,7 +199,7 @@ public final class Attention {
       int firstPosition,
       KvSpan[] spans,
       int kvHead,
-      Matrix part,
+      PartialAttention part,
       int from,
       int to,
       MemorySegment scratch) {
@@ -218,7 +212,8 @@ public final class Attention {
         from,
         to,
         scratch,
-        (block, query) -> finishPart(block, query, part));
+        part,
+        (block, query) -> move(block, query, part, false));
   }
 
   /** Takes what a query has come to out of scratch memory. */
@@ -235,11 +230,15 @@ public final class Attention {
       int from,
       int to,
       MemorySegment scratch,
+      @Nullable PartialAttention before,
       Finish finish) {
     Scratch memory = Scratch.of(scratch);
     for (int row = from; row < to; row += ROWS) {
       Block block = new Block(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
       begin(block, q);
+      for (int i = 0; before != null && i < block.queryCount(); i++) {
+        move(block, i, before, true);
+      }
       for (KvSpan span : spans) {
         chunks(block, span);
       }
@@ -456,7 +455,7 @@ public final class Attention {
    * What a sum of values weighted by {@code e^(score − max)} is multiplied by in the end: 1 / the
    * sum of all weights, the head's sink's among them.
    */
-  private static float weight(AttentionShape shape, int head, float max, float sum) {
+  static float weight(AttentionShape shape, int head, float max, float sum) {
     MemorySegment sinks = shape.sinks();
     double all = sum;
     if (sinks != null) {
@@ -465,63 +464,27 @@ public final class Attention {
     return all > 0 ? (float) (1 / all) : 0;
   }
 
-  private static void finishPart(Block block, int query, Matrix part) {
-    int size = block.shape.valueSize();
-    float[] memory = block.scratch.floats();
+  /** Moves what a query has come to into scratch memory, or out of it. */
+  private static void move(Block block, int query, PartialAttention part, boolean in) {
+    AttentionShape shape = block.shape;
+    int row = block.row(query);
+    int head = block.head(query);
+    int lane = query % QUERIES;
     int results = block.results(query / QUERIES);
-    long at = partOffset(block.shape, part, block.row(query), block.head(query));
-    part.data().set(ScalarKernels.F32, at, memory[results + MAX + query % QUERIES]);
-    part.data().set(ScalarKernels.F32, at + Float.BYTES, memory[results + SUM + query % QUERIES]);
-    MemorySegment.copy(
-        memory,
-        results + query % QUERIES * size,
-        part.data(),
-        ScalarKernels.F32,
-        at + PART_STATE * Float.BYTES,
-        size);
-  }
-
-  static long partOffset(AttentionShape shape, Matrix part, int row, int head) {
-    return part.rowOffset(row) + (long) head * partSize(shape) * Float.BYTES;
-  }
-
-  /**
-   * Puts the {@linkplain Kernels#attentionPart partial results} of row {@code row} together:
-   * attention over all tokens of the parts.
-   *
-   * @param parts partial results over tokens that have no part in common
-   */
-  static void merge(AttentionShape shape, Matrix[] parts, int count, Matrix out, int row) {
-    for (int head = 0; head < shape.heads(); head++) {
-      float max = Float.NEGATIVE_INFINITY;
-      for (int p = 0; p < count; p++) {
-        max = Math.max(max, part(shape, parts[p], row, head, 0));
-      }
-      float sum = 0;
-      for (int p = 0; p < count; p++) {
-        sum += share(shape, parts[p], row, head, max) * part(shape, parts[p], row, head, 1);
-      }
-      float weight = weight(shape, head, max, sum);
-      long at = out.rowOffset(row) + (long) head * shape.valueSize() * Float.BYTES;
-      for (int p = 0; p < count; p++) {
-        float factor = share(shape, parts[p], row, head, max) * weight;
-        for (int c = 0; c < shape.valueSize(); c++) {
-          float before = p == 0 ? 0 : out.data().get(ScalarKernels.F32, at + 4L * c);
-          float value = part(shape, parts[p], row, head, PART_STATE + c);
-          out.data().set(ScalarKernels.F32, at + 4L * c, Math.fma(factor, value, before));
-        }
-      }
+    int size = shape.valueSize();
+    float[] memory = block.scratch.floats();
+    MemorySegment softmax = part.softmax().data();
+    MemorySegment values = part.values().data();
+    long state = part.softmaxOffset(row, head);
+    long at = part.valuesOffset(shape, row, head);
+    if (in) {
+      memory[results + MAX + lane] = softmax.get(ScalarKernels.F32, state);
+      memory[results + SUM + lane] = softmax.get(ScalarKernels.F32, state + Float.BYTES);
+      MemorySegment.copy(values, ScalarKernels.F32, at, memory, results + lane * size, size);
+    } else {
+      softmax.set(ScalarKernels.F32, state, memory[results + MAX + lane]);
+      softmax.set(ScalarKernels.F32, state + Float.BYTES, memory[results + SUM + lane]);
+      MemorySegment.copy(memory, results + lane * size, values, ScalarKernels.F32, at, size);
     }
-  }
-
-  private static float part(AttentionShape shape, Matrix part, int row, int head, int i) {
-    return part.data()
-        .get(ScalarKernels.F32, partOffset(shape, part, row, head) + (long) i * Float.BYTES);
-  }
-
-  /** How much of a part's weights is left when measured by the maximum of all. */
-  private static float share(AttentionShape shape, Matrix part, int row, int head, float max) {
-    float own = part(shape, part, row, head, 0);
-    return own == Float.NEGATIVE_INFINITY ? 0 : (float) Math.exp((double) own - max);
   }
 }

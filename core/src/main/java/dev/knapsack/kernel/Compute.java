@@ -9,6 +9,7 @@ import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Iterator;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -99,9 +100,11 @@ public final class Compute implements AutoCloseable {
     return workers * bytesPerWorker(kernels, limits) + codes + partBytes(limits);
   }
 
+  /** The softmax of each row or part, and the values of each part. */
   private static long partBytes(KernelLimits limits) {
-    long each = (long) Attention.PART_STATE + limits.headSize();
-    return wholePages((long) MOST_PARTS * limits.heads() * each * Float.BYTES);
+    long softmax = (long) Math.max(MOST_PARTS, limits.tokens()) * PartialAttention.STATE;
+    long values = (long) MOST_PARTS * limits.headSize();
+    return wholePages(limits.heads() * (softmax + values) * Float.BYTES);
   }
 
   private static long bytesPerWorker(Kernels kernels, KernelLimits limits) {
@@ -267,6 +270,55 @@ public final class Compute implements AutoCloseable {
   }
 
   /**
+   * Attention over tokens that come in pieces, such as those that are read from disk meanwhile.
+   *
+   * @param pieces at least one: the spans of each KV head, which need be there only until the next
+   *     piece is asked for
+   */
+  public void attention(
+      AttentionShape shape, Matrix q, int firstPosition, Iterator<KvSpan[][]> pieces, Matrix out) {
+    KvSpan[][] heads = pieces.next();
+    if (!pieces.hasNext()) {
+      attention(shape, q, firstPosition, heads, out);
+      return;
+    }
+    PartialAttention part = new PartialAttention(out, softmax(q.rows(), shape, 0));
+    part.clear();
+    attentionPart(shape, q, firstPosition, heads, part);
+    while (pieces.hasNext()) {
+      attentionPart(shape, q, firstPosition, pieces.next(), part);
+    }
+    rows(
+        q.rows(),
+        (from, to) -> {
+          for (int row = from; row < to; row++) {
+            PartialAttention.merge(shape, new PartialAttention[] {part}, out, row);
+          }
+        });
+  }
+
+  private void attentionPart(
+      AttentionShape shape, Matrix q, int firstPosition, KvSpan[][] heads, PartialAttention part) {
+    int chunks = Math.ceilDiv(q.rows(), ATTENTION_ROWS);
+    team.run(
+        shape.kvHeads() * chunks,
+        (task, all, worker) -> {
+          int from = task % chunks * ATTENTION_ROWS;
+          int head = task / chunks;
+          int to = Math.min(q.rows(), from + ATTENTION_ROWS);
+          kernels.attentionPart(
+              shape, q, firstPosition, heads[head], head, part, from, to, scratch[worker]);
+        });
+  }
+
+  /** Memory for the softmax of some rows, after that of {@code before} others. */
+  private Matrix softmax(int rows, AttentionShape shape, int before) {
+    int columns = shape.heads() * PartialAttention.STATE;
+    MemorySegment memory = partsLease.segment().asSlice(Formats.F32.bytes((long) before * columns));
+    return new Matrix(Formats.F32, rows, columns, memory);
+  }
+
+  /**
    * Attention of all query rows with all KV heads: see {@link Kernels#attention}. A single row has
    * few heads to spread over the workers: a long cache is split for it, and the partial results are
    * put together.
@@ -308,12 +360,18 @@ public final class Compute implements AutoCloseable {
 
   private void attentionInParts(
       AttentionShape shape, Matrix q, int position, KvSpan[][] heads, int parts, Matrix out) {
-    int columns = shape.heads() * Attention.partSize(shape);
-    Matrix[] results = new Matrix[parts];
+    PartialAttention[] results = new PartialAttention[parts];
+    int columns = shape.heads() * shape.valueSize();
+    long values =
+        Formats.F32.bytes(
+            (long) Math.max(MOST_PARTS, limits.tokens()) * shape.heads() * PartialAttention.STATE);
     for (int p = 0; p < parts; p++) {
-      long bytes = Formats.F32.bytes(columns);
+      long at = values + p * Formats.F32.bytes(columns);
       results[p] =
-          new Matrix(Formats.F32, 1, columns, partsLease.segment().asSlice(p * bytes, bytes));
+          new PartialAttention(
+              new Matrix(Formats.F32, 1, columns, partsLease.segment().asSlice(at)),
+              softmax(1, shape, p));
+      results[p].clear();
     }
     team.run(
         shape.kvHeads() * parts,
@@ -327,7 +385,7 @@ public final class Compute implements AutoCloseable {
           kernels.attentionPart(
               shape, q, position, spans, head, results[part], 0, 1, scratch[worker]);
         });
-    Attention.merge(shape, results, parts, out, 0);
+    PartialAttention.merge(shape, results, out, 0);
   }
 
   private static KvSpan part(KvSpan span, int part, int parts) {

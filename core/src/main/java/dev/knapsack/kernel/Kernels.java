@@ -167,13 +167,8 @@ public interface Kernels {
       MemorySegment scratch);
 
   /**
-   * A part of {@link #attention}: over some of the spans alone, and not divided by the sum of
-   * weights, so that parts can be put together whoever computed them (max, sum, weighted values;
-   * sinks do not take part yet).
-   *
-   * @param part F32, tokens × heads · (2 + valueSize): for each head the largest score {@code m}
-   *     (−{@link Float#MAX_VALUE} or less when no token is seen), {@code Σ_j e^(s_j − m)}, and
-   *     {@code Σ_j e^(s_j − m) v_j}
+   * A part of {@link #attention}: takes some of the spans into what the rows have seen so far, so
+   * that the tokens of a long context can be met piece by piece, by whoever has them.
    */
   void attentionPart(
       AttentionShape shape,
@@ -181,7 +176,7 @@ public interface Kernels {
       int firstPosition,
       KvSpan[] spans,
       int kvHead,
-      Matrix part,
+      PartialAttention part,
       int from,
       int to,
       MemorySegment scratch);

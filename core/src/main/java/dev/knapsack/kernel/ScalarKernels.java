@@ -345,6 +345,7 @@ public final class ScalarKernels implements Kernels {
         from,
         to,
         scratch,
+        null,
         (row, head, max, sum, result) -> {
           double all = sinks == null ? sum : sum + Math.exp(get(sinks, 0, head) - max);
           for (int c = 0; c < size; c++) {
@@ -361,7 +362,7 @@ public final class ScalarKernels implements Kernels {
       int firstPosition,
       KvSpan[] spans,
       int kvHead,
-      Matrix part,
+      PartialAttention part,
       int from,
       int to,
       MemorySegment scratch) {
@@ -375,12 +376,12 @@ public final class ScalarKernels implements Kernels {
         from,
         to,
         scratch,
+        part,
         (row, head, max, sum, result) -> {
-          long at = Attention.partOffset(shape, part, row, head);
-          put(part.data(), at, 0, (float) max);
-          put(part.data(), at, 1, (float) sum);
+          put(part.softmax().data(), part.softmaxOffset(row, head), 0, (float) max);
+          put(part.softmax().data(), part.softmaxOffset(row, head), 1, (float) sum);
           for (int c = 0; c < shape.valueSize(); c++) {
-            put(part.data(), at, Attention.PART_STATE + c, (float) result[c]);
+            put(part.values().data(), part.valuesOffset(shape, row, head), c, (float) result[c]);
           }
         });
   }
@@ -439,7 +440,10 @@ public final class ScalarKernels implements Kernels {
     void accept(int row, int head, double max, double sum, double[] result);
   }
 
-  /** Each row and head: the largest score, and sums of weights and of weighted values. */
+  /**
+   * Each row and head: the largest score, and sums of weights and of weighted values, with those of
+   * tokens before.
+   */
   private static void heads(
       AttentionShape shape,
       Matrix q,
@@ -449,6 +453,7 @@ public final class ScalarKernels implements Kernels {
       int from,
       int to,
       MemorySegment scratch,
+      @Nullable PartialAttention before,
       HeadResult each) {
     int group = shape.heads() / shape.kvHeads();
     double[] scores = new double[KvSpan.length(spans)];
@@ -467,6 +472,18 @@ public final class ScalarKernels implements Kernels {
         }
         double sum = 0;
         Arrays.fill(result, 0);
+        if (before != null) {
+          double oldMax = get(before.softmax().data(), before.softmaxOffset(t, head), 0);
+          double newMax = Math.max(max, oldMax);
+          // Nothing seen yet is no difference of infinities.
+          double decay = newMax > Double.NEGATIVE_INFINITY ? Math.exp(oldMax - newMax) : 0;
+          max = newMax;
+          sum = decay * get(before.softmax().data(), before.softmaxOffset(t, head), 1);
+          for (int c = 0; c < shape.valueSize(); c++) {
+            long at = before.valuesOffset(shape, t, head);
+            result[c] = decay * get(before.values().data(), at, c);
+          }
+        }
         count = 0;
         for (KvSpan span : spans) {
           int end = span.endVisible(shape, position);

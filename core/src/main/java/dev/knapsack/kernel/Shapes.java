@@ -74,12 +74,36 @@ public final class Shapes {
 
   public static void checkAttention(
       AttentionShape shape, Matrix q, KvSpan[] spans, int kvHead, Matrix out, int from, int to) {
-    checkAttention(shape, q, spans, kvHead, out, shape.valueSize(), from, to);
+    checkRows(q, from, to);
+    checkRows(out, from, to);
+    if (shape.heads() % shape.kvHeads() != 0
+        || q.columns() != shape.heads() * shape.keySize()
+        || out.columns() != shape.heads() * shape.valueSize()
+        || kvHead < 0
+        || kvHead >= shape.kvHeads()) {
+      throw new IllegalArgumentException(
+          "Attention %s with queries %s, output %s, KV head %d"
+              .formatted(shape, size(q), size(out), kvHead));
+    }
+    for (KvSpan span : spans) {
+      check(shape, span);
+    }
   }
 
   public static void checkPart(
-      AttentionShape shape, Matrix q, KvSpan[] spans, int kvHead, Matrix part, int from, int to) {
-    checkAttention(shape, q, spans, kvHead, part, Attention.partSize(shape), from, to);
+      AttentionShape shape,
+      Matrix q,
+      KvSpan[] spans,
+      int kvHead,
+      PartialAttention part,
+      int from,
+      int to) {
+    checkAttention(shape, q, spans, kvHead, part.values(), from, to);
+    checkRows(part.softmax(), from, to);
+    if (part.softmax().columns() != shape.heads() * PartialAttention.STATE) {
+      throw new IllegalArgumentException(
+          "The softmax of %d heads in %s".formatted(shape.heads(), size(part.softmax())));
+    }
   }
 
   public static void checkWeights(
@@ -90,31 +114,6 @@ public final class Shapes {
       throw new IllegalArgumentException(
           "The attention weights of %d query rows and %d tokens in %s"
               .formatted(rows, KvSpan.length(spans), size(out)));
-    }
-    for (KvSpan span : spans) {
-      check(shape, span);
-    }
-  }
-
-  private static void checkAttention(
-      AttentionShape shape,
-      Matrix q,
-      KvSpan[] spans,
-      int kvHead,
-      Matrix out,
-      int outSize,
-      int from,
-      int to) {
-    checkRows(q, from, to);
-    checkRows(out, from, to);
-    if (shape.heads() % shape.kvHeads() != 0
-        || q.columns() != shape.heads() * shape.keySize()
-        || out.columns() != shape.heads() * outSize
-        || kvHead < 0
-        || kvHead >= shape.kvHeads()) {
-      throw new IllegalArgumentException(
-          "Attention %s with queries %s, output %s, KV head %d"
-              .formatted(shape, size(q), size(out), kvHead));
     }
     for (KvSpan span : spans) {
       check(shape, span);

@@ -66,7 +66,7 @@ final class AttentionBlock {
           shape,
           query.rows(first, end),
           run.cache().length(),
-          run.cache().spans(weights.index(), run.length()),
+          run.cache().pieces(weights.index(), run.length()),
           attended.rows(first, end));
       observe(run, weights.index(), shape, query.rows(first, end));
       if (rotated) {

@@ -13,6 +13,7 @@ import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Random;
 import java.util.stream.Stream;
@@ -58,7 +59,7 @@ class KvCacheTest {
     return new Matrix(Formats.F32, rows, columns, MemorySegment.ofArray(numbers));
   }
 
-  private static void grow(KvCache cache, int sequence, int tokens) {
+  static void grow(KvCache cache, int sequence, int tokens) {
     cache.reserve(tokens);
     int first = cache.length();
     List<KvLayout.Layer> layers = cache.layout().layers();
@@ -77,41 +78,52 @@ class KvCacheTest {
   }
 
   /** All that is held must be what was written, as its format stores it. */
-  private static void check(KvCache cache, int... sequenceOfToken) {
+  static void check(KvCache cache, int... sequenceOfToken) {
     assertThat(cache.length()).isEqualTo(sequenceOfToken.length);
     List<KvLayout.Layer> layers = cache.layout().layers();
     for (int l = 0; l < layers.size(); l++) {
       KvLayout.Layer heads = layers.get(l);
-      KvSpan[][] spans = cache.spans(l, 0);
-      for (int h = 0; h < heads.kvHeads(); h++) {
-        int end = spans[h][0].start();
-        for (KvSpan span : spans[h]) {
-          assertThat(span.start()).isEqualTo(end);
-          end += span.length();
-          for (int i = 0; i < span.length(); i++) {
-            int token = span.start() + i;
-            int sequence = sequenceOfToken[token];
-            long page = span.pages()[i / span.pageTokens()];
-            checkHead(
-                span,
-                span.keyFormat(),
-                page,
-                h,
-                i,
-                heads.keySize(),
-                rows(sequence, token, 1, l, true, heads.kvHeads() * heads.keySize()));
-            checkHead(
-                span,
-                span.valueFormat(),
-                page + span.valuesAt(),
-                h,
-                i,
-                heads.valueSize(),
-                rows(sequence, token, 1, l, false, heads.kvHeads() * heads.valueSize()));
+      int[] ends = null;
+      // Each piece is looked at while it is there.
+      for (Iterator<KvSpan[][]> pieces = cache.pieces(l, 0); pieces.hasNext(); ) {
+        KvSpan[][] piece = pieces.next();
+        if (ends == null) {
+          ends = Stream.of(piece).mapToInt(spans -> spans[0].start()).toArray();
+        }
+        for (int h = 0; h < heads.kvHeads(); h++) {
+          for (KvSpan span : piece[h]) {
+            assertThat(span.length() == 0 || span.start() == ends[h]).isTrue();
+            ends[h] += span.length();
+            checkSpan(span, l, h, heads, sequenceOfToken);
           }
         }
-        assertThat(end).isEqualTo(cache.length());
       }
+      assertThat(ends).containsOnly(cache.length());
+    }
+  }
+
+  private static void checkSpan(
+      KvSpan span, int layer, int head, KvLayout.Layer heads, int[] sequenceOfToken) {
+    for (int i = 0; i < span.length(); i++) {
+      int token = span.start() + i;
+      int sequence = sequenceOfToken[token];
+      long page = span.pages()[i / span.pageTokens()];
+      checkHead(
+          span,
+          span.keyFormat(),
+          page,
+          head,
+          i,
+          heads.keySize(),
+          rows(sequence, token, 1, layer, true, heads.kvHeads() * heads.keySize()));
+      checkHead(
+          span,
+          span.valueFormat(),
+          page + span.valuesAt(),
+          head,
+          i,
+          heads.valueSize(),
+          rows(sequence, token, 1, layer, false, heads.kvHeads() * heads.valueSize()));
     }
   }
 
@@ -127,7 +139,7 @@ class KvCacheTest {
         .isEqualTo(expected);
   }
 
-  private static int[] sequence(int... parts) {
+  static int[] sequence(int... parts) {
     List<Integer> all = new ArrayList<>();
     for (int p = 0; p < parts.length; p += 2) {
       for (int i = 0; i < parts[p + 1]; i++) {

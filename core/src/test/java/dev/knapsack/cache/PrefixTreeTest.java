@@ -12,6 +12,7 @@ import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -56,7 +57,12 @@ class PrefixTreeTest {
     final PrefixTree tree;
 
     Caches(KvLayout layout, int sequences) {
-      pool = new KvPool(layout, kv, sequences * layout.bytes(CAPACITY, STEP));
+      pool =
+          new KvPool(
+              layout,
+              kv,
+              sequences * layout.bytes(CAPACITY, STEP),
+              Path.of(System.getProperty("java.io.tmpdir")));
       tree = new PrefixTree(pool, prefixes);
     }
 

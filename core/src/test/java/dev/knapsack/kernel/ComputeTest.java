@@ -43,6 +43,43 @@ class ComputeTest {
     }
   }
 
+  /** Some tokens of each head. */
+  private static KvSpan[][] part(KvSpan[][] heads, int from, int to) {
+    return Arrays.stream(heads)
+        .map(spans -> new KvSpan[] {spans[0].part(from, to)})
+        .toArray(KvSpan[][]::new);
+  }
+
+  @ParameterizedTest
+  @MethodSource("kinds")
+  void tokensThatComeInPiecesAreMetAsIfTheyWereTogether(
+      KernelProvider provider, Precision precision) {
+    for (int tokens : new int[] {1, 3, 37}) {
+      Operands operands = new Operands(tokens);
+      Account account = Budget.of("16MiB").account("activations");
+      try (WorkerTeam team = new WorkerTeam(2);
+          Compute compute =
+              new Compute(provider.open().kernels(), team, precision, LIMITS, account)) {
+        Matrix x = operands.floats(tokens, 512);
+        for (MemorySegment sinks : new MemorySegment[] {null, operands.floats(1, 8).data()}) {
+          AttentionShape shape = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 0, true, sinks);
+          KvSpan[][] all = spans(operands, 700);
+          Matrix whole = operands.poisoned(tokens, 512);
+          compute.attention(shape, x, 700 - tokens, all, whole);
+          Matrix out = operands.poisoned(tokens, 512);
+          List<KvSpan[][]> pieces =
+              List.of(part(all, 0, 64), part(all, 64, 640), part(all, 640, 700));
+          compute.attention(shape, x, 700 - tokens, pieces.iterator(), out);
+          if (provider == KernelProvider.SCALAR) {
+            Operands.assertClose(out, whole, 1e-12);
+          } else {
+            assertThat(floats(out)).isEqualTo(floats(whole));
+          }
+        }
+      }
+    }
+  }
+
   private static List<float[]> results(
       KernelProvider provider, Precision precision, int workers, int tokens) {
     Operands operands = new Operands(tokens);
@@ -72,6 +109,14 @@ class ComputeTest {
       results.add(floats(out));
       AttentionShape shape = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 20, true, null);
       compute.attention(shape, x, 50 - tokens, spans(operands, 50), out);
+      results.add(floats(out));
+      KvSpan[][] pieces = spans(operands, 300);
+      compute.attention(
+          shape,
+          x,
+          300 - tokens,
+          List.of(part(pieces, 0, 64), part(pieces, 64, 300)).iterator(),
+          out);
       results.add(floats(out));
       KvSpan[][] many = spans(operands, 5000);
       AttentionShape all = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 0, true, null);

@@ -452,7 +452,10 @@ class KernelsContractTest {
     assertClose(actual, expected, 1e-10);
   }
 
-  /** Partial results over some spans, which put together are attention over all. */
+  /**
+   * Partial results, each over some spans, and one over all of them one after the other: put
+   * together they are attention over all.
+   */
   private static void checkParts(
       Kernels kernels,
       Operands operands,
@@ -461,26 +464,7 @@ class KernelsContractTest {
       int firstPosition,
       KvSpan[][] spans,
       KernelLimits limits) {
-    Matrix[] expected = new Matrix[2];
-    Matrix[] actual = new Matrix[2];
     int head = operands.between(0, shape.kvHeads() - 1);
-    for (int p = 0; p < 2; p++) {
-      KvSpan[] some = {spans[head][p]};
-      expected[p] = operands.poisoned(q.rows(), shape.heads() * (2 + shape.valueSize()));
-      actual[p] = operands.copy(expected[p]);
-      for (Kernels each : List.of(DEFINITION, kernels)) {
-        each.attentionPart(
-            shape,
-            q,
-            firstPosition,
-            some,
-            head,
-            each == DEFINITION ? expected[p] : actual[p],
-            0,
-            q.rows(),
-            operands.scratch(each, limits));
-      }
-    }
     Matrix whole = operands.poisoned(q.rows(), shape.heads() * shape.valueSize());
     DEFINITION.attention(
         shape,
@@ -492,17 +476,36 @@ class KernelsContractTest {
         0,
         q.rows(),
         operands.scratch(DEFINITION, limits));
-    int group = shape.heads() / shape.kvHeads();
-    for (Matrix[] parts : List.of(expected, actual)) {
-      Matrix merged = operands.copy(whole);
-      for (int t = 0; t < q.rows(); t++) {
-        Attention.merge(shape, parts, 2, merged, t);
-      }
-      // Heads of other KV heads were not computed.
-      int size = group * shape.valueSize();
-      for (int t = 0; t < q.rows(); t++) {
-        long at = whole.rowOffset(t) + 4L * head * size;
-        assertClose(row(merged, at, size), row(whole, at, size), 1e-10);
+    for (Kernels each : List.of(DEFINITION, kernels)) {
+      for (int count : new int[] {1, 2}) {
+        PartialAttention[] parts = new PartialAttention[count];
+        for (int p = 0; p < count; p++) {
+          parts[p] =
+              new PartialAttention(
+                  operands.poisoned(q.rows(), shape.heads() * shape.valueSize()),
+                  operands.poisoned(q.rows(), shape.heads() * PartialAttention.STATE));
+          parts[p].clear();
+        }
+        for (int s = 0; s < 2; s++) {
+          each.attentionPart(
+              shape,
+              q,
+              firstPosition,
+              new KvSpan[] {spans[head][s]},
+              head,
+              parts[s % count],
+              0,
+              q.rows(),
+              operands.scratch(each, limits));
+        }
+        // Heads of other KV heads were not computed.
+        int size = shape.heads() / shape.kvHeads() * shape.valueSize();
+        for (int t = 0; t < q.rows(); t++) {
+          Matrix merged = count == 1 ? parts[0].values() : operands.copy(whole);
+          PartialAttention.merge(shape, parts, merged, t);
+          long at = whole.rowOffset(t) + 4L * head * size;
+          assertClose(row(merged, at, size), row(whole, at, size), 1e-10);
+        }
       }
     }
   }

@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
@@ -34,33 +35,39 @@ final class Rig implements AutoCloseable {
       boolean rotated,
       int workers,
       int outputRows,
-      int tokens) {
+      int tokens,
+      int resident) {
     static final Parts USUAL =
         new Parts(
-            KernelProvider.SCALAR, Compute.Precision.FLOAT, Formats.F32, false, 1, 1 << 30, 64);
+            KernelProvider.SCALAR, Compute.Precision.FLOAT, Formats.F32, false, 1, 1 << 30, 64, 0);
 
     Parts with(KernelProvider other) {
-      return new Parts(other, precision, cache, rotated, workers, outputRows, tokens);
+      return new Parts(other, precision, cache, rotated, workers, outputRows, tokens, resident);
     }
 
     Parts with(Compute.Precision other) {
-      return new Parts(provider, other, cache, rotated, workers, outputRows, tokens);
+      return new Parts(provider, other, cache, rotated, workers, outputRows, tokens, resident);
     }
 
     Parts with(Format other) {
-      return new Parts(provider, precision, other, rotated, workers, outputRows, tokens);
+      return new Parts(provider, precision, other, rotated, workers, outputRows, tokens, resident);
     }
 
     Parts rotate() {
-      return new Parts(provider, precision, cache, true, workers, outputRows, tokens);
+      return new Parts(provider, precision, cache, true, workers, outputRows, tokens, resident);
     }
 
     Parts workers(int other) {
-      return new Parts(provider, precision, cache, rotated, other, outputRows, tokens);
+      return new Parts(provider, precision, cache, rotated, other, outputRows, tokens, resident);
+    }
+
+    /** In pages of one token, all but so many, and a block of 16, on disk. */
+    Parts resident(int other) {
+      return new Parts(provider, precision, cache, rotated, workers, outputRows, tokens, other);
     }
 
     Parts outputRows(int other) {
-      return new Parts(provider, precision, cache, rotated, workers, other, tokens);
+      return new Parts(provider, precision, cache, rotated, workers, other, tokens, resident);
     }
   }
 
@@ -76,9 +83,20 @@ final class Rig implements AutoCloseable {
             spec.limits(parts.tokens()),
             budget.account("activations"));
     workspace = new Workspace(spec, parts.tokens(), parts.tokens(), budget.account("activations"));
+    KvLayout layout = spec.kvLayout(parts.cache(), parts.cache()).withRotation(parts.rotated());
     pool =
         new KvPool(
-            spec.kvLayout(parts.cache(), parts.cache()).withRotation(parts.rotated()),
+            parts.resident() == 0
+                ? layout
+                : new KvLayout(
+                    layout.layers(),
+                    layout.keyFormat(),
+                    layout.valueFormat(),
+                    0,
+                    layout.rotated(),
+                    layout.policy(),
+                    parts.resident(),
+                    1),
             budget.account("kv"));
     transformer = new Transformer(spec, weights, compute, workspace);
   }

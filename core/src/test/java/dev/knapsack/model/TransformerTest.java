@@ -102,6 +102,23 @@ class TransformerTest {
     }
   }
 
+  @ParameterizedTest
+  @EnumSource
+  void tokensOnDiskCountLikeThoseInMemory(NaiveModels model) {
+    NaiveModel naive = model.make();
+    int[] tokens = Rig.tokens(40, 40, 10);
+    float[] expected = naive.logits(tokens);
+    for (int workers : List.of(1, 3)) {
+      try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL.resident(3).workers(workers))) {
+        for (int step : List.of(1, 7)) {
+          assertThat(Rig.error(expected, rig.logits(tokens, step)))
+              .as("%s, %d at a time", model, step)
+              .isLessThan(ROUNDING);
+        }
+      }
+    }
+  }
+
   /** The function stays what it is: what multiplies large channels is as much smaller. */
   @Test
   void largeChannelsCostLessWhenRotated() {

@@ -77,7 +77,11 @@ final class CacheReader {
       }
     }
     source.checkEnd();
-    cache.restored(tokens.length);
+    try {
+      cache.restored(tokens.length);
+    } catch (IllegalArgumentException e) {
+      throw source.damaged("has heads with other tokens than the sequence");
+    }
     return tokens;
   }
 
@@ -202,7 +206,11 @@ final class CacheReader {
         before = positions[i];
       }
     }
-    part.reserve(count, start, positions);
+    try {
+      part.reserve(count, start, positions);
+    } catch (IllegalArgumentException e) {
+      throw source.damaged("has gaps between tokens, where none are forgotten");
+    }
     if (compact > 0) {
       CacheWriter.Conversion conversion = CacheWriter.Conversion.toCompact(part, arena).reversed();
       MemorySegment token = arena.allocate(part.tokenBytes(), 64);

@@ -7,6 +7,7 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.kernel.PartialAttention;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.ScalarKernels;
 import dev.knapsack.kernel.Shapes;
@@ -226,7 +227,7 @@ public final class VectorKernels implements Kernels {
       int firstPosition,
       KvSpan[] spans,
       int kvHead,
-      Matrix part,
+      PartialAttention part,
       int from,
       int to,
       MemorySegment scratch) {

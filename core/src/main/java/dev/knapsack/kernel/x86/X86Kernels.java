@@ -7,6 +7,7 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.kernel.PartialAttention;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.Shapes;
 import dev.knapsack.tensor.Format;
@@ -255,7 +256,7 @@ public final class X86Kernels implements Kernels {
       int firstPosition,
       KvSpan[] spans,
       int kvHead,
-      Matrix part,
+      PartialAttention part,
       int from,
       int to,
       MemorySegment scratch) {

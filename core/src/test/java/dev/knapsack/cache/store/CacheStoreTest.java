@@ -122,6 +122,44 @@ class CacheStoreTest {
     }
   }
 
+  private Path file(String name) {
+    return store().find(name).orElseThrow().file();
+  }
+
+  /** A saved cache says nothing of where its tokens lay: files are the same, byte for byte. */
+  @ParameterizedTest
+  @FieldSource("LAYOUTS")
+  void tokensOnDiskAreSavedAndPutBackLikeThoseInMemory(KvLayout inMemory) throws IOException {
+    int count = 500;
+    KvLayout onDisk = inMemory.withResident(20);
+    int[] tokens = Caches.tokens(count, 3);
+    Fingerprint fingerprint = Caches.fingerprint(inMemory);
+    for (KvLayout layout : List.of(inMemory, onDisk)) {
+      try (KvPool pool = new KvPool(layout, account);
+          KvCache cache = pool.cache()) {
+        for (int i = 0; i < count; i += 50) {
+          Caches.grow(cache, 50, i);
+          cache.settle(true);
+        }
+        assertThat(cache.spilledTokens() > 300).isEqualTo(layout == onDisk);
+        String name = layout == onDisk ? "disk" : "memory";
+        store().save(name, cache, tokens, fingerprint, Precision.AS_STORED);
+      }
+    }
+    for (String name : List.of("disk", "memory")) {
+      for (KvLayout layout : List.of(inMemory, onDisk)) {
+        try (KvPool pool = new KvPool(layout, account);
+            KvCache cache = pool.cache()) {
+          store().restore(name, cache, fingerprint, count, Caches.VOCABULARY);
+          assertThat(cache.spilledTokens() > 300).isEqualTo(layout == onDisk);
+          assertThat(account.used()).isLessThanOrEqualTo(layout.bytes(count, 50));
+          store().save("again", cache, tokens, fingerprint, Precision.AS_STORED);
+        }
+        assertThat(Files.mismatch(file("again"), file("memory"))).isEqualTo(-1);
+      }
+    }
+  }
+
   /** Within half a step of 4 bits over the largest number, and the coarse form's own. */
   private static void close(List<Float> is, List<Float> was) {
     float most = (float) was.stream().mapToDouble(Math::abs).max().orElseThrow();

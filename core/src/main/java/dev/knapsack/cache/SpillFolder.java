@@ -1,0 +1,118 @@
+package dev.knapsack.cache;
+
+import com.sun.nio.file.ExtendedOpenOption;
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Where sequences keep the tokens that memory has no room for, and the thread that moves them.
+ *
+ * <p>Files have no names: whatever ends the process, nothing of them is left.
+ */
+final class SpillFolder implements AutoCloseable {
+  /** File systems whose files are in memory. */
+  private static final Set<String> IN_MEMORY = Set.of("tmpfs", "ramfs");
+
+  /** Opens files; tests put in one that a full disk answers. */
+  interface Opening {
+    FileChannel open(Path folder) throws IOException;
+  }
+
+  private final Path folder;
+  private final Opening files;
+  private final ExecutorService thread =
+      Executors.newSingleThreadExecutor(
+          Thread.ofPlatform().name("knapsack-spill").daemon().factory());
+
+  /**
+   * @param folder is made if it is not there
+   * @throws SpillException if it cannot be, or lies in memory itself
+   */
+  SpillFolder(Path folder) {
+    this(folder, SpillFolder::unnamed);
+  }
+
+  SpillFolder(Path folder, Opening files) {
+    this.folder = folder;
+    this.files = files;
+    try {
+      Files.createDirectories(folder);
+      String type = Files.getFileStore(folder).type();
+      if (IN_MEMORY.contains(type)) {
+        throw new SpillException(folder, "it lies in memory itself (%s)".formatted(type));
+      }
+    } catch (IOException e) {
+      throw new SpillException(folder, e);
+    }
+  }
+
+  Path path() {
+    return folder;
+  }
+
+  /**
+   * Refuses what the disk has no room for now.
+   *
+   * @throws SpillException if there is less free than this
+   */
+  void checkRoom(long bytes) {
+    try {
+      long free = Files.getFileStore(folder).getUsableSpace();
+      if (free < bytes) {
+        throw new SpillException(
+            folder, "%,d bytes are needed and %,d are free".formatted(bytes, free));
+      }
+    } catch (IOException e) {
+      throw new SpillException(folder, e);
+    }
+  }
+
+  /** A new file. */
+  FileChannel open() {
+    try {
+      return files.open(folder);
+    } catch (IOException e) {
+      throw new SpillException(folder, e);
+    }
+  }
+
+  /**
+   * A new file without a name, read and written past the page cache where the file system allows
+   * that.
+   */
+  private static FileChannel unnamed(Path folder) throws IOException {
+    Path name = Files.createTempFile(folder, "kv-", ".spill");
+    try {
+      return FileChannel.open(
+          name, StandardOpenOption.READ, StandardOpenOption.WRITE, ExtendedOpenOption.DIRECT);
+    } catch (UnsupportedOperationException | IOException refused) {
+      return FileChannel.open(name, StandardOpenOption.READ, StandardOpenOption.WRITE);
+    } finally {
+      Files.delete(name);
+    }
+  }
+
+  /** Does this after what was asked for before. */
+  CompletableFuture<Void> run(Runnable work) {
+    return CompletableFuture.runAsync(work, thread);
+  }
+
+  @Override
+  public void close() {
+    thread.shutdown();
+    try {
+      // What is under way moves bytes of buffers that are about to go.
+      thread.awaitTermination(1, TimeUnit.DAYS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
