@@ -76,7 +76,7 @@ public final class Options {
     return withCacheFormat(KvChoice.of(format));
   }
 
-  /** How cached keys and values are stored, as far as it is not left to the plan. */
+  /** What is cached of keys and values and how, as far as it is not left to the plan. */
   public Options withCacheFormat(KvChoice choice) {
     return with(o -> o.cacheChoice = choice);
   }

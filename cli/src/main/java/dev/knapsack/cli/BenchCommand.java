@@ -151,7 +151,7 @@ final class BenchCommand implements Callable<Integer> {
     line.addProperty("file", file.toString());
     line.addProperty("model", plan.model());
     line.addProperty("threads", plan.workers());
-    line.addProperty("keyFormat", plan.keyFormat());
+    line.addProperty("keyFormat", plan.cache().format().keys().name());
     line.addProperty(
         "activations",
         switch (first.limits().precision()) {

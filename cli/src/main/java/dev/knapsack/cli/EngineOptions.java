@@ -48,13 +48,25 @@ final class EngineOptions {
   private int sequences = 1;
 
   @Option(
-      names = {"--kv-format", "--kv"},
+      names = "--kv",
+      paramLabel = "RECIPE",
+      description =
+          "Which tokens the KV cache keeps: full; streaming, which keeps the first 4 and the last"
+              + " 1,020 or so, so that a long context takes little memory and what is between is"
+              + " forgotten; streaming(SINKS,RECENT); or a recipe written out, as in"
+              + " 'score=streaming(4) budget=uniform(1024) action=evict when=block(64)'. auto is"
+              + " --kv-format auto: the plan chooses among formats, and never by itself a recipe"
+              + " that forgets (default: full).")
+  private KvRecipe recipe = KvRecipe.FULL;
+
+  @Option(
+      names = "--kv-format",
       paramLabel = "FORMAT",
       description =
           "Format of the KV cache: one for all, such as f16, q8_0 or q4_0; two, as in"
               + " k=q8_0,v=q4_0; or auto, which takes fewer bits rather than read weights from disk"
               + " in every step (default: f16, or less where that does not fit).")
-  private KvChoice kv = KvChoice.USUAL;
+  private @Nullable KvChoice kv;
 
   @Option(
       names = "--kv-recent",
@@ -181,7 +193,13 @@ final class EngineOptions {
     if (context != null) {
       options = options.withContext(context);
     }
-    KvChoice cache = kv;
+    if (recipe.auto() && kv != null && kv.format().isPresent()) {
+      throw new IllegalArgumentException(
+          "--kv auto leaves the format to the plan, and --kv-format names %s. Give one of them."
+              .formatted(kv.format().get().describe()));
+    }
+    KvChoice usual = recipe.auto() ? KvChoice.AUTO : KvChoice.USUAL;
+    KvChoice cache = (kv == null ? usual : kv).withPolicy(recipe.policy());
     if (kvRecent != null) {
       cache = cache.withRecent(kvRecent);
     }

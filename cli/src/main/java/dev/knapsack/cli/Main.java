@@ -107,6 +107,7 @@ public final class Main {
         .registerConverter(CacheForm.class, said(CacheForm::of))
         .registerConverter(Format.class, said(Formats::byName))
         .registerConverter(KvChoice.class, said(KvChoice::parse))
+        .registerConverter(KvRecipe.class, said(KvRecipe::of))
         .setCaseInsensitiveEnumValuesAllowed(true)
         .setHelpSectionKeys(helpSections(line.getHelpSectionKeys()))
         .setParameterExceptionHandler((e, _) -> reportUsage(e))

@@ -86,6 +86,9 @@ class BadInputTest {
     "--memory, -1GiB, Not a size: '-1GiB', 512MiB",
     "--memory, 0, more than 0 bytes, 0",
     "--kv-format, q9, 'q9', Q8_0",
+    "--kv, magic, 'magic', streaming",
+    "--kv, q8_0, not which, --kv-format q8_0",
+    "--kv, score=streaming(4), lacks budget, uniform(TOKENS)",
     "--kernels, gpu, gpu, SCALAR",
     "--context, many, many, --context",
   })

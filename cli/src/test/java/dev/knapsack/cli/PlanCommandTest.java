@@ -6,6 +6,8 @@ import com.google.gson.JsonObject;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -76,6 +78,48 @@ class PlanCommandTest {
             .run("run", stories, "--plan", saved, "--raw", "-p", "", "--greedy", "--ignore-end")
             .succeeded();
     assertThat(run.err()).contains("the context of 12 tokens is full");
+  }
+
+  @Test
+  void aRecipeIsPlannedAndRun() throws IOException {
+    Path saved = home.resolve("plan.json");
+    Shell.Result planned =
+        shell
+            .run(
+                "plan",
+                stories,
+                "-m",
+                "3GiB",
+                "-c",
+                512,
+                "--kv",
+                "streaming(4, 60)",
+                "--save",
+                saved)
+            .succeeded();
+    assertThat(planned.out()).contains("512 tokens in F16, streaming(4): at most 127 kept");
+    Object[] answer = {"--raw", "-p", "Once", "--greedy", "--ignore-end", "-n", 200};
+    String said = run(answer, "--plan", saved);
+    String written = "when=block(64) score=streaming(4) budget=uniform(64) action=evict";
+    assertThat(run(answer, "-c", 512, "--kv", written)).isEqualTo(said);
+    assertThat(run(answer, "-c", 512, "--kv", "full")).isNotEqualTo(said);
+  }
+
+  private String run(Object[] answer, Object... how) {
+    List<Object> all = new ArrayList<>(List.of("run", stories));
+    all.addAll(List.of(answer));
+    all.addAll(List.of(how));
+    return shell.run(all.toArray()).succeeded().out();
+  }
+
+  @Test
+  void autoLeavesTheFormatToThePlan() {
+    String auto =
+        shell.run("plan", stories, "-m", "3GiB", "--kv", "auto", "--json").succeeded().out();
+    assertThat(auto).contains("\"keyFormat\": \"F16\"", "\"recipe\": \"full\"");
+    shell
+        .run("plan", stories, "--kv", "auto", "--kv-format", "q8_0")
+        .failed(2, "--kv auto", "Q8_0", "one of them");
   }
 
   @Test

@@ -162,11 +162,11 @@ public final class Engine implements AutoCloseable {
       held.push(reserveJvm(plan, budget));
       int tokens = Math.max(plan.prefillChunk(), plan.sequences());
       this.account = budget.account("kv");
-      KvLayout layout = spec.kvLayout(plan.kvFormat());
+      KvLayout layout = plan.cache().layout(spec);
       // The plan's bytes: for what sequences are promised and what they share, together.
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
-      this.work = new StepWork.Model(file, spec, layout.keyFormat(), layout.valueFormat());
+      this.work = new StepWork.Model(file, spec, plan.cache());
       this.pool = hold(new KvPool(layout, account, most, options.spill()));
       PrefixTree prefixes = hold(new PrefixTree(pool, budget.account("kv/prefixes")));
       Account activations = budget.account("activations");

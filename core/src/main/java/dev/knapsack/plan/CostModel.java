@@ -1,6 +1,5 @@
 package dev.knapsack.plan;
 
-import dev.knapsack.cache.KvFormat;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
@@ -62,7 +61,7 @@ public final class CostModel {
   record Setting(
       int context,
       int sequences,
-      KvFormat cache,
+      Plan.Cache cache,
       int prefillChunk,
       int workers,
       Plan.Weights weights) {}
@@ -170,7 +169,7 @@ public final class CostModel {
   }
 
   long cacheBytes(Setting s) {
-    return s.sequences * spec.kvLayout(s.cache).bytes(s.context, s.prefillChunk);
+    return s.sequences * s.cache.layout(spec).bytes(s.context, s.prefillChunk);
   }
 
   /** Bytes of the activations of a step, and of the kernels' scratch memory. */
@@ -226,7 +225,7 @@ public final class CostModel {
                 .formatted(
                     s.context,
                     s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences),
-                    s.cache.describe())));
+                    s.cache.describe(s.context))));
     shares.add(
         new Plan.Share(
             "activations",
@@ -274,8 +273,8 @@ public final class CostModel {
   }
 
   private double attentionSeconds(LayerSpec layer, int tokens, int past, Setting s) {
-    double bytes = StepWork.cacheBytes(layer, s.cache.keys(), s.cache.values(), tokens, past);
-    double multiplyAdds = StepWork.attentionMultiplyAdds(layer, tokens, past);
+    double bytes = StepWork.cacheBytes(layer, s.cache, tokens, past);
+    double multiplyAdds = StepWork.attentionMultiplyAdds(layer, s.cache, tokens, past);
     double rate = tokens > 1 ? machine.attention().prefill() : machine.attention().decode();
     return Math.max(bytes / machine.memoryBytesPerSecond(), multiplyAdds / rate);
   }
@@ -350,7 +349,8 @@ public final class CostModel {
   double prefillSeconds(Setting s, int promptTokens) {
     int full = (promptTokens - 1) / s.prefillChunk;
     int before = full * s.prefillChunk;
-    // Attention grows evenly with what is cached, so the middle step stands for all.
+    // Attention grows evenly with what is cached, or less where some is forgotten: so the middle
+    // step stands for all.
     double seconds =
         full == 0 ? 0 : full * stepSeconds(s, s.prefillChunk, (before - s.prefillChunk) / 2, false);
     return seconds + stepSeconds(s, promptTokens - before, before, true);
@@ -391,7 +391,7 @@ public final class CostModel {
     return new Setting(
         plan.context(),
         plan.sequences(),
-        plan.kvFormat(),
+        plan.cache(),
         plan.prefillChunk(),
         plan.workers(),
         plan.weights());

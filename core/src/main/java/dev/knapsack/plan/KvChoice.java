@@ -1,6 +1,7 @@
 package dev.knapsack.plan;
 
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
@@ -8,23 +9,28 @@ import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
- * What is said about how the KV cache is stored, and what is left to the plan.
+ * What is said about what the KV cache keeps and how, and what is left to the plan.
  *
  * @param format the formats; if empty, the plan chooses among {@link #LADDER}
- * @param resident whether fewer bits are taken as soon as they keep all weights resident, and not
- *     only where nothing else fits at all
+ * @param weightsFirst whether fewer bits are taken as soon as they keep all weights resident, and
+ *     not only where nothing else fits at all
  * @param recent tokens that stay in full precision; if empty, what comes with the formats
  * @param rotated whether heads are rotated; if empty, what comes with the formats
+ * @param policy which tokens are kept; a plan never chooses one that forgets
  */
 public record KvChoice(
-    Optional<KvFormat> format, boolean resident, OptionalInt recent, Optional<Boolean> rotated) {
+    Optional<KvFormat> format,
+    boolean weightsFirst,
+    OptionalInt recent,
+    Optional<Boolean> rotated,
+    KvPolicy policy) {
   /** All is left to the plan, which takes F16 wherever it fits. */
   public static final KvChoice USUAL =
-      new KvChoice(Optional.empty(), false, OptionalInt.empty(), Optional.empty());
+      new KvChoice(Optional.empty(), false, OptionalInt.empty(), Optional.empty(), KvPolicy.FULL);
 
   /** All is left to the plan, which keeps the weights resident if fewer bits can. */
   public static final KvChoice AUTO =
-      new KvChoice(Optional.empty(), true, OptionalInt.empty(), Optional.empty());
+      new KvChoice(Optional.empty(), true, OptionalInt.empty(), Optional.empty(), KvPolicy.FULL);
 
   /** Tokens that stay in full precision beside four bits. */
   private static final int RECENT = 64;
@@ -39,7 +45,8 @@ public record KvChoice(
 
   /** These formats. */
   public static KvChoice of(KvFormat format) {
-    return new KvChoice(Optional.of(format), false, OptionalInt.empty(), Optional.empty());
+    return new KvChoice(
+        Optional.of(format), false, OptionalInt.empty(), Optional.empty(), KvPolicy.FULL);
   }
 
   /** This format for keys and values. */
@@ -58,24 +65,30 @@ public record KvChoice(
   }
 
   public KvChoice withRecent(int tokens) {
-    return new KvChoice(format, resident, OptionalInt.of(tokens), rotated);
+    return new KvChoice(format, weightsFirst, OptionalInt.of(tokens), rotated, policy);
   }
 
   public KvChoice withRotation(boolean value) {
-    return new KvChoice(format, resident, recent, Optional.of(value));
+    return new KvChoice(format, weightsFirst, recent, Optional.of(value), policy);
+  }
+
+  /** Keeping what this policy keeps. */
+  public KvChoice withPolicy(KvPolicy value) {
+    return new KvChoice(format, weightsFirst, recent, rotated, value);
   }
 
   /** What may be taken, in the order in which it is preferred. */
-  List<KvFormat> candidates() {
+  List<Plan.Cache> candidates() {
     return format.map(List::of).orElse(LADDER).stream().map(this::as).distinct().toList();
   }
 
   /** What the ladder's steps are with what was said. */
-  List<KvFormat> alternatives() {
+  List<Plan.Cache> alternatives() {
     return LADDER.stream().map(this::as).distinct().toList();
   }
 
-  private KvFormat as(KvFormat f) {
-    return f.withRecent(recent.orElse(f.recent())).withRotation(rotated.orElse(f.rotated()));
+  private Plan.Cache as(KvFormat f) {
+    return new Plan.Cache(
+        f.withRecent(recent.orElse(f.recent())).withRotation(rotated.orElse(f.rotated())), policy);
   }
 }

@@ -1,7 +1,10 @@
 package dev.knapsack.plan;
 
 import dev.knapsack.cache.KvFormat;
-import dev.knapsack.tensor.Formats;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.model.ModelSpec;
 import java.util.List;
 
 /**
@@ -12,10 +15,7 @@ import java.util.List;
  * @param budget bytes that the process may have resident
  * @param context tokens that a sequence may hold
  * @param sequences sequences that may run at once
- * @param keyFormat format of cached keys: {@code F16}, {@code Q8_0}, {@code Q4_0}, …
- * @param valueFormat format of cached values
- * @param recent how many of the last tokens are cached in F16 all the same
- * @param rotated whether heads are rotated before they are cached
+ * @param cache how keys and values are cached, and which of them
  * @param prefillChunk tokens of a prompt that one step takes at the most
  * @param workers threads that compute
  * @param weights which weights stay and which are streamed
@@ -28,10 +28,7 @@ public record Plan(
     long budget,
     int context,
     int sequences,
-    String keyFormat,
-    String valueFormat,
-    int recent,
-    boolean rotated,
+    Cache cache,
     int prefillChunk,
     int workers,
     Weights weights,
@@ -43,45 +40,55 @@ public record Plan(
     choices = List.copyOf(choices);
   }
 
-  /** With all tokens cached in the same formats, as they are. */
-  public Plan(
-      String model,
-      long budget,
-      int context,
-      int sequences,
-      String keyFormat,
-      String valueFormat,
-      int prefillChunk,
-      int workers,
-      Weights weights,
-      List<Share> shares,
-      List<Choice> choices,
-      Prediction prediction) {
-    this(
-        model,
-        budget,
-        context,
-        sequences,
-        keyFormat,
-        valueFormat,
-        0,
-        false,
-        prefillChunk,
-        workers,
-        weights,
-        shares,
-        choices,
-        prediction);
-  }
-
-  /** How the KV cache is stored. */
-  public KvFormat kvFormat() {
-    return new KvFormat(Formats.byName(keyFormat), Formats.byName(valueFormat), recent, rotated);
-  }
-
   /** Predicted peak resident set in bytes. */
   public long bytes() {
     return shares.stream().mapToLong(Share::bytes).sum();
+  }
+
+  /**
+   * What a sequence's cache keeps, and how.
+   *
+   * @param format how numbers are stored
+   * @param policy which tokens are kept: {@link KvPolicy#FULL}, or a {@link
+   *     dev.knapsack.cache.policy.Recipe}
+   */
+  public record Cache(KvFormat format, KvPolicy policy) {
+    /** All tokens, stored so. */
+    public static Cache of(KvFormat format) {
+      return new Cache(format, KvPolicy.FULL);
+    }
+
+    /** The same, keeping what this policy keeps. */
+    public Cache withPolicy(KvPolicy value) {
+      return new Cache(format, value);
+    }
+
+    /** Whether every token is kept. */
+    public boolean keepsAll() {
+      return policy.equals(KvPolicy.FULL);
+    }
+
+    /**
+     * What this is for a model.
+     *
+     * @throws IllegalArgumentException if the heads are no whole blocks of a format
+     */
+    public KvLayout layout(ModelSpec spec) {
+      return spec.kvLayout(format).withPolicy(policy);
+    }
+
+    /**
+     * For people: {@code Q8_0}, or {@code F16, streaming(4): at most 1,087 kept}.
+     *
+     * @param context tokens of a sequence
+     */
+    String describe(int context) {
+      if (keepsAll()) {
+        return format.describe();
+      }
+      String name = policy instanceof Recipe recipe ? recipe.scorer().name() : policy.name();
+      return "%s, %s: at most %,d kept".formatted(format.describe(), name, policy.most(context));
+    }
   }
 
   /**

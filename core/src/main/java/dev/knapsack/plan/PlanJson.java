@@ -8,6 +8,8 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.UnsupportedFormatException;
@@ -32,10 +34,12 @@ public final class PlanJson {
     root.addProperty("bytes", plan.bytes());
     root.addProperty("context", plan.context());
     root.addProperty("sequences", plan.sequences());
-    root.addProperty("keyFormat", plan.keyFormat());
-    root.addProperty("valueFormat", plan.valueFormat());
-    root.addProperty("recent", plan.recent());
-    root.addProperty("rotated", plan.rotated());
+    KvFormat format = plan.cache().format();
+    root.addProperty("keyFormat", format.keys().name());
+    root.addProperty("valueFormat", format.values().name());
+    root.addProperty("recent", format.recent());
+    root.addProperty("rotated", format.rotated());
+    root.addProperty("recipe", plan.cache().policy().name());
     root.addProperty("prefillChunk", plan.prefillChunk());
     root.addProperty("workers", plan.workers());
 
@@ -109,11 +113,7 @@ public final class PlanJson {
         root.positive("budget"),
         root.size("context"),
         root.size("sequences"),
-        root.format("keyFormat"),
-        root.format("valueFormat"),
-        // Plans were written without these two before there was a choice.
-        root.has("recent") ? (int) root.between("recent", 0, Integer.MAX_VALUE) : 0,
-        root.has("rotated") && root.flag("rotated"),
+        cache(root),
         root.size("prefillChunk"),
         root.size("workers"),
         new Plan.Weights(
@@ -144,6 +144,17 @@ public final class PlanJson {
             prediction.real("secondsToFirstToken"),
             prediction.size("promptTokens"),
             prediction.real("memoryBytesPerSecond")));
+  }
+
+  /** How the cache is; of older plans, which lack what there was no choice of, how it was then. */
+  private static Plan.Cache cache(Fields root) {
+    KvFormat format =
+        new KvFormat(
+            root.format("keyFormat"),
+            root.format("valueFormat"),
+            root.has("recent") ? (int) root.between("recent", 0, Integer.MAX_VALUE) : 0,
+            root.has("rotated") && root.flag("rotated"));
+    return new Plan.Cache(format, root.has("recipe") ? root.recipe("recipe") : KvPolicy.FULL);
   }
 
   private static JsonObject parse(String json) {
@@ -183,11 +194,19 @@ public final class PlanJson {
       throw not(name, "a string");
     }
 
-    String format(String name) {
+    Format format(String name) {
       try {
         Format format = Formats.byName(string(name));
-        return KvFormat.of(format, format).keys().name();
+        return KvFormat.of(format, format).keys();
       } catch (UnsupportedFormatException | IllegalArgumentException e) {
+        throw new PlanFileException(path + name, String.valueOf(e.getMessage()), e);
+      }
+    }
+
+    KvPolicy recipe(String name) {
+      try {
+        return Recipe.of(string(name));
+      } catch (IllegalArgumentException e) {
         throw new PlanFileException(path + name, String.valueOf(e.getMessage()), e);
       }
     }

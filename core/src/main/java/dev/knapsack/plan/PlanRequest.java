@@ -11,7 +11,7 @@ import java.util.OptionalInt;
  *     {@link #USUAL_CONTEXT} and as much of it as fits
  * @param sequences sequences that run at once
  * @param workers threads that compute
- * @param cache how cached keys and values are stored
+ * @param cache which keys and values are cached, and how they are stored
  * @param prefillChunk tokens of a prompt that one step takes at the most; if empty, what is fastest
  */
 public record PlanRequest(

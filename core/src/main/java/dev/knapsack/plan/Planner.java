@@ -2,6 +2,7 @@ package dev.knapsack.plan;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.model.LayerSpec;
@@ -51,7 +52,7 @@ public final class Planner {
 
   /** Choices that are made before the number of streamed layers is. */
   private record Frame(
-      int context, KvFormat cache, int chunk, boolean outputStreamed, boolean expertsCached) {}
+      int context, Plan.Cache cache, int chunk, boolean outputStreamed, boolean expertsCached) {}
 
   /**
    * A planner for one model on one machine.
@@ -130,8 +131,8 @@ public final class Planner {
     return true;
   }
 
-  private List<KvFormat> cacheFormats(PlanRequest request) {
-    return request.cache().candidates().stream().filter(this::fitsHeads).toList();
+  private List<Plan.Cache> caches(PlanRequest request) {
+    return request.cache().candidates().stream().filter(c -> fitsHeads(c.format())).toList();
   }
 
   private List<Integer> chunks(PlanRequest request, int context) {
@@ -143,7 +144,7 @@ public final class Planner {
   }
 
   /** All combinations of the small choices with one form of the cache. */
-  private List<Frame> frames(PlanRequest request, int context, KvFormat cache) {
+  private List<Frame> frames(PlanRequest request, int context, Plan.Cache cache) {
     List<Frame> frames = new ArrayList<>();
     for (int chunk : chunks(request, context)) {
       for (boolean outputStreamed : new boolean[] {false, true}) {
@@ -161,7 +162,7 @@ public final class Planner {
    * the request would rather have fewer bits than read weights again.
    */
   private Optional<Candidate> best(PlanRequest request, int context) {
-    if (request.cache().resident()) {
+    if (request.cache().weightsFirst()) {
       Optional<Candidate> resident =
           best(request, context, c -> c.setting.weights().equals(Plan.Weights.RESIDENT));
       if (resident.isPresent()) {
@@ -172,7 +173,7 @@ public final class Planner {
   }
 
   private Optional<Candidate> best(PlanRequest request, int context, Predicate<Candidate> allowed) {
-    for (KvFormat cache : cacheFormats(request)) {
+    for (Plan.Cache cache : caches(request)) {
       Optional<Candidate> best =
           frames(request, context, cache).stream()
               .map(f -> fit(request, f))
@@ -263,9 +264,9 @@ public final class Planner {
   /** The least bytes of any setting for this context. */
   private long leastBytes(PlanRequest request, int context) {
     long least = Long.MAX_VALUE;
-    for (KvFormat format : cacheFormats(request)) {
+    for (Plan.Cache cache : caches(request)) {
       for (int chunk : chunks(request, context)) {
-        Frame frame = new Frame(context, format, chunk, false, false);
+        Frame frame = new Frame(context, cache, chunk, false, false);
         Setting s = setting(request, frame, Plan.Weights.RESIDENT);
         least = Math.min(least, costs.cacheBytes(s) + costs.activationBytes(s));
       }
@@ -325,10 +326,7 @@ public final class Planner {
         request.budget(),
         s.context(),
         s.sequences(),
-        s.cache().keys().name(),
-        s.cache().values().name(),
-        s.cache().recent(),
-        s.cache().rotated(),
+        s.cache(),
         s.prefillChunk(),
         s.workers(),
         s.weights(),
@@ -393,19 +391,34 @@ public final class Planner {
   private Plan.Choice cacheChoice(PlanRequest request, Candidate best) {
     Frame f = frame(best);
     List<Plan.Alternative> alternatives = new ArrayList<>();
-    for (KvFormat format : request.cache().alternatives()) {
-      if (!format.equals(f.cache) && fitsHeads(format)) {
-        Frame other = new Frame(f.context, format, f.chunk, f.outputStreamed, f.expertsCached);
-        Plan.Alternative way = forced(request, format.describe(), other);
+    List<Plan.Cache> others = new ArrayList<>(request.cache().alternatives());
+    if (!f.cache.keepsAll()) {
+      others.add(f.cache.withPolicy(KvPolicy.FULL));
+    }
+    for (Plan.Cache cache : others) {
+      if (!cache.equals(f.cache) && fitsHeads(cache.format())) {
+        Frame other = new Frame(f.context, cache, f.chunk, f.outputStreamed, f.expertsCached);
+        Plan.Alternative way = forced(request, cache.describe(f.context), other);
         alternatives.add(
             new Plan.Alternative(
                 way.name(),
                 way.bytes(),
                 way.decodeTokensPerSecond(),
-                way.cost() + KvQuality.of(format).map(q -> "; " + q.describe()).orElse("")));
+                way.cost() + quality(cache).map(q -> "; " + q).orElse("")));
       }
     }
-    return new Plan.Choice("kv", f.cache.describe(), alternatives);
+    String chosen = f.cache.describe(f.context);
+    return new Plan.Choice(
+        "kv",
+        f.cache.keepsAll() ? chosen : chosen + "; " + quality(f.cache).orElse(""),
+        alternatives);
+  }
+
+  /** What an answer loses by this; of recipes that forget it depends on what is asked. */
+  private static Optional<String> quality(Plan.Cache cache) {
+    return cache.keepsAll()
+        ? KvQuality.of(cache.format()).map(KvQuality::describe)
+        : Optional.of("quality not measured");
   }
 
   private Plan.Choice chunkChoice(PlanRequest request, Candidate best) {

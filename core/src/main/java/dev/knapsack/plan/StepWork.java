@@ -1,12 +1,13 @@
 package dev.knapsack.plan;
 
+import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.Mlp;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.WeightLayout;
-import dev.knapsack.tensor.Format;
 import java.util.List;
 
 /**
@@ -19,8 +20,8 @@ import java.util.List;
 public record StepWork(double bytes, double multiplyAdds) {
   private static final StepWork NONE = new StepWork(0, 0);
 
-  /** The work of one model, with a KV cache in these formats. */
-  public record Model(ModelFile file, ModelSpec spec, Format keyFormat, Format valueFormat) {
+  /** The work of one model, with a KV cache that keeps this. */
+  public record Model(ModelFile file, ModelSpec spec, Plan.Cache cache) {
     /**
      * A step.
      *
@@ -37,8 +38,8 @@ public record StepWork(double bytes, double multiplyAdds) {
             work.plus(products(layout.layers().get(i), 1, tokens))
                 .plus(
                     new StepWork(
-                        cacheBytes(layer, keyFormat, valueFormat, tokens, past),
-                        attentionMultiplyAdds(layer, tokens, past)));
+                        cacheBytes(layer, cache, tokens, past),
+                        attentionMultiplyAdds(layer, cache, tokens, past)));
         if (layer.mlp() instanceof Mlp.Experts experts) {
           double read = distinctExperts(experts, tokens) / experts.count();
           double used = (double) experts.used() / experts.count();
@@ -85,24 +86,24 @@ public record StepWork(double bytes, double multiplyAdds) {
   }
 
   /** Bytes of a layer's cache that a step reads. */
-  static double cacheBytes(
-      LayerSpec layer, Format keyFormat, Format valueFormat, int tokens, int past) {
+  static double cacheBytes(LayerSpec layer, Plan.Cache cache, int tokens, int past) {
+    KvFormat format = cache.format();
     return (double) layer.kvHeads()
-        * (keyFormat.bytes(layer.keySize()) + valueFormat.bytes(layer.valueSize()))
-        * seen(layer, tokens, past);
+        * (format.keys().bytes(layer.keySize()) + format.values().bytes(layer.valueSize()))
+        * seen(layer, cache.policy(), tokens, past);
   }
 
   /** Multiply-adds of a layer's scores, and of its values by their weights. */
-  static double attentionMultiplyAdds(LayerSpec layer, int tokens, int past) {
+  static double attentionMultiplyAdds(LayerSpec layer, Plan.Cache cache, int tokens, int past) {
     return (double) tokens
         * layer.heads()
         * (layer.keySize() + layer.valueSize())
-        * seen(layer, tokens, past);
+        * seen(layer, cache.policy(), tokens, past);
   }
 
   /** Cached tokens that a token of the step sees, on average. */
-  private static double seen(LayerSpec layer, int tokens, int past) {
-    double seen = past + (tokens + 1) / 2.0;
-    return layer.window() > 0 ? Math.min(seen, layer.window()) : seen;
+  private static double seen(LayerSpec layer, KvPolicy policy, int tokens, int past) {
+    double own = (tokens + 1) / 2.0;
+    return layer.window() > 0 ? Math.min(past + own, layer.window()) : policy.most(past) + own;
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.NotesQuestion;
 import dev.knapsack.TestData;
+import dev.knapsack.cache.KvFormat;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.ScalarKernels;
@@ -57,8 +58,7 @@ class NotesTest {
         64L << 20,
         512,
         1,
-        "F16",
-        "F16",
+        Plan.Cache.of(KvFormat.F16),
         64,
         2,
         Plan.Weights.RESIDENT,

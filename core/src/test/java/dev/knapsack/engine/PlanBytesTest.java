@@ -110,7 +110,7 @@ class PlanBytesTest {
             .withPrefillChunk(1 + turn % 40)
             .withCache(KvChoice.of(form));
     Plan other = planner.plan(request);
-    assertThat(other.kvFormat()).isEqualTo(form);
+    assertThat(other.cache().format()).isEqualTo(form);
     check(file, spec, other);
     return form;
   }
@@ -119,7 +119,7 @@ class PlanBytesTest {
     Budget budget = Budget.ofBytes(plan.budget());
     budget.account("jvm").reserve(4096);
     int tokens = Math.max(plan.prefillChunk(), plan.sequences());
-    var layout = spec.kvLayout(plan.kvFormat());
+    var layout = plan.cache().layout(spec);
     Account activations = budget.account("activations");
     try (WorkerTeam team = new WorkerTeam(plan.workers());
         Compute compute =

@@ -2,6 +2,7 @@ package dev.knapsack.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.knapsack.cache.KvFormat;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -46,8 +47,7 @@ class PrefixCacheTest {
             plan.budget(),
             context,
             sequences,
-            "F16",
-            "F16",
+            Plan.Cache.of(KvFormat.F16),
             CHUNK,
             1,
             plan.weights(),

@@ -3,6 +3,7 @@ package dev.knapsack.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.store.CacheFileException;
 import dev.knapsack.cache.store.CacheFileException.Problem;
 import dev.knapsack.cache.store.CacheStore;
@@ -156,8 +157,7 @@ class SavedSessionTest {
         p.budget(),
         p.context(),
         p.sequences(),
-        format,
-        format,
+        Plan.Cache.of(KvFormat.parse(format)),
         p.prefillChunk(),
         p.workers(),
         p.weights(),
@@ -172,8 +172,7 @@ class SavedSessionTest {
         p.budget(),
         context,
         p.sequences(),
-        p.keyFormat(),
-        p.valueFormat(),
+        p.cache(),
         p.prefillChunk(),
         p.workers(),
         p.weights(),

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.KvFormat;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.MetadataBuilder;
@@ -124,8 +125,7 @@ final class TinyModel {
         1L << 30,
         CONTEXT,
         sequences,
-        "F32",
-        "F32",
+        Plan.Cache.of(KvFormat.of(Formats.F32, Formats.F32)),
         prefillChunk,
         1,
         weights,

@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.knapsack.cache.KvFormat;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
@@ -28,8 +29,7 @@ class SyntheticModelRunTest {
           1L << 28,
           128,
           1,
-          "F32",
-          "F32",
+          Plan.Cache.of(KvFormat.of(Formats.F32, Formats.F32)),
           16,
           1,
           new Plan.Weights(List.of(), false, 0, -1),

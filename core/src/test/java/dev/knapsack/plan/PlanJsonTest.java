@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.tensor.Formats;
 import java.util.List;
 import java.util.SplittableRandom;
 import org.junit.jupiter.api.Test;
@@ -17,10 +19,8 @@ class PlanJsonTest {
           1L << 40,
           8192,
           2,
-          "F16",
-          "Q8_0",
-          64,
-          true,
+          new Plan.Cache(
+              new KvFormat(Formats.F16, Formats.Q8_0, 64, true), Recipe.streaming(4, 1020)),
           256,
           3,
           new Plan.Weights(List.of(1, 3, 5), true, 4096, -1),
@@ -38,16 +38,15 @@ class PlanJsonTest {
   }
 
   @Test
-  void readsPlansFromBeforeThereWereRecentAndRotatedTokens() {
+  void readsPlansFromBeforeThereWasAChoiceOfTheCache() {
     String json =
         PlanJson.write(PLAN)
             .replace("  \"recent\": 64,\n", "")
-            .replace("  \"rotated\": true,\n", "");
-    assertThat(json).doesNotContain("recent", "rotated");
+            .replace("  \"rotated\": true,\n", "")
+            .replaceAll("  \"recipe\": .*,\n", "");
+    assertThat(json).doesNotContain("recent", "rotated", "recipe");
     Plan read = PlanJson.read(json);
-    assertThat(read.recent()).isZero();
-    assertThat(read.rotated()).isFalse();
-    assertThat(read.kvFormat()).isEqualTo(KvFormat.parse("k=f16,v=q8_0"));
+    assertThat(read.cache()).isEqualTo(Plan.Cache.of(KvFormat.parse("k=f16,v=q8_0")));
   }
 
   @ParameterizedTest
@@ -65,6 +64,8 @@ class PlanJsonTest {
         "\"keyFormat\": \"F16\"|\"keyFormat\": \"Q4_K\"|keyFormat",
         "\"recent\": 64|\"recent\": -1|recent",
         "\"recent\": 64|\"recent\": 99999999999|recent",
+        "\"score=streaming|\"score=magic|recipe",
+        "\"recipe\": \"|\"recipe\": 5, \"x\": \"|recipe",
         "\"rotated\": true|\"rotated\": 1|rotated",
         "\"streamBuffer\": 4096|\"streamBuffer\": -1|weights.streamBuffer",
         "\"outputStreamed\": true|\"outputStreamed\": 1|weights.outputStreamed",

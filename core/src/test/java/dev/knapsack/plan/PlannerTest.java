@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
@@ -43,6 +45,8 @@ class PlannerTest {
 
   private static final Kernels KERNELS = KernelProvider.SCALAR.open().kernels();
 
+  private static final Recipe STREAMING = Recipe.streaming(4, 1020);
+
   private static Planner planner(ShapeFile file) {
     return new Planner(file, file.spec(), MACHINE, KERNELS, JVM);
   }
@@ -73,7 +77,7 @@ class PlannerTest {
       double rate = plan.prediction().decodeTokensPerSecond();
       assertThat(rate).as("rate at %d MiB", mib).isLessThanOrEqualTo(before).isPositive();
       assertThat(plan.weights().streamedLayers().size()).isGreaterThanOrEqualTo(streamedBefore);
-      assertThat(plan.keyFormat()).isEqualTo("F16");
+      assertThat(plan.cache().format().keys().name()).isEqualTo("F16");
       assertThat(plan.context()).isEqualTo(2048);
       before = rate;
       streamedBefore = plan.weights().streamedLayers().size();
@@ -194,9 +198,9 @@ class PlannerTest {
             () ->
                 planner.plan(request(300 * MIB).withContext(32_768).withCacheFormat(Formats.F16)));
     Plan just = planner.plan(request(f16.leastBudget()).withContext(32_768));
-    assertThat(just.keyFormat()).isEqualTo("F16");
+    assertThat(just.cache().format().keys().name()).isEqualTo("F16");
     Plan less = planner.plan(request(f16.leastBudget() - PAGE).withContext(32_768));
-    assertThat(less.keyFormat()).isEqualTo("Q8_0");
+    assertThat(less.cache().format().keys().name()).isEqualTo("Q8_0");
     assertThat(less.choices())
         .filteredOn(c -> c.component().equals("kv"))
         .singleElement()
@@ -213,22 +217,22 @@ class PlannerTest {
     PlanRequest usual = request(8192 * MIB).withContext(16_384).withPrefillChunk(64);
     PlanRequest auto = usual.withCache(KvChoice.AUTO);
     long bytes = planner.plan(auto).bytes();
-    assertThat(planner.plan(auto).kvFormat()).isEqualTo(KvFormat.F16);
+    assertThat(planner.plan(auto).cache().format()).isEqualTo(KvFormat.F16);
     // Down the ladder, each step as soon as the one before no longer fits beside the weights.
     for (KvFormat next : KvChoice.LADDER.subList(1, KvChoice.LADDER.size())) {
       PlanRequest smaller = auto.withBudget(bytes - PAGE);
       Plan plan = planner.plan(smaller);
-      assertThat(plan.kvFormat()).isEqualTo(next);
+      assertThat(plan.cache().format()).isEqualTo(next);
       assertThat(plan.weights()).isEqualTo(Plan.Weights.RESIDENT);
       assertThat(plan.bytes()).isLessThan(bytes);
       Plan streamed = planner.plan(usual.withBudget(bytes - PAGE));
-      assertThat(streamed.kvFormat()).isEqualTo(KvFormat.F16);
+      assertThat(streamed.cache().format()).isEqualTo(KvFormat.F16);
       assertThat(streamed.weights().streamBuffer()).isPositive();
       bytes = plan.bytes();
     }
     // Below the last, what loses least comes first again.
     Plan least = planner.plan(auto.withBudget(bytes - PAGE));
-    assertThat(least.kvFormat()).isEqualTo(KvFormat.F16);
+    assertThat(least.cache().format()).isEqualTo(KvFormat.F16);
     assertThat(least.weights().streamBuffer()).isPositive();
   }
 
@@ -254,7 +258,7 @@ class PlannerTest {
     Planner planner = planner(ShapeFile.llama1b());
     KvChoice choice = KvChoice.parse("v=q4_0,k=q8_0").withRecent(32).withRotation(true);
     Plan plan = planner.plan(request(3072 * MIB).withContext(4096).withCache(choice));
-    assertThat(plan.kvFormat()).isEqualTo(new KvFormat(Formats.Q8_0, Formats.Q4_0, 32, true));
+    assertThat(plan.cache().format()).isEqualTo(new KvFormat(Formats.Q8_0, Formats.Q4_0, 32, true));
     Plan without = planner.plan(request(3072 * MIB).withContext(4096));
     assertThat(plan.bytes()).isLessThan(without.bytes());
     assertThat(plan.choices())
@@ -267,6 +271,46 @@ class PlannerTest {
               .containsExactly(
                   "F16", "Q8_0, rotated, last 32 in F16", "Q4_0, rotated, last 32 in F16");
         });
+  }
+
+  @Test
+  void aRecipeThatForgetsTakesTheBytesOfWhatItKeeps() {
+    Planner planner = planner(ShapeFile.llama1b());
+    PlanRequest full = request(8192 * MIB).withContext(131_072).withPrefillChunk(64);
+    Plan plan = planner.plan(full.withCache(KvChoice.USUAL.withPolicy(STREAMING)));
+    assertThat(plan.cache()).isEqualTo(Plan.Cache.of(KvFormat.F16).withPolicy(STREAMING));
+    long token = 16L * 8 * 64 * 2 * 2;
+    assertThat(share(plan, "kv")).isBetween(1087 * token, (1087 + 2 * 64) * token);
+    assertThat(plan.shares())
+        .filteredOn(s -> s.account().equals("kv"))
+        .extracting(Plan.Share::what)
+        .containsExactly("131,072 tokens in F16, streaming(4): at most 1,087 kept");
+    assertThat(plan.choices())
+        .filteredOn(c -> c.component().equals("kv"))
+        .singleElement()
+        .satisfies(c -> {
+          assertThat(c.chosen()).endsWith("quality not measured");
+          // The same format with nothing forgotten is among what else there is.
+          assertThat(c.alternatives())
+              .filteredOn(a -> a.name().equals("F16"))
+              .singleElement()
+              .satisfies(a -> assertThat(a.bytes() - plan.bytes()).isGreaterThan(100_000 * token));
+          assertThat(c.alternatives())
+              .filteredOn(a -> a.name().contains("streaming"))
+              .hasSize(3)
+              .allMatch(a -> a.cost().endsWith("not measured"));
+        });
+    // Attention goes over what is kept, however much was read.
+    CostModel costs = planner.costs();
+    double late = costs.decodeSeconds(plan, 100_000);
+    assertThat(late).isEqualTo(costs.decodeSeconds(plan, 1_100));
+    assertThat(late).isLessThan(costs.decodeSeconds(planner.plan(full), 100_000) / 2);
+    // A plan never takes it by itself.
+    PlanRequest tight = request(300 * MIB).withContext(131_072);
+    assertThatThrownBy(() -> planner.plan(tight.withCache(KvChoice.AUTO)))
+        .isInstanceOf(PlanDoesNotFitException.class);
+    KvChoice asked = KvChoice.AUTO.withPolicy(STREAMING);
+    assertThat(planner.plan(tight.withCache(asked)).context()).isEqualTo(131_072);
   }
 
   @Test
@@ -316,7 +360,8 @@ class PlannerTest {
     assertThatThrownBy(() -> planner(odd).plan(request(512 * MIB).withCacheFormat(Formats.Q4_0)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("Q4_0");
-    assertThat(planner(odd).plan(request(512 * MIB)).keyFormat()).isEqualTo("F16");
+    assertThat(planner(odd).plan(request(512 * MIB)).cache().format().keys().name())
+        .isEqualTo("F16");
   }
 
   @ParameterizedTest
@@ -335,7 +380,8 @@ class PlannerTest {
               random.nextBoolean() ? OptionalInt.empty() : OptionalInt.of(context),
               random.nextInt(1, 5),
               random.nextInt(1, 17),
-              random.nextBoolean() ? KvChoice.USUAL : KvChoice.AUTO,
+              (random.nextBoolean() ? KvChoice.USUAL : KvChoice.AUTO)
+                  .withPolicy(random.nextInt(3) == 0 ? STREAMING : KvPolicy.FULL),
               random.nextInt(4) == 0
                   ? OptionalInt.of(random.nextInt(1, 1000))
                   : OptionalInt.empty());

@@ -7,9 +7,6 @@ import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /**
  * A policy made of four parts: a published method is a combination, and combinations nobody has
@@ -27,30 +24,22 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   /** Tokens by which a cache may pass what it keeps: evicting has a price for each page. */
   private static final int BLOCK = KvLayout.PAGE_TOKENS;
 
-  private static final Pattern STREAMING =
-      Pattern.compile("streaming(?:\\((?:sinks=)?(\\d+),(?:recent=)?(\\d+)\\))?");
-
-  /** What can be asked for by name. */
-  public static final List<String> NAMES = List.of("full", "streaming", "streaming(SINKS,RECENT)");
+  /** What can be asked for. */
+  public static final List<String> NAMES =
+      List.of(
+          "full",
+          "streaming",
+          "streaming(SINKS,RECENT)",
+          "score=streaming(SINKS) budget=uniform(TOKENS) action=evict when=block(TOKENS)");
 
   /**
-   * The recipe of this name: {@code full}, or {@code streaming(4,1020)}.
+   * The recipe of this name: {@code full}, {@code streaming(4,1020)}, or as {@link #name} writes
+   * it, with its parts in any order.
    *
-   * @throws IllegalArgumentException if there is none
+   * @throws IllegalArgumentException if there is none: says which part is wrong, and what there is
    */
   public static KvPolicy of(String name) {
-    String plain = name.strip().toLowerCase(Locale.ROOT).replace(" ", "");
-    if (plain.equals("full")) {
-      return FULL;
-    }
-    Matcher m = STREAMING.matcher(plain);
-    if (m.matches()) {
-      boolean usual = m.group(1) == null;
-      return streaming(
-          usual ? 4 : Integer.parseInt(m.group(1)), usual ? 1020 : Integer.parseInt(m.group(2)));
-    }
-    throw new IllegalArgumentException(
-        "There is no KV recipe '%s'. There are: %s.".formatted(name, String.join(", ", NAMES)));
+    return name.strip().equalsIgnoreCase("full") ? FULL : RecipeText.read(name);
   }
 
   /**

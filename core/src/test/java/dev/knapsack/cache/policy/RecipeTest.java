@@ -15,11 +15,17 @@ import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
+import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class RecipeTest {
@@ -232,5 +238,57 @@ class RecipeTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("no KV recipe 'magic'")
         .hasMessageContaining("streaming");
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2})
+  void readsWhatItWritesInAnyOrder(long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    for (int i = 0; i < 100; i++) {
+      Recipe recipe =
+          new Recipe(
+              new Scorer.Streaming(random.nextInt(100)),
+              new Allocator.Uniform(random.nextInt(1, 1 << 20)),
+              Action.EVICT,
+              new Trigger.Block(random.nextInt(1, 1000)));
+      assertThat(Recipe.of(recipe.name())).isEqualTo(recipe);
+      List<String> parts = new ArrayList<>(List.of(recipe.name().split(" ")));
+      Collections.shuffle(parts, new Random(random.nextLong()));
+      assertThat(Recipe.of(" " + String.join("  ", parts).toUpperCase(Locale.ROOT) + " "))
+          .isEqualTo(recipe);
+    }
+    assertThat(Recipe.of(KvPolicy.FULL.name())).isSameAs(KvPolicy.FULL);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "score=h2o budget=uniform(8) action=evict when=block(2)|no score=h2o|streaming(SINKS)",
+        "score=streaming(4) budget=pyramid(8) action=evict"
+            + " when=block(2)|budget=pyramid|uniform(TOKENS)",
+        "score=streaming(4) budget=uniform(8) action=merge when=block(2)|action=merge|evict",
+        "score=streaming(4) budget=uniform(8) action=evict when=never|when=never|block(TOKENS)",
+        "score=streaming(4) budget=uniform(8) action=evict|lacks when=|block(TOKENS)",
+        "score=streaming(4) score=streaming(5)|score twice|score",
+        "score=streaming(4) budget=uniform(8) action=evict when=block(2) how=well|no part"
+            + " how|score=",
+        "score=streaming budget=uniform(8) action=evict when=block(2)|score of|streaming(SINKS)",
+        "score=streaming(4) budget=uniform(0) action=evict when=block(2)|1 token or more|not 0",
+        "score=streaming(4) budget=uniform(8) action=evict(3) when=block(2)|action of|evict",
+        "score=streaming(4) budget|from 'budget' on|streaming(SINKS,RECENT)",
+        "streaming(4)|'streaming(4)'|streaming(SINKS,RECENT)",
+        "streaming(4,5,6)|'streaming(4,5,6)'|streaming(SINKS,RECENT)",
+        "streaming(recent=4,sinks=8)|recipe of|streaming(SINKS,RECENT)",
+        "streaming(4,99999999999)|'streaming(4,99999999999)'|at most 9 digits",
+        "streaming(0,0)|'streaming(0,0)'|1 token or more",
+        "streaming(|'streaming('|streaming(SINKS,RECENT)",
+        "''|recipe ''|full",
+      })
+  void saysWhichPartIsWrongAndWhatThereIs(String text, String wrong, String works) {
+    assertThatThrownBy(() -> Recipe.of(text))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining(wrong)
+        .hasMessageContaining(works);
   }
 }

@@ -1,0 +1,174 @@
+package dev.knapsack.cache.policy;
+
+import dev.knapsack.cache.KvLayout;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+
+/**
+ * A recipe as text: each part by its name and that of what it is, {@code score=streaming(4)
+ * budget=uniform(1024) action=evict when=block(64)}, in any order; or a published method by name,
+ * {@code streaming(4,1020)}.
+ */
+final class RecipeText {
+  private static final String FORM = "score=… budget=… action=… when=…";
+
+  /** A word, and perhaps numbers: {@code streaming(4,1020)}, {@code streaming(sinks=4)}. */
+  private static final String TERM = "([a-z]\\w*)\\s*(?:\\(([^()]*)\\))?";
+
+  private static final Pattern METHOD = Pattern.compile(TERM);
+  private static final Pattern PART = Pattern.compile("([a-z]\\w*)\\s*=\\s*" + TERM + "[\\s,]*");
+  private static final Pattern NUMBER = Pattern.compile("(?:([a-z]\\w*)\\s*=\\s*)?(\\d{1,9})");
+
+  /**
+   * Something that can be asked for.
+   *
+   * @param numbers what its numbers are called
+   */
+  private record Term<T>(String name, List<String> numbers, Function<int[], T> make) {
+    String form() {
+      return numbers.isEmpty()
+          ? name
+          : name + "(" + String.join(",", numbers).toUpperCase(Locale.ROOT) + ")";
+    }
+  }
+
+  /** What a part was said to be, and what was between its brackets. */
+  private record Given(String name, String numbers) {}
+
+  private static final Term<Recipe> STREAMING =
+      new Term<>("streaming", List.of("sinks", "recent"), n -> Recipe.streaming(n[0], n[1]));
+
+  private static final List<Term<Scorer>> SCORERS =
+      List.of(new Term<>("streaming", List.of("sinks"), n -> new Scorer.Streaming(n[0])));
+
+  private static final List<Term<Allocator>> ALLOCATORS =
+      List.of(new Term<>("uniform", List.of("tokens"), n -> new Allocator.Uniform(n[0])));
+
+  private static final List<Term<Action>> ACTIONS =
+      List.of(new Term<>("evict", List.of(), _ -> Action.EVICT));
+
+  private static final List<Term<Trigger>> TRIGGERS =
+      List.of(new Term<>("block", List.of("tokens"), n -> new Trigger.Block(n[0])));
+
+  private final String text;
+  private final Map<String, Given> parts = new HashMap<>();
+
+  private RecipeText(String text) {
+    this.text = text;
+  }
+
+  /**
+   * The recipe of this text.
+   *
+   * @throws IllegalArgumentException if it is none
+   */
+  static Recipe read(String text) {
+    String plain = text.strip().toLowerCase(Locale.ROOT);
+    RecipeText read = new RecipeText(text.strip());
+    Matcher method = METHOD.matcher(plain);
+    return method.matches() ? read.method(method) : read.written(plain);
+  }
+
+  private Recipe method(Matcher method) {
+    if (!method.group(1).equals(STREAMING.name())) {
+      throw new IllegalArgumentException(
+          "There is no KV recipe '%s'. There are: %s."
+              .formatted(text, String.join(", ", Recipe.NAMES)));
+    }
+    return method.group(2) == null
+        ? Recipe.streaming(4, KvLayout.PAGE_TOKENS * 16 - 4)
+        : make(STREAMING, numbers("recipe", STREAMING, method.group(2)));
+  }
+
+  private Recipe written(String plain) {
+    Matcher part = PART.matcher(plain);
+    int at = 0;
+    while (at < plain.length() && part.region(at, plain.length()).lookingAt()) {
+      String key = part.group(1);
+      String in = part.group(3) == null ? "" : part.group(3);
+      if (parts.put(key, new Given(part.group(2), in)) != null) {
+        throw new IllegalArgumentException(
+            "The KV recipe '%s' says %s twice.".formatted(text, key));
+      }
+      at = part.end();
+    }
+    if (parts.isEmpty()) {
+      throw new IllegalArgumentException(
+          "There is no KV recipe '%s'. There are: %s."
+              .formatted(text, String.join(", ", Recipe.NAMES)));
+    }
+    if (at < plain.length()) {
+      throw new IllegalArgumentException(
+          "There is no KV recipe '%s': it cannot be read from '%s' on. There are: %s."
+              .formatted(text, plain.substring(at), String.join(", ", Recipe.NAMES)));
+    }
+    Recipe recipe =
+        new Recipe(
+            part("score", SCORERS),
+            part("budget", ALLOCATORS),
+            part("action", ACTIONS),
+            part("when", TRIGGERS));
+    if (!parts.isEmpty()) {
+      throw new IllegalArgumentException(
+          "A KV recipe has no part %s, as in '%s'; it is written %s."
+              .formatted(
+                  String.join(" or ", parts.keySet().stream().sorted().toList()), text, FORM));
+    }
+    return recipe;
+  }
+
+  private <T> T part(String key, List<Term<T>> known) {
+    String there = known.stream().map(Term::form).collect(Collectors.joining(", "));
+    Given given = parts.remove(key);
+    if (given == null) {
+      throw new IllegalArgumentException(
+          "The KV recipe '%s' lacks %s=…; there is: %s. It is written %s."
+              .formatted(text, key, there, FORM));
+    }
+    for (Term<T> term : known) {
+      if (term.name().equals(given.name())) {
+        return make(term, numbers(key, term, given.numbers()));
+      }
+    }
+    throw new IllegalArgumentException(
+        "There is no %s=%s for the KV recipe '%s'; there is: %s."
+            .formatted(key, given.name(), text, there));
+  }
+
+  private int[] numbers(String key, Term<?> term, String in) {
+    List<Integer> numbers = new ArrayList<>();
+    String[] items = in.isBlank() ? new String[0] : in.split(",", -1);
+    for (int i = 0; i < items.length; i++) {
+      Matcher number = NUMBER.matcher(items[i].strip());
+      if (i >= term.numbers().size()
+          || !number.matches()
+          || (number.group(1) != null && !number.group(1).equals(term.numbers().get(i)))) {
+        numbers.clear();
+        break;
+      }
+      numbers.add(Integer.parseInt(number.group(2)));
+    }
+    if (numbers.size() != term.numbers().size() || items.length != numbers.size()) {
+      throw new IllegalArgumentException(
+          "The %s of the KV recipe '%s' is written %s, with whole numbers of at most 9 digits."
+              .formatted(key, text, term.form()));
+    }
+    return numbers.stream().mapToInt(n -> n).toArray();
+  }
+
+  private <T> T make(Term<T> term, int[] numbers) {
+    try {
+      return term.make().apply(numbers);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(
+          "The KV recipe '%s': %s.".formatted(text, e.getMessage()), e);
+    }
+  }
+}

@@ -1,0 +1,171 @@
+package dev.knapsack.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.TestData;
+import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.cache.store.CacheFileException;
+import dev.knapsack.cache.store.CacheFileException.Problem;
+import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.model.arch.Families;
+import dev.knapsack.plan.JvmShare;
+import dev.knapsack.plan.KvChoice;
+import dev.knapsack.plan.Machine;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanJson;
+import dev.knapsack.plan.PlanRequest;
+import dev.knapsack.plan.Planner;
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Random;
+import org.assertj.core.api.InstanceOfAssertFactories;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** A plan's recipe is what the engine keeps, within the bytes that the plan says. */
+class KvRecipeTest {
+  private static final int CONTEXT = 512;
+  private static final Machine MACHINE =
+      new Machine(
+          "any",
+          "any",
+          1,
+          1e10,
+          1e9,
+          new Machine.Rates(1e9, 2e9),
+          Map.of("F32", new Machine.Rates(1e9, 2e9)));
+
+  private final KernelProvider.Choice kernels = KernelProvider.best();
+  @TempDir private Path folder;
+  private ModelFile file;
+
+  @BeforeEach
+  void open() {
+    file = ModelFile.open(TestData.path("models/stories260K.gguf"));
+  }
+
+  @AfterEach
+  void close() {
+    file.close();
+  }
+
+  private Plan plan(KvPolicy policy, int sequences, int chunk) {
+    Planner planner =
+        new Planner(
+            file, Families.spec(file), MACHINE, kernels.kernels(), new JvmShare(4096, 0, 0, 0));
+    PlanRequest request =
+        PlanRequest.of(1L << 30, 1)
+            .withContext(CONTEXT)
+            .withSequences(sequences)
+            .withPrefillChunk(chunk)
+            .withCache(KvChoice.USUAL.withPolicy(policy));
+    // As it comes out of a file.
+    return PlanJson.read(PlanJson.write(planner.plan(request)));
+  }
+
+  private Engine engine(Plan plan, Budget budget) {
+    return Engine.open(file, null, plan, budget, Engine.Options.best().withKernels(kernels));
+  }
+
+  private Request request(int tokens, int answer) {
+    int[] prompt = new Random(tokens).ints(tokens, 3, Families.spec(file).vocabulary()).toArray();
+    return Request.of(prompt)
+        .withSampling(Sampling.GREEDY)
+        .withMaxTokens(answer)
+        .withIgnoreEnd(true);
+  }
+
+  private static int[] tokens(Answer answer) {
+    try (answer) {
+      answer.text();
+      return answer.tokens();
+    }
+  }
+
+  private static long share(Plan plan, String account) {
+    return plan.shares().stream()
+        .filter(s -> s.account().equals(account))
+        .mapToLong(Plan.Share::bytes)
+        .sum();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 32", "1, 200", "3, 64"})
+  void answersMoreThanItKeepsWithinItsBytes(int sequences, int chunk) {
+    Plan plan = plan(Recipe.streaming(4, 60), sequences, chunk);
+    assertThat(share(plan, "kv")).isLessThan(share(plan(KvPolicy.FULL, sequences, chunk), "kv"));
+    Budget budget = Budget.ofBytes(plan.bytes());
+    try (Engine engine = engine(plan, budget)) {
+      assertThat(engine.kvLayout().policy()).isEqualTo(Recipe.streaming(4, 60));
+      int[] alone = tokens(engine.start(request(400, 100)));
+      assertThat(alone).hasSize(100);
+      // Samples of one prompt, side by side; what is forgotten depends on the sequence alone.
+      for (Answer answer : engine.start(request(400, 100), sequences)) {
+        assertThat(answer.stats().cachedTokens()).as("nothing is shared with the first").isZero();
+        assertThat(tokens(answer)).isEqualTo(alone);
+      }
+      assertThat(budget.account("kv").peak()).isPositive().isLessThanOrEqualTo(share(plan, "kv"));
+      assertThat(budget.account("kv/prefixes").peak()).isZero();
+    }
+    assertThat(budget.peak()).isLessThanOrEqualTo(plan.bytes());
+    assertThat(budget.used()).isZero();
+  }
+
+  @Test
+  void aRecipeThatForgetsNothingYetAnswersAsTheFullCache() {
+    int[] expected = null;
+    for (KvPolicy policy : new KvPolicy[] {KvPolicy.FULL, Recipe.streaming(4, CONTEXT - 4)}) {
+      Plan plan = plan(policy, 1, 64);
+      try (Engine engine = engine(plan, Budget.ofBytes(plan.bytes()))) {
+        int[] tokens = tokens(engine.start(request(300, 80)));
+        assertThat(tokens).isEqualTo(expected == null ? tokens : expected);
+        expected = tokens;
+      }
+    }
+  }
+
+  @Test
+  void whatIsKeptIsSavedAndGoneOnFrom() {
+    CacheStore store = new CacheStore(folder, CacheStore.USUAL_BYTES);
+    Plan plan = plan(Recipe.streaming(4, 60), 1, 64);
+    int[] next;
+    Request more;
+    try (Engine engine = engine(plan, Budget.ofBytes(plan.bytes()));
+        Session session = engine.session()) {
+      Request first = request(300, 20);
+      int[] answer = tokens(session.start(first));
+      assertThat(session.save(store, "kept", CacheStore.Precision.AS_STORED)).isPositive();
+      int[] longer = new int[300 + 20 + 30];
+      System.arraycopy(first.prompt(), 0, longer, 0, 300);
+      System.arraycopy(answer, 0, longer, 300, 20);
+      System.arraycopy(request(30, 1).prompt(), 0, longer, 320, 30);
+      more = Request.of(longer).withSampling(Sampling.GREEDY).withMaxTokens(40).withIgnoreEnd(true);
+      next = tokens(session.start(more));
+    }
+    try (Engine engine = engine(plan, Budget.ofBytes(plan.bytes()));
+        Session session = engine.session()) {
+      assertThat(session.restore(store, "kept")).isEqualTo(319);
+      try (Answer answer = session.start(more)) {
+        assertThat(answer.stats().cachedTokens()).isEqualTo(319);
+        assertThat(tokens(answer)).isEqualTo(next);
+      }
+    }
+    Plan other = plan(KvPolicy.FULL, 1, 64);
+    try (Engine engine = engine(other, Budget.ofBytes(other.bytes()));
+        Session session = engine.session()) {
+      assertThatThrownBy(() -> session.restore(store, "kept"))
+          .hasMessageContaining("score=streaming(4)")
+          .asInstanceOf(InstanceOfAssertFactories.type(CacheFileException.class))
+          .returns(Problem.RECIPE, CacheFileException::problem);
+    }
+  }
+}
