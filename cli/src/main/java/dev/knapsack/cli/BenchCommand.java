@@ -65,6 +65,13 @@ final class BenchCommand implements Callable<Integer> {
   private @Nullable List<Integer> depths;
 
   @Option(
+      names = "--random-cache",
+      description =
+          "Fill the cache with random numbers instead of reading tokens: as many bytes, in seconds"
+              + " instead of minutes.")
+  private boolean randomCache;
+
+  @Option(
       names = "--rounds",
       paramLabel = "N",
       description = "Rounds, of which the medians are shown (default: 3).")
@@ -93,7 +100,7 @@ final class BenchCommand implements Callable<Integer> {
           "A model and --shape were given: name one of them to measure.");
     }
     Path file = shape == null ? model.path() : synthetic(shape);
-    DepthBench bench = new DepthBench(prompt, decode, rounds);
+    DepthBench bench = new DepthBench(prompt, decode, rounds, randomCache);
     List<Integer> measured = depths(file, bench);
     engine.usePrefixes(false); // what is measured is computed
     engine.useContext(bench.context(measured.getLast()));
@@ -136,7 +143,13 @@ final class BenchCommand implements Callable<Integer> {
   /** Filling a cache takes minutes, when models are large. */
   private void filling(int depth) {
     if (depth > 0 && host.streams().errorIsTerminal()) {
-      host.streams().err().printf("reading %,d tokens into the cache%n", depth);
+      host.streams()
+          .err()
+          .printf(
+              randomCache
+                  ? "%,d tokens of random numbers%n"
+                  : "reading %,d tokens into the cache%n",
+              depth);
     }
   }
 

@@ -21,14 +21,15 @@ import java.util.stream.IntStream;
  * Measures how fast a model reads a prompt and writes an answer after so many tokens that are in
  * its cache already, each time beside what the machine could do at the most that moment.
  *
- * <p>The cache is filled by reading, once, from one depth to the next; what a measurement adds is
- * forgotten after it.
+ * <p>The cache is filled by reading, once, from one depth to the next, or with random numbers; what
+ * a measurement adds is forgotten after it.
  *
  * @param prompt tokens that a measurement of reading reads
  * @param decode tokens that a measurement of writing writes
  * @param rounds measurements of which the medians are taken
+ * @param random whether the cache is filled with random numbers
  */
-record DepthBench(int prompt, int decode, int rounds) {
+record DepthBench(int prompt, int decode, int rounds, boolean random) {
   /** Tokens of context that measuring at this depth takes. */
   int context(int depth) {
     return Math.addExact(depth, Math.max(prompt + 2, decode + 3));
@@ -69,18 +70,21 @@ record DepthBench(int prompt, int decode, int rounds) {
    */
   List<Result> measure(Knapsack knapsack, List<Integer> depths, IntConsumer filling) {
     Engine engine = knapsack.engine();
-    SplittableRandom random = new SplittableRandom(1);
-    int[] past = tokens(random, engine, depths.getLast());
+    SplittableRandom numbers = new SplittableRandom(1);
+    int[] past = tokens(numbers, engine, depths.getLast());
     engine.limits(); // until the JVM has compiled what measures them
     List<Result> results = new ArrayList<>();
     try (Session session = engine.session()) {
       for (int depth : depths) {
         filling.accept(depth);
+        if (random && depth > 0) {
+          session.fill(Arrays.copyOf(past, depth));
+        }
         List<Round> measured = new ArrayList<>();
         for (int i = 0; i < rounds; i++) {
           Limits limits = engine.limits();
-          Stats read = measure(session, past, depth, tokens(random, engine, prompt), 1);
-          Stats write = measure(session, past, depth, tokens(random, engine, 1), decode + 1);
+          Stats read = measure(session, past, depth, tokens(numbers, engine, prompt), 1);
+          Stats write = measure(session, past, depth, tokens(numbers, engine, 1), decode + 1);
           measured.add(
               new Round(
                   read.prefillTokensPerSecond(),

@@ -163,6 +163,25 @@ class ModelCommandsTest {
     }
   }
 
+  @Test
+  void benchFillsTheCacheWithRandomNumbers() {
+    Object[] line = {
+      "bench",
+      stories,
+      "--prompt",
+      8,
+      "--decode",
+      4,
+      "--rounds",
+      1,
+      "--depths",
+      "0,96",
+      "--random-cache"
+    };
+    assertThat(shell.run(line).succeeded().out())
+        .containsPattern("after 96 tokens +[\\d.]+ +\\d+ %");
+  }
+
   /** Going back in a sequence whose sliding windows have been freed means reading it again. */
   @Test
   void benchMeasuresBehindASlidingWindow() {

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.store.CacheStore;
@@ -14,6 +15,7 @@ import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -162,6 +164,31 @@ final class Scheduler {
 
   /** See {@link Session#restore}. */
   int restore(Session session, CacheStore store, String name) {
+    return fill(
+        session,
+        cache ->
+            store.restore(
+                name,
+                cache,
+                resources.fingerprint().get(),
+                limits.context() - 1,
+                resources.vocabulary()));
+  }
+
+  /** See {@link Session#fill}. */
+  void fill(Session session, int[] tokens) {
+    if (tokens.length >= limits.context()) {
+      throw new ContextExceededException(tokens.length, limits.context());
+    }
+    fill(session, cache -> RandomTokens.fill(cache, tokens, limits.chunk()));
+  }
+
+  /**
+   * Puts tokens into a session in place of what it holds.
+   *
+   * @param source fills an empty cache and says which tokens it then holds
+   */
+  private int fill(Session session, Function<KvCache, int[]> source) {
     lock.lock();
     try {
       awaitIdle(session);
@@ -172,14 +199,7 @@ final class Scheduler {
       beginMove(session);
       boolean done = false;
       try {
-        int[] tokens =
-            alone(() ->
-                store.restore(
-                    name,
-                    session.cache(),
-                    resources.fingerprint().get(),
-                    limits.context() - 1,
-                    resources.vocabulary()));
+        int[] tokens = alone(() -> source.apply(session.cache()));
         session.tokens.addAll(tokens);
         done = true;
         return tokens.length;

@@ -101,6 +101,20 @@ public final class Session implements AutoCloseable {
     return scheduler.restore(this, store, name);
   }
 
+  /**
+   * Makes this session hold these tokens with random keys and values, in place of what it holds:
+   * for measurements, which take as long whatever was said. Seconds, where reading takes minutes;
+   * what is answered after these tokens means nothing.
+   *
+   * @throws ContextExceededException if they do not fit in the context with one more
+   * @throws dev.knapsack.memory.BudgetExceededException if their cache does not fit in the budget
+   * @throws QueueFullException if all sequences are answering
+   * @throws IllegalStateException if it is answering
+   */
+  public void fill(int[] tokens) {
+    scheduler.fill(this, tokens);
+  }
+
   /** Ends what it is answering and gives its memory back. */
   @Override
   public void close() {

@@ -103,6 +103,28 @@ class SavedSessionTest {
   }
 
   @Test
+  void holdsRandomTokensForMeasurements() {
+    int[] tokens = IntStream.range(0, 50).map(i -> (i * 31 + 1) % 200).toArray();
+    with(engine -> {
+      try (Session session = engine.session()) {
+        int[] expected = greedy(session, PROMPT);
+        session.fill(tokens);
+        assertThat(session.cachedTokens()).isEqualTo(50);
+        try (Answer answer =
+            session.start(Request.of(join(tokens, new int[] {3})).withMaxTokens(4))) {
+          answer.text();
+          assertThat(answer.stats().cachedTokens()).isEqualTo(50);
+        }
+        assertThat(greedy(session, PROMPT))
+            .as("nothing that was computed is changed")
+            .isEqualTo(expected);
+        int[] many = new int[engine.plan().context()];
+        assertThatThrownBy(() -> session.fill(many)).isInstanceOf(ContextExceededException.class);
+      }
+    });
+  }
+
+  @Test
   void goesOnAsIfItHadNeverEnded() {
     int[] answer = save();
     int[] next = join(join(PROMPT, answer), new int[] {7, 8, 9});

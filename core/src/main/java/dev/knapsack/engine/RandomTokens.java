@@ -1,0 +1,46 @@
+package dev.knapsack.engine;
+
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.SplittableRandom;
+
+/** Keys and values that no model computed: as many bytes as those of real tokens. */
+final class RandomTokens {
+  private RandomTokens() {}
+
+  /**
+   * Fills an empty cache.
+   *
+   * @param step tokens at a time, as if a prompt were read so
+   * @return the tokens
+   */
+  static int[] fill(KvCache cache, int[] tokens, int step) {
+    SplittableRandom random = new SplittableRandom(tokens.length);
+    List<KvLayout.Layer> layers = cache.layout().layers();
+    while (cache.length() < tokens.length) {
+      int rows = Math.min(step, tokens.length - cache.length());
+      cache.reserve(rows);
+      for (int l = 0; l < layers.size(); l++) {
+        KvLayout.Layer layer = layers.get(l);
+        Matrix keys = matrix(random, rows, layer.kvHeads() * layer.keySize());
+        Matrix values = matrix(random, rows, layer.kvHeads() * layer.valueSize());
+        cache.append(l, 0, keys, values, 0, rows);
+      }
+      cache.commit(rows);
+      cache.settle(cache.length() == tokens.length);
+    }
+    return tokens;
+  }
+
+  private static Matrix matrix(SplittableRandom random, int rows, int columns) {
+    float[] numbers = new float[rows * columns];
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = (float) random.nextDouble(-1, 1);
+    }
+    return new Matrix(Formats.F32, rows, columns, MemorySegment.ofArray(numbers));
+  }
+}
