@@ -65,9 +65,11 @@ final class EvalKvFormatsCommand implements Callable<Integer> {
 
   @Option(
       names = "--formats",
-      paramLabel = "FORMAT",
+      paramLabel = "FORM",
       split = ",",
-      description = "Forms to compare with F16 (default: q8_0,q4_0).")
+      description =
+          "Forms to compare with F16: q8_0; q8_0/q4_0 for keys and values apart; after that"
+              + " +rotate, +recent=64 (default: q8_0,q8_0/q4_0+rotate+recent=64,q4_0).")
   private List<CacheForm> formats = CacheForm.USUAL;
 
   @Option(

@@ -1,7 +1,8 @@
 package dev.knapsack.eval;
 
 import dev.knapsack.Options;
-import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvFormat;
+import dev.knapsack.plan.KvChoice;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.Arrays;
@@ -10,25 +11,38 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 
 /**
- * A form in which cached keys and values are kept.
- *
- * @param format of both
+ * A form of the KV cache with a name: {@code q8_0}; {@code q8_0/q4_0} for keys and values apart;
+ * and after that perhaps {@code +rotate}, {@code +recent=64}.
  */
-public record CacheForm(Format format) {
+public record CacheForm(KvFormat format) {
   /** What all others are compared with. */
-  public static final CacheForm FULL = new CacheForm(KvLayout.FULL);
+  public static final CacheForm FULL = new CacheForm(KvFormat.F16);
 
   /** Some of every size, the largest first. */
-  public static final List<CacheForm> USUAL =
-      List.of(FULL, new CacheForm(Formats.Q8_0), new CacheForm(Formats.Q4_0));
+  public static final List<CacheForm> USUAL = list("f16,q8_0,q8_0/q4_0+rotate+recent=64,q4_0");
+
+  private static final String RECENT = "recent=";
 
   /**
-   * A form as people write it: {@code q8_0}.
+   * A form as people write it.
    *
-   * @throws IllegalArgumentException if a cache cannot have the format
+   * @throws IllegalArgumentException if a cache cannot have a format, or what follows is unknown
    */
   public static CacheForm of(String text) {
-    return new CacheForm(format(text));
+    String[] parts = text.strip().toLowerCase(Locale.ROOT).split("\\+", -1);
+    String[] formats = parts[0].split("/", 2);
+    KvFormat form = KvFormat.of(format(formats[0]), format(formats[formats.length - 1]));
+    for (String part : Arrays.asList(parts).subList(1, parts.length)) {
+      if (part.equals("rotate")) {
+        form = form.withRotation(true);
+      } else if (part.startsWith(RECENT) && part.substring(RECENT.length()).matches("\\d{1,9}")) {
+        form = form.withRecent(Integer.parseInt(part.substring(RECENT.length())));
+      } else {
+        throw new IllegalArgumentException(
+            "'+%s' says nothing of a KV cache; '+rotate' and '+recent=64' do".formatted(part));
+      }
+    }
+    return new CacheForm(form);
   }
 
   private static Format format(String name) {
@@ -51,16 +65,21 @@ public record CacheForm(Format format) {
    * @throws IllegalArgumentException if one is none
    */
   public static List<CacheForm> list(String text) {
-    return Arrays.stream(text.split(",", -1)).map(String::strip).map(CacheForm::of).toList();
+    return Arrays.stream(text.split(",", -1)).map(CacheForm::of).toList();
   }
 
   /** Options by which a model is opened with such a cache. */
   public Options apply(Options options) {
-    return options.withCacheFormat(format);
+    return options.withCacheFormat(KvChoice.of(format));
   }
 
   /** As {@link #of} reads it. */
   public String name() {
-    return format.name().toLowerCase(Locale.ROOT);
+    String keys = format.keys().name();
+    String values = format.values().name();
+    return ((keys.equals(values) ? keys : keys + "/" + values)
+            + (format.rotated() ? "+rotate" : "")
+            + (format.recent() > 0 ? "+" + RECENT + format.recent() : ""))
+        .toLowerCase(Locale.ROOT);
   }
 }

@@ -10,6 +10,7 @@ import dev.knapsack.engine.Stats;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
+import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.text.Tokenizer;
 import java.io.IOException;
@@ -19,6 +20,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -163,18 +165,21 @@ public final class KvFormats {
 
   private void checkFits(CacheForm form) {
     for (KvLayout.Layer layer : full.layers()) {
-      for (int size : new int[] {layer.keySize(), layer.valueSize()}) {
-        if (!KvLayout.fits(form.format(), size)) {
-          String others =
-              Formats.cache().stream()
-                  .filter(f -> KvLayout.fits(f, size))
-                  .map(f -> new CacheForm(f).name())
-                  .collect(Collectors.joining(", "));
-          throw new IllegalArgumentException(
-              "The model has heads of %d numbers, which are no whole blocks of %s; these fit: %s"
-                  .formatted(size, form.name(), others));
-        }
-      }
+      checkFits(form, form.format().keys(), layer.keySize());
+      checkFits(form, form.format().values(), layer.valueSize());
+    }
+  }
+
+  private static void checkFits(CacheForm form, Format format, int size) {
+    if (!KvLayout.fits(format, size)) {
+      String others =
+          Formats.cache().stream()
+              .filter(f -> KvLayout.fits(f, size))
+              .map(f -> f.name().toLowerCase(Locale.ROOT))
+              .collect(Collectors.joining(", "));
+      throw new IllegalArgumentException(
+          "The model has heads of %d numbers, which are no whole blocks of %s; these fit: %s"
+              .formatted(size, form.name(), others));
     }
   }
 

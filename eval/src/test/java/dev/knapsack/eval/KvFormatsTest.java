@@ -57,10 +57,14 @@ class KvFormatsTest {
     Path model = Data.path("notes/notes-2.6m-q8_0.gguf");
     // The first are short ones.
     KvFormats work = KvFormats.of(model, Questions.ofNotes(4), Optional.empty(), 64);
-    List<KvFormatResult> results = measure(work, model, "f32,q8_0,q2_1");
+    List<KvFormatResult> results = measure(work, model, "f32,q8_0,q2_1,q8_0/q4_0+rotate");
     assertThat(results)
         .extracting(KvFormatResult::form)
-        .containsExactly("f16", "f32", "q8_0", "q2_1");
+        .containsExactly("f16", "f32", "q8_0", "q2_1", "q8_0/q4_0+rotate");
+    KvFormatResult mixed = results.get(4);
+    assertThat(mixed.text().divergence()).isBetween(1e-6, results.get(3).text().divergence() / 3);
+    assertThat(mixed.keyFormat()).isEqualTo("Q8_0");
+    assertThat(mixed.valueFormat()).isEqualTo("Q4_0");
     KvFormatResult f16 = results.get(0);
     assertThat(f16.text()).isEqualTo(new Agreement(f16.text().positions(), 0, 1));
     assertThat(f16.answers()).isEqualTo(new Agreement(f16.answers().positions(), 0, 1));
@@ -83,8 +87,8 @@ class KvFormatsTest {
     assertThat(f16.decodeTokensPerSecond()).isPositive();
 
     KvFormatsReport report = new KvFormatsReport("notes", results);
-    assertThat(report.table().text().lines()).hasSize(5).anyMatch(l -> l.startsWith("q2_1 "));
-    assertThat(report.jsonLines().lines()).hasSize(4).allMatch(l -> l.contains("\"recall\":"));
+    assertThat(report.table().text().lines()).hasSize(6).anyMatch(l -> l.startsWith("q2_1 "));
+    assertThat(report.jsonLines().lines()).hasSize(5).allMatch(l -> l.contains("\"recall\":"));
     report.write(folder.resolve("report"));
     assertThat(folder.resolve("report/kv-formats.md"))
         .content()
@@ -134,6 +138,12 @@ class KvFormatsTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("heads of 8 numbers")
         .hasMessageContaining("q8_0");
+    assertThatThrownBy(() -> CacheForm.of("q4_0+fast"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("'+fast' says nothing of a KV cache");
+    for (String name : List.of("f16", "q8_0/q4_0+rotate+recent=64", "q4_0+recent=7")) {
+      assertThat(CacheForm.of(name).name()).isEqualTo(name);
+    }
     assertThatThrownBy(() -> CacheForm.of("q9"))
         .hasMessageContaining("'q9' is no format of a KV cache")
         .hasMessageContaining("q8_0");
