@@ -33,8 +33,17 @@ final class Lanes {
   static final VectorSpecies<Byte> B =
       VectorSpecies.of(byte.class, VectorShape.forBitSize(Math.max(64, F.length() * 8)));
 
+  /** As many floats as hold a byte for each of a vector's lanes. */
+  private static final VectorSpecies<Float> PACKED = VectorSpecies.of(float.class, B.vectorShape());
+
   static final VectorSpecies<Short> S =
       VectorSpecies.of(short.class, VectorShape.forBitSize(F.length() * 16));
+
+  /** Up to 32 bytes: what K-quants have side by side. */
+  private static final VectorSpecies<Integer> WORDS =
+      F.length() < 8 ? IntVector.SPECIES_128 : IntVector.SPECIES_256;
+
+  static final int PACKED_BYTES = WORDS.vectorByteSize();
 
   static final int LENGTH = F.length();
   static final long BYTES = (long) LENGTH * Float.BYTES;
@@ -105,11 +114,26 @@ final class Lanes {
     return (FloatVector) bytes(s, offset).convertShape(VectorOperators.B2F, F, 0);
   }
 
+  /** {@link #PACKED_BYTES} bytes, to be taken apart together. */
+  static IntVector packed(MemorySegment s, long offset) {
+    return IntVector.fromMemorySegment(WORDS, s, offset, LE);
+  }
+
   /** {@link #LENGTH} bytes; there is no vector of 4, so that one comes by way of an int. */
   private static ByteVector bytes(MemorySegment s, long offset) {
     return LENGTH == 4
         ? IntVector.broadcast(IntVector.SPECIES_64, s.get(I32, offset)).reinterpretAsBytes()
         : ByteVector.fromMemorySegment(B, s, offset, LE);
+  }
+
+  /** {@link #LENGTH} signed bytes, which lie in floats, as floats. */
+  static FloatVector signedBytes(float[] memory, int at) {
+    ByteVector bytes =
+        LENGTH == 4
+            ? IntVector.broadcast(IntVector.SPECIES_64, Float.floatToRawIntBits(memory[at]))
+                .reinterpretAsBytes()
+            : FloatVector.fromArray(PACKED, memory, at).reinterpretAsBytes();
+    return (FloatVector) bytes.convertShape(VectorOperators.B2F, F, 0);
   }
 
   static FloatVector floats(IntVector v) {

@@ -16,6 +16,11 @@ final class Q6_KRow extends RowKernel {
   private static final int HIGH = 128;
   private static final int SCALES = 192;
 
+  /** Of each byte in a word: the bits of a low half, and those above it. */
+  private static final int LOW = 0x0F0F0F0F;
+
+  private static final int TOP = 0x30303030;
+
   @Override
   void unpack(MemorySegment w, long offset, float[] target, int to, int columns) {
     for (int b = 0; b < columns / 256; b++) {
@@ -69,36 +74,57 @@ final class Q6_KRow extends RowKernel {
 
   @Override
   void prepare(float[] memory, int x, int prepared, int columns) {
-    sums(memory, x, prepared, columns, 16, -32);
+    groupSums(memory, x, prepared, columns, 16, -32);
   }
 
   @Override
   float dot(MemorySegment w, long offset, float[] memory, int x, int prepared, int columns) {
-    FloatVector sum = Lanes.zero();
+    int codes = prepared + columns / 16;
+    int scales = codes + columns / 4;
     for (int b = 0; b < columns / 256; b++) {
       long block = offset + (long) b * BLOCK;
-      FloatVector products = Lanes.zero();
-      for (int part = 0; part < 8; part++) {
-        long low = low(block, part);
-        long high = high(block, part);
-        int shift = part & 2;
-        int at = x + 256 * b + number(part);
-        int sums = prepared + (16 * b + number(part) / 16) * Lanes.LENGTH;
-        FloatVector p0 = Lanes.load(memory, sums);
-        FloatVector p1 = Lanes.load(memory, sums + 4 * Lanes.LENGTH);
-        for (int i = 0; i < 16; i += Lanes.LENGTH) {
-          IntVector bytes = Lanes.unsignedBytes(w, low + i);
-          IntVector tops = Lanes.unsignedBytes(w, high + i);
-          p0 = first(bytes, tops, shift).fma(Lanes.load(memory, at + i), p0);
-          p1 = second(bytes, tops, shift).fma(Lanes.load(memory, at + 64 + i), p1);
-        }
-        long scale = scale(block, part);
-        float s0 = w.get(ValueLayout.JAVA_BYTE, scale);
-        float s1 = w.get(ValueLayout.JAVA_BYTE, scale + 4);
-        products = p0.fma(Lanes.broadcast(s0), p1.fma(Lanes.broadcast(s1), products));
-      }
-      sum = products.fma(Lanes.broadcast(Lanes.half(w, block + 208)), sum);
+      codes(w, block, block + HIGH, memory, codes + 64 * b);
+      codes(w, block + 64, block + HIGH + 32, memory, codes + 64 * b + 32);
+      scales(w, block, memory, scales + 16 * b);
     }
-    return Lanes.sum(sum);
+    float less = dot(memory, scales, prepared, columns / 16);
+    return less + Codes.dot(memory, codes, scales, x, columns);
+  }
+
+  /** Takes 128 codes apart. In two methods, as the compiler inlines only so much at a time. */
+  private static void codes(MemorySegment w, long low, long high, float[] memory, int to) {
+    for (int i = 0; i < 32; i += Lanes.PACKED_BYTES) {
+      lows(w, low + i, high + i, memory, to + i / Float.BYTES);
+      highs(w, low + i, high + i, memory, to + 16 + i / Float.BYTES);
+    }
+  }
+
+  private static void lows(MemorySegment w, long low, long high, float[] memory, int to) {
+    IntVector tops = Lanes.packed(w, high);
+    IntVector a = Lanes.packed(w, low).and(LOW);
+    IntVector b = Lanes.packed(w, low + 32).and(LOW);
+    a.or(tops.lanewise(VectorOperators.LSHL, 4).and(TOP))
+        .reinterpretAsFloats()
+        .intoArray(memory, to);
+    b.or(tops.lanewise(VectorOperators.LSHL, 2).and(TOP))
+        .reinterpretAsFloats()
+        .intoArray(memory, to + 8);
+  }
+
+  private static void highs(MemorySegment w, long low, long high, float[] memory, int to) {
+    IntVector tops = Lanes.packed(w, high);
+    IntVector a = Lanes.packed(w, low).lanewise(VectorOperators.LSHR, 4).and(LOW);
+    IntVector b = Lanes.packed(w, low + 32).lanewise(VectorOperators.LSHR, 4).and(LOW);
+    a.or(tops.and(TOP)).reinterpretAsFloats().intoArray(memory, to);
+    b.or(tops.lanewise(VectorOperators.LSHR, 2).and(TOP))
+        .reinterpretAsFloats()
+        .intoArray(memory, to + 8);
+  }
+
+  private static void scales(MemorySegment w, long block, float[] memory, int to) {
+    float d = Lanes.half(w, block + 208);
+    for (int i = 0; i < 16; i += Lanes.LENGTH) {
+      Lanes.store(Lanes.signedBytes(w, block + SCALES + i).mul(d), memory, to + i);
+    }
   }
 }

@@ -71,4 +71,15 @@ abstract class RowKernel {
       Lanes.store(sum.mul(factor), memory, to + g * Lanes.LENGTH);
     }
   }
+
+  /** Writes for each group of x one number, {@code factor · Σ x} of the group. */
+  static void groupSums(float[] memory, int x, int to, int columns, int group, float factor) {
+    for (int g = 0; g < columns / group; g++) {
+      float sum = 0;
+      for (int i = 0; i < group; i++) {
+        sum += memory[x + group * g + i];
+      }
+      memory[to + g] = factor * sum;
+    }
+  }
 }
