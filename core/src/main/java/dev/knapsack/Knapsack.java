@@ -73,6 +73,8 @@ public final class Knapsack implements AutoCloseable {
    * @throws dev.knapsack.engine.PlanMismatchException if a plan was given that is not for this
    *     model
    * @throws dev.knapsack.memory.BudgetExceededException if a plan was given that does not fit
+   * @throws dev.knapsack.cache.SpillException if the plan keeps cached tokens on disk, and the
+   *     folder cannot be used for that
    */
   public static Knapsack open(Path model, Budget budget, Options options) {
     ModelFile file = ModelFile.open(model);
@@ -85,6 +87,7 @@ public final class Knapsack implements AutoCloseable {
           Engine.Options.of(kernels)
               .withQueue(options.queue)
               .withPrefixes(options.prefixes)
+              .withSpill(options.spillFolder())
               .withProgress(options.progress);
       Engine engine =
           Engine.open(

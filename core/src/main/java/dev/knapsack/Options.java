@@ -28,6 +28,7 @@ public final class Options {
   Optional<Plan> plan = Optional.empty();
   boolean wholeProcess;
   Path cache = usualCache();
+  Optional<Path> spill = Optional.empty();
   int queue = Engine.Options.USUAL_QUEUE;
   boolean prefixes = true;
   LoadProgress progress = LoadProgress.NONE;
@@ -51,6 +52,7 @@ public final class Options {
     copy.plan = plan;
     copy.wholeProcess = wholeProcess;
     copy.cache = cache;
+    copy.spill = spill;
     copy.queue = queue;
     copy.prefixes = prefixes;
     copy.progress = progress;
@@ -125,6 +127,14 @@ public final class Options {
     return with(o -> o.cache = folder);
   }
 
+  /**
+   * Folder for cached tokens that the plan has no memory for; {@code spill} in that of {@link
+   * #withCache} by default. It is made when it is needed, and nothing is left there.
+   */
+  public Options withSpill(Path folder) {
+    return with(o -> o.spill = Optional.of(folder));
+  }
+
   /** Requests that may wait while all sequences are busy; 64 by default, 0 to refuse them. */
   public Options withQueue(int requests) {
     return with(o -> o.queue = requests);
@@ -149,6 +159,10 @@ public final class Options {
 
   KernelProvider.Choice kernelChoice() {
     return kernels.map(KernelProvider::open).orElseGet(KernelProvider::best);
+  }
+
+  Path spillFolder() {
+    return spill.orElseGet(() -> cache.resolve("spill"));
   }
 
   private static Path usualCache() {

@@ -85,6 +85,23 @@ final class EngineOptions {
   private @Nullable Boolean kvRotate;
 
   @Option(
+      names = "--kv-resident",
+      paramLabel = "TOKENS",
+      description =
+          "How many of the last tokens the KV cache keeps in memory at the least; earlier ones go"
+              + " to disk and are read in every step. 0 keeps all (default: all; fewer only where"
+              + " an asked-for --context fits in no other way).")
+  private @Nullable Integer kvResident;
+
+  @Option(
+      names = "--kv-spill",
+      paramLabel = "DIR",
+      description =
+          "Folder on a disk for what of the KV cache has no room in memory (default: spill in"
+              + " Knapsack's cache folder). Nothing is left there.")
+  private @Nullable Path kvSpill;
+
+  @Option(
       names = "--no-prefix-cache",
       description =
           "Compute every prompt from its first token, even if another sequence has begun with the"
@@ -122,7 +139,7 @@ final class EngineOptions {
       paramLabel = "FILE",
       description =
           "Use this plan, as 'plan --save' wrote it, instead of making one; of the options above"
-              + " only --memory still counts.")
+              + " only --memory and --kv-spill still count.")
   private @Nullable Path plan;
 
   EngineOptions(Host host) {
@@ -206,7 +223,13 @@ final class EngineOptions {
     if (kvRotate != null) {
       cache = cache.withRotation(kvRotate);
     }
+    if (kvResident != null) {
+      cache = cache.withResident(kvResident);
+    }
     options = options.withCacheFormat(cache);
+    if (kvSpill != null) {
+      options = options.withSpill(kvSpill);
+    }
     if (prefillChunk != null) {
       options = options.withPrefillChunk(prefillChunk);
     }

@@ -1,5 +1,6 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.cache.SpillException;
 import dev.knapsack.engine.ContextExceededException;
 import dev.knapsack.engine.LogitsException;
 import dev.knapsack.engine.PlanMismatchException;
@@ -180,6 +181,7 @@ public final class Main {
           TemplateException _,
           LogitsException _,
           TextException _,
+          SpillException _,
           IOException _ ->
           BAD_FILE;
       case DownloadException _ -> DOWNLOAD_FAILED;

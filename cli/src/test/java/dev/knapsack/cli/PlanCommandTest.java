@@ -113,6 +113,29 @@ class PlanCommandTest {
   }
 
   @Test
+  void tokensGoToDiskWhereTheUserSaysSo() throws IOException {
+    Object[] resident = {"-m", "3GiB", "-c", 2048, "--kv-resident", 512};
+    List<Object> plan = new ArrayList<>(List.of("plan"));
+    plan.addAll(List.of(resident));
+    assertThat(shell.run(plan.toArray()).succeeded().out())
+        .containsPattern(
+            "2,048 tokens in F16, the last 512 in memory, up to [\\d.]+ [KM]iB on disk")
+        .containsPattern("when full, [\\d.]+ [KM]iB on disk and [\\d.]+ tok/s");
+    Path folder = home.resolve("spill");
+    List<Object> run = new ArrayList<>(List.of("run", "-p", "Hi", "-n", 3, "--kv-spill", folder));
+    run.addAll(List.of(resident));
+    shell.run(run.toArray()).succeeded();
+    assertThat(folder).isEmptyDirectory();
+    Files.delete(folder);
+    Files.writeString(folder, "not a folder");
+    shell.run(run.toArray()).failed(4, "cannot be kept in " + folder, "name another folder");
+    shell
+        .run("plan", stories, "--kv", "streaming", "--kv-resident", 512)
+        .failed(2, "score=streaming(4)", "none to keep on disk");
+    shell.run("plan", stories, "--kv-resident", -1).failed(2, "-1 tokens");
+  }
+
+  @Test
   void autoLeavesTheFormatToThePlan() {
     String auto =
         shell.run("plan", stories, "-m", "3GiB", "--kv", "auto", "--json").succeeded().out();

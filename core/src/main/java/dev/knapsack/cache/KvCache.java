@@ -280,7 +280,7 @@ public final class KvCache implements AutoCloseable {
     int resident = layout().resident();
     for (int l = 0; resident > 0 && l < heads.length; l++) {
       if (!windowed(l)) {
-        while (heads[l][0].storedCount() >= resident + layout().diskBlock()) {
+        while (heads[l][0].storedCount() >= (long) resident + layout().diskBlock()) {
           try {
             spilled().add(heads);
           } catch (RuntimeException e) {

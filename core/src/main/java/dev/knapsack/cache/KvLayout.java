@@ -262,7 +262,7 @@ public record KvLayout(
   /** Blocks of so many tokens that are on disk. */
   private int diskBlocks(int tokens) {
     boolean some = resident > 0 && layers.stream().anyMatch(layer -> layer.window() == 0);
-    return some ? Math.max(0, tokens - recent - resident) / diskBlock() : 0;
+    return some ? (int) (Math.max(0, (long) tokens - recent - resident) / diskBlock()) : 0;
   }
 
   /** Bytes on disk of a sequence of {@code tokens} tokens. */

@@ -1,5 +1,6 @@
 package dev.knapsack.plan;
 
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
@@ -64,7 +65,11 @@ public final class CostModel {
       Plan.Cache cache,
       int prefillChunk,
       int workers,
-      Plan.Weights weights) {}
+      Plan.Weights weights) {
+    Setting withCache(Plan.Cache value) {
+      return new Setting(context, sequences, value, prefillChunk, workers, weights);
+    }
+  }
 
   /**
    * @throws ModelFileException if the file lacks layers or an embedding
@@ -172,6 +177,11 @@ public final class CostModel {
     return s.sequences * s.cache.layout(spec).bytes(s.context, s.prefillChunk);
   }
 
+  /** Bytes on disk of the caches of all sequences, when they are full. */
+  long diskBytes(Setting s) {
+    return s.sequences * s.cache.layout(spec).diskBytes(s.context);
+  }
+
   /** Bytes of the activations of a step, and of the kernels' scratch memory. */
   long activationBytes(Setting s) {
     int tokens = Math.max(s.prefillChunk, s.sequences);
@@ -222,10 +232,13 @@ public final class CostModel {
             "kv",
             cacheBytes(s),
             "%,d tokens%s in %s"
-                .formatted(
-                    s.context,
-                    s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences),
-                    s.cache.describe(s.context))));
+                    .formatted(
+                        s.context,
+                        s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences),
+                        s.cache.describe(s.context))
+                + (diskBytes(s) > 0
+                    ? ", up to %s on disk".formatted(PlanTable.size(diskBytes(s)))
+                    : "")));
     shares.add(
         new Plan.Share(
             "activations",
@@ -290,6 +303,25 @@ public final class CostModel {
     return misses * (expertBytes / machine.diskBytesPerSecond() + (misses > 0 ? DISK_LATENCY : 0));
   }
 
+  /** Seconds in which the cached tokens that are on disk are read, in each layer. */
+  private double[] cacheReadSeconds(Setting s, int past) {
+    double[] seconds = new double[layers()];
+    KvLayout layout = s.cache.layout(spec);
+    long bytes = layout.diskBytes(past);
+    if (bytes == 0) {
+      return seconds;
+    }
+    double all = 0;
+    for (int i = 0; i < layers(); i++) {
+      seconds[i] = spec.layers().get(i).window() > 0 ? 0 : layout.tokenBytes(i);
+      all += seconds[i];
+    }
+    for (int i = 0; i < layers(); i++) {
+      seconds[i] *= bytes / all / machine.diskBytesPerSecond();
+    }
+    return seconds;
+  }
+
   /**
    * Seconds of one step.
    *
@@ -304,11 +336,15 @@ public final class CostModel {
     // Each streamed unit's reading, and the computing between its arrival and the next one's.
     List<Double> reads = new ArrayList<>();
     List<Double> stretches = new ArrayList<>();
+    double[] cacheReads = cacheReadSeconds(s, past);
+    double disk = 0; // all that is read: there is one disk
     double before = 0; // computing before the first streamed unit: its reading has begun by then
     for (int i = 0; i < layers(); i++) {
       double seconds = computeSeconds(i, tokens, past, s);
       double missing = missingExpertsSeconds(i, tokens, w);
-      seconds = Math.max(seconds, missing);
+      // Cached tokens are read while those before them are attended to.
+      seconds = Math.max(seconds, missing + cacheReads[i]);
+      disk += missing + cacheReads[i];
       if (streamed.contains(i)) {
         reads.add(layerBytes(i, withExperts) / machine.diskBytesPerSecond() + DISK_LATENCY);
         stretches.add(seconds);
@@ -333,7 +369,7 @@ public final class CostModel {
     }
     double embedding = w.outputStreamed() ? tokens * DISK_LATENCY : 0;
     if (reads.isEmpty()) {
-      return embedding + before + after;
+      return embedding + Math.max(before + after, disk);
     }
     // The stretch after the last unit runs into the next step, up to that step's first unit.
     int last = stretches.size() - 1;
@@ -342,7 +378,7 @@ public final class CostModel {
     for (int i = 0; i <= last; i++) {
       seconds += Math.max(stretches.get(i), reads.get((i + 1) % reads.size()));
     }
-    return seconds;
+    return Math.max(seconds, disk + reads.stream().mapToDouble(r -> r).sum());
   }
 
   /** Seconds from a prompt to the logits of its last token. */

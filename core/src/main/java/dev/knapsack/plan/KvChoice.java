@@ -17,20 +17,35 @@ import java.util.OptionalInt;
  * @param recent tokens that stay in full precision; if empty, what comes with the formats
  * @param rotated whether heads are rotated; if empty, what comes with the formats
  * @param policy which tokens are kept; a plan never chooses one that forgets
+ * @param resident how many of the last tokens stay in memory at the least, 0 for all; if empty,
+ *     all, but where a context that was asked for fits in no other way
  */
 public record KvChoice(
     Optional<KvFormat> format,
     boolean weightsFirst,
     OptionalInt recent,
     Optional<Boolean> rotated,
-    KvPolicy policy) {
+    KvPolicy policy,
+    OptionalInt resident) {
   /** All is left to the plan, which takes F16 wherever it fits. */
   public static final KvChoice USUAL =
-      new KvChoice(Optional.empty(), false, OptionalInt.empty(), Optional.empty(), KvPolicy.FULL);
+      new KvChoice(
+          Optional.empty(),
+          false,
+          OptionalInt.empty(),
+          Optional.empty(),
+          KvPolicy.FULL,
+          OptionalInt.empty());
 
   /** All is left to the plan, which keeps the weights resident if fewer bits can. */
   public static final KvChoice AUTO =
-      new KvChoice(Optional.empty(), true, OptionalInt.empty(), Optional.empty(), KvPolicy.FULL);
+      new KvChoice(
+          Optional.empty(),
+          true,
+          OptionalInt.empty(),
+          Optional.empty(),
+          KvPolicy.FULL,
+          OptionalInt.empty());
 
   /** Tokens that stay in full precision beside four bits. */
   private static final int RECENT = 64;
@@ -46,7 +61,12 @@ public record KvChoice(
   /** These formats. */
   public static KvChoice of(KvFormat format) {
     return new KvChoice(
-        Optional.of(format), false, OptionalInt.empty(), Optional.empty(), KvPolicy.FULL);
+        Optional.of(format),
+        false,
+        OptionalInt.empty(),
+        Optional.empty(),
+        KvPolicy.FULL,
+        OptionalInt.empty());
   }
 
   /** This format for keys and values. */
@@ -65,16 +85,26 @@ public record KvChoice(
   }
 
   public KvChoice withRecent(int tokens) {
-    return new KvChoice(format, weightsFirst, OptionalInt.of(tokens), rotated, policy);
+    return new KvChoice(format, weightsFirst, OptionalInt.of(tokens), rotated, policy, resident);
   }
 
   public KvChoice withRotation(boolean value) {
-    return new KvChoice(format, weightsFirst, recent, Optional.of(value), policy);
+    return new KvChoice(format, weightsFirst, recent, Optional.of(value), policy, resident);
   }
 
   /** Keeping what this policy keeps. */
   public KvChoice withPolicy(KvPolicy value) {
-    return new KvChoice(format, weightsFirst, recent, rotated, value);
+    return new KvChoice(format, weightsFirst, recent, rotated, value, resident);
+  }
+
+  /** With so many of the last tokens in memory at the least; 0 for all. */
+  public KvChoice withResident(int tokens) {
+    return new KvChoice(format, weightsFirst, recent, rotated, policy, OptionalInt.of(tokens));
+  }
+
+  /** Whether tokens may go to disk where all of them fit in no way. */
+  boolean maySpill() {
+    return resident.isEmpty() && policy.equals(KvPolicy.FULL);
   }
 
   /** What may be taken, in the order in which it is preferred. */
@@ -89,6 +119,8 @@ public record KvChoice(
 
   private Plan.Cache as(KvFormat f) {
     return new Plan.Cache(
-        f.withRecent(recent.orElse(f.recent())).withRotation(rotated.orElse(f.rotated())), policy);
+        f.withRecent(recent.orElse(f.recent())).withRotation(rotated.orElse(f.rotated())),
+        policy,
+        resident.orElse(0));
   }
 }

@@ -51,16 +51,36 @@ public record Plan(
    * @param format how numbers are stored
    * @param policy which tokens are kept: {@link KvPolicy#FULL}, or a {@link
    *     dev.knapsack.cache.policy.Recipe}
+   * @param resident how many of the last tokens stay in memory at the least, earlier ones being on
+   *     disk ({@link KvLayout#resident}); 0 keeps all in memory
    */
-  public record Cache(KvFormat format, KvPolicy policy) {
+  public record Cache(KvFormat format, KvPolicy policy, int resident) {
+    public Cache {
+      if (resident < 0) {
+        throw new IllegalArgumentException(
+            "%,d tokens of the KV cache cannot stay in memory; give 0 to keep all there"
+                .formatted(resident));
+      }
+      if (resident > 0 && !policy.equals(KvPolicy.FULL)) {
+        throw new IllegalArgumentException(
+            "The KV recipe '%s' forgets tokens: there are none to keep on disk. Keep all in memory, or take the recipe 'full'."
+                .formatted(policy.name()));
+      }
+    }
+
     /** All tokens, stored so. */
     public static Cache of(KvFormat format) {
-      return new Cache(format, KvPolicy.FULL);
+      return new Cache(format, KvPolicy.FULL, 0);
     }
 
     /** The same, keeping what this policy keeps. */
     public Cache withPolicy(KvPolicy value) {
-      return new Cache(format, value);
+      return new Cache(format, value, resident);
+    }
+
+    /** The same, with so many tokens in memory at the least; 0 for all. */
+    public Cache withResident(int tokens) {
+      return new Cache(format, policy, tokens);
     }
 
     /** Whether every token is kept. */
@@ -74,17 +94,21 @@ public record Plan(
      * @throws IllegalArgumentException if the heads are no whole blocks of a format
      */
     public KvLayout layout(ModelSpec spec) {
-      return spec.kvLayout(format).withPolicy(policy);
+      return spec.kvLayout(format).withPolicy(policy).withResident(resident);
     }
 
     /**
-     * For people: {@code Q8_0}, or {@code F16, streaming(4): at most 1,087 kept}.
+     * For people: {@code Q8_0}, or {@code F16, streaming(4): at most 1,087 kept}, or {@code F16,
+     * the last 4,096 in memory}.
      *
      * @param context tokens of a sequence
      */
     String describe(int context) {
       if (keepsAll()) {
-        return format.describe();
+        return format.describe()
+            + (resident > 0 && resident < context
+                ? ", the last %,d in memory".formatted(resident)
+                : "");
       }
       String name = policy instanceof Recipe recipe ? recipe.scorer().name() : policy.name();
       return "%s, %s: at most %,d kept".formatted(format.describe(), name, policy.most(context));

@@ -40,6 +40,7 @@ public final class PlanJson {
     root.addProperty("recent", format.recent());
     root.addProperty("rotated", format.rotated());
     root.addProperty("recipe", plan.cache().policy().name());
+    root.addProperty("resident", plan.cache().resident());
     root.addProperty("prefillChunk", plan.prefillChunk());
     root.addProperty("workers", plan.workers());
 
@@ -154,7 +155,13 @@ public final class PlanJson {
             root.format("valueFormat"),
             root.has("recent") ? (int) root.between("recent", 0, Integer.MAX_VALUE) : 0,
             root.has("rotated") && root.flag("rotated"));
-    return new Plan.Cache(format, root.has("recipe") ? root.recipe("recipe") : KvPolicy.FULL);
+    KvPolicy policy = root.has("recipe") ? root.recipe("recipe") : KvPolicy.FULL;
+    int resident = root.has("resident") ? (int) root.between("resident", 0, Integer.MAX_VALUE) : 0;
+    try {
+      return new Plan.Cache(format, policy, resident);
+    } catch (IllegalArgumentException e) {
+      throw new PlanFileException("resident", String.valueOf(e.getMessage()), e);
+    }
   }
 
   private static JsonObject parse(String json) {

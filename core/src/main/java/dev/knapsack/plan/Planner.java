@@ -25,6 +25,10 @@ import org.jspecify.annotations.Nullable;
  * compute. Among what fits the best is that which reads a prompt and writes {@value #ANSWER_TOKENS}
  * tokens soonest. Fewer bits for the cache cost quality, so they are taken only where F16 fits in
  * no way at all; or, if {@link KvChoice#AUTO} says so, as soon as they keep the weights resident.
+ *
+ * <p>Where even the fewest bits fit in no way, and the context was asked for, the cache's earlier
+ * tokens go to disk. Memory is given to weights first and what is left to tokens: a byte of either
+ * saves a byte of reading at a full context, but that of the weights in every step before too.
  */
 public final class Planner {
   /** The answer that plans are compared for, with the prompt of {@link Plan.Prediction}. */
@@ -34,6 +38,9 @@ public final class Planner {
 
   /** The buffers of the output projection, where no layer decides their size. */
   private static final List<Long> OUTPUT_BUFFERS = List.of(8L << 20, 2L << 20);
+
+  /** Tokens of a head that stay in memory at the least, where the plan moves some to disk. */
+  static final int LEAST_RESIDENT = 1024;
 
   /** Experts that a cache holds at the least, as a share of those of one layer. */
   private static final int EXPERT_STEPS = 8;
@@ -89,6 +96,9 @@ public final class Planner {
         context = largest;
         best = best(request, context);
       }
+    }
+    if (best.isEmpty()) {
+      best = spilled(request, context);
     }
     if (best.isEmpty()) {
       throw new PlanDoesNotFitException(
@@ -173,18 +183,51 @@ public final class Planner {
   }
 
   private Optional<Candidate> best(PlanRequest request, int context, Predicate<Candidate> allowed) {
-    for (Plan.Cache cache : caches(request)) {
-      Optional<Candidate> best =
-          frames(request, context, cache).stream()
-              .map(f -> fit(request, f))
-              .filter(Objects::nonNull)
-              .filter(allowed)
-              .min(Comparator.comparingDouble(Candidate::seconds));
-      if (best.isPresent()) {
-        return best;
+    return caches(request).stream()
+        .map(cache -> best(request, context, cache, allowed))
+        .flatMap(Optional::stream)
+        .findFirst();
+  }
+
+  private Optional<Candidate> best(
+      PlanRequest request, int context, Plan.Cache cache, Predicate<Candidate> allowed) {
+    return frames(request, context, cache).stream()
+        .map(f -> fit(request, f))
+        .filter(Objects::nonNull)
+        .filter(allowed)
+        .min(Comparator.comparingDouble(Candidate::seconds));
+  }
+
+  /** The best candidate with tokens on disk, and as many in memory as there is room for. */
+  private Optional<Candidate> spilled(PlanRequest request, int context) {
+    Optional<Plan.Cache> form = spilledForm(request);
+    Optional<Candidate> least = form.flatMap(cache -> best(request, context, cache, _ -> true));
+    if (least.isEmpty()) {
+      return least;
+    }
+    Setting s = least.get().setting;
+    int page = KvLayout.PAGE_TOKENS;
+    int fits = LEAST_RESIDENT / page;
+    int fails = Math.max(fits, context / page) + 1;
+    while (fails - fits > 1) {
+      int middle = (fits + fails) >>> 1;
+      Setting more = s.withCache(s.cache().withResident(middle * page));
+      if (costs.bytes(more, jvm) <= request.budget()) {
+        fits = middle;
+      } else {
+        fails = middle;
       }
     }
-    return Optional.empty();
+    Setting most = s.withCache(s.cache().withResident(fits * page));
+    return Optional.of(new Candidate(most, costs.bytes(most, jvm), costs.predict(most)));
+  }
+
+  /** The form of the cache that loses most, with as few tokens in memory as may be. */
+  private Optional<Plan.Cache> spilledForm(PlanRequest request) {
+    List<Plan.Cache> caches = caches(request);
+    return request.context().isPresent() && request.cache().maySpill() && !caches.isEmpty()
+        ? Optional.of(caches.getLast().withResident(LEAST_RESIDENT))
+        : Optional.empty();
   }
 
   /** The fewest streamed layers with which this frame fits the budget; null if none do. */
@@ -264,7 +307,9 @@ public final class Planner {
   /** The least bytes of any setting for this context. */
   private long leastBytes(PlanRequest request, int context) {
     long least = Long.MAX_VALUE;
-    for (Plan.Cache cache : caches(request)) {
+    List<Plan.Cache> caches = new ArrayList<>(caches(request));
+    spilledForm(request).ifPresent(caches::add);
+    for (Plan.Cache cache : caches) {
       for (int chunk : chunks(request, context)) {
         Frame frame = new Frame(context, cache, chunk, false, false);
         Setting s = setting(request, frame, Plan.Weights.RESIDENT);
@@ -395,6 +440,9 @@ public final class Planner {
     if (!f.cache.keepsAll()) {
       others.add(f.cache.withPolicy(KvPolicy.FULL));
     }
+    if (f.cache.resident() > 0) {
+      others.add(f.cache.withResident(0));
+    }
     for (Plan.Cache cache : others) {
       if (!cache.equals(f.cache) && fitsHeads(cache.format())) {
         Frame other = new Frame(f.context, cache, f.chunk, f.outputStreamed, f.expertsCached);
@@ -407,11 +455,23 @@ public final class Planner {
                 way.cost() + quality(cache).map(q -> "; " + q).orElse("")));
       }
     }
-    String chosen = f.cache.describe(f.context);
-    return new Plan.Choice(
-        "kv",
-        f.cache.keepsAll() ? chosen : chosen + "; " + quality(f.cache).orElse(""),
-        alternatives);
+    return new Plan.Choice("kv", chosenCache(best.setting), alternatives);
+  }
+
+  /**
+   * What the cache is, and what is to be known of that: the figures beside it say nothing of it.
+   */
+  private String chosenCache(Setting s) {
+    String chosen = s.cache().describe(s.context());
+    if (!s.cache().keepsAll()) {
+      return chosen + "; " + quality(s.cache()).orElse("");
+    }
+    long disk = costs.diskBytes(s);
+    return disk == 0
+        ? chosen
+        : "%s; when full, %s on disk and %.2f tok/s"
+            .formatted(
+                chosen, PlanTable.size(disk), 1 / costs.stepSeconds(s, 1, s.context() - 1, true));
   }
 
   /** What an answer loses by this; of recipes that forget it depends on what is asked. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
@@ -20,7 +21,7 @@ class PlanJsonTest {
           8192,
           2,
           new Plan.Cache(
-              new KvFormat(Formats.F16, Formats.Q8_0, 64, true), Recipe.streaming(4, 1020)),
+              new KvFormat(Formats.F16, Formats.Q8_0, 64, true), Recipe.streaming(4, 1020), 0),
           256,
           3,
           new Plan.Weights(List.of(1, 3, 5), true, 4096, -1),
@@ -43,10 +44,20 @@ class PlanJsonTest {
         PlanJson.write(PLAN)
             .replace("  \"recent\": 64,\n", "")
             .replace("  \"rotated\": true,\n", "")
-            .replaceAll("  \"recipe\": .*,\n", "");
-    assertThat(json).doesNotContain("recent", "rotated", "recipe");
+            .replaceAll("  \"(recipe|resident)\": .*,\n", "");
+    assertThat(json).doesNotContain("recent", "rotated", "recipe", "resident");
     Plan read = PlanJson.read(json);
     assertThat(read.cache()).isEqualTo(Plan.Cache.of(KvFormat.parse("k=f16,v=q8_0")));
+  }
+
+  @Test
+  void readsAPlanThatKeepsTokensOnDisk() {
+    String json =
+        PlanJson.write(PLAN)
+            .replaceAll("\"recipe\": .*,", "\"recipe\": \"full\",")
+            .replace("\"resident\": 0", "\"resident\": 4096");
+    assertThat(PlanJson.read(json).cache())
+        .isEqualTo(new Plan.Cache(PLAN.cache().format(), KvPolicy.FULL, 4096));
   }
 
   @ParameterizedTest
@@ -65,6 +76,8 @@ class PlanJsonTest {
         "\"recent\": 64|\"recent\": -1|recent",
         "\"recent\": 64|\"recent\": 99999999999|recent",
         "\"score=streaming|\"score=magic|recipe",
+        "\"resident\": 0|\"resident\": -1|resident",
+        "\"resident\": 0|\"resident\": 64|resident",
         "\"recipe\": \"|\"recipe\": 5, \"x\": \"|recipe",
         "\"rotated\": true|\"rotated\": 1|rotated",
         "\"streamBuffer\": 4096|\"streamBuffer\": -1|weights.streamBuffer",

@@ -21,6 +21,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class PlannerTest {
@@ -143,18 +144,20 @@ class PlannerTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {1, 3})
-  void whatDoesNotFitSaysWhatWould(int sequences) {
+  @CsvSource({"1, false", "3, false", "1, true", "3, true"})
+  void whatDoesNotFitSaysWhatWould(int sequences, boolean inMemory) {
     Planner planner = planner(ShapeFile.llama1b());
-    PlanRequest small = request(190 * MIB).withContext(16_384).withSequences(sequences);
+    KvChoice cache = inMemory ? KvChoice.USUAL.withResident(0) : KvChoice.USUAL;
+    PlanRequest small =
+        request(190 * MIB).withContext(16_384).withSequences(sequences).withCache(cache);
     PlanDoesNotFitException e =
         catchThrowableOfType(PlanDoesNotFitException.class, () -> planner.plan(small));
     assertThat(e.missing()).isEqualTo(e.leastBudget() - 190 * MIB).isPositive();
     assertThat(e).hasMessageContaining("%,d".formatted(e.leastBudget()));
 
-    PlanRequest least = request(e.leastBudget()).withContext(16_384).withSequences(sequences);
+    PlanRequest least = small.withBudget(e.leastBudget());
     assertThat(sum(planner.plan(least))).isEqualTo(e.leastBudget());
-    PlanRequest less = request(e.leastBudget() - PAGE).withContext(16_384).withSequences(sequences);
+    PlanRequest less = small.withBudget(e.leastBudget() - PAGE);
     assertThatThrownBy(() -> planner.plan(less)).isInstanceOf(PlanDoesNotFitException.class);
 
     assertThat(e.largestContext()).isBetween(1, 16_383);
@@ -196,7 +199,10 @@ class PlannerTest {
         catchThrowableOfType(
             PlanDoesNotFitException.class,
             () ->
-                planner.plan(request(300 * MIB).withContext(32_768).withCacheFormat(Formats.F16)));
+                planner.plan(
+                    request(300 * MIB)
+                        .withContext(32_768)
+                        .withCache(KvChoice.of(Formats.F16).withResident(0))));
     Plan just = planner.plan(request(f16.leastBudget()).withContext(32_768));
     assertThat(just.cache().format().keys().name()).isEqualTo("F16");
     Plan less = planner.plan(request(f16.leastBudget() - PAGE).withContext(32_768));
@@ -307,7 +313,8 @@ class PlannerTest {
     assertThat(late).isLessThan(costs.decodeSeconds(planner.plan(full), 100_000) / 2);
     // A plan never takes it by itself.
     PlanRequest tight = request(300 * MIB).withContext(131_072);
-    assertThatThrownBy(() -> planner.plan(tight.withCache(KvChoice.AUTO)))
+    assertThat(planner.plan(tight.withCache(KvChoice.AUTO)).cache().keepsAll()).isTrue();
+    assertThatThrownBy(() -> planner.plan(tight.withCache(KvChoice.AUTO.withResident(0))))
         .isInstanceOf(PlanDoesNotFitException.class);
     KvChoice asked = KvChoice.AUTO.withPolicy(STREAMING);
     assertThat(planner.plan(tight.withCache(asked)).context()).isEqualTo(131_072);
@@ -321,8 +328,91 @@ class PlannerTest {
             200 * MIB, OptionalInt.empty(), 1, 4, KvChoice.of(Formats.F16), OptionalInt.empty());
     Plan plan = planner.plan(request);
     assertThat(plan.context()).isBetween(1, PlanRequest.USUAL_CONTEXT - 1);
-    assertThatThrownBy(() -> planner.plan(request.withContext(plan.context() + 1)))
+    PlanRequest inMemory = request.withCache(KvChoice.of(Formats.F16).withResident(0));
+    assertThatThrownBy(() -> planner.plan(inMemory.withContext(plan.context() + 1)))
         .isInstanceOf(PlanDoesNotFitException.class);
+  }
+
+  @Test
+  void tokensGoToDiskOnlyWhereAnAskedForContextFitsInNoOtherWay() {
+    Planner planner = planner(ShapeFile.llama1b());
+    int context = 131_072;
+    PlanRequest asked = request(300 * MIB).withContext(context);
+    PlanDoesNotFitException inMemory =
+        catchThrowableOfType(
+            PlanDoesNotFitException.class,
+            () -> planner.plan(asked.withCache(KvChoice.USUAL.withResident(0))));
+    Plan just = planner.plan(asked.withBudget(inMemory.leastBudget()));
+    assertThat(just.cache()).isEqualTo(Plan.Cache.of(KvChoice.LADDER.getLast()));
+
+    for (long budget : new long[] {inMemory.leastBudget() - PAGE, 500 * MIB, 300 * MIB}) {
+      Plan plan = planner.plan(asked.withBudget(budget));
+      assertThat(sum(plan)).isEqualTo(plan.bytes()).isLessThanOrEqualTo(budget);
+      assertThat(plan.context()).isEqualTo(context);
+      assertThat(plan.cache().format()).isEqualTo(KvChoice.LADDER.getLast());
+      int resident = plan.cache().resident();
+      assertThat(resident).isBetween(Planner.LEAST_RESIDENT, context - 1);
+      assertThat(resident % 64).isZero();
+      // 16 layers of 8 heads of 64 numbers in 18 bytes for 32, keys and values: one page more of
+      // each head, and the memory is full.
+      assertThat(budget - plan.bytes()).isLessThan(64L * 16 * 8 * 36 * 2 + PAGE);
+      long disk = plan.cache().layout(ShapeFile.llama1b().spec()).diskBytes(context);
+      assertThat(disk).isPositive();
+      assertThat(plan.shares())
+          .filteredOn(s -> s.account().equals("kv"))
+          .extracting(Plan.Share::what)
+          .containsExactly(
+              "131,072 tokens in Q4_0, rotated, last 64 in F16, the last %,d in memory, up to %s on disk"
+                  .formatted(resident, PlanTable.size(disk)));
+      double full = planner.costs().decodeSeconds(plan, context - 1);
+      assertThat(full).isGreaterThanOrEqualTo(disk / 1.5e9);
+      assertThat(plan.choices())
+          .filteredOn(c -> c.component().equals("kv"))
+          .singleElement()
+          .satisfies(c -> {
+            assertThat(c.chosen())
+                .endsWith(
+                    "when full, %s on disk and %.2f tok/s"
+                        .formatted(PlanTable.size(disk), 1 / full));
+            assertThat(c.alternatives())
+                .extracting(Plan.Alternative::cost)
+                .allMatch(cost -> cost.contains("does not fit"));
+          });
+      assertThat(plan.prediction().decodeTokensPerSecond())
+          .isEqualTo(1 / planner.costs().decodeSeconds(plan, 0))
+          .isGreaterThan(1 / full);
+    }
+    // Weights come before tokens: they are read in every step, and tokens only once there are many.
+    assertThat(planner.plan(asked.withBudget(1300 * MIB)).weights())
+        .isEqualTo(Plan.Weights.RESIDENT);
+    Plan unasked = planner.plan(request(300 * MIB));
+    assertThat(unasked.cache()).isEqualTo(Plan.Cache.of(KvFormat.F16));
+  }
+
+  @Test
+  void soManyTokensStayInMemoryAsWasSaid() {
+    Planner planner = planner(ShapeFile.llama1b());
+    PlanRequest request = request(8192 * MIB).withContext(16_384).withPrefillChunk(64);
+    Plan all = planner.plan(request);
+    Plan some = planner.plan(request.withCache(KvChoice.USUAL.withResident(2000)));
+    assertThat(some.cache()).isEqualTo(Plan.Cache.of(KvFormat.F16).withResident(2000));
+    long token = 16L * 8 * 64 * 2 * 2;
+    assertThat(share(all, "kv")).isEqualTo(16_384 * token);
+    // And a block that is not full yet, and two buffers of a layer's part of a block.
+    assertThat(share(some, "kv")).isBetween(2000 * token, (2000 + 1024 + 3 * 64 + 128) * token);
+    assertThat(some.choices())
+        .filteredOn(c -> c.component().equals("kv"))
+        .singleElement()
+        .satisfies(c ->
+            assertThat(c.alternatives())
+                .filteredOn(a -> a.name().equals("F16"))
+                .singleElement()
+                .satisfies(a -> assertThat(a.bytes()).isEqualTo(all.bytes())));
+    assertThatThrownBy(() ->
+            planner.plan(request.withCache(KvChoice.USUAL.withPolicy(STREAMING).withResident(64))))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("score=streaming(4)")
+        .hasMessageContaining("none to keep on disk");
   }
 
   @Test
