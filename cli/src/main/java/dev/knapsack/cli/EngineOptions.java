@@ -64,8 +64,9 @@ final class EngineOptions {
       paramLabel = "FORMAT",
       description =
           "Format of the KV cache: one for all, such as f16, q8_0 or q4_0; two, as in"
-              + " k=q8_0,v=q4_0; or auto, which takes fewer bits rather than read weights from disk"
-              + " in every step (default: f16, or less where that does not fit).")
+              + " k=q8_0,v=q4_0, or k=qjl,v=q8_0 for keys in bits of a sketch; or auto, which takes"
+              + " fewer bits rather than read weights from disk in every step (default: f16, or"
+              + " less where that does not fit).")
   private @Nullable KvChoice kv;
 
   @Option(

@@ -46,12 +46,25 @@ public record KvLayout(
    * One layer's heads.
    *
    * @param kvHeads key and value heads
-   * @param keySize numbers in a key head
+   * @param keySize numbers in a cached key head
    * @param valueSize numbers in a value head
    * @param window sliding window in tokens; 0 for none
    * @param group query heads that share a KV head
+   * @param sketch how many directions keys have for each of their channels ({@link
+   *     dev.knapsack.tensor.SketchMatrix}); 0 if they are cached channel by channel
    */
-  public record Layer(int kvHeads, int keySize, int valueSize, int window, int group) {}
+  public record Layer(int kvHeads, int keySize, int valueSize, int window, int group, int sketch) {
+    /** Not sketched. */
+    public Layer(int kvHeads, int keySize, int valueSize, int window, int group) {
+      this(kvHeads, keySize, valueSize, window, group, 0);
+    }
+
+    /** The same with keys of this many directions for each channel, or with keys as they are. */
+    public Layer sketched(int times) {
+      int channels = keySize / Math.max(1, sketch);
+      return new Layer(kvHeads, channels * Math.max(1, times), valueSize, window, group, times);
+    }
+  }
 
   public KvLayout {
     layers = List.copyOf(layers);

@@ -174,8 +174,13 @@ public final class Engine implements AutoCloseable {
       this.compute =
           hold(
               new Compute(
-                  kernels.kernels(), team, options.precision(), spec.limits(tokens), activations));
-      Workspace workspace = hold(new Workspace(spec, tokens, plan.sequences(), activations));
+                  kernels.kernels(),
+                  team,
+                  options.precision(),
+                  spec.limits(tokens, layout),
+                  activations));
+      Workspace workspace =
+          hold(new Workspace(spec, layout, tokens, plan.sequences(), activations));
       this.weights =
           hold(
               PlannedWeights.open(
@@ -269,12 +274,12 @@ public final class Engine implements AutoCloseable {
     long cache = samples * pool.layout().bytes(length, plan.prefillChunk());
     int rows = Math.max(step, samples);
     long activations =
-        Workspace.bytes(spec, rows, samples)
+        Workspace.bytes(spec, pool.layout(), rows, samples)
             + Compute.scratchBytes(
                 kernels.kernels(),
                 plan.workers(),
                 kernels.kernels().precision(),
-                spec.limits(rows));
+                spec.limits(rows, pool.layout()));
     return whole
         - Math.min(jvm, JvmShare.unreached(Math.ceilDiv(promptTokens, step) + tokens))
         - Math.max(0, share("kv") - cache)
@@ -422,7 +427,7 @@ public final class Engine implements AutoCloseable {
     Account activations = budget.account("activations");
     while (true) {
       try {
-        return new Workspace(spec, rows, rows, activations);
+        return new Workspace(spec, pool.layout(), rows, rows, activations);
       } catch (BudgetExceededException e) {
         if (rows == 1) {
           throw e;

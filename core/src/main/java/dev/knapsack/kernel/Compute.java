@@ -242,6 +242,24 @@ public final class Compute implements AutoCloseable {
     rows(x.rows(), (from, to) -> kernels.rope(x, headSize, rope, positions, from, to));
   }
 
+  /**
+   * Multiplies every head of every row, {@code out[t][h] = w · x[t][h]}: heads of {@code
+   * w.columns()} numbers become heads of {@code w.rows()}.
+   */
+  public void projectHeads(Matrix w, Matrix x, Matrix out) {
+    Matrix heads = heads(x, w.columns());
+    Matrix results = heads(out, w.rows());
+    for (int from = 0; from < heads.rows(); from += limits.tokens()) {
+      int to = Math.min(heads.rows(), from + limits.tokens());
+      matmul(w, heads.rows(from, to), results.rows(from, to));
+    }
+  }
+
+  private static Matrix heads(Matrix x, int size) {
+    Shapes.checkGroups(x, size);
+    return new Matrix(x.format(), x.rows() * (x.columns() / size), size, x.data());
+  }
+
   /** Rotates every head of every row in place: see {@link Hadamard}. */
   public void rotate(Matrix x, int headSize) {
     rows(

@@ -5,6 +5,7 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.model.Workspace.Slot;
 import dev.knapsack.tensor.Matrix;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Attention over the cached keys and values of each sequence of a step. */
@@ -49,16 +50,24 @@ final class AttentionBlock {
       scaleByPosition(query, layer.queryScale(), positions);
     }
 
+    boolean sketched = blocks.workspace.sketch(layer.keySize()) != null;
+    if (sketched) {
+      query = sketched(Slot.QUERY_SKETCH, query, layer.keySize());
+      key = sketched(Slot.KEY_SKETCH, key, layer.keySize());
+    }
+    int keySize = key.columns() / layer.kvHeads();
     Matrix attended = blocks.matrix(Slot.ATTENDED, rows, layer.attendedColumns());
-    AttentionShape shape = shape(layer, weights.find("attn_sinks.weight"));
+    AttentionShape shape = shape(layer, keySize, weights.find("attn_sinks.weight"));
     int first = 0;
     for (Run run : runs) {
       int end = first + run.length();
       boolean rotated = run.cache().layout().rotated();
       if (rotated) {
-        // Keys are met by queries that are rotated alike, so scores stay what they were.
-        compute.rotate(query.rows(first, end), layer.keySize());
-        compute.rotate(key.rows(first, end), layer.keySize());
+        if (!sketched) {
+          // Keys are met by queries that are rotated alike, so scores stay what they were.
+          compute.rotate(query.rows(first, end), layer.keySize());
+          compute.rotate(key.rows(first, end), layer.keySize());
+        }
         compute.rotate(value.rows(first, end), layer.valueSize());
       }
       append(run, weights.index(), key, value, first);
@@ -77,6 +86,15 @@ final class AttentionBlock {
     }
     blocks.project(
         weights, "attn_output.weight", "attn_output.bias", compute.input(attended), delta);
+  }
+
+  /** Heads by the directions in which keys are cached; scores stay what they were. */
+  private Matrix sketched(Slot slot, Matrix x, int size) {
+    Matrix directions = Objects.requireNonNull(blocks.workspace.sketch(size));
+    int columns = x.columns() / size * directions.rows();
+    Matrix out = blocks.matrix(slot, x.rows(), columns);
+    compute.projectHeads(directions, x, out);
+    return out;
   }
 
   /** Tells the cache's policy what attention looked at, if it wants to know. */
@@ -133,11 +151,11 @@ final class AttentionBlock {
     }
   }
 
-  private static AttentionShape shape(LayerSpec layer, @Nullable Matrix sinks) {
+  private static AttentionShape shape(LayerSpec layer, int keySize, @Nullable Matrix sinks) {
     return new AttentionShape(
         layer.heads(),
         layer.kvHeads(),
-        layer.keySize(),
+        keySize,
         layer.valueSize(),
         layer.attentionScale(),
         layer.attentionSoftCap(),

@@ -46,16 +46,19 @@ public record ModelSpec(
   }
 
   /** The largest work that a step of {@code tokens} tokens asks of the kernels. */
-  public KernelLimits limits(int tokens) {
+  public KernelLimits limits(int tokens, KvLayout cache) {
     int columns = width;
     int heads = 1;
     int group = 1;
     int head = 1;
+    for (KvLayout.Layer layer : cache.layers()) {
+      head = Math.max(head, Math.max(layer.keySize(), layer.valueSize()));
+    }
     for (LayerSpec layer : layers) {
       columns = Math.max(columns, layer.attendedColumns());
       heads = Math.max(heads, layer.heads());
       group = Math.max(group, layer.heads() / layer.kvHeads());
-      head = Math.max(head, Math.max(layer.keySize(), layer.valueSize()));
+      columns = Math.max(columns, layer.keySize());
       columns = Math.max(columns, layer.mlp().width());
       if (layer.mlp() instanceof Mlp.Experts experts) {
         columns = Math.max(columns, experts.sharedWidth());
@@ -66,7 +69,7 @@ public record ModelSpec(
 
   /** What a sequence's cache holds if it is stored so; throws as the next. */
   public KvLayout kvLayout(KvFormat format) {
-    return kvLayout(format.keys(), format.values())
+    return kvLayout(format.keys(), format.values(), format.sketch())
         .withRecent(format.recent())
         .withRotation(format.rotated());
   }
@@ -77,11 +80,20 @@ public record ModelSpec(
    * @throws IllegalArgumentException if the heads are no whole blocks of a format
    */
   public KvLayout kvLayout(Format keyFormat, Format valueFormat) {
+    return kvLayout(keyFormat, valueFormat, 0);
+  }
+
+  private KvLayout kvLayout(Format keyFormat, Format valueFormat, int sketch) {
     return new KvLayout(
         layers.stream()
             .map(l ->
                 new KvLayout.Layer(
-                    l.kvHeads(), l.keySize(), l.valueSize(), l.window(), l.heads() / l.kvHeads()))
+                        l.kvHeads(),
+                        l.keySize(),
+                        l.valueSize(),
+                        l.window(),
+                        l.heads() / l.kvHeads())
+                    .sketched(sketch))
             .toList(),
         keyFormat,
         valueFormat);

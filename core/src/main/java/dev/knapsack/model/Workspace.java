@@ -1,18 +1,24 @@
 package dev.knapsack.model;
 
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
+import dev.knapsack.tensor.SketchMatrix;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The memory of a step's activations, leased once: enough for the largest step, F32 throughout.
  *
  * <p>What attention needs, what the MLP needs and the logits never live at the same time, and share
- * their memory.
+ * their memory. Behind all of it lies what does not change: the directions of sketched keys.
  */
 public final class Workspace implements AutoCloseable {
   private static final long LINE = 64;
@@ -21,6 +27,7 @@ public final class Workspace implements AutoCloseable {
   private final int logitRows;
   private final Lease lease;
   private final Map<Slot, Long> offsets = new EnumMap<>(Slot.class);
+  private final Map<Integer, Matrix> sketches = new HashMap<>();
 
   /** What a matrix of activations is for. */
   enum Slot {
@@ -33,6 +40,9 @@ public final class Workspace implements AutoCloseable {
     QUERY,
     KEY,
     VALUE,
+    /** Queries and keys by random directions, where these are cached. */
+    QUERY_SKETCH,
+    KEY_SKETCH,
     ATTENDED,
     GATE,
     UP,
@@ -47,11 +57,12 @@ public final class Workspace implements AutoCloseable {
   /**
    * Leases the memory.
    *
+   * @param cache what sequences cache
    * @param tokens the most tokens in a step, over all runs
    * @param logitRows the most tokens whose logits a step is asked for
    * @throws dev.knapsack.memory.BudgetExceededException if it does not fit
    */
-  public Workspace(ModelSpec spec, int tokens, int logitRows, Account account) {
+  public Workspace(ModelSpec spec, KvLayout cache, int tokens, int logitRows, Account account) {
     if (tokens < 1 || logitRows < 1) {
       throw new IllegalArgumentException(
           "A step has at least one token and one row of logits, not %d and %d"
@@ -59,16 +70,46 @@ public final class Workspace implements AutoCloseable {
     }
     this.tokens = tokens;
     this.logitRows = logitRows;
-    this.lease = account.lease(place(spec, tokens, logitRows, offsets));
+    long activations = place(spec, cache, tokens, logitRows, offsets);
+    this.lease = account.lease(activations + sketchBytes(spec, cache));
+    long at = activations;
+    for (Sketch sketch : sketches(spec, cache)) {
+      MemorySegment data = lease.segment().asSlice(at, sketch.bytes());
+      SketchMatrix.write(sketch.size, sketch.times, data, 0);
+      Matrix matrix = new Matrix(Formats.F32, sketch.times * sketch.size, sketch.size, data);
+      sketches.put(sketch.size, matrix);
+      at += sketch.bytes();
+    }
   }
 
   /** Bytes that a workspace leases. */
-  public static long bytes(ModelSpec spec, int tokens, int logitRows) {
-    return place(spec, tokens, logitRows, new EnumMap<>(Slot.class));
+  public static long bytes(ModelSpec spec, KvLayout cache, int tokens, int logitRows) {
+    return place(spec, cache, tokens, logitRows, new EnumMap<>(Slot.class))
+        + sketchBytes(spec, cache);
+  }
+
+  private static long sketchBytes(ModelSpec spec, KvLayout cache) {
+    return sketches(spec, cache).stream().mapToLong(Sketch::bytes).sum();
+  }
+
+  /** Keys of {@code size} channels that are cached in {@code times} as many directions. */
+  private record Sketch(int size, int times) {
+    long bytes() {
+      return SketchMatrix.bytes(size, times);
+    }
+  }
+
+  private static List<Sketch> sketches(ModelSpec spec, KvLayout cache) {
+    return IntStream.range(0, spec.layers().size())
+        .filter(l -> cache.layers().get(l).sketch() > 0)
+        .mapToObj(l -> new Sketch(spec.layers().get(l).keySize(), cache.layers().get(l).sketch()))
+        .distinct()
+        .toList();
   }
 
   /** Says where each slot starts; returns the bytes of all. */
-  private static long place(ModelSpec spec, int tokens, int logitRows, Map<Slot, Long> offsets) {
+  private static long place(
+      ModelSpec spec, KvLayout cache, int tokens, int logitRows, Map<Slot, Long> offsets) {
     long end = 0;
     end = put(Slot.HIDDEN, tokens, spec.width(), end, offsets);
     end = put(Slot.NORMED, tokens, spec.width(), end, offsets);
@@ -82,7 +123,13 @@ public final class Workspace implements AutoCloseable {
     int attended = 0;
     int hidden = 0;
     int router = 0;
-    for (LayerSpec layer : spec.layers()) {
+    int querySketch = 0;
+    int keySketch = 0;
+    for (int l = 0; l < spec.layers().size(); l++) {
+      LayerSpec layer = spec.layers().get(l);
+      int times = cache.layers().get(l).sketch();
+      querySketch = Math.max(querySketch, times * layer.queryColumns());
+      keySketch = Math.max(keySketch, times * layer.keyColumns());
       query = Math.max(query, layer.queryColumns());
       key = Math.max(key, layer.keyColumns());
       value = Math.max(value, layer.valueColumns());
@@ -96,6 +143,10 @@ public final class Workspace implements AutoCloseable {
     long attention = put(Slot.QUERY, tokens, query, shared, offsets);
     attention = put(Slot.KEY, tokens, key, attention, offsets);
     attention = put(Slot.VALUE, tokens, value, attention, offsets);
+    if (keySketch > 0) {
+      attention = put(Slot.QUERY_SKETCH, tokens, querySketch, attention, offsets);
+      attention = put(Slot.KEY_SKETCH, tokens, keySketch, attention, offsets);
+    }
     attention = put(Slot.ATTENDED, tokens, attended, attention, offsets);
 
     long mlp = put(Slot.GATE, tokens, hidden, shared, offsets);
@@ -131,6 +182,11 @@ public final class Workspace implements AutoCloseable {
     }
     MemorySegment data = lease.segment().asSlice(offset, 4L * rows * columns);
     return new Matrix(Formats.F32, rows, columns, data);
+  }
+
+  /** The directions by which keys of {@code size} channels are cached; null if they are not. */
+  @Nullable Matrix sketch(int size) {
+    return sketches.get(size);
   }
 
   @Override

@@ -185,8 +185,11 @@ public final class CostModel {
   /** Bytes of the activations of a step, and of the kernels' scratch memory. */
   long activationBytes(Setting s) {
     int tokens = Math.max(s.prefillChunk, s.sequences);
-    return pages(Workspace.bytes(spec, tokens, s.sequences))
-        + pages(Compute.scratchBytes(kernels, s.workers, kernels.precision(), spec.limits(tokens)));
+    KvLayout layout = s.cache.layout(spec);
+    return pages(Workspace.bytes(spec, layout, tokens, s.sequences))
+        + pages(
+            Compute.scratchBytes(
+                kernels, s.workers, kernels.precision(), spec.limits(tokens, layout)));
   }
 
   List<Plan.Share> shares(Setting s, JvmShare jvm) {

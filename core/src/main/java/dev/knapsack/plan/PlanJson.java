@@ -11,7 +11,6 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.tensor.Format;
-import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.UnsupportedFormatException;
 import java.math.BigDecimal;
 import java.util.ArrayList;
@@ -35,7 +34,7 @@ public final class PlanJson {
     root.addProperty("context", plan.context());
     root.addProperty("sequences", plan.sequences());
     KvFormat format = plan.cache().format();
-    root.addProperty("keyFormat", format.keys().name());
+    root.addProperty("keyFormat", format.keyName());
     root.addProperty("valueFormat", format.values().name());
     root.addProperty("recent", format.recent());
     root.addProperty("rotated", format.rotated());
@@ -149,12 +148,14 @@ public final class PlanJson {
 
   /** How the cache is; of older plans, which lack what there was no choice of, how it was then. */
   private static Plan.Cache cache(Fields root) {
+    KvFormat keys = root.keys("keyFormat");
     KvFormat format =
         new KvFormat(
-            root.format("keyFormat"),
-            root.format("valueFormat"),
+            keys.keys(),
+            root.values("valueFormat"),
             root.has("recent") ? (int) root.between("recent", 0, Integer.MAX_VALUE) : 0,
-            root.has("rotated") && root.flag("rotated"));
+            root.has("rotated") && root.flag("rotated"),
+            keys.sketch());
     KvPolicy policy = root.has("recipe") ? root.recipe("recipe") : KvPolicy.FULL;
     int resident = root.has("resident") ? (int) root.between("resident", 0, Integer.MAX_VALUE) : 0;
     try {
@@ -201,10 +202,18 @@ public final class PlanJson {
       throw not(name, "a string");
     }
 
-    Format format(String name) {
+    /** A form of keys, with values in some other. */
+    KvFormat keys(String name) {
+      return formats(name, string(name), KvFormat.F16.keyName());
+    }
+
+    Format values(String name) {
+      return formats(name, KvFormat.F16.keyName(), string(name)).values();
+    }
+
+    private KvFormat formats(String name, String keys, String values) {
       try {
-        Format format = Formats.byName(string(name));
-        return KvFormat.of(format, format).keys();
+        return KvFormat.of(keys, values);
       } catch (UnsupportedFormatException | IllegalArgumentException e) {
         throw new PlanFileException(path + name, String.valueOf(e.getMessage()), e);
       }

@@ -133,8 +133,7 @@ public final class Planner {
 
   private boolean fitsHeads(KvFormat format) {
     for (LayerSpec layer : spec.layers()) {
-      if (!KvLayout.fits(format.keys(), layer.keySize())
-          || !KvLayout.fits(format.values(), layer.valueSize())) {
+      if (!format.fits(layer.keySize(), layer.valueSize())) {
         return false;
       }
     }

@@ -89,16 +89,23 @@ public record StepWork(double bytes, double multiplyAdds) {
   static double cacheBytes(LayerSpec layer, Plan.Cache cache, int tokens, int past) {
     KvFormat format = cache.format();
     return (double) layer.kvHeads()
-        * (format.keys().bytes(layer.keySize()) + format.values().bytes(layer.valueSize()))
+        * (format.keys().bytes(format.keySize(layer.keySize()))
+            + format.values().bytes(layer.valueSize()))
         * seen(layer, cache.policy(), tokens, past);
   }
 
-  /** Multiply-adds of a layer's scores, and of its values by their weights. */
+  /**
+   * Multiply-adds of a layer's scores, and of its values by their weights; with sketched keys those
+   * of the projections too.
+   */
   static double attentionMultiplyAdds(LayerSpec layer, Plan.Cache cache, int tokens, int past) {
-    return (double) tokens
-        * layer.heads()
-        * (layer.keySize() + layer.valueSize())
-        * seen(layer, cache.policy(), tokens, past);
+    double keySize = cache.format().keySize(layer.keySize());
+    double each =
+        layer.heads() * (keySize + layer.valueSize()) * seen(layer, cache.policy(), tokens, past);
+    if (cache.format().sketch() > 0) {
+      each += (layer.heads() + layer.kvHeads()) * keySize * layer.keySize();
+    }
+    return tokens * each;
   }
 
   /** Cached tokens that a token of the step sees, on average. */

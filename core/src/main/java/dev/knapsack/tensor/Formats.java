@@ -34,6 +34,8 @@ public final class Formats {
   public static final BlockFormat BFP4_64 = new BlockFloat("BFP4_64", 4, 64);
   public static final BlockFormat BFP6_64 = new BlockFloat("BFP6_64", 6, 64);
 
+  public static final BlockFormat SIGNS = new Signs();
+
   private static final List<BlockFormat> PLANES =
       IntStream.rangeClosed(1, 8).<BlockFormat>mapToObj(Planes::new).toList();
 
@@ -45,7 +47,7 @@ public final class Formats {
   private static final List<Format> CACHE =
       List.of(
           F32, F16, BF16, F8_E4M3, F8_E5M2, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0, Q2_1, BFP6, BFP6_64, BFP4,
-          BFP4_64);
+          BFP4_64, SIGNS);
 
   private static final List<Format> WEIGHTS = Stream.concat(ALL.stream(), PLANES.stream()).toList();
 

@@ -26,6 +26,7 @@ class KvBoundTest {
   @ValueSource(strings = {"llama", "gemma3", "phi3_swa"})
   void staysWithinItsBound(String model) throws Exception {
     int checked = 0;
+    int sketched = 0;
     try (ModelFile file = ModelFile.open(TestData.path("golden/" + model + "/model.gguf"))) {
       ModelSpec spec = Families.spec(file, CONTEXT);
       int vocabulary = spec.vocabulary();
@@ -43,7 +44,16 @@ class KvBoundTest {
           checked++;
         }
       }
+      for (int sketch : List.of(2, 4, 8)) {
+        KvFormat form = KvFormat.of("QJL:" + sketch, "F16").withRecent(checked % 2 * 20);
+        if (spec.layers().stream().allMatch(l -> form.fits(l.keySize(), l.valueSize()))) {
+          check(file, spec, form, 20, prompt);
+          checked++;
+          sketched++;
+        }
+      }
     }
+    assertThat(sketched).isPositive();
     assertThat(checked).isGreaterThan(9);
   }
 

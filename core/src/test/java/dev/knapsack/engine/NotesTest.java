@@ -33,7 +33,7 @@ class NotesTest {
     try (ModelFile file = ModelFile.open(TestData.path("notes/notes-2.6m-q8_0.gguf"))) {
       Tokenizer tokenizer = Tokenizer.of(file);
       Engine.Options options = Engine.Options.best().withKernels(kernels);
-      try (Engine engine = Engine.open(file, tokenizer, plan(), budget, options)) {
+      try (Engine engine = Engine.open(file, tokenizer, plan(KvFormat.F16), budget, options)) {
         List<String> expected = new ArrayList<>();
         List<String> answers = new ArrayList<>();
         for (NotesQuestion question : questions) {
@@ -51,14 +51,45 @@ class NotesTest {
     assertThat(budget.used()).isZero();
   }
 
-  /** All resident, one sequence, the cache in halves. */
-  private static Plan plan() {
+  /** One bit for each of 64 directions, and the last tokens in halves. */
+  @Test
+  void itRemembersWithSketchedKeys() throws IOException {
+    assertThat(wrong(KvFormat.parse("k=qjl,v=q8_0").withRecent(64))).isLessThan(3);
+  }
+
+  private static int wrong(KvFormat format) throws IOException {
+    KernelProvider.Choice kernels = KernelProvider.best();
+    List<NotesQuestion> questions = NotesQuestion.all();
+    if (kernels.kernels() instanceof ScalarKernels) {
+      questions = questions.subList(0, SCALAR_QUESTIONS);
+    }
+    Budget budget = Budget.of("64MiB");
+    int wrong = 0;
+    try (ModelFile file = ModelFile.open(TestData.path("notes/notes-2.6m-q8_0.gguf"))) {
+      Tokenizer tokenizer = Tokenizer.of(file);
+      Engine.Options options = Engine.Options.best().withKernels(kernels);
+      try (Engine engine = Engine.open(file, tokenizer, plan(format), budget, options)) {
+        for (NotesQuestion question : questions) {
+          int[] prompt = tokenizer.encode(question.context(), true, true);
+          Request request = Request.of(prompt).withSampling(Sampling.GREEDY).withMaxTokens(40);
+          try (Answer answer = engine.start(request)) {
+            wrong += answer.text().strip().equals(question.answer()) ? 0 : 1;
+          }
+        }
+      }
+    }
+    assertThat(budget.used()).isZero();
+    return wrong;
+  }
+
+  /** All resident, one sequence. */
+  private static Plan plan(KvFormat format) {
     return new Plan(
         "notes",
         64L << 20,
         512,
         1,
-        Plan.Cache.of(KvFormat.F16),
+        Plan.Cache.of(format),
         64,
         2,
         Plan.Weights.RESIDENT,

@@ -104,6 +104,10 @@ class PlanBytesTest {
             fitting.get(turn * 7 % fitting.size()),
             turn % 3 * 20,
             turn % 2 == 0);
+    KvFormat sketched = KvFormat.of("QJL:" + (1 << turn % 4), form.values().name());
+    if (spec.layers().stream().allMatch(l -> sketched.fits(l.keySize(), l.valueSize()))) {
+      form = sketched.withRecent(form.recent());
+    }
     PlanRequest request =
         PlanRequest.of(1L << 32, 2)
             .withContext(plan.context())
@@ -123,8 +127,9 @@ class PlanBytesTest {
     Account activations = budget.account("activations");
     try (WorkerTeam team = new WorkerTeam(plan.workers());
         Compute compute =
-            new Compute(kernels, team, Compute.Precision.FLOAT, spec.limits(tokens), activations);
-        Workspace workspace = new Workspace(spec, tokens, plan.sequences(), activations);
+            new Compute(
+                kernels, team, Compute.Precision.FLOAT, spec.limits(tokens, layout), activations);
+        Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
         PlannedWeights weights =
             PlannedWeights.open(
                 file, spec.layers().size(), plan.weights(), budget, LoadProgress.NONE);

@@ -33,46 +33,74 @@ final class Rig implements AutoCloseable {
       Compute.Precision precision,
       Format cache,
       boolean rotated,
+      int sketch,
       int workers,
       int outputRows,
       int tokens,
       int resident) {
     static final Parts USUAL =
         new Parts(
-            KernelProvider.SCALAR, Compute.Precision.FLOAT, Formats.F32, false, 1, 1 << 30, 64, 0);
+            KernelProvider.SCALAR,
+            Compute.Precision.FLOAT,
+            Formats.F32,
+            false,
+            0,
+            1,
+            1 << 30,
+            64,
+            0);
 
     Parts with(KernelProvider other) {
-      return new Parts(other, precision, cache, rotated, workers, outputRows, tokens, resident);
+      return new Parts(
+          other, precision, cache, rotated, sketch, workers, outputRows, tokens, resident);
     }
 
     Parts with(Compute.Precision other) {
-      return new Parts(provider, other, cache, rotated, workers, outputRows, tokens, resident);
+      return new Parts(
+          provider, other, cache, rotated, sketch, workers, outputRows, tokens, resident);
     }
 
     Parts with(Format other) {
-      return new Parts(provider, precision, other, rotated, workers, outputRows, tokens, resident);
+      return new Parts(
+          provider, precision, other, rotated, sketch, workers, outputRows, tokens, resident);
     }
 
     Parts rotate() {
-      return new Parts(provider, precision, cache, true, workers, outputRows, tokens, resident);
+      return new Parts(
+          provider, precision, cache, true, sketch, workers, outputRows, tokens, resident);
+    }
+
+    /** With keys of this many directions for each channel. */
+    Parts sketch(int times) {
+      return new Parts(
+          provider, precision, cache, rotated, times, workers, outputRows, tokens, resident);
     }
 
     Parts workers(int other) {
-      return new Parts(provider, precision, cache, rotated, other, outputRows, tokens, resident);
+      return new Parts(
+          provider, precision, cache, rotated, sketch, other, outputRows, tokens, resident);
     }
 
     /** In pages of one token, all but so many, and a block of 16, on disk. */
     Parts resident(int other) {
-      return new Parts(provider, precision, cache, rotated, workers, outputRows, tokens, other);
+      return new Parts(
+          provider, precision, cache, rotated, sketch, workers, outputRows, tokens, other);
     }
 
     Parts outputRows(int other) {
-      return new Parts(provider, precision, cache, rotated, workers, other, tokens, resident);
+      return new Parts(
+          provider, precision, cache, rotated, sketch, workers, other, tokens, resident);
     }
   }
 
   Rig(ModelFile file, Parts parts) {
     spec = Families.spec(file);
+    List<KvLayout.Layer> layers =
+        spec.kvLayout(Formats.F32, Formats.F32).layers().stream()
+            .map(l -> l.sketched(parts.sketch()))
+            .toList();
+    KvLayout layout =
+        new KvLayout(layers, parts.cache(), parts.cache()).withRotation(parts.rotated());
     weights = new ResidentWeights(file, spec, budget.account("weights"), parts.outputRows());
     team = new WorkerTeam(parts.workers());
     compute =
@@ -80,10 +108,10 @@ final class Rig implements AutoCloseable {
             parts.provider().open().kernels(),
             team,
             parts.precision(),
-            spec.limits(parts.tokens()),
+            spec.limits(parts.tokens(), layout),
             budget.account("activations"));
-    workspace = new Workspace(spec, parts.tokens(), parts.tokens(), budget.account("activations"));
-    KvLayout layout = spec.kvLayout(parts.cache(), parts.cache()).withRotation(parts.rotated());
+    workspace =
+        new Workspace(spec, layout, parts.tokens(), parts.tokens(), budget.account("activations"));
     pool =
         new KvPool(
             parts.resident() == 0

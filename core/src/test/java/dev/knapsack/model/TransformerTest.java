@@ -119,6 +119,23 @@ class TransformerTest {
     }
   }
 
+  @ParameterizedTest
+  @EnumSource
+  void keysByTheirDirectionsGiveTheSame(NaiveModels model) {
+    NaiveModel naive = model.make();
+    int[] tokens = Rig.tokens(40, 40, 10);
+    float[] expected = naive.logits(tokens);
+    for (int times : List.of(1, 3)) {
+      try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL.rotate().sketch(times).workers(times))) {
+        for (int step : List.of(40, 1, 7)) {
+          assertThat(Rig.error(expected, rig.logits(tokens, step)))
+              .as("%s, %d directions a channel, %d at a time", model, times, step)
+              .isLessThan(ROUNDING);
+        }
+      }
+    }
+  }
+
   /** The function stays what it is: what multiplies large channels is as much smaller. */
   @Test
   void largeChannelsCostLessWhenRotated() {

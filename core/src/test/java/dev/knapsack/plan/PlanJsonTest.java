@@ -39,6 +39,15 @@ class PlanJsonTest {
   }
 
   @Test
+  void readsSketchedKeys() {
+    String json =
+        PlanJson.write(PLAN).replace("\"keyFormat\": \"F16\"", "\"keyFormat\": \"QJL:4\"");
+    Plan read = PlanJson.read(json);
+    assertThat(read.cache().format().sketch()).isEqualTo(4);
+    assertThat(PlanJson.write(read)).isEqualTo(json);
+  }
+
+  @Test
   void readsPlansFromBeforeThereWasAChoiceOfTheCache() {
     String json =
         PlanJson.write(PLAN)
@@ -73,6 +82,8 @@ class PlanJsonTest {
         "\"workers\": 3|\"workers\": 99999999999|workers",
         "\"keyFormat\": \"F16\"|\"keyFormat\": \"F17\"|keyFormat",
         "\"keyFormat\": \"F16\"|\"keyFormat\": \"Q4_K\"|keyFormat",
+        "\"keyFormat\": \"F16\"|\"keyFormat\": \"QJL:9\"|keyFormat",
+        "\"valueFormat\": \"Q8_0\"|\"valueFormat\": \"QJL\"|valueFormat",
         "\"recent\": 64|\"recent\": -1|recent",
         "\"recent\": 64|\"recent\": 99999999999|recent",
         "\"score=streaming|\"score=magic|recipe",

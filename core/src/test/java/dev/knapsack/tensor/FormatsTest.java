@@ -60,7 +60,8 @@ class FormatsTest {
             "BFP6 32/25",
             "BFP6_64 64/49",
             "BFP4 32/17",
-            "BFP4_64 64/33");
+            "BFP4_64 64/33",
+            "SIGNS 64/10");
     for (Format format : Formats.cache()) {
       assertThat(Formats.byName(format.name().toLowerCase(Locale.ROOT))).isSameAs(format);
     }

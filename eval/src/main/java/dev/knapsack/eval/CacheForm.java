@@ -11,8 +11,8 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 
 /**
- * A form of the KV cache with a name: {@code q8_0}; {@code q8_0/q4_0} for keys and values apart;
- * and after that perhaps {@code +rotate}, {@code +recent=64}.
+ * A form of the KV cache with a name: {@code q8_0}; {@code q8_0/q4_0} for keys and values apart,
+ * {@code qjl/q8_0} with sketched keys; and after that perhaps {@code +rotate}, {@code +recent=64}.
  */
 public record CacheForm(KvFormat format) {
   /** What all others are compared with. */
@@ -23,6 +23,8 @@ public record CacheForm(KvFormat format) {
 
   private static final String RECENT = "recent=";
 
+  private static final String SKETCHED = "qjl";
+
   /**
    * A form as people write it.
    *
@@ -31,7 +33,10 @@ public record CacheForm(KvFormat format) {
   public static CacheForm of(String text) {
     String[] parts = text.strip().toLowerCase(Locale.ROOT).split("\\+", -1);
     String[] formats = parts[0].split("/", 2);
-    KvFormat form = KvFormat.of(format(formats[0]), format(formats[formats.length - 1]));
+    KvFormat form =
+        formats.length == 2 && formats[0].startsWith(SKETCHED)
+            ? KvFormat.of(formats[0], format(formats[1]).name())
+            : KvFormat.of(format(formats[0]), format(formats[formats.length - 1]));
     for (String part : Arrays.asList(parts).subList(1, parts.length)) {
       if (part.equals("rotate")) {
         form = form.withRotation(true);
@@ -75,7 +80,7 @@ public record CacheForm(KvFormat format) {
 
   /** As {@link #of} reads it. */
   public String name() {
-    String keys = format.keys().name();
+    String keys = format.keyName();
     String values = format.values().name();
     return ((keys.equals(values) ? keys : keys + "/" + values)
             + (format.rotated() ? "+rotate" : "")

@@ -21,6 +21,10 @@ public record Fingerprint(
         "k=%s,v=%s"
             .formatted(layout.keyFormat().name(), layout.valueFormat().name())
             .toLowerCase(Locale.ROOT);
+    int sketch = layout.layers().isEmpty() ? 0 : layout.layers().getFirst().sketch();
+    if (sketch > 0) {
+      formats += " of %d directions a channel".formatted(sketch);
+    }
     if (layout.rotated()) {
       formats += " rotated";
     }

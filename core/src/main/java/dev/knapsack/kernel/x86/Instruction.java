@@ -35,6 +35,7 @@ enum Instruction {
   VPERMILPS(1, 3, 0, 0x04),
   VPINSRW(1, 1, 0, 0xC4),
   VPSRLVD(1, 2, 0, 0x45),
+  VPSLLVD(1, 2, 0, 0x47),
   VPSRLDQ(1, 1, 0, 0x73, 3),
   VPMOVZXBD(1, 2, 0, 0x31),
   VPMOVZXWD(1, 2, 0, 0x33),

@@ -39,7 +39,9 @@ record PageCode(Kind kind, int bytes, int vectors) {
     /** A power of two, and codes of 4 bits, which stand for 8 less. */
     POWER_NIBBLES,
     /** A power of two, lower four bits and upper two: codes that stand for 32 less. */
-    POWER_SIX_BITS
+    POWER_SIX_BITS,
+    /** A half-precision size, and bits that say what is negative. */
+    SIGNS
   }
 
   static final PageCode FLOATS = new PageCode(Kind.F32, 32, 1);
@@ -65,6 +67,7 @@ record PageCode(Kind kind, int bytes, int vectors) {
       case "BFP6_64" -> new PageCode(Kind.POWER_SIX_BITS, 49, 8);
       case "BFP4" -> new PageCode(Kind.POWER_NIBBLES, 17, 4);
       case "BFP4_64" -> new PageCode(Kind.POWER_NIBBLES, 33, 8);
+      case "SIGNS" -> new PageCode(Kind.SIGNS, 10, 8);
       default -> null;
     };
   }
@@ -73,7 +76,7 @@ record PageCode(Kind kind, int bytes, int vectors) {
   void begin(Assembler a, Memory block, Vector scale, Vector offset) {
     switch (kind) {
       case F32, F16, BF16, F8_E5M2, F8_E4M3 -> {}
-      case BYTES -> half(a, block, scale);
+      case BYTES, SIGNS -> half(a, block, scale);
       case NIBBLES -> {
         half(a, block, scale);
         excess(a, 8, scale, offset);
@@ -168,6 +171,10 @@ record PageCode(Kind kind, int bytes, int vectors) {
         a.emit(VPOR, to, to, T);
         withExcess(a, to, scale, offset);
       }
+      case SIGNS -> {
+        signs(a, block.plus(2 + i), to);
+        a.emit(VPXOR, to, to, scale);
+      }
     }
   }
 
@@ -199,6 +206,14 @@ record PageCode(Kind kind, int bytes, int vectors) {
     a.emit(VPSRLVD, T, T, Constants.ints(a, place -> 4 + place));
     a.emit(VPAND, T, T, Constants.ints(a, place -> 0x10));
     a.emit(VPOR, to, to, T);
+  }
+
+  /** The bits of a byte, each at the place of a sign. */
+  private static void signs(Assembler a, Memory bits, Vector to) {
+    // With the byte before, these are the upper bits of a word, and of two words.
+    a.emit(VPBROADCASTW, to, bits.plus(-1));
+    a.emit(VPSLLVD, to, to, Constants.ints(a, place -> 7 - place));
+    a.emit(VPAND, to, to, Constants.ints(a, place -> Integer.MIN_VALUE));
   }
 
   /** The {@code i}-th two bits of 8 bytes, moved to the left. */

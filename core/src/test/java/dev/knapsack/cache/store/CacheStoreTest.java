@@ -327,6 +327,15 @@ class CacheStoreTest {
         .isNotEqualTo(Fingerprint.formats(PLAIN));
   }
 
+  @Test
+  void aCacheOfSketchedKeysIsNoOther() {
+    List<KvLayout.Layer> twice = PLAIN.layers().stream().map(l -> l.sketched(2)).toList();
+    KvLayout sketched = new KvLayout(twice, PLAIN.keyFormat(), PLAIN.valueFormat());
+    assertThat(Fingerprint.formats(sketched))
+        .isEqualTo("k=f16,v=f16 of 2 directions a channel")
+        .isNotEqualTo(Fingerprint.formats(PLAIN));
+  }
+
   private void refused(Fingerprint expected, Problem problem, String message) {
     try (KvPool pool = new KvPool(PLAIN, account);
         KvCache cache = pool.cache()) {

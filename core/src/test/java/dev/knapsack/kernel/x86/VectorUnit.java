@@ -343,6 +343,7 @@ final class VectorUnit {
       case VPSRLD -> ints(n, (_, y) -> c > 31 ? 0 : y >>> c);
       case VPSLLD -> ints(n, (_, y) -> c > 31 ? 0 : y << c);
       case VPSRLVD -> ints(n, (x, y) -> y < 0 || y > 31 ? 0 : x >>> y);
+      case VPSLLVD -> ints(n, (x, y) -> y < 0 || y > 31 ? 0 : x << y);
       case VPADDB -> bytes(n, Integer::sum);
       case VPADDW -> shorts(n, Integer::sum);
       case VPADDD -> ints(n, Integer::sum);
