@@ -10,9 +10,11 @@ import dev.knapsack.model.ModelSpec;
 import dev.knapsack.plan.CostModel.Setting;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
@@ -435,7 +437,7 @@ public final class Planner {
   private Plan.Choice cacheChoice(PlanRequest request, Candidate best) {
     Frame f = frame(best);
     List<Plan.Alternative> alternatives = new ArrayList<>();
-    List<Plan.Cache> others = new ArrayList<>(request.cache().alternatives());
+    Set<Plan.Cache> others = new LinkedHashSet<>(request.cache().alternatives());
     if (!f.cache.keepsAll()) {
       others.add(f.cache.withPolicy(KvPolicy.FULL));
     }

@@ -377,6 +377,9 @@ class PlannerTest {
             assertThat(c.alternatives())
                 .extracting(Plan.Alternative::cost)
                 .allMatch(cost -> cost.contains("does not fit"));
+            assertThat(c.alternatives())
+                .extracting(Plan.Alternative::name)
+                .doesNotHaveDuplicates();
           });
       assertThat(plan.prediction().decodeTokensPerSecond())
           .isEqualTo(1 / planner.costs().decodeSeconds(plan, 0))
