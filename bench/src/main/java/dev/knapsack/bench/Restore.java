@@ -18,10 +18,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
 import java.util.SplittableRandom;
 
 /**
@@ -86,26 +84,26 @@ public final class Restore {
       int[] prompt = new SplittableRandom(length).ints(length, 0, vocabulary).toArray();
       // The compiler and the processor's clock are at their best for both ways.
       first(engine, Arrays.copyOf(prompt, Math.min(length, 512)));
-      Map<CacheStore.Precision, Saved> saved = new EnumMap<>(CacheStore.Precision.class);
+      List<Saved> saved = new ArrayList<>();
       First again;
       try (Session session = engine.session()) {
         First most = read(session, Arrays.copyOf(prompt, length - NEW + 1));
         for (CacheStore.Precision precision : CacheStore.Precision.values()) {
           long begin = System.nanoTime();
           long bytes = session.save(store, precision.name(), precision);
-          saved.put(precision, new Saved(bytes, seconds(begin)));
+          saved.add(new Saved(precision, bytes, seconds(begin)));
         }
         First rest = read(session, prompt);
         again = new First(rest.token(), 0, most.seconds() + rest.seconds());
       }
-      for (CacheStore.Precision precision : CacheStore.Precision.values()) {
+      for (Saved file : saved) {
         for (boolean warm : new boolean[] {true, false}) {
           if (!warm && !drop()) {
             continue;
           }
           try (Session session = engine.session()) {
             long begin = System.nanoTime();
-            session.restore(store, precision.name());
+            session.restore(store, file.precision().name());
             double restore = seconds(begin);
             First restored = read(session, prompt);
             double total = seconds(begin);
@@ -113,10 +111,10 @@ public final class Restore {
                 Locale.ROOT,
                 "| %,d | %s | %s | %,d | %.3f | %.3f | %.3f | %.3f | %.1f | %,d | %s |%n",
                 length,
-                precision == CacheStore.Precision.FOUR_BIT ? "4 bit" : "as stored",
+                file.precision() == CacheStore.Precision.FOUR_BIT ? "4 bit" : "as stored",
                 warm ? "warm" : "dropped",
-                saved.get(precision).bytes(),
-                saved.get(precision).seconds(),
+                file.bytes(),
+                file.seconds(),
                 restore,
                 total,
                 again.seconds(),
@@ -130,7 +128,7 @@ public final class Restore {
   }
 
   /** A file, and how long writing it took. */
-  private record Saved(long bytes, double seconds) {}
+  private record Saved(CacheStore.Precision precision, long bytes, double seconds) {}
 
   /** The first token of an answer, and after how long. */
   private record First(int token, int cached, double seconds) {}
