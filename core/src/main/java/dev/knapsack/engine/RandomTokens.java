@@ -21,14 +21,24 @@ final class RandomTokens {
   static int[] fill(KvCache cache, int[] tokens, int step) {
     SplittableRandom random = new SplittableRandom(tokens.length);
     List<KvLayout.Layer> layers = cache.layout().layers();
+    int widest = 0;
+    for (KvLayout.Layer layer : layers) {
+      widest = Math.max(widest, layer.kvHeads() * Math.max(layer.keySize(), layer.valueSize()));
+    }
+    float[] keys = new float[step * widest];
+    float[] values = new float[step * widest];
     while (cache.length() < tokens.length) {
       int rows = Math.min(step, tokens.length - cache.length());
       cache.reserve(rows);
       for (int l = 0; l < layers.size(); l++) {
         KvLayout.Layer layer = layers.get(l);
-        Matrix keys = matrix(random, rows, layer.kvHeads() * layer.keySize());
-        Matrix values = matrix(random, rows, layer.kvHeads() * layer.valueSize());
-        cache.append(l, 0, keys, values, 0, rows);
+        cache.append(
+            l,
+            0,
+            matrix(random, rows, layer.kvHeads() * layer.keySize(), keys),
+            matrix(random, rows, layer.kvHeads() * layer.valueSize(), values),
+            0,
+            rows);
       }
       cache.commit(rows);
       cache.settle(cache.length() == tokens.length);
@@ -36,9 +46,8 @@ final class RandomTokens {
     return tokens;
   }
 
-  private static Matrix matrix(SplittableRandom random, int rows, int columns) {
-    float[] numbers = new float[rows * columns];
-    for (int i = 0; i < numbers.length; i++) {
+  private static Matrix matrix(SplittableRandom random, int rows, int columns, float[] numbers) {
+    for (int i = 0; i < rows * columns; i++) {
       numbers[i] = (float) random.nextDouble(-1, 1);
     }
     return new Matrix(Formats.F32, rows, columns, MemorySegment.ofArray(numbers));
