@@ -165,7 +165,7 @@ public final class KvFormats {
 
   private void checkFits(CacheForm form) {
     for (KvLayout.Layer layer : full.layers()) {
-      checkFits(form, form.format().keys(), layer.keySize());
+      checkFits(form, form.format().keys(), form.format().keySize(layer.keySize()));
       checkFits(form, form.format().values(), layer.valueSize());
     }
   }

@@ -57,14 +57,16 @@ class KvFormatsTest {
     Path model = Data.path("notes/notes-2.6m-q8_0.gguf");
     // The first are short ones.
     KvFormats work = KvFormats.of(model, Questions.ofNotes(4), Optional.empty(), 64);
-    List<KvFormatResult> results = measure(work, model, "f32,q8_0,q2_1,q8_0/q4_0+rotate");
+    List<KvFormatResult> results = measure(work, model, "f32,q8_0,q2_1,q8_0/q4_0+rotate,qjl/q8_0");
     assertThat(results)
         .extracting(KvFormatResult::form)
-        .containsExactly("f16", "f32", "q8_0", "q2_1", "q8_0/q4_0+rotate");
+        .containsExactly("f16", "f32", "q8_0", "q2_1", "q8_0/q4_0+rotate", "qjl/q8_0");
     KvFormatResult mixed = results.get(4);
     assertThat(mixed.text().divergence()).isBetween(1e-6, results.get(3).text().divergence() / 3);
     assertThat(mixed.keyFormat()).isEqualTo("Q8_0");
     assertThat(mixed.valueFormat()).isEqualTo("Q4_0");
+    // 64 signs and a scale for 32 channels of a key
+    assertThat(results.get(5).bytes().numbers()).isEqualTo(256 / 32 * 10 + 256 * 34 / 32);
     KvFormatResult f16 = results.get(0);
     assertThat(f16.text()).isEqualTo(new Agreement(f16.text().positions(), 0, 1));
     assertThat(f16.answers()).isEqualTo(new Agreement(f16.answers().positions(), 0, 1));
@@ -87,8 +89,8 @@ class KvFormatsTest {
     assertThat(f16.decodeTokensPerSecond()).isPositive();
 
     KvFormatsReport report = new KvFormatsReport("notes", results);
-    assertThat(report.table().text().lines()).hasSize(6).anyMatch(l -> l.startsWith("q2_1 "));
-    assertThat(report.jsonLines().lines()).hasSize(5).allMatch(l -> l.contains("\"recall\":"));
+    assertThat(report.table().text().lines()).hasSize(7).anyMatch(l -> l.startsWith("q2_1 "));
+    assertThat(report.jsonLines().lines()).hasSize(6).allMatch(l -> l.contains("\"recall\":"));
     report.write(folder.resolve("report"));
     assertThat(folder.resolve("report/kv-formats.md"))
         .content()
