@@ -2,6 +2,7 @@ package dev.knapsack.cli;
 
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
@@ -84,6 +85,14 @@ final class EngineOptions {
           "Rotate keys and values, so that outliers cost coarse formats less (default: with four"
               + " bits of the plan's choice).")
   private @Nullable Boolean kvRotate;
+
+  @Option(
+      names = "--kv-reorder",
+      description =
+          "Put the channels of keys and values in the order of their size as the weights tell it,"
+              + " so that those that share a scale are alike; in place of --kv-rotate, where all"
+              + " channels differ and heads are longer than blocks.")
+  private boolean kvReorder;
 
   @Option(
       names = "--kv-resident",
@@ -222,7 +231,15 @@ final class EngineOptions {
       cache = cache.withRecent(kvRecent);
     }
     if (kvRotate != null) {
-      cache = cache.withRotation(kvRotate);
+      cache = cache.withTransform(kvRotate ? KvTransform.ROTATED : KvTransform.NONE);
+    }
+    if (kvReorder) {
+      if (kvRotate != null && kvRotate) {
+        throw new IllegalArgumentException(
+            "--kv-rotate and --kv-reorder exclude each other: rotated channels are all alike. Give"
+                + " one of them.");
+      }
+      cache = cache.withTransform(KvTransform.REORDERED);
     }
     if (kvResident != null) {
       cache = cache.withResident(kvResident);

@@ -69,7 +69,7 @@ final class EvalKvFormatsCommand implements Callable<Integer> {
       split = ",",
       description =
           "Forms to compare with F16: q8_0; q8_0/q4_0 for keys and values apart; after that"
-              + " +rotate, +recent=64 (default: q8_0,q8_0/q4_0+rotate+recent=64,q4_0).")
+              + " +rotate or +reorder, +recent=64 (default: q8_0,q8_0/q4_0+rotate+recent=64,q4_0).")
   private List<CacheForm> formats = CacheForm.USUAL;
 
   @Option(

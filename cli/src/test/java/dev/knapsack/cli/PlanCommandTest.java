@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -143,6 +144,23 @@ class PlanCommandTest {
     shell
         .run("plan", stories, "--kv", "auto", "--kv-format", "q8_0")
         .failed(2, "--kv auto", "Q8_0", "one of them");
+  }
+
+  @Test
+  void headsAreRotatedOrReordered() {
+    Path notes = Shell.data("notes/notes-2.6m-q8_0.gguf");
+    Object[] plan = {"plan", notes, "-m", "3GiB", "--kv-format", "bfp4", "--json"};
+    assertThat(shell.run(with(plan, "--kv-reorder")).succeeded().out())
+        .contains("\"rotated\": false", "\"reordered\": true", "BFP4, reordered");
+    assertThat(shell.run(with(plan, "--kv-reorder", "--no-kv-rotate")).succeeded().out())
+        .contains("\"reordered\": true");
+    shell
+        .run(with(plan, "--kv-reorder", "--kv-rotate"))
+        .failed(2, "--kv-rotate and --kv-reorder exclude each other");
+  }
+
+  private static Object[] with(Object[] line, String... more) {
+    return Stream.concat(Stream.of(line), Stream.of(more)).toArray();
   }
 
   @Test

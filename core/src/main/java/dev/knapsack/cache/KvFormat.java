@@ -7,19 +7,19 @@ import java.util.stream.Collectors;
 
 /**
  * How a KV cache stores its numbers: keys and values each in a format of their own, the last tokens
- * perhaps as they were computed, all of them perhaps rotated, or the keys sketched.
+ * perhaps as they were computed, all of them perhaps rotated or reordered, or the keys sketched.
  *
  * @param keys one of {@link Formats#cache()}
  * @param values one of {@link Formats#cache()}
  * @param recent how many of the last tokens stay in {@link KvLayout#FULL}; always 0 if nothing is
  *     gained by it
- * @param rotated whether heads are rotated, keys only if they are not sketched; always false where
- *     no numbers share a scale
+ * @param transform what is done to heads first, to keys only if they are not sketched; always
+ *     nothing where no numbers share a scale
  * @param sketch how many directions keys have for each of their channels ({@link
  *     dev.knapsack.tensor.SketchMatrix}), 0 for keys as they are; only {@link Formats#SIGNS} are
  *     kept of directions
  */
-public record KvFormat(Format keys, Format values, int recent, boolean rotated, int sketch) {
+public record KvFormat(Format keys, Format values, int recent, KvTransform transform, int sketch) {
   /** Half precision. */
   public static final KvFormat F16 = of(Formats.F16, Formats.F16);
 
@@ -46,12 +46,14 @@ public record KvFormat(Format keys, Format values, int recent, boolean rotated, 
     if (!coarser(keys) && !coarser(values)) {
       recent = 0;
     }
-    rotated &= (keys.blockValues() > 1 && sketch == 0) || values.blockValues() > 1;
+    if ((keys.blockValues() == 1 || sketch > 0) && values.blockValues() == 1) {
+      transform = KvTransform.NONE;
+    }
   }
 
   /** Keys as they are. */
-  public KvFormat(Format keys, Format values, int recent, boolean rotated) {
-    this(keys, values, recent, rotated, 0);
+  public KvFormat(Format keys, Format values, int recent, KvTransform transform) {
+    this(keys, values, recent, transform, 0);
   }
 
   private static void check(Format format) {
@@ -71,7 +73,7 @@ public record KvFormat(Format keys, Format values, int recent, boolean rotated, 
 
   /** Keys and values in these formats, and no more to it. */
   public static KvFormat of(Format keys, Format values) {
-    return new KvFormat(keys, values, 0, false);
+    return new KvFormat(keys, values, 0, KvTransform.NONE);
   }
 
   /**
@@ -87,7 +89,7 @@ public record KvFormat(Format keys, Format values, int recent, boolean rotated, 
       return of(Formats.byName(keys), Formats.byName(values));
     }
     int sketch = parts.length == 1 ? USUAL_SKETCH : number(keys, parts[1]);
-    return new KvFormat(Formats.SIGNS, Formats.byName(values), 0, false, sketch);
+    return new KvFormat(Formats.SIGNS, Formats.byName(values), 0, KvTransform.NONE, sketch);
   }
 
   private static int number(String keys, String digits) {
@@ -150,12 +152,12 @@ public record KvFormat(Format keys, Format values, int recent, boolean rotated, 
 
   /** The same, with this many recent tokens in full precision. */
   public KvFormat withRecent(int tokens) {
-    return new KvFormat(keys, values, tokens, rotated, sketch);
+    return new KvFormat(keys, values, tokens, transform, sketch);
   }
 
-  /** The same, with heads rotated, or not. */
-  public KvFormat withRotation(boolean value) {
-    return new KvFormat(keys, values, recent, value, sketch);
+  /** The same, with this done to heads. */
+  public KvFormat withTransform(KvTransform other) {
+    return new KvFormat(keys, values, recent, other, sketch);
   }
 
   /**
@@ -184,7 +186,11 @@ public record KvFormat(Format keys, Format values, int recent, boolean rotated, 
             ? keys.name()
             : "k=%s,v=%s".formatted(keyName(), values.name());
     return formats
-        + (rotated ? ", rotated" : "")
+        + switch (transform) {
+          case NONE -> "";
+          case ROTATED -> ", rotated";
+          case REORDERED -> ", reordered";
+        }
         + (recent > 0 ? ", last %d in %s".formatted(recent, KvLayout.FULL.name()) : "");
   }
 }

@@ -16,9 +16,8 @@ import java.util.TreeMap;
  * @param keyFormat format of cached keys: one of {@link Formats#cache()}
  * @param valueFormat format of cached values
  * @param recent how many of the last tokens stay in {@link #FULL} precision
- * @param rotated whether keys and values are rotated ({@link dev.knapsack.tensor.Hadamard}) before
- *     they are appended, and attention's queries and results with them: outliers cost coarse
- *     formats less then
+ * @param transform what is done to keys and values before they are appended, and to attention's
+ *     queries and results with them
  * @param policy which tokens are kept
  * @param resident how many tokens of a head stay in memory at the least once earlier ones go to
  *     disk, {@linkplain #diskBlock a block} at a time; 0 keeps all of them in memory
@@ -29,7 +28,7 @@ public record KvLayout(
     Format keyFormat,
     Format valueFormat,
     int recent,
-    boolean rotated,
+    KvTransform transform,
     KvPolicy policy,
     int resident,
     int pageTokens) {
@@ -91,7 +90,7 @@ public record KvLayout(
     this(layers, keyFormat, valueFormat, 0, KvPolicy.FULL, PAGE_TOKENS);
   }
 
-  /** Not rotated, and all in memory. */
+  /** Heads as they are, and all in memory. */
   public KvLayout(
       List<Layer> layers,
       Format keyFormat,
@@ -99,25 +98,25 @@ public record KvLayout(
       int recent,
       KvPolicy policy,
       int pageTokens) {
-    this(layers, keyFormat, valueFormat, recent, false, policy, 0, pageTokens);
+    this(layers, keyFormat, valueFormat, recent, KvTransform.NONE, policy, 0, pageTokens);
   }
 
   /** The same, with this many recent tokens in full precision. */
   public KvLayout withRecent(int tokens) {
     return new KvLayout(
-        layers, keyFormat, valueFormat, tokens, rotated, policy, resident, pageTokens);
+        layers, keyFormat, valueFormat, tokens, transform, policy, resident, pageTokens);
   }
 
-  /** The same, with keys and values rotated, or not. */
-  public KvLayout withRotation(boolean value) {
+  /** The same, with this done to keys and values first. */
+  public KvLayout withTransform(KvTransform other) {
     return new KvLayout(
-        layers, keyFormat, valueFormat, recent, value, policy, resident, pageTokens);
+        layers, keyFormat, valueFormat, recent, other, policy, resident, pageTokens);
   }
 
   /** The same, keeping what this policy keeps. */
   public KvLayout withPolicy(KvPolicy policy) {
     return new KvLayout(
-        layers, keyFormat, valueFormat, recent, rotated, policy, resident, pageTokens);
+        layers, keyFormat, valueFormat, recent, transform, policy, resident, pageTokens);
   }
 
   /**
@@ -125,7 +124,7 @@ public record KvLayout(
    */
   public KvLayout withResident(int tokens) {
     return new KvLayout(
-        layers, keyFormat, valueFormat, recent, rotated, policy, tokens, pageTokens);
+        layers, keyFormat, valueFormat, recent, transform, policy, tokens, pageTokens);
   }
 
   /**

@@ -3,6 +3,7 @@ package dev.knapsack.kernel;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.BlockFormat;
+import dev.knapsack.tensor.ChannelOrder;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Hadamard;
 import dev.knapsack.tensor.Matrix;
@@ -10,6 +11,7 @@ import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Iterator;
+import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -273,6 +275,32 @@ public final class Compute implements AutoCloseable {
               Hadamard.rotate(row, head, headSize);
             }
             MemorySegment.copy(row, 0, x.data(), FLOAT, x.rowOffset(r), row.length);
+          }
+        });
+  }
+
+  /** Puts the channels of every head of every row in order, in place. */
+  public void reorder(Matrix x, ChannelOrder order) {
+    int[] channels = order.channels();
+    rearrange(x, (row, out) -> order.put(channels, row, out));
+  }
+
+  /** The reverse of {@link #reorder}. */
+  public void reorderBack(Matrix x, ChannelOrder order) {
+    int[] channels = order.channels();
+    rearrange(x, (row, out) -> order.putBack(channels, row, out));
+  }
+
+  private void rearrange(Matrix x, BiConsumer<float[], float[]> move) {
+    rows(
+        x.rows(),
+        (from, to) -> {
+          float[] row = new float[x.columns()];
+          float[] out = new float[x.columns()];
+          for (int r = from; r < to; r++) {
+            MemorySegment.copy(x.data(), FLOAT, x.rowOffset(r), row, 0, row.length);
+            move.accept(row, out);
+            MemorySegment.copy(out, 0, x.data(), FLOAT, x.rowOffset(r), out.length);
           }
         });
   }

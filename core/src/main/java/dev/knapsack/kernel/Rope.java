@@ -146,6 +146,17 @@ public record Rope(Pairs pairs, int dimensions, double[] frequencies, float magn
     return new Rope(pairs, dimensions, divided, magnitude);
   }
 
+  /** The number of a head that is rotated together with this one; itself if it is not rotated. */
+  public int partner(int channel) {
+    if (channel >= dimensions) {
+      return channel;
+    }
+    return switch (pairs) {
+      case ADJACENT -> channel ^ 1;
+      case HALF_SPLIT -> (channel + dimensions / 2) % dimensions;
+    };
+  }
+
   /** This embedding with another factor on the rotated numbers. */
   public Rope withMagnitude(float factor) {
     return new Rope(pairs, dimensions, frequencies, factor);

@@ -1,5 +1,6 @@
 package dev.knapsack.model;
 
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.model.Workspace.Slot;
@@ -61,15 +62,13 @@ final class AttentionBlock {
     int first = 0;
     for (Run run : runs) {
       int end = first + run.length();
-      boolean rotated = run.cache().layout().rotated();
-      if (rotated) {
-        if (!sketched) {
-          // Keys are met by queries that are rotated alike, so scores stay what they were.
-          compute.rotate(query.rows(first, end), layer.keySize());
-          compute.rotate(key.rows(first, end), layer.keySize());
-        }
-        compute.rotate(value.rows(first, end), layer.valueSize());
+      KvTransform transform = run.cache().layout().transform();
+      if (!sketched) {
+        // Keys are met by queries that are transformed alike, so scores stay what they were.
+        transformKeys(transform, layer, weights, query.rows(first, end));
+        transformKeys(transform, layer, weights, key.rows(first, end));
       }
+      transformValues(transform, layer, weights, value.rows(first, end));
       append(run, weights.index(), key, value, first);
       compute.attention(
           shape,
@@ -78,14 +77,42 @@ final class AttentionBlock {
           run.cache().pieces(weights.index(), run.length()),
           attended.rows(first, end));
       observe(run, weights.index(), shape, query.rows(first, end));
-      if (rotated) {
-        // A sum of rotated values is the rotated sum, and rotation is its own inverse.
-        compute.rotate(attended.rows(first, end), layer.valueSize());
-      }
+      undoTransform(transform, layer, weights, attended.rows(first, end));
       first = end;
     }
     blocks.project(
         weights, "attn_output.weight", "attn_output.bias", compute.input(attended), delta);
+  }
+
+  private void transformKeys(
+      KvTransform transform, LayerSpec layer, LayerWeights weights, Matrix x) {
+    switch (transform) {
+      case NONE -> {}
+      case ROTATED -> compute.rotate(x, layer.keySize());
+      case REORDERED -> compute.reorder(x, blocks.workspace.orders().keys(layer, weights, compute));
+    }
+  }
+
+  private void transformValues(
+      KvTransform transform, LayerSpec layer, LayerWeights weights, Matrix x) {
+    switch (transform) {
+      case NONE -> {}
+      case ROTATED -> compute.rotate(x, layer.valueSize());
+      case REORDERED ->
+          compute.reorder(x, blocks.workspace.orders().values(layer, weights, compute));
+    }
+  }
+
+  /** A sum of transformed values is the transformed sum. */
+  private void undoTransform(
+      KvTransform transform, LayerSpec layer, LayerWeights weights, Matrix x) {
+    switch (transform) {
+      case NONE -> {}
+      // Its own inverse.
+      case ROTATED -> compute.rotate(x, layer.valueSize());
+      case REORDERED ->
+          compute.reorderBack(x, blocks.workspace.orders().values(layer, weights, compute));
+    }
   }
 
   /** Heads by the directions in which keys are cached; scores stay what they were. */

@@ -71,7 +71,7 @@ public record ModelSpec(
   public KvLayout kvLayout(KvFormat format) {
     return kvLayout(format.keys(), format.values(), format.sketch())
         .withRecent(format.recent())
-        .withRotation(format.rotated());
+        .withTransform(format.transform());
   }
 
   /**

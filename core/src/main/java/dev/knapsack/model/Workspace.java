@@ -18,7 +18,8 @@ import org.jspecify.annotations.Nullable;
  * The memory of a step's activations, leased once: enough for the largest step, F32 throughout.
  *
  * <p>What attention needs, what the MLP needs and the logits never live at the same time, and share
- * their memory. Behind all of it lies what does not change: the directions of sketched keys.
+ * their memory. Behind all of it lies what does not change: the directions of sketched keys, and
+ * the orders in which channels are cached.
  */
 public final class Workspace implements AutoCloseable {
   private static final long LINE = 64;
@@ -28,6 +29,7 @@ public final class Workspace implements AutoCloseable {
   private final Lease lease;
   private final Map<Slot, Long> offsets = new EnumMap<>(Slot.class);
   private final Map<Integer, Matrix> sketches = new HashMap<>();
+  private final ChannelOrders orders;
 
   /** What a matrix of activations is for. */
   enum Slot {
@@ -71,7 +73,7 @@ public final class Workspace implements AutoCloseable {
     this.tokens = tokens;
     this.logitRows = logitRows;
     long activations = place(spec, cache, tokens, logitRows, offsets);
-    this.lease = account.lease(activations + sketchBytes(spec, cache));
+    this.lease = account.lease(activations + unchangedBytes(spec, cache));
     long at = activations;
     for (Sketch sketch : sketches(spec, cache)) {
       MemorySegment data = lease.segment().asSlice(at, sketch.bytes());
@@ -80,16 +82,19 @@ public final class Workspace implements AutoCloseable {
       sketches.put(sketch.size, matrix);
       at += sketch.bytes();
     }
+    long orderBytes = ChannelOrders.bytes(spec, cache);
+    this.orders = new ChannelOrders(spec, lease.segment().asSlice(at, orderBytes));
   }
 
   /** Bytes that a workspace leases. */
   public static long bytes(ModelSpec spec, KvLayout cache, int tokens, int logitRows) {
     return place(spec, cache, tokens, logitRows, new EnumMap<>(Slot.class))
-        + sketchBytes(spec, cache);
+        + unchangedBytes(spec, cache);
   }
 
-  private static long sketchBytes(ModelSpec spec, KvLayout cache) {
-    return sketches(spec, cache).stream().mapToLong(Sketch::bytes).sum();
+  private static long unchangedBytes(ModelSpec spec, KvLayout cache) {
+    return sketches(spec, cache).stream().mapToLong(Sketch::bytes).sum()
+        + ChannelOrders.bytes(spec, cache);
   }
 
   /** Keys of {@code size} channels that are cached in {@code times} as many directions. */
@@ -187,6 +192,11 @@ public final class Workspace implements AutoCloseable {
   /** The directions by which keys of {@code size} channels are cached; null if they are not. */
   @Nullable Matrix sketch(int size) {
     return sketches.get(size);
+  }
+
+  /** The orders in which channels are cached, where the cache is reordered. */
+  ChannelOrders orders() {
+    return orders;
   }
 
   @Override

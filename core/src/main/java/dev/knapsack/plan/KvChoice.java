@@ -2,6 +2,7 @@ package dev.knapsack.plan;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
@@ -15,7 +16,7 @@ import java.util.OptionalInt;
  * @param weightsFirst whether fewer bits are taken as soon as they keep all weights resident, and
  *     not only where nothing else fits at all
  * @param recent tokens that stay in full precision; if empty, what comes with the formats
- * @param rotated whether heads are rotated; if empty, what comes with the formats
+ * @param transform what is done to heads first; if empty, what comes with the formats
  * @param policy which tokens are kept; a plan never chooses one that forgets
  * @param resident how many of the last tokens stay in memory at the least, 0 for all; if empty,
  *     all, but where a context that was asked for fits in no other way
@@ -24,7 +25,7 @@ public record KvChoice(
     Optional<KvFormat> format,
     boolean weightsFirst,
     OptionalInt recent,
-    Optional<Boolean> rotated,
+    Optional<KvTransform> transform,
     KvPolicy policy,
     OptionalInt resident) {
   /** All is left to the plan, which takes F16 wherever it fits. */
@@ -55,8 +56,8 @@ public record KvChoice(
       List.of(
           KvFormat.F16,
           KvFormat.of(Formats.Q8_0, Formats.Q8_0),
-          new KvFormat(Formats.Q8_0, Formats.Q4_0, RECENT, true),
-          new KvFormat(Formats.Q4_0, Formats.Q4_0, RECENT, true));
+          new KvFormat(Formats.Q8_0, Formats.Q4_0, RECENT, KvTransform.ROTATED),
+          new KvFormat(Formats.Q4_0, Formats.Q4_0, RECENT, KvTransform.ROTATED));
 
   /** These formats. */
   public static KvChoice of(KvFormat format) {
@@ -85,21 +86,21 @@ public record KvChoice(
   }
 
   public KvChoice withRecent(int tokens) {
-    return new KvChoice(format, weightsFirst, OptionalInt.of(tokens), rotated, policy, resident);
+    return new KvChoice(format, weightsFirst, OptionalInt.of(tokens), transform, policy, resident);
   }
 
-  public KvChoice withRotation(boolean value) {
+  public KvChoice withTransform(KvTransform value) {
     return new KvChoice(format, weightsFirst, recent, Optional.of(value), policy, resident);
   }
 
   /** Keeping what this policy keeps. */
   public KvChoice withPolicy(KvPolicy value) {
-    return new KvChoice(format, weightsFirst, recent, rotated, value, resident);
+    return new KvChoice(format, weightsFirst, recent, transform, value, resident);
   }
 
   /** With so many of the last tokens in memory at the least; 0 for all. */
   public KvChoice withResident(int tokens) {
-    return new KvChoice(format, weightsFirst, recent, rotated, policy, OptionalInt.of(tokens));
+    return new KvChoice(format, weightsFirst, recent, transform, policy, OptionalInt.of(tokens));
   }
 
   /** Whether tokens may go to disk where all of them fit in no way. */
@@ -119,7 +120,7 @@ public record KvChoice(
 
   private Plan.Cache as(KvFormat f) {
     return new Plan.Cache(
-        f.withRecent(recent.orElse(f.recent())).withRotation(rotated.orElse(f.rotated())),
+        f.withRecent(recent.orElse(f.recent())).withTransform(transform.orElse(f.transform())),
         policy,
         resident.orElse(0));
   }

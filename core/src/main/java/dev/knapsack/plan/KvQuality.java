@@ -1,6 +1,7 @@
 package dev.knapsack.plan;
 
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvTransform;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -45,7 +46,10 @@ record KvQuality(KvFormat format, double divergence) {
 
   private static KvQuality measured(
       String formats, int recent, boolean rotated, double divergence) {
-    KvFormat format = KvFormat.parse(formats).withRecent(recent).withRotation(rotated);
+    KvFormat format =
+        KvFormat.parse(formats)
+            .withRecent(recent)
+            .withTransform(rotated ? KvTransform.ROTATED : KvTransform.NONE);
     return new KvQuality(format, divergence);
   }
 

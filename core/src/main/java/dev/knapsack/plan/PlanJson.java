@@ -9,6 +9,7 @@ import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.UnsupportedFormatException;
@@ -37,7 +38,8 @@ public final class PlanJson {
     root.addProperty("keyFormat", format.keyName());
     root.addProperty("valueFormat", format.values().name());
     root.addProperty("recent", format.recent());
-    root.addProperty("rotated", format.rotated());
+    root.addProperty("rotated", format.transform() == KvTransform.ROTATED);
+    root.addProperty("reordered", format.transform() == KvTransform.REORDERED);
     root.addProperty("recipe", plan.cache().policy().name());
     root.addProperty("resident", plan.cache().resident());
     root.addProperty("prefillChunk", plan.prefillChunk());
@@ -154,7 +156,7 @@ public final class PlanJson {
             keys.keys(),
             root.values("valueFormat"),
             root.has("recent") ? (int) root.between("recent", 0, Integer.MAX_VALUE) : 0,
-            root.has("rotated") && root.flag("rotated"),
+            transform(root),
             keys.sketch());
     KvPolicy policy = root.has("recipe") ? root.recipe("recipe") : KvPolicy.FULL;
     int resident = root.has("resident") ? (int) root.between("resident", 0, Integer.MAX_VALUE) : 0;
@@ -163,6 +165,18 @@ public final class PlanJson {
     } catch (IllegalArgumentException e) {
       throw new PlanFileException("resident", String.valueOf(e.getMessage()), e);
     }
+  }
+
+  private static KvTransform transform(Fields root) {
+    boolean rotated = root.has("rotated") && root.flag("rotated");
+    boolean reordered = root.has("reordered") && root.flag("reordered");
+    if (rotated && reordered) {
+      throw new PlanFileException("reordered", "must be false where rotated is true", null);
+    }
+    if (reordered) {
+      return KvTransform.REORDERED;
+    }
+    return rotated ? KvTransform.ROTATED : KvTransform.NONE;
   }
 
   private static JsonObject parse(String json) {

@@ -56,7 +56,12 @@ class KvFormatTest {
     KvFormat format = KvFormat.of(name, "Q8_0");
     assertThat(format.keyName()).isEqualTo(name);
     assertThat(format.sketch()).isEqualTo(sketch);
-    assertThat(format.withRecent(5).withRotation(true).withRecent(0).withRotation(false))
+    assertThat(
+            format
+                .withRecent(5)
+                .withTransform(KvTransform.ROTATED)
+                .withRecent(0)
+                .withTransform(KvTransform.NONE))
         .isEqualTo(format);
   }
 
@@ -68,20 +73,28 @@ class KvFormatTest {
     assertThat(usual.fits(80, 80)).isFalse();
     assertThat(KvFormat.parse("k=qjl:4,v=q8_0").fits(80, 64)).isTrue();
     assertThat(KvFormat.parse("k=qjl:4,v=q8_0").fits(80, 80)).isFalse();
-    assertThatThrownBy(() -> new KvFormat(Formats.Q4_0, Formats.Q4_0, 0, false, 2))
+    assertThatThrownBy(() -> new KvFormat(Formats.Q4_0, Formats.Q4_0, 0, KvTransform.NONE, 2))
         .hasMessageContaining("Q4_0")
         .hasMessageContaining("SIGNS");
   }
 
   @Test
   void saysNothingOfWhatGainsNothing() {
-    assertThat(new KvFormat(Formats.F16, Formats.F16, 64, true)).isEqualTo(KvFormat.F16);
-    assertThat(new KvFormat(Formats.F8_E4M3, Formats.F16, 64, true).describe())
+    assertThat(new KvFormat(Formats.F16, Formats.F16, 64, KvTransform.ROTATED))
+        .isEqualTo(KvFormat.F16);
+    assertThat(new KvFormat(Formats.F8_E4M3, Formats.F16, 64, KvTransform.ROTATED).describe())
         .isEqualTo("k=F8_E4M3,v=F16, last 64 in F16");
-    assertThat(new KvFormat(Formats.Q8_0, Formats.Q8_0, 64, true).describe())
+    assertThat(new KvFormat(Formats.Q8_0, Formats.Q8_0, 64, KvTransform.ROTATED).describe())
         .isEqualTo("Q8_0, rotated, last 64 in F16");
-    assertThat(KvFormat.parse("k=qjl,v=f16").withRotation(true).rotated()).isFalse();
-    assertThat(KvFormat.parse("k=qjl,v=q4_0").withRotation(true).withRecent(9).describe())
+    assertThat(KvFormat.parse("k=f16,v=q4_0").withTransform(KvTransform.REORDERED).describe())
+        .isEqualTo("k=F16,v=Q4_0, reordered");
+    assertThat(KvFormat.parse("k=qjl,v=f16").withTransform(KvTransform.ROTATED).transform())
+        .isEqualTo(KvTransform.NONE);
+    assertThat(
+            KvFormat.parse("k=qjl,v=q4_0")
+                .withTransform(KvTransform.ROTATED)
+                .withRecent(9)
+                .describe())
         .isEqualTo("k=QJL,v=Q4_0, rotated, last 9 in F16");
   }
 }

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
@@ -38,7 +39,8 @@ class KvBoundTest {
           continue;
         }
         for (int recent : List.of(0, 20)) {
-          KvFormat form = new KvFormat(format, format, recent, checked % 2 == 0);
+          KvFormat form =
+              new KvFormat(format, format, recent, KvTransform.values()[checked / 2 % 3]);
           int step = checked % 3 == 0 ? 7 : 32;
           check(file, spec, form, step, prompt);
           checked++;

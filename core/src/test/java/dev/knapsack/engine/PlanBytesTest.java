@@ -7,6 +7,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
@@ -103,7 +104,7 @@ class PlanBytesTest {
             fitting.get(turn % fitting.size()),
             fitting.get(turn * 7 % fitting.size()),
             turn % 3 * 20,
-            turn % 2 == 0);
+            KvTransform.values()[turn % 3]);
     KvFormat sketched = KvFormat.of("QJL:" + (1 << turn % 4), form.values().name());
     if (spec.layers().stream().allMatch(l -> sketched.fits(l.keySize(), l.valueSize()))) {
       form = sketched.withRecent(form.recent());

@@ -4,7 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
 class RopeTest {
   private static final Rope.Pairs PAIRS = Rope.Pairs.ADJACENT;
@@ -67,6 +77,23 @@ class RopeTest {
   void longropeMagnitudeGrowsWithTheContext() {
     assertThat(Rope.longropeMagnitude(4096, 4096)).isEqualTo(1);
     assertThat(Rope.longropeMagnitude(131_072, 4096)).isCloseTo(1.1902381f, within(1e-6f));
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void aNumberTurnsWithItsPartnerAlone(Rope.Pairs pairs) {
+    Rope rope = Rope.plain(pairs, 8, 100);
+    for (int i = 0; i < 12; i++) {
+      float[] head = new float[12];
+      head[i] = 1;
+      MemorySegment data = Arena.ofAuto().allocate(4L * head.length, 4);
+      data.copyFrom(MemorySegment.ofArray(head));
+      new ScalarKernels().rope(new Matrix(Formats.F32, 1, 12, data), 12, rope, new int[] {1}, 0, 1);
+      float[] turned = data.toArray(ValueLayout.JAVA_FLOAT);
+      List<Integer> touched = IntStream.range(0, 12).filter(n -> turned[n] != 0).boxed().toList();
+      assertThat(touched).isEqualTo(Stream.of(i, rope.partner(i)).distinct().sorted().toList());
+      assertThat(touched).hasSize(i < 8 ? 2 : 1);
+    }
   }
 
   @Test

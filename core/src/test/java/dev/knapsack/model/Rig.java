@@ -3,6 +3,7 @@ package dev.knapsack.model;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
@@ -32,7 +33,7 @@ final class Rig implements AutoCloseable {
       KernelProvider provider,
       Compute.Precision precision,
       Format cache,
-      boolean rotated,
+      KvTransform transform,
       int sketch,
       int workers,
       int outputRows,
@@ -43,7 +44,7 @@ final class Rig implements AutoCloseable {
             KernelProvider.SCALAR,
             Compute.Precision.FLOAT,
             Formats.F32,
-            false,
+            KvTransform.NONE,
             0,
             1,
             1 << 30,
@@ -52,44 +53,44 @@ final class Rig implements AutoCloseable {
 
     Parts with(KernelProvider other) {
       return new Parts(
-          other, precision, cache, rotated, sketch, workers, outputRows, tokens, resident);
+          other, precision, cache, transform, sketch, workers, outputRows, tokens, resident);
     }
 
     Parts with(Compute.Precision other) {
       return new Parts(
-          provider, other, cache, rotated, sketch, workers, outputRows, tokens, resident);
+          provider, other, cache, transform, sketch, workers, outputRows, tokens, resident);
     }
 
     Parts with(Format other) {
       return new Parts(
-          provider, precision, other, rotated, sketch, workers, outputRows, tokens, resident);
+          provider, precision, other, transform, sketch, workers, outputRows, tokens, resident);
     }
 
-    Parts rotate() {
+    Parts with(KvTransform other) {
       return new Parts(
-          provider, precision, cache, true, sketch, workers, outputRows, tokens, resident);
+          provider, precision, cache, other, sketch, workers, outputRows, tokens, resident);
     }
 
     /** With keys of this many directions for each channel. */
     Parts sketch(int times) {
       return new Parts(
-          provider, precision, cache, rotated, times, workers, outputRows, tokens, resident);
+          provider, precision, cache, transform, times, workers, outputRows, tokens, resident);
     }
 
     Parts workers(int other) {
       return new Parts(
-          provider, precision, cache, rotated, sketch, other, outputRows, tokens, resident);
+          provider, precision, cache, transform, sketch, other, outputRows, tokens, resident);
     }
 
     /** In pages of one token, all but so many, and a block of 16, on disk. */
     Parts resident(int other) {
       return new Parts(
-          provider, precision, cache, rotated, sketch, workers, outputRows, tokens, other);
+          provider, precision, cache, transform, sketch, workers, outputRows, tokens, other);
     }
 
     Parts outputRows(int other) {
       return new Parts(
-          provider, precision, cache, rotated, sketch, workers, other, tokens, resident);
+          provider, precision, cache, transform, sketch, workers, other, tokens, resident);
     }
   }
 
@@ -100,7 +101,7 @@ final class Rig implements AutoCloseable {
             .map(l -> l.sketched(parts.sketch()))
             .toList();
     KvLayout layout =
-        new KvLayout(layers, parts.cache(), parts.cache()).withRotation(parts.rotated());
+        new KvLayout(layers, parts.cache(), parts.cache()).withTransform(parts.transform());
     weights = new ResidentWeights(file, spec, budget.account("weights"), parts.outputRows());
     team = new WorkerTeam(parts.workers());
     compute =
@@ -121,7 +122,7 @@ final class Rig implements AutoCloseable {
                     layout.keyFormat(),
                     layout.valueFormat(),
                     0,
-                    layout.rotated(),
+                    layout.transform(),
                     layout.policy(),
                     parts.resident(),
                     1),

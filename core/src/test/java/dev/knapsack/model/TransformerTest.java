@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.BudgetExceededException;
@@ -17,10 +18,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.IntUnaryOperator;
+import java.util.Random;
+import java.util.stream.DoubleStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class TransformerTest {
   private static final double ROUNDING = 1e-11;
@@ -87,16 +90,18 @@ class TransformerTest {
 
   @ParameterizedTest
   @EnumSource
-  void rotatedHeadsGiveTheSame(NaiveModels model) {
+  void transformedHeadsGiveTheSame(NaiveModels model) {
     NaiveModel naive = model.make();
     int[] tokens = Rig.tokens(40, 40, 8);
     float[] expected = naive.logits(tokens);
-    for (int workers : List.of(1, 3)) {
-      try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL.rotate().workers(workers))) {
-        for (int step : List.of(40, 1, 7)) {
-          assertThat(Rig.error(expected, rig.logits(tokens, step)))
-              .as("%s, %d at a time", model, step)
-              .isLessThan(ROUNDING);
+    for (KvTransform transform : KvTransform.values()) {
+      for (int workers : List.of(1, 3)) {
+        try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL.with(transform).workers(workers))) {
+          for (int step : List.of(40, 1, 7)) {
+            assertThat(Rig.error(expected, rig.logits(tokens, step)))
+                .as("%s, %s, %d at a time", model, transform, step)
+                .isLessThan(ROUNDING);
+          }
         }
       }
     }
@@ -108,11 +113,13 @@ class TransformerTest {
     NaiveModel naive = model.make();
     int[] tokens = Rig.tokens(40, 40, 10);
     float[] expected = naive.logits(tokens);
-    for (int workers : List.of(1, 3)) {
-      try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL.resident(3).workers(workers))) {
+    for (KvTransform transform : KvTransform.values()) {
+      int workers = transform == KvTransform.NONE ? 1 : 3;
+      Rig.Parts parts = Rig.Parts.USUAL.with(transform).resident(3).workers(workers);
+      try (Rig rig = new Rig(naive.model, parts)) {
         for (int step : List.of(1, 7)) {
           assertThat(Rig.error(expected, rig.logits(tokens, step)))
-              .as("%s, %d at a time", model, step)
+              .as("%s, %s, %d at a time", model, transform, step)
               .isLessThan(ROUNDING);
         }
       }
@@ -126,7 +133,9 @@ class TransformerTest {
     int[] tokens = Rig.tokens(40, 40, 10);
     float[] expected = naive.logits(tokens);
     for (int times : List.of(1, 3)) {
-      try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL.rotate().sketch(times).workers(times))) {
+      KvTransform transform = times == 1 ? KvTransform.ROTATED : KvTransform.REORDERED;
+      Rig.Parts parts = Rig.Parts.USUAL.with(transform).sketch(times).workers(times);
+      try (Rig rig = new Rig(naive.model, parts)) {
         for (int step : List.of(40, 1, 7)) {
           assertThat(Rig.error(expected, rig.logits(tokens, step)))
               .as("%s, %d directions a channel, %d at a time", model, times, step)
@@ -136,47 +145,74 @@ class TransformerTest {
     }
   }
 
-  /** The function stays what it is: what multiplies large channels is as much smaller. */
   @Test
   void largeChannelsCostLessWhenRotated() {
-    FixtureModel model =
-        FixtureModel.llama(9).key("attention.key_length", 32L).key("attention.value_length", 32L);
-    for (int l = 0; l < 3; l++) {
-      String p = "blk." + l + ".";
-      model
-          .weights(p + "attn_q.weight", 32, 128)
-          .weights(p + "attn_k.weight", 32, 64)
-          .weights(p + "attn_v.weight", 32, 64)
-          .weights(p + "attn_output.weight", 128, 32);
-      enlarge(model, p + "attn_q.weight", i -> i / 32, 1f / 6);
-      enlarge(model, p + "attn_k.weight", i -> i / 32, 6);
-      enlarge(model, p + "attn_v.weight", i -> i / 32, 6);
-      enlarge(model, p + "attn_output.weight", i -> i % 128, 1f / 6);
-    }
-    int[] tokens = Rig.tokens(60, 40, 9);
-    float[] expected;
-    try (Rig rig = new Rig(model, Rig.Parts.USUAL)) {
-      expected = rig.logits(tokens, 60);
-    }
+    FixtureModel model = withChannels(9, 32, channel -> channel < 2 ? 6 : 1);
     for (Format format : List.of(Formats.Q4_0, Formats.Q8_0)) {
-      try (Rig plain = new Rig(model, Rig.Parts.USUAL.with(format));
-          Rig rotated = new Rig(model, Rig.Parts.USUAL.with(format).rotate())) {
-        double error = Rig.error(expected, plain.logits(tokens, 60));
-        assertThat(Rig.error(expected, rotated.logits(tokens, 60)))
-            .as("%s: %s", format, error)
-            .isLessThan(error / 2);
-      }
+      double error = error(model, format, KvTransform.NONE);
+      assertThat(error(model, format, KvTransform.ROTATED))
+          .as("%s: %s", format, error)
+          .isLessThan(error / 2);
     }
   }
 
-  /** Multiplies the numbers that belong to the first two channels of each head of 32. */
-  private static void enlarge(
-      FixtureModel model, String name, IntUnaryOperator channel, float factor) {
+  /** Log-normal sizes, in heads of several blocks. */
+  @ParameterizedTest
+  @ValueSource(longs = {10, 11, 12})
+  void channelsOfAllSizesCostLessWhenReordered(long seed) {
+    Random random = new Random(seed);
+    double[] sizes =
+        DoubleStream.generate(() -> Math.exp(random.nextGaussian())).limit(64).toArray();
+    FixtureModel model = withChannels(seed, 128, channel -> (float) sizes[channel / 2]);
+    for (Format format : List.of(Formats.BFP4, Formats.Q4_0)) {
+      double plain = error(model, format, KvTransform.NONE);
+      double reordered = error(model, format, KvTransform.REORDERED);
+      assertThat(reordered).as("%s: %s", format, plain).isLessThan(plain / 2);
+      assertThat(reordered).isLessThan(error(model, format, KvTransform.ROTATED) / 2);
+    }
+  }
+
+  /** How far logits are from those of a cache that loses nothing. */
+  private static double error(FixtureModel model, Format format, KvTransform transform) {
+    int[] tokens = Rig.tokens(60, 40, 9);
+    try (Rig exact = new Rig(model, Rig.Parts.USUAL);
+        Rig rig = new Rig(model, Rig.Parts.USUAL.with(format).with(transform))) {
+      return Rig.error(exact.logits(tokens, 60), rig.logits(tokens, 60));
+    }
+  }
+
+  /**
+   * A model of which a head's channels have these sizes, in keys and in values; the function stays
+   * what it is, as what multiplies them is as much smaller.
+   */
+  private static FixtureModel withChannels(long seed, int headSize, IntToFloat size) {
+    FixtureModel model =
+        FixtureModel.llama(seed)
+            .key("attention.key_length", (long) headSize)
+            .key("attention.value_length", (long) headSize);
+    for (int l = 0; l < 3; l++) {
+      String p = "blk." + l + ".";
+      model
+          .weights(p + "attn_q.weight", 32, 4L * headSize)
+          .weights(p + "attn_k.weight", 32, 2L * headSize)
+          .weights(p + "attn_v.weight", 32, 2L * headSize)
+          .weights(p + "attn_output.weight", 4L * headSize, 32);
+      multiply(model, p + "attn_q.weight", i -> 1 / size.of(i / 32 % headSize));
+      multiply(model, p + "attn_k.weight", i -> size.of(i / 32 % headSize));
+      multiply(model, p + "attn_v.weight", i -> size.of(i / 32 % headSize));
+      multiply(model, p + "attn_output.weight", i -> 1 / size.of(i % headSize));
+    }
+    return model;
+  }
+
+  private interface IntToFloat {
+    float of(int i);
+  }
+
+  private static void multiply(FixtureModel model, String name, IntToFloat factor) {
     float[] values = model.numbers.get(name).clone();
     for (int i = 0; i < values.length; i++) {
-      if (channel.applyAsInt(i) % 32 < 2) {
-        values[i] *= factor;
-      }
+      values[i] *= factor.of(i);
     }
     List<Long> shape = model.infos.get(name).shape();
     model.tensor(name, Formats.F32, values, shape.getFirst(), shape.getLast());

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
@@ -21,7 +22,9 @@ class PlanJsonTest {
           8192,
           2,
           new Plan.Cache(
-              new KvFormat(Formats.F16, Formats.Q8_0, 64, true), Recipe.streaming(4, 1020), 0),
+              new KvFormat(Formats.F16, Formats.Q8_0, 64, KvTransform.ROTATED),
+              Recipe.streaming(4, 1020),
+              0),
           256,
           3,
           new Plan.Weights(List.of(1, 3, 5), true, 4096, -1),
@@ -48,13 +51,24 @@ class PlanJsonTest {
   }
 
   @Test
+  void readsReorderedHeads() {
+    String json =
+        PlanJson.write(PLAN)
+            .replace("\"rotated\": true", "\"rotated\": false")
+            .replace("\"reordered\": false", "\"reordered\": true");
+    Plan read = PlanJson.read(json);
+    assertThat(read.cache().format().transform()).isEqualTo(KvTransform.REORDERED);
+    assertThat(PlanJson.write(read)).isEqualTo(json);
+  }
+
+  @Test
   void readsPlansFromBeforeThereWasAChoiceOfTheCache() {
     String json =
         PlanJson.write(PLAN)
             .replace("  \"recent\": 64,\n", "")
-            .replace("  \"rotated\": true,\n", "")
+            .replaceAll("  \"(rotated|reordered)\": .*,\n", "")
             .replaceAll("  \"(recipe|resident)\": .*,\n", "");
-    assertThat(json).doesNotContain("recent", "rotated", "recipe", "resident");
+    assertThat(json).doesNotContain("recent", "rotated", "reordered", "recipe", "resident");
     Plan read = PlanJson.read(json);
     assertThat(read.cache()).isEqualTo(Plan.Cache.of(KvFormat.parse("k=f16,v=q8_0")));
   }
@@ -91,6 +105,8 @@ class PlanJsonTest {
         "\"resident\": 0|\"resident\": 64|resident",
         "\"recipe\": \"|\"recipe\": 5, \"x\": \"|recipe",
         "\"rotated\": true|\"rotated\": 1|rotated",
+        "\"reordered\": false|\"reordered\": 1|reordered",
+        "\"reordered\": false|\"reordered\": true|reordered",
         "\"streamBuffer\": 4096|\"streamBuffer\": -1|weights.streamBuffer",
         "\"outputStreamed\": true|\"outputStreamed\": 1|weights.outputStreamed",
         "\"bytes\": 12345|\"bytes\": null|shares[].bytes",

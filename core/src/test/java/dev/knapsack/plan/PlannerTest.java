@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.KernelProvider;
@@ -262,9 +263,11 @@ class PlannerTest {
   @Test
   void theCacheIsAsItWasAskedFor() {
     Planner planner = planner(ShapeFile.llama1b());
-    KvChoice choice = KvChoice.parse("v=q4_0,k=q8_0").withRecent(32).withRotation(true);
+    KvChoice choice =
+        KvChoice.parse("v=q4_0,k=q8_0").withRecent(32).withTransform(KvTransform.ROTATED);
     Plan plan = planner.plan(request(3072 * MIB).withContext(4096).withCache(choice));
-    assertThat(plan.cache().format()).isEqualTo(new KvFormat(Formats.Q8_0, Formats.Q4_0, 32, true));
+    assertThat(plan.cache().format())
+        .isEqualTo(new KvFormat(Formats.Q8_0, Formats.Q4_0, 32, KvTransform.ROTATED));
     Plan without = planner.plan(request(3072 * MIB).withContext(4096));
     assertThat(plan.bytes()).isLessThan(without.bytes());
     assertThat(plan.choices())
@@ -377,9 +380,7 @@ class PlannerTest {
             assertThat(c.alternatives())
                 .extracting(Plan.Alternative::cost)
                 .allMatch(cost -> cost.contains("does not fit"));
-            assertThat(c.alternatives())
-                .extracting(Plan.Alternative::name)
-                .doesNotHaveDuplicates();
+            assertThat(c.alternatives()).extracting(Plan.Alternative::name).doesNotHaveDuplicates();
           });
       assertThat(plan.prediction().decodeTokensPerSecond())
           .isEqualTo(1 / planner.costs().decodeSeconds(plan, 0))

@@ -2,6 +2,7 @@ package dev.knapsack.eval;
 
 import dev.knapsack.Options;
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -12,7 +13,8 @@ import java.util.stream.Collectors;
 
 /**
  * A form of the KV cache with a name: {@code q8_0}; {@code q8_0/q4_0} for keys and values apart,
- * {@code qjl/q8_0} with sketched keys; and after that perhaps {@code +rotate}, {@code +recent=64}.
+ * {@code qjl/q8_0} with sketched keys; and after that perhaps {@code +rotate} or {@code +reorder},
+ * and {@code +recent=64}.
  */
 public record CacheForm(KvFormat format) {
   /** What all others are compared with. */
@@ -39,15 +41,26 @@ public record CacheForm(KvFormat format) {
             : KvFormat.of(format(formats[0]), format(formats[formats.length - 1]));
     for (String part : Arrays.asList(parts).subList(1, parts.length)) {
       if (part.equals("rotate")) {
-        form = form.withRotation(true);
+        form = transformed(form, KvTransform.ROTATED);
+      } else if (part.equals("reorder")) {
+        form = transformed(form, KvTransform.REORDERED);
       } else if (part.startsWith(RECENT) && part.substring(RECENT.length()).matches("\\d{1,9}")) {
         form = form.withRecent(Integer.parseInt(part.substring(RECENT.length())));
       } else {
         throw new IllegalArgumentException(
-            "'+%s' says nothing of a KV cache; '+rotate' and '+recent=64' do".formatted(part));
+            "'+%s' says nothing of a KV cache; '+rotate', '+reorder' and '+recent=64' do"
+                .formatted(part));
       }
     }
     return new CacheForm(form);
+  }
+
+  private static KvFormat transformed(KvFormat form, KvTransform transform) {
+    if (form.transform() != KvTransform.NONE && form.transform() != transform) {
+      throw new IllegalArgumentException(
+          "'+rotate' and '+reorder' exclude each other; name one of them");
+    }
+    return form.withTransform(transform);
   }
 
   private static Format format(String name) {
@@ -83,7 +96,11 @@ public record CacheForm(KvFormat format) {
     String keys = format.keyName();
     String values = format.values().name();
     return ((keys.equals(values) ? keys : keys + "/" + values)
-            + (format.rotated() ? "+rotate" : "")
+            + switch (format.transform()) {
+              case NONE -> "";
+              case ROTATED -> "+rotate";
+              case REORDERED -> "+reorder";
+            }
             + (format.recent() > 0 ? "+" + RECENT + format.recent() : ""))
         .toLowerCase(Locale.ROOT);
   }

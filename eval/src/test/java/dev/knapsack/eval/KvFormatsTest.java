@@ -143,9 +143,13 @@ class KvFormatsTest {
     assertThatThrownBy(() -> CacheForm.of("q4_0+fast"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("'+fast' says nothing of a KV cache");
-    for (String name : List.of("f16", "q8_0/q4_0+rotate+recent=64", "q4_0+recent=7")) {
+    for (String name :
+        List.of("f16", "q8_0/q4_0+rotate+recent=64", "bfp4+reorder", "q4_0+recent=7")) {
       assertThat(CacheForm.of(name).name()).isEqualTo(name);
     }
+    assertThatThrownBy(() -> CacheForm.of("q4_0+rotate+reorder"))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("exclude each other");
     assertThatThrownBy(() -> CacheForm.of("q9"))
         .hasMessageContaining("'q9' is no format of a KV cache")
         .hasMessageContaining("q8_0");

@@ -25,9 +25,12 @@ public record Fingerprint(
     if (sketch > 0) {
       formats += " of %d directions a channel".formatted(sketch);
     }
-    if (layout.rotated()) {
-      formats += " rotated";
-    }
+    formats +=
+        switch (layout.transform()) {
+          case NONE -> "";
+          case ROTATED -> " rotated";
+          case REORDERED -> " reordered";
+        };
     return layout.recent() == 0
         ? formats
         : "%s with %,d tokens in f16".formatted(formats, layout.recent());

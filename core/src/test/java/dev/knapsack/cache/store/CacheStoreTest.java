@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.store.CacheFileException.Problem;
 import dev.knapsack.cache.store.CacheStore.Precision;
 import dev.knapsack.cache.store.Caches.Held;
@@ -321,10 +322,12 @@ class CacheStoreTest {
   }
 
   @Test
-  void aRotatedCacheIsNoOther() {
-    assertThat(Fingerprint.formats(PLAIN.withRotation(true)))
-        .isEqualTo("k=f16,v=f16 rotated")
-        .isNotEqualTo(Fingerprint.formats(PLAIN));
+  void aTransformedCacheIsNoOther() {
+    assertThat(Fingerprint.formats(PLAIN)).isEqualTo("k=f16,v=f16");
+    assertThat(Fingerprint.formats(PLAIN.withTransform(KvTransform.ROTATED)))
+        .isEqualTo("k=f16,v=f16 rotated");
+    assertThat(Fingerprint.formats(PLAIN.withTransform(KvTransform.REORDERED)))
+        .isEqualTo("k=f16,v=f16 reordered");
   }
 
   @Test

@@ -1,0 +1,84 @@
+package dev.knapsack.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.knapsack.cache.KvTransform;
+import dev.knapsack.kernel.Rope;
+import dev.knapsack.tensor.ChannelOrder;
+import java.util.Arrays;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+class ChannelOrdersTest {
+  /** Models with two matrices or one, biases, norms per head, and rotary pairs of either kind. */
+  @ParameterizedTest
+  @EnumSource
+  void channelsAreInTheOrderOfWhatWeightsMakeOfNormedInputs(NaiveModels made) {
+    FixtureModel model = made.make().model;
+    try (Rig rig = new Rig(model, Rig.Parts.USUAL.with(KvTransform.REORDERED).workers(2))) {
+      ChannelOrders orders = rig.workspace.orders();
+      for (int l = 0; l < 3; l++) {
+        LayerSpec layer = rig.spec.layers().get(l);
+        ChannelOrder keys = orders.keys(layer, rig.weights.layer(l), rig.compute);
+        ChannelOrder values = orders.values(layer, rig.weights.layer(l), rig.compute);
+        assertThat(orders.keys(layer, rig.weights.layer(l), rig.compute)).isSameAs(keys);
+        assertThat(orders.values(layer, rig.weights.layer(l), rig.compute)).isSameAs(values);
+        int from = layer.queryColumns();
+        double[] keySizes = sizes(model, l, "attn_k", from, layer.keyColumns());
+        from += layer.keyColumns();
+        double[] valueSizes = sizes(model, l, "attn_v", from, layer.valueColumns());
+        descends(valueSizes, values);
+        float[] norm = model.numbers.get("blk." + l + ".attn_k_norm.weight");
+        for (int i = 0; norm != null && i < keySizes.length; i++) {
+          keySizes[i] *= norm[i % layer.keySize()] * norm[i % layer.keySize()];
+        }
+        descends(layer.rope() == null ? keySizes : paired(keySizes, layer), keys);
+      }
+    }
+  }
+
+  private static double[] sizes(FixtureModel model, int layer, String name, int from, int rows) {
+    String p = "blk." + layer + ".";
+    boolean fused = model.numbers.containsKey(p + "attn_qkv.weight");
+    float[] weights = model.numbers.get(p + (fused ? "attn_qkv" : name) + ".weight");
+    float[] bias = model.numbers.get(p + (fused ? "attn_qkv" : name) + ".bias");
+    float[] norm = model.numbers.get(p + "attn_norm.weight");
+    int first = fused ? from : 0;
+    double[] sizes = new double[rows];
+    for (int row = 0; row < rows; row++) {
+      for (int i = 0; i < norm.length; i++) {
+        sizes[row] += Math.pow(weights[(first + row) * norm.length + i] * (double) norm[i], 2);
+      }
+      sizes[row] += bias == null ? 0 : Math.pow(bias[first + row], 2);
+    }
+    return sizes;
+  }
+
+  /** Both of a pair have their mean, and so stay side by side. */
+  private static double[] paired(double[] sizes, LayerSpec layer) {
+    Rope rope = layer.rope();
+    double[] paired = new double[sizes.length];
+    for (int i = 0; i < sizes.length; i++) {
+      int channel = i % layer.keySize();
+      paired[i] = (sizes[i] + sizes[i - channel + rope.partner(channel)]) / 2;
+    }
+    return paired;
+  }
+
+  private static void descends(double[] sizes, ChannelOrder order) {
+    int[] channels = order.channels();
+    assertThat(channels).hasSize(sizes.length);
+    int size = order.headSize();
+    for (int head = 0; head < channels.length; head += size) {
+      int[] sorted = Arrays.copyOfRange(channels, head, head + size);
+      for (int i = 1; i < size; i++) {
+        assertThat(sizes[head + sorted[i]])
+            .isLessThanOrEqualTo(sizes[head + sorted[i - 1]] * (1 + 1e-9));
+      }
+      Arrays.sort(sorted);
+      for (int i = 0; i < size; i++) {
+        assertThat(sorted[i]).isEqualTo(i);
+      }
+    }
+  }
+}
