@@ -22,9 +22,16 @@ public final class CachedHead {
     return kvHead;
   }
 
-  /** Tokens that are held, older ones first. */
+  /**
+   * Tokens that are held: first those in {@linkplain #coarse coarser formats}, older ones first.
+   */
   public int count() {
     return head.count();
+  }
+
+  /** How many of them are in {@linkplain KvPolicy#coarse coarser formats}. */
+  public int coarse() {
+    return head.coarseCount();
   }
 
   /** Where a token stands in the sequence. */
@@ -56,13 +63,34 @@ public final class CachedHead {
    * @param kept places of tokens, ascending
    */
   public void keep(int[] kept) {
-    for (int i = 0; i < kept.length; i++) {
-      if (kept[i] < 0 || kept[i] >= count() || (i > 0 && kept[i] <= kept[i - 1])) {
+    check(kept, 0);
+    head.retain(kept);
+  }
+
+  private void check(int[] places, int from) {
+    for (int i = 0; i < places.length; i++) {
+      if (places[i] < from || places[i] >= count() || (i > 0 && places[i] <= places[i - 1])) {
         throw new IllegalArgumentException(
-            "Tokens to keep are ascending places below %d, not %s"
-                .formatted(count(), Arrays.toString(kept)));
+            "Places are to ascend from %d to %d, not to be %s"
+                .formatted(from, count() - 1, Arrays.toString(places)));
       }
     }
-    head.retain(kept);
+  }
+
+  /**
+   * Keeps tokens in the policy's {@linkplain KvPolicy#coarse coarser formats} from now on; their
+   * places are among the first then.
+   *
+   * @param places of tokens that are not in those yet, ascending
+   */
+  public void requantise(int[] places) {
+    check(places, coarse());
+    head.requantise(places);
+  }
+
+  /** Gives a token another key and value, as when others are merged into it. */
+  public void put(int i, float[] key, float[] value) {
+    check(new int[] {i}, 0);
+    head.put(i, key, value);
   }
 }

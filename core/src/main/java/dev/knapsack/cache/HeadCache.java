@@ -2,16 +2,21 @@ package dev.knapsack.cache;
 
 import dev.knapsack.kernel.KvSpan;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What one KV head of one sequence has cached: tokens in the layout's formats, and perhaps the last
- * ones in full precision.
+ * What one KV head of one sequence has cached: tokens in the layout's formats, perhaps the last
+ * ones in full precision, and perhaps some that count less in coarser formats.
+ *
+ * <p>A place counts the coarse ones first, then the stored and then the recent ones, each in the
+ * order of their positions.
  */
 final class HeadCache {
+  private final @Nullable HeadPages coarse;
   private final HeadPages stored;
   private final @Nullable HeadPages recent;
   private final int recentTokens;
@@ -21,12 +26,14 @@ final class HeadCache {
 
   HeadCache(KvPool pool, int layer) {
     KvLayout layout = pool.layout();
+    coarse = layout.coarse(layer).map(form -> new HeadPages(pool, form)).orElse(null);
     stored = new HeadPages(pool, layout.stored(layer));
     recent = layout.recent() > 0 ? new HeadPages(pool, layout.full(layer)) : null;
     recentTokens = layout.recent();
   }
 
   private HeadCache(HeadCache other) {
+    coarse = other.coarse == null ? null : other.coarse.fork();
     stored = other.stored.fork();
     recent = other.recent == null ? null : other.recent.fork();
     recentTokens = other.recentTokens;
@@ -44,11 +51,30 @@ final class HeadCache {
 
   /** Tokens that are held. */
   int count() {
-    return stored.count() + (recent == null ? 0 : recent.count());
+    return coarseCount() + stored.count() + (recent == null ? 0 : recent.count());
+  }
+
+  /** Tokens of coarser formats: the first places. */
+  int coarseCount() {
+    return coarse == null ? 0 : coarse.count();
   }
 
   /** The first position that is held, or would be next. */
   int start() {
+    if (coarseCount() > 0) {
+      return Math.min(coarse().position(0), startOfStored());
+    }
+    return startOfStored();
+  }
+
+  private HeadPages coarse() {
+    if (coarse == null) {
+      throw new IllegalStateException("The policy keeps no tokens in coarser formats");
+    }
+    return coarse;
+  }
+
+  private int startOfStored() {
     return stored.count() > 0 || recent == null ? stored.start() : recent.start();
   }
 
@@ -73,6 +99,9 @@ final class HeadCache {
 
   void truncate(int position) {
     int before = count();
+    if (coarse != null) {
+      coarse.truncate(position);
+    }
     stored.truncate(position);
     if (recent != null) {
       recent.truncate(position);
@@ -88,6 +117,9 @@ final class HeadCache {
 
   void clear() {
     forgetScores(0, count());
+    if (coarse != null) {
+      coarse.clear();
+    }
     stored.clear();
     if (recent != null) {
       recent.clear();
@@ -154,32 +186,106 @@ final class HeadCache {
 
   /** What attention reads; see {@link HeadPages#view}. */
   KvSpan[] spans(int appended) {
-    if (recent == null) {
-      return new KvSpan[] {stored.view(appended)};
+    List<KvSpan> spans = new ArrayList<>();
+    if (coarseCount() > 0) {
+      spans.add(coarse().view(0));
     }
-    if (recent.count() + appended == 0) {
-      return new KvSpan[] {stored.view(0)};
+    int inStored = recent == null ? appended : 0;
+    if (stored.count() + inStored > 0) {
+      spans.add(stored.view(inStored));
     }
-    if (stored.count() == 0) {
-      return new KvSpan[] {recent.view(appended)};
+    if (recent != null && recent.count() + appended > 0) {
+      spans.add(recent.view(appended));
     }
-    return new KvSpan[] {stored.view(0), recent.view(appended)};
+    if (spans.isEmpty()) {
+      spans.add(stored.view(0));
+    }
+    return spans.toArray(KvSpan[]::new);
   }
 
-  /** Where the token {@code i} of all that are held stands. */
-  int position(int i) {
+  /** Where the token at a place stands. */
+  int position(int place) {
+    int i = place - coarseCount();
+    if (i < 0) {
+      return coarse().position(place);
+    }
     return i < stored.count() || recent == null
         ? stored.position(i)
         : recent.position(i - stored.count());
   }
 
-  /** Decodes the key or the value of the token {@code i} of all that are held. */
-  void read(int i, boolean key, float[] out) {
-    if (i < stored.count() || recent == null) {
+  /** Decodes the key or the value of the token at a place. */
+  void read(int place, boolean key, float[] out) {
+    int i = place - coarseCount();
+    if (i < 0) {
+      coarse().read(place, key, out);
+    } else if (i < stored.count() || recent == null) {
       stored.read(i, key, out);
     } else {
       recent.read(i - stored.count(), key, out);
     }
+  }
+
+  /** Encodes another key and value for the token at a place. */
+  void put(int place, float[] key, float[] value) {
+    int i = place - coarseCount();
+    if (i < 0) {
+      coarse().put(place, key, value);
+    } else if (i < stored.count() || recent == null) {
+      stored.put(i, key, value);
+    } else {
+      recent.put(i - stored.count(), key, value);
+    }
+  }
+
+  /**
+   * Encodes tokens in the coarser formats.
+   *
+   * @param places of tokens that are not in those yet, ascending
+   */
+  void requantise(int[] places) {
+    int[] order = order(places);
+    coarse().merge(this, places);
+    int before = coarseCount() - places.length;
+    retainFine(complement(places, before, order.length), before);
+    float[] moved = new float[scores.length];
+    for (int i = 0; i < moved.length; i++) {
+      int old = i < order.length ? order[i] : i;
+      moved[i] = old < scores.length ? scores[old] : 0;
+    }
+    scores = moved;
+  }
+
+  /** The place now of the token that will be at each place, once these are coarse. */
+  private int[] order(int[] places) {
+    int[] order = new int[count()];
+    int old = 0;
+    int next = 0;
+    while (old < coarseCount() || next < places.length) {
+      boolean isOld =
+          next == places.length || (old < coarseCount() && position(old) < position(places[next]));
+      order[old + next] = isOld ? old : places[next];
+      old += isOld ? 1 : 0;
+      next += isOld ? 0 : 1;
+    }
+    int[] others = complement(places, coarseCount(), order.length);
+    System.arraycopy(others, 0, order, order.length - others.length, others.length);
+    return order;
+  }
+
+  /** All places of {@code [from, to)} but these. */
+  private static int[] complement(int[] places, int from, int to) {
+    int[] others = new int[to - from - places.length];
+    int n = 0;
+    int next = 0;
+    for (int i = from; i < to; i++) {
+      if (next < places.length && places[next] == i) {
+        next++;
+      } else {
+        others[n++] = i;
+      }
+    }
+    return others;
   }
 
   /** See {@link CachedHead#scores}. */
@@ -192,6 +298,9 @@ final class HeadCache {
 
   /** Whether tokens between the first and the last were evicted. */
   boolean hasGaps() {
+    if (coarseCount() > 0) {
+      return true; // which tokens are coarse depends on what came after
+    }
     return count() > 0 && position(count() - 1) - position(0) != count() - 1;
   }
 
@@ -202,14 +311,18 @@ final class HeadCache {
    * @param disk gives those that are not in memory, and takes them; null where all are
    */
   List<KvPart> parts(int most, @Nullable Function<HeadPages, SpilledHead> disk) {
-    KvPart earlier = new KvPart(stored, most, disk == null ? null : disk.apply(stored));
-    return recent == null
-        ? List.of(earlier)
-        : List.of(
-            earlier, new KvPart(recent, Math.min(most, recentTokens + recent.form().pageTokens())));
+    List<KvPart> parts = new ArrayList<>();
+    if (coarse != null) {
+      parts.add(new KvPart(coarse, most));
+    }
+    parts.add(new KvPart(stored, most, disk == null ? null : disk.apply(stored)));
+    if (recent != null) {
+      parts.add(new KvPart(recent, Math.min(most, recentTokens + recent.form().pageTokens())));
+    }
+    return parts;
   }
 
-  /** Keeps the tokens at these places alone, counted over all that is held, ascending. */
+  /** Keeps the tokens at these places alone, ascending. */
   void retain(int[] kept) {
     int before = count();
     int scored = 0;
@@ -217,15 +330,33 @@ final class HeadCache {
       scores[scored] = scores[kept[scored]];
     }
     forgetScores(scored, before);
+    int coarseBefore = coarseCount();
     int split = 0;
-    while (split < kept.length && kept[split] < stored.count()) {
+    while (split < kept.length && kept[split] < coarseBefore) {
       split++;
     }
-    int[] later = new int[kept.length - split];
-    for (int i = 0; i < later.length; i++) {
-      later[i] = kept[split + i] - stored.count();
+    if (coarse != null) {
+      coarse.retain(Arrays.copyOf(kept, split));
     }
-    int[] earlier = Arrays.copyOf(kept, split);
+    retainFine(Arrays.copyOfRange(kept, split, kept.length), coarseBefore);
+  }
+
+  /**
+   * Keeps these alone of the tokens that are not coarse.
+   *
+   * @param first the place of the first of those
+   */
+  private void retainFine(int[] kept, int first) {
+    int split = 0;
+    while (split < kept.length && kept[split] - first < stored.count()) {
+      split++;
+    }
+    int[] earlier = new int[split];
+    Arrays.setAll(earlier, i -> kept[i] - first);
+    int[] later = new int[kept.length - split];
+    int afterStored = first + stored.count();
+    int from = split;
+    Arrays.setAll(later, i -> kept[from + i] - afterStored);
     stored.retain(earlier);
     if (recent != null) {
       recent.retain(later);

@@ -183,6 +183,48 @@ final class HeadPages {
     count += tokens;
   }
 
+  /**
+   * Takes in tokens, encoded anew, each at the place where its position belongs.
+   *
+   * @param places where they are in {@code from}, ascending
+   */
+  void merge(HeadCache from, int[] places) {
+    int all = count + places.length;
+    try {
+      while (pages * form.pageTokens() < all) {
+        add(arena.allocate());
+      }
+    } catch (RuntimeException | Error e) {
+      trim();
+      throw e;
+    }
+    int[] merged = new int[all];
+    float[] key = new float[form.keySize()];
+    float[] value = new float[form.valueSize()];
+    int old = count - 1;
+    int next = places.length - 1;
+    // From the end, so that nothing is overwritten before it has moved.
+    for (int to = all - 1; to >= 0; to--) {
+      if (next < 0 || (old >= 0 && position(old) > from.position(places[next]))) {
+        merged[to] = position(old);
+        if (to != old) {
+          move(old, to);
+        }
+        old--;
+      } else {
+        merged[to] = from.position(places[next]);
+        from.read(places[next], true, key);
+        from.read(places[next], false, value);
+        own(to / form.pageTokens());
+        locate();
+        write(to, MemorySegment.ofArray(key), 0, MemorySegment.ofArray(value), 0);
+        next--;
+      }
+    }
+    count = all;
+    positions = merged;
+  }
+
   /** Decodes the key and value of the token {@code i}. */
   private void read(int i, MemorySegment key, MemorySegment value) {
     form.keyFormat().decode(arena.memory(), keyAt(i), key, 0, form.keySize());
@@ -198,6 +240,13 @@ final class HeadPages {
     } else {
       form.valueFormat().decode(arena.memory(), valueAt(i), to, 0, form.valueSize());
     }
+  }
+
+  /** Encodes another key and value for the token {@code i}. */
+  void put(int i, float[] key, float[] value) {
+    own(i / form.pageTokens());
+    locate();
+    write(i, MemorySegment.ofArray(key), 0, MemorySegment.ofArray(value), 0);
   }
 
   /** Copies tokens as they are stored: of each its key, then its value. */

@@ -5,6 +5,7 @@ import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
+import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
 
@@ -80,6 +81,12 @@ public record KvLayout(
     for (Layer layer : layers) {
       checkFits("key", keyFormat, layer.keySize());
       checkFits("value", valueFormat, layer.valueSize());
+      policy
+          .coarse()
+          .ifPresent(coarse -> {
+            checkFits("key", coarse.keys(), layer.keySize());
+            checkFits("value", coarse.values(), layer.valueSize());
+          });
     }
     if (keyFormat.equals(FULL) && valueFormat.equals(FULL)) {
       recent = 0;
@@ -192,6 +199,17 @@ public record KvLayout(
     return new Form(keyFormat, valueFormat, heads.keySize(), heads.valueSize(), pageTokens);
   }
 
+  /** The form of a layer's tokens that count less; empty if there are none. */
+  Optional<Form> coarse(int layer) {
+    Layer heads = layers.get(layer);
+    return heads.window() > 0
+        ? Optional.empty()
+        : policy
+            .coarse()
+            .map(c ->
+                new Form(c.keys(), c.values(), heads.keySize(), heads.valueSize(), pageTokens));
+  }
+
   /** The form in which a layer's recent tokens are kept. */
   Form full(int layer) {
     Layer heads = layers.get(layer);
@@ -242,6 +260,12 @@ public record KvLayout(
         pages = Math.max(0, pages - shared);
       }
       slabs.merge(stored(l).pageBytes(), layer.kvHeads() * pages, Long::sum);
+      coarse(l)
+          .ifPresent(coarse ->
+              slabs.merge(
+                  coarse.pageBytes(),
+                  (long) layer.kvHeads() * pages(Math.min(tokens, policy.mostCoarse(tokens))),
+                  Long::sum));
       if (recent > 0) {
         long full = Math.min(pages(tokens), pages(recent + pageTokens - 1 + step));
         slabs.merge(full(l).pageBytes(), layer.kvHeads() * full, Long::sum);
@@ -261,7 +285,7 @@ public record KvLayout(
         group = Math.max(group, layers.get(l).group());
       }
     }
-    long most = Math.min(tokens, (long) policy.most(tokens) + step);
+    long most = Math.min(tokens, (long) policy.most(tokens) + policy.mostCoarse(tokens) + step);
     return Account.charged(Float.BYTES * group * most)
         + (diskBlocks(tokens) > 0 ? Account.charged(SpilledTokens.bufferBytes(this)) : 0);
   }

@@ -1,6 +1,8 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Matrix;
+import java.util.Optional;
 
 /**
  * Which tokens a sequence's cache keeps, and in what form: asked after each step.
@@ -35,10 +37,28 @@ public interface KvPolicy {
   String name();
 
   /**
-   * The most tokens that a head holds after {@link #compress}, of a sequence of {@code tokens}
-   * tokens.
+   * The most tokens that a head holds after {@link #compress} in the layout's formats, of a
+   * sequence of {@code tokens} tokens.
    */
   int most(int tokens);
+
+  /** The formats of tokens that count less; empty if all are kept as the layout says. */
+  default Optional<Coarse> coarse() {
+    return Optional.empty();
+  }
+
+  /** The most tokens that a head holds in those, beside the others. */
+  default int mostCoarse(int tokens) {
+    return 0;
+  }
+
+  /**
+   * Formats for tokens that count less.
+   *
+   * @param keys one of {@link dev.knapsack.tensor.Formats#cache()}
+   * @param values one of them
+   */
+  record Coarse(Format keys, Format values) {}
 
   /**
    * Of how many of a step's last query rows the attention weights are wanted: 0 for none, which

@@ -91,6 +91,7 @@ public final class KvPool implements AutoCloseable {
       for (int h = 0; h < layout.layers().get(l).kvHeads(); h++) {
         blockArenas[page++] = arena;
       }
+      layout.coarse(l).ifPresent(this::add);
       if (layout.recent() > 0) {
         add(layout.full(l));
       }

@@ -111,7 +111,11 @@ public record Plan(
                 : "");
       }
       String name = policy instanceof Recipe recipe ? recipe.scorer().name() : policy.name();
-      return "%s, %s: at most %,d kept".formatted(format.describe(), name, policy.most(context));
+      String kept = "%s, %s: at most %,d ".formatted(format.describe(), name, policy.most(context));
+      return policy
+          .coarse()
+          .map(c -> kept + "so, the rest in " + KvFormat.of(c.keys(), c.values()).describe())
+          .orElse(kept + "kept");
     }
   }
 

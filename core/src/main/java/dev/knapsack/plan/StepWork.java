@@ -88,10 +88,19 @@ public record StepWork(double bytes, double multiplyAdds) {
   /** Bytes of a layer's cache that a step reads. */
   static double cacheBytes(LayerSpec layer, Plan.Cache cache, int tokens, int past) {
     KvFormat format = cache.format();
-    return (double) layer.kvHeads()
-        * (format.keys().bytes(format.keySize(layer.keySize()))
-            + format.values().bytes(layer.valueSize()))
-        * seen(layer, cache.policy(), tokens, past);
+    double token =
+        format.keys().bytes(format.keySize(layer.keySize()))
+            + format.values().bytes(layer.valueSize());
+    double all = seen(layer, cache.policy(), tokens, past);
+    double coarse =
+        layer.window() > 0 ? 0 : Math.max(0, all - own(tokens) - cache.policy().most(past));
+    double coarseToken =
+        cache
+            .policy()
+            .coarse()
+            .map(c -> c.keys().bytes(layer.keySize()) + c.values().bytes(layer.valueSize()))
+            .orElse(0L);
+    return layer.kvHeads() * ((all - coarse) * token + coarse * coarseToken);
   }
 
   /**
@@ -110,7 +119,14 @@ public record StepWork(double bytes, double multiplyAdds) {
 
   /** Cached tokens that a token of the step sees, on average. */
   private static double seen(LayerSpec layer, KvPolicy policy, int tokens, int past) {
-    double own = (tokens + 1) / 2.0;
-    return layer.window() > 0 ? Math.min(past + own, layer.window()) : policy.most(past) + own;
+    if (layer.window() > 0) {
+      return Math.min(past + own(tokens), layer.window());
+    }
+    return Math.min(past, (double) policy.most(past) + policy.mostCoarse(past)) + own(tokens);
+  }
+
+  /** Those of the step itself. */
+  private static double own(int tokens) {
+    return (tokens + 1) / 2.0;
   }
 }

@@ -21,6 +21,7 @@ import dev.knapsack.plan.PlanJson;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.assertj.core.api.InstanceOfAssertFactories;
@@ -30,6 +31,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** A plan's recipe is what the engine keeps, within the bytes that the plan says. */
 class KvRecipeTest {
@@ -133,10 +135,34 @@ class KvRecipeTest {
     }
   }
 
+  /** What is requantised in the same format is what it was, wherever it now lies. */
   @Test
-  void whatIsKeptIsSavedAndGoneOnFrom() {
+  void tokensThatCountLessAreNotForgotten() {
+    int[] expected = null;
+    for (String recipe : List.of("full", QUANTISED)) {
+      Plan plan = plan(Recipe.of(recipe), 1, 64);
+      Budget budget = Budget.ofBytes(plan.bytes());
+      try (Engine engine = engine(plan, budget)) {
+        int[] tokens = tokens(engine.start(request(300, 80)));
+        assertThat(tokens).isEqualTo(expected == null ? tokens : expected);
+        expected = tokens;
+        assertThat(budget.account("kv").peak()).isLessThanOrEqualTo(share(plan, "kv"));
+      }
+    }
+    assertThat(plan(Recipe.of(QUANTISED.replace("f16", "f8_e4m3")), 1, 64).shares())
+        .filteredOn(s -> s.account().equals("kv"))
+        .extracting(Plan.Share::what)
+        .containsExactly("512 tokens in F16, streaming(4): at most 75 so, the rest in F8_E4M3");
+  }
+
+  private static final String QUANTISED =
+      "score=streaming(4) budget=uniform(60) action=quantise(f16) when=block(16)";
+
+  @ParameterizedTest
+  @ValueSource(strings = {"streaming(4,60)", QUANTISED})
+  void whatIsKeptIsSavedAndGoneOnFrom(String recipe) {
     CacheStore store = new CacheStore(folder, CacheStore.USUAL_BYTES);
-    Plan plan = plan(Recipe.streaming(4, 60), 1, 64);
+    Plan plan = plan(Recipe.of(recipe), 1, 64);
     int[] next;
     Request more;
     try (Engine engine = engine(plan, Budget.ofBytes(plan.bytes()));

@@ -7,6 +7,7 @@ import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A policy made of four parts: a published method is a combination, and combinations nobody has
@@ -66,6 +67,16 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   @Override
+  public Optional<Coarse> coarse() {
+    return action.coarse();
+  }
+
+  @Override
+  public int mostCoarse(int tokens) {
+    return action.coarse().isPresent() ? tokens : 0;
+  }
+
+  @Override
   public int weightRows(int layer) {
     return scorer.weightRows(layer);
   }
@@ -82,10 +93,14 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
       for (int h = 0; layers.get(l).window() == 0 && h < layers.get(l).kvHeads(); h++) {
         CachedHead head = cache.head(l, h);
         int keep = allocator.tokens(cache, l, h);
-        if (head.count() > keep && trigger.due(head.count() - keep, promptRead)) {
+        int first = head.coarse(); // what counted less once stays so
+        int surplus = head.count() - first - keep;
+        if (surplus > 0 && trigger.due(surplus, promptRead)) {
           float[] scores = new float[head.count()];
           scorer.score(head, scores);
-          action.apply(head, best(scores, keep));
+          int[] kept = best(Arrays.copyOfRange(scores, first, scores.length), keep);
+          Arrays.setAll(kept, i -> kept[i] + first);
+          action.apply(head, kept);
         }
       }
     }

@@ -1,6 +1,9 @@
 package dev.knapsack.cache.policy;
 
+import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.tensor.UnsupportedFormatException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -10,6 +13,7 @@ import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A recipe as text: each part by its name and that of what it is, {@code score=streaming(4)
@@ -30,8 +34,18 @@ final class RecipeText {
    * Something that can be asked for.
    *
    * @param numbers what its numbers are called
+   * @param make of its numbers
+   * @param read of what is between its brackets, where that is no numbers
    */
-  private record Term<T>(String name, List<String> numbers, Function<int[], T> make) {
+  private record Term<T>(
+      String name,
+      List<String> numbers,
+      Function<int[], T> make,
+      @Nullable Function<String, T> read) {
+    Term(String name, List<String> numbers, Function<int[], T> make) {
+      this(name, numbers, make, null);
+    }
+
     String form() {
       return numbers.isEmpty()
           ? name
@@ -52,7 +66,9 @@ final class RecipeText {
       List.of(new Term<>("uniform", List.of("tokens"), n -> new Allocator.Uniform(n[0])));
 
   private static final List<Term<Action>> ACTIONS =
-      List.of(new Term<>("evict", List.of(), _ -> Action.EVICT));
+      List.of(
+          new Term<>("evict", List.of(), _ -> Action.EVICT),
+          new Term<>("quantise", List.of("format"), _ -> Action.EVICT, RecipeText::quantise));
 
   private static final List<Term<Trigger>> TRIGGERS =
       List.of(new Term<>("block", List.of("tokens"), n -> new Trigger.Block(n[0])));
@@ -84,7 +100,7 @@ final class RecipeText {
     }
     return method.group(2) == null
         ? Recipe.streaming(4, KvLayout.PAGE_TOKENS * 16 - 4)
-        : make(STREAMING, numbers("recipe", STREAMING, method.group(2)));
+        : make(STREAMING.make(), numbers("recipe", STREAMING, method.group(2)));
   }
 
   private Recipe written(String plain) {
@@ -134,7 +150,10 @@ final class RecipeText {
     }
     for (Term<T> term : known) {
       if (term.name().equals(given.name())) {
-        return make(term, numbers(key, term, given.numbers()));
+        Function<String, T> read = term.read();
+        return read != null
+            ? make(read, given.numbers())
+            : make(term.make(), numbers(key, term, given.numbers()));
       }
     }
     throw new IllegalArgumentException(
@@ -163,12 +182,20 @@ final class RecipeText {
     return numbers.stream().mapToInt(n -> n).toArray();
   }
 
-  private <T> T make(Term<T> term, int[] numbers) {
+  private <A, T> T make(Function<A, T> part, A given) {
     try {
-      return term.make().apply(numbers);
-    } catch (IllegalArgumentException e) {
+      return part.apply(given);
+    } catch (IllegalArgumentException | UnsupportedFormatException e) {
       throw new IllegalArgumentException(
           "The KV recipe '%s': %s.".formatted(text, e.getMessage()), e);
     }
+  }
+
+  private static Action quantise(String formats) {
+    KvFormat format = KvFormat.parse(formats);
+    if (format.sketch() > 0) {
+      throw new IllegalArgumentException("tokens that are not sketched cannot become so later");
+    }
+    return new Action.Quantise(new KvPolicy.Coarse(format.keys(), format.values()));
   }
 }
