@@ -7,11 +7,18 @@ public final class CachedHead {
   private final HeadCache head;
   private final int layer;
   private final int kvHead;
+  private final KvCache cache;
 
-  CachedHead(HeadCache head, int layer, int kvHead) {
+  CachedHead(KvCache cache, HeadCache head, int layer, int kvHead) {
+    this.cache = cache;
     this.head = head;
     this.layer = layer;
     this.kvHead = kvHead;
+  }
+
+  /** The sequence that it is of. */
+  public KvCache cache() {
+    return cache;
   }
 
   public int layer() {
@@ -39,6 +46,16 @@ public final class CachedHead {
     return head.position(i);
   }
 
+  /** Numbers in a key. */
+  public int keySize() {
+    return cache.layout().layers().get(layer).keySize();
+  }
+
+  /** Numbers in a value. */
+  public int valueSize() {
+    return cache.layout().layers().get(layer).valueSize();
+  }
+
   /** Decodes a token's key. */
   public void key(int i, float[] out) {
     head.read(i, true, out);
@@ -50,11 +67,13 @@ public final class CachedHead {
   }
 
   /**
-   * A number of each token, for a policy to keep: 0 for new ones. It has room for at least {@code
-   * tokens}.
+   * A number of each token, for a policy to keep: 0 for new ones. It moves with its token.
+   *
+   * @param which of the numbers that the policy keeps, from 0 on
+   * @param tokens there is room for at least so many
    */
-  public float[] scores(int tokens) {
-    return head.scores(tokens);
+  public float[] scores(int which, int tokens) {
+    return head.scores(which, tokens);
   }
 
   /**

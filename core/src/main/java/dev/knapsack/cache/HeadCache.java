@@ -21,8 +21,8 @@ final class HeadCache {
   private final @Nullable HeadPages recent;
   private final int recentTokens;
 
-  /** What a policy remembers of each token. */
-  private float[] scores = {};
+  /** What a policy remembers: of each number that it wants, one a token. */
+  private float[][] scores = {};
 
   HeadCache(KvPool pool, int layer) {
     KvLayout layout = pool.layout();
@@ -38,6 +38,7 @@ final class HeadCache {
     recent = other.recent == null ? null : other.recent.fork();
     recentTokens = other.recentTokens;
     scores = other.scores.clone();
+    Arrays.setAll(scores, i -> scores[i].clone());
   }
 
   HeadCache fork() {
@@ -79,6 +80,7 @@ final class HeadCache {
   }
 
   void reserve(int position, int tokens) {
+    forgetScores(count(), Integer.MAX_VALUE); // of a step that failed
     end().reserve(position, tokens);
   }
 
@@ -110,8 +112,10 @@ final class HeadCache {
   }
 
   private void forgetScores(int from, int to) {
-    if (from < scores.length) {
-      Arrays.fill(scores, from, Math.min(to, scores.length), 0);
+    for (float[] numbers : scores) {
+      if (from < numbers.length) {
+        Arrays.fill(numbers, from, Math.min(to, numbers.length), 0);
+      }
     }
   }
 
@@ -248,12 +252,15 @@ final class HeadCache {
     coarse().merge(this, places);
     int before = coarseCount() - places.length;
     retainFine(complement(places, before, order.length), before);
-    float[] moved = new float[scores.length];
-    for (int i = 0; i < moved.length; i++) {
-      int old = i < order.length ? order[i] : i;
-      moved[i] = old < scores.length ? scores[old] : 0;
+    for (int which = 0; which < scores.length; which++) {
+      float[] numbers = scores[which];
+      float[] moved = new float[numbers.length];
+      for (int i = 0; i < moved.length; i++) {
+        int old = i < order.length ? order[i] : i;
+        moved[i] = old < numbers.length ? numbers[old] : 0;
+      }
+      scores[which] = moved;
     }
-    scores = moved;
   }
 
   /** The place now of the token that will be at each place, once these are coarse. */
@@ -289,11 +296,16 @@ final class HeadCache {
   }
 
   /** See {@link CachedHead#scores}. */
-  float[] scores(int tokens) {
-    if (scores.length < tokens) {
-      scores = Arrays.copyOf(scores, Math.max(tokens, 2 * scores.length));
+  float[] scores(int which, int tokens) {
+    if (scores.length <= which) {
+      int known = scores.length;
+      scores = Arrays.copyOf(scores, which + 1);
+      Arrays.fill(scores, known, scores.length, new float[0]);
     }
-    return scores;
+    if (scores[which].length < tokens) {
+      scores[which] = Arrays.copyOf(scores[which], Math.max(tokens, 2 * scores[which].length));
+    }
+    return scores[which];
   }
 
   /** Whether tokens between the first and the last were evicted. */
@@ -325,11 +337,13 @@ final class HeadCache {
   /** Keeps the tokens at these places alone, ascending. */
   void retain(int[] kept) {
     int before = count();
-    int scored = 0;
-    for (; scored < kept.length && kept[scored] < scores.length; scored++) {
-      scores[scored] = scores[kept[scored]];
+    for (float[] numbers : scores) {
+      int scored = 0;
+      for (; scored < kept.length && kept[scored] < numbers.length; scored++) {
+        numbers[scored] = numbers[kept[scored]];
+      }
+      Arrays.fill(numbers, scored, Math.min(before, numbers.length), 0);
     }
-    forgetScores(scored, before);
     int coarseBefore = coarseCount();
     int split = 0;
     while (split < kept.length && kept[split] < coarseBefore) {

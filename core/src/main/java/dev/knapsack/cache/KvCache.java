@@ -33,6 +33,7 @@ public final class KvCache implements AutoCloseable {
   private @Nullable SpilledTokens spilled;
 
   private int length;
+  private int promptEnd;
   private boolean closed;
 
   KvCache(KvPool pool) {
@@ -48,6 +49,7 @@ public final class KvCache implements AutoCloseable {
   private KvCache(KvCache other) {
     this.pool = other.pool;
     this.length = other.length;
+    this.promptEnd = other.promptEnd;
     this.heads = new HeadCache[other.heads.length][];
     for (int l = 0; l < heads.length; l++) {
       HeadCache[] originals = other.heads[l];
@@ -64,6 +66,19 @@ public final class KvCache implements AutoCloseable {
   /** Tokens of the sequence so far: the position of the next one. */
   public int length() {
     return length;
+  }
+
+  /**
+   * Says that tokens up to {@code end} are a prompt, and what comes after them an answer: for
+   * policies that tell the two apart. Said before the prompt's first step.
+   */
+  public void prompt(int end) {
+    promptEnd = end;
+  }
+
+  /** Where the prompt ends that is being read, or was read last; 0 unless that was said. */
+  public int promptEnd() {
+    return promptEnd;
   }
 
   /**
@@ -180,17 +195,17 @@ public final class KvCache implements AutoCloseable {
   public void observe(int layer, int rows, Weights weights) {
     checkOpen();
     KvPolicy policy = layout().policy();
-    int wanted = Math.min(rows, policy.weightRows(layer));
+    int wanted = windowed(layer) ? 0 : Math.min(rows, policy.weightRows(layer));
     int group = layout().layers().get(layer).group();
     for (int h = 0; wanted > 0 && h < heads[layer].length; h++) {
-      if (policy.wantsWeights(layer, h)) {
+      if (policy.wantsWeights(head(layer, h), rows)) {
         KvSpan[] spans = heads[layer][h].spans(rows);
         int tokens = heads[layer][h].count() + rows;
         try (Lease memory = pool.besidePages((long) Float.BYTES * group * tokens)) {
           Matrix out = new Matrix(Formats.F32, group, tokens, memory.segment());
           for (int row = rows - wanted; row < rows; row++) {
             weights.compute(row, h, spans, out);
-            policy.observe(head(layer, h), out);
+            policy.observe(head(layer, h), length + row, out);
           }
         }
       }
@@ -200,7 +215,7 @@ public final class KvCache implements AutoCloseable {
   /** What a policy sees of one head. */
   public CachedHead head(int layer, int kvHead) {
     checkOpen();
-    return new CachedHead(heads[layer][kvHead], layer, kvHead);
+    return new CachedHead(this, heads[layer][kvHead], layer, kvHead);
   }
 
   /** Makes the tokens that were appended to every layer part of the sequence. */
@@ -240,14 +255,10 @@ public final class KvCache implements AutoCloseable {
     length = tokens;
   }
 
-  /**
-   * To be done after each step: {@link #encode}, and then {@link #compress}.
-   *
-   * @param promptRead whether the step ended the prompt, or came after it
-   */
-  public void settle(boolean promptRead) {
+  /** To be done after each step: {@link #encode}, and then {@link #compress}. */
+  public void settle() {
     encode();
-    compress(promptRead);
+    compress();
   }
 
   /** Encodes tokens that are no longer recent in the layout's formats. */
@@ -260,10 +271,9 @@ public final class KvCache implements AutoCloseable {
    * Gives back the pages that no later token sees, those wholly before the sliding window of a
    * layer, lets the policy do its work, and moves to disk what is not to stay in memory.
    *
-   * @param promptRead whether the step ended the prompt, or came after it
    * @throws SpillException if tokens cannot be moved to disk; the cache is empty then
    */
-  public void compress(boolean promptRead) {
+  public void compress() {
     checkOpen();
     for (int l = 0; l < heads.length; l++) {
       int first = firstSeen(l, length);
@@ -271,7 +281,7 @@ public final class KvCache implements AutoCloseable {
         head.freeBefore(first);
       }
     }
-    layout().policy().compress(this, promptRead);
+    layout().policy().compress(this);
     spill();
   }
 

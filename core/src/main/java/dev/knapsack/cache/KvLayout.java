@@ -281,7 +281,7 @@ public record KvLayout(
   long besidePages(int tokens, int step) {
     long group = 0;
     for (int l = 0; l < layers.size(); l++) {
-      if (policy.weightRows(l) > 0) {
+      if (layers.get(l).window() == 0 && policy.weightRows(l) > 0) {
         group = Math.max(group, layers.get(l).group());
       }
     }

@@ -25,7 +25,7 @@ public interface KvPolicy {
         }
 
         @Override
-        public void compress(KvCache cache, boolean promptRead) {}
+        public void compress(KvCache cache) {}
 
         @Override
         public String toString() {
@@ -61,30 +61,39 @@ public interface KvPolicy {
   record Coarse(Format keys, Format values) {}
 
   /**
-   * Of how many of a step's last query rows the attention weights are wanted: 0 for none, which
-   * costs nothing.
+   * Of how many of a step's last query rows the attention weights are wanted, of a layer without a
+   * sliding window: 0 for none, which costs nothing.
    */
   default int weightRows(int layer) {
     return 0;
   }
 
-  /** Whether they are wanted of this head. */
-  default boolean wantsWeights(int layer, int kvHead) {
-    return weightRows(layer) > 0;
+  /**
+   * Whether they are wanted of this head.
+   *
+   * @param rows of the step, which the head's sequence does not count yet
+   */
+  default boolean wantsWeights(CachedHead head, int rows) {
+    return weightRows(head.layer()) > 0;
   }
 
   /**
    * Takes in the attention weights of one query row.
    *
+   * @param position where the row stands in the sequence
    * @param weights a row for each query head that shares the KV head, a column for each token that
    *     the head holds, this step's included
    */
-  default void observe(CachedHead head, Matrix weights) {}
+  default void observe(CachedHead head, int position, Matrix weights) {}
 
   /**
-   * Brings a cache back to what it may hold, after a step.
-   *
-   * @param promptRead whether the step ended the prompt, or came after it
+   * Whether it remembers so much of tokens, in {@link CachedHead#scores}, that a sequence cannot go
+   * on without: stores do not keep that.
    */
-  void compress(KvCache cache, boolean promptRead);
+  default boolean remembers() {
+    return false;
+  }
+
+  /** Brings a cache back to what it may hold, after a step. */
+  void compress(KvCache cache);
 }

@@ -407,12 +407,14 @@ public final class Engine implements AutoCloseable {
         Workspace workspace = workspaceOfRows(Math.min(plan.prefillChunk(), tokens.length));
         KvCache cache = pages.cache()) {
       Transformer all = new Transformer(spec, weights, compute, workspace);
+      // What comes before is the prompt, to the end of the step that gives the first logits.
+      cache.prompt(Math.min(tokens.length, (first / workspace.tokens() + 1) * workspace.tokens()));
       for (int from = 0; from < tokens.length; from += workspace.tokens()) {
         int to = Math.min(tokens.length, from + workspace.tokens());
         int rows = Math.clamp(to - first, 0, to - from);
         weights.expectOutput(rows > 0);
         Matrix logits = all.forward(List.of(new Run(cache, tokens, from, to, rows)));
-        cache.settle(to > first);
+        cache.settle();
         pages.compact();
         for (int row = 0; row < rows; row++) {
           use.accept(

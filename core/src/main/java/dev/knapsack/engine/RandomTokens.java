@@ -21,6 +21,7 @@ final class RandomTokens {
   static int[] fill(KvCache cache, int[] tokens, int step) {
     SplittableRandom random = new SplittableRandom(tokens.length);
     List<KvLayout.Layer> layers = cache.layout().layers();
+    cache.prompt(tokens.length);
     int widest = 0;
     for (KvLayout.Layer layer : layers) {
       widest = Math.max(widest, layer.kvHeads() * Math.max(layer.keySize(), layer.valueSize()));
@@ -41,7 +42,7 @@ final class RandomTokens {
             rows);
       }
       cache.commit(rows);
-      cache.settle(cache.length() == tokens.length);
+      cache.settle();
     }
     return tokens;
   }

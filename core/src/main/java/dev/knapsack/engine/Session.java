@@ -180,7 +180,7 @@ public final class Session implements AutoCloseable {
     if (shared != null && promise != null) {
       shared.extend(cache(), promise, this::block, shareable);
     }
-    cache().compress(pending() == 0);
+    cache().compress();
   }
 
   /** Tokens that are yet to be computed. */
@@ -196,6 +196,7 @@ public final class Session implements AutoCloseable {
   int begin(int[] prompt) {
     int kept = kept(prompt);
     cache().truncate(kept);
+    cache().prompt(prompt.length);
     tokens.truncate(0);
     tokens.addAll(prompt);
     return kept;
@@ -229,6 +230,7 @@ public final class Session implements AutoCloseable {
     tokens.addAll(tail);
     int kept = Math.min(keep, cache().length());
     cache().truncate(cache().holds(kept) ? kept : 0);
+    cache().prompt(tokens.size());
   }
 
   /** Forgets the sequence and gives its memory back; how many bytes that was. */

@@ -241,7 +241,7 @@ class KvCacheTest {
       for (int i = 0; i < 100; i++) {
         grow(cache, 1, 3);
         most = Math.max(most, account.used());
-        cache.settle(true);
+        cache.settle();
         pool.compact();
       }
       check(cache, sequence(1, 300));
@@ -343,7 +343,7 @@ class KvCacheTest {
       for (int i = 0; i < 60; i++) {
         grow(cache, 1, 1 + i % 5);
         most = Math.max(most, account.used());
-        cache.settle(true);
+        cache.settle();
         pool.compact();
         assertThat(most).isLessThanOrEqualTo(layout.bytes(cache.length(), 5));
       }
@@ -359,7 +359,7 @@ class KvCacheTest {
       int kept = cache.length() - 1;
       cache.truncate(kept);
       grow(cache, 2, 10);
-      cache.settle(true);
+      cache.settle();
       check(cache, sequence(1, kept, 2, 10));
     }
     assertThat(account.used()).isZero();

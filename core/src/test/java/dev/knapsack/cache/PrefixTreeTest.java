@@ -151,7 +151,7 @@ class PrefixTreeTest {
       computed += n;
       cache.encode();
       shared.extend(cache, promise, block(tokens), share);
-      cache.compress(true);
+      cache.compress();
     }
 
     private Matrix rows(int layer, boolean key, int n) {

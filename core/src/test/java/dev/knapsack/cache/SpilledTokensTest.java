@@ -64,7 +64,7 @@ class SpilledTokensTest {
         while (cache.length() < 1000) {
           grow(cache, 1, 1 + random.nextInt(step));
           assertThat(account.used()).isLessThanOrEqualTo(layout.bytes(cache.length(), step));
-          cache.settle(true);
+          cache.settle();
           pool.compact();
           checkWindowed(cache);
           int inMemory = cache.length() - cache.spilledTokens();
@@ -105,16 +105,16 @@ class SpilledTokensTest {
         cache.truncate(0);
         for (int i = 0; i < 10; i++) {
           grow(cache, 1, 70);
-          cache.settle(true);
+          cache.settle();
         }
         assertThat(cache.holds(kept)).isTrue();
         cache.truncate(kept);
         check(cache, sequence(1, kept));
         grow(cache, 2, 90);
-        cache.settle(true);
+        cache.settle();
         check(cache, sequence(1, kept, 2, 90));
         grow(cache, 3, 200);
-        cache.settle(true);
+        cache.settle();
         check(cache, sequence(1, kept, 2, 90, 3, 200));
       }
     }
@@ -127,14 +127,14 @@ class SpilledTokensTest {
         KvCache cache = pool.cache()) {
       for (int i = 0; i < 6; i++) {
         grow(cache, 1, 60);
-        cache.settle(true);
+        cache.settle();
       }
       try (KvCache fork = cache.fork()) {
         for (int i = 0; i < 5; i++) {
           grow(fork, 2, 60);
-          fork.settle(true);
+          fork.settle();
           grow(cache, 3, 60);
-          cache.settle(true);
+          cache.settle();
         }
         check(fork, sequence(1, 360, 2, 300));
         check(cache, sequence(1, 360, 3, 300));
@@ -154,7 +154,7 @@ class SpilledTokensTest {
       while (cache.length() < 700) {
         grow(cache, 1, step);
         assertThat(account.used()).isLessThanOrEqualTo(layout.bytes(cache.length(), step));
-        cache.settle(true);
+        cache.settle();
         pool.compact();
       }
       assertThat(cache.spilledTokens()).isGreaterThan(400);
@@ -182,9 +182,9 @@ class SpilledTokensTest {
     try (KvPool pool = new KvPool(layout, account, budget.total(), account, disk);
         KvCache cache = pool.cache()) {
       grow(cache, 1, RESIDENT + BLOCK - 1);
-      cache.settle(true);
+      cache.settle();
       grow(cache, 1, 1);
-      assertThatThrownBy(() -> cache.settle(true))
+      assertThatThrownBy(() -> cache.settle())
           .isInstanceOf(SpillException.class)
           .hasMessageContaining(folder.toString())
           .hasMessageContaining("No space left on device")
@@ -236,7 +236,7 @@ class SpilledTokensTest {
           }
 
           @Override
-          public void compress(KvCache cache, boolean promptRead) {}
+          public void compress(KvCache cache) {}
         };
     assertThatThrownBy(() -> layout(Formats.F16, Formats.F16).withPolicy(forgetful))
         .isInstanceOf(IllegalArgumentException.class);

@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.cache.store.CacheFileException;
 import dev.knapsack.cache.store.CacheFileException.Problem;
+import dev.knapsack.cache.store.CacheNotSavedException;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
@@ -20,7 +21,10 @@ import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanJson;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
@@ -132,6 +136,61 @@ class KvRecipeTest {
         assertThat(tokens).isEqualTo(expected == null ? tokens : expected);
         expected = tokens;
       }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"streaming", "knorm", "keydiff", "lagkv", "h2o", "snapkv", "pyramidkv", "adakv"})
+  void aBudgetOfAllTokensIsTheFullCache(String method) {
+    int[] text = request(200, 1).prompt();
+    float[][] full = logits(KvPolicy.FULL, text);
+    assertThat(Arrays.deepEquals(logits(Recipe.of(method), text), full)).isTrue();
+  }
+
+  private float[][] logits(KvPolicy policy, int[] text) {
+    Plan plan = plan(policy, 1, 64);
+    List<float[]> logits = new ArrayList<>();
+    try (Engine engine = engine(plan, Budget.ofBytes(plan.bytes()))) {
+      engine.logits(text, 100, (_, row) -> logits.add(row.toArray(ValueLayout.JAVA_FLOAT)));
+    }
+    assertThat(logits).hasSize(100);
+    return logits.toArray(float[][]::new);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"knorm(80)", "h2o(80)", "snapkv(80)", "pyramidkv(80)", "adakv(80)"})
+  void answersAfterWhatThePromptLeft(String method) {
+    int[] expected = null;
+    for (int sequences : new int[] {1, 2}) {
+      Plan plan = plan(Recipe.of(method), sequences, 64);
+      Budget budget = Budget.ofBytes(plan.bytes());
+      try (Engine engine = engine(plan, budget);
+          Session session = engine.session()) {
+        int[] answer = tokens(session.start(request(300, 60)));
+        assertThat(answer).hasSize(60);
+        assertThat(expected)
+            .satisfiesAnyOf(e -> assertThat(e).isNull(), e -> assertThat(answer).isEqualTo(e));
+        expected = answer;
+        assertThat(budget.account("kv").peak()).isLessThanOrEqualTo(share(plan, "kv"));
+        assertThat(session.cachedTokens()).isEqualTo(359);
+      }
+      assertThat(budget.used()).isZero();
+    }
+  }
+
+  @Test
+  void whatGoesByAllAttentionSoFarIsNotSavedWithoutIt() {
+    CacheStore store = new CacheStore(folder, CacheStore.USUAL_BYTES);
+    Plan plan = plan(Recipe.of("h2o(80)"), 1, 64);
+    try (Engine engine = engine(plan, Budget.ofBytes(plan.bytes()));
+        Session session = engine.session()) {
+      tokens(session.start(request(100, 5)));
+      assertThatThrownBy(() -> session.save(store, "kept"))
+          .isInstanceOf(CacheNotSavedException.class)
+          .hasMessageContaining("score=h2o(40)")
+          .hasMessageContaining("snapkv");
+      assertThat(store.find("kept")).isEmpty();
     }
   }
 

@@ -143,7 +143,7 @@ class PlanBytesTest {
         int step = Math.min(plan.prefillChunk(), plan.context() - done);
         cache.reserve(step);
         cache.commit(step);
-        cache.settle(true);
+        cache.settle();
         done += step;
       }
       Map<String, Long> predicted = new TreeMap<>();

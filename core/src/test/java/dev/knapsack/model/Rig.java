@@ -139,7 +139,7 @@ final class Rig implements AutoCloseable {
         float[] some =
             floats(transformer.forward(List.of(new Run(cache, tokens, from, to, to - from))));
         System.arraycopy(some, 0, all, from * spec.vocabulary(), some.length);
-        cache.settle(true);
+        cache.settle();
       }
     }
     return all;

@@ -128,7 +128,7 @@ public record CacheBytes(int tokens, long numbers, long ledger, long resident, l
       cache.append(l, 0, keys, values, 0, tokens);
     }
     cache.commit(tokens);
-    cache.settle(true);
+    cache.settle();
   }
 
   private static long anonymous() {

@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.KvCache;
+import java.util.Arrays;
 
 /** How tokens are divided among layers and heads: the second part of a {@link Recipe}. */
 public interface Allocator {
@@ -10,8 +11,20 @@ public interface Allocator {
   /** The most tokens that any head is given, of a sequence of this length. */
   int most(int tokens);
 
-  /** Tokens that a head may keep. */
-  int tokens(KvCache cache, int layer, int kvHead);
+  /** Tokens that each head of a layer may keep, on average. */
+  int tokens(KvCache cache, int layer);
+
+  /**
+   * How many each head of a layer keeps.
+   *
+   * @param tokens that each may keep on average, as {@link #tokens} says
+   * @param scores of the tokens of each head
+   */
+  default int[] divide(int tokens, float[][] scores) {
+    int[] each = new int[scores.length];
+    Arrays.setAll(each, h -> Math.min(tokens, scores[h].length));
+    return each;
+  }
 
   /**
    * The same for all heads.
@@ -36,7 +49,7 @@ public interface Allocator {
     }
 
     @Override
-    public int tokens(KvCache cache, int layer, int kvHead) {
+    public int tokens(KvCache cache, int layer) {
       return tokens;
     }
   }

@@ -25,12 +25,22 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   /** Tokens by which a cache may pass what it keeps: evicting has a price for each page. */
   private static final int BLOCK = KvLayout.PAGE_TOKENS;
 
+  /** Query rows that SnapKV and what is built on it look through. */
+  private static final int WINDOW = 32;
+
   /** What can be asked for. */
   public static final List<String> NAMES =
       List.of(
           "full",
           "streaming",
           "streaming(SINKS,RECENT)",
+          "knorm(TOKENS)",
+          "keydiff(TOKENS)",
+          "lagkv(TOKENS)",
+          "h2o(TOKENS)",
+          "snapkv(TOKENS)",
+          "pyramidkv(TOKENS)",
+          "adakv(TOKENS)",
           "score=streaming(SINKS) budget=uniform(TOKENS) action=evict when=block(TOKENS)");
 
   /**
@@ -53,6 +63,51 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
         new Allocator.Uniform(Math.addExact(sinks, recent)),
         Action.EVICT,
         new Trigger.Block(BLOCK));
+  }
+
+  /** {@link KeyNorm}. */
+  static Recipe knorm(int tokens) {
+    return blocks(new KeyNorm(), tokens);
+  }
+
+  /** {@link KeyDifference}. */
+  static Recipe keydiff(int tokens) {
+    return blocks(new KeyDifference(), tokens);
+  }
+
+  /** {@link LagRelative}. */
+  static Recipe lagkv(int tokens) {
+    return blocks(new LagRelative(), tokens);
+  }
+
+  /** {@link HeavyHitters}: half of the tokens the most attended, half the last. */
+  static Recipe h2o(int tokens) {
+    return blocks(new HeavyHitters(tokens / 2), tokens);
+  }
+
+  /** {@link ObservationWindow}, once, as published. */
+  static Recipe snapkv(int tokens) {
+    return afterPrompt(new Allocator.Uniform(tokens));
+  }
+
+  /** {@link Pyramid}. */
+  static Recipe pyramidkv(int tokens) {
+    return afterPrompt(new Pyramid(tokens, WINDOW));
+  }
+
+  /** {@link Adaptive}. */
+  static Recipe adakv(int tokens) {
+    return afterPrompt(new Adaptive(tokens));
+  }
+
+  /** Bounded while a prompt is read, too. */
+  private static Recipe blocks(Scorer scorer, int tokens) {
+    return new Recipe(
+        scorer, new Allocator.Uniform(tokens), Action.EVICT, new Trigger.Block(BLOCK));
+  }
+
+  private static Recipe afterPrompt(Allocator allocator) {
+    return new Recipe(new ObservationWindow(WINDOW), allocator, Action.EVICT, new Trigger.Prompt());
   }
 
   @Override
@@ -82,26 +137,57 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   @Override
-  public void observe(CachedHead head, Matrix weights) {
-    scorer.observe(head, weights);
+  public boolean wantsWeights(CachedHead head, int rows) {
+    int ahead = head.cache().promptEnd() - head.cache().length() - rows;
+    int looked = weightRows(head.layer());
+    return looked > 0 && trigger.countsRows(ahead, looked);
   }
 
   @Override
-  public void compress(KvCache cache, boolean promptRead) {
+  public boolean remembers() {
+    return scorer.remembers();
+  }
+
+  @Override
+  public void observe(CachedHead head, int position, Matrix weights) {
+    scorer.observe(head, position, weights);
+  }
+
+  @Override
+  public void compress(KvCache cache) {
+    int ahead = cache.promptEnd() - cache.length();
     List<KvLayout.Layer> layers = cache.layout().layers();
     for (int l = 0; l < layers.size(); l++) {
-      for (int h = 0; layers.get(l).window() == 0 && h < layers.get(l).kvHeads(); h++) {
-        CachedHead head = cache.head(l, h);
-        int keep = allocator.tokens(cache, l, h);
-        int first = head.coarse(); // what counted less once stays so
-        int surplus = head.count() - first - keep;
-        if (surplus > 0 && trigger.due(surplus, promptRead)) {
-          float[] scores = new float[head.count()];
-          scorer.score(head, scores);
-          int[] kept = best(Arrays.copyOfRange(scores, first, scores.length), keep);
-          Arrays.setAll(kept, i -> kept[i] + first);
-          action.apply(head, kept);
-        }
+      if (layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0) {
+        compress(cache, l, ahead);
+      }
+    }
+  }
+
+  private void compress(KvCache cache, int layer, int ahead) {
+    CachedHead[] heads = new CachedHead[cache.layout().layers().get(layer).kvHeads()];
+    Arrays.setAll(heads, h -> cache.head(layer, h));
+    int keep = allocator.tokens(cache, layer);
+    // Heads may keep different numbers, but all of them grow alike.
+    long held = Arrays.stream(heads).mapToLong(head -> head.count() - head.coarse()).sum();
+    int surplus = (int) (held / heads.length) - keep;
+    if (surplus <= 0 || !trigger.due(surplus, ahead)) {
+      return;
+    }
+    float[][] scores = new float[heads.length][];
+    for (int h = 0; h < heads.length; h++) {
+      float[] all = new float[heads[h].count()];
+      scorer.score(heads[h], all);
+      // What counted less once stays so.
+      scores[h] = Arrays.copyOfRange(all, heads[h].coarse(), all.length);
+    }
+    int[] kept = allocator.divide(keep, scores);
+    for (int h = 0; h < heads.length; h++) {
+      if (kept[h] < scores[h].length) {
+        int first = heads[h].coarse();
+        int[] places = best(scores[h], kept[h]);
+        Arrays.setAll(places, i -> places[i] + first);
+        action.apply(heads[h], places);
       }
     }
   }
@@ -113,13 +199,14 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     float least = sorted[sorted.length - count];
     int above = 0;
     for (float score : scores) {
-      above += score > least ? 1 : 0;
+      above += Float.compare(score, least) > 0 ? 1 : 0;
     }
     int[] kept = new int[count];
     int equal = count - above;
     int at = count;
     for (int i = scores.length - 1; i >= 0; i--) {
-      if (scores[i] > least || (scores[i] == least && equal-- > 0)) {
+      int than = Float.compare(scores[i], least);
+      if (than > 0 || (than == 0 && equal-- > 0)) {
         kept[--at] = i;
       }
     }

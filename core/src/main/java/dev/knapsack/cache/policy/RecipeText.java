@@ -1,7 +1,6 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.KvFormat;
-import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.tensor.UnsupportedFormatException;
 import java.util.ArrayList;
@@ -56,14 +55,38 @@ final class RecipeText {
   /** What a part was said to be, and what was between its brackets. */
   private record Given(String name, String numbers) {}
 
+  /** Tokens that a method keeps if nothing else is said. */
+  private static final int TOKENS = 1024;
+
   private static final Term<Recipe> STREAMING =
       new Term<>("streaming", List.of("sinks", "recent"), n -> Recipe.streaming(n[0], n[1]));
 
+  private static final List<Term<Recipe>> METHODS =
+      List.of(
+          STREAMING,
+          new Term<>("knorm", List.of("tokens"), n -> Recipe.knorm(n[0])),
+          new Term<>("keydiff", List.of("tokens"), n -> Recipe.keydiff(n[0])),
+          new Term<>("lagkv", List.of("tokens"), n -> Recipe.lagkv(n[0])),
+          new Term<>("h2o", List.of("tokens"), n -> Recipe.h2o(n[0])),
+          new Term<>("snapkv", List.of("tokens"), n -> Recipe.snapkv(n[0])),
+          new Term<>("pyramidkv", List.of("tokens"), n -> Recipe.pyramidkv(n[0])),
+          new Term<>("adakv", List.of("tokens"), n -> Recipe.adakv(n[0])));
+
   private static final List<Term<Scorer>> SCORERS =
-      List.of(new Term<>("streaming", List.of("sinks"), n -> new Scorer.Streaming(n[0])));
+      List.of(
+          new Term<>("streaming", List.of("sinks"), n -> new Scorer.Streaming(n[0])),
+          new Term<>("knorm", List.of(), _ -> new KeyNorm()),
+          new Term<>("keydiff", List.of(), _ -> new KeyDifference()),
+          new Term<>("lagkv", List.of(), _ -> new LagRelative()),
+          new Term<>("h2o", List.of("recent"), n -> new HeavyHitters(n[0])),
+          new Term<>("window", List.of("rows"), n -> new ObservationWindow(n[0])));
 
   private static final List<Term<Allocator>> ALLOCATORS =
-      List.of(new Term<>("uniform", List.of("tokens"), n -> new Allocator.Uniform(n[0])));
+      List.of(
+          new Term<>("uniform", List.of("tokens"), n -> new Allocator.Uniform(n[0])),
+          new Term<>("share", List.of("percent"), n -> new PromptShare(n[0])),
+          new Term<>("pyramid", List.of("tokens", "window"), n -> new Pyramid(n[0], n[1])),
+          new Term<>("ada", List.of("tokens"), n -> new Adaptive(n[0])));
 
   private static final List<Term<Action>> ACTIONS =
       List.of(
@@ -71,7 +94,10 @@ final class RecipeText {
           new Term<>("quantise", List.of("format"), _ -> Action.EVICT, RecipeText::quantise));
 
   private static final List<Term<Trigger>> TRIGGERS =
-      List.of(new Term<>("block", List.of("tokens"), n -> new Trigger.Block(n[0])));
+      List.of(
+          new Term<>("block", List.of("tokens"), n -> new Trigger.Block(n[0])),
+          new Term<>("prompt", List.of(), _ -> new Trigger.Prompt()),
+          new Term<>("step", List.of(), _ -> new Trigger.Step()));
 
   private final String text;
   private final Map<String, Given> parts = new HashMap<>();
@@ -93,14 +119,20 @@ final class RecipeText {
   }
 
   private Recipe method(Matcher method) {
-    if (!method.group(1).equals(STREAMING.name())) {
-      throw new IllegalArgumentException(
-          "There is no KV recipe '%s'. There are: %s."
-              .formatted(text, String.join(", ", Recipe.NAMES)));
+    for (Term<Recipe> known : METHODS) {
+      if (known.name().equals(method.group(1))) {
+        return make(
+            known.make(),
+            method.group(2) == null ? usual(known) : numbers("recipe", known, method.group(2)));
+      }
     }
-    return method.group(2) == null
-        ? Recipe.streaming(4, KvLayout.PAGE_TOKENS * 16 - 4)
-        : make(STREAMING.make(), numbers("recipe", STREAMING, method.group(2)));
+    throw new IllegalArgumentException(
+        "There is no KV recipe '%s'. There are: %s."
+            .formatted(text, String.join(", ", Recipe.NAMES)));
+  }
+
+  private static int[] usual(Term<Recipe> method) {
+    return method.equals(STREAMING) ? new int[] {4, TOKENS - 4} : new int[] {TOKENS};
   }
 
   private Recipe written(String plain) {

@@ -8,13 +8,18 @@ public interface Scorer {
   /** As it is written in a recipe. */
   String name();
 
-  /** See {@link dev.knapsack.cache.KvPolicy#weightRows}. */
+  /** See {@link dev.knapsack.cache.KvPolicy#weightRows}; what is remembered moves with tokens. */
   default int weightRows(int layer) {
     return 0;
   }
 
   /** See {@link dev.knapsack.cache.KvPolicy#observe}. */
-  default void observe(CachedHead head, Matrix weights) {}
+  default void observe(CachedHead head, int position, Matrix weights) {}
+
+  /** See {@link dev.knapsack.cache.KvPolicy#remembers}. */
+  default boolean remembers() {
+    return false;
+  }
 
   /**
    * How much each token of a head matters; more is more.

@@ -5,11 +5,30 @@ public sealed interface Trigger {
   /** As it is written in a recipe. */
   String name();
 
-  /** By how many tokens a head may pass what it keeps, before it is brought back. */
+  /**
+   * By how many tokens a head may pass what it keeps, before it is brought back; {@link
+   * Integer#MAX_VALUE} for any number.
+   */
   int slack();
 
-  /** Whether it is time, for a head that holds so many tokens more than it keeps. */
-  boolean due(int surplus, boolean promptRead);
+  /**
+   * Whether it is time after a step.
+   *
+   * @param surplus tokens that a head holds more than it keeps
+   * @param ahead tokens of the prompt that are yet to be read: 0 when the step has ended it, below
+   *     0 when it came after it
+   */
+  boolean due(int surplus, int ahead);
+
+  /**
+   * Whether the next time that is due counts rows of a step.
+   *
+   * @param ahead as above, when the step has ended
+   * @param looked rows before that time that count
+   */
+  default boolean countsRows(int ahead, int looked) {
+    return true;
+  }
 
   /**
    * Whenever a head holds a block more than it keeps, while the prompt is read too: so that the
@@ -35,8 +54,54 @@ public sealed interface Trigger {
     }
 
     @Override
-    public boolean due(int surplus, boolean promptRead) {
+    public boolean due(int surplus, int ahead) {
       return surplus >= tokens;
+    }
+  }
+
+  /** Once, when the prompt has been read: it is held whole until then, and all of the answer. */
+  record Prompt() implements Trigger {
+    @Override
+    public String name() {
+      return "prompt";
+    }
+
+    @Override
+    public int slack() {
+      return Integer.MAX_VALUE;
+    }
+
+    @Override
+    public boolean due(int surplus, int ahead) {
+      return surplus > 0 && ahead == 0;
+    }
+
+    @Override
+    public boolean countsRows(int ahead, int looked) {
+      return ahead >= 0 && ahead < looked;
+    }
+  }
+
+  /** When the prompt has been read, and after each step of the answer. */
+  record Step() implements Trigger {
+    @Override
+    public String name() {
+      return "step";
+    }
+
+    @Override
+    public int slack() {
+      return Integer.MAX_VALUE;
+    }
+
+    @Override
+    public boolean due(int surplus, int ahead) {
+      return surplus > 0 && ahead <= 0;
+    }
+
+    @Override
+    public boolean countsRows(int ahead, int looked) {
+      return ahead < looked;
     }
   }
 }

@@ -178,12 +178,21 @@ public final class CacheStore {
    *
    * @param tokens the tokens that it holds
    * @return bytes of the file; when this returns they are on the disk
-   * @throws CacheNotSavedException if there is no room for it, or the disk cannot be written; what
-   *     had the name before is still there
+   * @throws CacheNotSavedException if there is no room for it, the disk cannot be written, or its
+   *     policy {@linkplain dev.knapsack.cache.KvPolicy#remembers remembers} more than is saved;
+   *     what had the name before is still there
    */
   public long save(
       String name, KvCache cache, int[] tokens, Fingerprint fingerprint, Precision precision) {
     Path file = file(name);
+    if (cache.layout().policy().remembers()) {
+      throw new CacheNotSavedException(
+          file,
+          0,
+          "the recipe '%s' goes by all attention so far, which a saved cache does not hold; others, such as snapkv, can be saved."
+              .formatted(cache.layout().policy()),
+          null);
+    }
     CacheWriter writer = new CacheWriter(cache, tokens, fingerprint, precision);
     long bytes = writer.length();
     if (bytes > most) {

@@ -42,7 +42,7 @@ class QuantiseTest {
 
     @Override
     public void score(CachedHead head, float[] out) {
-      float[] remembered = head.scores(head.count());
+      float[] remembered = head.scores(0, head.count());
       for (int i = 0; i < head.count(); i++) {
         float score = of(head.position(i));
         assertThat(remembered[i]).as("moved with its token").isIn(0f, score);
@@ -81,7 +81,7 @@ class QuantiseTest {
       cache.append(l, 0, rows, rows, 0, tokens);
     }
     cache.commit(tokens);
-    cache.settle(true);
+    cache.settle();
   }
 
   /** Every token is there once, with its own key and value; how many are coarse. */

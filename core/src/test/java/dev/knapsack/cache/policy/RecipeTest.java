@@ -78,7 +78,7 @@ class RecipeTest {
           });
     }
     cache.commit(tokens);
-    cache.settle(true);
+    cache.settle();
   }
 
   private static int[] positions(KvCache cache, int layer, int head) {
@@ -173,8 +173,8 @@ class RecipeTest {
     }
 
     @Override
-    public void observe(CachedHead head, Matrix weights) {
-      float[] scores = head.scores(weights.columns());
+    public void observe(CachedHead head, int position, Matrix weights) {
+      float[] scores = head.scores(0, weights.columns());
       for (int row = 0; row < weights.rows(); row++) {
         for (int i = 0; i < weights.columns(); i++) {
           scores[i] +=
@@ -188,7 +188,7 @@ class RecipeTest {
 
     @Override
     public void score(CachedHead head, float[] out) {
-      System.arraycopy(head.scores(head.count()), 0, out, 0, head.count());
+      System.arraycopy(head.scores(0, head.count()), 0, out, 0, head.count());
     }
   }
 
@@ -207,7 +207,7 @@ class RecipeTest {
       for (int layer = 0; layer < 2; layer++) {
         CachedHead head = cache.head(layer, 1);
         assertThat(head.count()).isEqualTo(30);
-        float[] scores = head.scores(head.count());
+        float[] scores = head.scores(0, head.count());
         for (int i = 0; i < head.count(); i++) {
           int each = head.position(i) % 7 + layer;
           int steps = (cache.length() - head.position(i) + STEP - 1) / STEP;
@@ -264,9 +264,10 @@ class RecipeTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "score=h2o budget=uniform(8) action=evict when=block(2)|no score=h2o|streaming(SINKS)",
-        "score=streaming(4) budget=pyramid(8) action=evict"
-            + " when=block(2)|budget=pyramid|uniform(TOKENS)",
+        "score=magic budget=uniform(8) action=evict when=block(2)|no score=magic|streaming(SINKS),"
+            + " knorm",
+        "score=streaming(4) budget=cone(8) action=evict"
+            + " when=block(2)|budget=cone|uniform(TOKENS)",
         "score=streaming(4) budget=uniform(8) action=merge when=block(2)|action=merge|evict",
         "score=streaming(4) budget=uniform(8) action=evict when=never|when=never|block(TOKENS)",
         "score=streaming(4) budget=uniform(8) action=evict|lacks when=|block(TOKENS)",

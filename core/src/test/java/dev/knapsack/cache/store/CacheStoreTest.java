@@ -140,7 +140,7 @@ class CacheStoreTest {
           KvCache cache = pool.cache()) {
         for (int i = 0; i < count; i += 50) {
           Caches.grow(cache, 50, i);
-          cache.settle(true);
+          cache.settle();
         }
         assertThat(cache.spilledTokens() > 300).isEqualTo(layout == onDisk);
         String name = layout == onDisk ? "disk" : "memory";

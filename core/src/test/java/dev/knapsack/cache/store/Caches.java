@@ -37,7 +37,7 @@ final class Caches {
           tokens);
     }
     cache.commit(tokens);
-    cache.settle(true);
+    cache.settle();
   }
 
   private static Matrix rows(int rows, int columns, SplittableRandom random) {

@@ -1,0 +1,46 @@
+package dev.knapsack.cache.policy;
+
+import dev.knapsack.cache.CachedHead;
+import dev.knapsack.tensor.Matrix;
+
+/**
+ * Tokens that got the most attention so far matter, of every query row and all query heads that
+ * share the KV head: H2O (Zhang et al., arXiv 2306.14048).
+ *
+ * @param recent last tokens that stay: they have had no time to be looked at
+ */
+record HeavyHitters(int recent) implements Scorer {
+  HeavyHitters {
+    if (recent < 0) {
+      throw new IllegalArgumentException("0 or more recent tokens, not " + recent);
+    }
+  }
+
+  @Override
+  public String name() {
+    return "h2o(" + recent + ")";
+  }
+
+  @Override
+  public int weightRows(int layer) {
+    return Integer.MAX_VALUE;
+  }
+
+  @Override
+  public void observe(CachedHead head, int position, Matrix weights) {
+    ObservationWindow.addMean(weights, head.scores(0, weights.columns()));
+  }
+
+  /** All since the sequence began. */
+  @Override
+  public boolean remembers() {
+    return true;
+  }
+
+  @Override
+  public void score(CachedHead head, float[] out) {
+    int count = head.count();
+    System.arraycopy(head.scores(0, count), 0, out, 0, count);
+    ObservationWindow.keepLast(head, recent, out);
+  }
+}

@@ -1,0 +1,65 @@
+package dev.knapsack.cache.policy;
+
+import dev.knapsack.cache.KvCache;
+
+/**
+ * More for the first layers, which look at many tokens, and less for the last, in even steps:
+ * PyramidKV (Cai et al., arXiv 2406.02069), with its β = {@value #BETA}: the last layer keeps that
+ * part of the average, and the first what makes up for it.
+ *
+ * @param tokens that each head keeps on average
+ * @param window how many of them are the last tokens, which each layer keeps
+ */
+record Pyramid(int tokens, int window) implements Allocator {
+  static final int BETA = 20;
+
+  Pyramid {
+    if (tokens <= window) {
+      throw new IllegalArgumentException(
+          "A head keeps more tokens than the %d of the window, not %d".formatted(window, tokens));
+    }
+  }
+
+  @Override
+  public String name() {
+    return "pyramid(" + tokens + "," + window + ")";
+  }
+
+  @Override
+  public int most(int length) {
+    long average = (long) tokens - window;
+    return (int) Math.min(length, window + 2 * average - average / BETA);
+  }
+
+  @Override
+  public int tokens(KvCache cache, int layer) {
+    int layers = 0;
+    int before = 0;
+    for (int l = 0; l < cache.layout().layers().size(); l++) {
+      if (cache.layout().layers().get(l).window() == 0) {
+        layers++;
+        before += l < layer ? 1 : 0;
+      }
+    }
+    return window + past(cache.length() - window, before, layers);
+  }
+
+  /**
+   * Tokens before the window that a layer keeps.
+   *
+   * @param length tokens before the window
+   * @param layer of the {@code layers} that are divided among
+   */
+  int past(int length, int layer, int layers) {
+    int average = tokens - window;
+    if (average >= length || layers == 1) {
+      return average; // as much as there is
+    }
+    int least = average / BETA;
+    if (2 * average - least > length) {
+      least = 2 * average - length;
+    }
+    int most = 2 * average - least;
+    return most - (int) Math.ceilDiv((long) layer * (most - least), layers - 1);
+  }
+}
