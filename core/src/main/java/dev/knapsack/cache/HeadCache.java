@@ -207,39 +207,33 @@ final class HeadCache {
     return spans.toArray(KvSpan[]::new);
   }
 
+  /** The pages in which the token at a place is. */
+  private HeadPages pages(int place) {
+    if (place < coarseCount()) {
+      return coarse();
+    }
+    return recent == null || place - coarseCount() < stored.count() ? stored : recent;
+  }
+
+  /** Where it is in those. */
+  private int index(int place) {
+    HeadPages pages = pages(place);
+    return place - (pages == coarse ? 0 : coarseCount()) - (pages == recent ? stored.count() : 0);
+  }
+
   /** Where the token at a place stands. */
   int position(int place) {
-    int i = place - coarseCount();
-    if (i < 0) {
-      return coarse().position(place);
-    }
-    return i < stored.count() || recent == null
-        ? stored.position(i)
-        : recent.position(i - stored.count());
+    return pages(place).position(index(place));
   }
 
   /** Decodes the key or the value of the token at a place. */
   void read(int place, boolean key, float[] out) {
-    int i = place - coarseCount();
-    if (i < 0) {
-      coarse().read(place, key, out);
-    } else if (i < stored.count() || recent == null) {
-      stored.read(i, key, out);
-    } else {
-      recent.read(i - stored.count(), key, out);
-    }
+    pages(place).read(index(place), key, out);
   }
 
   /** Encodes another key and value for the token at a place. */
   void put(int place, float[] key, float[] value) {
-    int i = place - coarseCount();
-    if (i < 0) {
-      coarse().put(place, key, value);
-    } else if (i < stored.count() || recent == null) {
-      stored.put(i, key, value);
-    } else {
-      recent.put(i - stored.count(), key, value);
-    }
+    pages(place).put(index(place), key, value);
   }
 
   /**

@@ -17,32 +17,33 @@ import java.util.Optional;
  */
 record KvQuality(KvFormat format, double divergence) {
   /**
-   * Means over 4 × 1,021 tokens, the first four texts of eval-ctx1024.jsonl, read in steps of 64
-   * with activations in float32. To be renewed with what {@code knapsack eval kv-formats} prints.
+   * Means along the second halves of four texts of 1,021 tokens; {@code knapsack eval kv-formats
+   * notes-2.6m-f16.gguf --questions eval-ctx1024.jsonl --limit 4 --activations float --formats
+   * q8_0,q8_0/q4_0+rotate+recent=64,…} prints them.
    */
   private static final List<KvQuality> MEASURED =
       List.of(
           measured("F16", 0, false, 0),
-          measured("F8_E4M3", 0, false, 0.000735),
-          measured("F8_E5M2", 0, false, 0.002826),
-          measured("Q8_0", 0, false, 0.000010),
-          measured("Q8_0", 64, true, 0.000003),
-          measured("Q5_1", 0, false, 0.000578),
-          measured("Q5_1", 64, true, 0.000245),
-          measured("Q5_0", 0, false, 0.001195),
-          measured("Q5_0", 64, true, 0.000327),
-          measured("Q4_1", 0, false, 0.002071),
-          measured("Q4_1", 64, true, 0.000827),
-          measured("Q4_0", 0, false, 0.002812),
-          measured("Q4_0", 64, true, 0.000960),
-          measured("Q2_1", 0, false, 0.063535),
-          measured("Q2_1", 64, true, 0.016579),
-          measured("BFP6", 0, false, 0.000474),
-          measured("BFP6", 64, true, 0.000433),
-          measured("BFP4", 0, false, 0.008219),
-          measured("BFP4", 64, true, 0.001523),
-          measured("k=Q8_0,v=Q4_0", 0, false, 0.000940),
-          measured("k=Q8_0,v=Q4_0", 64, true, 0.000148));
+          measured("F8_E4M3", 0, false, 0.000644),
+          measured("F8_E5M2", 0, false, 0.001900),
+          measured("Q8_0", 0, false, 0.000009),
+          measured("Q8_0", 64, true, 0.000004),
+          measured("Q5_1", 0, false, 0.000493),
+          measured("Q5_1", 64, true, 0.000165),
+          measured("Q5_0", 0, false, 0.000552),
+          measured("Q5_0", 64, true, 0.000202),
+          measured("Q4_1", 0, false, 0.001660),
+          measured("Q4_1", 64, true, 0.000697),
+          measured("Q4_0", 0, false, 0.002520),
+          measured("Q4_0", 64, true, 0.000839),
+          measured("Q2_1", 0, false, 0.061000),
+          measured("Q2_1", 64, true, 0.017400),
+          measured("BFP6", 0, false, 0.000314),
+          measured("BFP6", 64, true, 0.000103),
+          measured("BFP4", 0, false, 0.007040),
+          measured("BFP4", 64, true, 0.001910),
+          measured("k=Q8_0,v=Q4_0", 0, false, 0.000699),
+          measured("k=Q8_0,v=Q4_0", 64, true, 0.000165));
 
   private static KvQuality measured(
       String formats, int recent, boolean rotated, double divergence) {

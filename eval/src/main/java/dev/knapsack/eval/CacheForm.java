@@ -24,6 +24,7 @@ public record CacheForm(KvFormat format) {
   public static final List<CacheForm> USUAL = list("f16,q8_0,q8_0/q4_0+rotate+recent=64,q4_0");
 
   private static final String RECENT = "recent=";
+  private static final int STEP = 16;
 
   private static final String SKETCHED = "qjl";
 
@@ -86,9 +87,13 @@ public record CacheForm(KvFormat format) {
     return Arrays.stream(text.split(",", -1)).map(CacheForm::of).toList();
   }
 
-  /** Options by which a model is opened with such a cache. */
+  /**
+   * Options by which a model is opened with such a cache. Tokens of a step see each other as they
+   * were computed, if recent ones stay so: then steps are short, as when an answer is written.
+   */
   public Options apply(Options options) {
-    return options.withCacheFormat(KvChoice.of(format));
+    Options with = options.withCacheFormat(KvChoice.of(format));
+    return format.recent() > 0 ? with.withPrefillChunk(STEP) : with;
   }
 
   /** As {@link #of} reads it. */

@@ -108,7 +108,7 @@ class KvFormatsTest {
     Text text = Text.read(Data.path("text/tinyshakespeare.txt"), 2048);
     KvFormats work = KvFormats.of(model, List.of(), Optional.of(text), 128);
     assertThat(work.context()).isEqualTo(128);
-    List<KvFormatResult> results = measure(work, model, "f8_e5m2");
+    List<KvFormatResult> results = measure(work, model, "f8_e5m2,f8_e5m2+recent=16");
     double alone;
     try (Knapsack full = opener(model).open(CacheForm.FULL, 128)) {
       alone = Perplexity.of(full, text, 128, Perplexity.Progress.NONE).value();
@@ -118,6 +118,9 @@ class KvFormatsTest {
         .isNotEqualTo(alone)
         .isEqualTo(alone, within(0.1 * alone));
     assertThat(results.get(1).text().divergence()).isPositive();
+    // Recent tokens are few, and the others are seen as they are stored.
+    assertThat(results.get(2).text().divergence())
+        .isBetween(1e-4, 0.9 * results.get(1).text().divergence());
     assertThat(results.get(1).asked()).isZero();
     assertThat(new KvFormatsReport("stories", results).table().text()).doesNotContain("recall");
   }
