@@ -1,11 +1,12 @@
 package dev.knapsack.cache;
 
-import com.sun.nio.file.ExtendedOpenOption;
+import dev.knapsack.memory.DirectFile;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutorService;
@@ -90,11 +91,10 @@ final class SpillFolder implements AutoCloseable {
    */
   private static FileChannel unnamed(Path folder) throws IOException {
     Path name = Files.createTempFile(folder, "kv-", ".spill");
+    StandardOpenOption[] both = {StandardOpenOption.READ, StandardOpenOption.WRITE};
     try {
-      return FileChannel.open(
-          name, StandardOpenOption.READ, StandardOpenOption.WRITE, ExtendedOpenOption.DIRECT);
-    } catch (UnsupportedOperationException | IOException refused) {
-      return FileChannel.open(name, StandardOpenOption.READ, StandardOpenOption.WRITE);
+      Optional<FileChannel> direct = DirectFile.channel(name, both);
+      return direct.isPresent() ? direct.get() : FileChannel.open(name, both);
     } finally {
       Files.delete(name);
     }

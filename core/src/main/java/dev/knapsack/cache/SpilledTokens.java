@@ -1,12 +1,14 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.Lease;
 import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CompletableFuture;
@@ -29,7 +31,6 @@ final class SpilledTokens implements AutoCloseable {
   static final int PAGES = 16;
 
   private static final int BUFFERS = 2;
-  private static final long SECTOR = 4096;
 
   /** Memory, and which bytes of the file are there, or on their way. */
   private static final class Buffer {
@@ -52,6 +53,12 @@ final class SpilledTokens implements AutoCloseable {
   private final FileChannel file;
   private final Lease lease;
   private final Buffer[] buffers = new Buffer[BUFFERS];
+
+  /** Bytes of a head in a block, and where each layer begins in it, by layer; last its end. */
+  private final long[] headBytes;
+
+  private final long[] layerAt;
+
   private int blocks;
   private int writes;
 
@@ -69,6 +76,11 @@ final class SpilledTokens implements AutoCloseable {
       lease.close();
       throw e;
     }
+    int layers = layout.layers().size();
+    headBytes = new long[layers];
+    Arrays.setAll(headBytes, l -> headBytes(layout, l));
+    layerAt = new long[layers + 1];
+    Arrays.setAll(layerAt, l -> layerAt(layout, l));
     long each = lease.segment().byteSize() / BUFFERS;
     for (int i = 0; i < BUFFERS; i++) {
       buffers[i] = new Buffer(lease.segment().asSlice(i * each, each));
@@ -76,7 +88,8 @@ final class SpilledTokens implements AutoCloseable {
   }
 
   private static long headBytes(KvLayout layout, int layer) {
-    return Math.ceilDiv(PAGES * layout.stored(layer).pageBytes(), SECTOR) * SECTOR;
+    return Math.ceilDiv(PAGES * layout.stored(layer).pageBytes(), DirectFile.BLOCK)
+        * DirectFile.BLOCK;
   }
 
   /** Bytes of a layer's part of a block. */
@@ -114,11 +127,15 @@ final class SpilledTokens implements AutoCloseable {
   }
 
   private long at(int layer, int block) {
-    return block * blockBytes(layout) + layerAt(layout, layer);
+    return block * layerAt[layerAt.length - 1] + layerAt[layer];
+  }
+
+  private long layerBytes(int layer) {
+    return layerAt[layer + 1] - layerAt[layer];
   }
 
   private boolean spills(int layer) {
-    return layerBytes(layout, layer) > 0;
+    return layerBytes(layer) > 0;
   }
 
   /**
@@ -132,9 +149,9 @@ final class SpilledTokens implements AutoCloseable {
       if (spills(l)) {
         Buffer buffer = toWrite();
         for (int h = 0; h < heads[l].length; h++) {
-          heads[l][h].moveOut(PAGES, buffer.memory, h * headBytes(layout, l));
+          heads[l][h].moveOut(PAGES, buffer.memory, h * headBytes[l]);
         }
-        move(buffer, at(l, blocks), layerBytes(layout, l), true);
+        move(buffer, at(l, blocks), layerBytes(l), true);
       }
     }
     for (Buffer buffer : buffers) {
@@ -148,7 +165,7 @@ final class SpilledTokens implements AutoCloseable {
     Buffer buffer = toWrite();
     pages.copyPages(PAGES, buffer.memory, 0);
     pages.dropPages(PAGES);
-    move(buffer, headAt(layer, block, head), headBytes(layout, layer), true);
+    move(buffer, headAt(layer, block, head), headBytes[layer], true);
     await(buffer);
   }
 
@@ -159,11 +176,11 @@ final class SpilledTokens implements AutoCloseable {
 
   /** One head of a block, until the next is asked for. */
   MemorySegment head(int layer, int block, int head) {
-    return acquire(headAt(layer, block, head), headBytes(layout, layer)).memory;
+    return acquire(headAt(layer, block, head), headBytes[layer]).memory;
   }
 
   private long headAt(int layer, int block, int head) {
-    return at(layer, block) + head * headBytes(layout, layer);
+    return at(layer, block) + head * headBytes[layer];
   }
 
   /** A buffer that nothing is written from any more: each in its turn. */
@@ -178,9 +195,9 @@ final class SpilledTokens implements AutoCloseable {
     blocks--;
     for (int l = 0; l < heads.length; l++) {
       if (spills(l)) {
-        Buffer buffer = acquire(at(l, blocks), layerBytes(layout, l));
+        Buffer buffer = acquire(at(l, blocks), layerBytes(l));
         for (int h = 0; h < heads[l].length; h++) {
-          heads[l][h].moveIn(tokens(), PAGES, buffer.memory, h * headBytes(layout, l));
+          heads[l][h].moveIn(tokens(), PAGES, buffer.memory, h * headBytes[l]);
         }
       }
     }
@@ -200,10 +217,10 @@ final class SpilledTokens implements AutoCloseable {
       for (int b = 0; b < blocks; b++) {
         for (int l = 0; l < layout.layers().size(); l++) {
           if (spills(l)) {
-            Buffer from = acquire(at(l, b), layerBytes(layout, l));
+            Buffer from = acquire(at(l, b), layerBytes(l));
             Buffer to = copy.toWrite();
-            MemorySegment.copy(from.memory, 0, to.memory, 0, layerBytes(layout, l));
-            copy.move(to, at(l, b), layerBytes(layout, l), true);
+            MemorySegment.copy(from.memory, 0, to.memory, 0, layerBytes(l));
+            copy.move(to, at(l, b), layerBytes(l), true);
           }
         }
       }
@@ -242,7 +259,7 @@ final class SpilledTokens implements AutoCloseable {
   }
 
   private KvSpan[][] block(int layer, int block) {
-    Buffer buffer = acquire(at(layer, block), layerBytes(layout, layer));
+    Buffer buffer = acquire(at(layer, block), layerBytes(layer));
     if (block + 1 < blocks) {
       readAhead(layer, block + 1);
     } else {
@@ -253,7 +270,7 @@ final class SpilledTokens implements AutoCloseable {
     for (int h = 0; h < spans.length; h++) {
       long[] pages = new long[PAGES];
       for (int p = 0; p < PAGES; p++) {
-        pages[p] = h * headBytes(layout, layer) + p * form.pageBytes();
+        pages[p] = h * headBytes[layer] + p * form.pageBytes();
       }
       spans[h][0] =
           new KvSpan(
@@ -293,7 +310,7 @@ final class SpilledTokens implements AutoCloseable {
   /** Begins to read into a buffer that is free, if there is one. */
   private void readAhead(int layer, int block) {
     long at = at(layer, block);
-    long bytes = layerBytes(layout, layer);
+    long bytes = layerBytes(layer);
     if (find(at, bytes) != null) {
       return;
     }

@@ -9,10 +9,13 @@ import java.nio.channels.ClosedChannelException;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
+import java.nio.file.OpenOption;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.Arrays;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import org.jspecify.annotations.Nullable;
 
@@ -60,18 +63,8 @@ public final class DirectFile implements AutoCloseable {
 
     static Channels open(Path path, boolean tryDirect) throws IOException {
       FileChannel plain = FileChannel.open(path, StandardOpenOption.READ);
-      return new Channels(tryDirect ? openDirect(path) : null, plain);
-    }
-
-    private static @Nullable FileChannel openDirect(Path path) throws IOException {
-      try {
-        if (Files.getFileStore(path).getBlockSize() > BLOCK) {
-          return null;
-        }
-        return FileChannel.open(path, StandardOpenOption.READ, ExtendedOpenOption.DIRECT);
-      } catch (IOException | UnsupportedOperationException refused) {
-        return null;
-      }
+      return new Channels(
+          tryDirect ? channel(path, StandardOpenOption.READ).orElse(null) : null, plain);
     }
 
     void close() throws IOException {
@@ -94,6 +87,23 @@ public final class DirectFile implements AutoCloseable {
     this.stamp = stamp;
     this.channels = channels;
     this.directRefused = channels.direct == null;
+  }
+
+  /**
+   * Opens a file past the page cache, for blocks of {@link #BLOCK} bytes; empty where the file
+   * system refuses that.
+   */
+  public static Optional<FileChannel> channel(Path path, OpenOption... options) {
+    try {
+      if (Files.getFileStore(path).getBlockSize() > BLOCK) {
+        return Optional.empty();
+      }
+      OpenOption[] direct = Arrays.copyOf(options, options.length + 1, OpenOption[].class);
+      direct[options.length] = ExtendedOpenOption.DIRECT;
+      return Optional.of(FileChannel.open(path, direct));
+    } catch (IOException | UnsupportedOperationException refused) {
+      return Optional.empty();
+    }
   }
 
   /** Opens a file for reading. */
