@@ -10,14 +10,12 @@ import java.util.Arrays;
  *
  * @param tokens that each head keeps on average
  */
-record Adaptive(int tokens) implements Allocator {
+record Adaptive(Size tokens) implements Allocator {
   /** The part of the average that each head keeps, as a divisor: the published 0.2. */
   private static final int FLOOR = 5;
 
   Adaptive {
-    if (tokens < 1) {
-      throw new IllegalArgumentException("A head keeps 1 token or more, not " + tokens);
-    }
+    tokens.positive();
   }
 
   @Override
@@ -33,7 +31,7 @@ record Adaptive(int tokens) implements Allocator {
 
   @Override
   public int tokens(KvCache cache, int layer) {
-    return tokens;
+    return tokens.tokens(cache);
   }
 
   @Override

@@ -31,11 +31,9 @@ public interface Allocator {
    *
    * @param tokens that each keeps
    */
-  record Uniform(int tokens) implements Allocator {
+  record Uniform(Size tokens) implements Allocator {
     public Uniform {
-      if (tokens < 1) {
-        throw new IllegalArgumentException("A head keeps 1 token or more, not " + tokens);
-      }
+      tokens.positive();
     }
 
     @Override
@@ -45,12 +43,12 @@ public interface Allocator {
 
     @Override
     public int most(int length) {
-      return Math.min(length, tokens);
+      return Math.min(length, tokens.most(length));
     }
 
     @Override
     public int tokens(KvCache cache, int layer) {
-      return tokens;
+      return tokens.tokens(cache);
     }
   }
 }

@@ -9,13 +9,7 @@ import dev.knapsack.tensor.Matrix;
  *
  * @param recent last tokens that stay: they have had no time to be looked at
  */
-record HeavyHitters(int recent) implements Scorer {
-  HeavyHitters {
-    if (recent < 0) {
-      throw new IllegalArgumentException("0 or more recent tokens, not " + recent);
-    }
-  }
-
+record HeavyHitters(Size recent) implements Scorer {
   @Override
   public String name() {
     return "h2o(" + recent + ")";
@@ -41,6 +35,6 @@ record HeavyHitters(int recent) implements Scorer {
   public void score(CachedHead head, float[] out) {
     int count = head.count();
     System.arraycopy(head.scores(0, count), 0, out, 0, count);
-    ObservationWindow.keepLast(head, recent, out);
+    ObservationWindow.keepLast(head, recent.tokens(head.cache()), out);
   }
 }

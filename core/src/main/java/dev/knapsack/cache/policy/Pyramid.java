@@ -10,13 +10,13 @@ import dev.knapsack.cache.KvCache;
  * @param tokens that each head keeps on average
  * @param window how many of them are the last tokens, which each layer keeps
  */
-record Pyramid(int tokens, int window) implements Allocator {
+record Pyramid(Size tokens, int window) implements Allocator {
   static final int BETA = 20;
 
   Pyramid {
-    if (tokens <= window) {
+    if (tokens.positive().share() == 0 && tokens.tokens() <= window) {
       throw new IllegalArgumentException(
-          "A head keeps more tokens than the %d of the window, not %d".formatted(window, tokens));
+          "a head keeps more tokens than the %d of the window, not %s".formatted(window, tokens));
     }
   }
 
@@ -27,8 +27,9 @@ record Pyramid(int tokens, int window) implements Allocator {
 
   @Override
   public int most(int length) {
-    long average = (long) tokens - window;
-    return (int) Math.min(length, window + 2 * average - average / BETA);
+    int kept = tokens.most(length);
+    long average = Math.max(0, kept - window);
+    return (int) Math.min(length, Math.min(kept, window) + 2 * average - average / BETA);
   }
 
   @Override
@@ -41,17 +42,20 @@ record Pyramid(int tokens, int window) implements Allocator {
         before += l < layer ? 1 : 0;
       }
     }
-    return window + past(cache.length() - window, before, layers);
+    int kept = tokens.tokens(cache);
+    return kept <= window
+        ? kept
+        : window + past(kept - window, cache.length() - window, before, layers);
   }
 
   /**
    * Tokens before the window that a layer keeps.
    *
+   * @param average how many they are on average
    * @param length tokens before the window
    * @param layer of the {@code layers} that are divided among
    */
-  int past(int length, int layer, int layers) {
-    int average = tokens - window;
+  static int past(int average, int length, int layer, int layers) {
     if (average >= length || layers == 1) {
       return average; // as much as there is
     }

@@ -22,30 +22,12 @@ import java.util.Optional;
  */
 public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger trigger)
     implements KvPolicy {
-  /** Tokens by which a cache may pass what it keeps: evicting has a price for each page. */
-  private static final int BLOCK = KvLayout.PAGE_TOKENS;
-
-  /** Query rows that SnapKV and what is built on it look through. */
-  private static final int WINDOW = 32;
-
   /** What can be asked for. */
-  public static final List<String> NAMES =
-      List.of(
-          "full",
-          "streaming",
-          "streaming(SINKS,RECENT)",
-          "knorm(TOKENS)",
-          "keydiff(TOKENS)",
-          "lagkv(TOKENS)",
-          "h2o(TOKENS)",
-          "snapkv(TOKENS)",
-          "pyramidkv(TOKENS)",
-          "adakv(TOKENS)",
-          "score=streaming(SINKS) budget=uniform(TOKENS) action=evict when=block(TOKENS)");
+  public static final List<String> NAMES = RecipeText.names();
 
   /**
-   * The recipe of this name: {@code full}, {@code streaming(4,1020)}, or as {@link #name} writes
-   * it, with its parts in any order.
+   * The recipe of this name: {@code full}, {@code snapkv(1024)}, or as {@link #name} writes it,
+   * with its parts in any order.
    *
    * @throws IllegalArgumentException if there is none: says which part is wrong, and what there is
    */
@@ -60,54 +42,9 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   public static Recipe streaming(int sinks, int recent) {
     return new Recipe(
         new Scorer.Streaming(sinks),
-        new Allocator.Uniform(Math.addExact(sinks, recent)),
+        new Allocator.Uniform(Size.of(Math.addExact(sinks, recent))),
         Action.EVICT,
-        new Trigger.Block(BLOCK));
-  }
-
-  /** {@link KeyNorm}. */
-  static Recipe knorm(int tokens) {
-    return blocks(new KeyNorm(), tokens);
-  }
-
-  /** {@link KeyDifference}. */
-  static Recipe keydiff(int tokens) {
-    return blocks(new KeyDifference(), tokens);
-  }
-
-  /** {@link LagRelative}. */
-  static Recipe lagkv(int tokens) {
-    return blocks(new LagRelative(), tokens);
-  }
-
-  /** {@link HeavyHitters}: half of the tokens the most attended, half the last. */
-  static Recipe h2o(int tokens) {
-    return blocks(new HeavyHitters(tokens / 2), tokens);
-  }
-
-  /** {@link ObservationWindow}, once, as published. */
-  static Recipe snapkv(int tokens) {
-    return afterPrompt(new Allocator.Uniform(tokens));
-  }
-
-  /** {@link Pyramid}. */
-  static Recipe pyramidkv(int tokens) {
-    return afterPrompt(new Pyramid(tokens, WINDOW));
-  }
-
-  /** {@link Adaptive}. */
-  static Recipe adakv(int tokens) {
-    return afterPrompt(new Adaptive(tokens));
-  }
-
-  /** Bounded while a prompt is read, too. */
-  private static Recipe blocks(Scorer scorer, int tokens) {
-    return new Recipe(
-        scorer, new Allocator.Uniform(tokens), Action.EVICT, new Trigger.Block(BLOCK));
-  }
-
-  private static Recipe afterPrompt(Allocator allocator) {
-    return new Recipe(new ObservationWindow(WINDOW), allocator, Action.EVICT, new Trigger.Prompt());
+        new Trigger.Block(KvLayout.PAGE_TOKENS));
   }
 
   @Override

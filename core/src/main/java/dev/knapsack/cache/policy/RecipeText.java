@@ -1,103 +1,101 @@
 package dev.knapsack.cache.policy;
 
+import static dev.knapsack.cache.policy.Term.number;
+import static dev.knapsack.cache.policy.Term.size;
+import static dev.knapsack.cache.policy.Term.text;
+
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.tensor.UnsupportedFormatException;
-import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.function.Function;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A recipe as text: each part by its name and that of what it is, {@code score=streaming(4)
  * budget=uniform(1024) action=evict when=block(64)}, in any order; or a published method by name,
- * {@code streaming(4,1020)}.
+ * {@code snapkv(1024)}.
  */
 final class RecipeText {
   private static final String FORM = "score=… budget=… action=… when=…";
 
-  /** A word, and perhaps numbers: {@code streaming(4,1020)}, {@code streaming(sinks=4)}. */
-  private static final String TERM = "([a-z]\\w*)\\s*(?:\\(([^()]*)\\))?";
+  /**
+   * A word, and perhaps what is between brackets: {@code snapkv(1024)}, {@code block(tokens=64)}.
+   */
+  private static final String TERM = "([A-Za-z]\\w*)\\s*(?:\\(([^()]*)\\))?";
 
   private static final Pattern METHOD = Pattern.compile(TERM);
-  private static final Pattern PART = Pattern.compile("([a-z]\\w*)\\s*=\\s*" + TERM + "[\\s,]*");
-  private static final Pattern NUMBER = Pattern.compile("(?:([a-z]\\w*)\\s*=\\s*)?(\\d{1,9})");
-
-  /**
-   * Something that can be asked for.
-   *
-   * @param numbers what its numbers are called
-   * @param make of its numbers
-   * @param read of what is between its brackets, where that is no numbers
-   */
-  private record Term<T>(
-      String name,
-      List<String> numbers,
-      Function<int[], T> make,
-      @Nullable Function<String, T> read) {
-    Term(String name, List<String> numbers, Function<int[], T> make) {
-      this(name, numbers, make, null);
-    }
-
-    String form() {
-      return numbers.isEmpty()
-          ? name
-          : name + "(" + String.join(",", numbers).toUpperCase(Locale.ROOT) + ")";
-    }
-  }
+  private static final Pattern PART = Pattern.compile("([A-Za-z]\\w*)\\s*=\\s*" + TERM + "[\\s,]*");
 
   /** What a part was said to be, and what was between its brackets. */
-  private record Given(String name, String numbers) {}
+  private record Given(String name, String in) {}
 
-  /** Tokens that a method keeps if nothing else is said. */
-  private static final int TOKENS = 1024;
+  /** Bounded while a prompt is read, too: a page's tokens, since evicting has a price for each. */
+  private static final String IN_BLOCKS = " action=evict when=block(64)";
 
-  private static final Term<Recipe> STREAMING =
-      new Term<>("streaming", List.of("sinks", "recent"), n -> Recipe.streaming(n[0], n[1]));
+  /** Once, as published. */
+  private static final String AFTER_PROMPT = " action=evict when=prompt";
 
-  private static final List<Term<Recipe>> METHODS =
+  /** What each does differently from its paper is said where its parts are. */
+  private static final List<Method> METHODS =
       List.of(
-          STREAMING,
-          new Term<>("knorm", List.of("tokens"), n -> Recipe.knorm(n[0])),
-          new Term<>("keydiff", List.of("tokens"), n -> Recipe.keydiff(n[0])),
-          new Term<>("lagkv", List.of("tokens"), n -> Recipe.lagkv(n[0])),
-          new Term<>("h2o", List.of("tokens"), n -> Recipe.h2o(n[0])),
-          new Term<>("snapkv", List.of("tokens"), n -> Recipe.snapkv(n[0])),
-          new Term<>("pyramidkv", List.of("tokens"), n -> Recipe.pyramidkv(n[0])),
-          new Term<>("adakv", List.of("tokens"), n -> Recipe.adakv(n[0])));
+          new Method(
+              "streaming",
+              "SINKS=4,RECENT=1020",
+              "score=streaming(SINKS) budget=uniform(SINKS+RECENT)" + IN_BLOCKS),
+          new Method(
+              "streaming", "TOKENS=1024", "score=streaming(4) budget=uniform(TOKENS)" + IN_BLOCKS),
+          new Method("knorm", "TOKENS=1024", "score=knorm budget=uniform(TOKENS)" + IN_BLOCKS),
+          new Method("keydiff", "TOKENS=1024", "score=keydiff budget=uniform(TOKENS)" + IN_BLOCKS),
+          new Method("lagkv", "TOKENS=1024", "score=lagkv budget=uniform(TOKENS)" + IN_BLOCKS),
+          new Method(
+              "h2o", "TOKENS=1024", "score=h2o(TOKENS/2) budget=uniform(TOKENS)" + IN_BLOCKS),
+          new Method(
+              "snapkv", "TOKENS=1024", "score=window(32) budget=uniform(TOKENS)" + AFTER_PROMPT),
+          new Method(
+              "pyramidkv",
+              "TOKENS=1024",
+              "score=window(32) budget=pyramid(TOKENS,32)" + AFTER_PROMPT),
+          new Method("adakv", "TOKENS=1024", "score=window(32) budget=ada(TOKENS)" + AFTER_PROMPT));
 
   private static final List<Term<Scorer>> SCORERS =
       List.of(
-          new Term<>("streaming", List.of("sinks"), n -> new Scorer.Streaming(n[0])),
-          new Term<>("knorm", List.of(), _ -> new KeyNorm()),
-          new Term<>("keydiff", List.of(), _ -> new KeyDifference()),
-          new Term<>("lagkv", List.of(), _ -> new LagRelative()),
-          new Term<>("h2o", List.of("recent"), n -> new HeavyHitters(n[0])),
-          new Term<>("window", List.of("rows"), n -> new ObservationWindow(n[0])));
+          new Term<>("streaming", List.of(number("sinks")), a -> new Scorer.Streaming(a.number(0))),
+          new Term<>("knorm", new KeyNorm()),
+          new Term<>("keydiff", new KeyDifference()),
+          new Term<>("lagkv", new LagRelative()),
+          new Term<>("h2o", List.of(size("recent")), a -> new HeavyHitters(a.size(0))),
+          new Term<>("window", List.of(number("rows")), a -> new ObservationWindow(a.number(0))));
 
   private static final List<Term<Allocator>> ALLOCATORS =
       List.of(
-          new Term<>("uniform", List.of("tokens"), n -> new Allocator.Uniform(n[0])),
-          new Term<>("share", List.of("percent"), n -> new PromptShare(n[0])),
-          new Term<>("pyramid", List.of("tokens", "window"), n -> new Pyramid(n[0], n[1])),
-          new Term<>("ada", List.of("tokens"), n -> new Adaptive(n[0])));
+          new Term<>("uniform", List.of(size("tokens")), a -> new Allocator.Uniform(a.size(0))),
+          new Term<>(
+              "pyramid",
+              List.of(size("tokens"), number("window")),
+              a -> new Pyramid(a.size(0), a.number(1))),
+          new Term<>("ada", List.of(size("tokens")), a -> new Adaptive(a.size(0))));
 
   private static final List<Term<Action>> ACTIONS =
       List.of(
-          new Term<>("evict", List.of(), _ -> Action.EVICT),
-          new Term<>("quantise", List.of("format"), _ -> Action.EVICT, RecipeText::quantise));
+          new Term<>("evict", Action.EVICT),
+          new Term<>("quantise", List.of(text("format")), a -> quantise(a.text(0))),
+          new Term<>(
+              "quantise",
+              List.of(text("k"), text("v")),
+              a -> quantise("k=%s,v=%s".formatted(a.text(0), a.text(1)))));
 
   private static final List<Term<Trigger>> TRIGGERS =
       List.of(
-          new Term<>("block", List.of("tokens"), n -> new Trigger.Block(n[0])),
-          new Term<>("prompt", List.of(), _ -> new Trigger.Prompt()),
-          new Term<>("step", List.of(), _ -> new Trigger.Step()));
+          new Term<>("block", List.of(number("tokens")), a -> new Trigger.Block(a.number(0))),
+          new Term<>("prompt", new Trigger.Prompt()),
+          new Term<>("step", new Trigger.Step()));
 
   private final String text;
   private final Map<String, Given> parts = new HashMap<>();
@@ -112,34 +110,54 @@ final class RecipeText {
    * @throws IllegalArgumentException if it is none
    */
   static Recipe read(String text) {
-    String plain = text.strip().toLowerCase(Locale.ROOT);
     RecipeText read = new RecipeText(text.strip());
-    Matcher method = METHOD.matcher(plain);
-    return method.matches() ? read.method(method) : read.written(plain);
+    Matcher method = METHOD.matcher(read.text);
+    return read.written(
+        method.matches() ? read.method(method.group(1), method.group(2)) : read.text);
   }
 
-  private Recipe method(Matcher method) {
-    for (Term<Recipe> known : METHODS) {
-      if (known.name().equals(method.group(1))) {
-        return make(
-            known.make(),
-            method.group(2) == null ? usual(known) : numbers("recipe", known, method.group(2)));
+  /** What can be asked for. */
+  static List<String> names() {
+    return Stream.of(
+            Stream.of("full"),
+            METHODS.stream().map(Method::form),
+            Stream.of(
+                "score=streaming(SINKS) budget=uniform(TOKENS) action=evict when=block(TOKENS)"))
+        .flatMap(names -> names)
+        .toList();
+  }
+
+  private String method(String name, @Nullable String in) {
+    List<Method> known = METHODS.stream().filter(m -> m.name().equalsIgnoreCase(name)).toList();
+    if (known.isEmpty()) {
+      throw unknown("");
+    }
+    for (Method method : known) {
+      String recipe = method.with(in);
+      if (recipe != null) {
+        return recipe;
       }
     }
-    throw new IllegalArgumentException(
-        "There is no KV recipe '%s'. There are: %s."
-            .formatted(text, String.join(", ", Recipe.NAMES)));
+    throw notWritten("recipe", known.stream().map(Method::form));
   }
 
-  private static int[] usual(Term<Recipe> method) {
-    return method.equals(STREAMING) ? new int[] {4, TOKENS - 4} : new int[] {TOKENS};
+  private IllegalArgumentException unknown(String why) {
+    return new IllegalArgumentException(
+        "There is no KV recipe '%s'%s. There are: %s."
+            .formatted(text, why, String.join(", ", names())));
+  }
+
+  private IllegalArgumentException notWritten(String key, Stream<String> forms) {
+    return new IllegalArgumentException(
+        "The %s of the KV recipe '%s' is written %s, with whole numbers of at most 9 digits; numbers of tokens that are kept may be shares of the prompt, as in 25%%."
+            .formatted(key, text, forms.collect(Collectors.joining(" or "))));
   }
 
   private Recipe written(String plain) {
     Matcher part = PART.matcher(plain);
     int at = 0;
     while (at < plain.length() && part.region(at, plain.length()).lookingAt()) {
-      String key = part.group(1);
+      String key = part.group(1).toLowerCase(Locale.ROOT);
       String in = part.group(3) == null ? "" : part.group(3);
       if (parts.put(key, new Given(part.group(2), in)) != null) {
         throw new IllegalArgumentException(
@@ -148,14 +166,10 @@ final class RecipeText {
       at = part.end();
     }
     if (parts.isEmpty()) {
-      throw new IllegalArgumentException(
-          "There is no KV recipe '%s'. There are: %s."
-              .formatted(text, String.join(", ", Recipe.NAMES)));
+      throw unknown("");
     }
     if (at < plain.length()) {
-      throw new IllegalArgumentException(
-          "There is no KV recipe '%s': it cannot be read from '%s' on. There are: %s."
-              .formatted(text, plain.substring(at), String.join(", ", Recipe.NAMES)));
+      throw unknown(": it cannot be read from '%s' on".formatted(plain.substring(at)));
     }
     Recipe recipe =
         new Recipe(
@@ -180,43 +194,25 @@ final class RecipeText {
           "The KV recipe '%s' lacks %s=…; there is: %s. It is written %s."
               .formatted(text, key, there, FORM));
     }
-    for (Term<T> term : known) {
-      if (term.name().equals(given.name())) {
-        Function<String, T> read = term.read();
-        return read != null
-            ? make(read, given.numbers())
-            : make(term.make(), numbers(key, term, given.numbers()));
-      }
-    }
-    throw new IllegalArgumentException(
-        "There is no %s=%s for the KV recipe '%s'; there is: %s."
-            .formatted(key, given.name(), text, there));
-  }
-
-  private int[] numbers(String key, Term<?> term, String in) {
-    List<Integer> numbers = new ArrayList<>();
-    String[] items = in.isBlank() ? new String[0] : in.split(",", -1);
-    for (int i = 0; i < items.length; i++) {
-      Matcher number = NUMBER.matcher(items[i].strip());
-      if (i >= term.numbers().size()
-          || !number.matches()
-          || (number.group(1) != null && !number.group(1).equals(term.numbers().get(i)))) {
-        numbers.clear();
-        break;
-      }
-      numbers.add(Integer.parseInt(number.group(2)));
-    }
-    if (numbers.size() != term.numbers().size() || items.length != numbers.size()) {
+    List<Term<T>> meant =
+        known.stream().filter(term -> term.name().equalsIgnoreCase(given.name())).toList();
+    if (meant.isEmpty()) {
       throw new IllegalArgumentException(
-          "The %s of the KV recipe '%s' is written %s, with whole numbers of at most 9 digits."
-              .formatted(key, text, term.form()));
+          "There is no %s=%s for the KV recipe '%s'; there is: %s."
+              .formatted(key, given.name(), text, there));
     }
-    return numbers.stream().mapToInt(n -> n).toArray();
+    for (Term<T> term : meant) {
+      Term.Arguments arguments = term.arguments(given.in());
+      if (arguments != null) {
+        return make(term, arguments);
+      }
+    }
+    throw notWritten(key, meant.stream().map(Term::form));
   }
 
-  private <A, T> T make(Function<A, T> part, A given) {
+  private <T> T make(Term<T> term, Term.Arguments arguments) {
     try {
-      return part.apply(given);
+      return term.make().apply(arguments);
     } catch (IllegalArgumentException | UnsupportedFormatException e) {
       throw new IllegalArgumentException(
           "The KV recipe '%s': %s.".formatted(text, e.getMessage()), e);

@@ -44,9 +44,13 @@ class PartsTest {
           "snapkv(64)",
           "pyramidkv(64)",
           "adakv(64)",
-          "score=window(16) budget=share(20) action=evict when=block(8)",
+          "score=window(16) budget=uniform(20%) action=evict when=block(8)",
           "score=h2o(8) budget=ada(64) action=evict when=step",
-          "score=window(7) budget=pyramid(64,7) action=evict when=block(16)");
+          "score=window(7) budget=pyramid(64,7) action=evict when=block(16)",
+          "snapkv(21%)",
+          "pyramidkv(21%)",
+          "adakv(21%)",
+          "h2o(21%)");
 
   private static final int KEPT = 64;
 
@@ -191,7 +195,7 @@ class PartsTest {
   @FieldSource("RECIPES")
   void asManyTokensAsThereAreAreAllOfThem(String name) {
     KvCache cache =
-        cache(Recipe.of(name.replace("64", "300").replace("60", "296").replace("20", "100")));
+        cache(Recipe.of(name.replace("64", "300").replace("60", "296").replaceAll("2.%", "100%")));
     cache.prompt(300);
     read(cache, 300, 70, random(3), randomAttention(4));
     for (int l : new int[] {0, 2, 3}) {
@@ -357,11 +361,11 @@ class PartsTest {
   @ParameterizedTest
   @CsvSource({"100,1000,28", "100,120,28", "40,50,4", "1000,900,28", "64,200,2"})
   void aPyramidKeepsWhatItSaysOnAverage(int average, int length, int layers) {
-    Pyramid pyramid = new Pyramid(average + 32, 32);
+    Pyramid pyramid = new Pyramid(Size.of(average + 32), 32);
     int sum = 0;
     int before = Integer.MAX_VALUE;
     for (int l = 0; l < layers; l++) {
-      int tokens = pyramid.past(length, l, layers);
+      int tokens = Pyramid.past(average, length, l, layers);
       assertThat(tokens).isBetween(0, before);
       assertThat(Math.min(tokens, length) + 32).isLessThanOrEqualTo(pyramid.most(length + 32));
       before = tokens;
@@ -389,7 +393,7 @@ class PartsTest {
 
   @Test
   void headsTakeTheBestOfTheLayerInTurnAndNoMoreThanTheyHave() {
-    Adaptive ada = new Adaptive(5);
+    Adaptive ada = new Adaptive(Size.of(5));
     float inf = Float.POSITIVE_INFINITY;
     assertThat(ada.divide(5, new float[][] {{9, 8, 7, 6, 5, 4, 3}, {1, 1, 1, 1, 1, 2, 2}}))
         .containsExactly(7, 3);
@@ -405,7 +409,7 @@ class PartsTest {
   @Test
   void aShareIsOfThePromptFromItsFirstStepOn() {
     KvCache cache =
-        cache(Recipe.of("score=streaming(2) budget=share(25) action=evict when=block(8)"));
+        cache(Recipe.of("score=streaming(2) budget=uniform(25%) action=evict when=block(8)"));
     cache.prompt(201);
     for (int i = 0; i < 10; i++) {
       read(cache, 20, 20, random(1), EVEN);
@@ -413,8 +417,9 @@ class PartsTest {
     }
     read(cache, 100, 1, random(1), EVEN);
     assertThat(cache.head(0, 0).count()).isBetween(51, 58);
-    assertThat(new PromptShare(25).most(201)).isEqualTo(51);
-    assertThat(new PromptShare(100).most(Integer.MAX_VALUE)).isEqualTo(Integer.MAX_VALUE);
+    assertThat(Size.read("25%").orElseThrow().most(201)).isEqualTo(51);
+    assertThat(Size.read("100%").orElseThrow().most(Integer.MAX_VALUE))
+        .isEqualTo(Integer.MAX_VALUE);
   }
 
   @Test
@@ -433,8 +438,8 @@ class PartsTest {
     "pyramidkv(32),more tokens than the 32",
     "score=window(0) budget=ada(3) action=evict when=step,1 row or more",
     "score=knorm budget=ada(0) action=evict when=step,1 token or more",
-    "score=knorm budget=share(101) action=evict when=step,1 to 100 percent",
-    "score=knorm budget=share(0) action=evict when=step,1 to 100 percent"
+    "score=knorm budget=uniform(101%) action=evict when=step,0 to 100 percent",
+    "score=knorm budget=uniform(0%) action=evict when=step,1 token or more"
   })
   void saysWhatWouldWork(String text, String works) {
     assertThatThrownBy(() -> Recipe.of(text))

@@ -56,7 +56,7 @@ class QuantiseTest {
     Recipe recipe =
         new Recipe(
             new Scattered(),
-            new Allocator.Uniform(40),
+            new Allocator.Uniform(Size.of(40)),
             new Action.Quantise(new KvPolicy.Coarse(Formats.F16, Formats.F16)),
             new Trigger.Block(16));
     return new KvLayout(

@@ -196,7 +196,10 @@ class RecipeTest {
   void scoresOfAttentionStayWithTheirTokens() {
     Recipe recipe =
         new Recipe(
-            new Accumulated(), new Allocator.Uniform(30), Action.EVICT, new Trigger.Block(20));
+            new Accumulated(),
+            new Allocator.Uniform(Size.of(30)),
+            Action.EVICT,
+            new Trigger.Block(20));
     KvLayout layout = layout(Formats.F16, 0, recipe);
     try (KvPool pool = new KvPool(layout, account);
         KvCache cache = pool.cache()) {
@@ -234,6 +237,10 @@ class RecipeTest {
     assertThat(Recipe.of("Streaming(sinks=2, recent=10)")).isEqualTo(Recipe.streaming(2, 10));
     assertThat(Recipe.of("streaming").name())
         .isEqualTo("score=streaming(4) budget=uniform(1024) action=evict when=block(64)");
+    assertThat(Recipe.of("streaming(25%)").name())
+        .isEqualTo("score=streaming(4) budget=uniform(25%) action=evict when=block(64)");
+    assertThat(Recipe.of("streaming(4,12.50%)").name()).contains(" budget=uniform(4+12.5%) ");
+    assertThat(Recipe.of("h2o(25%)").name()).contains("h2o(12.5%) budget=uniform(25%) ");
     assertThatThrownBy(() -> Recipe.of("magic"))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("no KV recipe 'magic'")
@@ -248,7 +255,7 @@ class RecipeTest {
       Recipe recipe =
           new Recipe(
               new Scorer.Streaming(random.nextInt(100)),
-              new Allocator.Uniform(random.nextInt(1, 1 << 20)),
+              new Allocator.Uniform(Size.of(random.nextInt(1, 1 << 20))),
               Action.EVICT,
               new Trigger.Block(random.nextInt(1, 1000)));
       assertThat(Recipe.of(recipe.name())).isEqualTo(recipe);
@@ -278,7 +285,11 @@ class RecipeTest {
         "score=streaming(4) budget=uniform(0) action=evict when=block(2)|1 token or more|not 0",
         "score=streaming(4) budget=uniform(8) action=evict(3) when=block(2)|action of|evict",
         "score=streaming(4) budget|from 'budget' on|streaming(SINKS,RECENT)",
-        "streaming(4)|'streaming(4)'|streaming(SINKS,RECENT)",
+        "snapkv(4,5)|'snapkv(4,5)'|snapkv(TOKENS)",
+        "snapkv(4.5)|'snapkv(4.5)'|as in 25%",
+        "snapkv(1%+4)|'snapkv(1%+4)'|as in 25%",
+        "snapkv(12.345%)|'snapkv(12.345%)'|as in 25%",
+        "adakv(200%)|'adakv(200%)'|0 to 100 percent",
         "streaming(4,5,6)|'streaming(4,5,6)'|streaming(SINKS,RECENT)",
         "streaming(recent=4,sinks=8)|recipe of|streaming(SINKS,RECENT)",
         "streaming(4,99999999999)|'streaming(4,99999999999)'|at most 9 digits",
