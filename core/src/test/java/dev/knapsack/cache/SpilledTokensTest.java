@@ -11,10 +11,8 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Assumptions;
@@ -172,14 +170,8 @@ class SpilledTokensTest {
 
   @Test
   void aFullDiskEmptiesTheSequenceAndSaysSo() {
-    Path full = Path.of("/dev/full");
-    Assumptions.assumeTrue(Files.exists(full), "no device that is always full");
-    SpillFolder disk =
-        new SpillFolder(
-            folder,
-            ignored -> FileChannel.open(full, StandardOpenOption.READ, StandardOpenOption.WRITE));
     KvLayout layout = layout(Formats.F16, Formats.F16);
-    try (KvPool pool = new KvPool(layout, account, budget.total(), account, disk);
+    try (KvPool pool = FullDisk.pool(layout, account, folder);
         KvCache cache = pool.cache()) {
       grow(cache, 1, RESIDENT + BLOCK - 1);
       cache.settle();

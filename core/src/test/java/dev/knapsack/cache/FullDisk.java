@@ -1,0 +1,26 @@
+package dev.knapsack.cache;
+
+import dev.knapsack.memory.Account;
+import java.nio.channels.FileChannel;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import org.junit.jupiter.api.Assumptions;
+
+/** Pools whose disk takes not one byte, for tests of other rooms. */
+public final class FullDisk {
+  private FullDisk() {}
+
+  /** A pool of which every cache fails when its first tokens are to go to disk. */
+  public static KvPool pool(KvLayout layout, Account account, Path folder) {
+    return new KvPool(layout, account, account.budget().total(), account, disk(folder));
+  }
+
+  static SpillFolder disk(Path folder) {
+    Path full = Path.of("/dev/full");
+    Assumptions.assumeTrue(Files.exists(full), "no device that is always full");
+    return new SpillFolder(
+        folder,
+        ignored -> FileChannel.open(full, StandardOpenOption.READ, StandardOpenOption.WRITE));
+  }
+}

@@ -1,0 +1,93 @@
+package dev.knapsack.engine;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.cache.FullDisk;
+import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.SpillException;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.tensor.Formats;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Random;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** A disk that fills up while answers are written ends the one whose tokens it has no room for. */
+class FullDiskTest {
+  private static final int CONTEXT = 1300;
+
+  @TempDir Path folder;
+
+  private static Request request(int seed, int tokens) {
+    return Request.of(new Random(seed).ints(tokens, 0, TinyModel.VOCABULARY).toArray())
+        .withSampling(Sampling.GREEDY)
+        .withMaxTokens(20)
+        .withIgnoreEnd(true);
+  }
+
+  @Test
+  void endsOneAnswerAndTheOthersGoOn() {
+    Plan plan =
+        new Plan(
+            "tiny",
+            1L << 30,
+            CONTEXT,
+            2,
+            Plan.Cache.of(KvFormat.of(Formats.F16, Formats.F16)).withResident(64),
+            256,
+            1,
+            Plan.Weights.RESIDENT,
+            List.of(),
+            List.of(),
+            new Plan.Prediction(0, 0, 0, 0, 0));
+    // The twelfth token of this one's answer makes a block, and is one too many for the disk.
+    Request doomed = request(1, 64 + 1024 - 11);
+    Budget budget = Budget.of("1GiB");
+    Budget other = Budget.of("64MiB");
+    try (ModelFile file = ModelFile.open(TinyModel.dense(folder, Formats.F32));
+        Engine engine =
+            Engine.open(
+                file,
+                null,
+                plan,
+                budget,
+                Engine.Options.of(KernelProvider.best()).withSpill(folder));
+        KvPool full = FullDisk.pool(engine.kvLayout(), other.account("kv"), folder);
+        Session first = engine.session();
+        Session second = engine.session()) {
+      int[] expected = take(second, request(2, 50));
+      Answer failing = first.start(doomed);
+      first.cache().close();
+      first.cache = full.cache();
+      first.begin(doomed.prompt());
+      Answer going = second.start(request(2, 50));
+      assertThatThrownBy(failing::text)
+          .isInstanceOf(SpillException.class)
+          .hasMessageContaining(folder.toString())
+          .hasMessageContaining("No space left on device");
+      assertThat(failing.tokens()).hasSize(11);
+      failing.close();
+      going.text();
+      assertThat(going.tokens()).containsExactly(expected);
+      going.close();
+      // The session that failed is empty, and takes another request.
+      assertThat(first.cachedTokens()).isZero();
+      assertThat(take(first, request(2, 50))).containsExactly(expected);
+    }
+    assertThat(budget.used()).isZero();
+    assertThat(other.used()).isZero();
+  }
+
+  private static int[] take(Session session, Request request) {
+    try (Answer answer = session.start(request)) {
+      answer.text();
+      return answer.tokens();
+    }
+  }
+}
