@@ -96,6 +96,7 @@ public final class Main {
             new BenchCommand(host),
             new SynthCommand(host),
             new QuantizeCommand(host),
+            new CalibrateCommand(host),
             new PullCommand(host),
             new ListCommand(host),
             new RemoveCommand(host),

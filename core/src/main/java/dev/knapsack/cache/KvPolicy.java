@@ -3,6 +3,7 @@ package dev.knapsack.cache;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Matrix;
 import java.util.Optional;
+import java.util.Set;
 
 /**
  * Which tokens a sequence's cache keeps, and in what form: asked after each step.
@@ -35,6 +36,16 @@ public interface KvPolicy {
 
   /** The recipe as it is written: part of what tells caches apart. */
   String name();
+
+  /** The files beside the model that it goes by and has not been given: without, it cannot work. */
+  default Set<Companion<?>> lacks() {
+    return Set.of();
+  }
+
+  /** The same policy, which has read the files that it {@linkplain #lacks lacked}. */
+  default KvPolicy with(Companion.Reader files) {
+    return this;
+  }
 
   /**
    * The most tokens that a head holds after {@link #compress} in the layout's formats, of a

@@ -5,65 +5,31 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.LayerSpec;
+import dev.knapsack.model.ModelIdentity;
 import dev.knapsack.model.ModelSpec;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
-import java.util.List;
-import java.util.Map;
 
-/**
- * What tells the caches of one model, opened in one way, from all others.
- *
- * <p>A model is known by a SHA-256 over its metadata (of long lists, such as the vocabulary, their
- * length alone), the name, format and shape of every tensor, and {@value #SAMPLE} bytes from the
- * middle of every tensor: weights that were trained further, merged or quantised anew differ there.
- * Two files that differ nowhere in that, but elsewhere in their weights, are taken for one.
- */
+/** What tells the caches of one model, opened in one way, from all others. */
 final class CacheIdentity {
   /** Grows whenever the engine computes other keys and values for the same tokens. */
   static final String ENGINE = "1";
-
-  private static final int SAMPLE = 1024;
-  private static final int LONG_LIST = 256;
 
   private CacheIdentity() {}
 
   static Fingerprint of(ModelFile file, ModelSpec spec, KvLayout layout) {
     return new Fingerprint(
-        model(file),
+        ModelIdentity.of(file),
         spec.name(),
         shape(spec),
         Fingerprint.formats(layout),
         layout.policy().name(),
         ENGINE);
-  }
-
-  private static String model(ModelFile file) {
-    MessageDigest digest = sha256();
-    for (Map.Entry<String, Object> entry : file.metadata().all().entrySet()) {
-      add(digest, entry.getKey());
-      Object value = entry.getValue();
-      boolean isLong = value instanceof List<?> list && list.size() > LONG_LIST;
-      add(digest, isLong ? "list of " + ((List<?>) value).size() : value.toString());
-    }
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment sample = arena.allocate(SAMPLE, 64);
-      for (TensorInfo tensor : file.tensors().values()) {
-        add(digest, tensor.name() + " " + tensor.format().name() + " " + tensor.shape());
-        MemorySegment bytes = sample.asSlice(0, Math.min(SAMPLE, tensor.bytes()));
-        file.read(tensor, (tensor.bytes() - bytes.byteSize()) / 2, bytes);
-        digest.update(bytes.asByteBuffer());
-      }
-    }
-    return hex(digest);
   }
 
   /** All that keys and values depend on besides the file, such as a rope for long contexts. */

@@ -13,6 +13,7 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.Rung;
+import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Run;
 import dev.knapsack.model.Transformer;
@@ -158,15 +159,17 @@ public final class Engine implements AutoCloseable {
         MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
     this.productPrecision = codes ? options.precision() : Compute.Precision.FLOAT;
     this.spec = Families.spec(file, plan.context());
+    Plan.Cache cache =
+        plan.cache().withPolicy(ModelCompanions.given(plan.cache().policy(), file, spec));
     try {
       held.push(reserveJvm(plan, budget));
       int tokens = Math.max(plan.prefillChunk(), plan.sequences());
       this.account = budget.account("kv");
-      KvLayout layout = plan.cache().layout(spec);
+      KvLayout layout = cache.layout(spec);
       // The plan's bytes: for what sequences are promised and what they share, together.
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
-      this.work = new StepWork.Model(file, spec, plan.cache());
+      this.work = new StepWork.Model(file, spec, cache);
       this.pool = hold(new KvPool(layout, account, most, options.spill()));
       PrefixTree prefixes = hold(new PrefixTree(pool, budget.account("kv/prefixes")));
       Account activations = budget.account("activations");

@@ -14,17 +14,17 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 
 /** JSON files that others wrote: of bounded size, and whatever is wrong in them has one type. */
-final class Json {
+public final class Json {
   /** What reads a document or a part of one. */
   @FunctionalInterface
-  interface Reading<T> {
+  public interface Reading<T> {
     T run() throws IOException;
   }
 
   private Json() {}
 
   /** A whole file of at most {@code most} bytes, which must hold an object. */
-  static JsonObject object(Path file, long most) {
+  public static JsonObject object(Path file, long most) {
     return guard(
         file,
         () -> {
@@ -58,7 +58,7 @@ final class Json {
   }
 
   /** Turns what a parser throws into an error about the file. */
-  static <T> T guard(Path file, Reading<T> reading) {
+  public static <T> T guard(Path file, Reading<T> reading) {
     try {
       return reading.run();
     } catch (NoSuchFileException e) {
@@ -74,7 +74,7 @@ final class Json {
   }
 
   /** A member that must be there. */
-  static JsonElement member(JsonObject object, String name) {
+  public static JsonElement member(JsonObject object, String name) {
     JsonElement member = object.get(name);
     if (member == null) {
       throw new IllegalStateException("an object without '" + name + "'");

@@ -6,6 +6,7 @@ import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.model.LayerSpec;
+import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.plan.CostModel.Setting;
 import java.util.ArrayList;
@@ -47,6 +48,7 @@ public final class Planner {
   /** Experts that a cache holds at the least, as a share of those of one layer. */
   private static final int EXPERT_STEPS = 8;
 
+  private final ModelFile file;
   private final ModelSpec spec;
   private final CostModel costs;
   private final JvmShare jvm;
@@ -69,6 +71,7 @@ public final class Planner {
    * @throws dev.knapsack.file.ModelFileException if the file lacks layers or an embedding
    */
   public Planner(ModelFile file, ModelSpec spec, Machine machine, Kernels kernels, JvmShare jvm) {
+    this.file = file;
     this.spec = spec;
     this.costs = new CostModel(file, spec, machine, kernels);
     this.jvm = jvm;
@@ -86,9 +89,13 @@ public final class Planner {
    * @throws PlanDoesNotFitException if there is none, with what would fit
    * @throws IllegalArgumentException if the request names a cache format that the model's heads do
    *     not fit, or more context than the model was trained for
+   * @throws dev.knapsack.file.ModelFileException if the recipe for the cache goes by a file beside
+   *     the model that is missing or of another model
    */
-  public Plan plan(PlanRequest request) {
-    check(request);
+  public Plan plan(PlanRequest asked) {
+    check(asked);
+    KvPolicy policy = ModelCompanions.given(asked.cache().policy(), file, spec);
+    PlanRequest request = asked.withCache(asked.cache().withPolicy(policy));
     int usual = Math.min(spec.context(), PlanRequest.USUAL_CONTEXT);
     int context = request.context().orElse(usual);
     Optional<Candidate> best = best(request, context);

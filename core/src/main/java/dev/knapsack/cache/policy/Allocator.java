@@ -1,12 +1,24 @@
 package dev.knapsack.cache.policy;
 
+import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
 import java.util.Arrays;
+import java.util.Set;
 
 /** How tokens are divided among layers and heads: the second part of a {@link Recipe}. */
 public interface Allocator {
   /** As it is written in a recipe. */
   String name();
+
+  /** See {@link dev.knapsack.cache.KvPolicy#lacks}. */
+  default Set<Companion<?>> lacks() {
+    return Set.of();
+  }
+
+  /** See {@link dev.knapsack.cache.KvPolicy#with}. */
+  default Allocator with(Companion.Reader files) {
+    return this;
+  }
 
   /** The most tokens that any head is given, of a sequence of this length. */
   int most(int tokens);

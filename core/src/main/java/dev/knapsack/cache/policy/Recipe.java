@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
@@ -8,6 +9,9 @@ import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * A policy made of four parts: a published method is a combination, and combinations nobody has
@@ -51,6 +55,18 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   public String name() {
     return "score=%s budget=%s action=%s when=%s"
         .formatted(scorer.name(), allocator.name(), action.name(), trigger.name());
+  }
+
+  @Override
+  public Set<Companion<?>> lacks() {
+    return Stream.of(scorer.lacks(), allocator.lacks())
+        .flatMap(Set::stream)
+        .collect(Collectors.toUnmodifiableSet());
+  }
+
+  @Override
+  public Recipe with(Companion.Reader files) {
+    return new Recipe(scorer.with(files), allocator.with(files), action, trigger);
   }
 
   @Override

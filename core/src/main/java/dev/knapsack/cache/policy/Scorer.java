@@ -1,12 +1,24 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.Companion;
 import dev.knapsack.tensor.Matrix;
+import java.util.Set;
 
 /** Which tokens matter: the first of the four parts of a {@link Recipe}. */
 public interface Scorer {
   /** As it is written in a recipe. */
   String name();
+
+  /** See {@link dev.knapsack.cache.KvPolicy#lacks}. */
+  default Set<Companion<?>> lacks() {
+    return Set.of();
+  }
+
+  /** See {@link dev.knapsack.cache.KvPolicy#with}. */
+  default Scorer with(Companion.Reader files) {
+    return this;
+  }
 
   /** See {@link dev.knapsack.cache.KvPolicy#weightRows}; what is remembered moves with tokens. */
   default int weightRows(int layer) {

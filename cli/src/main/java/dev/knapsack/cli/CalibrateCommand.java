@@ -1,0 +1,114 @@
+package dev.knapsack.cli;
+
+import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.policy.Calibration;
+import dev.knapsack.eval.Calibrating;
+import dev.knapsack.eval.Question;
+import dev.knapsack.eval.Questions;
+import dev.knapsack.model.CalibrationFile;
+import dev.knapsack.model.ModelCompanions;
+import dev.knapsack.plan.KvChoice;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code knapsack calibrate}: what a model's heads look at, for KV recipes that go by it. */
+@Command(
+    name = "calibrate",
+    sortOptions = false,
+    description =
+        "Measures what the model's attention heads look at, and writes it beside the model for the"
+            + " KV recipes that go by it: duo, compresskv, hack, scalekv.",
+    footer = {
+      "",
+      "Without a model it takes the one inside, and questions made for it.",
+      "",
+      "  knapsack calibrate",
+      "  knapsack calibrate model.gguf --questions questions.jsonl",
+    })
+final class CalibrateCommand implements Callable<Integer> {
+  /** More hardly change the figures. */
+  private static final int USUAL_LIMIT = 32;
+
+  private final Host host;
+  @Mixin private final ModelArgument model;
+
+  @Option(
+      names = "--questions",
+      paramLabel = "FILE.jsonl",
+      description =
+          "Questions, a JSON object a line: the whole prompt in 'context', the exact 'answer',"
+              + " which the prompt says somewhere.")
+  private @Nullable Path questions;
+
+  @Option(
+      names = "--limit",
+      paramLabel = "N",
+      description = "Ask no more than the first N questions (default: ${DEFAULT-VALUE}).")
+  private int limit = USUAL_LIMIT;
+
+  @Option(
+      names = {"-o", "--output"},
+      paramLabel = "FILE",
+      description = "The file to write (default: the model's name with .kv.json, beside it).")
+  private @Nullable Path output;
+
+  @Mixin private final EngineOptions engine;
+
+  CalibrateCommand(Host host) {
+    this.host = host;
+    this.model = new ModelArgument(host);
+    this.engine = new EngineOptions(host);
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    if (limit < 1) {
+      throw new IllegalArgumentException("--limit must be 1 or more, not " + limit);
+    }
+    Path path = model.path();
+    Calibration measured =
+        Calibrating.of(path, questions())
+            .measure(
+                (policy, context) ->
+                    engine.open(
+                        path,
+                        o ->
+                            o.withCacheFormat(KvChoice.of(KvFormat.F16).withPolicy(policy))
+                                .withPrefixes(false)
+                                .withSequences(1),
+                        context),
+                this::measured);
+    Path file = output == null ? ModelCompanions.path(path, Calibration.FILE) : output;
+    CalibrationFile.write(file, measured);
+    host.streams()
+        .err()
+        .printf(
+            "%s: %d questions, of which %d were answered rightly%n",
+            file, measured.prompts(), measured.right());
+    return 0;
+  }
+
+  private void measured(long done, long all) {
+    if (host.streams().errorIsTerminal()) {
+      host.streams().err().printf("\rasked %d of %d%s", done, all, done < all ? "" : "\n");
+    }
+  }
+
+  private List<Question> questions() throws IOException {
+    if (questions != null) {
+      return Questions.read(questions, limit);
+    }
+    if (model.embedded()) {
+      return Questions.ofNotes(limit);
+    }
+    throw new IllegalArgumentException(
+        "Calibrating asks the model questions that its prompts answer. Give some: --questions"
+            + " FILE.jsonl");
+  }
+}

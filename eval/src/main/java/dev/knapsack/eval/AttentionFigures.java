@@ -1,0 +1,278 @@
+package dev.knapsack.eval;
+
+import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.policy.Calibration;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+
+/**
+ * Keeps everything, and adds up what attention looks at: of one sequence at a time, each of which
+ * {@link #begin begins} as a prompt and {@link #end ends} with its answer. Sums are kept in F64, in
+ * bytes a few times those of a layer's attention weights of one token.
+ */
+final class AttentionFigures implements KvPolicy {
+  /** The prompt's last rows by which it is decided what a layer keeps to measure its error. */
+  private static final int WINDOW = 8;
+
+  /** The part of the prompt that it keeps then, as a divisor. */
+  private static final int KEPT = 8;
+
+  /** The most looked at tokens that count as columns, as a part of all, as a divisor. */
+  private static final int COLUMNS = 16;
+
+  /** Of one query head. */
+  private static final class HeadSums {
+    long rows;
+    double near;
+    double far;
+    double entropy;
+    long prompts;
+    double columns;
+    long answers;
+    double needle;
+
+    /** Of the prompt at hand: attention to each token from far away. */
+    double[] far(int tokens) {
+      if (farOn.length < tokens) {
+        farOn = Arrays.copyOf(farOn, Math.max(tokens, 2 * farOn.length));
+      }
+      return farOn;
+    }
+
+    private double[] farOn = {};
+
+    /** Of the prompt at hand: attention to the needle, row by row of the answer. */
+    final List<Double> needles = new ArrayList<>();
+  }
+
+  private final HeadSums[][] heads;
+
+  /** Squares of attention's results, and of what they lack where little is kept. */
+  private final double[] whole;
+
+  private final double[] lost;
+
+  // The prompt at hand.
+  private int prompt;
+  private int needleFrom;
+  private int needleTo;
+  private boolean watching;
+  private float[] row = {};
+
+  private int prompts;
+  private int right;
+
+  /** Figures of a model whose cache has such layers. */
+  AttentionFigures(KvLayout layout) {
+    List<KvLayout.Layer> layers = layout.layers();
+    heads = new HeadSums[layers.size()][];
+    for (int l = 0; l < heads.length; l++) {
+      KvLayout.Layer layer = layers.get(l);
+      heads[l] = new HeadSums[layer.window() > 0 ? 0 : layer.kvHeads() * layer.group()];
+      Arrays.setAll(heads[l], _ -> new HeadSums());
+    }
+    whole = new double[heads.length];
+    lost = new double[heads.length];
+  }
+
+  /**
+   * The next sequence is a prompt of so many tokens.
+   *
+   * @param needleFrom first token of what it asks for
+   * @param needleTo the token after that; the same where the prompt does not say it
+   */
+  void begin(int tokens, int needleFrom, int needleTo) {
+    this.prompt = tokens;
+    this.needleFrom = needleFrom;
+    this.needleTo = needleTo;
+    watching = true;
+  }
+
+  /**
+   * The sequence has been answered.
+   *
+   * @param tokens of the answer, without its end
+   * @param isRight whether it was the right one
+   */
+  void end(int tokens, boolean isRight) {
+    watching = false;
+    prompts++;
+    right += isRight ? 1 : 0;
+    for (HeadSums[] layer : heads) {
+      for (HeadSums head : layer) {
+        int rows = Math.min(tokens, head.needles.size());
+        if (isRight && needleTo > needleFrom && rows > 0) {
+          head.answers += rows;
+          head.needle += head.needles.subList(0, rows).stream().mapToDouble(d -> d).sum();
+        }
+        head.needles.clear();
+        addColumns(head);
+      }
+    }
+  }
+
+  private void addColumns(HeadSums head) {
+    double[] sorted = Arrays.copyOf(head.far(prompt), prompt);
+    Arrays.fill(head.far(prompt), 0);
+    Arrays.sort(sorted);
+    double all = Arrays.stream(sorted).sum();
+    if (all > 0) {
+      int most = Math.max(1, prompt / COLUMNS);
+      head.prompts++;
+      head.columns += Arrays.stream(sorted, prompt - most, prompt).sum() / all;
+    }
+  }
+
+  /** What was seen of the model of this {@linkplain dev.knapsack.model.ModelIdentity identity}. */
+  Calibration calibration(String model) {
+    List<Calibration.Layer> layers = new ArrayList<>();
+    for (int l = 0; l < heads.length; l++) {
+      List<Calibration.Head> figures = new ArrayList<>();
+      double spread = 0;
+      for (HeadSums head : heads[l]) {
+        spread += head.entropy / Math.max(1, head.rows) / heads[l].length;
+        figures.add(
+            new Calibration.Head(
+                share(head.near, head.rows),
+                share(head.far, head.rows),
+                share(head.columns, head.prompts),
+                share(head.needle, head.answers)));
+      }
+      double error = whole[l] > 0 ? Math.sqrt(lost[l] / whole[l]) : 0;
+      layers.add(new Calibration.Layer(Math.clamp(spread, 0, 1), error, figures));
+    }
+    return new Calibration(model, prompts, right, layers);
+  }
+
+  private static double share(double sum, long count) {
+    return count == 0 ? 0 : Math.clamp(sum / count, 0, 1);
+  }
+
+  @Override
+  public String name() {
+    return "calibration";
+  }
+
+  @Override
+  public int most(int tokens) {
+    return tokens;
+  }
+
+  @Override
+  public int weightRows(int layer) {
+    return Integer.MAX_VALUE;
+  }
+
+  @Override
+  public boolean wantsWeights(CachedHead head, int rows) {
+    return watching;
+  }
+
+  /** What a window looks at is not kept by stores. */
+  @Override
+  public boolean remembers() {
+    return true;
+  }
+
+  @Override
+  public void compress(KvCache cache) {}
+
+  @Override
+  public void observe(CachedHead head, int position, Matrix weights) {
+    int tokens = position + 1;
+    int group = weights.rows();
+    row = row.length < weights.columns() ? new float[2 * weights.columns()] : row;
+    for (int g = 0; g < group; g++) {
+      MemorySegment.copy(
+          weights.data(), ValueLayout.JAVA_FLOAT, weights.rowOffset(g), row, 0, weights.columns());
+      HeadSums sums = heads[head.layer()][head.kvHead() * group + g];
+      add(sums, position);
+      if (position >= prompt - 1) {
+        sums.needles.add(sum(needleFrom, needleTo));
+      }
+      if (position >= prompt) {
+        addError(head, tokens - 1);
+      } else if (position >= prompt - WINDOW) {
+        float[] looked = head.scores(0, tokens);
+        for (int i = 0; i < tokens; i++) {
+          looked[i] += row[i];
+        }
+      }
+    }
+  }
+
+  private double sum(int from, int to) {
+    double sum = 0;
+    for (int i = from; i < to; i++) {
+      sum += row[i];
+    }
+    return sum;
+  }
+
+  /** Adds a row that has tokens of every kind: the first, those near and others. */
+  private void add(HeadSums sums, int position) {
+    int near = Math.max(1, prompt / Calibration.NEAR);
+    int firstNear = position + 1 - near;
+    if (firstNear <= Calibration.SINKS || position >= prompt) {
+      return;
+    }
+    sums.rows++;
+    sums.near += sum(firstNear, position + 1);
+    double[] far = sums.far(prompt);
+    for (int i = Calibration.SINKS; i < firstNear; i++) {
+      sums.far += row[i];
+      far[i] += row[i];
+    }
+    double entropy = 0;
+    for (int i = 0; i <= position; i++) {
+      entropy -= row[i] > 0 ? row[i] * Math.log(row[i]) : 0;
+    }
+    sums.entropy += entropy / Math.log(position + 1.0);
+  }
+
+  /**
+   * Adds by how much attention's result over the tokens before a row's own differs, where the head
+   * has only kept those of the prompt that its last rows looked at, and what came after it.
+   */
+  private void addError(CachedHead head, int tokens) {
+    boolean[] kept = kept(head, tokens);
+    double all = sum(0, tokens);
+    double some = IntStream.range(0, tokens).filter(i -> kept[i]).mapToDouble(i -> row[i]).sum();
+    float[] value = new float[head.valueSize()];
+    double[] result = new double[value.length];
+    double[] rest = new double[value.length];
+    for (int i = 0; i < tokens; i++) {
+      head.value(i, value);
+      for (int c = 0; c < value.length; c++) {
+        result[c] += row[i] / all * value[c];
+        rest[c] += kept[i] ? row[i] / some * value[c] : 0;
+      }
+    }
+    for (int c = 0; c < value.length; c++) {
+      whole[head.layer()] += result[c] * result[c];
+      lost[head.layer()] += (result[c] - rest[c]) * (result[c] - rest[c]);
+    }
+  }
+
+  private boolean[] kept(CachedHead head, int tokens) {
+    float[] looked = Arrays.copyOf(head.scores(0, tokens), prompt);
+    Arrays.fill(looked, 0, Math.min(prompt, Calibration.SINKS), Float.POSITIVE_INFINITY);
+    Arrays.fill(looked, Math.max(0, prompt - WINDOW), prompt, Float.POSITIVE_INFINITY);
+    float[] sorted = looked.clone();
+    Arrays.sort(sorted);
+    float least = sorted[prompt - Math.max(1, prompt / KEPT)];
+    boolean[] kept = new boolean[tokens];
+    for (int i = 0; i < tokens; i++) {
+      kept[i] = i >= prompt || looked[i] >= least;
+    }
+    return kept;
+  }
+}

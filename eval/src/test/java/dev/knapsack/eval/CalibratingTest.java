@@ -1,0 +1,96 @@
+package dev.knapsack.eval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.Knapsack;
+import dev.knapsack.Options;
+import dev.knapsack.cache.policy.Calibration;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.plan.KvChoice;
+import dev.knapsack.tensor.Formats;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The notes model's heads are found to be what they are. */
+class CalibratingTest {
+  private final Budget budget = Budget.of("96MiB");
+
+  private Calibration measure(List<Question> questions, int chunk) throws IOException {
+    Path model = Data.path("notes/notes-2.6m-q8_0.gguf");
+    List<String> progress = new ArrayList<>();
+    Calibration measured =
+        Calibrating.of(model, questions)
+            .measure(
+                (policy, context) ->
+                    Knapsack.open(
+                        model,
+                        budget,
+                        Options.usual()
+                            .withContext(context)
+                            .withPrefillChunk(chunk)
+                            .withPrefixes(false)
+                            .withCache(Data.CACHE)
+                            .withCacheFormat(KvChoice.of(Formats.F16).withPolicy(policy))),
+                (done, all) -> progress.add(done + "/" + all));
+    assertThat(progress).hasSize(questions.size());
+    assertThat(budget.used()).isZero();
+    return measured;
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {16, 128})
+  void headsThatRetrieveAndHeadsThatLookNear(int chunk) throws IOException {
+    Calibration measured = measure(Questions.ofNotes(6), chunk);
+    assertThat(measured.prompts()).isEqualTo(6);
+    assertThat(measured.right()).isEqualTo(6);
+    assertThat(measured.layers())
+        .hasSize(4)
+        .allSatisfy(layer -> assertThat(layer.heads()).hasSize(8));
+    // The second layer looks at what was just said, the last two at the answer.
+    for (Calibration.Head head : measured.layers().get(1).heads().subList(1, 8)) {
+      assertThat(head.near()).isGreaterThan(0.9);
+      assertThat(head.needle()).isLessThan(0.01);
+    }
+    for (Calibration.Head head : measured.layers().get(2).heads().subList(0, 4)) {
+      assertThat(head.far()).isGreaterThan(0.4);
+      assertThat(head.needle()).isGreaterThan(0.2);
+    }
+    assertThat(measured.layers())
+        .allSatisfy(layer ->
+            assertThat(layer.heads())
+                .allSatisfy(h -> assertThat(h.near() + h.far()).isLessThan(1.0001)));
+    // What looks near loses least and spreads least.
+    List<Calibration.Layer> layers = measured.layers();
+    for (int l : new int[] {0, 2, 3}) {
+      assertThat(layers.get(1).error()).isPositive().isLessThan(layers.get(l).error());
+      assertThat(layers.get(1).spread()).isPositive().isLessThan(layers.get(l).spread());
+    }
+  }
+
+  @Test
+  void answersThatAreWrongSayNothingOfWhatHeadsRetrieve() throws IOException {
+    Question one = Questions.ofNotes(1).getFirst();
+    Calibration measured = measure(List.of(new Question(one.id(), one.prompt(), "the", "")), 64);
+    assertThat(measured.right()).isZero();
+    assertThat(measured.layers())
+        .allSatisfy(
+            layer -> assertThat(layer.heads()).allSatisfy(h -> assertThat(h.needle()).isZero()));
+    assertThat(measured.layers().getFirst().heads().getFirst().near()).isPositive();
+  }
+
+  @Test
+  void itNeedsQuestionsThatFitTheModel() {
+    Path model = Data.path("notes/notes-2.6m-q8_0.gguf");
+    assertThatThrownBy(() -> Calibrating.of(model, List.of())).isInstanceOf(TextException.class);
+    Question tooLong = new Question("long", "code ".repeat(3000), "code", "");
+    assertThatThrownBy(() -> Calibrating.of(model, List.of(tooLong)))
+        .isInstanceOf(TextException.class)
+        .hasMessageContaining("Question long");
+  }
+}
