@@ -86,6 +86,84 @@ public final class CachedHead {
     head.retain(kept);
   }
 
+  /**
+   * The places from {@link #coarse} up to this one are of tokens that can {@linkplain #spill go to
+   * disk}: recent ones cannot that are in full precision.
+   */
+  public int spillable() {
+    return head.settledCount();
+  }
+
+  /**
+   * Moves tokens to disk, in units that come back whole when a step asks for them: see {@link
+   * Retrieval}. Their pages are freed.
+   *
+   * @param units the places of each unit's tokens, ascending; all of them {@link #spillable}
+   * @param room the most tokens of this head that may be back at once, from now on
+   * @throws SpillException if they cannot be written; the cache is empty then
+   */
+  public void spill(int[][] units, int room) {
+    boolean[] gone = new boolean[count()];
+    int left = count();
+    for (int[] unit : units) {
+      check(unit, coarse());
+      for (int place : unit) {
+        if (gone[place] || place >= spillable()) {
+          throw new IllegalArgumentException(
+              "The token at place %d is recent, or in two units".formatted(place));
+        }
+        gone[place] = true;
+        left--;
+      }
+    }
+    cache.spill(layer, kvHead, head.stored(), coarse(), units, room);
+    int[] kept = new int[left];
+    for (int i = count() - 1; i >= 0; i--) {
+      if (!gone[i]) {
+        kept[--left] = i;
+      }
+    }
+    head.retain(kept);
+  }
+
+  /** Units that are on disk. */
+  public int units() {
+    SpilledUnits spilled = cache.units();
+    return spilled == null ? 0 : spilled.units(layer, kvHead).count();
+  }
+
+  /** Tokens of a unit. */
+  public int unitTokens(int unit) {
+    return unitsOnDisk().tokens(unit);
+  }
+
+  /** The mean of a unit's keys. */
+  public void unitKey(int unit, float[] out) {
+    unitsOnDisk().key(unit, out);
+  }
+
+  /** The units that have been read back, ascending. */
+  public int[] unitsHere() {
+    return cache.units() == null ? new int[0] : unitsOnDisk().here();
+  }
+
+  /**
+   * Numbers of the head as a whole, for a policy to keep once tokens are on disk: 0 at first.
+   *
+   * @param size how many
+   */
+  public float[] numbers(int size) {
+    return unitsOnDisk().numbers(size);
+  }
+
+  private HeadUnits unitsOnDisk() {
+    SpilledUnits spilled = cache.units();
+    if (spilled == null) {
+      throw new IllegalStateException("No tokens are on disk by choice");
+    }
+    return spilled.units(layer, kvHead);
+  }
+
   private void check(int[] places, int from) {
     for (int i = 0; i < places.length; i++) {
       if (places[i] < from || places[i] >= count() || (i > 0 && places[i] <= places[i - 1])) {

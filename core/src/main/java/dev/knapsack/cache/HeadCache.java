@@ -188,6 +188,16 @@ final class HeadCache {
     return stored.count();
   }
 
+  /** See {@link CachedHead#spillable}: how many tokens are not in the form of recent ones. */
+  int settledCount() {
+    return coarseCount() + stored.count();
+  }
+
+  /** Where tokens in the layout's formats are. */
+  HeadPages stored() {
+    return stored;
+  }
+
   /** What attention reads; see {@link HeadPages#view}. */
   KvSpan[] spans(int appended) {
     List<KvSpan> spans = new ArrayList<>();

@@ -394,6 +394,12 @@ final class HeadPages {
     locate();
   }
 
+  /** Counts tokens from 0 on, where their positions do not matter. */
+  void renumber() {
+    start = 0;
+    positions = null;
+  }
+
   private void move(int from, int to) {
     own(to / form.pageTokens());
     locate();

@@ -4,6 +4,7 @@ import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
@@ -32,6 +33,9 @@ public final class KvCache implements AutoCloseable {
   /** The oldest tokens, if some are on disk. */
   private @Nullable SpilledTokens spilled;
 
+  /** Tokens that the policy has moved to disk, if there are any. */
+  private @Nullable SpilledUnits units;
+
   private int length;
   private int promptEnd;
   private boolean closed;
@@ -57,6 +61,7 @@ public final class KvCache implements AutoCloseable {
       Arrays.setAll(heads[l], h -> originals[h].fork());
     }
     this.spilled = other.spilled == null ? null : other.spilled.fork();
+    this.units = other.units == null ? null : other.units.fork();
   }
 
   public KvLayout layout() {
@@ -155,6 +160,9 @@ public final class KvCache implements AutoCloseable {
    */
   public Iterator<KvSpan[][]> pieces(int layer, int appended) {
     KvSpan[][] resident = spans(layer, appended);
+    if (units != null && !windowed(layer)) {
+      return List.<KvSpan[][]>of(units.spans(layer, resident)).iterator();
+    }
     return spilled == null || windowed(layer) || spilled.tokens() == 0
         ? List.<KvSpan[][]>of(resident).iterator()
         : spilled.pieces(layer, resident);
@@ -170,6 +178,61 @@ public final class KvCache implements AutoCloseable {
       spilled = new SpilledTokens(pool);
     }
     return spilled;
+  }
+
+  /** What the policy has moved to disk; null as long as it has not. */
+  @Nullable SpilledUnits units() {
+    return units;
+  }
+
+  /**
+   * Writes units of a head to disk.
+   *
+   * @param first the place of the first token of {@code pages}
+   */
+  void spill(int layer, int kvHead, HeadPages pages, int first, int[][] places, int room) {
+    if (layout().policy().retrieval().isEmpty()) {
+      throw new IllegalStateException(
+          "The recipe '%s' does not say how it has tokens read again".formatted(layout().policy()));
+    }
+    if (units == null) {
+      units = new SpilledUnits(pool);
+    }
+    int[][] stored = new int[places.length][];
+    Arrays.setAll(stored, u -> Arrays.stream(places[u]).map(place -> place - first).toArray());
+    units.write(layer, kvHead, pages, stored, room);
+  }
+
+  /**
+   * Has those units of a layer read that its policy wants for a step and that are not in memory;
+   * nothing where all tokens are. To be done before {@link #pieces} are asked for.
+   *
+   * @param queries of the step, a row each, encoded as cached keys are
+   * @throws SpillException when what is on disk cannot be read
+   */
+  public void fetch(int layer, Matrix queries) {
+    checkOpen();
+    if (units == null || windowed(layer)) {
+      return;
+    }
+    Retrieval retrieval = layout().policy().retrieval().orElseThrow();
+    int heads = layout().layers().get(layer).kvHeads();
+    float[] mean = new float[queries.columns() / heads];
+    units.fetch(
+        layer,
+        (head, out) -> {
+          Arrays.fill(mean, 0);
+          for (int row = 0; row < queries.rows(); row++) {
+            long at = queries.rowOffset(row) + (long) head * mean.length * Float.BYTES;
+            for (int c = 0; c < mean.length; c++) {
+              mean[c] += queries.data().get(ValueLayout.JAVA_FLOAT, at + 4L * c);
+            }
+          }
+          for (int c = 0; c < mean.length; c++) {
+            mean[c] /= queries.rows();
+          }
+          retrieval.score(head(layer, head), mean, out);
+        });
   }
 
   /** Tokens that are on disk, in layers without a sliding window. */
@@ -244,6 +307,10 @@ public final class KvCache implements AutoCloseable {
           "Cannot go back to %,d tokens: ".formatted(tokens) + obstacle);
     }
     each(head -> head.truncate(tokens));
+    if (units != null && tokens < length) {
+      units.close();
+      units = null;
+    }
     if (spilled != null && tokens < spilled.tokens()) {
       int block = layout().diskBlock();
       spilled.truncate(Math.ceilDiv(tokens, block));
@@ -281,7 +348,12 @@ public final class KvCache implements AutoCloseable {
         head.freeBefore(first);
       }
     }
-    layout().policy().compress(this);
+    try {
+      layout().policy().compress(this);
+    } catch (SpillException e) {
+      truncate(0);
+      throw e;
+    }
     spill();
   }
 
@@ -367,6 +439,9 @@ public final class KvCache implements AutoCloseable {
     if (tokens == 0 || tokens == length) {
       return null;
     }
+    if (units != null && !units.isEmpty()) {
+      return "the recipe '%s' has moved some to disk".formatted(layout().policy());
+    }
     for (int l = 0; l < heads.length; l++) {
       int start = windowed(l) || spilledTokens() == 0 ? heads[l][0].start() : 0;
       if (start > firstSeen(l, tokens)) {
@@ -449,6 +524,9 @@ public final class KvCache implements AutoCloseable {
     each(HeadCache::clear);
     if (spilled != null) {
       spilled.close();
+    }
+    if (units != null) {
+      units.close();
     }
   }
 }

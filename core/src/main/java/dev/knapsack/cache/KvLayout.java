@@ -259,6 +259,12 @@ public record KvLayout(
       } else {
         pages = Math.max(0, pages - shared);
       }
+      if (retrieves(l)) {
+        // What is back and what never left are apart: one more page is not full.
+        pages++;
+        slabs.merge(
+            unitKeys(l).pageBytes(), (long) layer.kvHeads() * pages(mostUnits(tokens)), Long::sum);
+      }
       slabs.merge(stored(l).pageBytes(), layer.kvHeads() * pages, Long::sum);
       coarse(l)
           .ifPresent(coarse ->
@@ -287,7 +293,33 @@ public record KvLayout(
     }
     long most = Math.min(tokens, (long) policy.most(tokens) + policy.mostCoarse(tokens) + step);
     return Account.charged(Float.BYTES * group * most)
-        + (diskBlocks(tokens) > 0 ? Account.charged(SpilledTokens.bufferBytes(this)) : 0);
+        + (diskBlocks(tokens) > 0 ? Account.charged(SpilledTokens.bufferBytes(this)) : 0)
+        + (policy.retrieval().isPresent() ? Account.charged(SpilledUnits.bufferBytes(this)) : 0);
+  }
+
+  /** Whether tokens go to disk. */
+  boolean usesDisk() {
+    return resident > 0 || policy.retrieval().isPresent();
+  }
+
+  /** Whether tokens of a layer go to disk by the policy's choice. */
+  boolean retrieves(int layer) {
+    return layers.get(layer).window() == 0 && policy.retrieval().isPresent();
+  }
+
+  /** The most tokens of such a unit. */
+  int mostUnit() {
+    return policy.retrieval().map(Retrieval::mostUnit).orElse(0);
+  }
+
+  /** The most units of a head in a sequence of {@code tokens} tokens. */
+  int mostUnits(int tokens) {
+    return policy.retrieval().map(retrieval -> tokens / retrieval.fewest()).orElse(0);
+  }
+
+  /** The form of units' mean keys. */
+  Form unitKeys(int layer) {
+    return new Form(FULL, FULL, layers.get(layer).keySize(), 0, pageTokens);
   }
 
   /** Tokens that go to disk together. */
@@ -303,7 +335,8 @@ public record KvLayout(
 
   /** Bytes on disk of a sequence of {@code tokens} tokens. */
   public long diskBytes(int tokens) {
-    return diskBlocks(tokens) * SpilledTokens.blockBytes(this);
+    return diskBlocks(tokens) * SpilledTokens.blockBytes(this)
+        + (policy.retrieval().isPresent() ? SpilledUnits.fileBytes(this, tokens) : 0);
   }
 
   /** The stored pages of one block of tokens, in layers with a sliding window or in the others. */

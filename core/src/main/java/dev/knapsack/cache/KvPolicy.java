@@ -105,6 +105,11 @@ public interface KvPolicy {
     return false;
   }
 
+  /** How it has tokens read again that it {@linkplain CachedHead#spill moves to disk}. */
+  default Optional<Retrieval> retrieval() {
+    return Optional.empty();
+  }
+
   /** Brings a cache back to what it may hold, after a step. */
   void compress(KvCache cache);
 }

@@ -69,7 +69,7 @@ public final class KvPool implements AutoCloseable {
   }
 
   private static @Nullable SpillFolder spill(KvLayout layout, Path folder) {
-    return layout.resident() > 0 ? new SpillFolder(folder) : null;
+    return layout.usesDisk() ? new SpillFolder(folder) : null;
   }
 
   KvPool(
@@ -92,6 +92,9 @@ public final class KvPool implements AutoCloseable {
         blockArenas[page++] = arena;
       }
       layout.coarse(l).ifPresent(this::add);
+      if (layout.retrieves(l)) {
+        add(layout.unitKeys(l));
+      }
       if (layout.recent() > 0) {
         add(layout.full(l));
       }

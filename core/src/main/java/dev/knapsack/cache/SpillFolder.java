@@ -1,16 +1,21 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.memory.DirectFile;
+import java.io.EOFException;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -100,9 +105,57 @@ final class SpillFolder implements AutoCloseable {
     }
   }
 
-  /** Does this after what was asked for before. */
-  CompletableFuture<Void> run(Runnable work) {
-    return CompletableFuture.runAsync(work, thread);
+  /**
+   * Bytes that are read or written.
+   *
+   * @param at where they are in the file
+   */
+  record Move(ByteBuffer memory, long at) {}
+
+  /** Begins to read or to write; moves follow one another in the order in which they are begun. */
+  CompletableFuture<Void> move(FileChannel file, List<Move> moves, boolean write) {
+    return CompletableFuture.runAsync(
+        () -> {
+          for (Move move : moves) {
+            transfer(file, move.memory(), move.at(), write);
+          }
+        },
+        thread);
+  }
+
+  private void transfer(FileChannel file, ByteBuffer memory, long at, boolean write) {
+    try {
+      while (memory.hasRemaining()) {
+        long next = at + memory.position();
+        if ((write ? file.write(memory, next) : file.read(memory, next)) < 0) {
+          throw new EOFException("the file ends before byte %,d".formatted(next));
+        }
+      }
+    } catch (IOException e) {
+      throw new SpillException(folder, e);
+    }
+  }
+
+  /**
+   * Waits for the end of a move.
+   *
+   * @throws SpillException if it failed
+   */
+  static void await(CompletableFuture<Void> move) {
+    try {
+      move.join();
+    } catch (CompletionException e) {
+      switch (e.getCause()) {
+        case RuntimeException problem -> throw problem;
+        case Error error -> throw error;
+        case null, default -> throw e;
+      }
+    }
+  }
+
+  /** Waits for the end of a move, however it ends. */
+  static void settle(CompletableFuture<Void> move) {
+    move.handle((done, problem) -> Future.State.SUCCESS).join();
   }
 
   @Override

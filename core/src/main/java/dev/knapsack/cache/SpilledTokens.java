@@ -3,17 +3,15 @@ package dev.knapsack.cache;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.Lease;
-import java.io.EOFException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.util.Arrays;
 import java.util.Iterator;
+import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.Future;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -371,39 +369,22 @@ final class SpilledTokens implements AutoCloseable {
     buffer.at = write ? -1 : at;
     buffer.bytes = bytes;
     ByteBuffer memory = buffer.memory.asSlice(0, bytes).asByteBuffer();
-    buffer.moved = folder.run(() -> transfer(memory, at, write));
-  }
-
-  private void transfer(ByteBuffer memory, long at, boolean write) {
-    try {
-      while (memory.hasRemaining()) {
-        long next = at + memory.position();
-        if ((write ? file.write(memory, next) : file.read(memory, next)) < 0) {
-          throw new EOFException("the file ends before byte %,d".formatted(next));
-        }
-      }
-    } catch (IOException e) {
-      throw new SpillException(folder.path(), e);
-    }
+    buffer.moved = folder.move(file, List.of(new SpillFolder.Move(memory, at)), write);
   }
 
   private static void await(Buffer buffer) {
     try {
-      buffer.moved.join();
-    } catch (CompletionException e) {
+      SpillFolder.await(buffer.moved);
+    } catch (RuntimeException | Error e) {
       buffer.at = -1;
-      switch (e.getCause()) {
-        case RuntimeException problem -> throw problem;
-        case Error error -> throw error;
-        case null, default -> throw e;
-      }
+      throw e;
     }
   }
 
   @Override
   public void close() {
     for (Buffer buffer : buffers) {
-      buffer.moved.handle((done, problem) -> Future.State.SUCCESS).join(); // however it ends
+      SpillFolder.settle(buffer.moved);
     }
     try {
       file.close();

@@ -70,6 +70,7 @@ final class AttentionBlock {
       }
       transformValues(transform, layer, weights, value.rows(first, end));
       append(run, weights.index(), key, value, first);
+      run.cache().fetch(weights.index(), query.rows(first, end));
       compute.attention(
           shape,
           query.rows(first, end),
