@@ -1,6 +1,7 @@
 package dev.knapsack.cache;
 
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /** The cached tokens of one KV head of one sequence, as a {@link KvPolicy} sees them. */
 public final class CachedHead {
@@ -172,6 +173,35 @@ public final class CachedHead {
                 .formatted(from, count() - 1, Arrays.toString(places)));
       }
     }
+  }
+
+  /** Numbers in a key of {@linkplain #coarse coarser tokens}: channels that are held of it. */
+  public int coarseKeySize() {
+    return cache.layout().coarse(layer).orElseThrow().keySize();
+  }
+
+  /**
+   * Which channels of a key coarser tokens hold, ascending; null if that is all of them, or has not
+   * been said.
+   */
+  public int @Nullable [] channels() {
+    return head.channels();
+  }
+
+  /**
+   * Says which channels of a key coarser tokens hold from now on: where there are none yet.
+   *
+   * @param held as many as {@link #coarseKeySize}, ascending
+   */
+  public void shrink(int[] held) {
+    for (int i = 0; i < held.length; i++) {
+      if (held[i] < 0 || held[i] >= keySize() || (i > 0 && held[i] <= held[i - 1])) {
+        throw new IllegalArgumentException(
+            "Channels are to ascend from 0 to %d, not to be %s"
+                .formatted(keySize() - 1, Arrays.toString(held)));
+      }
+    }
+    head.channels(held.clone());
   }
 
   /**

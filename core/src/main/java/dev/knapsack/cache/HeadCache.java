@@ -55,6 +55,21 @@ final class HeadCache {
     return coarseCount() + stored.count() + (recent == null ? 0 : recent.count());
   }
 
+  /** Numbers in a key, where no channels are left out. */
+  int keySize() {
+    return stored.form().keySize();
+  }
+
+  /** Which channels of a key coarse tokens hold, ascending; null for all, or if not said yet. */
+  int @Nullable [] channels() {
+    return coarse().channels();
+  }
+
+  /** See {@link HeadPages#channels(int[])}. */
+  void channels(int[] held) {
+    coarse().channels(held);
+  }
+
   /** Tokens of coarser formats: the first places. */
   int coarseCount() {
     return coarse == null ? 0 : coarse.count();

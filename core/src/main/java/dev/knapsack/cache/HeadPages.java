@@ -25,6 +25,9 @@ final class HeadPages {
 
   private int @Nullable [] positions;
 
+  /** Which channels of a key are held, ascending; null for all. */
+  private int @Nullable [] channels;
+
   // Where pages lie, as long as the arena has not moved any.
   private long[] offsets = new long[4];
   private long offsetsAsOf = -1;
@@ -40,6 +43,7 @@ final class HeadPages {
     this.count = other.count;
     this.start = other.start;
     this.positions = other.positions == null ? null : other.positions.clone();
+    this.channels = other.channels;
     this.pages = Math.ceilDiv(count, form.pageTokens());
     this.slabs = Arrays.copyOf(other.slabs, other.slabs.length);
     for (int p = 0; p < pages; p++) {
@@ -67,6 +71,24 @@ final class HeadPages {
   /** The position of each token; null if each follows the one before. */
   int @Nullable [] positions() {
     return positions == null ? null : Arrays.copyOf(positions, count);
+  }
+
+  /** Which channels of a key are held, ascending; null for all. */
+  int @Nullable [] channels() {
+    return channels;
+  }
+
+  /**
+   * Says which channels of a key are held from now on, where there are no tokens yet.
+   *
+   * @param held as many as the form's keys have numbers, ascending
+   */
+  void channels(int[] held) {
+    if (count > 0 || held.length != form.keySize()) {
+      throw new IllegalStateException(
+          "%d channels for %,d keys of %d numbers".formatted(held.length, count, form.keySize()));
+    }
+    channels = held;
   }
 
   /** The same tokens for another sequence. */
@@ -189,6 +211,9 @@ final class HeadPages {
    * @param places where they are in {@code from}, ascending
    */
   void merge(HeadCache from, int[] places) {
+    if (channels == null && from.keySize() != form.keySize()) {
+      throw new IllegalStateException("Which channels of keys are held has not been said");
+    }
     int all = count + places.length;
     try {
       while (pages * form.pageTokens() < all) {
@@ -199,7 +224,7 @@ final class HeadPages {
       throw e;
     }
     int[] merged = new int[all];
-    float[] key = new float[form.keySize()];
+    float[] key = new float[from.keySize()];
     float[] value = new float[form.valueSize()];
     int old = count - 1;
     int next = places.length - 1;
@@ -217,7 +242,7 @@ final class HeadPages {
         from.read(places[next], false, value);
         own(to / form.pageTokens());
         locate();
-        write(to, MemorySegment.ofArray(key), 0, MemorySegment.ofArray(value), 0);
+        write(to, key, value);
         next--;
       }
     }
@@ -231,14 +256,27 @@ final class HeadPages {
     form.valueFormat().decode(arena.memory(), valueAt(i), value, 0, form.valueSize());
   }
 
-  /** Decodes the key or the value of the token {@code i}. */
+  /** Decodes the key or the value of the token {@code i}; channels that are not held are 0. */
   void read(int i, boolean key, float[] out) {
     locate();
     MemorySegment to = MemorySegment.ofArray(out);
     if (key) {
       form.keyFormat().decode(arena.memory(), keyAt(i), to, 0, form.keySize());
+      spread(out);
     } else {
       form.valueFormat().decode(arena.memory(), valueAt(i), to, 0, form.valueSize());
+    }
+  }
+
+  /** Moves the channels that are held to where they belong in a key. */
+  private void spread(float[] key) {
+    if (channels != null) {
+      Arrays.fill(key, channels.length, key.length, 0);
+      for (int c = channels.length - 1; c >= 0; c--) {
+        float number = key[c];
+        key[c] = 0;
+        key[channels[c]] = number;
+      }
     }
   }
 
@@ -246,7 +284,19 @@ final class HeadPages {
   void put(int i, float[] key, float[] value) {
     own(i / form.pageTokens());
     locate();
-    write(i, MemorySegment.ofArray(key), 0, MemorySegment.ofArray(value), 0);
+    write(i, key, value);
+  }
+
+  /** Encodes a key, of which only some channels may be held, and a value. */
+  private void write(int i, float[] key, float[] value) {
+    float[] held = key;
+    if (channels != null) {
+      held = new float[channels.length];
+      for (int c = 0; c < held.length; c++) {
+        held[c] = key[channels[c]];
+      }
+    }
+    write(i, MemorySegment.ofArray(held), 0, MemorySegment.ofArray(value), 0);
   }
 
   /** Copies tokens as they are stored: of each its key, then its value. */
@@ -346,6 +396,7 @@ final class HeadPages {
     if (count == 0) {
       start = position;
       positions = null;
+      channels = null;
     }
     trim();
   }
@@ -353,6 +404,7 @@ final class HeadPages {
   /** Forgets all tokens. */
   void clear() {
     count = 0;
+    channels = null;
     trim();
   }
 
@@ -424,6 +476,7 @@ final class HeadPages {
         form.valuesAt(),
         count + appended,
         start,
-        positions);
+        positions,
+        channels);
   }
 }

@@ -84,8 +84,8 @@ public record KvLayout(
       policy
           .coarse()
           .ifPresent(coarse -> {
-            checkFits("key", coarse.keys(), layer.keySize());
-            checkFits("value", coarse.values(), layer.valueSize());
+            checkFits("key", coarse.keysBeside(keyFormat), layer.keySize());
+            checkFits("value", coarse.valuesBeside(valueFormat), layer.valueSize());
           });
     }
     if (keyFormat.equals(FULL) && valueFormat.equals(FULL)) {
@@ -207,7 +207,12 @@ public record KvLayout(
         : policy
             .coarse()
             .map(c ->
-                new Form(c.keys(), c.values(), heads.keySize(), heads.valueSize(), pageTokens));
+                new Form(
+                    c.keysBeside(keyFormat),
+                    c.valuesBeside(valueFormat),
+                    c.keySize(heads.keySize(), keyFormat),
+                    heads.valueSize(),
+                    pageTokens));
   }
 
   /** The form in which a layer's recent tokens are kept. */

@@ -2,6 +2,7 @@ package dev.knapsack.cache;
 
 import dev.knapsack.tensor.Format;
 import java.lang.foreign.MemorySegment;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,6 +66,26 @@ public final class KvPart {
   /** The position of each token; null if each follows the one before. */
   public int @Nullable [] positions() {
     return pages.positions();
+  }
+
+  /** Which channels of a key are held, ascending, in one number each; null for all. */
+  public int @Nullable [] channels() {
+    return pages.channels();
+  }
+
+  /**
+   * Says which channels of a key are held, where there are no tokens yet.
+   *
+   * @param all channels that a whole key has
+   * @throws IllegalArgumentException if they are not {@link #keySize} of those, ascending
+   */
+  public void channels(int[] held, int all) {
+    if (held.length != keySize()
+        || IntStream.range(0, held.length)
+            .anyMatch(i -> held[i] < 0 || held[i] >= all || (i > 0 && held[i] <= held[i - 1]))) {
+      throw new IllegalArgumentException("These are no channels of a key");
+    }
+    pages.channels(held);
   }
 
   /** Bytes of a token: of its key and its value. */

@@ -4,6 +4,7 @@ import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Matrix;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Which tokens a sequence's cache keeps, and in what form: asked after each step.
@@ -53,23 +54,64 @@ public interface KvPolicy {
    */
   int most(int tokens);
 
-  /** The formats of tokens that count less; empty if all are kept as the layout says. */
+  /** How tokens that count less are kept; empty if all are kept as the layout says. */
   default Optional<Coarse> coarse() {
     return Optional.empty();
   }
 
-  /** The most tokens that a head holds in those, beside the others. */
+  /** The most tokens that a head holds so, beside the others. */
   default int mostCoarse(int tokens) {
     return 0;
   }
 
   /**
-   * Formats for tokens that count less.
+   * How tokens that count less are kept: in formats of fewer bits, or with fewer of their keys'
+   * channels, or both.
    *
-   * @param keys one of {@link dev.knapsack.tensor.Formats#cache()}
-   * @param values one of them
+   * @param keys one of {@link dev.knapsack.tensor.Formats#cache()}; null for that of other tokens
+   * @param values one of them; null for that of other tokens
+   * @param dropped percent of a key's channels that are left out: as near to that as whole blocks
+   *     of the format allow
    */
-  record Coarse(Format keys, Format values) {}
+  record Coarse(@Nullable Format keys, @Nullable Format values, int dropped) {
+    /** Machine code takes so many numbers at a time. */
+    private static final int LANES = 8;
+
+    public Coarse {
+      if (dropped < 0 || dropped > 99) {
+        throw new IllegalArgumentException("0 to 99 percent of channels go, not " + dropped);
+      }
+    }
+
+    /** With all channels. */
+    public Coarse(Format keys, Format values) {
+      this(keys, values, 0);
+    }
+
+    /** The format of keys, where those of other tokens are in this one. */
+    public Format keysBeside(Format others) {
+      return keys == null ? others : keys;
+    }
+
+    /** The format of values, where those of other tokens are in this one. */
+    public Format valuesBeside(Format others) {
+      return values == null ? others : values;
+    }
+
+    /**
+     * Numbers in a key.
+     *
+     * @param size those of other tokens
+     * @param others the format of other tokens
+     */
+    public int keySize(int size, Format others) {
+      int unit = Math.max(LANES, keysBeside(others).blockValues());
+      if (dropped == 0 || size % unit != 0) {
+        return size;
+      }
+      return unit * Math.max(1, Math.round((100 - dropped) / 100f * size / unit));
+    }
+  }
 
   /**
    * Of how many of a step's last query rows the attention weights are wanted, of a layer without a

@@ -109,13 +109,16 @@ public final class Attention {
     long size = limits.headSize();
     long group = QUERIES * (2 * size - MAX);
     return Float.BYTES
-        * (QUERIES * CHUNK + groups(ROWS * limits.queryGroup()) * group + 2 * CHUNK * size);
+        * (QUERIES * CHUNK
+            + groups(ROWS * limits.queryGroup()) * group
+            + 2 * CHUNK * size
+            + QUERIES * size);
   }
 
   /**
    * Some query rows and one KV head, and where things lie in the scratch memory: the scores of a
    * chunk, then for each group of queries those queries, their state and their results, then the
-   * keys and values of a chunk.
+   * keys and values of a chunk, and some channels of a group's queries.
    */
   private record Block(
       AttentionShape shape, int kvHead, int firstPosition, int from, int to, Scratch scratch) {
@@ -153,6 +156,10 @@ public final class Attention {
 
     int values() {
       return keys() + CHUNK * shape.keySize();
+    }
+
+    int someChannels() {
+      return values() + CHUNK * shape.valueSize();
     }
 
     int live(int group) {
@@ -309,11 +316,11 @@ public final class Attention {
       Block block, KvSpan span, int token, int count, int before, int firstRow, Matrix out) {
     AttentionShape shape = block.shape;
     Scratch scratch = block.scratch;
-    int size = shape.keySize();
-    long key = span.key(token, size);
+    int size = span.keySize(shape);
+    long key = span.key(shape, token);
     steps.decode(span.keyFormat(), span.memory(), key, scratch, block.keys(), count * size);
     for (int g = 0; g < groups(block.queryCount()); g++) {
-      steps.scores(scratch, block.queries(g), block.live(g), block.keys(), size, count);
+      steps.scores(scratch, queries(block, span, g), block.live(g), block.keys(), size, count);
       if (shape.softCap() != 0) {
         steps.softCap(scratch, shape.softCap(), count);
       }
@@ -370,26 +377,27 @@ public final class Attention {
     MemorySegment pages = span.memory();
     Format keyFormat = span.keyFormat();
     Format valueFormat = span.valueFormat();
-    long key = span.key(token, shape.keySize());
+    int keySize = span.keySize(shape);
+    long key = span.key(shape, token);
     long value = span.value(token, shape.valueSize());
     int groups = groups(block.queryCount());
     boolean keysDecoded = groups > GROUPS_ON_STORED;
     boolean valuesDecoded = keysDecoded;
     if (keysDecoded) {
-      steps.decode(keyFormat, pages, key, scratch, block.keys(), count * shape.keySize());
+      steps.decode(keyFormat, pages, key, scratch, block.keys(), count * keySize);
       steps.decode(valueFormat, pages, value, scratch, block.values(), count * shape.valueSize());
     }
     for (int g = 0; g < groups; g++) {
-      int queries = block.queries(g);
+      int queries = queries(block, span, g);
       int results = block.results(g);
       int live = block.live(g);
       if (!keysDecoded
-          && !steps.storedScores(keyFormat, pages, key, scratch, queries, shape.keySize(), count)) {
-        steps.decode(keyFormat, pages, key, scratch, block.keys(), count * shape.keySize());
+          && !steps.storedScores(keyFormat, pages, key, scratch, queries, keySize, count)) {
+        steps.decode(keyFormat, pages, key, scratch, block.keys(), count * keySize);
         keysDecoded = true;
       }
       if (keysDecoded) {
-        steps.scores(scratch, queries, live, block.keys(), shape.keySize(), count);
+        steps.scores(scratch, queries, live, block.keys(), keySize, count);
       }
       if (shape.softCap() != 0) {
         steps.softCap(scratch, shape.softCap(), count);
@@ -408,6 +416,23 @@ public final class Attention {
         steps.addValues(scratch, results, live, block.values(), shape.valueSize(), count);
       }
     }
+  }
+
+  /** Where a group's queries are, with the channels that a span's keys have. */
+  private static int queries(Block block, KvSpan span, int group) {
+    int queries = block.queries(group);
+    if (span.channels() == null) {
+      return queries;
+    }
+    float[] memory = block.scratch.floats();
+    int size = span.channels().length;
+    for (int i = 0; i < QUERIES; i++) {
+      for (int c = 0; c < size; c++) {
+        memory[block.someChannels() + i * size + c] =
+            memory[queries + i * block.shape.keySize() + span.channel(c)];
+      }
+    }
+    return block.someChannels();
   }
 
   /** Takes away the scores of tokens that a query does not see. */

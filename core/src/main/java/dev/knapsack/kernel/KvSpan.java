@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param start the position of the first token; the others follow without gaps, unless {@code
  *     positions} says otherwise
  * @param positions the position of each token, ascending; null if they have no gaps
+ * @param channels which of a key's channels are held, ascending, in one number each; null for all
  */
 public record KvSpan(
     Format keyFormat,
@@ -29,7 +30,32 @@ public record KvSpan(
     long valuesAt,
     int length,
     int start,
-    int @Nullable [] positions) {
+    int @Nullable [] positions,
+    int @Nullable [] channels) {
+  /** With all channels. */
+  public KvSpan(
+      Format keyFormat,
+      Format valueFormat,
+      int pageTokens,
+      MemorySegment memory,
+      long[] pages,
+      long valuesAt,
+      int length,
+      int start,
+      int @Nullable [] positions) {
+    this(
+        keyFormat,
+        valueFormat,
+        pageTokens,
+        memory,
+        pages,
+        valuesAt,
+        length,
+        start,
+        positions,
+        null);
+  }
+
   /** Tokens {@code [from, to)} of these; {@code from} is the first of a page, or {@code to}. */
   public KvSpan part(int from, int to) {
     int firstPage = from / pageTokens;
@@ -42,12 +68,23 @@ public record KvSpan(
         valuesAt,
         to - from,
         start + from,
-        positions == null ? null : Arrays.copyOfRange(positions, from, to));
+        positions == null ? null : Arrays.copyOfRange(positions, from, to),
+        channels);
+  }
+
+  /** Numbers in a key as it is held. */
+  int keySize(AttentionShape shape) {
+    return channels == null ? shape.keySize() : channels.length;
+  }
+
+  /** Which channel of a query meets the number {@code i} of a key. */
+  int channel(int i) {
+    return channels == null ? i : channels[i];
   }
 
   /** Where a token's key begins, in bytes. */
-  long key(int token, int keySize) {
-    return pages[token / pageTokens] + token % pageTokens * keyFormat.bytes(keySize);
+  long key(AttentionShape shape, int token) {
+    return pages[token / pageTokens] + token % pageTokens * keyFormat.bytes(keySize(shape));
   }
 
   /** Where a token's value begins, in bytes. */

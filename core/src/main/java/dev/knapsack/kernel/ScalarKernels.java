@@ -426,11 +426,11 @@ public final class ScalarKernels implements Kernels {
       KvSpan span,
       int token,
       MemorySegment scratch) {
-    long key = span.key(token, shape.keySize());
-    span.keyFormat().decode(span.memory(), key, scratch, 0, shape.keySize());
+    int size = span.keySize(shape);
+    span.keyFormat().decode(span.memory(), span.key(shape, token), scratch, 0, size);
     double score = 0;
-    for (int c = 0; c < shape.keySize(); c++) {
-      double x = get(q.data(), q.rowOffset(row), head * shape.keySize() + c);
+    for (int c = 0; c < size; c++) {
+      double x = get(q.data(), q.rowOffset(row), head * shape.keySize() + span.channel(c));
       score += x * get(scratch, 0, c);
     }
     return capped(score * shape.scale(), shape.softCap());

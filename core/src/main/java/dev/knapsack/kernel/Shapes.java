@@ -121,7 +121,7 @@ public final class Shapes {
   }
 
   private static void check(AttentionShape shape, KvSpan span) {
-    long keys = span.keyFormat().bytes(shape.keySize()) * span.pageTokens();
+    long keys = span.keyFormat().bytes(span.keySize(shape)) * span.pageTokens();
     long values = span.valueFormat().bytes(shape.valueSize()) * span.pageTokens();
     if (span.pages().length < Math.ceilDiv(span.length(), span.pageTokens())
         || (span.positions() != null && span.positions().length < span.length())
@@ -130,6 +130,9 @@ public final class Shapes {
           "%,d cached tokens in %d pages of %d, whose %,d bytes of keys end before byte %,d"
               .formatted(
                   span.length(), span.pages().length, span.pageTokens(), keys, span.valuesAt()));
+    }
+    for (int c = 0; span.channels() != null && c < span.channels().length; c++) {
+      Objects.checkIndex(span.channel(c), shape.keySize());
     }
     int last = Math.ceilDiv(span.length(), span.pageTokens()) - 1;
     for (int p = 0; p <= last; p++) {

@@ -112,10 +112,16 @@ public record Plan(
       }
       String name = policy instanceof Recipe recipe ? recipe.scorer().name() : policy.name();
       String kept = "%s, %s: at most %,d ".formatted(format.describe(), name, policy.most(context));
-      return policy
-          .coarse()
-          .map(c -> kept + "so, the rest in " + KvFormat.of(c.keys(), c.values()).describe())
-          .orElse(kept + "kept");
+      return policy.coarse().map(c -> kept + "so, the rest " + describe(c)).orElse(kept + "kept");
+    }
+
+    private String describe(KvPolicy.Coarse coarse) {
+      KvFormat other =
+          KvFormat.of(coarse.keysBeside(format.keys()), coarse.valuesBeside(format.values()));
+      return coarse.dropped() == 0
+          ? "in " + other.describe()
+          : "in %s without %d %% of their keys' channels"
+              .formatted(other.describe(), coarse.dropped());
     }
   }
 

@@ -98,7 +98,10 @@ public record StepWork(double bytes, double multiplyAdds) {
         cache
             .policy()
             .coarse()
-            .map(c -> c.keys().bytes(layer.keySize()) + c.values().bytes(layer.valueSize()))
+            .map(c ->
+                c.keysBeside(format.keys())
+                        .bytes(c.keySize(format.keySize(layer.keySize()), format.keys()))
+                    + c.valuesBeside(format.values()).bytes(layer.valueSize()))
             .orElse(0L);
     return layer.kvHeads() * ((all - coarse) * token + coarse * coarseToken);
   }

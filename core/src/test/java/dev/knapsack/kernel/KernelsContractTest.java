@@ -329,8 +329,8 @@ class KernelsContractTest {
         int cut = operands.between(freed, length);
         spans[h] =
             new KvSpan[] {
-              span(operands, shape, keyFormat, valueFormat, pageTokens, freed, cut),
-              span(operands, shape, valueFormat, keyFormat, pageTokens, cut, length)
+              span(operands, shape, keyFormat, valueFormat, pageTokens, freed, cut, unit),
+              span(operands, shape, valueFormat, keyFormat, pageTokens, cut, length, 0)
             };
         if (operands.random().nextInt(3) == 0) {
           spans[h] = new KvSpan[] {withGaps(operands, spans[h][0]), spans[h][1]};
@@ -341,7 +341,10 @@ class KernelsContractTest {
     }
   }
 
-  /** Positions {@code [from, to)} in pages that lie in any order, close together. */
+  /**
+   * Positions {@code [from, to)} in pages that lie in any order, close together; perhaps with some
+   * channels of keys alone, a multiple of {@code some}.
+   */
   private static KvSpan span(
       Operands operands,
       AttentionShape shape,
@@ -349,21 +352,38 @@ class KernelsContractTest {
       Format valueFormat,
       int pageTokens,
       int from,
-      int to) {
+      int to,
+      int some) {
+    int[] channels = null;
+    int keySize = shape.keySize();
+    if (some > 0 && some < keySize && operands.random().nextInt(3) == 0) {
+      keySize = some * operands.between(1, keySize / some - 1);
+      channels =
+          operands.random().ints(0, shape.keySize()).distinct().limit(keySize).sorted().toArray();
+    }
     int count = Math.ceilDiv(to - from, pageTokens);
-    long valuesAt = keyFormat.bytes(shape.keySize()) * pageTokens;
+    long valuesAt = keyFormat.bytes(keySize) * pageTokens;
     long bytes = valuesAt + valueFormat.bytes(shape.valueSize()) * pageTokens;
     MemorySegment memory = operands.memory(Math.max(1, count * bytes));
     long[] pages = new long[count];
     for (int i = 0; i < count; i++) {
       pages[i] = (count - 1 - i) * bytes;
-      MemorySegment keys = operands.encoded(keyFormat, pageTokens, shape.keySize()).data();
+      MemorySegment keys = operands.encoded(keyFormat, pageTokens, keySize).data();
       MemorySegment values = operands.encoded(valueFormat, pageTokens, shape.valueSize()).data();
       MemorySegment.copy(keys, 0, memory, pages[i], keys.byteSize());
       MemorySegment.copy(values, 0, memory, pages[i] + valuesAt, values.byteSize());
     }
     return new KvSpan(
-        keyFormat, valueFormat, pageTokens, memory, pages, valuesAt, to - from, from, null);
+        keyFormat,
+        valueFormat,
+        pageTokens,
+        memory,
+        pages,
+        valuesAt,
+        to - from,
+        from,
+        null,
+        channels);
   }
 
   /** The same as if some tokens between had been forgotten. */
@@ -386,7 +406,8 @@ class KernelsContractTest {
         span.valuesAt(),
         length,
         span.start(),
-        positions);
+        positions,
+        span.channels());
   }
 
   private static void checkAttention(

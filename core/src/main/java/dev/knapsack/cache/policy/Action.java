@@ -2,6 +2,7 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.tensor.Format;
 import java.util.Locale;
 import java.util.Optional;
 
@@ -26,21 +27,22 @@ public interface Action {
    * They stay, in formats of fewer bits (as in Liu et al., arXiv 2402.02750, and Hooper et al.,
    * arXiv 2401.18079, which keep first and recent tokens in full precision).
    *
-   * @param formats of keys and values
+   * @param keys format of keys
+   * @param values format of values
    */
-  record Quantise(KvPolicy.Coarse formats) implements Action {
+  record Quantise(Format keys, Format values) implements Action {
     @Override
     public String name() {
-      String keys = formats.keys().name().toLowerCase(Locale.ROOT);
-      String values = formats.values().name().toLowerCase(Locale.ROOT);
-      return keys.equals(values)
-          ? "quantise(" + keys + ")"
-          : "quantise(k=%s,v=%s)".formatted(keys, values);
+      String key = keys.name().toLowerCase(Locale.ROOT);
+      String value = values.name().toLowerCase(Locale.ROOT);
+      return key.equals(value)
+          ? "quantise(" + key + ")"
+          : "quantise(k=%s,v=%s)".formatted(key, value);
     }
 
     @Override
     public Optional<KvPolicy.Coarse> coarse() {
-      return Optional.of(formats);
+      return Optional.of(new KvPolicy.Coarse(keys, values));
     }
 
     @Override

@@ -5,7 +5,6 @@ import static dev.knapsack.cache.policy.Term.size;
 import static dev.knapsack.cache.policy.Term.text;
 
 import dev.knapsack.cache.KvFormat;
-import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.tensor.UnsupportedFormatException;
 import java.util.HashMap;
 import java.util.List;
@@ -224,6 +223,6 @@ final class RecipeText {
     if (format.sketch() > 0) {
       throw new IllegalArgumentException("tokens that are not sketched cannot become so later");
     }
-    return new Action.Quantise(new KvPolicy.Coarse(format.keys(), format.values()));
+    return new Action.Quantise(format.keys(), format.values());
   }
 }

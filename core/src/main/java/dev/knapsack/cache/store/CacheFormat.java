@@ -19,9 +19,10 @@ import java.util.List;
  * texts in order, each with its length (4) before it. Then the {@link #TOKENS}, 4 bytes each. Then
  * a {@link #HEAD} for each KV head of each layer: its parts, in order, with the stored tokens first
  * and the recent ones behind them. A part begins with the number of its tokens, the position of the
- * first, how many of them are compact, and whether there are gaps (1) or not (0), 4 bytes each;
- * then, with gaps, the position of each (4); then each token's key and value: the compact ones in
- * the {@linkplain #compact compact form}, the others as they lay in the cache.
+ * first, how many of them are compact, and flags: whether there are {@link #GAPS}, and whether keys
+ * have some {@link #CHANNELS} alone, 4 bytes each; then, with gaps, the position of each (4), and
+ * which channels those are (4 each); then each token's key and value: the compact ones in the
+ * {@linkplain #compact compact form}, the others as they lay in the cache.
  */
 final class CacheFormat {
   static final byte[] MAGIC = {'K', 'N', 'A', 'P', 'S', 'K', 'V', '\n'};
@@ -30,6 +31,9 @@ final class CacheFormat {
   static final int FRAME = 24;
   static final int CHECKSUM = 4;
   static final int PART = 16;
+
+  static final int GAPS = 1;
+  static final int CHANNELS = 2;
 
   static final int FINGERPRINT = 1;
   static final int TOKENS = 2;
@@ -55,11 +59,17 @@ final class CacheFormat {
   }
 
   /** Bytes of a part's content. */
-  static long bytes(KvPart part, int count, int compact, boolean gaps) {
+  static long bytes(KvPart part, int count, int compact, int flags) {
     return PART
-        + (gaps ? 4L * count : 0)
+        + ((flags & GAPS) != 0 ? 4L * count : 0)
+        + ((flags & CHANNELS) != 0 ? 4L * part.keySize() : 0)
         + compact * compactBytes(part)
         + (count - compact) * part.tokenBytes();
+  }
+
+  /** What a part says of itself. */
+  static int flags(KvPart part) {
+    return (part.positions() == null ? 0 : GAPS) | (part.channels() == null ? 0 : CHANNELS);
   }
 
   /** How many tokens of each part of a head are compact: all but the last page of them. */

@@ -67,10 +67,11 @@ final class CacheReader {
     }
     try (Arena arena = Arena.ofConfined()) {
       for (int l = 0; l < cache.layout().layers().size(); l++) {
+        int keySize = cache.layout().layers().get(l).keySize();
         for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
           source.frame(CacheFormat.HEAD, l, h, -1);
           for (KvPart part : cache.parts(l, h)) {
-            read(part, tokens.length, arena);
+            read(part, keySize, tokens.length, arena);
           }
           source.checkSection();
         }
@@ -175,11 +176,12 @@ final class CacheReader {
     return new CacheFileException(file, problem, message);
   }
 
-  private void read(KvPart part, int length, Arena arena) throws IOException {
+  private void read(KvPart part, int keySize, int length, Arena arena) throws IOException {
     int count = source.nextInt();
     int start = source.nextInt();
     int compact = source.nextInt();
-    int gaps = source.nextInt();
+    int flags = source.nextInt();
+    boolean gaps = (flags & CacheFormat.GAPS) != 0;
     // All that follows is bounded by what these say, and these by what there is.
     if (count < 0
         || count > Math.min(length, part.most())
@@ -187,15 +189,15 @@ final class CacheReader {
         || compact > count
         || start < 0
         || start > length
-        || (gaps != 0 && gaps != 1)
-        || (gaps == 0 && start > length - count)) {
+        || (flags & ~(CacheFormat.GAPS | CacheFormat.CHANNELS)) != 0
+        || (!gaps && start > length - count)) {
       throw source.damaged(
           "says %,d tokens from %,d on, %,d of them compact, of a sequence of %,d"
               .formatted(count, start, compact, length));
     }
-    source.checkRoom(CacheFormat.bytes(part, count, compact, gaps == 1) - CacheFormat.PART);
+    source.checkRoom(CacheFormat.bytes(part, count, compact, flags) - CacheFormat.PART);
     int[] positions = null;
-    if (gaps == 1) {
+    if (gaps) {
       positions = new int[count];
       int before = -1;
       for (int i = 0; i < count; i++) {
@@ -204,6 +206,17 @@ final class CacheReader {
           throw source.damaged("has tokens that do not follow one another");
         }
         before = positions[i];
+      }
+    }
+    if ((flags & CacheFormat.CHANNELS) != 0) {
+      int[] channels = new int[part.keySize()];
+      for (int i = 0; i < channels.length; i++) {
+        channels[i] = source.nextInt();
+      }
+      try {
+        part.channels(channels, keySize);
+      } catch (IllegalArgumentException e) {
+        throw source.damaged("has channels of keys that do not follow one another");
       }
     }
     try {

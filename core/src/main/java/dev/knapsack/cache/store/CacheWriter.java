@@ -67,7 +67,7 @@ final class CacheWriter {
     long bytes = 0;
     for (int i = 0; i < compact.length; i++) {
       KvPart part = parts.get(i);
-      bytes += CacheFormat.bytes(part, part.count(), compact[i], part.positions() != null);
+      bytes += CacheFormat.bytes(part, part.count(), compact[i], CacheFormat.flags(part));
     }
     return bytes;
   }
@@ -120,13 +120,19 @@ final class CacheWriter {
 
   private static void write(Sink sink, KvPart part, int compact, Arena arena) throws IOException {
     int[] positions = part.positions();
+    int[] channels = part.channels();
     sink.putInt(part.count());
     sink.putInt(part.start());
     sink.putInt(compact);
-    sink.putInt(positions == null ? 0 : 1);
+    sink.putInt(CacheFormat.flags(part));
     if (positions != null) {
       for (int position : positions) {
         sink.putInt(position);
+      }
+    }
+    if (channels != null) {
+      for (int channel : channels) {
+        sink.putInt(channel);
       }
     }
     if (compact > 0) {

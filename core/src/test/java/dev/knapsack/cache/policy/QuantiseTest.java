@@ -57,7 +57,7 @@ class QuantiseTest {
         new Recipe(
             new Scattered(),
             new Allocator.Uniform(Size.of(40)),
-            new Action.Quantise(new KvPolicy.Coarse(Formats.F16, Formats.F16)),
+            new Action.Quantise(Formats.F16, Formats.F16),
             new Trigger.Block(16));
     return new KvLayout(
         List.of(new KvLayout.Layer(2, SIZE, SIZE, 0, 1), new KvLayout.Layer(2, SIZE, SIZE, 90, 1)),

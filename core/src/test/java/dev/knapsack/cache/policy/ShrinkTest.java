@@ -1,0 +1,179 @@
+package dev.knapsack.cache.policy;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPart;
+import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.KvPool;
+import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Keys of tokens that count less lose some of their channels. */
+class ShrinkTest {
+  private static final int SIZE = 32;
+  private static final int[] HELD = IntStream.range(0, 16).map(i -> 2 * i + 1).toArray();
+
+  private final Account account = Budget.of("64MiB").account("kv");
+
+  /** All but the last tokens keep every second channel. */
+  private record EverySecond() implements Action {
+    @Override
+    public String name() {
+      return "every-second";
+    }
+
+    @Override
+    public Optional<KvPolicy.Coarse> coarse() {
+      return Optional.of(new KvPolicy.Coarse(null, null, 50));
+    }
+
+    @Override
+    public void apply(CachedHead head, int[] kept) {
+      if (head.coarse() == 0) {
+        head.shrink(HELD);
+      }
+      head.requantise(IntStream.range(head.coarse(), kept[0]).toArray());
+    }
+  }
+
+  private static KvLayout layout(Format format) {
+    Recipe recipe =
+        new Recipe(
+            new Scorer.Streaming(0),
+            new Allocator.Uniform(Size.of(20)),
+            new EverySecond(),
+            new Trigger.Block(10));
+    KvLayout.Layer layer = new KvLayout.Layer(2, SIZE, SIZE, 0, 1);
+    return new KvLayout(List.of(layer), format, Formats.F32, 0, recipe, 16);
+  }
+
+  /** Key numbers are the token's position and the channel. */
+  private static void grow(KvCache cache, int tokens) {
+    float[] numbers = new float[tokens * 2 * SIZE];
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = number(cache.length() + i / (2 * SIZE), i % SIZE);
+    }
+    Matrix rows = new Matrix(Formats.F32, tokens, 2 * SIZE, MemorySegment.ofArray(numbers));
+    cache.reserve(tokens);
+    cache.append(0, 0, rows, rows, 0, tokens);
+    cache.commit(tokens);
+    cache.settle();
+  }
+
+  private static float number(int position, int channel) {
+    return position + channel / 32f;
+  }
+
+  private static void check(KvCache cache, int coarse) {
+    CachedHead head = cache.head(0, 1);
+    assertThat(head.coarse()).isEqualTo(coarse);
+    float[] key = new float[SIZE];
+    float[] value = new float[SIZE];
+    for (int i = 0; i < head.count(); i++) {
+      head.key(i, key);
+      head.value(i, value);
+      for (int c = 0; c < SIZE; c++) {
+        boolean held = i >= coarse || c % 2 == 1;
+        assertThat(key[c]).isEqualTo(held ? number(head.position(i), c) : 0);
+        assertThat(value[c]).isEqualTo(number(head.position(i), c));
+      }
+    }
+    KvSpan[] spans = cache.spans(0, 0)[1];
+    assertThat(spans[0].channels()).isEqualTo(coarse > 0 ? HELD : null);
+  }
+
+  @Test
+  void theyTakeLessAndAreReadWithoutTheOthers() {
+    KvLayout layout = layout(Formats.F32);
+    try (KvPool pool = new KvPool(layout, account);
+        KvCache cache = pool.cache()) {
+      grow(cache, 25);
+      check(cache, 0);
+      grow(cache, 75);
+      check(cache, 80);
+      grow(cache, 10);
+      check(cache, 90);
+      CachedHead head = cache.head(0, 1);
+      assertThatThrownBy(() -> head.shrink(HELD)).isInstanceOf(IllegalStateException.class);
+      float[] other = new float[SIZE];
+      other[4] = 7;
+      other[5] = 9;
+      try (KvCache fork = cache.fork()) {
+        fork.head(0, 1).put(3, other, other);
+        fork.head(0, 1).key(3, other);
+        assertThat(other[4]).isZero();
+        assertThat(other[5]).isEqualTo(9);
+      }
+      check(cache, 90);
+      for (int i = 0; i < 10; i++) {
+        grow(cache, 50);
+      }
+      pool.compact();
+      assertThat(account.used()).isLessThanOrEqualTo(layout.bytes(cache.length(), 50));
+      assertThat(layout.bytes(2000, 50))
+          .isBetween(
+              layout.withPolicy(KvPolicy.FULL).bytes(2000, 50) * 3 / 4,
+              layout.withPolicy(KvPolicy.FULL).bytes(2000, 50) * 8 / 10);
+      cache.truncate(0);
+      grow(cache, 25);
+      check(cache, 0);
+    }
+    assertThat(account.used()).isZero();
+  }
+
+  @Test
+  void aStoreMovesThemWithTheirChannels() {
+    try (KvPool pool = new KvPool(layout(Formats.F32), account);
+        KvCache cache = pool.cache();
+        KvCache other = pool.cache();
+        Arena arena = Arena.ofConfined()) {
+      grow(cache, 100);
+      for (int h = 0; h < 2; h++) {
+        List<KvPart> parts = cache.parts(0, h);
+        for (int p = 0; p < parts.size(); p++) {
+          KvPart from = parts.get(p);
+          KvPart to = other.parts(0, h).get(p);
+          if (from.channels() != null) {
+            assertThat(from.keySize()).isEqualTo(HELD.length);
+            assertThatThrownBy(() -> to.channels(HELD, 31))
+                .isInstanceOf(IllegalArgumentException.class);
+            to.channels(from.channels(), SIZE);
+          }
+          MemorySegment bytes = arena.allocate(from.count() * from.tokenBytes());
+          from.read(0, from.count(), bytes, 0);
+          to.reserve(from.count(), from.start(), from.positions());
+          to.add(from.count(), bytes, 0);
+        }
+      }
+      other.restored(100);
+      check(other, 80);
+      grow(other, 10);
+      check(other, 90);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"40,64,f16,40", "40,128,f16,80", "40,64,q8_0,32", "40,32,q8_0,32", "20,128,q4_0,96"})
+  void asManyChannelsGoAsWholeBlocksAllow(int dropped, int size, String format, int left) {
+    KvPolicy.Coarse coarse = new KvPolicy.Coarse(null, null, dropped);
+    assertThat(coarse.keySize(size, Formats.byName(format))).isEqualTo(left);
+    assertThatThrownBy(() -> new KvPolicy.Coarse(null, null, 100))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+}
