@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -49,12 +50,12 @@ public final class CachedHead {
 
   /** Numbers in a key. */
   public int keySize() {
-    return cache.layout().layers().get(layer).keySize();
+    return heads().keySize();
   }
 
   /** Numbers in a value. */
   public int valueSize() {
-    return cache.layout().layers().get(layer).valueSize();
+    return heads().valueSize();
   }
 
   /** Decodes a token's key. */
@@ -75,6 +76,27 @@ public final class CachedHead {
    */
   public float[] scores(int which, int tokens) {
     return head.scores(which, tokens);
+  }
+
+  /**
+   * Numbers of the head as a whole, for a policy to keep: float32, as many as it {@linkplain
+   * KvPolicy#memory says}, 0 at first.
+   */
+  public MemorySegment memory() {
+    return cache.memory(layer, kvHead);
+  }
+
+  /**
+   * How queries come to meet these keys, once the policy has {@linkplain KvPolicy#looks looked} at
+   * a step.
+   */
+  public QueryFrame frame() {
+    return cache.frame(layer);
+  }
+
+  /** Sizes of the layer's heads. */
+  public KvLayout.Layer heads() {
+    return cache.layout().layers().get(layer);
   }
 
   /**

@@ -4,6 +4,7 @@ import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.Iterator;
@@ -36,6 +37,12 @@ public final class KvCache implements AutoCloseable {
   /** Tokens that the policy has moved to disk, if there are any. */
   private @Nullable SpilledUnits units;
 
+  /** What the policy remembers of heads as wholes; null while that is nothing. */
+  private @Nullable PolicyMemory memory;
+
+  /** By layer, of the last step that the policy looked at. */
+  private final @Nullable QueryFrame[] frames;
+
   private int length;
   private int promptEnd;
   private boolean closed;
@@ -43,6 +50,7 @@ public final class KvCache implements AutoCloseable {
   KvCache(KvPool pool) {
     this.pool = pool;
     this.heads = new HeadCache[pool.layout().layers().size()][];
+    this.frames = new QueryFrame[heads.length];
     for (int l = 0; l < heads.length; l++) {
       int layer = l;
       heads[l] = new HeadCache[pool.layout().layers().get(l).kvHeads()];
@@ -51,6 +59,7 @@ public final class KvCache implements AutoCloseable {
   }
 
   private KvCache(KvCache other) {
+    this.memory = other.memory == null ? null : other.memory.fork(); // first: it may not fit
     this.pool = other.pool;
     this.length = other.length;
     this.promptEnd = other.promptEnd;
@@ -60,6 +69,7 @@ public final class KvCache implements AutoCloseable {
       heads[l] = new HeadCache[originals.length];
       Arrays.setAll(heads[l], h -> originals[h].fork());
     }
+    this.frames = other.frames.clone();
     this.spilled = other.spilled == null ? null : other.spilled.fork();
     this.units = other.units == null ? null : other.units.fork();
   }
@@ -240,38 +250,73 @@ public final class KvCache implements AutoCloseable {
     return spilled == null ? 0 : spilled.tokens();
   }
 
-  /** Computes the attention weights of a query row of a step and the query heads of a KV head. */
-  public interface Weights {
-    /**
-     * @param row a query row of the step
-     * @param spans what the KV head has cached, the step's tokens included
-     * @param out a row for each query head of the group, a column for each token
-     */
-    void compute(int row, int kvHead, KvSpan[] spans, Matrix out);
+  /** Whether the policy wants {@link LayerStep#outputNorm} of a step of so many rows. */
+  public boolean wantsOutputNorms(int layer, int rows) {
+    KvPolicy policy = layout().policy();
+    return !windowed(layer) && policy.wantsOutputNorms(layer) && policy.looks(this, layer, rows);
   }
 
   /**
-   * Gives the policy the attention weights that it wants of a step in a layer, row by row.
+   * Shows the policy what it wants to see of a step in a layer.
    *
-   * @param rows tokens of the step, which have been appended and not committed
+   * @param step whose tokens have been appended and not committed
    */
-  public void observe(int layer, int rows, Weights weights) {
+  public void observe(int layer, LayerStep step) {
     checkOpen();
     KvPolicy policy = layout().policy();
-    int wanted = windowed(layer) ? 0 : Math.min(rows, policy.weightRows(layer));
+    if (windowed(layer)) {
+      return;
+    }
+    observeWeights(policy, layer, step);
+    if (policy.looks(this, layer, step.rows())) {
+      frames[layer] = step.frame();
+      if (memory == null && policy.memory(layout().layers().get(layer)) > 0) {
+        memory = new PolicyMemory(pool);
+      }
+      step.forEach(heads[layer].length, h -> policy.observe(head(layer, h), step));
+    }
+  }
+
+  private void observeWeights(KvPolicy policy, int layer, LayerStep step) {
+    int rows = step.rows();
+    int wanted = Math.min(rows, policy.weightRows(layer));
     int group = layout().layers().get(layer).group();
     for (int h = 0; wanted > 0 && h < heads[layer].length; h++) {
       if (policy.wantsWeights(head(layer, h), rows)) {
         KvSpan[] spans = heads[layer][h].spans(rows);
         int tokens = heads[layer][h].count() + rows;
-        try (Lease memory = pool.besidePages((long) Float.BYTES * group * tokens)) {
-          Matrix out = new Matrix(Formats.F32, group, tokens, memory.segment());
+        try (Lease lease = pool.besidePages((long) Float.BYTES * group * tokens)) {
+          Matrix out = new Matrix(Formats.F32, group, tokens, lease.segment());
           for (int row = rows - wanted; row < rows; row++) {
-            weights.compute(row, h, spans, out);
+            step.weights(row, h, spans, out);
             policy.observe(head(layer, h), length + row, out);
           }
         }
       }
+    }
+  }
+
+  MemorySegment memory(int layer, int kvHead) {
+    if (memory == null) {
+      memory = new PolicyMemory(pool);
+    }
+    return memory.of(layer, kvHead);
+  }
+
+  QueryFrame frame(int layer) {
+    QueryFrame frame = frames[layer];
+    if (frame == null) {
+      throw new IllegalStateException(
+          "The policy has not looked at a step in layer %d yet".formatted(layer));
+    }
+    return frame;
+  }
+
+  /** Forgets what the policy remembers of heads as wholes, and gives its bytes back. */
+  public void forgetMemory() {
+    if (memory != null) {
+      memory.close();
+      memory = null;
     }
   }
 
@@ -305,6 +350,9 @@ public final class KvCache implements AutoCloseable {
     if (obstacle != null) {
       throw new IllegalStateException(
           "Cannot go back to %,d tokens: ".formatted(tokens) + obstacle);
+    }
+    if (tokens == 0) {
+      forgetMemory();
     }
     each(head -> head.truncate(tokens));
     if (units != null && tokens < length) {
@@ -522,6 +570,7 @@ public final class KvCache implements AutoCloseable {
     checkOpen();
     closed = true;
     each(HeadCache::clear);
+    forgetMemory();
     if (spilled != null) {
       spilled.close();
     }

@@ -59,10 +59,14 @@ public record KvLayout(
       this(kvHeads, keySize, valueSize, window, group, 0);
     }
 
+    /** Numbers in a key before it is sketched, and in a query. */
+    public int channels() {
+      return keySize / Math.max(1, sketch);
+    }
+
     /** The same with keys of this many directions for each channel, or with keys as they are. */
     public Layer sketched(int times) {
-      int channels = keySize / Math.max(1, sketch);
-      return new Layer(kvHeads, channels * Math.max(1, times), valueSize, window, group, times);
+      return new Layer(kvHeads, channels() * Math.max(1, times), valueSize, window, group, times);
     }
   }
 
@@ -287,7 +291,8 @@ public record KvLayout(
 
   /**
    * Bytes that such a sequence leases beside its pages: for the attention weights of one query row,
-   * where the policy wants any, and for what comes back from disk.
+   * where the policy wants any, for what the policy remembers of heads, and for what comes back
+   * from disk.
    */
   long besidePages(int tokens, int step) {
     long group = 0;
@@ -298,6 +303,7 @@ public record KvLayout(
     }
     long most = Math.min(tokens, (long) policy.most(tokens) + policy.mostCoarse(tokens) + step);
     return Account.charged(Float.BYTES * group * most)
+        + Account.charged(PolicyMemory.bytes(this))
         + (diskBlocks(tokens) > 0 ? Account.charged(SpilledTokens.bufferBytes(this)) : 0)
         + (policy.retrieval().isPresent() ? Account.charged(SpilledUnits.bufferBytes(this)) : 0);
   }

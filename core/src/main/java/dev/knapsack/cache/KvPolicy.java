@@ -140,6 +140,43 @@ public interface KvPolicy {
   default void observe(CachedHead head, int position, Matrix weights) {}
 
   /**
+   * Whether it looks at steps in a layer without a sliding window, beside attention weights; if
+   * not, that costs nothing.
+   */
+  default boolean looks(int layer) {
+    return false;
+  }
+
+  /**
+   * Whether it looks at this step.
+   *
+   * @param rows of the step, which the sequence does not count yet
+   */
+  default boolean looks(KvCache cache, int layer, int rows) {
+    return looks(layer);
+  }
+
+  /**
+   * Whether it wants {@link LayerStep#outputNorm} where it looks: that costs as much as the
+   * projection of attention's results does.
+   */
+  default boolean wantsOutputNorms(int layer) {
+    return false;
+  }
+
+  /**
+   * Looks at a step. Heads of a layer may be looked at by several threads at once.
+   *
+   * @param head without the step's tokens, which come after those that it counts
+   */
+  default void observe(CachedHead head, LayerStep step) {}
+
+  /** Numbers that it keeps of each head as a whole, for the time that a sequence needs them. */
+  default int memory(KvLayout.Layer heads) {
+    return 0;
+  }
+
+  /**
    * Whether it remembers so much of tokens, in {@link CachedHead#scores}, that a sequence cannot go
    * on without: stores do not keep that.
    */

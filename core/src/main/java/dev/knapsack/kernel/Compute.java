@@ -441,6 +441,17 @@ public final class Compute implements AutoCloseable {
     return span.part(Math.min(from, span.length()), Math.min(to, span.length()));
   }
 
+  /** A part of a task that needs scratch memory for {@link Kernels}. */
+  @FunctionalInterface
+  public interface Part {
+    void run(int part, MemorySegment scratch);
+  }
+
+  /** Does the parts of a task, by all workers. */
+  public void spread(int parts, Part task) {
+    team.run(parts, (part, all, worker) -> task.run(part, scratch[worker]));
+  }
+
   private interface Rows {
     void accept(int from, int to);
   }

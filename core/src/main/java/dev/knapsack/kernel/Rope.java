@@ -157,6 +157,25 @@ public record Rope(Pairs pairs, int dimensions, double[] frequencies, float magn
     };
   }
 
+  /**
+   * Turns the pairs of a head back, in place: {@code (a, b)} becomes {@code (c a + s b, c b − s
+   * a)}.
+   *
+   * @param at where the head begins in {@code x}
+   * @param cosines {@code c} of each pair
+   * @param sines {@code s} of each pair
+   */
+  public void turnBack(float[] x, int at, double[] cosines, double[] sines) {
+    for (int i = 0; i < frequencies.length; i++) {
+      int first = at + (pairs == Pairs.ADJACENT ? 2 * i : i);
+      int second = first + (pairs == Pairs.ADJACENT ? 1 : dimensions / 2);
+      double a = x[first];
+      double b = x[second];
+      x[first] = (float) (cosines[i] * a + sines[i] * b);
+      x[second] = (float) (cosines[i] * b - sines[i] * a);
+    }
+  }
+
   /** This embedding with another factor on the rotated numbers. */
   public Rope withMagnitude(float factor) {
     return new Rope(pairs, dimensions, frequencies, factor);

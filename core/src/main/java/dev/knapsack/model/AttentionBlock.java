@@ -51,6 +51,7 @@ final class AttentionBlock {
       scaleByPosition(query, layer.queryScale(), positions);
     }
 
+    Matrix rotated = query;
     boolean sketched = blocks.workspace.sketch(layer.keySize()) != null;
     if (sketched) {
       query = sketched(Slot.QUERY_SKETCH, query, layer.keySize());
@@ -68,6 +69,10 @@ final class AttentionBlock {
         transformKeys(transform, layer, weights, query.rows(first, end));
         transformKeys(transform, layer, weights, key.rows(first, end));
       }
+      OutputNorms norms =
+          run.cache().wantsOutputNorms(weights.index(), run.length())
+              ? OutputNorms.of(layer, weights, value.rows(first, end), blocks)
+              : null;
       transformValues(transform, layer, weights, value.rows(first, end));
       append(run, weights.index(), key, value, first);
       run.cache().fetch(weights.index(), query.rows(first, end));
@@ -77,7 +82,19 @@ final class AttentionBlock {
           run.cache().length(),
           run.cache().pieces(weights.index(), run.length()),
           attended.rows(first, end));
-      observe(run, weights.index(), shape, query.rows(first, end));
+      run.cache()
+          .observe(
+              weights.index(),
+              new ComputedStep(
+                  run.cache().length(),
+                  x.rows(first, end),
+                  query.rows(first, end),
+                  rotated.rows(first, end),
+                  sketched,
+                  new RotaryFrame(layer, weights, transform, blocks),
+                  shape,
+                  norms,
+                  compute));
       undoTransform(transform, layer, weights, attended.rows(first, end));
       first = end;
     }
@@ -123,18 +140,6 @@ final class AttentionBlock {
     Matrix out = blocks.matrix(slot, x.rows(), columns);
     compute.projectHeads(directions, x, out);
     return out;
-  }
-
-  /** Tells the cache's policy what attention looked at, if it wants to know. */
-  private void observe(Run run, int layer, AttentionShape shape, Matrix query) {
-    int position = run.cache().length();
-    run.cache()
-        .observe(
-            layer,
-            run.length(),
-            (row, head, spans, out) ->
-                compute.attentionWeights(
-                    shape, query.rows(row, row + 1), position + row, spans, head, out));
   }
 
   private void project(LayerWeights weights, Matrix x, Matrix query, Matrix key, Matrix value) {

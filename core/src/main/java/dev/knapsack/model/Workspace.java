@@ -46,6 +46,8 @@ public final class Workspace implements AutoCloseable {
     QUERY_SKETCH,
     KEY_SKETCH,
     ATTENDED,
+    /** For {@link OutputNorms}, where the cache's policy wants them. */
+    NORMS,
     GATE,
     UP,
     ROUTER,
@@ -130,6 +132,7 @@ public final class Workspace implements AutoCloseable {
     int router = 0;
     int querySketch = 0;
     int keySketch = 0;
+    int norms = 0;
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerSpec layer = spec.layers().get(l);
       int times = cache.layers().get(l).sketch();
@@ -137,6 +140,9 @@ public final class Workspace implements AutoCloseable {
       keySketch = Math.max(keySketch, times * layer.keyColumns());
       query = Math.max(query, layer.queryColumns());
       key = Math.max(key, layer.keyColumns());
+      if (layer.window() == 0 && cache.policy().wantsOutputNorms(l)) {
+        norms = Math.max(norms, OutputNorms.numbers(layer, tokens));
+      }
       value = Math.max(value, layer.valueColumns());
       attended = Math.max(attended, layer.attendedColumns());
       hidden = Math.max(hidden, layer.mlp().width());
@@ -153,6 +159,9 @@ public final class Workspace implements AutoCloseable {
       attention = put(Slot.KEY_SKETCH, tokens, keySketch, attention, offsets);
     }
     attention = put(Slot.ATTENDED, tokens, attended, attention, offsets);
+    if (norms > 0) {
+      attention = put(Slot.NORMS, 1, norms, attention, offsets);
+    }
 
     long mlp = put(Slot.GATE, tokens, hidden, shared, offsets);
     mlp = put(Slot.UP, tokens, hidden, mlp, offsets);

@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.file.ModelFile;
@@ -95,13 +96,19 @@ final class Rig implements AutoCloseable {
   }
 
   Rig(ModelFile file, Parts parts) {
+    this(file, parts, KvPolicy.FULL);
+  }
+
+  Rig(ModelFile file, Parts parts, KvPolicy policy) {
     spec = Families.spec(file);
     List<KvLayout.Layer> layers =
         spec.kvLayout(Formats.F32, Formats.F32).layers().stream()
             .map(l -> l.sketched(parts.sketch()))
             .toList();
     KvLayout layout =
-        new KvLayout(layers, parts.cache(), parts.cache()).withTransform(parts.transform());
+        new KvLayout(layers, parts.cache(), parts.cache())
+            .withTransform(parts.transform())
+            .withPolicy(policy);
     weights = new ResidentWeights(file, spec, budget.account("weights"), parts.outputRows());
     team = new WorkerTeam(parts.workers());
     compute =

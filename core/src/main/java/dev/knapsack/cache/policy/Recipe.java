@@ -5,6 +5,7 @@ import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerStep;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
@@ -97,6 +98,32 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   @Override
+  public boolean looks(int layer) {
+    return scorer.looks(layer);
+  }
+
+  @Override
+  public boolean looks(KvCache cache, int layer, int rows) {
+    int ahead = cache.promptEnd() - cache.length() - rows;
+    return looks(layer) && trigger.countsRows(ahead, Integer.MAX_VALUE);
+  }
+
+  @Override
+  public boolean wantsOutputNorms(int layer) {
+    return scorer.wantsOutputNorms(layer);
+  }
+
+  @Override
+  public void observe(CachedHead head, LayerStep step) {
+    scorer.observe(head, step);
+  }
+
+  @Override
+  public int memory(KvLayout.Layer heads) {
+    return scorer.memory(heads);
+  }
+
+  @Override
   public boolean remembers() {
     return scorer.remembers();
   }
@@ -114,6 +141,9 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
       if (layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0) {
         compress(cache, l, ahead);
       }
+    }
+    if (ahead <= 0 && !trigger.countsRows(-1, Integer.MAX_VALUE)) {
+      cache.forgetMemory(); // nothing is forgotten after the prompt
     }
   }
 

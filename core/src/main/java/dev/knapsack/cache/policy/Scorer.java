@@ -2,6 +2,8 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerStep;
 import dev.knapsack.tensor.Matrix;
 import java.util.Set;
 
@@ -25,8 +27,26 @@ public interface Scorer {
     return 0;
   }
 
-  /** See {@link dev.knapsack.cache.KvPolicy#observe}. */
+  /** See {@link dev.knapsack.cache.KvPolicy#observe(CachedHead, int, Matrix)}. */
   default void observe(CachedHead head, int position, Matrix weights) {}
+
+  /** See {@link dev.knapsack.cache.KvPolicy#looks(int)}. */
+  default boolean looks(int layer) {
+    return false;
+  }
+
+  /** See {@link dev.knapsack.cache.KvPolicy#wantsOutputNorms}. */
+  default boolean wantsOutputNorms(int layer) {
+    return false;
+  }
+
+  /** See {@link dev.knapsack.cache.KvPolicy#observe(CachedHead, LayerStep)}. */
+  default void observe(CachedHead head, LayerStep step) {}
+
+  /** See {@link dev.knapsack.cache.KvPolicy#memory}. */
+  default int memory(KvLayout.Layer heads) {
+    return 0;
+  }
 
   /** See {@link dev.knapsack.cache.KvPolicy#remembers}. */
   default boolean remembers() {

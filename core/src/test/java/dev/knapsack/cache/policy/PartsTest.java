@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.SeenStep;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
@@ -113,24 +114,26 @@ class PartsTest {
       int layer = l;
       cache.observe(
           l,
-          tokens,
-          (row, kvHead, _, out) -> {
-            observed++;
-            assertThat(cache.layout().layers().get(layer).window()).isZero();
-            CachedHead head = cache.head(layer, kvHead);
-            for (int i = 0; i < out.columns(); i++) {
-              int token = i < head.count() ? head.position(i) : first + i - head.count();
-              for (int g = 0; g < GROUP; g++) {
-                out.data()
-                    .setAtIndex(
-                        ValueLayout.JAVA_FLOAT,
-                        (long) g * out.columns() + i,
-                        token > first + row
-                            ? 0
-                            : attention.at(layer, kvHead * GROUP + g, first + row, token));
-              }
-            }
-          });
+          new SeenStep(
+              first,
+              tokens,
+              (row, kvHead, _, out) -> {
+                observed++;
+                assertThat(cache.layout().layers().get(layer).window()).isZero();
+                CachedHead head = cache.head(layer, kvHead);
+                for (int i = 0; i < out.columns(); i++) {
+                  int token = i < head.count() ? head.position(i) : first + i - head.count();
+                  for (int g = 0; g < GROUP; g++) {
+                    out.data()
+                        .setAtIndex(
+                            ValueLayout.JAVA_FLOAT,
+                            (long) g * out.columns() + i,
+                            token > first + row
+                                ? 0
+                                : attention.at(layer, kvHead * GROUP + g, first + row, token));
+                  }
+                }
+              }));
     }
     cache.commit(tokens);
     cache.settle();

@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.SeenStep;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -56,26 +57,29 @@ class RecipeTest {
       int layer = l;
       cache.observe(
           l,
-          tokens,
-          (row, kvHead, spans, out) -> {
-            // Every token is looked at as much as its position says, in two heads of three.
-            int column = 0;
-            for (KvSpan span : spans) {
-              for (int i = 0; i < span.length(); i++) {
-                int position = span.positions() == null ? span.start() + i : span.positions()[i];
-                for (int g = 0; g < out.rows(); g++) {
-                  float weight = g == 0 ? 0 : position % 7 + layer;
-                  out.data()
-                      .setAtIndex(
-                          java.lang.foreign.ValueLayout.JAVA_FLOAT,
-                          (long) g * out.columns() + column,
-                          weight);
+          new SeenStep(
+              first,
+              tokens,
+              (row, kvHead, spans, out) -> {
+                // Every token is looked at as much as its position says, in two heads of three.
+                int column = 0;
+                for (KvSpan span : spans) {
+                  for (int i = 0; i < span.length(); i++) {
+                    int position =
+                        span.positions() == null ? span.start() + i : span.positions()[i];
+                    for (int g = 0; g < out.rows(); g++) {
+                      float weight = g == 0 ? 0 : position % 7 + layer;
+                      out.data()
+                          .setAtIndex(
+                              java.lang.foreign.ValueLayout.JAVA_FLOAT,
+                              (long) g * out.columns() + column,
+                              weight);
+                    }
+                    column++;
+                  }
                 }
-                column++;
-              }
-            }
-            assertThat(column).isEqualTo(out.columns());
-          });
+                assertThat(column).isEqualTo(out.columns());
+              }));
     }
     cache.commit(tokens);
     cache.settle();

@@ -1,0 +1,64 @@
+package dev.knapsack.cache;
+
+import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.tensor.Matrix;
+import java.util.function.IntConsumer;
+
+/**
+ * What a step of one sequence offers to a {@link KvPolicy} in a layer, while the layer is computed:
+ * the step's keys and values have been appended, and are not committed yet. Nothing of it is
+ * computed unless it is asked for, but for {@link #outputNorm}.
+ *
+ * <p>Rows are the step's tokens, from 0 on. Valid until {@link KvCache#observe} returns, but for
+ * {@link #frame}.
+ */
+public interface LayerStep {
+  /** Tokens of the step. */
+  int rows();
+
+  /** Where a row stands in the sequence. */
+  int position(int row);
+
+  /**
+   * Computes the attention weights of a row and the query heads that share a KV head.
+   *
+   * @param spans what the KV head has cached, the step's tokens included
+   * @param out a row for each query head of the group, a column for each token
+   */
+  void weights(int row, int kvHead, KvSpan[] spans, Matrix out);
+
+  /**
+   * A row's queries as cached keys meet them: rotated to the row's position, and whatever else the
+   * layout does to keys.
+   *
+   * @param out receives those of all query heads that share the KV head, {@link
+   *     CachedHead#keySize()} numbers each
+   */
+  void queries(int row, int kvHead, float[] out);
+
+  /**
+   * A row's queries before RoPE, and as if the layout did nothing to keys.
+   *
+   * @param out receives those of all query heads that share the KV head, {@link
+   *     KvLayout.Layer#channels()} numbers each
+   */
+  void unrotatedQueries(int row, int kvHead, float[] out);
+
+  /** What lies between those and the cached keys; of use after the step, too. */
+  QueryFrame frame();
+
+  /** What queries, keys and values are projections of: a row a token, F32, of the model's width. */
+  Matrix input();
+
+  /**
+   * How much a row's value can move what attention adds to the residual stream: {@code ‖W_o v‖₁},
+   * the mean over the query heads that share the KV head.
+   *
+   * @throws IllegalStateException unless the policy {@linkplain KvPolicy#wantsOutputNorms wants}
+   *     them
+   */
+  float outputNorm(int row, int kvHead);
+
+  /** Does a task for each of {@code count} numbers, by all workers. */
+  void forEach(int count, IntConsumer task);
+}

@@ -1,0 +1,167 @@
+package dev.knapsack.model;
+
+import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.QueryFrame;
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Rope;
+import dev.knapsack.tensor.Hadamard;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How a layer's queries come to meet its cached keys: turned and scaled by their position, where
+ * the model does that, and then transformed or sketched as keys are.
+ */
+final class RotaryFrame implements QueryFrame {
+  private final LayerSpec layer;
+  private final LayerWeights weights;
+  private final KvTransform transform;
+  private final Workspace workspace;
+  private final Compute compute;
+
+  RotaryFrame(LayerSpec layer, LayerWeights weights, KvTransform transform, Blocks blocks) {
+    this.layer = layer;
+    this.weights = weights;
+    this.transform = transform;
+    this.workspace = blocks.workspace;
+    this.compute = blocks.compute;
+  }
+
+  @Override
+  public float scale() {
+    return layer.attentionScale();
+  }
+
+  /**
+   * Makes the queries of the heads that share a KV head what they were before RoPE.
+   *
+   * @param transformed whether they are transformed as keys are, and not sketched
+   */
+  void unrotate(float[] heads, int kvHead, int position, boolean transformed) {
+    int size = layer.keySize();
+    Transformed keys = transformed ? transformed(null) : null;
+    float[] head = new float[size];
+    Turn turn = Turn.inverse(layer, position);
+    for (int at = 0; at < heads.length; at += size) {
+      if (keys != null) {
+        System.arraycopy(heads, at, head, 0, size);
+        keys.undo(kvHead, head, heads, at);
+      }
+      turn.back(heads, at);
+    }
+  }
+
+  @Override
+  public Backwards from(int first, int count) {
+    if (count < 1) {
+      throw new IllegalArgumentException("An average is of 1 position or more, not " + count);
+    }
+    Turn turn = Turn.mean(layer, first, count);
+    Transformed keys = transformed(workspace.sketch(layer.keySize()));
+    return (kvHead, key, out) -> {
+      keys.undo(kvHead, key, out, 0);
+      turn.back(out, 0);
+    };
+  }
+
+  private Transformed transformed(@Nullable Matrix sketch) {
+    if (sketch != null) {
+      long numbers = (long) sketch.rows() * sketch.columns() * Float.BYTES;
+      return new Transformed(
+          sketch.data().asSlice(0, numbers).toArray(ValueLayout.JAVA_FLOAT_UNALIGNED), null, false);
+    }
+    return switch (transform) {
+      case NONE -> new Transformed(null, null, false);
+      case ROTATED -> new Transformed(null, null, true);
+      case REORDERED ->
+          new Transformed(null, workspace.orders().keys(layer, weights, compute).channels(), false);
+    };
+  }
+
+  /**
+   * What is done to a head before it is cached.
+   *
+   * @param sketch directions, row by row, if it is sketched
+   * @param order places of all heads' channels, if they are reordered
+   * @param rotated whether it is rotated
+   */
+  private record Transformed(float @Nullable [] sketch, int @Nullable [] order, boolean rotated) {
+    /** Multiplies by the transpose, which undoes what is orthogonal. */
+    void undo(int kvHead, float[] head, float[] out, int at) {
+      if (sketch != null) {
+        int size = sketch.length / head.length;
+        for (int i = 0; i < size; i++) {
+          out[at + i] = 0;
+        }
+        for (int row = 0; row < head.length; row++) {
+          for (int i = 0; i < size; i++) {
+            out[at + i] += head[row] * sketch[row * size + i];
+          }
+        }
+        return;
+      }
+      for (int i = 0; i < head.length; i++) {
+        out[at + (order == null ? i : order[kvHead * head.length + i])] = head[i];
+      }
+      if (rotated) {
+        Hadamard.rotate(out, at, head.length);
+      }
+    }
+  }
+
+  /**
+   * A turn of a head by its position, or by several on average.
+   *
+   * @param cosines of each pair of RoPE, scaled
+   * @param sines likewise
+   * @param rest factor of the numbers that are not turned
+   */
+  private record Turn(
+      @Nullable Rope rope, int size, double[] cosines, double[] sines, double rest) {
+    /** Undoes what a position does to queries. */
+    static Turn inverse(LayerSpec layer, int position) {
+      Turn turn = mean(layer, position, 1);
+      double length = turn.rope == null ? 1 : turn.rope.magnitude() * turn.rest;
+      double square = length * length;
+      for (int i = 0; i < turn.cosines.length; i++) {
+        turn.cosines[i] /= square;
+        turn.sines[i] /= square;
+      }
+      return new Turn(turn.rope, turn.size, turn.cosines, turn.sines, 1 / turn.rest);
+    }
+
+    /** What positions do to queries, on average. */
+    static Turn mean(LayerSpec layer, int first, int count) {
+      Rope rope = layer.rope();
+      double[] frequencies = rope == null ? new double[0] : rope.frequencies();
+      double magnitude = rope == null ? 1 : rope.magnitude();
+      double[] cosines = new double[frequencies.length];
+      double[] sines = new double[frequencies.length];
+      double rest = 0;
+      for (int position = first; position < first + count; position++) {
+        double scale = layer.queryScale() == null ? 1 : layer.queryScale().at(position);
+        rest += scale / count;
+        for (int i = 0; i < frequencies.length; i++) {
+          double angle = position * frequencies[i];
+          double factor = magnitude * scale / count;
+          cosines[i] += factor * Math.cos(angle);
+          sines[i] += factor * Math.sin(angle);
+        }
+      }
+      return new Turn(rope, layer.keySize(), cosines, sines, rest);
+    }
+
+    /** Multiplies by the transpose. */
+    void back(float[] x, int at) {
+      int turned = 0;
+      if (rope != null) {
+        rope.turnBack(x, at, cosines, sines);
+        turned = rope.dimensions();
+      }
+      for (int i = turned; i < size; i++) {
+        x[at + i] *= (float) rest;
+      }
+    }
+  }
+}

@@ -1,0 +1,215 @@
+package dev.knapsack.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.LayerStep;
+import dev.knapsack.cache.QueryFrame;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.assertj.core.data.Offset;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+
+/** What a policy sees of a step is what the step computes with. */
+class ComputedStepTest {
+  private static final int TOKENS = 23;
+
+  /** Looks at everything, and compares it with its definition. */
+  private static final class Looker implements KvPolicy {
+    final AtomicInteger rows = new AtomicInteger();
+    final AtomicInteger norms = new AtomicInteger();
+    @Nullable Rig rig;
+
+    @Override
+    public String name() {
+      return "looker";
+    }
+
+    @Override
+    public int most(int tokens) {
+      return tokens;
+    }
+
+    @Override
+    public void compress(KvCache cache) {}
+
+    @Override
+    public boolean looks(int layer) {
+      return true;
+    }
+
+    @Override
+    public boolean looks(KvCache cache, int layer, int rows) {
+      return cache.length() != 7;
+    }
+
+    @Override
+    public boolean wantsOutputNorms(int layer) {
+      return layer > 0;
+    }
+
+    @Override
+    public void observe(CachedHead head, LayerStep step) {
+      LayerWeights weights = Objects.requireNonNull(rig).weights.layer(head.layer());
+      LayerSpec layer = rig.spec.layers().get(head.layer());
+      int kv = head.kvHead();
+      int group = head.heads().group();
+      float[] queries = new float[group * head.keySize()];
+      float[] unrotated = new float[group * head.heads().channels()];
+      float[] key = new float[head.keySize()];
+      float[] back = new float[head.heads().channels()];
+      for (int row = 0; row < step.rows(); row++) {
+        rows.incrementAndGet();
+        assertThat(step.position(row)).isEqualTo(head.cache().length() + row);
+        step.queries(row, kv, queries);
+        step.unrotatedQueries(row, kv, unrotated);
+        QueryFrame.Backwards there = step.frame().from(step.position(row), 1);
+        for (int i = 0; i < head.count(); i++) {
+          head.key(i, key);
+          there.turn(kv, key, back);
+          for (int g = 0; g < group; g++) {
+            assertThat(product(unrotated, g, back)).isEqualTo(product(queries, g, key), CLOSE);
+          }
+        }
+        compareWithProjection(
+            weights, "attn_q", step.input(), row, kv * unrotated.length, unrotated);
+        if (head.layer() > 0) {
+          norm(layer, weights, head, step, row);
+        }
+      }
+      assertThat(step.frame().scale()).isEqualTo(layer.attentionScale());
+      average(head, step.frame());
+    }
+
+    private static void average(CachedHead head, QueryFrame frame) {
+      float[] key = new float[head.keySize()];
+      float[] mean = new float[head.heads().channels()];
+      float[] sum = new float[mean.length];
+      float[] one = new float[mean.length];
+      for (int i = 0; i < head.count(); i++) {
+        head.key(i, key);
+        frame.from(50, 4).turn(head.kvHead(), key, mean);
+        Arrays.fill(sum, 0);
+        for (int p = 50; p < 54; p++) {
+          frame.from(p, 1).turn(head.kvHead(), key, one);
+          for (int c = 0; c < one.length; c++) {
+            sum[c] += one[c] / 4;
+          }
+        }
+        assertThat(mean).containsExactly(sum, within(1e-4f));
+      }
+    }
+
+    private void norm(
+        LayerSpec layer, LayerWeights weights, CachedHead head, LayerStep step, int row) {
+      if (weights.find("attn_v.weight") == null) {
+        return;
+      }
+      norms.incrementAndGet();
+      int size = layer.valueSize();
+      double[] value = project(weights, "attn_v", step.input(), row, head.kvHead() * size, size);
+      float[] output = decoded(weights.get("attn_output.weight"));
+      int group = layer.heads() / layer.kvHeads();
+      double norm = 0;
+      for (int g = 0; g < group; g++) {
+        for (int out = 0; out < rig.spec.width(); out++) {
+          double sum = 0;
+          int at = out * layer.attendedColumns() + (head.kvHead() * group + g) * size;
+          for (int c = 0; c < size; c++) {
+            sum += output[at + c] * value[c];
+          }
+          norm += Math.abs(sum) / group;
+        }
+      }
+      assertThat((double) step.outputNorm(row, head.kvHead())).isEqualTo(norm, within(norm / 1e5));
+    }
+
+    /** Compares with what a matrix makes of the input, where nothing is done to that after. */
+    private void compareWithProjection(
+        LayerWeights weights, String name, Matrix input, int row, int first, float[] numbers) {
+      if (weights.find(name + ".weight") != null && weights.find(name + "_norm.weight") == null) {
+        double[] expected = project(weights, name, input, row, first, numbers.length);
+        for (int i = 0; i < expected.length; i++) {
+          assertThat((double) numbers[i]).isEqualTo(expected[i], within(1e-4));
+        }
+      }
+    }
+
+    private double[] project(
+        LayerWeights weights, String name, Matrix input, int row, int first, int count) {
+      Matrix matrix = weights.get(name + ".weight");
+      Matrix bias = weights.find(name + ".bias");
+      float[] numbers = decoded(matrix);
+      float[] x = Rig.floats(input.rows(row, row + 1));
+      double[] out = new double[count];
+      for (int i = 0; i < count; i++) {
+        out[i] = bias == null ? 0 : decoded(bias)[first + i];
+        for (int c = 0; c < x.length; c++) {
+          out[i] += numbers[(first + i) * x.length + c] * (double) x[c];
+        }
+      }
+      return out;
+    }
+
+    private float[] decoded(Matrix matrix) {
+      float[] numbers = new float[matrix.rows() * matrix.columns()];
+      for (int row = 0; row < matrix.rows(); row++) {
+        Objects.requireNonNull(rig)
+            .compute
+            .kernels()
+            .decodeRow(matrix, row, MemorySegment.ofArray(numbers), 4L * row * matrix.columns());
+      }
+      return numbers;
+    }
+
+    private static double product(float[] heads, int head, float[] key) {
+      double sum = 0;
+      for (int c = 0; c < key.length; c++) {
+        sum += (double) heads[head * key.length + c] * key[c];
+      }
+      return sum;
+    }
+  }
+
+  private static final Offset<Double> CLOSE = within(1e-3);
+
+  @ParameterizedTest
+  @EnumSource
+  void showsWhatAttentionComputesWith(NaiveModels model) {
+    NaiveModel naive = model.make();
+    for (KvTransform transform : KvTransform.values()) {
+      for (int sketch : List.of(0, 2)) {
+        Looker looker = new Looker();
+        Rig.Parts parts = Rig.Parts.USUAL.with(transform).sketch(sketch).workers(1 + sketch);
+        int[] tokens = Rig.tokens(TOKENS, 40, 3);
+        float[] plain;
+        try (Rig rig = new Rig(naive.model, parts)) {
+          plain = rig.logits(tokens, 7);
+        }
+        try (Rig rig = new Rig(naive.model, parts, looker)) {
+          looker.rig = rig;
+          assertThat(rig.logits(tokens, 7)).as("looking changes nothing").isEqualTo(plain);
+          int seen =
+              rig.spec.layers().stream()
+                  .filter(layer -> layer.window() == 0)
+                  .mapToInt(LayerSpec::kvHeads)
+                  .sum();
+          assertThat(looker.rows.get()).isEqualTo(seen * (TOKENS - 7));
+          if (seen > 0 && rig.weights.layer(0).find("attn_v.weight") != null) {
+            assertThat(looker.norms.get()).isPositive();
+          }
+        }
+      }
+    }
+  }
+}
