@@ -141,7 +141,17 @@ class KvRecipeTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"streaming", "knorm", "keydiff", "lagkv", "h2o", "snapkv", "pyramidkv", "adakv"})
+      strings = {
+        "streaming",
+        "knorm",
+        "keydiff",
+        "lagkv",
+        "h2o",
+        "snapkv",
+        "pyramidkv",
+        "adakv",
+        "score=streaming(0) budget=uniform(1024) action=shrink(40) when=step"
+      })
   void aBudgetOfAllTokensIsTheFullCache(String method) {
     int[] text = request(200, 1).prompt();
     float[][] full = logits(KvPolicy.FULL, text);
@@ -159,7 +169,8 @@ class KvRecipeTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"knorm(80)", "h2o(80)", "snapkv(80)", "pyramidkv(80)", "adakv(80)"})
+  @ValueSource(
+      strings = {"knorm(80)", "h2o(80)", "snapkv(80)", "pyramidkv(80)", "adakv(80)", "think(50)"})
   void answersAfterWhatThePromptLeft(String method) {
     int[] expected = null;
     for (int sequences : new int[] {1, 2}) {

@@ -1,10 +1,14 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerStep;
 import dev.knapsack.tensor.Format;
+import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.IntStream;
 
 /** What happens to tokens that are not kept: the third part of a {@link Recipe}. */
 public interface Action {
@@ -18,9 +22,32 @@ public interface Action {
    */
   void apply(CachedHead head, int[] kept);
 
-  /** Formats of what is not kept and not forgotten either. */
+  /** The form of what is not kept and not forgotten either. */
   default Optional<KvPolicy.Coarse> coarse() {
     return Optional.empty();
+  }
+
+  /** See {@link KvPolicy#looks(int)}. */
+  default boolean looks(int layer) {
+    return false;
+  }
+
+  /** See {@link KvPolicy#observe(CachedHead, LayerStep)}. */
+  default void observe(CachedHead head, LayerStep step) {}
+
+  /**
+   * See {@link KvPolicy#memory}: its numbers are the last of {@link CachedHead#memory()}, the
+   * scorer's the first.
+   */
+  default int memory(KvLayout.Layer heads) {
+    return 0;
+  }
+
+  /** The tokens that are neither kept as they are nor in coarser formats already. */
+  static int[] others(CachedHead head, int[] kept) {
+    return IntStream.range(head.coarse(), head.count())
+        .filter(i -> Arrays.binarySearch(kept, i) < 0)
+        .toArray();
   }
 
   /**
@@ -47,17 +74,7 @@ public interface Action {
 
     @Override
     public void apply(CachedHead head, int[] kept) {
-      int[] others = new int[head.count() - head.coarse() - kept.length];
-      int n = 0;
-      int next = 0;
-      for (int i = head.coarse(); i < head.count(); i++) {
-        if (next < kept.length && kept[next] == i) {
-          next++;
-        } else {
-          others[n++] = i;
-        }
-      }
-      head.requantise(others);
+      head.requantise(Action.others(head, kept));
     }
   }
 

@@ -99,7 +99,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
 
   @Override
   public boolean looks(int layer) {
-    return scorer.looks(layer);
+    return scorer.looks(layer) || action.looks(layer);
   }
 
   @Override
@@ -116,11 +116,12 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   @Override
   public void observe(CachedHead head, LayerStep step) {
     scorer.observe(head, step);
+    action.observe(head, step);
   }
 
   @Override
   public int memory(KvLayout.Layer heads) {
-    return scorer.memory(heads);
+    return scorer.memory(heads) + action.memory(heads);
   }
 
   @Override

@@ -61,7 +61,11 @@ final class RecipeText {
               "pyramidkv",
               "TOKENS=1024",
               "score=window(32) budget=pyramid(TOKENS,32)" + AFTER_PROMPT),
-          new Method("adakv", "TOKENS=1024", "score=window(32) budget=ada(TOKENS)" + AFTER_PROMPT));
+          new Method("adakv", "TOKENS=1024", "score=window(32) budget=ada(TOKENS)" + AFTER_PROMPT),
+          new Method(
+              "think",
+              "PERCENT=40",
+              "score=streaming(0) budget=uniform(32) action=shrink(PERCENT) when=step"));
 
   private static final List<Term<Scorer>> SCORERS =
       List.of(
@@ -88,7 +92,8 @@ final class RecipeText {
           new Term<>(
               "quantise",
               List.of(text("k"), text("v")),
-              a -> quantise("k=%s,v=%s".formatted(a.text(0), a.text(1)))));
+              a -> quantise("k=%s,v=%s".formatted(a.text(0), a.text(1)))),
+          new Term<>("shrink", List.of(number("percent")), a -> new ShrinkKeys(a.number(0))));
 
   private static final List<Term<Trigger>> TRIGGERS =
       List.of(

@@ -9,6 +9,7 @@ import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.SeenStep;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -166,6 +167,73 @@ class ShrinkTest {
       grow(other, 10);
       check(other, 90);
     }
+  }
+
+  /** Steps of any size before it, the last 32 queries of a prompt choose what its keys keep. */
+  @ParameterizedTest
+  @CsvSource({"100", "37", "64", "7"})
+  void thinkKeepsTheChannelsThatTheLastQueriesAndKeysAreLargeIn(int step) {
+    KvLayout.Layer layer = new KvLayout.Layer(2, SIZE, SIZE, 0, 3);
+    KvPolicy think = Recipe.of("think(50)");
+    KvLayout layout = new KvLayout(List.of(layer), Formats.F32, Formats.F32, 0, think, 16);
+    try (KvPool pool = new KvPool(layout, account);
+        KvCache cache = pool.cache()) {
+      cache.prompt(100);
+      for (int length = 0; length < 100; length = cache.length()) {
+        int rows = Math.min(step, 100 - length);
+        cache.reserve(rows);
+        cache.append(0, 0, ones(rows, 4), ones(rows, 4), 0, rows);
+        observe(cache, length, rows);
+        cache.commit(rows);
+        cache.settle();
+      }
+      CachedHead head = cache.head(0, 0);
+      assertThat(head.coarse()).isEqualTo(100 - 32);
+      int[] expected = IntStream.range(0, 16).map(c -> 2 * c).toArray();
+      assertThat(head.channels()).isEqualTo(expected);
+      assertThat(cache.head(0, 1).channels())
+          .as("keys that are large in channel 5 make up for small queries")
+          .contains(5);
+      for (int i = 0; i < 3; i++) {
+        cache.reserve(1);
+        cache.append(0, 0, ones(1, 4), ones(1, 4), 0, 1);
+        observe(cache, cache.length(), 1);
+        cache.commit(1);
+        cache.settle();
+      }
+      assertThat(head.coarse()).isEqualTo(103 - 32);
+      assertThat(head.channels()).isEqualTo(expected);
+    }
+    assertThat(account.used()).isZero();
+  }
+
+  /** Keys of ones; in the second head, channel 5 is large. */
+  private static Matrix ones(int rows, int large) {
+    float[] numbers = new float[rows * 2 * SIZE];
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = i % (2 * SIZE) == SIZE + 5 ? large : 1;
+    }
+    return new Matrix(Formats.F32, rows, 2 * SIZE, MemorySegment.ofArray(numbers));
+  }
+
+  /** Queries that are large in odd channels, but in even ones from position 68 on. */
+  private static void observe(KvCache cache, int first, int rows) {
+    cache.observe(
+        0,
+        new SeenStep(
+            first,
+            rows,
+            (_, _, _, _) -> {
+              throw new AssertionError("Nobody should look at weights");
+            },
+            (position, _, out) -> {
+              for (int i = 0; i < out.length; i++) {
+                boolean even = i % 2 == 0;
+                out[i] = position < 68 ? (even ? 1 : 50) : (even ? 1 : 0.5f);
+              }
+            },
+            null,
+            null));
   }
 
   @ParameterizedTest
