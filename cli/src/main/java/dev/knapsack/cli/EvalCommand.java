@@ -8,10 +8,11 @@ import picocli.CommandLine.Command;
     name = "eval",
     sortOptions = false,
     synopsisSubcommandLabel = "MEASUREMENT",
-    description = "Measures quality: perplexity, and what forms of the KV cache cost.",
+    description = "Measures quality: perplexity, and what recipes and forms of the KV cache cost.",
     footer = {
       "",
       "  knapsack eval perplexity model.gguf text.txt",
+      "  knapsack eval kv --recipes 'snapkv;streaming' --budgets 25%%",
       "  knapsack eval kv-formats",
     })
 final class EvalCommand {
@@ -21,6 +22,7 @@ final class EvalCommand {
   static CommandLine commandLine(Host host) {
     return new CommandLine(new EvalCommand())
         .addSubcommand(new EvalPerplexityCommand(host))
+        .addSubcommand(new EvalKvCommand(host))
         .addSubcommand(new EvalKvFormatsCommand(host));
   }
 }

@@ -96,12 +96,53 @@ class EvalCommandsTest {
   }
 
   @Test
+  void recipesOfTheCacheOnTheModelInside() throws IOException {
+    Path report = home.resolve("report");
+    Shell.Result result =
+        shell
+            .run(
+                "eval",
+                "kv",
+                "--recipes",
+                "snapkv;full+q8_0",
+                "--budgets",
+                "50%,25",
+                "--limit",
+                2,
+                "--visible",
+                "--report",
+                report,
+                "--json")
+            .succeeded();
+    List<JsonObject> lines =
+        result.out().lines().map(l -> JsonParser.parseString(l).getAsJsonObject()).toList();
+    assertThat(lines)
+        .extracting(l -> l.get("recipe").getAsString() + " " + l.get("question").getAsString())
+        .containsExactly(
+            "full hidden",
+            "snapkv hidden",
+            "snapkv hidden",
+            "full+q8_0 hidden",
+            "full visible",
+            "snapkv visible",
+            "snapkv visible",
+            "full+q8_0 visible");
+    assertThat(lines.get(2).get("budgetPercent").getAsInt()).isEqualTo(25);
+    assertThat(lines.get(2).get("shareOfF16").getAsDouble()).isEqualTo(0.25);
+    assertThat(report.resolve("kv.jsonl")).hasContent(result.out());
+    assertThat(Files.readString(report.resolve("kv.md"))).contains("questions inside");
+  }
+
+  @Test
   void whatCannotBeMeasured() throws IOException {
     Path stories = Shell.data("models/stories260K.gguf");
-    shell.run("eval").failed(2, "perplexity, kv-formats");
+    shell.run("eval").failed(2, "perplexity, kv, kv-formats");
     shell.run("eval", "kv-formats", "--formats", "q9").failed(2, "'q9' is no format of a KV cache");
     shell.run("eval", "kv-formats", "--limit", 0).failed(2, "--limit must be 1 or more");
     shell.run("eval", "kv-formats", stories).failed(4, "give questions, a text, or both");
+    shell.run("eval", "kv", stories).failed(4, "give questions");
+    shell.run("eval", "kv", "--recipes", "snap").failed(2, "There is no KV recipe 'snap");
+    shell.run("eval", "kv", "--budgets", "half").failed(2, "--budgets takes whole percents");
     Path questions = home.resolve("q.jsonl");
     Files.writeString(questions, "{\"answer\": \"x\"}");
     shell

@@ -4,6 +4,8 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
+import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
@@ -425,6 +427,68 @@ public final class Engine implements AutoCloseable {
         }
       }
     }
+  }
+
+  /**
+   * Reads a prompt, to go on from it as often as wanted: its cache is brought to its size before
+   * anything is said after it.
+   *
+   * @param last is given the logits of its last token
+   * @throws ContextExceededException if there are more tokens than the plan's context
+   * @throws BudgetExceededException if their cache does not fit in the budget
+   */
+  public Reading read(int[] prompt, LogitsUse last) {
+    Reading reading = Reading.begin(this, readings());
+    try {
+      reading.readPrompt(prompt, last);
+    } catch (RuntimeException | Error e) {
+      reading.close();
+      throw e;
+    }
+    return reading;
+  }
+
+  /**
+   * Takes up what a {@linkplain Reading#save reading has saved}, as a prompt that has been read.
+   *
+   * @throws dev.knapsack.cache.store.CacheFileException if there is none, or it is damaged or not
+   *     of this model opened like this
+   * @throws BudgetExceededException if its cache does not fit in the budget
+   */
+  public Reading restore(CacheStore store, String name) {
+    Reading reading = Reading.begin(this, readings());
+    try {
+      reading.restore(store, name);
+    } catch (RuntimeException | Error e) {
+      reading.close();
+      throw e;
+    }
+    return reading;
+  }
+
+  /** Pages beside those of sequences: they are leased as they are filled. */
+  private KvPool readings() {
+    return new KvPool(pool.layout(), budget.account("kv/readings"), spill);
+  }
+
+  /** Runs what needs the model for itself, between steps. */
+  void exclusively(Runnable work) {
+    scheduler.exclusively(work);
+  }
+
+  /** What tells this engine's caches from all others. */
+  Fingerprint fingerprint() {
+    return scheduler.fingerprint();
+  }
+
+  /**
+   * Computes tokens of a sequence that no scheduler knows, which must have the model for itself.
+   *
+   * @return the logits of the last, if {@code last}
+   */
+  Matrix step(KvCache cache, int[] tokens, int from, int to, boolean last) {
+    weights.expectOutput(last);
+    return transformer.forward(List.of(new Run(cache, tokens, from, to, last ? 1 : 0)));
   }
 
   /** A workspace for logits of as many rows as the budget has room for, {@code rows} at most. */

@@ -109,6 +109,10 @@ final class Scheduler {
     }
   }
 
+  Fingerprint fingerprint() {
+    return resources.fingerprint().get();
+  }
+
   /** Begins an answer in a session that lives on. */
   Answer start(Session session, Request request) {
     lock.lock();
@@ -152,7 +156,7 @@ final class Scheduler {
                 name,
                 session.cache(),
                 session.tokens.slice(0, session.cache().length()),
-                resources.fingerprint().get(),
+                fingerprint(),
                 precision));
       } finally {
         endMove(session);
@@ -168,11 +172,7 @@ final class Scheduler {
         session,
         cache ->
             store.restore(
-                name,
-                cache,
-                resources.fingerprint().get(),
-                limits.context() - 1,
-                resources.vocabulary()));
+                name, cache, fingerprint(), limits.context() - 1, resources.vocabulary()));
   }
 
   /** See {@link Session#fill}. */

@@ -1,6 +1,7 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.MetadataBuilder;
@@ -120,12 +121,17 @@ final class TinyModel {
 
   /** A plan for one of these models, with a context of {@link #CONTEXT}. */
   static Plan plan(int sequences, int prefillChunk, Plan.Weights weights) {
+    return plan(sequences, prefillChunk, weights, KvPolicy.FULL);
+  }
+
+  /** One that keeps in its cache what a policy keeps. */
+  static Plan plan(int sequences, int prefillChunk, Plan.Weights weights, KvPolicy policy) {
     return new Plan(
         "tiny",
         1L << 30,
         CONTEXT,
         sequences,
-        Plan.Cache.of(KvFormat.of(Formats.F32, Formats.F32)),
+        Plan.Cache.of(KvFormat.of(Formats.F32, Formats.F32)).withPolicy(policy),
         prefillChunk,
         1,
         weights,

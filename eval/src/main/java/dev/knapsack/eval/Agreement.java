@@ -1,5 +1,7 @@
 package dev.knapsack.eval;
 
+import com.google.gson.JsonObject;
+
 /**
  * How near predictions are to those with a full cache.
  *
@@ -8,6 +10,14 @@ package dev.knapsack.eval;
  * @param same share of positions at which both hold the same token for the most probable, 0 to 1
  */
 public record Agreement(long positions, double divergence, double same) {
+  JsonObject json() {
+    JsonObject object = new JsonObject();
+    object.addProperty("positions", positions);
+    object.addProperty("divergence", divergence);
+    object.addProperty("sameToken", same);
+    return object;
+  }
+
   /** Comparisons, summed up. */
   static final class Sum {
     private long positions;

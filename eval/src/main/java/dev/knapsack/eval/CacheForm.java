@@ -2,6 +2,8 @@ package dev.knapsack.eval;
 
 import dev.knapsack.Options;
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.tensor.Format;
@@ -56,6 +58,16 @@ public record CacheForm(KvFormat format) {
     return new CacheForm(form);
   }
 
+  /** Bytes of the keys and values of one token of a layout's layers in this form, alone. */
+  long tokenBytes(KvLayout layout) {
+    return layout.layers().stream()
+        .mapToLong(l ->
+            l.kvHeads()
+                * (format.keys().bytes(format.keySize(l.keySize()))
+                    + format.values().bytes(l.valueSize())))
+        .sum();
+  }
+
   private static KvFormat transformed(KvFormat form, KvTransform transform) {
     if (form.transform() != KvTransform.NONE && form.transform() != transform) {
       throw new IllegalArgumentException(
@@ -92,7 +104,12 @@ public record CacheForm(KvFormat format) {
    * were computed, if recent ones stay so: then steps are short, as when an answer is written.
    */
   public Options apply(Options options) {
-    Options with = options.withCacheFormat(KvChoice.of(format));
+    return apply(options, KvPolicy.FULL);
+  }
+
+  /** Options by which it is opened with such a cache that keeps what a policy keeps. */
+  Options apply(Options options, KvPolicy policy) {
+    Options with = options.withCacheFormat(KvChoice.of(format).withPolicy(policy));
     return format.recent() > 0 ? with.withPrefillChunk(STEP) : with;
   }
 

@@ -52,22 +52,14 @@ public record KvFormatResult(
     line.addProperty("tokensFilled", bytes.tokens());
     line.addProperty("shareOfF16", shareOfFull());
     line.addProperty("perplexity", perplexity);
-    line.add("text", json(text));
+    line.add("text", text.json());
     if (asked > 0) {
-      line.add("answers", json(answers));
+      line.add("answers", answers.json());
       line.addProperty("asked", asked);
       line.addProperty("right", right);
       line.addProperty("recall", recall());
       line.addProperty("decodeTokensPerSecond", decodeTokensPerSecond);
     }
     return line;
-  }
-
-  private static JsonObject json(Agreement agreement) {
-    JsonObject object = new JsonObject();
-    object.addProperty("positions", agreement.positions());
-    object.addProperty("divergence", agreement.divergence());
-    object.addProperty("sameToken", agreement.same());
-    return object;
   }
 }

@@ -36,9 +36,6 @@ import org.jspecify.annotations.Nullable;
  * cache wait on disk meanwhile.
  */
 public final class KvFormats {
-  /** Tokens that an answer may be longer than the exact one, before it is wrong anyway. */
-  private static final int MORE = 8;
-
   /** Opens the model. */
   @FunctionalInterface
   public interface Opener {
@@ -46,14 +43,6 @@ public final class KvFormats {
      * @param context tokens that a sequence must be able to hold
      */
     Knapsack open(CacheForm form, int context) throws IOException;
-  }
-
-  /** A question as the model sees it. */
-  private record Asked(Question question, int[] prompt, int maxTokens) {
-    /** Tokens of context that asking it takes. */
-    int context() {
-      return prompt.length + maxTokens + 1;
-    }
   }
 
   /**
@@ -100,15 +89,7 @@ public final class KvFormats {
       int trained = spec.context();
       List<Asked> asked = new ArrayList<>();
       for (Question question : questions) {
-        int[] prompt = tokenizer.encode(question.prompt(), true, true);
-        int answer = tokenizer.encode(question.answer(), false, false).length;
-        Asked one = new Asked(question, prompt, answer + MORE);
-        if (one.context() > trained) {
-          throw new TextException(
-              "Question %s and its answer take %,d tokens; the model was trained for %,d. Give shorter questions."
-                  .formatted(question.id(), one.context(), trained));
-        }
-        asked.add(one);
+        asked.add(Asked.of(tokenizer, trained, question));
       }
       List<Passage> passages = List.of();
       if (text.isPresent()) {
@@ -195,7 +176,7 @@ public final class KvFormats {
       Request request =
           Request.of(asked.prompt()).withSampling(Sampling.GREEDY).withMaxTokens(asked.maxTokens());
       try (Answer answer = model.engine().start(request)) {
-        right += answer.text().strip().equals(asked.question().answer()) ? 1 : 0;
+        right += asked.question().answeredBy(answer.text()) ? 1 : 0;
         tokens.add(answer.tokens());
         Stats stats = answer.stats();
         written += Math.max(0, stats.tokens() - 1);

@@ -9,8 +9,6 @@ import java.util.Locale;
 import java.util.function.ToDoubleFunction;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYSeries;
-import org.knowm.xchart.style.markers.Marker;
-import org.knowm.xchart.style.markers.SeriesMarkers;
 
 /**
  * What was measured of forms of the KV cache, for people: a table, pictures, a page.
@@ -19,10 +17,6 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
  * @param results F16 first
  */
 public record KvFormatsReport(String title, List<KvFormatResult> results) {
-  private static final Marker[] MARKERS = {
-    SeriesMarkers.CIRCLE, SeriesMarkers.DIAMOND, SeriesMarkers.SQUARE, SeriesMarkers.TRIANGLE_UP
-  };
-
   public KvFormatsReport {
     results = List.copyOf(results);
   }
@@ -141,9 +135,7 @@ public record KvFormatsReport(String title, List<KvFormatResult> results) {
                 result.form(),
                 new double[] {result.bytes().ledgerPerToken()},
                 new double[] {value});
-        series.setMarker(MARKERS[i % MARKERS.length]);
-        series.setMarkerColor(Pictures.color(i));
-        series.setLineColor(Pictures.color(i));
+        Pictures.style(series, i);
         drawn++;
       }
     }

@@ -18,7 +18,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Reads questions: a JSON object a line, with the prompt in {@code context}, the exact {@code
- * answer}, and, where there are, an {@code id} and a {@code kind}.
+ * answer}, and, where there are, an {@code id}, a {@code kind}, and what else a {@link Question}
+ * has: {@code split}, {@code context_id}, {@code depth}.
  */
 public final class Questions {
   /** A line is a prompt: none is longer than the longest context in the field. */
@@ -117,7 +118,35 @@ public final class Questions {
         string(json, "id", "line " + number, name, number),
         prompt,
         answer,
-        string(json, "kind", "", name, number));
+        string(json, "kind", "", name, number),
+        split(json, prompt, name, number),
+        string(json, "context_id", "", name, number),
+        integer(json, "depth", name, number),
+        Question.Match.EXACT);
+  }
+
+  private static int split(JsonObject json, String prompt, String name, int number) {
+    int split = integer(json, "split", name, number);
+    if (split > prompt.length()) {
+      throw new TextException(
+          "%s, line %d: 'split' is %,d; it must be a place in 'context', 0 to %,d"
+              .formatted(name, number, split, prompt.length()));
+    }
+    return split;
+  }
+
+  /** A field's whole number; -1 if there is none. */
+  private static int integer(JsonObject json, String field, String name, int number) {
+    JsonElement value = json.get(field);
+    if (value == null || value.isJsonNull()) {
+      return -1;
+    }
+    if (!value.isJsonPrimitive() || !value.getAsString().matches("\\d{1,9}")) {
+      throw new TextException(
+          "%s, line %d: '%s' is %s; it must be a whole number, 0 or more"
+              .formatted(name, number, field, value));
+    }
+    return value.getAsInt();
   }
 
   private static String string(

@@ -38,12 +38,28 @@ class QuestionsTest {
   }
 
   @Test
+  void whereAQuestionBeginsAndWhatItBelongsTo() throws IOException {
+    Path file = folder.resolve("q.jsonl");
+    Files.writeString(
+        file,
+        """
+        {"id": "a", "context": "So. Who?", "answer": "Flo.", "split": 4, "context_id": 3, "depth": 90}
+        """);
+    assertThat(Questions.read(file, 9))
+        .containsExactly(
+            new Question("a", "So. Who?", "Flo.", "", 4, "3", 90, Question.Match.EXACT));
+  }
+
+  @Test
   void theNotesModelHasQuestionsOfItsOwn() throws IOException {
     List<Question> questions = Questions.ofNotes(1000);
     Set<String> kinds = new HashSet<>();
     for (Question question : questions) {
       kinds.add(question.kind());
       assertThat(question.prompt()).startsWith("<|bos|><|user|> ").endsWith("<|assistant|>");
+      assertThat(question.prompt().substring(question.split()))
+          .startsWith("<|user|> ")
+          .hasSizeLessThan(120);
     }
     assertThat(questions).hasSize(56);
     assertThat(kinds).hasSizeGreaterThan(10);
@@ -59,6 +75,10 @@ class QuestionsTest {
         "'{\"context\": \"x\", \"answer\": \" \"}' @ 'line 1: ''context'' and ''answer'' must not"
             + " be empty'",
         "'{\"context\": \"x\"' @ 'line 1: is no JSON object'",
+        "'{\"context\": \"x\", \"answer\": \"y\", \"split\": 2}' @ 'line 1: ''split'' is 2; it must"
+            + " be a place in ''context'', 0 to 1'",
+        "'{\"context\": \"x\", \"answer\": \"y\", \"split\": -1}' @ 'line 1: ''split'' is -1; it"
+            + " must be a whole number'",
         "'[]' @ 'line 1: is no JSON object'",
         "'' @ 'holds no questions'",
       })

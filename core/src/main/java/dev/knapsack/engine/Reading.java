@@ -1,0 +1,173 @@
+package dev.knapsack.engine;
+
+import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.tensor.Matrix;
+
+/**
+ * A prompt that has been read, to go on from again and again: many questions about one document,
+ * whose cache was brought to its size before any of them was asked.
+ *
+ * <p>What is read after the prompt is no prompt to the cache's policy: it is cached as the tokens
+ * of an answer are. Pages are leased as they are needed, in the account {@code kv/readings}, beside
+ * what is promised to sequences, and {@linkplain #fork forks} share them. While tokens are read the
+ * model computes nothing else. Used by one thread at a time, together with its forks; all of them
+ * are to be closed before the engine.
+ */
+public final class Reading implements AutoCloseable {
+  /** The pages of a reading and its forks: closed with the last of these. */
+  private static final class Pages {
+    final KvPool pool;
+    int holders;
+
+    Pages(KvPool pool) {
+      this.pool = pool;
+    }
+  }
+
+  private final Engine engine;
+  private final Pages pages;
+  private final KvCache cache;
+  private final Tokens tokens = new Tokens(16);
+  private long peak;
+  private boolean closed;
+
+  private Reading(Engine engine, Pages pages, KvCache cache) {
+    this.engine = engine;
+    this.pages = pages;
+    this.cache = cache;
+    pages.holders++;
+  }
+
+  /** A reading that has read nothing. */
+  static Reading begin(Engine engine, KvPool pool) {
+    return new Reading(engine, new Pages(pool), pool.cache());
+  }
+
+  void readPrompt(int[] prompt, Engine.LogitsUse last) {
+    cache.prompt(prompt.length);
+    read(prompt, last);
+  }
+
+  /**
+   * Reads what follows.
+   *
+   * @param more token ids, at least one
+   * @param last is given the logits of the last of them
+   * @throws ContextExceededException if there are more tokens then than the plan's context
+   * @throws dev.knapsack.memory.BudgetExceededException if the budget has no room for them
+   */
+  public void read(int[] more, Engine.LogitsUse last) {
+    checkOpen();
+    if (more.length == 0) {
+      throw new IllegalArgumentException("Nothing is to be read; give at least one token.");
+    }
+    int context = engine.plan().context();
+    if (more.length > context - cache.length()) {
+      throw new ContextExceededException(cache.length() + more.length, context);
+    }
+    for (int token : more) {
+      if (token < 0 || token >= engine.spec().vocabulary()) {
+        throw new IllegalArgumentException(
+            "Token %d is none of the vocabulary's %,d"
+                .formatted(token, engine.spec().vocabulary()));
+      }
+    }
+    engine.exclusively(() -> compute(more, last));
+  }
+
+  private void compute(int[] more, Engine.LogitsUse use) {
+    int chunk = engine.plan().prefillChunk();
+    for (int from = 0; from < more.length; from += chunk) {
+      int to = Math.min(more.length, from + chunk);
+      boolean last = to == more.length;
+      Matrix logits = engine.step(cache, more, from, to, last);
+      peak = Math.max(peak, bytes());
+      cache.settle();
+      pages.pool.compact();
+      for (int i = from; i < to; i++) {
+        tokens.add(more[i]);
+      }
+      if (last) {
+        use.accept(
+            cache.length() - 1, logits.data().asSlice(logits.rowOffset(0), logits.rowBytes()));
+      }
+    }
+  }
+
+  /** Tokens that have been read, kept or not. */
+  public int tokens() {
+    return cache.length();
+  }
+
+  /** Bytes that its pages and those of its forks take of the account: each page once. */
+  public long bytes() {
+    return pages.pool.leasedBytes();
+  }
+
+  /** The most that {@link #bytes} was, when a step had been computed and nothing evicted yet. */
+  public long peakBytes() {
+    return peak;
+  }
+
+  /** A second one that has read the same, and goes on by itself. */
+  public Reading fork() {
+    checkOpen();
+    Reading fork = new Reading(engine, pages, cache.fork());
+    fork.tokens.addAll(tokens.slice(0, tokens.size()));
+    fork.peak = peak;
+    return fork;
+  }
+
+  /**
+   * Saves what is cached, for {@link Engine#restore} of an engine that opens this model like this.
+   *
+   * @return bytes of the file
+   * @throws dev.knapsack.cache.store.CacheNotSavedException if there is no room for it, it cannot
+   *     be written, or the policy remembers what no store keeps
+   */
+  public long save(CacheStore store, String name, CacheStore.Precision precision) {
+    checkOpen();
+    long[] bytes = new long[1];
+    engine.exclusively(() ->
+        bytes[0] =
+            store.save(
+                name, cache, tokens.slice(0, tokens.size()), engine.fingerprint(), precision));
+    return bytes[0];
+  }
+
+  void restore(CacheStore store, String name) {
+    engine.exclusively(() -> {
+      tokens.addAll(
+          store.restore(
+              name,
+              cache,
+              engine.fingerprint(),
+              engine.plan().context() - 1,
+              engine.spec().vocabulary()));
+      cache.prompt(cache.length());
+    });
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("Reading used after close");
+    }
+  }
+
+  /** Gives back what no fork shares. */
+  @Override
+  public void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    cache.close();
+    if (--pages.holders == 0) {
+      pages.pool.close();
+    } else {
+      pages.pool.compact();
+    }
+  }
+}
