@@ -149,6 +149,11 @@ public final class CachedHead {
     head.retain(kept);
   }
 
+  /** The most tokens on disk that may be back at once; 0 as long as none are there. */
+  public int room() {
+    return cache.units() == null ? 0 : unitsOnDisk().room();
+  }
+
   /** Units that are on disk. */
   public int units() {
     SpilledUnits spilled = cache.units();

@@ -159,7 +159,7 @@ final class HeadUnits {
     fetched.reserve(before, tokens[unit]);
     fetched.copyIn(tokens[unit], from, offset);
     if (unitOf.length < fetched.count()) {
-      unitOf = Arrays.copyOf(unitOf, Math.max(room, fetched.count()));
+      unitOf = Arrays.copyOf(unitOf, Math.max(2 * before, fetched.count()));
     }
     Arrays.fill(unitOf, before, fetched.count(), unit);
   }

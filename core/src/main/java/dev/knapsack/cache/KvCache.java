@@ -7,6 +7,7 @@ import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.BitSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.function.Consumer;
@@ -43,12 +44,16 @@ public final class KvCache implements AutoCloseable {
   /** By layer, of the last step that the policy looked at. */
   private final @Nullable QueryFrame[] frames;
 
+  /** Positions of tokens that end a sentence, where the policy wants to know. */
+  private final BitSet sentenceEnds;
+
   private int length;
   private int promptEnd;
   private boolean closed;
 
   KvCache(KvPool pool) {
     this.pool = pool;
+    this.sentenceEnds = new BitSet();
     this.heads = new HeadCache[pool.layout().layers().size()][];
     this.frames = new QueryFrame[heads.length];
     for (int l = 0; l < heads.length; l++) {
@@ -71,6 +76,7 @@ public final class KvCache implements AutoCloseable {
     }
     this.frames = other.frames.clone();
     this.spilled = other.spilled == null ? null : other.spilled.fork();
+    this.sentenceEnds = (BitSet) other.sentenceEnds.clone();
     this.units = other.units == null ? null : other.units.fork();
   }
 
@@ -94,6 +100,27 @@ public final class KvCache implements AutoCloseable {
   /** Where the prompt ends that is being read, or was read last; 0 unless that was said. */
   public int promptEnd() {
     return promptEnd;
+  }
+
+  /**
+   * Says which tokens follow {@link #length()}: those of a step, before it computes them.
+   *
+   * @param tokens ids, of which those in {@code [from, to)} count
+   */
+  public void read(int[] tokens, int from, int to) {
+    BitSet ending = pool.sentenceEnds();
+    for (int i = from; ending != null && i < to; i++) {
+      sentenceEnds.set(length + i - from, ending.get(tokens[i]));
+    }
+  }
+
+  /**
+   * The first position from {@code position} on whose token ends a sentence; {@link
+   * Integer#MAX_VALUE} if there is none yet, or nobody said what ends one.
+   */
+  public int sentenceEnd(int position) {
+    int end = sentenceEnds.nextSetBit(position);
+    return end < 0 || end >= length ? Integer.MAX_VALUE : end;
   }
 
   /**

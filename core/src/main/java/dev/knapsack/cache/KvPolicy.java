@@ -177,8 +177,8 @@ public interface KvPolicy {
   }
 
   /**
-   * Whether it remembers so much of tokens, in {@link CachedHead#scores}, that a sequence cannot go
-   * on without: stores do not keep that.
+   * Whether it remembers so much of tokens, in {@link CachedHead#scores} or on disk, that a
+   * sequence cannot go on without: stores do not keep that.
    */
   default boolean remembers() {
     return false;
@@ -187,6 +187,11 @@ public interface KvPolicy {
   /** How it has tokens read again that it {@linkplain CachedHead#spill moves to disk}. */
   default Optional<Retrieval> retrieval() {
     return Optional.empty();
+  }
+
+  /** Whether it asks where sentences end: {@link KvCache#sentenceEnd}. */
+  default boolean wantsSentences() {
+    return false;
   }
 
   /** Brings a cache back to what it may hold, after a step. */

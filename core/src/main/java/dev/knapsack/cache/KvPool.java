@@ -6,6 +6,7 @@ import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.SlabArena;
 import java.nio.file.Path;
+import java.util.BitSet;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -36,6 +37,8 @@ public final class KvPool implements AutoCloseable {
 
   /** Where sequences of a layout that moves tokens to disk do that. */
   private final @Nullable SpillFolder spill;
+
+  private volatile @Nullable BitSet sentenceEnds;
 
   /** A pool without pages yet, which may take all of the budget. */
   public KvPool(KvLayout layout, Account account) {
@@ -259,6 +262,19 @@ public final class KvPool implements AutoCloseable {
    */
   public void compact() {
     arenas.values().forEach(SlabArena::compact);
+  }
+
+  /**
+   * Says which tokens of the vocabulary end a sentence, for a policy that {@linkplain
+   * KvPolicy#wantsSentences asks for that}.
+   */
+  public void sentenceEnds(@Nullable BitSet tokens) {
+    sentenceEnds = tokens;
+  }
+
+  /** Those; null if nobody has said so. */
+  public @Nullable BitSet sentenceEnds() {
+    return sentenceEnds;
   }
 
   SpillFolder spillFolder() {

@@ -173,6 +173,9 @@ public final class Engine implements AutoCloseable {
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
       this.work = new StepWork.Model(file, spec, cache);
       this.pool = hold(new KvPool(layout, account, most, options.spill()));
+      if (tokenizer != null && layout.policy().wantsSentences()) {
+        pool.sentenceEnds(SentenceEnds.of(tokenizer));
+      }
       PrefixTree prefixes = hold(new PrefixTree(pool, budget.account("kv/prefixes")));
       Account activations = budget.account("activations");
       WorkerTeam team = hold(new WorkerTeam(plan.workers()));
@@ -411,6 +414,7 @@ public final class Engine implements AutoCloseable {
         KvPool pages = new KvPool(layout, Budget.ofBytes(promise.bytes()).account("kv"), spill);
         Workspace workspace = workspaceOfRows(Math.min(plan.prefillChunk(), tokens.length));
         KvCache cache = pages.cache()) {
+      pages.sentenceEnds(pool.sentenceEnds());
       Transformer all = new Transformer(spec, weights, compute, workspace);
       // What comes before is the prompt, to the end of the step that gives the first logits.
       cache.prompt(Math.min(tokens.length, (first / workspace.tokens() + 1) * workspace.tokens()));

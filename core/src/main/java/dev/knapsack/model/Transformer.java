@@ -59,6 +59,7 @@ public final class Transformer {
     int tokens = check(runs);
     for (Run run : runs) {
       run.cache().reserve(run.length());
+      run.cache().read(run.tokens(), run.from(), run.to());
     }
     Matrix hidden = embed(runs, tokens);
     int wanted = place(runs);

@@ -4,6 +4,7 @@ import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.LayerStep;
+import dev.knapsack.cache.Retrieval;
 import dev.knapsack.tensor.Format;
 import java.util.Arrays;
 import java.util.Locale;
@@ -21,6 +22,30 @@ public interface Action {
    * @param kept places of tokens, ascending, none of which is in coarser formats
    */
   void apply(CachedHead head, int[] kept);
+
+  /**
+   * Brings a head to the tokens that it may have in memory.
+   *
+   * @param tokens how many
+   * @param scores of those that are not in coarser formats: the best stay
+   */
+  default void apply(CachedHead head, int tokens, float[] scores) {
+    if (tokens < scores.length) {
+      int[] places = Recipe.best(scores, tokens);
+      Arrays.setAll(places, i -> places[i] + head.coarse());
+      apply(head, places);
+    }
+  }
+
+  /** How tokens that it moves to disk are read again. */
+  default Optional<Retrieval> retrieval() {
+    return Optional.empty();
+  }
+
+  /** See {@link KvPolicy#wantsSentences}. */
+  default boolean wantsSentences() {
+    return false;
+  }
 
   /** The form of what is not kept and not forgotten either. */
   default Optional<KvPolicy.Coarse> coarse() {

@@ -6,6 +6,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.LayerStep;
+import dev.knapsack.cache.Retrieval;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
@@ -86,6 +87,16 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   @Override
+  public Optional<Retrieval> retrieval() {
+    return action.retrieval();
+  }
+
+  @Override
+  public boolean wantsSentences() {
+    return action.wantsSentences();
+  }
+
+  @Override
   public int weightRows(int layer) {
     return scorer.weightRows(layer);
   }
@@ -126,7 +137,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
 
   @Override
   public boolean remembers() {
-    return scorer.remembers();
+    return scorer.remembers() || action.retrieval().isPresent();
   }
 
   @Override
@@ -153,7 +164,8 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     Arrays.setAll(heads, h -> cache.head(layer, h));
     int keep = allocator.tokens(cache, layer);
     // Heads may keep different numbers, but all of them grow alike.
-    long held = Arrays.stream(heads).mapToLong(head -> head.count() - head.coarse()).sum();
+    long held =
+        Arrays.stream(heads).mapToLong(head -> head.count() - head.coarse() + head.room()).sum();
     int surplus = (int) (held / heads.length) - keep;
     if (surplus <= 0 || !trigger.due(surplus, ahead)) {
       return;
@@ -167,12 +179,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     }
     int[] kept = allocator.divide(keep, scores);
     for (int h = 0; h < heads.length; h++) {
-      if (kept[h] < scores[h].length) {
-        int first = heads[h].coarse();
-        int[] places = best(scores[h], kept[h]);
-        Arrays.setAll(places, i -> places[i] + first);
-        action.apply(heads[h], places);
-      }
+      action.apply(heads[h], kept[h], scores[h]);
     }
   }
 

@@ -63,6 +63,14 @@ final class RecipeText {
               "score=window(32) budget=pyramid(TOKENS,32)" + AFTER_PROMPT),
           new Method("adakv", "TOKENS=1024", "score=window(32) budget=ada(TOKENS)" + AFTER_PROMPT),
           new Method(
+              "sentencekv",
+              "TOKENS=1024",
+              "score=window(32) budget=uniform(TOKENS) action=sentences(5) when=prompt"),
+          new Method(
+              "icecache",
+              "TOKENS=256",
+              "score=streaming(4) budget=uniform(TOKENS) action=similar(16) when=prompt"),
+          new Method(
               "think",
               "PERCENT=40",
               "score=streaming(0) budget=uniform(32) action=shrink(PERCENT) when=step"));
@@ -88,6 +96,8 @@ final class RecipeText {
   private static final List<Term<Action>> ACTIONS =
       List.of(
           new Term<>("evict", Action.EVICT),
+          new Term<>("sentences", List.of(number("factor")), a -> new Sentences(a.number(0))),
+          new Term<>("similar", List.of(number("tokens")), a -> new SimilarKeys(a.number(0))),
           new Term<>("quantise", List.of(text("format")), a -> quantise(a.text(0))),
           new Term<>(
               "quantise",

@@ -189,8 +189,12 @@ public final class CacheStore {
       throw new CacheNotSavedException(
           file,
           0,
-          "the recipe '%s' goes by all attention so far, which a saved cache does not hold; others, such as snapkv, can be saved."
-              .formatted(cache.layout().policy()),
+          "the recipe '%s' %s, which a saved cache does not hold; others, such as snapkv, can be saved."
+              .formatted(
+                  cache.layout().policy(),
+                  cache.layout().policy().retrieval().isPresent()
+                      ? "reads tokens again from a file of its own"
+                      : "goes by all attention so far"),
           null);
     }
     CacheWriter writer = new CacheWriter(cache, tokens, fingerprint, precision);
