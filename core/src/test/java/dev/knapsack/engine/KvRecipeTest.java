@@ -150,7 +150,9 @@ class KvRecipeTest {
         "snapkv",
         "pyramidkv",
         "adakv",
-        "score=streaming(0) budget=uniform(1024) action=shrink(40) when=step"
+        "score=streaming(0) budget=uniform(1024) action=shrink(40) when=step",
+        "sentencekv",
+        "icecache"
       })
   void aBudgetOfAllTokensIsTheFullCache(String method) {
     int[] text = request(200, 1).prompt();
@@ -170,7 +172,16 @@ class KvRecipeTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"knorm(80)", "h2o(80)", "snapkv(80)", "pyramidkv(80)", "adakv(80)", "think(50)"})
+      strings = {
+        "knorm(80)",
+        "h2o(80)",
+        "snapkv(80)",
+        "pyramidkv(80)",
+        "adakv(80)",
+        "think(50)",
+        "sentencekv(80)",
+        "icecache(80)"
+      })
   void answersAfterWhatThePromptLeft(String method) {
     int[] expected = null;
     for (int sequences : new int[] {1, 2}) {

@@ -1,6 +1,7 @@
 package dev.knapsack.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.cache.CachedHead;
@@ -9,6 +10,8 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.Retrieval;
 import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.cache.store.CacheNotSavedException;
+import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
@@ -219,6 +222,21 @@ class RetrievalTest {
       }
     }
     assertThat(budget.used()).isZero();
+  }
+
+  @Test
+  void whatLiesInAFileOfItsOwnIsNotSavedWithoutIt() {
+    CacheStore store = new CacheStore(folder, CacheStore.USUAL_BYTES);
+    try (Engine engine = engine(Recipe.of("icecache(96)"), Budget.of("1GiB"));
+        Session session = engine.session()) {
+      try (Answer answer = session.start(request(300))) {
+        answer.text();
+      }
+      assertThatThrownBy(() -> session.save(store, "kept"))
+          .isInstanceOf(CacheNotSavedException.class)
+          .hasMessageContaining("similar(16)")
+          .hasMessageContaining("reads tokens again from a file of its own");
+    }
   }
 
   @Test
