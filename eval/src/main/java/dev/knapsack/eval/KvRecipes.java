@@ -2,11 +2,14 @@ package dev.knapsack.eval;
 
 import dev.knapsack.Knapsack;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.engine.Reading;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.memory.Footprint;
+import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
+import dev.knapsack.plan.Plan;
 import dev.knapsack.text.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -48,11 +51,13 @@ public final class KvRecipes {
     }
   }
 
+  private final Path model;
   private final KvLayout full;
   private final List<Asked> questions;
   private final List<Passage> text;
 
-  private KvRecipes(KvLayout full, List<Asked> questions, List<Passage> text) {
+  private KvRecipes(Path model, KvLayout full, List<Asked> questions, List<Passage> text) {
+    this.model = model;
     this.full = full;
     this.questions = questions;
     this.text = text;
@@ -82,17 +87,27 @@ public final class KvRecipes {
       if (text.isPresent()) {
         passages = text.get().passages(tokenizer, text.get().tokens(tokenizer), passage);
       }
-      return new KvRecipes(spec.kvLayout(KvLayout.FULL, KvLayout.FULL), asked, passages);
+      return new KvRecipes(model, spec.kvLayout(KvLayout.FULL, KvLayout.FULL), asked, passages);
     }
   }
 
   /**
    * Recipes at budgets of this model's bytes; see {@link KvTrial}.
    *
-   * @throws IllegalArgumentException if one is none
+   * @throws IllegalArgumentException if one is none, or not for this model's heads
+   * @throws dev.knapsack.file.ModelFileException if one goes by a file beside the model that is not
+   *     there: said now, and not when others have been measured
    */
   public List<KvTrial> trials(List<String> recipes, List<Integer> percents) {
-    return KvTrial.list(recipes, percents, full);
+    List<KvTrial> trials = KvTrial.list(recipes, percents, full);
+    try (ModelFile file = ModelFile.open(model)) {
+      ModelSpec spec = Families.spec(file);
+      for (KvTrial trial : trials) {
+        KvPolicy policy = ModelCompanions.given(trial.policy(), file, spec);
+        KvLayout _ = Plan.Cache.of(trial.form().format()).withPolicy(policy).layout(spec);
+      }
+    }
+    return trials;
   }
 
   /** Tokens that a sequence must be able to hold. */

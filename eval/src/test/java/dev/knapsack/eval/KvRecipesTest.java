@@ -238,6 +238,12 @@ class KvRecipesTest {
     assertThatThrownBy(() -> work.trials(List.of("snap"), List.of(50)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("snapkv");
+    Path stories = Data.path("models/stories260K.gguf");
+    KvRecipes small =
+        KvRecipes.of(stories, List.of(new Question("q", "One", "two", "")), Optional.empty(), 64);
+    assertThatThrownBy(() -> small.trials(List.of("snapkv+q4_0"), List.of(50)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("Q4_0 stores blocks of 32 values");
     assertThatThrownBy(() -> measure(work, model, false, List.of(50), "full"))
         .isInstanceOf(TextException.class)
         .hasMessageContaining("Question q does not say where it begins");
