@@ -277,6 +277,12 @@ public final class KvCache implements AutoCloseable {
     return spilled == null ? 0 : spilled.tokens();
   }
 
+  /** Whether the policy wants {@link LayerStep#retention} of a step of so many rows. */
+  public boolean wantsRetention(int layer, int rows) {
+    KvPolicy policy = layout().policy();
+    return !windowed(layer) && policy.gates().isPresent() && policy.looks(this, layer, rows);
+  }
+
   /** Whether the policy wants {@link LayerStep#outputNorm} of a step of so many rows. */
   public boolean wantsOutputNorms(int layer, int rows) {
     KvPolicy policy = layout().policy();

@@ -164,6 +164,11 @@ public interface KvPolicy {
     return false;
   }
 
+  /** Learned gates that it wants {@link LayerStep#retention} of where it looks. */
+  default Optional<RetentionGates> gates() {
+    return Optional.empty();
+  }
+
   /**
    * Looks at a step. Heads of a layer may be looked at by several threads at once.
    *

@@ -7,7 +7,7 @@ import java.util.function.IntConsumer;
 /**
  * What a step of one sequence offers to a {@link KvPolicy} in a layer, while the layer is computed:
  * the step's keys and values have been appended, and are not committed yet. Nothing of it is
- * computed unless it is asked for, but for {@link #outputNorm}.
+ * computed unless it is asked for, but for {@link #outputNorm} and {@link #retention}.
  *
  * <p>Rows are the step's tokens, from 0 on. Valid until {@link KvCache#observe} returns, but for
  * {@link #frame}.
@@ -58,6 +58,14 @@ public interface LayerStep {
    *     them
    */
   float outputNorm(int row, int kvHead);
+
+  /**
+   * What the layer's gate says of a row: the logarithm, 0 or less, of the share of its weight that
+   * the token has one token later in a KV head.
+   *
+   * @throws IllegalStateException unless the policy has {@linkplain KvPolicy#gates gates}
+   */
+  float retention(int row, int kvHead);
 
   /** Does a task for each of {@code count} numbers, by all workers. */
   void forEach(int count, IntConsumer task);

@@ -73,6 +73,11 @@ final class AttentionBlock {
           run.cache().wantsOutputNorms(weights.index(), run.length())
               ? OutputNorms.of(layer, weights, value.rows(first, end), blocks)
               : null;
+      Retained retained =
+          run.cache().wantsRetention(weights.index(), run.length())
+              ? Retained.of(
+                  blocks.workspace.gates().get(weights.index()), x.rows(first, end), blocks)
+              : null;
       transformValues(transform, layer, weights, value.rows(first, end));
       append(run, weights.index(), key, value, first);
       run.cache().fetch(weights.index(), query.rows(first, end));
@@ -94,6 +99,7 @@ final class AttentionBlock {
                   new RotaryFrame(layer, weights, transform, blocks),
                   shape,
                   norms,
+                  retained,
                   compute));
       undoTransform(transform, layer, weights, attended.rows(first, end));
       first = end;

@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param rotated the same before they are sketched
  * @param sketched whether they are
  * @param norms null unless they are wanted
+ * @param retained null unless there are gates
  */
 record ComputedStep(
     int first,
@@ -29,6 +30,7 @@ record ComputedStep(
     RotaryFrame frame,
     AttentionShape shape,
     @Nullable OutputNorms norms,
+    @Nullable Retained retained,
     Compute compute)
     implements LayerStep {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -71,6 +73,14 @@ record ComputedStep(
       throw new IllegalStateException("The policy did not want the norms of projected values");
     }
     return norms.of(row, kvHead);
+  }
+
+  @Override
+  public float retention(int row, int kvHead) {
+    if (retained == null) {
+      throw new IllegalStateException("The policy has no gates");
+    }
+    return retained.of(row, kvHead);
   }
 
   @Override

@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
@@ -53,6 +54,9 @@ public final class ModelCompanions implements Companion.Reader {
     }
     if (kind.equals(Calibration.FILE)) {
       return kind.content().cast(calibration(path));
+    }
+    if (kind.equals(RetentionGates.FILE)) {
+      return kind.content().cast(RetentionGateFile.open(path, spec));
     }
     throw new IllegalStateException("Nobody reads " + kind);
   }

@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.tensor.Format;
 import java.util.List;
@@ -54,6 +55,7 @@ public record ModelSpec(
     for (KvLayout.Layer layer : cache.layers()) {
       head = Math.max(head, Math.max(layer.keySize(), layer.valueSize()));
     }
+    columns = Math.max(columns, cache.policy().gates().map(RetentionGates::hidden).orElse(0));
     for (LayerSpec layer : layers) {
       columns = Math.max(columns, layer.attendedColumns());
       heads = Math.max(heads, layer.heads());

@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
@@ -18,8 +19,8 @@ import org.jspecify.annotations.Nullable;
  * The memory of a step's activations, leased once: enough for the largest step, F32 throughout.
  *
  * <p>What attention needs, what the MLP needs and the logits never live at the same time, and share
- * their memory. Behind all of it lies what does not change: the directions of sketched keys, and
- * the orders in which channels are cached.
+ * their memory. Behind all of it lies what does not change: the directions of sketched keys, the
+ * orders in which channels are cached, and gates that say for how long tokens are wanted.
  */
 public final class Workspace implements AutoCloseable {
   private static final long LINE = 64;
@@ -30,6 +31,7 @@ public final class Workspace implements AutoCloseable {
   private final Map<Slot, Long> offsets = new EnumMap<>(Slot.class);
   private final Map<Integer, Matrix> sketches = new HashMap<>();
   private final ChannelOrders orders;
+  private final List<RetentionGates.Layer> gates;
 
   /** What a matrix of activations is for. */
   enum Slot {
@@ -48,6 +50,9 @@ public final class Workspace implements AutoCloseable {
     ATTENDED,
     /** For {@link OutputNorms}, where the cache's policy wants them. */
     NORMS,
+    /** For {@link Retained}, where the cache's policy has gates. */
+    GATE_UNITS,
+    GATE_HEADS,
     GATE,
     UP,
     ROUTER,
@@ -86,6 +91,21 @@ public final class Workspace implements AutoCloseable {
     }
     long orderBytes = ChannelOrders.bytes(spec, cache);
     this.orders = new ChannelOrders(spec, lease.segment().asSlice(at, orderBytes));
+    long afterOrders = at + Math.ceilDiv(orderBytes, LINE) * LINE;
+    this.gates = gates(cache, afterOrders);
+  }
+
+  private List<RetentionGates.Layer> gates(KvLayout cache, long at) {
+    RetentionGates learned = cache.policy().gates().orElse(null);
+    if (learned == null) {
+      return List.of();
+    }
+    try {
+      return learned.read(lease.segment().asSlice(at, learned.bytes()));
+    } catch (RuntimeException | Error e) {
+      lease.close();
+      throw e;
+    }
   }
 
   /** Bytes that a workspace leases. */
@@ -96,7 +116,8 @@ public final class Workspace implements AutoCloseable {
 
   private static long unchangedBytes(ModelSpec spec, KvLayout cache) {
     return sketches(spec, cache).stream().mapToLong(Sketch::bytes).sum()
-        + ChannelOrders.bytes(spec, cache);
+        + Math.ceilDiv(ChannelOrders.bytes(spec, cache), LINE) * LINE
+        + cache.policy().gates().map(RetentionGates::bytes).orElse(0L);
   }
 
   /** Keys of {@code size} channels that are cached in {@code times} as many directions. */
@@ -163,6 +184,13 @@ public final class Workspace implements AutoCloseable {
       attention = put(Slot.NORMS, 1, norms, attention, offsets);
     }
 
+    int units = cache.policy().gates().map(RetentionGates::hidden).orElse(0);
+    if (units > 0) {
+      int kvHeads = spec.layers().stream().mapToInt(LayerSpec::kvHeads).max().orElse(0);
+      attention = put(Slot.GATE_UNITS, tokens, units, attention, offsets);
+      attention = put(Slot.GATE_HEADS, tokens, kvHeads, attention, offsets);
+    }
+
     long mlp = put(Slot.GATE, tokens, hidden, shared, offsets);
     mlp = put(Slot.UP, tokens, hidden, mlp, offsets);
     if (router > 0) {
@@ -206,6 +234,11 @@ public final class Workspace implements AutoCloseable {
   /** The orders in which channels are cached, where the cache is reordered. */
   ChannelOrders orders() {
     return orders;
+  }
+
+  /** What says for how long tokens are wanted, by layer; none if the policy has no gates. */
+  List<RetentionGates.Layer> gates() {
+    return gates;
   }
 
   @Override

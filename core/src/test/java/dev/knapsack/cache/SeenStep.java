@@ -96,6 +96,12 @@ public record SeenStep(
     return norms.of(first + row, kvHead);
   }
 
+  /** The token's position, in hundreds: the later, the sooner it goes. */
+  @Override
+  public float retention(int row, int kvHead) {
+    return -(1 + (first + row) % 100 / 100f);
+  }
+
   @Override
   public void forEach(int count, IntConsumer task) {
     for (int i = 0; i < count; i++) {

@@ -150,6 +150,8 @@ class KvRecipeTest {
         "snapkv",
         "pyramidkv",
         "adakv",
+        "expected",
+        "criticalkv",
         "score=streaming(0) budget=uniform(1024) action=shrink(40) when=step",
         "sentencekv",
         "icecache"
@@ -178,6 +180,8 @@ class KvRecipeTest {
         "snapkv(80)",
         "pyramidkv(80)",
         "adakv(80)",
+        "expected(80)",
+        "criticalkv(80)",
         "think(50)",
         "sentencekv(80)",
         "icecache(80)"

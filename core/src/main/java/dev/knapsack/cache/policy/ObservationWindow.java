@@ -24,6 +24,9 @@ record ObservationWindow(int rows) implements Scorer {
   private static final int NOW = 0;
   private static final int BEFORE = 1;
 
+  /** How many numbers that is. */
+  static final int NUMBERS = 2;
+
   ObservationWindow {
     if (rows < 1) {
       throw new IllegalArgumentException("A window has 1 row or more, not " + rows);

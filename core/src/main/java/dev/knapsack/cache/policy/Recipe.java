@@ -6,6 +6,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.LayerStep;
+import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.cache.Retrieval;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
@@ -131,6 +132,11 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   @Override
+  public Optional<RetentionGates> gates() {
+    return scorer.gates();
+  }
+
+  @Override
   public int memory(KvLayout.Layer heads) {
     return scorer.memory(heads) + action.memory(heads);
   }
@@ -173,7 +179,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     float[][] scores = new float[heads.length][];
     for (int h = 0; h < heads.length; h++) {
       float[] all = new float[heads[h].count()];
-      scorer.score(heads[h], all);
+      scorer.score(heads[h], keep, all);
       // What counted less once stays so.
       scores[h] = Arrays.copyOfRange(all, heads[h].coarse(), all.length);
     }

@@ -27,7 +27,7 @@ final class RecipeText {
   /**
    * A word, and perhaps what is between brackets: {@code snapkv(1024)}, {@code block(tokens=64)}.
    */
-  private static final String TERM = "([A-Za-z]\\w*)\\s*(?:\\(([^()]*)\\))?";
+  private static final String TERM = "([A-Za-z][\\w-]*)\\s*(?:\\(([^()]*)\\))?";
 
   private static final Pattern METHOD = Pattern.compile(TERM);
   private static final Pattern PART = Pattern.compile("([A-Za-z]\\w*)\\s*=\\s*" + TERM + "[\\s,]*");
@@ -61,6 +61,16 @@ final class RecipeText {
               "pyramidkv",
               "TOKENS=1024",
               "score=window(32) budget=pyramid(TOKENS,32)" + AFTER_PROMPT),
+          new Method(
+              "expected", "TOKENS=1024", "score=expected budget=uniform(TOKENS)" + AFTER_PROMPT),
+          new Method(
+              "criticalkv",
+              "TOKENS=1024",
+              "score=critical(32) budget=uniform(TOKENS)" + AFTER_PROMPT),
+          new Method(
+              "trim-kv",
+              "TOKENS=1024",
+              "score=retention budget=uniform(TOKENS) action=evict when=block(128)"),
           new Method("adakv", "TOKENS=1024", "score=window(32) budget=ada(TOKENS)" + AFTER_PROMPT),
           new Method(
               "sentencekv",
@@ -82,6 +92,12 @@ final class RecipeText {
           new Term<>("keydiff", new KeyDifference()),
           new Term<>("lagkv", new LagRelative()),
           new Term<>("h2o", List.of(size("recent")), a -> new HeavyHitters(a.size(0))),
+          new Term<>("retention", new Retention(null)),
+          new Term<>("expected", new ExpectedAttention()),
+          new Term<>(
+              "critical",
+              List.of(number("rows")),
+              a -> new CriticalTokens(new ObservationWindow(a.number(0)))),
           new Term<>("window", List.of(number("rows")), a -> new ObservationWindow(a.number(0))));
 
   private static final List<Term<Allocator>> ALLOCATORS =

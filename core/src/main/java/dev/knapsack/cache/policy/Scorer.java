@@ -4,7 +4,9 @@ import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.LayerStep;
+import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.tensor.Matrix;
+import java.util.Optional;
 import java.util.Set;
 
 /** Which tokens matter: the first of the four parts of a {@link Recipe}. */
@@ -43,6 +45,11 @@ public interface Scorer {
   /** See {@link dev.knapsack.cache.KvPolicy#observe(CachedHead, LayerStep)}. */
   default void observe(CachedHead head, LayerStep step) {}
 
+  /** See {@link dev.knapsack.cache.KvPolicy#gates}. */
+  default Optional<RetentionGates> gates() {
+    return Optional.empty();
+  }
+
   /** See {@link dev.knapsack.cache.KvPolicy#memory}. */
   default int memory(KvLayout.Layer heads) {
     return 0;
@@ -60,6 +67,15 @@ public interface Scorer {
    *     those that must stay
    */
   void score(CachedHead head, float[] out);
+
+  /**
+   * The same for scorers that ask how many are kept.
+   *
+   * @param keep tokens that a head of the layer keeps on average
+   */
+  default void score(CachedHead head, int keep, float[] out) {
+    score(head, out);
+  }
 
   /**
    * StreamingLLM (Xiao et al., arXiv 2309.17453): the first tokens, which attention falls back on,

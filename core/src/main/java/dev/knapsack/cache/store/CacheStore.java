@@ -194,7 +194,7 @@ public final class CacheStore {
                   cache.layout().policy(),
                   cache.layout().policy().retrieval().isPresent()
                       ? "reads tokens again from a file of its own"
-                      : "goes by all attention so far"),
+                      : "goes by what it has seen of each token so far"),
           null);
     }
     CacheWriter writer = new CacheWriter(cache, tokens, fingerprint, precision);

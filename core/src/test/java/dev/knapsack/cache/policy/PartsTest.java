@@ -45,6 +45,11 @@ class PartsTest {
           "snapkv(64)",
           "pyramidkv(64)",
           "adakv(64)",
+          "expected(64)",
+          "criticalkv(64)",
+          "score=retention budget=uniform(64) action=evict when=block(32)",
+          "score=expected budget=ada(64) action=evict when=block(8)",
+          "score=critical(16) budget=uniform(64) action=evict when=step",
           "score=window(16) budget=uniform(20%) action=evict when=block(8)",
           "score=h2o(8) budget=ada(64) action=evict when=step",
           "score=window(7) budget=pyramid(64,7) action=evict when=block(16)",
@@ -133,7 +138,14 @@ class PartsTest {
                                 : attention.at(layer, kvHead * GROUP + g, first + row, token));
                   }
                 }
-              }));
+              },
+              (position, kvHead, out) -> {
+                for (int i = 0; i < out.length; i++) {
+                  out[i] = vectors.at(layer, kvHead, position, i % SIZE) + i / SIZE;
+                }
+              },
+              null,
+              (position, kvHead) -> 1 + position % 3 + kvHead));
     }
     cache.commit(tokens);
     cache.settle();
