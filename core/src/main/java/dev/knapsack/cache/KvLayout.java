@@ -167,6 +167,36 @@ public record KvLayout(
     return stored;
   }
 
+  /** Those of layers without a sliding window, in the layout's formats. */
+  private SortedMap<Long, Long> keptSlabs(int tokens, int step, int shared) {
+    SortedMap<Long, Long> slabs = new TreeMap<>();
+    SortedMap<Long, Long> heads = new TreeMap<>();
+    boolean all = policy.equals(KvPolicy.FULL);
+    for (int l = 0; l < layers.size(); l++) {
+      Layer layer = layers.get(l);
+      if (layer.window() == 0) {
+        long pages = (long) layer.kvHeads() * pages(stored(tokens, step, layer));
+        if (!all) {
+          long together = policy.together(this, l, tokens);
+          pages = Math.min(pages, pages(together, layer.kvHeads(), step));
+        }
+        long own = Math.max(0, pages - (long) layer.kvHeads() * shared);
+        slabs.merge(stored(l).pageBytes(), own, Long::sum);
+        heads.merge(stored(l).pageBytes(), (long) layer.kvHeads(), Long::sum);
+      }
+    }
+    if (!all && shared == 0) {
+      long together = policy.inAll(this, tokens);
+      slabs.replaceAll((size, n) -> Math.min(n, pages(together, heads.getOrDefault(size, 0L), step)));
+    }
+    return slabs;
+  }
+
+  /** The most pages that heads have for what they hold together: one of each may not be full. */
+  private long pages(long together, long heads, int step) {
+    return (together + heads * (step + pageTokens - 1)) / pageTokens;
+  }
+
   /** How the tokens of one head are stored: what pages of it are like. */
   record Form(Format keyFormat, Format valueFormat, int keySize, int valueSize, int pageTokens) {
     long keyBytes() {
@@ -258,23 +288,21 @@ public record KvLayout(
    * its own: those that are shared there may be taken away once no later token sees them.
    */
   SortedMap<Long, Long> slabs(int tokens, int step, int shared) {
-    SortedMap<Long, Long> slabs = new TreeMap<>();
+    SortedMap<Long, Long> slabs = keptSlabs(tokens, step, shared);
     for (int l = 0; l < layers.size(); l++) {
       Layer layer = layers.get(l);
-      long pages = pages(stored(tokens, step, layer));
       if (layer.window() > 0) {
+        long pages = pages(stored(tokens, step, layer));
         // A window and a step begin anywhere in a page: they touch one page more than they fill.
         pages = Math.min(pages, ((long) layer.window() + step) / pageTokens + 2);
-      } else {
-        pages = Math.max(0, pages - shared);
+        slabs.merge(stored(l).pageBytes(), layer.kvHeads() * pages, Long::sum);
       }
       if (retrieves(l)) {
-        // What is back and what never left are apart: one more page is not full.
-        pages++;
+        // What is back and what never left are apart: one more page of a head is not full.
+        slabs.merge(stored(l).pageBytes(), (long) layer.kvHeads(), Long::sum);
         slabs.merge(
             unitKeys(l).pageBytes(), (long) layer.kvHeads() * pages(mostUnits(tokens)), Long::sum);
       }
-      slabs.merge(stored(l).pageBytes(), layer.kvHeads() * pages, Long::sum);
       coarse(l)
           .ifPresent(coarse ->
               slabs.merge(

@@ -54,6 +54,23 @@ public interface KvPolicy {
    */
   int most(int tokens);
 
+  /**
+   * The most tokens that the heads of a layer without a sliding window hold together, as {@link
+   * #most} says of one: for policies that give heads or layers different numbers.
+   */
+  default long together(KvLayout layout, int layer, int tokens) {
+    return (long) layout.layers().get(layer).kvHeads() * most(tokens);
+  }
+
+  /** The most tokens that the heads of all such layers hold together, as {@link #most} says. */
+  default long inAll(KvLayout layout, int tokens) {
+    long sum = 0;
+    for (int l = 0; l < layout.layers().size(); l++) {
+      sum += layout.layers().get(l).window() == 0 ? together(layout, l, tokens) : 0;
+    }
+    return sum;
+  }
+
   /** How tokens that count less are kept; empty if all are kept as the layout says. */
   default Optional<Coarse> coarse() {
     return Optional.empty();

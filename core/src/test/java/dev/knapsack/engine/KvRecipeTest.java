@@ -147,6 +147,8 @@ class KvRecipeTest {
         "keydiff",
         "lagkv",
         "h2o",
+        "scissorhands",
+        "cake",
         "snapkv",
         "pyramidkv",
         "adakv",

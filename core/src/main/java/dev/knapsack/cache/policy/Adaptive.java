@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvLayout;
 import java.util.Arrays;
 
 /**
@@ -27,6 +28,11 @@ record Adaptive(Size tokens) implements Allocator {
   @Override
   public int most(int length) {
     return length;
+  }
+
+  @Override
+  public long together(KvLayout layout, int layer, int length) {
+    return (long) layout.layers().get(layer).kvHeads() * Math.min(length, tokens.most(length));
   }
 
   @Override

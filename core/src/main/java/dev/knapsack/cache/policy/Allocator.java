@@ -2,7 +2,9 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvLayout;
 import java.util.Arrays;
+import java.util.Optional;
 import java.util.Set;
 
 /** How tokens are divided among layers and heads: the second part of a {@link Recipe}. */
@@ -20,11 +22,37 @@ public interface Allocator {
     return this;
   }
 
-  /** The most tokens that any head is given, of a sequence of this length. */
-  int most(int tokens);
+  /** The most tokens that any head is given, of a sequence of this length or a shorter one. */
+  int most(int length);
+
+  /** The most tokens that the heads of a layer are given together, of such a sequence. */
+  default long together(KvLayout layout, int layer, int length) {
+    return (long) layout.layers().get(layer).kvHeads() * most(length);
+  }
+
+  /** The most tokens that all heads of all layers are given, of such a sequence. */
+  default long inAll(KvLayout layout, int length) {
+    long sum = 0;
+    for (int l = 0; l < layout.layers().size(); l++) {
+      sum += layout.layers().get(l).window() == 0 ? together(layout, l, length) : 0;
+    }
+    return sum;
+  }
+
+  /** What it wants to know of how a window's rows look at tokens. */
+  default Optional<Moments> moments() {
+    return Optional.empty();
+  }
 
   /** Tokens that each head of a layer may keep, on average. */
   int tokens(KvCache cache, int layer);
+
+  /** The same of all layers. */
+  default int[] tokens(KvCache cache) {
+    int[] each = new int[cache.layout().layers().size()];
+    Arrays.setAll(each, l -> tokens(cache, l));
+    return each;
+  }
 
   /**
    * How many each head of a layer keeps.

@@ -20,16 +20,16 @@ record ObservationWindow(int rows) implements Scorer {
   /** Neighbouring tokens that share their scores. */
   static final int POOL = 5;
 
-  // What is remembered of each token: sums over the rows of two windows.
-  private static final int NOW = 0;
-  private static final int BEFORE = 1;
-
-  /** How many numbers that is. */
+  /** How many numbers are remembered of each token. */
   static final int NUMBERS = 2;
 
   ObservationWindow {
+    check(rows);
+  }
+
+  static void check(int rows) {
     if (rows < 1) {
-      throw new IllegalArgumentException("A window has 1 row or more, not " + rows);
+      throw new IllegalArgumentException("a window has 1 row or more, not " + rows);
     }
   }
 
@@ -45,31 +45,57 @@ record ObservationWindow(int rows) implements Scorer {
 
   @Override
   public void observe(CachedHead head, int position, Matrix weights) {
-    float[] now = head.scores(NOW, weights.columns());
+    addMean(weights, now(head, 0, position, rows, weights.columns()));
+  }
+
+  /**
+   * What is remembered of this window's rows, to which one at this position is to be added.
+   *
+   * @param which of the sums that are remembered, each of two windows
+   */
+  static float[] now(CachedHead head, int which, int position, int rows, int tokens) {
+    float[] now = head.scores(2 * which, tokens);
     if (Math.floorMod(position - head.cache().promptEnd(), rows) == 0) {
-      float[] before = head.scores(BEFORE, weights.columns());
-      System.arraycopy(now, 0, before, 0, weights.columns());
-      Arrays.fill(now, 0, weights.columns(), 0);
+      float[] before = head.scores(2 * which + 1, tokens);
+      System.arraycopy(now, 0, before, 0, tokens);
+      Arrays.fill(now, 0, tokens, 0);
     }
-    addMean(weights, now);
+    return now;
+  }
+
+  /** Sums over as many rows as a window has. */
+  static void sums(CachedHead head, int which, int rows, float[] out) {
+    int count = head.count();
+    float[] now = head.scores(2 * which, count);
+    float[] before = head.scores(2 * which + 1, count);
+    int last = head.cache().length() - 1 - head.cache().promptEnd();
+    float lacking = (rows - 1 - Math.floorMod(last, rows)) / (float) rows;
+    for (int i = 0; i < count; i++) {
+      out[i] = now[i] + lacking * before[i];
+    }
   }
 
   @Override
   public void score(CachedHead head, float[] out) {
-    int count = head.count();
-    float[] now = head.scores(NOW, count);
-    float[] before = head.scores(BEFORE, count);
-    int last = head.cache().length() - 1 - head.cache().promptEnd();
-    float lacking = (rows - 1 - Math.floorMod(last, rows)) / (float) rows;
+    float[] sums = new float[head.count()];
+    sums(head, 0, rows, sums);
     // Pooling ends where the window begins, whose own scores are of fewer rows.
-    int past = count - keepLast(head, rows, out);
+    int past = head.count() - keepLast(head, rows, out);
+    pool(sums, past, out);
     for (int i = 0; i < past; i++) {
+      out[i] /= rows;
+    }
+  }
+
+  /** Gives each of the first {@code count} tokens the mean of its neighbours. */
+  static void pool(float[] numbers, int count, float[] out) {
+    for (int i = 0; i < count; i++) {
       float sum = 0;
-      int end = Math.min(past, i + POOL / 2 + 1);
+      int end = Math.min(count, i + POOL / 2 + 1);
       for (int j = Math.max(0, i - POOL / 2); j < end; j++) {
-        sum += now[j] + lacking * before[j];
+        sum += numbers[j];
       }
-      out[i] = sum / (POOL * rows);
+      out[i] = sum / POOL;
     }
   }
 

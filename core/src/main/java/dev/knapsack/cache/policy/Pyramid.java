@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.KvLayout;
 
 /**
  * More for the first layers, which look at many tokens, and less for the last, in even steps:
@@ -14,6 +15,10 @@ record Pyramid(Size tokens, int window) implements Allocator {
   static final int BETA = 20;
 
   Pyramid {
+    check(tokens, window);
+  }
+
+  static void check(Size tokens, int window) {
     if (tokens.positive().share() == 0 && tokens.tokens() <= window) {
       throw new IllegalArgumentException(
           "a head keeps more tokens than the %d of the window, not %s".formatted(window, tokens));
@@ -32,20 +37,36 @@ record Pyramid(Size tokens, int window) implements Allocator {
     return (int) Math.min(length, Math.min(kept, window) + 2 * average - average / BETA);
   }
 
+  /** Of a shorter sequence the layers are more alike: one of the last may hold the average then. */
+  @Override
+  public long together(KvLayout layout, int layer, int length) {
+    int kept = Math.min(length, tokens.most(length));
+    int each = kept;
+    if (kept > window) {
+      int past = past(kept - window, length - window, before(layout, layer), layers(layout));
+      each = Math.min(length, window + Math.max(kept - window, past));
+    }
+    return (long) layout.layers().get(layer).kvHeads() * each;
+  }
+
   @Override
   public int tokens(KvCache cache, int layer) {
-    int layers = 0;
-    int before = 0;
-    for (int l = 0; l < cache.layout().layers().size(); l++) {
-      if (cache.layout().layers().get(l).window() == 0) {
-        layers++;
-        before += l < layer ? 1 : 0;
-      }
-    }
     int kept = tokens.tokens(cache);
-    return kept <= window
-        ? kept
-        : window + past(kept - window, cache.length() - window, before, layers);
+    if (kept <= window) {
+      return kept;
+    }
+    KvLayout layout = cache.layout();
+    int past = past(kept - window, cache.length() - window, before(layout, layer), layers(layout));
+    return Math.max(1, window + past);
+  }
+
+  private static int layers(KvLayout layout) {
+    return before(layout, layout.layers().size());
+  }
+
+  /** Layers before one, without those that have a sliding window. */
+  private static int before(KvLayout layout, int layer) {
+    return (int) layout.layers().stream().limit(layer).filter(l -> l.window() == 0).count();
   }
 
   /**

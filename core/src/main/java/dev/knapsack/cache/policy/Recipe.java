@@ -29,6 +29,20 @@ import java.util.stream.Stream;
  */
 public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger trigger)
     implements KvPolicy {
+  public Recipe {
+    Optional<Moments> one = scorer.moments();
+    Optional<Moments> other = allocator.moments();
+    if (one.isPresent() && other.isPresent() && !one.equals(other)) {
+      throw new IllegalArgumentException(
+          "%s and %s are to look through the same number of rows"
+              .formatted(scorer.name(), allocator.name()));
+    }
+  }
+
+  private Optional<Moments> moments() {
+    return scorer.moments().or(allocator::moments);
+  }
+
   /** What can be asked for. */
   public static final List<String> NAMES = RecipeText.names();
 
@@ -78,6 +92,23 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   @Override
+  public long together(KvLayout layout, int layer, int tokens) {
+    long heads = layout.layers().get(layer).kvHeads();
+    return Math.min(
+        heads * tokens, allocator.together(layout, layer, tokens) + heads * trigger.slack());
+  }
+
+  @Override
+  public long inAll(KvLayout layout, int tokens) {
+    long heads =
+        layout.layers().stream()
+            .filter(l -> l.window() == 0)
+            .mapToLong(KvLayout.Layer::kvHeads)
+            .sum();
+    return Math.min(heads * tokens, allocator.inAll(layout, tokens) + heads * trigger.slack());
+  }
+
+  @Override
   public Optional<Coarse> coarse() {
     return action.coarse();
   }
@@ -99,7 +130,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
 
   @Override
   public int weightRows(int layer) {
-    return scorer.weightRows(layer);
+    return Math.max(scorer.weightRows(layer), moments().map(Moments::rows).orElse(0));
   }
 
   @Override
@@ -149,15 +180,20 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   @Override
   public void observe(CachedHead head, int position, Matrix weights) {
     scorer.observe(head, position, weights);
+    moments().ifPresent(moments -> moments.observe(head, position, weights));
   }
 
   @Override
   public void compress(KvCache cache) {
     int ahead = cache.promptEnd() - cache.length();
+    if (!trigger.due(Integer.MAX_VALUE, ahead)) {
+      return;
+    }
     List<KvLayout.Layer> layers = cache.layout().layers();
+    int[] keep = allocator.tokens(cache);
     for (int l = 0; l < layers.size(); l++) {
       if (layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0) {
-        compress(cache, l, ahead);
+        compress(cache, l, keep[l], ahead);
       }
     }
     if (ahead <= 0 && !trigger.countsRows(-1, Integer.MAX_VALUE)) {
@@ -165,14 +201,13 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     }
   }
 
-  private void compress(KvCache cache, int layer, int ahead) {
+  private void compress(KvCache cache, int layer, int keep, int ahead) {
     CachedHead[] heads = new CachedHead[cache.layout().layers().get(layer).kvHeads()];
     Arrays.setAll(heads, h -> cache.head(layer, h));
-    int keep = allocator.tokens(cache, layer);
     // Heads may keep different numbers, but all of them grow alike.
     long held =
         Arrays.stream(heads).mapToLong(head -> head.count() - head.coarse() + head.room()).sum();
-    int surplus = (int) (held / heads.length) - keep;
+    int surplus = (int) Math.ceilDiv(held, heads.length) - keep;
     if (surplus <= 0 || !trigger.due(surplus, ahead)) {
       return;
     }
@@ -183,7 +218,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
       // What counted less once stays so.
       scores[h] = Arrays.copyOfRange(all, heads[h].coarse(), all.length);
     }
-    int[] kept = allocator.divide(keep, scores);
+    int[] kept = allocator.divide(trigger.stay(keep), scores);
     for (int h = 0; h < heads.length; h++) {
       action.apply(heads[h], kept[h], scores[h]);
     }

@@ -1,5 +1,6 @@
 package dev.knapsack.cache.policy;
 
+import static dev.knapsack.cache.policy.Term.decimal;
 import static dev.knapsack.cache.policy.Term.number;
 import static dev.knapsack.cache.policy.Term.size;
 import static dev.knapsack.cache.policy.Term.text;
@@ -10,6 +11,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
@@ -56,6 +58,10 @@ final class RecipeText {
           new Method(
               "h2o", "TOKENS=1024", "score=h2o(TOKENS/2) budget=uniform(TOKENS)" + IN_BLOCKS),
           new Method(
+              "scissorhands",
+              "TOKENS=1024",
+              "score=pivotal(400,10) budget=uniform(TOKENS) action=evict when=half"),
+          new Method(
               "snapkv", "TOKENS=1024", "score=window(32) budget=uniform(TOKENS)" + AFTER_PROMPT),
           new Method(
               "pyramidkv",
@@ -71,6 +77,10 @@ final class RecipeText {
               "trim-kv",
               "TOKENS=1024",
               "score=retention budget=uniform(TOKENS) action=evict when=block(128)"),
+          new Method(
+              "cake",
+              "TOKENS=1024",
+              "score=varied(32,200) budget=cake(TOKENS,32,1.6,0.4)" + AFTER_PROMPT),
           new Method("adakv", "TOKENS=1024", "score=window(32) budget=ada(TOKENS)" + AFTER_PROMPT),
           new Method(
               "sentencekv",
@@ -98,6 +108,14 @@ final class RecipeText {
               "critical",
               List.of(number("rows")),
               a -> new CriticalTokens(new ObservationWindow(a.number(0)))),
+          new Term<>(
+              "pivotal",
+              List.of(number("rows"), number("recent")),
+              a -> new Pivotal(a.number(0), a.number(1))),
+          new Term<>(
+              "varied",
+              List.of(number("rows"), number("gamma")),
+              a -> new Varied(a.number(0), a.number(1))),
           new Term<>("window", List.of(number("rows")), a -> new ObservationWindow(a.number(0))));
 
   private static final List<Term<Allocator>> ALLOCATORS =
@@ -107,6 +125,10 @@ final class RecipeText {
               "pyramid",
               List.of(size("tokens"), number("window")),
               a -> new Pyramid(a.size(0), a.number(1))),
+          new Term<>(
+              "cake",
+              List.of(size("tokens"), number("window"), decimal("t1"), decimal("t2")),
+              a -> new LayerPreference(a.size(0), a.number(1), a.decimal(2), a.decimal(3))),
           new Term<>("ada", List.of(size("tokens")), a -> new Adaptive(a.size(0))));
 
   private static final List<Term<Action>> ACTIONS =
@@ -124,6 +146,7 @@ final class RecipeText {
   private static final List<Term<Trigger>> TRIGGERS =
       List.of(
           new Term<>("block", List.of(number("tokens")), a -> new Trigger.Block(a.number(0))),
+          new Term<>("half", new Trigger.Half()),
           new Term<>("prompt", new Trigger.Prompt()),
           new Term<>("step", new Trigger.Step()));
 
@@ -201,12 +224,7 @@ final class RecipeText {
     if (at < plain.length()) {
       throw unknown(": it cannot be read from '%s' on".formatted(plain.substring(at)));
     }
-    Recipe recipe =
-        new Recipe(
-            part("score", SCORERS),
-            part("budget", ALLOCATORS),
-            part("action", ACTIONS),
-            part("when", TRIGGERS));
+    Recipe recipe = recipe();
     if (!parts.isEmpty()) {
       throw new IllegalArgumentException(
           "A KV recipe has no part %s, as in '%s'; it is written %s."
@@ -214,6 +232,14 @@ final class RecipeText {
                   String.join(" or ", parts.keySet().stream().sorted().toList()), text, FORM));
     }
     return recipe;
+  }
+
+  private Recipe recipe() {
+    Scorer scorer = part("score", SCORERS);
+    Allocator allocator = part("budget", ALLOCATORS);
+    Action action = part("action", ACTIONS);
+    Trigger trigger = part("when", TRIGGERS);
+    return make(() -> new Recipe(scorer, allocator, action, trigger));
   }
 
   private <T> T part(String key, List<Term<T>> known) {
@@ -234,15 +260,15 @@ final class RecipeText {
     for (Term<T> term : meant) {
       Term.Arguments arguments = term.arguments(given.in());
       if (arguments != null) {
-        return make(term, arguments);
+        return make(() -> term.make().apply(arguments));
       }
     }
     throw notWritten(key, meant.stream().map(Term::form));
   }
 
-  private <T> T make(Term<T> term, Term.Arguments arguments) {
+  private <T> T make(Supplier<T> thing) {
     try {
-      return term.make().apply(arguments);
+      return thing.get();
     } catch (IllegalArgumentException | UnsupportedFormatException e) {
       throw new IllegalArgumentException(
           "The KV recipe '%s': %s.".formatted(text, e.getMessage()), e);

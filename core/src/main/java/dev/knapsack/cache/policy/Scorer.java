@@ -55,6 +55,11 @@ public interface Scorer {
     return 0;
   }
 
+  /** What it wants to know of how a window's rows look at tokens, beside that. */
+  default Optional<Moments> moments() {
+    return Optional.empty();
+  }
+
   /** See {@link dev.knapsack.cache.KvPolicy#remembers}. */
   default boolean remembers() {
     return false;

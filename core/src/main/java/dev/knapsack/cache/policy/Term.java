@@ -1,5 +1,6 @@
 package dev.knapsack.cache.policy;
 
+import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -84,6 +85,11 @@ record Term<T>(String name, List<Parameter> parameters, Function<Arguments, T> m
 
   static Parameter text(String name) {
     return new Parameter(name, Kind.TEXT);
+  }
+
+  /** A decimal as it is read. */
+  static String written(double decimal) {
+    return BigDecimal.valueOf(decimal).stripTrailingZeros().toPlainString();
   }
 
   private static final Pattern NAMED = Pattern.compile("([A-Za-z]\\w*)\\s*=\\s*(.*)");

@@ -20,6 +20,11 @@ public sealed interface Trigger {
    */
   boolean due(int surplus, int ahead);
 
+  /** How many of the tokens that a head may keep stay when it is time. */
+  default int stay(int tokens) {
+    return tokens;
+  }
+
   /**
    * Whether the next time that is due counts rows of a step.
    *
@@ -56,6 +61,32 @@ public sealed interface Trigger {
     @Override
     public boolean due(int surplus, int ahead) {
       return surplus >= tokens;
+    }
+  }
+
+  /**
+   * Whenever a head holds more than it keeps, while the prompt is read too: then half of what it
+   * keeps stays, so that this is seldom.
+   */
+  record Half() implements Trigger {
+    @Override
+    public String name() {
+      return "half";
+    }
+
+    @Override
+    public int slack() {
+      return 0;
+    }
+
+    @Override
+    public boolean due(int surplus, int ahead) {
+      return surplus > 0;
+    }
+
+    @Override
+    public int stay(int tokens) {
+      return Math.max(1, tokens - tokens / 2);
     }
   }
 
