@@ -149,6 +149,8 @@ class KvRecipeTest {
         "h2o",
         "scissorhands",
         "cake",
+        "elastic",
+        "kvmerger",
         "snapkv",
         "pyramidkv",
         "adakv",

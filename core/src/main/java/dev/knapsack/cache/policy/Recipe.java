@@ -137,7 +137,9 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   public boolean wantsWeights(CachedHead head, int rows) {
     int ahead = head.cache().promptEnd() - head.cache().length() - rows;
     int looked = weightRows(head.layer());
-    return looked > 0 && trigger.countsRows(ahead, looked);
+    return looked > 0
+        && trigger.countsRows(ahead, looked)
+        && (scorer.countsAnswer() || head.cache().length() < head.cache().promptEnd());
   }
 
   @Override

@@ -78,6 +78,14 @@ final class RecipeText {
               "TOKENS=1024",
               "score=retention budget=uniform(TOKENS) action=evict when=block(128)"),
           new Method(
+              "elastic",
+              "TOKENS=1024",
+              "score=elastic(4,25) budget=uniform(TOKENS) action=nearest when=step"),
+          new Method(
+              "kvmerger",
+              "TOKENS=1024",
+              "score=h2o(TOKENS/4) budget=uniform(TOKENS) action=runs(0.75) when=block(64)"),
+          new Method(
               "cake",
               "TOKENS=1024",
               "score=varied(32,200) budget=cake(TOKENS,32,1.6,0.4)" + AFTER_PROMPT),
@@ -113,6 +121,10 @@ final class RecipeText {
               List.of(number("rows"), number("recent")),
               a -> new Pivotal(a.number(0), a.number(1))),
           new Term<>(
+              "elastic",
+              List.of(number("sinks"), number("distance")),
+              a -> new PromptAttention(a.number(0), a.number(1))),
+          new Term<>(
               "varied",
               List.of(number("rows"), number("gamma")),
               a -> new Varied(a.number(0), a.number(1))),
@@ -136,6 +148,8 @@ final class RecipeText {
           new Term<>("evict", Action.EVICT),
           new Term<>("sentences", List.of(number("factor")), a -> new Sentences(a.number(0))),
           new Term<>("similar", List.of(number("tokens")), a -> new SimilarKeys(a.number(0))),
+          new Term<>("nearest", new NearestMerge()),
+          new Term<>("runs", List.of(decimal("threshold")), a -> new SimilarMerge(a.decimal(0))),
           new Term<>("quantise", List.of(text("format")), a -> quantise(a.text(0))),
           new Term<>(
               "quantise",

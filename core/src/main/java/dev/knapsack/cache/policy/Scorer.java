@@ -32,6 +32,11 @@ public interface Scorer {
   /** See {@link dev.knapsack.cache.KvPolicy#observe(CachedHead, int, Matrix)}. */
   default void observe(CachedHead head, int position, Matrix weights) {}
 
+  /** Whether rows of an answer count, beside those of prompts. */
+  default boolean countsAnswer() {
+    return true;
+  }
+
   /** See {@link dev.knapsack.cache.KvPolicy#looks(int)}. */
   default boolean looks(int layer) {
     return false;
