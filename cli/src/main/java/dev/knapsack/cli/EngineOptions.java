@@ -57,11 +57,12 @@ final class EngineOptions {
               + " forgotten; streaming(SINKS,RECENT); knorm, keydiff, lagkv or h2o, which forget"
               + " while the prompt is read, and snapkv, pyramidkv or adakv, which do once it has"
               + " been, each with its tokens or its share of the prompt, as in snapkv(1024) and"
-              + " snapkv(25%%); sentencekv or icecache, which move tokens to disk and read those"
-              + " again that a step asks for; or a recipe written out, as in 'score=streaming(4)"
-              + " budget=uniform(1024) action=evict when=block(64)'. auto is --kv-format auto: the"
-              + " plan chooses among formats, and never by itself a recipe that forgets (default:"
-              + " full).")
+              + " snapkv(25%%); duo, compresskv, hack or scalekv, which go by what 'knapsack"
+              + " calibrate' has measured of the model; sentencekv or icecache, which move tokens"
+              + " to disk and read those again that a step asks for; or a recipe written out, as in"
+              + " 'score=streaming(4) budget=uniform(1024) action=evict when=block(64)'. auto is"
+              + " --kv-format auto: the plan chooses among formats, and never by itself a recipe"
+              + " that forgets (default: full).")
   private KvRecipe recipe = KvRecipe.FULL;
 
   @Option(

@@ -41,7 +41,6 @@ public final class CalibrationFile {
         JsonObject h = new JsonObject();
         h.addProperty("near", rounded(head.near()));
         h.addProperty("far", rounded(head.far()));
-        h.addProperty("columns", rounded(head.columns()));
         h.addProperty("needle", rounded(head.needle()));
         heads.add(h);
       }
@@ -102,11 +101,7 @@ public final class CalibrationFile {
     for (JsonElement element : Json.member(layer, "heads").getAsJsonArray()) {
       JsonObject head = element.getAsJsonObject();
       heads.add(
-          new Calibration.Head(
-              number(head, "near"),
-              number(head, "far"),
-              number(head, "columns"),
-              number(head, "needle")));
+          new Calibration.Head(number(head, "near"), number(head, "far"), number(head, "needle")));
     }
     return new Calibration.Layer(number(layer, "spread"), number(layer, "error"), heads);
   }

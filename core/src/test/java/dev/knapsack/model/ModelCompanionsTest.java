@@ -76,7 +76,7 @@ class ModelCompanionsTest {
     for (LayerSpec layer : spec.layers()) {
       List<Calibration.Head> heads = new ArrayList<>();
       for (int h = 0; h < layer.heads(); h++) {
-        heads.add(new Calibration.Head(0.5, 0.25, 1 / (1.0 + h), layers.size() / 100.0));
+        heads.add(new Calibration.Head(0.5, 1 / (1.0 + h), layers.size() / 100.0));
       }
       layers.add(new Calibration.Layer(0.125, 1.5, heads));
     }
@@ -97,7 +97,7 @@ class ModelCompanionsTest {
     assertThat(read.right()).isEqualTo(5);
     assertThat(read.layers()).hasSameSizeAs(written.layers());
     Calibration.Head head = read.layers().get(3).heads().get(2);
-    assertThat(head).isEqualTo(new Calibration.Head(0.5, 0.25, 0.333333, 0.03));
+    assertThat(head).isEqualTo(new Calibration.Head(0.5, 0.333333, 0.03));
     assertThat(read.layers().getLast().spread()).isEqualTo(0.125);
     assertThat(read.layers().getLast().error()).isEqualTo(1.5);
     try (Stream<Path> files = Files.list(folder)) {

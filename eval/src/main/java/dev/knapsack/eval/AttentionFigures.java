@@ -25,29 +25,14 @@ final class AttentionFigures implements KvPolicy {
   /** The part of the prompt that it keeps then, as a divisor. */
   private static final int KEPT = 8;
 
-  /** The most looked at tokens that count as columns, as a part of all, as a divisor. */
-  private static final int COLUMNS = 16;
-
   /** Of one query head. */
   private static final class HeadSums {
     long rows;
     double near;
     double far;
     double entropy;
-    long prompts;
-    double columns;
     long answers;
     double needle;
-
-    /** Of the prompt at hand: attention to each token from far away. */
-    double[] far(int tokens) {
-      if (farOn.length < tokens) {
-        farOn = Arrays.copyOf(farOn, Math.max(tokens, 2 * farOn.length));
-      }
-      return farOn;
-    }
-
-    private double[] farOn = {};
 
     /** Of the prompt at hand: attention to the needle, row by row of the answer. */
     final List<Double> needles = new ArrayList<>();
@@ -114,20 +99,7 @@ final class AttentionFigures implements KvPolicy {
           head.needle += head.needles.subList(0, rows).stream().mapToDouble(d -> d).sum();
         }
         head.needles.clear();
-        addColumns(head);
       }
-    }
-  }
-
-  private void addColumns(HeadSums head) {
-    double[] sorted = Arrays.copyOf(head.far(prompt), prompt);
-    Arrays.fill(head.far(prompt), 0);
-    Arrays.sort(sorted);
-    double all = Arrays.stream(sorted).sum();
-    if (all > 0) {
-      int most = Math.max(1, prompt / COLUMNS);
-      head.prompts++;
-      head.columns += Arrays.stream(sorted, prompt - most, prompt).sum() / all;
     }
   }
 
@@ -143,7 +115,6 @@ final class AttentionFigures implements KvPolicy {
             new Calibration.Head(
                 share(head.near, head.rows),
                 share(head.far, head.rows),
-                share(head.columns, head.prompts),
                 share(head.needle, head.answers)));
       }
       double error = whole[l] > 0 ? Math.sqrt(lost[l] / whole[l]) : 0;
@@ -226,11 +197,7 @@ final class AttentionFigures implements KvPolicy {
     }
     sums.rows++;
     sums.near += sum(firstNear, position + 1);
-    double[] far = sums.far(prompt);
-    for (int i = Calibration.SINKS; i < firstNear; i++) {
-      sums.far += row[i];
-      far[i] += row[i];
-    }
+    sums.far += sum(Calibration.SINKS, firstNear);
     double entropy = 0;
     for (int i = 0; i <= position; i++) {
       entropy -= row[i] > 0 ? row[i] * Math.log(row[i]) : 0;

@@ -6,14 +6,25 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
 import dev.knapsack.cache.policy.Calibration;
+import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.engine.Answer;
+import dev.knapsack.engine.Request;
+import dev.knapsack.engine.Sampling;
+import dev.knapsack.file.ModelFileException;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.model.CalibrationFile;
+import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.plan.KvChoice;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanJson;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -82,6 +93,44 @@ class CalibratingTest {
         .allSatisfy(
             layer -> assertThat(layer.heads()).allSatisfy(h -> assertThat(h.needle()).isZero()));
     assertThat(measured.layers().getFirst().heads().getFirst().near()).isPositive();
+  }
+
+  @Test
+  void recipesGoByWhatLiesBesideTheModel(@TempDir Path folder) throws IOException {
+    Path model = folder.resolve("notes.gguf");
+    Files.copy(Data.path("notes/notes-2.6m-q8_0.gguf"), model);
+    Options options =
+        Options.usual()
+            .withContext(1024)
+            .withPrefillChunk(16)
+            .withPrefixes(false)
+            .withCache(Data.CACHE)
+            .withCacheFormat(KvChoice.of(Formats.F16).withPolicy(Recipe.of("duo(40%)")));
+    assertThatThrownBy(() -> Knapsack.plan(model, budget, options))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("notes.gguf.kv.json")
+        .hasMessageContaining("knapsack calibrate");
+    CalibrationFile.write(
+        ModelCompanions.path(model, Calibration.FILE), measure(Questions.ofNotes(4), 128));
+    try (Knapsack knapsack = Knapsack.open(model, budget, options)) {
+      for (Question question : Questions.ofNotes(8)) {
+        Request request = Request.of(knapsack.tokens(question.prompt(), true));
+        try (Answer answer =
+            knapsack.engine().start(request.withSampling(Sampling.GREEDY).withMaxTokens(24))) {
+          assertThat(answer.text().strip()).isEqualTo(question.answer());
+        }
+      }
+      long planned =
+          knapsack.plan().shares().stream()
+              .filter(share -> share.account().equals("kv"))
+              .mapToLong(Plan.Share::bytes)
+              .sum();
+      assertThat(budget.account("kv").peak()).isPositive().isLessThanOrEqualTo(planned);
+      assertThat(planned).isLessThan(1024 * 1024);
+      assertThat(PlanJson.read(PlanJson.write(knapsack.plan())).cache().policy())
+          .isEqualTo(Recipe.of("duo(40%)"));
+    }
+    assertThat(budget.used()).isZero();
   }
 
   @Test

@@ -66,6 +66,11 @@ public interface Allocator {
     return each;
   }
 
+  /** The same, for allocators that know more of the layer than scores. */
+  default int[] divide(KvCache cache, int layer, int tokens, float[][] scores) {
+    return divide(tokens, scores);
+  }
+
   /**
    * The same for all heads.
    *

@@ -56,14 +56,12 @@ public record Calibration(String model, int prompts, int right, List<Layer> laye
    *
    * @param near on the last tokens
    * @param far on tokens that are neither near nor among the first
-   * @param columns of what is far, on the most looked at sixteenth of tokens
    * @param needle on the tokens of the answer in the prompt, while the answer is written
    */
-  public record Head(double near, double far, double columns, double needle) {
+  public record Head(double near, double far, double needle) {
     public Head {
       share("near", near);
       share("far", far);
-      share("columns", columns);
       share("needle", needle);
     }
   }

@@ -220,7 +220,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
       // What counted less once stays so.
       scores[h] = Arrays.copyOfRange(all, heads[h].coarse(), all.length);
     }
-    int[] kept = allocator.divide(trigger.stay(keep), scores);
+    int[] kept = allocator.divide(cache, layer, trigger.stay(keep), scores);
     for (int h = 0; h < heads.length; h++) {
       action.apply(heads[h], kept[h], scores[h]);
     }

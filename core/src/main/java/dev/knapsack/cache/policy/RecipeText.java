@@ -101,7 +101,16 @@ final class RecipeText {
           new Method(
               "think",
               "PERCENT=40",
-              "score=streaming(0) budget=uniform(32) action=shrink(PERCENT) when=step"));
+              "score=streaming(0) budget=uniform(32) action=shrink(PERCENT) when=step"),
+          new Method(
+              "duo", "TOKENS=1024", "score=streaming(4) budget=duo(TOKENS,TOKENS/8)" + IN_BLOCKS),
+          new Method(
+              "compresskv",
+              "TOKENS=1024",
+              "score=retrieval(4,8) budget=errors(TOKENS)" + AFTER_PROMPT),
+          new Method("hack", "TOKENS=1024", "score=hack(32) budget=hack(TOKENS)" + AFTER_PROMPT),
+          new Method(
+              "scalekv", "TOKENS=1024", "score=scale(32) budget=scale(TOKENS)" + AFTER_PROMPT));
 
   private static final List<Term<Scorer>> SCORERS =
       List.of(
@@ -128,7 +137,19 @@ final class RecipeText {
               "varied",
               List.of(number("rows"), number("gamma")),
               a -> new Varied(a.number(0), a.number(1))),
-          new Term<>("window", List.of(number("rows")), a -> new ObservationWindow(a.number(0))));
+          new Term<>("window", List.of(number("rows")), a -> new ObservationWindow(a.number(0))),
+          new Term<>(
+              "retrieval",
+              List.of(number("heads"), number("rows")),
+              a -> new RetrievalHeads(a.number(0), a.number(1), null)),
+          new Term<>(
+              "hack",
+              List.of(number("rows")),
+              a -> new ClassScorer(Classes.HACK, a.number(0), null)),
+          new Term<>(
+              "scale",
+              List.of(number("rows")),
+              a -> new ClassScorer(Classes.SCALE, a.number(0), null)));
 
   private static final List<Term<Allocator>> ALLOCATORS =
       List.of(
@@ -141,7 +162,22 @@ final class RecipeText {
               "cake",
               List.of(size("tokens"), number("window"), decimal("t1"), decimal("t2")),
               a -> new LayerPreference(a.size(0), a.number(1), a.decimal(2), a.decimal(3))),
-          new Term<>("ada", List.of(size("tokens")), a -> new Adaptive(a.size(0))));
+          new Term<>("ada", List.of(size("tokens")), a -> new Adaptive(a.size(0))),
+          new Term<>(
+              "duo",
+              List.of(size("tokens"), size("others")),
+              a -> new RetrievalBudget(a.size(0), a.size(1), null)),
+          new Term<>(
+              "heads",
+              List.of(number("percent"), size("others")),
+              a -> new RetrievalShare(a.number(0), a.size(1), null)),
+          new Term<>("errors", List.of(size("tokens")), a -> new LayerErrors(a.size(0), null)),
+          new Term<>(
+              "hack", List.of(size("tokens")), a -> new ClassSizes(Classes.HACK, a.size(0), null)),
+          new Term<>(
+              "scale",
+              List.of(size("tokens")),
+              a -> new ClassSizes(Classes.SCALE, a.size(0), null)));
 
   private static final List<Term<Action>> ACTIONS =
       List.of(

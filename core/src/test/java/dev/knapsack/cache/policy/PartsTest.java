@@ -63,6 +63,13 @@ class PartsTest {
           "pyramidkv(21%)",
           "adakv(21%)",
           "h2o(21%)",
+          "duo(64)",
+          "duo(21%)",
+          "compresskv(64)",
+          "hack(21%)",
+          "scalekv(64)",
+          "score=streaming(4) budget=hack(64) action=evict when=block(16)",
+          "score=h2o(8) budget=errors(64) action=evict when=step",
           "score=h2o(8) budget=ada(64) action=evict when=block(16)",
           "score=h2o(8) budget=pyramid(21%,8) action=evict when=block(16)");
 
@@ -94,7 +101,8 @@ class PartsTest {
     assertThat(account.used()).isZero();
   }
 
-  private KvCache cache(KvPolicy policy) {
+  private KvCache cache(KvPolicy made) {
+    KvPolicy policy = CalibratedPartsTest.given(made);
     KvLayout.Layer layer = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, GROUP);
     KvLayout.Layer window = new KvLayout.Layer(HEADS, SIZE, SIZE, 40, GROUP);
     KvLayout layout =
