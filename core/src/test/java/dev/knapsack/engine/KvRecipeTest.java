@@ -149,6 +149,7 @@ class KvRecipeTest {
         "h2o",
         "scissorhands",
         "cake",
+        "arkv",
         "elastic",
         "kvmerger",
         "snapkv",
@@ -187,6 +188,7 @@ class KvRecipeTest {
         "expected(80)",
         "criticalkv(80)",
         "think(50)",
+        "arkv(80)",
         "sentencekv(80)",
         "icecache(80)"
       })

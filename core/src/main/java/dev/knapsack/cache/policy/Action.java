@@ -37,6 +37,36 @@ public interface Action {
     }
   }
 
+  /**
+   * The same for actions that say how many of those tokens stay as they are.
+   *
+   * @param full which part of them, 0 to 1
+   * @param scores of all tokens, if it {@linkplain #forgetsCoarse forgets coarse ones} too
+   */
+  default void apply(CachedHead head, int tokens, double full, float[] scores) {
+    apply(head, tokens, scores);
+  }
+
+  /** Whether tokens in coarser formats go, too, when there is no room for them. */
+  default boolean forgetsCoarse() {
+    return false;
+  }
+
+  /** As how many of the tokens that a head may have in memory those in coarser formats count. */
+  default int counted(int coarse) {
+    return 0;
+  }
+
+  /**
+   * The most tokens of a head in coarser formats.
+   *
+   * @param kept the most tokens that it may have in memory
+   * @param tokens of the sequence
+   */
+  default int mostCoarse(int kept, int tokens) {
+    return coarse().isPresent() ? tokens : 0;
+  }
+
   /** How tokens that it moves to disk are read again. */
   default Optional<Retrieval> retrieval() {
     return Optional.empty();

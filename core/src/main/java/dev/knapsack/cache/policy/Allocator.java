@@ -1,8 +1,10 @@
 package dev.knapsack.cache.policy;
 
+import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.Set;
@@ -42,6 +44,19 @@ public interface Allocator {
   /** What it wants to know of how a window's rows look at tokens. */
   default Optional<Moments> moments() {
     return Optional.empty();
+  }
+
+  /** See {@link dev.knapsack.cache.KvPolicy#observe(CachedHead, int, Matrix)}. */
+  default void observe(CachedHead head, int position, Matrix weights) {}
+
+  /**
+   * By layer the part, 0 to 1, that stays as it is of the tokens that heads may keep, where an
+   * action keeps as much of others in coarser formats as takes the bytes of the rest.
+   */
+  default double[] full(KvCache cache) {
+    double[] each = new double[cache.layout().layers().size()];
+    Arrays.fill(each, 0.5);
+    return each;
   }
 
   /** Tokens that each head of a layer may keep, on average. */

@@ -28,6 +28,11 @@ record Moments(int rows) {
    */
   record OfTokens(float[] mean, float[] variance, float[] entropy) {}
 
+  /** How many numbers are remembered of each token of a head, the scorer's included. */
+  static int numbers(CachedHead head) {
+    return FIRST + 2 + head.heads().group();
+  }
+
   void observe(CachedHead head, int position, Matrix weights) {
     int tokens = weights.columns();
     int group = weights.rows();

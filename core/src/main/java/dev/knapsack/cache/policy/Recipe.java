@@ -15,6 +15,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A policy made of four parts: a published method is a combination, and combinations nobody has
@@ -115,7 +116,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
 
   @Override
   public int mostCoarse(int tokens) {
-    return action.coarse().isPresent() ? tokens : 0;
+    return action.mostCoarse(Math.min(tokens, allocator.most(tokens)), tokens);
   }
 
   @Override
@@ -183,6 +184,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   public void observe(CachedHead head, int position, Matrix weights) {
     scorer.observe(head, position, weights);
     moments().ifPresent(moments -> moments.observe(head, position, weights));
+    allocator.observe(head, position, weights);
   }
 
   @Override
@@ -193,9 +195,11 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     }
     List<KvLayout.Layer> layers = cache.layout().layers();
     int[] keep = allocator.tokens(cache);
+    double @Nullable [] full = null;
     for (int l = 0; l < layers.size(); l++) {
-      if (layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0) {
-        compress(cache, l, keep[l], ahead);
+      if (layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0 && due(cache, l, keep[l])) {
+        full = full == null ? allocator.full(cache) : full; // before any layer has changed
+        compress(cache, l, keep[l], full[l]);
       }
     }
     if (ahead <= 0 && !trigger.countsRows(-1, Integer.MAX_VALUE)) {
@@ -203,31 +207,45 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     }
   }
 
-  private void compress(KvCache cache, int layer, int keep, int ahead) {
+  private static CachedHead[] heads(KvCache cache, int layer) {
     CachedHead[] heads = new CachedHead[cache.layout().layers().get(layer).kvHeads()];
     Arrays.setAll(heads, h -> cache.head(layer, h));
+    return heads;
+  }
+
+  private boolean due(KvCache cache, int layer, int keep) {
+    CachedHead[] heads = heads(cache, layer);
     // Heads may keep different numbers, but all of them grow alike.
-    long held =
-        Arrays.stream(heads).mapToLong(head -> head.count() - head.coarse() + head.room()).sum();
-    int surplus = (int) Math.ceilDiv(held, heads.length) - keep;
-    if (surplus <= 0 || !trigger.due(surplus, ahead)) {
-      return;
+    long held = 0;
+    for (CachedHead head : heads) {
+      held += head.count() - head.coarse() + head.room() + action.counted(head.coarse());
     }
+    int surplus = (int) Math.ceilDiv(held, heads.length) - keep;
+    return surplus > 0 && trigger.due(surplus, cache.promptEnd() - cache.length());
+  }
+
+  private void compress(KvCache cache, int layer, int keep, double full) {
+    CachedHead[] heads = heads(cache, layer);
     float[][] scores = new float[heads.length][];
     for (int h = 0; h < heads.length; h++) {
-      float[] all = new float[heads[h].count()];
-      scorer.score(heads[h], keep, all);
-      // What counted less once stays so.
-      scores[h] = Arrays.copyOfRange(all, heads[h].coarse(), all.length);
+      scores[h] = new float[heads[h].count()];
+      scorer.score(heads[h], keep, scores[h]);
+      if (!action.forgetsCoarse()) {
+        // What counted less once stays so.
+        scores[h] = Arrays.copyOfRange(scores[h], heads[h].coarse(), scores[h].length);
+      }
     }
     int[] kept = allocator.divide(cache, layer, trigger.stay(keep), scores);
     for (int h = 0; h < heads.length; h++) {
-      action.apply(heads[h], kept[h], scores[h]);
+      action.apply(heads[h], kept[h], full, scores[h]);
     }
   }
 
   /** The places of the {@code count} highest scores, ascending; of equal ones the later. */
   static int[] best(float[] scores, int count) {
+    if (count == 0) {
+      return new int[0];
+    }
     float[] sorted = scores.clone();
     Arrays.sort(sorted);
     float least = sorted[sorted.length - count];

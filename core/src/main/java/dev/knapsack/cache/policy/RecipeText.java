@@ -89,6 +89,11 @@ final class RecipeText {
               "cake",
               "TOKENS=1024",
               "score=varied(32,200) budget=cake(TOKENS,32,1.6,0.4)" + AFTER_PROMPT),
+          new Method(
+              "arkv",
+              "TOKENS=1024",
+              "score=varied(32,200) budget=arkv(TOKENS,32,7.77,5.41,5.53)"
+                  + " action=tiers(f8_e4m3) when=block(64)"),
           new Method("adakv", "TOKENS=1024", "score=window(32) budget=ada(TOKENS)" + AFTER_PROMPT),
           new Method(
               "sentencekv",
@@ -162,6 +167,11 @@ final class RecipeText {
               "cake",
               List.of(size("tokens"), number("window"), decimal("t1"), decimal("t2")),
               a -> new LayerPreference(a.size(0), a.number(1), a.decimal(2), a.decimal(3))),
+          new Term<>(
+              "arkv",
+              List.of(
+                  size("tokens"), number("window"), decimal("t1"), decimal("t2"), decimal("t3")),
+              a -> new FullShare(a.size(0), a.number(1), a.decimal(2), a.decimal(3), a.decimal(4))),
           new Term<>("ada", List.of(size("tokens")), a -> new Adaptive(a.size(0))),
           new Term<>(
               "duo",
@@ -191,6 +201,7 @@ final class RecipeText {
               "quantise",
               List.of(text("k"), text("v")),
               a -> quantise("k=%s,v=%s".formatted(a.text(0), a.text(1)))),
+          new Term<>("tiers", List.of(text("format")), a -> new Tiers(format(a.text(0)).keys())),
           new Term<>("shrink", List.of(number("percent")), a -> new ShrinkKeys(a.number(0))));
 
   private static final List<Term<Trigger>> TRIGGERS =
@@ -326,10 +337,15 @@ final class RecipeText {
   }
 
   private static Action quantise(String formats) {
+    KvFormat format = format(formats);
+    return new Action.Quantise(format.keys(), format.values());
+  }
+
+  private static KvFormat format(String formats) {
     KvFormat format = KvFormat.parse(formats);
     if (format.sketch() > 0) {
       throw new IllegalArgumentException("tokens that are not sketched cannot become so later");
     }
-    return new Action.Quantise(format.keys(), format.values());
+    return format;
   }
 }
