@@ -54,16 +54,19 @@ final class EngineOptions {
       description =
           "Which tokens the KV cache keeps: full; streaming, which keeps the first 4 and the last"
               + " 1,020 or so, so that a long context takes little memory and what is between is"
-              + " forgotten; streaming(SINKS,RECENT); knorm, keydiff, lagkv or h2o, which forget"
-              + " while the prompt is read, and snapkv, pyramidkv or adakv, which do once it has"
-              + " been, each with its tokens or its share of the prompt, as in snapkv(1024) and"
-              + " snapkv(25%%); arkv, which keeps what takes the bytes of so many tokens, some of"
-              + " it in 8 bits; duo, compresskv, hack or scalekv, which go by what 'knapsack"
-              + " calibrate' has measured of the model; sentencekv or icecache, which move tokens"
-              + " to disk and read those again that a step asks for; or a recipe written out, as in"
-              + " 'score=streaming(4) budget=uniform(1024) action=evict when=block(64)'. auto is"
-              + " --kv-format auto: the plan chooses among formats, and never by itself a recipe"
-              + " that forgets (default: full).")
+              + " forgotten; streaming(SINKS,RECENT); knorm, keydiff, lagkv, h2o, scissorhands or"
+              + " kvmerger, which forget while the prompt is read, and snapkv, pyramidkv, adakv,"
+              + " criticalkv, expected, cake or elastic, which do once it has been, each with its"
+              + " tokens or its share of the prompt, as in snapkv(1024) and snapkv(25%%); arkv,"
+              + " which keeps what takes the bytes of so many tokens, some of it in 8 bits; duo,"
+              + " compresskv, hack or scalekv, which go by what 'knapsack calibrate' has measured"
+              + " of the model; trim-kv, which goes by learned gates; think(40), which drops 40 %%"
+              + " of the channels of older keys; sentencekv or icecache, which move tokens to disk"
+              + " and read those again that a step asks for; or a recipe written out, as in"
+              + " 'score=streaming(4) budget=uniform(1024) action=evict when=block(64)'; or auto:"
+              + " the plan chooses formats and, where those are not enough to keep the weights in"
+              + " memory, a recipe that forgets, and says what that was measured to lose (default:"
+              + " full).")
   private KvRecipe recipe = KvRecipe.FULL;
 
   @Option(
@@ -226,13 +229,13 @@ final class EngineOptions {
     if (context != null) {
       options = options.withContext(context);
     }
-    if (recipe.auto() && kv != null && kv.format().isPresent()) {
+    if (recipe.policy().isEmpty() && kv != null && kv.format().isPresent()) {
       throw new IllegalArgumentException(
           "--kv auto leaves the format to the plan, and --kv-format names %s. Give one of them."
               .formatted(kv.format().get().describe()));
     }
-    KvChoice usual = recipe.auto() ? KvChoice.AUTO : KvChoice.USUAL;
-    KvChoice cache = (kv == null ? usual : kv).withPolicy(recipe.policy());
+    KvChoice formats = kv == null ? KvChoice.USUAL : kv;
+    KvChoice cache = recipe.policy().map(formats::withPolicy).orElse(KvChoice.AUTO);
     if (kvRecent != null) {
       cache = cache.withRecent(kvRecent);
     }

@@ -4,18 +4,18 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.tensor.UnsupportedFormatException;
+import java.util.Optional;
 
 /**
- * What {@code --kv} says: which tokens are kept, or that the plan chooses what forgets none.
+ * What {@code --kv} says: which tokens are kept, or that the plan chooses that and the formats.
  *
- * @param policy which tokens are kept
- * @param auto whether the plan chooses the formats too, as {@code --kv-format auto} has it
+ * @param policy which tokens are kept; empty if the plan chooses
  */
-record KvRecipe(KvPolicy policy, boolean auto) {
+record KvRecipe(Optional<KvPolicy> policy) {
   /** Nothing is forgotten. */
-  static final KvRecipe FULL = new KvRecipe(KvPolicy.FULL, false);
+  static final KvRecipe FULL = new KvRecipe(Optional.of(KvPolicy.FULL));
 
-  private static final KvRecipe AUTO = new KvRecipe(KvPolicy.FULL, true);
+  private static final KvRecipe AUTO = new KvRecipe(Optional.empty());
 
   /**
    * Reads a recipe, or {@code auto}.
@@ -27,7 +27,7 @@ record KvRecipe(KvPolicy policy, boolean auto) {
       return AUTO;
     }
     try {
-      return new KvRecipe(Recipe.of(text), false);
+      return new KvRecipe(Optional.of(Recipe.of(text)));
     } catch (IllegalArgumentException e) {
       if (isFormat(text)) {
         throw new IllegalArgumentException(

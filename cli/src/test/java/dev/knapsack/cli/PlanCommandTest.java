@@ -98,7 +98,8 @@ class PlanCommandTest {
                 "--save",
                 saved)
             .succeeded();
-    assertThat(planned.out()).contains("512 tokens in F16, streaming(4): at most 127 kept");
+    assertThat(planned.out())
+        .contains("512 tokens in F16, streaming(4) uniform(64): at most 127 kept");
     Object[] answer = {"--raw", "-p", "Once", "--greedy", "--ignore-end", "-n", 200};
     String said = run(answer, "--plan", saved);
     String written = "when=block(64) score=streaming(4) budget=uniform(64) action=evict";

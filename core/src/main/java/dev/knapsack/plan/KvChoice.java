@@ -3,11 +3,13 @@ package dev.knapsack.plan;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.stream.Stream;
 
 /**
  * What is said about what the KV cache keeps and how, and what is left to the plan.
@@ -17,7 +19,8 @@ import java.util.OptionalInt;
  *     not only where nothing else fits at all
  * @param recent tokens that stay in full precision; if empty, what comes with the formats
  * @param transform what is done to heads first; if empty, what comes with the formats
- * @param policy which tokens are kept; a plan never chooses one that forgets
+ * @param policies which tokens are kept: the first with any of the formats, the others, where that
+ *     does not do, with the last of them
  * @param resident how many of the last tokens stay in memory at the least, 0 for all; if empty,
  *     all, but where a context that was asked for fits in no other way
  */
@@ -26,26 +29,40 @@ public record KvChoice(
     boolean weightsFirst,
     OptionalInt recent,
     Optional<KvTransform> transform,
-    KvPolicy policy,
+    List<KvPolicy> policies,
     OptionalInt resident) {
-  /** All is left to the plan, which takes F16 wherever it fits. */
+  public KvChoice {
+    policies = List.copyOf(policies);
+  }
+
+  /**
+   * What a plan that may forget does so by, that which was measured to lose least first; nothing
+   * that was measured to lose more than one answer in twenty ({@link KvQuality}).
+   */
+  private static final List<KvPolicy> FORGETTING =
+      Stream.of("duo(50%)", "keydiff(50%)").map(Recipe::of).toList();
+
+  /** All is left to the plan, which takes F16 wherever it fits, and never forgets. */
   public static final KvChoice USUAL =
       new KvChoice(
           Optional.empty(),
           false,
           OptionalInt.empty(),
           Optional.empty(),
-          KvPolicy.FULL,
+          List.of(KvPolicy.FULL),
           OptionalInt.empty());
 
-  /** All is left to the plan, which keeps the weights resident if fewer bits can. */
+  /**
+   * All is left to the plan, which keeps the weights resident if fewer bits can, or else if
+   * forgetting can.
+   */
   public static final KvChoice AUTO =
       new KvChoice(
           Optional.empty(),
           true,
           OptionalInt.empty(),
           Optional.empty(),
-          KvPolicy.FULL,
+          Stream.concat(Stream.of(KvPolicy.FULL), FORGETTING.stream()).toList(),
           OptionalInt.empty());
 
   /** Tokens that stay in full precision beside four bits. */
@@ -66,7 +83,7 @@ public record KvChoice(
         false,
         OptionalInt.empty(),
         Optional.empty(),
-        KvPolicy.FULL,
+        List.of(KvPolicy.FULL),
         OptionalInt.empty());
   }
 
@@ -86,42 +103,56 @@ public record KvChoice(
   }
 
   public KvChoice withRecent(int tokens) {
-    return new KvChoice(format, weightsFirst, OptionalInt.of(tokens), transform, policy, resident);
+    return new KvChoice(
+        format, weightsFirst, OptionalInt.of(tokens), transform, policies, resident);
   }
 
   public KvChoice withTransform(KvTransform value) {
-    return new KvChoice(format, weightsFirst, recent, Optional.of(value), policy, resident);
+    return new KvChoice(format, weightsFirst, recent, Optional.of(value), policies, resident);
   }
 
   /** Keeping what this policy keeps. */
   public KvChoice withPolicy(KvPolicy value) {
-    return new KvChoice(format, weightsFirst, recent, transform, value, resident);
+    return withPolicies(List.of(value));
+  }
+
+  /** Keeping what the first of these policies keeps, or else another. */
+  KvChoice withPolicies(List<KvPolicy> values) {
+    return new KvChoice(format, weightsFirst, recent, transform, values, resident);
   }
 
   /** With so many of the last tokens in memory at the least; 0 for all. */
   public KvChoice withResident(int tokens) {
-    return new KvChoice(format, weightsFirst, recent, transform, policy, OptionalInt.of(tokens));
+    return new KvChoice(format, weightsFirst, recent, transform, policies, OptionalInt.of(tokens));
   }
 
   /** Whether tokens may go to disk where all of them fit in no way. */
   boolean maySpill() {
-    return resident.isEmpty() && policy.equals(KvPolicy.FULL);
+    return resident.isEmpty() && policies.contains(KvPolicy.FULL);
   }
 
   /** What may be taken, in the order in which it is preferred. */
   List<Plan.Cache> candidates() {
-    return format.map(List::of).orElse(LADDER).stream().map(this::as).distinct().toList();
+    return with(format.map(List::of).orElse(LADDER));
   }
 
   /** What the ladder's steps are with what was said. */
   List<Plan.Cache> alternatives() {
-    return LADDER.stream().map(this::as).distinct().toList();
+    return with(LADDER);
   }
 
-  private Plan.Cache as(KvFormat f) {
+  private List<Plan.Cache> with(List<KvFormat> formats) {
+    return Stream.concat(
+            formats.stream().map(f -> as(f, policies.getFirst())),
+            policies.stream().skip(1).map(policy -> as(formats.getLast(), policy)))
+        .distinct()
+        .toList();
+  }
+
+  private Plan.Cache as(KvFormat f, KvPolicy policy) {
     return new Plan.Cache(
         f.withRecent(recent.orElse(f.recent())).withTransform(transform.orElse(f.transform())),
         policy,
-        resident.orElse(0));
+        policy.equals(KvPolicy.FULL) || policies.size() == 1 ? resident.orElse(0) : 0);
   }
 }

@@ -2,20 +2,24 @@ package dev.knapsack.plan;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.policy.Recipe;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.stream.Stream;
 
 /**
- * What storing the KV cache in fewer bits costs in quality, as measured.
+ * What storing the KV cache in fewer bits, or forgetting some of it, costs in quality, as measured.
  *
  * <p>The figures are for one small model (notes-2.6m, whose heads have 32 numbers) and say in which
- * order formats lose and how far they are apart; another model loses more or less.
+ * order forms lose and how far they are apart; another model loses more or less.
  *
- * @param format how the cache is stored
- * @param divergence mean Kullback–Leibler divergence from the answers of F16, in nats a token
+ * @param cache how the cache is stored, and which tokens are kept
+ * @param divergence mean Kullback–Leibler divergence from F16 with all tokens, in nats a token
+ * @param recall percent of the answers that are right with that, which still are; -1 if nothing was
+ *     asked
  */
-record KvQuality(KvFormat format, double divergence) {
+record KvQuality(Plan.Cache cache, double divergence, double recall) {
   /**
    * Means along the second halves of four texts of 1,021 tokens; {@code knapsack eval kv-formats
    * notes-2.6m-f16.gguf --questions eval-ctx1024.jsonl --limit 4 --activations float --formats
@@ -51,17 +55,38 @@ record KvQuality(KvFormat format, double divergence) {
         KvFormat.parse(formats)
             .withRecent(recent)
             .withTransform(rotated ? KvTransform.ROTATED : KvTransform.NONE);
-    return new KvQuality(format, divergence);
+    return new KvQuality(Plan.Cache.of(format), divergence, -1);
   }
 
-  /** What was measured of this form; F16 loses nothing against itself. */
-  static Optional<KvQuality> of(KvFormat format) {
-    return MEASURED.stream().filter(q -> q.format.equals(format)).findFirst();
+  /**
+   * What was measured of forms that forget, along the answers to 40 questions that were asked after
+   * texts of 1,021 tokens had been read; {@code knapsack eval kv notes-2.6m-f16.gguf --questions
+   * eval-ctx1024.jsonl --limit 40 --recipes
+   * 'duo(50%)+q4_0+rotate+recent=64;keydiff(50%)+q4_0+rotate+recent=64'} prints them.
+   */
+  private static final List<KvQuality> FORGETTING =
+      List.of(forgetting("duo(50%)", 0.00198, 100), forgetting("keydiff(50%)", 0.028, 100));
+
+  private static KvQuality forgetting(String recipe, double divergence, double recall) {
+    Plan.Cache cache = Plan.Cache.of(KvChoice.LADDER.getLast()).withPolicy(Recipe.of(recipe));
+    return new KvQuality(cache, divergence, recall);
+  }
+
+  /** What was measured of this form; F16 with all tokens loses nothing against itself. */
+  static Optional<KvQuality> of(Plan.Cache cache) {
+    return Stream.concat(MEASURED.stream(), FORGETTING.stream())
+        .filter(q -> q.cache.format().equals(cache.format()))
+        .filter(q -> q.cache.policy().name().equals(cache.policy().name()))
+        .findFirst();
   }
 
   String describe() {
-    return divergence == 0
-        ? "reference quality"
-        : String.format(Locale.ROOT, "KL %.5f", divergence);
+    if (divergence == 0) {
+      return "reference quality";
+    }
+    String loss = String.format(Locale.ROOT, "KL %.5f", divergence);
+    return recall < 0
+        ? loss
+        : loss + String.format(Locale.ROOT, ", %.0f %% of the answers", recall);
   }
 }

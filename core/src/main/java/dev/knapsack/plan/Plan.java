@@ -110,8 +110,13 @@ public record Plan(
                 ? ", the last %,d in memory".formatted(resident)
                 : "");
       }
-      String name = policy instanceof Recipe recipe ? recipe.scorer().name() : policy.name();
-      String kept = "%s, %s: at most %,d ".formatted(format.describe(), name, policy.most(context));
+      String name =
+          policy instanceof Recipe recipe
+              ? recipe.scorer().name() + " " + recipe.allocator().name()
+              : policy.name();
+      int most = policy.most(context);
+      String count = most < context ? "at most %,d ".formatted(most) : "fewer than all ";
+      String kept = "%s, %s: %s".formatted(format.describe(), name, count);
       return policy.coarse().map(c -> kept + "so, the rest " + describe(c)).orElse(kept + "kept");
     }
 

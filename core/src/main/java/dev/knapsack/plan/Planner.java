@@ -27,7 +27,8 @@ import org.jspecify.annotations.Nullable;
  * the fewest that make the rest fit, spread evenly, so that each is read while those before it
  * compute. Among what fits the best is that which reads a prompt and writes {@value #ANSWER_TOKENS}
  * tokens soonest. Fewer bits for the cache cost quality, so they are taken only where F16 fits in
- * no way at all; or, if {@link KvChoice#AUTO} says so, as soon as they keep the weights resident.
+ * no way at all; or, if {@link KvChoice#AUTO} says so, as soon as they keep the weights resident,
+ * and where that is not enough for it, recipes that forget.
  *
  * <p>Where even the fewest bits fit in no way, and the context was asked for, the cache's earlier
  * tokens go to disk. Memory is given to weights first and what is left to tokens: a byte of either
@@ -94,8 +95,8 @@ public final class Planner {
    */
   public Plan plan(PlanRequest asked) {
     check(asked);
-    KvPolicy policy = ModelCompanions.given(asked.cache().policy(), file, spec);
-    PlanRequest request = asked.withCache(asked.cache().withPolicy(policy));
+    PlanRequest request =
+        asked.withCache(asked.cache().withPolicies(given(asked.cache().policies())));
     int usual = Math.min(spec.context(), PlanRequest.USUAL_CONTEXT);
     int context = request.context().orElse(usual);
     Optional<Candidate> best = best(request, context);
@@ -120,6 +121,14 @@ public final class Planner {
           largestContext(request, context));
     }
     return describe(request, best.get());
+  }
+
+  /** The policies with what they lack; of several, those alone whose files are there. */
+  private List<KvPolicy> given(List<KvPolicy> policies) {
+    return policies.stream()
+        .filter(policy -> policies.size() == 1 || ModelCompanions.areThere(policy, file))
+        .map(policy -> ModelCompanions.given(policy, file, spec))
+        .toList();
   }
 
   private void check(PlanRequest request) {
@@ -232,7 +241,7 @@ public final class Planner {
 
   /** The form of the cache that loses most, with as few tokens in memory as may be. */
   private Optional<Plan.Cache> spilledForm(PlanRequest request) {
-    List<Plan.Cache> caches = caches(request);
+    List<Plan.Cache> caches = caches(request).stream().filter(Plan.Cache::keepsAll).toList();
     return request.context().isPresent() && request.cache().maySpill() && !caches.isEmpty()
         ? Optional.of(caches.getLast().withResident(LEAST_RESIDENT))
         : Optional.empty();
@@ -482,11 +491,10 @@ public final class Planner {
                 chosen, PlanTable.size(disk), 1 / costs.stepSeconds(s, 1, s.context() - 1, true));
   }
 
-  /** What an answer loses by this; of recipes that forget it depends on what is asked. */
+  /** What an answer was measured to lose by this. */
   private static Optional<String> quality(Plan.Cache cache) {
-    return cache.keepsAll()
-        ? KvQuality.of(cache.format()).map(KvQuality::describe)
-        : Optional.of("quality not measured");
+    Optional<String> measured = KvQuality.of(cache).map(KvQuality::describe);
+    return measured.isEmpty() && !cache.keepsAll() ? Optional.of("quality not measured") : measured;
   }
 
   private Plan.Choice chunkChoice(PlanRequest request, Candidate best) {

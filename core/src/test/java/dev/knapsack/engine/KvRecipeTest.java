@@ -243,7 +243,8 @@ class KvRecipeTest {
     assertThat(plan(Recipe.of(QUANTISED.replace("f16", "f8_e4m3")), 1, 64).shares())
         .filteredOn(s -> s.account().equals("kv"))
         .extracting(Plan.Share::what)
-        .containsExactly("512 tokens in F16, streaming(4): at most 75 so, the rest in F8_E4M3");
+        .containsExactly(
+            "512 tokens in F16, streaming(4) uniform(60): at most 75 so, the rest in F8_E4M3");
   }
 
   private static final String QUANTISED =

@@ -222,7 +222,7 @@ class PlannerTest {
   void autoTakesFewerBitsRatherThanReadWeightsAgain() {
     Planner planner = planner(ShapeFile.llama1b());
     PlanRequest usual = request(8192 * MIB).withContext(16_384).withPrefillChunk(64);
-    PlanRequest auto = usual.withCache(KvChoice.AUTO);
+    PlanRequest auto = usual.withCache(KvChoice.AUTO.withPolicy(KvPolicy.FULL));
     long bytes = planner.plan(auto).bytes();
     assertThat(planner.plan(auto).cache().format()).isEqualTo(KvFormat.F16);
     // Down the ladder, each step as soon as the one before no longer fits beside the weights.
@@ -248,7 +248,7 @@ class PlannerTest {
   void theLadderLosesMoreFromStepToStep() {
     double before = -1;
     for (KvFormat format : KvChoice.LADDER) {
-      double divergence = KvQuality.of(format).orElseThrow().divergence();
+      double divergence = KvQuality.of(Plan.Cache.of(format)).orElseThrow().divergence();
       assertThat(divergence).isGreaterThan(before);
       before = divergence;
     }
@@ -293,7 +293,7 @@ class PlannerTest {
     assertThat(plan.shares())
         .filteredOn(s -> s.account().equals("kv"))
         .extracting(Plan.Share::what)
-        .containsExactly("131,072 tokens in F16, streaming(4): at most 1,087 kept");
+        .containsExactly("131,072 tokens in F16, streaming(4) uniform(1024): at most 1,087 kept");
     assertThat(plan.choices())
         .filteredOn(c -> c.component().equals("kv"))
         .singleElement()
@@ -314,13 +314,43 @@ class PlannerTest {
     double late = costs.decodeSeconds(plan, 100_000);
     assertThat(late).isEqualTo(costs.decodeSeconds(plan, 1_100));
     assertThat(late).isLessThan(costs.decodeSeconds(planner.plan(full), 100_000) / 2);
-    // A plan never takes it by itself.
+    // A plan does not forget unless it may.
     PlanRequest tight = request(300 * MIB).withContext(131_072);
-    assertThat(planner.plan(tight.withCache(KvChoice.AUTO)).cache().keepsAll()).isTrue();
-    assertThatThrownBy(() -> planner.plan(tight.withCache(KvChoice.AUTO.withResident(0))))
+    KvChoice all = KvChoice.AUTO.withPolicy(KvPolicy.FULL);
+    assertThat(planner.plan(tight.withCache(all)).cache().keepsAll()).isTrue();
+    assertThatThrownBy(() -> planner.plan(tight.withCache(all.withResident(0))))
         .isInstanceOf(PlanDoesNotFitException.class);
     KvChoice asked = KvChoice.AUTO.withPolicy(STREAMING);
     assertThat(planner.plan(tight.withCache(asked)).context()).isEqualTo(131_072);
+  }
+
+  /**
+   * Only once fewer bits do not keep the weights in memory, and saying what that was measured to
+   * lose.
+   */
+  @Test
+  void autoForgetsRatherThanReadWeightsAgain() {
+    Planner planner = planner(ShapeFile.llama1b());
+    PlanRequest usual = request(8192 * MIB).withContext(65_536).withPrefillChunk(64);
+    KvChoice all = KvChoice.of(KvChoice.LADDER.getLast());
+    long bytes = planner.plan(usual.withCache(all)).bytes();
+    PlanRequest auto = usual.withCache(KvChoice.AUTO);
+    assertThat(planner.plan(auto.withBudget(bytes)).cache().keepsAll()).isTrue();
+    Plan plan = planner.plan(auto.withBudget(bytes - PAGE));
+    assertThat(plan.weights()).isEqualTo(Plan.Weights.RESIDENT);
+    // What goes by figures of the model is left out where there are none.
+    assertThat(plan.cache().policy()).isEqualTo(Recipe.of("keydiff(50%)"));
+    assertThat(plan.cache().format()).isEqualTo(KvChoice.LADDER.getLast());
+    Plan streamed = planner.plan(auto.withBudget(plan.bytes() - PAGE));
+    assertThat(streamed.weights().streamBuffer()).isPositive();
+    assertThat(streamed.cache().keepsAll()).isTrue();
+    assertThat(plan.choices())
+        .filteredOn(c -> c.component().equals("kv"))
+        .singleElement()
+        .satisfies(c -> {
+          assertThat(c.chosen()).containsPattern("KL 0.0\\d+, \\d+ % of the answers");
+        });
+    assertThat(PlanJson.read(PlanJson.write(plan))).isEqualTo(plan);
   }
 
   @Test
@@ -474,8 +504,12 @@ class PlannerTest {
               random.nextBoolean() ? OptionalInt.empty() : OptionalInt.of(context),
               random.nextInt(1, 5),
               random.nextInt(1, 17),
-              (random.nextBoolean() ? KvChoice.USUAL : KvChoice.AUTO)
-                  .withPolicy(random.nextInt(3) == 0 ? STREAMING : KvPolicy.FULL),
+              switch (random.nextInt(4)) {
+                case 0 -> KvChoice.USUAL;
+                case 1 -> KvChoice.USUAL.withPolicy(STREAMING);
+                case 2 -> KvChoice.AUTO.withPolicy(STREAMING);
+                default -> KvChoice.AUTO;
+              },
               random.nextInt(4) == 0
                   ? OptionalInt.of(random.nextInt(1, 1000))
                   : OptionalInt.empty());
