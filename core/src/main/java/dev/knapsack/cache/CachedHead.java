@@ -11,6 +11,9 @@ public final class CachedHead {
   private final int kvHead;
   private final KvCache cache;
 
+  /** Numbers of tokens that were asked for, by which. */
+  private float[][] scores = {};
+
   CachedHead(KvCache cache, HeadCache head, int layer, int kvHead) {
     this.cache = cache;
     this.head = head;
@@ -69,13 +72,33 @@ public final class CachedHead {
   }
 
   /**
-   * A number of each token, for a policy to keep: 0 for new ones. It moves with its token.
+   * A number of each token, for a policy to keep: 0 for new ones. It moves with its token. What a
+   * policy changes while it {@linkplain KvPolicy#observe observes} is remembered.
    *
-   * @param which of the numbers that the policy keeps, from 0 on
-   * @param tokens there is room for at least so many
+   * @param which of the {@link KvPolicy#numbers} that the policy keeps, from 0 on
+   * @param tokens there are at least so many
    */
   public float[] scores(int which, int tokens) {
-    return head.scores(which, tokens);
+    if (scores.length <= which) {
+      int known = scores.length;
+      scores = Arrays.copyOf(scores, which + 1);
+      Arrays.fill(scores, known, scores.length, new float[0]);
+    }
+    float[] before = scores[which];
+    if (before.length < tokens) {
+      scores[which] = head.numbers().get(which, tokens);
+      System.arraycopy(before, 0, scores[which], 0, before.length);
+    }
+    return scores[which];
+  }
+
+  /** Remembers what has become of {@link #scores}. */
+  void remember() {
+    for (int which = 0; which < scores.length; which++) {
+      if (scores[which].length > 0) {
+        head.numbers().put(which, scores[which]);
+      }
+    }
   }
 
   /**
@@ -107,6 +130,7 @@ public final class CachedHead {
   public void keep(int[] kept) {
     check(kept, 0);
     head.retain(kept);
+    scores = new float[0][];
   }
 
   /**
@@ -147,6 +171,7 @@ public final class CachedHead {
       }
     }
     head.retain(kept);
+    scores = new float[0][];
   }
 
   /** The most tokens on disk that may be back at once; 0 as long as none are there. */
@@ -240,6 +265,7 @@ public final class CachedHead {
   public void requantise(int[] places) {
     check(places, coarse());
     head.requantise(places);
+    scores = new float[0][];
   }
 
   /** Gives a token another key and value, as when others are merged into it. */

@@ -21,8 +21,8 @@ final class HeadCache {
   private final @Nullable HeadPages recent;
   private final int recentTokens;
 
-  /** What a policy remembers: of each number that it wants, one a token. */
-  private float[][] scores = {};
+  /** What the policy remembers of tokens; null where that is nothing. */
+  private final @Nullable HeadNumbers numbers;
 
   HeadCache(KvPool pool, int layer) {
     KvLayout layout = pool.layout();
@@ -30,6 +30,7 @@ final class HeadCache {
     stored = new HeadPages(pool, layout.stored(layer));
     recent = layout.recent() > 0 ? new HeadPages(pool, layout.full(layer)) : null;
     recentTokens = layout.recent();
+    numbers = layout.numbers(layer).map(form -> new HeadNumbers(pool, form)).orElse(null);
   }
 
   private HeadCache(HeadCache other) {
@@ -37,8 +38,7 @@ final class HeadCache {
     stored = other.stored.fork();
     recent = other.recent == null ? null : other.recent.fork();
     recentTokens = other.recentTokens;
-    scores = other.scores.clone();
-    Arrays.setAll(scores, i -> scores[i].clone());
+    numbers = other.numbers == null ? null : other.numbers.fork();
   }
 
   HeadCache fork() {
@@ -95,7 +95,7 @@ final class HeadCache {
   }
 
   void reserve(int position, int tokens) {
-    forgetScores(count(), Integer.MAX_VALUE); // of a step that failed
+    forgetNumbers(count()); // of a step that failed
     end().reserve(position, tokens);
   }
 
@@ -115,7 +115,6 @@ final class HeadCache {
   }
 
   void truncate(int position) {
-    int before = count();
     if (coarse != null) {
       coarse.truncate(position);
     }
@@ -123,19 +122,18 @@ final class HeadCache {
     if (recent != null) {
       recent.truncate(position);
     }
-    forgetScores(count(), before);
+    forgetNumbers(count());
   }
 
-  private void forgetScores(int from, int to) {
-    for (float[] numbers : scores) {
-      if (from < numbers.length) {
-        Arrays.fill(numbers, from, Math.min(to, numbers.length), 0);
-      }
+  /** Forgets what the policy remembers of tokens from a place on. */
+  void forgetNumbers(int from) {
+    if (numbers != null) {
+      numbers.truncate(from);
     }
   }
 
   void clear() {
-    forgetScores(0, count());
+    forgetNumbers(0);
     if (coarse != null) {
       coarse.clear();
     }
@@ -271,14 +269,8 @@ final class HeadCache {
     coarse().merge(this, places);
     int before = coarseCount() - places.length;
     retainFine(complement(places, before, order.length), before);
-    for (int which = 0; which < scores.length; which++) {
-      float[] numbers = scores[which];
-      float[] moved = new float[numbers.length];
-      for (int i = 0; i < moved.length; i++) {
-        int old = i < order.length ? order[i] : i;
-        moved[i] = old < numbers.length ? numbers[old] : 0;
-      }
-      scores[which] = moved;
+    if (numbers != null) {
+      numbers.order(order);
     }
   }
 
@@ -314,17 +306,13 @@ final class HeadCache {
     return others;
   }
 
-  /** See {@link CachedHead#scores}. */
-  float[] scores(int which, int tokens) {
-    if (scores.length <= which) {
-      int known = scores.length;
-      scores = Arrays.copyOf(scores, which + 1);
-      Arrays.fill(scores, known, scores.length, new float[0]);
+  /** What the policy remembers of tokens, by place. */
+  HeadNumbers numbers() {
+    if (numbers == null) {
+      throw new IllegalStateException(
+          "The policy does not say that it remembers numbers of tokens");
     }
-    if (scores[which].length < tokens) {
-      scores[which] = Arrays.copyOf(scores[which], Math.max(tokens, 2 * scores[which].length));
-    }
-    return scores[which];
+    return numbers;
   }
 
   /** Whether tokens between the first and the last were evicted. */
@@ -355,13 +343,8 @@ final class HeadCache {
 
   /** Keeps the tokens at these places alone, ascending. */
   void retain(int[] kept) {
-    int before = count();
-    for (float[] numbers : scores) {
-      int scored = 0;
-      for (; scored < kept.length && kept[scored] < numbers.length; scored++) {
-        numbers[scored] = numbers[kept[scored]];
-      }
-      Arrays.fill(numbers, scored, Math.min(before, numbers.length), 0);
+    if (numbers != null) {
+      numbers.order(kept);
     }
     int coarseBefore = coarseCount();
     int split = 0;

@@ -306,7 +306,13 @@ public final class KvCache implements AutoCloseable {
       if (memory == null && policy.memory(layout().layers().get(layer)) > 0) {
         memory = new PolicyMemory(pool);
       }
-      step.forEach(heads[layer].length, h -> policy.observe(head(layer, h), step));
+      step.forEach(
+          heads[layer].length,
+          h -> {
+            CachedHead head = head(layer, h);
+            policy.observe(head, step);
+            head.remember();
+          });
     }
   }
 
@@ -315,15 +321,17 @@ public final class KvCache implements AutoCloseable {
     int wanted = Math.min(rows, policy.weightRows(layer));
     int group = layout().layers().get(layer).group();
     for (int h = 0; wanted > 0 && h < heads[layer].length; h++) {
-      if (policy.wantsWeights(head(layer, h), rows)) {
+      CachedHead head = head(layer, h);
+      if (policy.wantsWeights(head, rows)) {
         KvSpan[] spans = heads[layer][h].spans(rows);
         int tokens = heads[layer][h].count() + rows;
         try (Lease lease = pool.besidePages((long) Float.BYTES * group * tokens)) {
           Matrix out = new Matrix(Formats.F32, group, tokens, lease.segment());
           for (int row = rows - wanted; row < rows; row++) {
             step.weights(row, h, spans, out);
-            policy.observe(head(layer, h), length + row, out);
+            policy.observe(head, length + row, out);
           }
+          head.remember();
         }
       }
     }
@@ -343,6 +351,11 @@ public final class KvCache implements AutoCloseable {
           "The policy has not looked at a step in layer %d yet".formatted(layer));
     }
     return frame;
+  }
+
+  /** Forgets what the policy remembers of tokens, and gives its bytes back. */
+  public void forgetNumbers() {
+    each(head -> head.forgetNumbers(0));
   }
 
   /** Forgets what the policy remembers of heads as wholes, and gives its bytes back. */

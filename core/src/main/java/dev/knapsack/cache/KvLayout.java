@@ -167,6 +167,26 @@ public record KvLayout(
     return stored;
   }
 
+  /** What policies remember of the tokens of layers without a sliding window. */
+  private SortedMap<Long, Long> numberSlabs(int tokens, int step) {
+    SortedMap<Long, Long> slabs = new TreeMap<>();
+    int coarse = Math.min(tokens, policy.mostCoarse(tokens));
+    for (int l = 0; l < layers.size(); l++) {
+      int layer = l;
+      numbers(l)
+          .ifPresent(form -> {
+            long heads = layers.get(layer).kvHeads();
+            long most = Math.min(tokens, (long) stored(tokens, step, layers.get(layer)) + coarse);
+            long together = policy.together(this, layer, tokens) + heads * coarse;
+            slabs.merge(
+                form.pageBytes(),
+                Math.min(heads * pages((int) most), pages(together, heads, step)),
+                Long::sum);
+          });
+    }
+    return slabs;
+  }
+
   /** Those of layers without a sliding window, in the layout's formats. */
   private SortedMap<Long, Long> keptSlabs(int tokens, int step, int shared) {
     SortedMap<Long, Long> slabs = new TreeMap<>();
@@ -187,7 +207,8 @@ public record KvLayout(
     }
     if (!all && shared == 0) {
       long together = policy.inAll(this, tokens);
-      slabs.replaceAll((size, n) -> Math.min(n, pages(together, heads.getOrDefault(size, 0L), step)));
+      slabs.replaceAll(
+          (size, n) -> Math.min(n, pages(together, heads.getOrDefault(size, 0L), step)));
     }
     return slabs;
   }
@@ -255,6 +276,15 @@ public record KvLayout(
     return new Form(FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens);
   }
 
+  /** The form of what the policy remembers of a layer's tokens; empty if that is nothing. */
+  Optional<Form> numbers(int layer) {
+    Layer heads = layers.get(layer);
+    int numbers = heads.window() > 0 ? 0 : policy.numbers(heads);
+    return numbers == 0
+        ? Optional.empty()
+        : Optional.of(new Form(Formats.F32, Formats.F32, numbers, 0, pageTokens));
+  }
+
   /** Bytes of one token in a layer, recent ones aside. */
   public long tokenBytes(int layer) {
     Form form = stored(layer);
@@ -289,6 +319,7 @@ public record KvLayout(
    */
   SortedMap<Long, Long> slabs(int tokens, int step, int shared) {
     SortedMap<Long, Long> slabs = keptSlabs(tokens, step, shared);
+    numberSlabs(tokens, step).forEach((size, n) -> slabs.merge(size, n, Long::sum));
     for (int l = 0; l < layers.size(); l++) {
       Layer layer = layers.get(l);
       if (layer.window() > 0) {

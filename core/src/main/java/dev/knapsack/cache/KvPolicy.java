@@ -199,6 +199,14 @@ public interface KvPolicy {
   }
 
   /**
+   * How many numbers it keeps of each token of a layer without a sliding window: {@link
+   * CachedHead#scores}.
+   */
+  default int numbers(KvLayout.Layer heads) {
+    return 0;
+  }
+
+  /**
    * Whether it remembers so much of tokens, in {@link CachedHead#scores} or on disk, that a
    * sequence cannot go on without: stores do not keep that.
    */

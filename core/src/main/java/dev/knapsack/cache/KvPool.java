@@ -95,6 +95,7 @@ public final class KvPool implements AutoCloseable {
         blockArenas[page++] = arena;
       }
       layout.coarse(l).ifPresent(this::add);
+      layout.numbers(l).ifPresent(this::add);
       if (layout.retrieves(l)) {
         add(layout.unitKeys(l));
       }

@@ -147,6 +147,12 @@ final class AttentionFigures implements KvPolicy {
     return watching;
   }
 
+  /** What a window looks at. */
+  @Override
+  public int numbers(KvLayout.Layer heads) {
+    return 1;
+  }
+
   /** What a window looks at is not kept by stores. */
   @Override
   public boolean remembers() {

@@ -46,6 +46,11 @@ public interface Allocator {
     return Optional.empty();
   }
 
+  /** How many numbers it has remembered of each token, those of {@link #moments} aside. */
+  default int numbers() {
+    return 0;
+  }
+
   /** See {@link dev.knapsack.cache.KvPolicy#observe(CachedHead, int, Matrix)}. */
   default void observe(CachedHead head, int position, Matrix weights) {}
 

@@ -37,6 +37,11 @@ record ClassScorer(Classes classes, int rows, @Nullable Calibration figures) imp
   }
 
   @Override
+  public int numbers() {
+    return ObservationWindow.NUMBERS;
+  }
+
+  @Override
   public int weightRows(int layer) {
     return rows;
   }

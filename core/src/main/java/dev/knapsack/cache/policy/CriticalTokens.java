@@ -12,8 +12,8 @@ import java.util.Arrays;
  * highest, with the mean of the norm over the query heads that share the KV head.
  *
  * <p>Norms are computed while a prompt is read, and as long as a trigger is to come that counts
- * them. A token that has none, since it was written in between or comes from a saved cache, counts
- * like the average of those that have.
+ * them. A token that has none, since it was written in between, is of an earlier turn or comes from
+ * a saved cache, counts like the average of those that have.
  *
  * @param base what the first half goes by
  */
@@ -26,6 +26,11 @@ record CriticalTokens(ObservationWindow base) implements Scorer {
   @Override
   public String name() {
     return "critical(" + base.rows() + ")";
+  }
+
+  @Override
+  public int numbers() {
+    return NORM + 1;
   }
 
   @Override

@@ -49,6 +49,11 @@ record FullShare(Size tokens, int window, double entropy, double variance, doubl
   }
 
   @Override
+  public int numbers() {
+    return Kurtosis.NUMBERS;
+  }
+
+  @Override
   public void observe(CachedHead head, int position, Matrix weights) {
     new Kurtosis(window).observe(head, position, weights);
   }

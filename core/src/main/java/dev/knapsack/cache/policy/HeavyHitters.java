@@ -16,6 +16,11 @@ record HeavyHitters(Size recent) implements Scorer {
   }
 
   @Override
+  public int numbers() {
+    return 1;
+  }
+
+  @Override
   public int weightRows(int layer) {
     return Integer.MAX_VALUE;
   }

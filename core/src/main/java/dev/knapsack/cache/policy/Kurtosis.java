@@ -16,19 +16,24 @@ record Kurtosis(int rows) {
   private static final double LEAST_VARIANCE = 1e-8;
 
   /** Numbers of a token: the mean, and sums of the 2nd to 4th powers of what differs from it. */
-  private static final int NUMBERS = 4;
+  private static final int SUMS = 4;
 
-  /** Those before are of {@link Moments}. */
-  private static int first(CachedHead head) {
-    return Moments.numbers(head);
+  /** How many are remembered of each token. */
+  static final int NUMBERS = ObservationWindow.NUMBERS * SUMS;
+
+  /** The first number of a sum: those of {@link Moments} come after all of these. */
+  private static int first(CachedHead head, int sum) {
+    int numbers = head.cache().layout().policy().numbers(head.heads());
+    int moments = Moments.numbers(head.heads().group());
+    return numbers - moments - NUMBERS + ObservationWindow.NUMBERS * sum;
   }
 
   void observe(CachedHead head, int position, Matrix weights) {
     int tokens = weights.columns();
     int seen = Math.floorMod(position - head.cache().promptEnd(), rows) + 1;
-    float[][] now = new float[NUMBERS][];
-    for (int i = 0; i < NUMBERS; i++) {
-      now[i] = ObservationWindow.now(head, first(head) + i, position, rows, tokens);
+    float[][] now = new float[SUMS][];
+    for (int i = 0; i < SUMS; i++) {
+      now[i] = ObservationWindow.now(head, first(head, i), position, rows, tokens);
     }
     for (int t = 0; t < tokens; t++) {
       double weight = 0;
@@ -43,11 +48,11 @@ record Kurtosis(int rows) {
   /** Of each token. */
   double[] of(CachedHead head) {
     int count = head.count();
-    float[][] now = new float[NUMBERS][];
-    float[][] before = new float[NUMBERS][];
-    for (int i = 0; i < NUMBERS; i++) {
-      now[i] = head.scores(2 * (first(head) + i), count);
-      before[i] = head.scores(2 * (first(head) + i) + 1, count);
+    float[][] now = new float[SUMS][];
+    float[][] before = new float[SUMS][];
+    for (int i = 0; i < SUMS; i++) {
+      now[i] = head.scores(first(head, i), count);
+      before[i] = head.scores(first(head, i) + 1, count);
     }
     int last = head.cache().length() - 1 - head.cache().promptEnd();
     int seen = Math.floorMod(last, rows) + 1;

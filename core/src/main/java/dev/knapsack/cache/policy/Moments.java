@@ -12,9 +12,6 @@ import java.lang.foreign.ValueLayout;
  * @param rows of the window
  */
 record Moments(int rows) {
-  /** Those before are the scorer's. */
-  private static final int FIRST = 8;
-
   Moments {
     ObservationWindow.check(rows);
   }
@@ -28,18 +25,24 @@ record Moments(int rows) {
    */
   record OfTokens(float[] mean, float[] variance, float[] entropy) {}
 
-  /** How many numbers are remembered of each token of a head, the scorer's included. */
-  static int numbers(CachedHead head) {
-    return FIRST + 2 + head.heads().group();
+  /** How many are remembered of each token: the last of {@link CachedHead#scores}. */
+  static int numbers(int group) {
+    return ObservationWindow.NUMBERS * (2 + group);
+  }
+
+  /** The first number of a sum: of squares, of entropy, and then of each query head's weights. */
+  private static int first(CachedHead head, int sum) {
+    int numbers = head.cache().layout().policy().numbers(head.heads());
+    return numbers - numbers(head.heads().group()) + ObservationWindow.NUMBERS * sum;
   }
 
   void observe(CachedHead head, int position, Matrix weights) {
     int tokens = weights.columns();
     int group = weights.rows();
-    float[] squares = ObservationWindow.now(head, FIRST, position, rows, tokens);
-    float[] entropy = ObservationWindow.now(head, FIRST + 1, position, rows, tokens);
+    float[] squares = ObservationWindow.now(head, first(head, 0), position, rows, tokens);
+    float[] entropy = ObservationWindow.now(head, first(head, 1), position, rows, tokens);
     for (int g = 0; g < group; g++) {
-      float[] sums = ObservationWindow.now(head, FIRST + 2 + g, position, rows, tokens);
+      float[] sums = ObservationWindow.now(head, first(head, 2 + g), position, rows, tokens);
       long at = (long) g * tokens;
       for (int i = 0; i < tokens; i++) {
         float weight = weights.data().getAtIndex(ValueLayout.JAVA_FLOAT, at + i);
@@ -58,11 +61,11 @@ record Moments(int rows) {
     float[] mean = new float[count];
     float[] variance = new float[count];
     float[] entropy = new float[count];
-    ObservationWindow.sums(head, FIRST, rows, variance);
-    ObservationWindow.sums(head, FIRST + 1, rows, entropy);
+    ObservationWindow.sums(head, first(head, 0), rows, variance);
+    ObservationWindow.sums(head, first(head, 1), rows, entropy);
     float[] sums = new float[count];
     for (int g = 0; g < group; g++) {
-      ObservationWindow.sums(head, FIRST + 2 + g, rows, sums);
+      ObservationWindow.sums(head, first(head, 2 + g), rows, sums);
       for (int i = 0; i < count; i++) {
         mean[i] += sums[i];
         variance[i] -= sums[i] * sums[i] / rows;

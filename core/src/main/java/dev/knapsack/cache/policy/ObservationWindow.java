@@ -10,6 +10,9 @@ import java.util.Arrays;
  * score is the mean attention of the window's rows, averaged over {@value #POOL} neighbours, so
  * that what stands together stays together, and over the query heads that share the KV head.
  *
+ * <p>Where nothing is forgotten after a prompt, what its rows looked at is not remembered either:
+ * of a later turn of fewer rows than a window these count alone.
+ *
  * <p>Windows follow one another so that one ends with the prompt; when it does, exactly its rows
  * count, however many tokens a step has. In between, the rows of a window that has begun count, and
  * those of the one before it as much as the new one lacks rows.
@@ -39,6 +42,11 @@ record ObservationWindow(int rows) implements Scorer {
   }
 
   @Override
+  public int numbers() {
+    return NUMBERS;
+  }
+
+  @Override
   public int weightRows(int layer) {
     return rows;
   }
@@ -51,12 +59,12 @@ record ObservationWindow(int rows) implements Scorer {
   /**
    * What is remembered of this window's rows, to which one at this position is to be added.
    *
-   * @param which of the sums that are remembered, each of two windows
+   * @param first of the two numbers that are remembered of a sum, one of each of two windows
    */
-  static float[] now(CachedHead head, int which, int position, int rows, int tokens) {
-    float[] now = head.scores(2 * which, tokens);
+  static float[] now(CachedHead head, int first, int position, int rows, int tokens) {
+    float[] now = head.scores(first, tokens);
     if (Math.floorMod(position - head.cache().promptEnd(), rows) == 0) {
-      float[] before = head.scores(2 * which + 1, tokens);
+      float[] before = head.scores(first + 1, tokens);
       System.arraycopy(now, 0, before, 0, tokens);
       Arrays.fill(now, 0, tokens, 0);
     }
@@ -64,10 +72,10 @@ record ObservationWindow(int rows) implements Scorer {
   }
 
   /** Sums over as many rows as a window has. */
-  static void sums(CachedHead head, int which, int rows, float[] out) {
+  static void sums(CachedHead head, int first, int rows, float[] out) {
     int count = head.count();
-    float[] now = head.scores(2 * which, count);
-    float[] before = head.scores(2 * which + 1, count);
+    float[] now = head.scores(first, count);
+    float[] before = head.scores(first + 1, count);
     int last = head.cache().length() - 1 - head.cache().promptEnd();
     float lacking = (rows - 1 - Math.floorMod(last, rows)) / (float) rows;
     for (int i = 0; i < count; i++) {

@@ -26,6 +26,11 @@ record Pivotal(int rows, int recent) implements Scorer {
   }
 
   @Override
+  public int numbers() {
+    return ObservationWindow.NUMBERS;
+  }
+
+  @Override
   public int weightRows(int layer) {
     return rows;
   }

@@ -23,6 +23,11 @@ record PromptAttention(int sinks, int distance) implements Scorer {
   }
 
   @Override
+  public int numbers() {
+    return 1;
+  }
+
+  @Override
   public int weightRows(int layer) {
     return Integer.MAX_VALUE;
   }

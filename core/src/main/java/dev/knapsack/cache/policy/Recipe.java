@@ -175,6 +175,13 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     return scorer.memory(heads) + action.memory(heads);
   }
 
+  /** The scorer's first, then the allocator's, and {@link Moments} last. */
+  @Override
+  public int numbers(KvLayout.Layer heads) {
+    int moments = moments().map(_ -> Moments.numbers(heads.group())).orElse(0);
+    return scorer.numbers() + allocator.numbers() + moments;
+  }
+
   @Override
   public boolean remembers() {
     return scorer.remembers() || action.retrieval().isPresent();
@@ -203,7 +210,11 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
       }
     }
     if (ahead <= 0 && !trigger.countsRows(-1, Integer.MAX_VALUE)) {
-      cache.forgetMemory(); // nothing is forgotten after the prompt
+      // Nothing is forgotten after the prompt.
+      cache.forgetMemory();
+      if (!scorer.remembers()) {
+        cache.forgetNumbers();
+      }
     }
   }
 

@@ -39,6 +39,11 @@ record Retention(@Nullable RetentionGates learned) implements Scorer {
   }
 
   @Override
+  public int numbers() {
+    return 1;
+  }
+
+  @Override
   public boolean looks(int layer) {
     return true;
   }

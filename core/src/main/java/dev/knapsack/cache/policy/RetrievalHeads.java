@@ -56,6 +56,11 @@ record RetrievalHeads(int heads, int rows, @Nullable Calibration figures) implem
   }
 
   @Override
+  public int numbers() {
+    return ObservationWindow.NUMBERS;
+  }
+
+  @Override
   public int weightRows(int layer) {
     return rows;
   }

@@ -24,6 +24,11 @@ public interface Scorer {
     return this;
   }
 
+  /** See {@link dev.knapsack.cache.KvPolicy#numbers}: those of {@link #moments} aside. */
+  default int numbers() {
+    return 0;
+  }
+
   /** See {@link dev.knapsack.cache.KvPolicy#weightRows}; what is remembered moves with tokens. */
   default int weightRows(int layer) {
     return 0;

@@ -8,6 +8,8 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerStep;
+import dev.knapsack.cache.SeenStep;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -41,12 +43,29 @@ class QuantiseTest {
     }
 
     @Override
+    public int numbers() {
+      return 1;
+    }
+
+    @Override
+    public boolean looks(int layer) {
+      return true;
+    }
+
+    @Override
+    public void observe(CachedHead head, LayerStep step) {
+      float[] remembered = head.scores(0, head.count() + step.rows());
+      for (int row = 0; row < step.rows(); row++) {
+        remembered[head.count() + row] = of(step.position(row));
+      }
+    }
+
+    @Override
     public void score(CachedHead head, float[] out) {
       float[] remembered = head.scores(0, head.count());
       for (int i = 0; i < head.count(); i++) {
         float score = of(head.position(i));
-        assertThat(remembered[i]).as("moved with its token").isIn(0f, score);
-        remembered[i] = score;
+        assertThat(remembered[i]).as("moved with its token").isEqualTo(score);
         out[i] = score;
       }
     }
@@ -79,6 +98,7 @@ class QuantiseTest {
     cache.reserve(tokens);
     for (int l = 0; l < cache.layout().layers().size(); l++) {
       cache.append(l, 0, rows, rows, 0, tokens);
+      cache.observe(l, new SeenStep(first, tokens, (_, _, _, _) -> {}));
     }
     cache.commit(tokens);
     cache.settle();

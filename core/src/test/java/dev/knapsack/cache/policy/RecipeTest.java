@@ -172,6 +172,11 @@ class RecipeTest {
     }
 
     @Override
+    public int numbers() {
+      return 1;
+    }
+
+    @Override
     public int weightRows(int layer) {
       return layer == 0 ? Integer.MAX_VALUE : 3;
     }
