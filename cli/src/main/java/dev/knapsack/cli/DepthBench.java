@@ -77,9 +77,6 @@ record DepthBench(int prompt, int decode, int rounds, boolean random) {
     try (Session session = engine.session()) {
       for (int depth : depths) {
         filling.accept(depth);
-        if (random && depth > 0) {
-          session.fill(Arrays.copyOf(past, depth));
-        }
         List<Round> measured = new ArrayList<>();
         for (int i = 0; i < rounds; i++) {
           Limits limits = engine.limits();
@@ -103,9 +100,11 @@ record DepthBench(int prompt, int decode, int rounds, boolean random) {
   }
 
   /** An answer to {@code depth} tokens that are cached, and more that are not. */
-  private static Stats measure(Session session, int[] past, int depth, int[] more, int answer) {
+  private Stats measure(Session session, int[] past, int depth, int[] more, int answer) {
     int[] cached = Arrays.copyOf(past, depth);
-    if (depth > 0) {
+    if (random && depth > 0) {
+      session.fill(cached); // each time: a cache that has forgotten some cannot go back
+    } else if (depth > 0) {
       answer(session, cached, 1);
     }
     int[] all = IntStream.concat(Arrays.stream(cached), Arrays.stream(more)).toArray();
