@@ -99,6 +99,11 @@ final class HeadUnits {
     return fetched.count();
   }
 
+  /** Bytes of the pages that hold them. */
+  long fetchedBytes() {
+    return Math.ceilDiv(fetched.count(), form.pageTokens()) * form.pageBytes();
+  }
+
   /** Counts a unit that has been written. */
   void add(int unitTokens, long where, float[] meanKey) {
     keys.reserve(count, 1);

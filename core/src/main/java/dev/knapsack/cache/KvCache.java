@@ -63,8 +63,15 @@ public final class KvCache implements AutoCloseable {
     }
   }
 
-  private KvCache(KvCache other) {
-    this.memory = other.memory == null ? null : other.memory.fork(); // first: it may not fit
+  /** Shares the pages of another; what may not fit has been made. */
+  private KvCache(
+      KvCache other,
+      @Nullable PolicyMemory memory,
+      @Nullable SpilledTokens spilled,
+      @Nullable SpilledUnits units) {
+    this.memory = memory;
+    this.spilled = spilled;
+    this.units = units;
     this.pool = other.pool;
     this.length = other.length;
     this.promptEnd = other.promptEnd;
@@ -75,9 +82,7 @@ public final class KvCache implements AutoCloseable {
       Arrays.setAll(heads[l], h -> originals[h].fork());
     }
     this.frames = other.frames.clone();
-    this.spilled = other.spilled == null ? null : other.spilled.fork();
     this.sentenceEnds = (BitSet) other.sentenceEnds.clone();
-    this.units = other.units == null ? null : other.units.fork();
   }
 
   public KvLayout layout() {
@@ -270,6 +275,11 @@ public final class KvCache implements AutoCloseable {
           }
           retrieval.score(head(layer, head), mean, out);
         });
+  }
+
+  /** Bytes of pages that hold what the policy has had read again. */
+  public long fetchedBytes() {
+    return units == null ? 0 : units.fetchedBytes();
   }
 
   /** Tokens that are on disk, in layers without a sliding window. */
@@ -554,10 +564,29 @@ public final class KvCache implements AutoCloseable {
     return window == 0 ? 0 : Math.max(0, position - window + 1);
   }
 
-  /** A second sequence with the same tokens so far, which grows on its own. */
+  /**
+   * A second sequence with the same tokens so far, which grows on its own.
+   *
+   * @throws dev.knapsack.memory.BudgetExceededException if what it needs beside pages does not fit
+   * @throws SpillException if what is on disk cannot be copied
+   */
   public KvCache fork() {
     checkOpen();
-    return new KvCache(this);
+    PolicyMemory remembered = null;
+    SpilledTokens onDisk = null;
+    try {
+      remembered = memory == null ? null : memory.fork();
+      onDisk = spilled == null ? null : spilled.fork();
+      return new KvCache(this, remembered, onDisk, units == null ? null : units.fork());
+    } catch (RuntimeException | Error e) {
+      if (remembered != null) {
+        remembered.close();
+      }
+      if (onDisk != null) {
+        onDisk.close();
+      }
+      throw e;
+    }
   }
 
   /**

@@ -293,6 +293,11 @@ final class SpilledUnits implements AutoCloseable {
     return spans;
   }
 
+  /** Bytes of pages that hold what has been read back. */
+  long fetchedBytes() {
+    return Arrays.stream(heads).flatMap(Arrays::stream).mapToLong(HeadUnits::fetchedBytes).sum();
+  }
+
   /** Whether nothing is on disk. */
   boolean isEmpty() {
     return Arrays.stream(heads).flatMap(Arrays::stream).allMatch(units -> units.count() == 0);

@@ -31,6 +31,7 @@ public final class Reading implements AutoCloseable {
   private final KvCache cache;
   private final Tokens tokens = new Tokens(16);
   private long peak;
+  private long fetched;
   private boolean closed;
 
   private Reading(Engine engine, Pages pages, KvCache cache) {
@@ -84,6 +85,7 @@ public final class Reading implements AutoCloseable {
       boolean last = to == more.length;
       Matrix logits = engine.step(cache, more, from, to, last);
       peak = Math.max(peak, bytes());
+      fetched = Math.max(fetched, cache.fetchedBytes());
       cache.settle();
       pages.pool.compact();
       for (int i = from; i < to; i++) {
@@ -111,12 +113,21 @@ public final class Reading implements AutoCloseable {
     return peak;
   }
 
+  /**
+   * The most bytes of pages, since it began or was forked, with tokens that the policy has had read
+   * again from disk.
+   */
+  public long fetchedBytes() {
+    return fetched;
+  }
+
   /** A second one that has read the same, and goes on by itself. */
   public Reading fork() {
     checkOpen();
     Reading fork = new Reading(engine, pages, cache.fork());
     fork.tokens.addAll(tokens.slice(0, tokens.size()));
     fork.peak = peak;
+    fork.fetched = cache.fetchedBytes();
     return fork;
   }
 

@@ -13,7 +13,8 @@ import java.util.OptionalInt;
  *     afterwards
  * @param contexts prompts read
  * @param tokens of them all
- * @param bytes that all their caches took once brought to size, as the account leased them
+ * @param bytes that all their caches took once brought to size, as the account leased them, and
+ *     what was read again from disk for answers, at most
  * @param fullBytes that the F16 caches of the same prompts took
  * @param peakBytes the most that one took while it was read
  * @param fullPeakBytes the most that one of the F16 caches took while it was read

@@ -295,14 +295,16 @@ public final class KvRecipes {
         contexts++;
         tokens += reading.tokens();
         long leased = asker.leased();
-        bytes += leased;
         // What the policy keeps beside pages was there at the peak, too.
         peak = Math.max(peak, reading.peakBytes() + leased - reading.bytes());
+        long fetched = 0;
         for (Asked question : context.questions()) {
           int[] rest = context.rest(question);
           firstTokenSeconds += rest.length == 0 ? seconds : 0;
-          ask(reading, question, rest);
+          fetched = Math.max(fetched, ask(reading, question, rest));
         }
+        // What a recipe has read again from disk is memory that its answers need.
+        bytes += leased + fetched;
       }
     }
 
@@ -315,9 +317,11 @@ public final class KvRecipes {
           });
     }
 
-    private void ask(Reading reading, Asked question, int[] rest) throws IOException {
+    /** Returns by how many bytes what has been read again from disk grew meanwhile, at most. */
+    private long ask(Reading reading, Asked question, int[] rest) throws IOException {
       long begin = System.nanoTime();
       try (Reading on = reading.fork()) {
+        long fetched = on.fetchedBytes();
         asker.readAll(on, rest);
         firstTokenSeconds += (System.nanoTime() - begin) / 1e9;
         Asker.Written given = reference.answers.get(asked++);
@@ -344,6 +348,7 @@ public final class KvRecipes {
         if (question.question().depth() >= 0) {
           depths.computeIfAbsent(question.question().depth(), _ -> new Depth.Sum()).add(answered);
         }
+        return on.fetchedBytes() - fetched;
       }
     }
 

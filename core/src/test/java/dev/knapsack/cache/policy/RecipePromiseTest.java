@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
@@ -10,6 +11,8 @@ import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.SeenStep;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.BudgetExceededException;
+import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -113,6 +116,32 @@ class RecipePromiseTest {
       assertThat(two.peak()).as("two of " + what).isLessThanOrEqualTo(2 * planned);
     }
     assertThat(two.used()).as(what).isZero();
+  }
+
+  @Test
+  void aForkThatDoesNotFitLeavesNothing() {
+    KvPolicy policy =
+        Recipe.of("score=expected budget=uniform(40) action=sentences(2) when=block(8)");
+    KvLayout layout = layout(policy, Formats.F16, 0);
+    Budget budget = Budget.of("8MiB");
+    Account account = budget.account("kv");
+    try (KvPool pool = pool(layout, account);
+        KvCache cache = pool.cache()) {
+      turn(cache, 64, true);
+      long used = account.used();
+      long pages = pool.livePages();
+      // Room for what the policy remembers of heads, and not for what units pass through.
+      long memory = 4L * 3 * HEADS * policy.memory(layout.layers().getFirst());
+      long room = (memory + 8191) / 4096 * 4096;
+      try (Lease _ = budget.account("others").lease(budget.total() - used - room)) {
+        assertThatThrownBy(cache::fork).isInstanceOf(BudgetExceededException.class);
+      }
+      assertThat(account.used()).isEqualTo(used);
+      assertThat(pool.livePages()).isEqualTo(pages);
+      cache.fork().close();
+      assertThat(account.used()).isEqualTo(used);
+    }
+    assertThat(account.used()).isZero();
   }
 
   private KvPool pool(KvLayout layout, Account account) {
