@@ -148,8 +148,8 @@ public record KvRecipesReport(String title, List<KvRecipeResult> results, List<K
         """
 
         Budget: bytes that a recipe is given, as a share of the full F16 cache's. Bytes: what the account leased for the cache of
-        a prompt, once it was brought to its size, and at most for what answers had read again from disk, the mean; peak: the most that one took while it was read; resident: by how much
-        the process grew. Hidden questions are asked when the prompt has been compressed, visible ones are its end. Recall:
+        a prompt, once it was brought to its size, and at most for what answers had read again from disk, the mean; peak: the most
+        that one took while it was read; resident: by how much the process grew. Hidden questions are asked when the prompt has been compressed, visible ones are its end. Recall:
         questions answered exactly. Divergence: mean Kullback-Leibler divergence from the predictions of the full F16 cache along
         the answers that it gave, in nats; same token: share of these at which both find the same token the most probable.
         Perplexity is that of the exact answers. First token: from asking to it, with reading where the question is visible. Along a

@@ -66,7 +66,17 @@ public record KvTrial(String recipe, OptionalInt percent, KvPolicy policy, Cache
 
   private static String template(String recipe) {
     boolean name = recipe.matches("[\\w-]+") && !recipe.equalsIgnoreCase(FULL.recipe);
-    return name ? recipe + "(" + BUDGET + ")" : recipe;
+    return name && takesBudget(recipe) ? recipe + "(" + BUDGET + ")" : recipe;
+  }
+
+  /** Whether a method is told how many tokens it keeps, and not how it keeps all of them. */
+  private static boolean takesBudget(String method) {
+    try {
+      Recipe.of(method + "(50%)");
+      return true;
+    } catch (IllegalArgumentException _) {
+      return false;
+    }
   }
 
   /** The recipes that a text names, with semicolons between them. */

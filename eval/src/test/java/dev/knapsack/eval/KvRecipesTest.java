@@ -130,6 +130,24 @@ class KvRecipesTest {
   }
 
   @Test
+  void whatComesBackFromDiskCounts() throws IOException {
+    Path model = Data.path("notes/notes-2.6m-q8_0.gguf");
+    KvRecipes work = KvRecipes.of(model, Questions.ofNotes(2), Optional.empty(), 256);
+    KvRecipeResult back = measure(work, model, false, List.of(50), "icecache").getLast();
+    // Two pages of four are room for tokens that are read again; beside them are units' mean keys.
+    assertThat(back.shareOfFull()).isBetween(0.7, 1.0);
+  }
+
+  @Test
+  void whatKeepsAllTokensIsTriedOnce() throws IOException {
+    Path model = Data.path("notes/notes-2.6m-q8_0.gguf");
+    KvRecipes work = KvRecipes.of(model, Questions.ofNotes(1), Optional.empty(), 256);
+    assertThat(work.trials(List.of("think", "knorm"), List.of(50, 25)))
+        .extracting(KvTrial::name)
+        .containsExactly("think", "knorm at 50 %", "knorm at 25 %");
+  }
+
+  @Test
   void theStagesOfACachesLife() throws IOException {
     Path model = Data.path("notes/notes-2.6m-q8_0.gguf");
     KvRecipes work =
