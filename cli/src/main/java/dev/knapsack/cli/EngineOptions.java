@@ -55,18 +55,18 @@ final class EngineOptions {
           "Which tokens the KV cache keeps: full; streaming, which keeps the first 4 and the last"
               + " 1,020 or so, so that a long context takes little memory and what is between is"
               + " forgotten; streaming(SINKS,RECENT); knorm, keydiff, lagkv, h2o, scissorhands or"
-              + " kvmerger, which forget while the prompt is read, and snapkv, pyramidkv, adakv,"
-              + " criticalkv, expected, cake or elastic, which do once it has been, each with its"
-              + " tokens or its share of the prompt, as in snapkv(1024) and snapkv(25%%); arkv,"
-              + " which keeps what takes the bytes of so many tokens, some of it in 8 bits; duo,"
-              + " compresskv, hack or scalekv, which go by what 'knapsack calibrate' has measured"
-              + " of the model; trim-kv, which goes by learned gates; think(40), which drops 40 %%"
-              + " of the channels of older keys; sentencekv or icecache, which move tokens to disk"
-              + " and read those again that a step asks for; or a recipe written out, as in"
-              + " 'score=streaming(4) budget=uniform(1024) action=evict when=block(64)'; or auto:"
-              + " the plan chooses formats and, where those are not enough to keep the weights in"
-              + " memory, a recipe that forgets, and says what that was measured to lose (default:"
-              + " full).")
+              + " kvmerger, which forget while the prompt is read, and snapkv, dapq, pyramidkv,"
+              + " adakv, criticalkv, expected, cake or elastic, which do once it has been, each"
+              + " with its tokens or its share of the prompt, as in snapkv(1024) and snapkv(25%%);"
+              + " arkv, which keeps what takes the bytes of so many tokens, some of it in 8 bits;"
+              + " duo, compresskv, hack or scalekv, which go by what 'knapsack calibrate' has"
+              + " measured of the model; trim-kv, which goes by learned gates; think(40), which"
+              + " drops 40 %% of the channels of older keys; sentencekv or icecache, which move"
+              + " tokens to disk and read those again that a step asks for; or a recipe written"
+              + " out, as in 'score=streaming(4) budget=uniform(1024) action=evict when=block(64)';"
+              + " or auto: the plan chooses formats and, where those are not enough to keep the"
+              + " weights in memory, a recipe that forgets, and says what that was measured to lose"
+              + " (default: full).")
   private KvRecipe recipe = KvRecipe.FULL;
 
   @Option(

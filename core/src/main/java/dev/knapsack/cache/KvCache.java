@@ -108,6 +108,16 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
+   * How many rows the policy wants to see after the prompt's last token; 0 once the prompt has been
+   * read.
+   *
+   * @param step the most rows of a step, of which they are half at most
+   */
+  public int lookahead(int step) {
+    return length < promptEnd ? Math.min(layout().policy().lookahead(), step / 2) : 0;
+  }
+
+  /**
    * Says which tokens follow {@link #length()}: those of a step, before it computes them.
    *
    * @param tokens ids, of which those in {@code [from, to)} count
@@ -382,10 +392,16 @@ public final class KvCache implements AutoCloseable {
     return new CachedHead(this, heads[layer][kvHead], layer, kvHead);
   }
 
-  /** Makes the tokens that were appended to every layer part of the sequence. */
+  /**
+   * Makes tokens that were appended to every layer part of the sequence, the first of the step; the
+   * room of others is given back.
+   */
   public void commit(int tokens) {
     checkOpen();
-    each(head -> head.commit(tokens));
+    each(head -> {
+      head.commit(tokens);
+      head.trim();
+    });
     length += tokens;
   }
 

@@ -317,7 +317,8 @@ public record KvLayout(
    * pages of each head that it has from elsewhere. In layers with a sliding window it has all of
    * its own: those that are shared there may be taken away once no later token sees them.
    */
-  SortedMap<Long, Long> slabs(int tokens, int step, int shared) {
+  SortedMap<Long, Long> slabs(int length, int step, int shared) {
+    int tokens = withLookahead(length);
     SortedMap<Long, Long> slabs = keptSlabs(tokens, step, shared);
     numberSlabs(tokens, step).forEach((size, n) -> slabs.merge(size, n, Long::sum));
     for (int l = 0; l < layers.size(); l++) {
@@ -353,7 +354,8 @@ public record KvLayout(
    * where the policy wants any, for what the policy remembers of heads, and for what comes back
    * from disk.
    */
-  long besidePages(int tokens, int step) {
+  long besidePages(int length, int step) {
+    int tokens = withLookahead(length);
     long group = 0;
     for (int l = 0; l < layers.size(); l++) {
       if (layers.get(l).window() == 0 && policy.weightRows(l) > 0) {
@@ -365,6 +367,11 @@ public record KvLayout(
         + Account.charged(PolicyMemory.bytes(this))
         + (diskBlocks(tokens) > 0 ? Account.charged(SpilledTokens.bufferBytes(this)) : 0)
         + (policy.retrieval().isPresent() ? Account.charged(SpilledUnits.bufferBytes(this)) : 0);
+  }
+
+  /** Rows after the prompt's last token are held as tokens are, for the time of a step. */
+  private int withLookahead(int tokens) {
+    return (int) Math.min(Integer.MAX_VALUE, (long) tokens + policy.lookahead());
   }
 
   /** Whether tokens go to disk. */

@@ -157,6 +157,15 @@ public interface KvPolicy {
   default void observe(CachedHead head, int position, Matrix weights) {}
 
   /**
+   * How many rows it looks at that stand after a prompt's last token: as queries to come might,
+   * they look at the prompt, whose last tokens they repeat, and are forgotten before {@link
+   * #compress}. The step that ends a prompt computes them beside its own.
+   */
+  default int lookahead() {
+    return 0;
+  }
+
+  /**
    * Whether it looks at steps in a layer without a sliding window, beside attention weights; if
    * not, that costs nothing.
    */

@@ -37,11 +37,14 @@ final class Batch {
         if (pending == 0 || (pending == 1) != writing || room == 0) {
           continue;
         }
-        int n = Math.min(Math.min(pending, room), limits.chunk());
-        runs.add(answer.session.run(n));
+        int most = Math.min(room, limits.chunk());
+        int lookahead = answer.session.cache().lookahead(limits.chunk());
+        int n = Math.min(pending, Math.max(1, most - lookahead));
+        int ahead = n == pending ? Math.min(lookahead, most - n) : 0;
+        runs.add(answer.session.run(n, ahead));
         answers.add(answer);
         answer.inStep = true;
-        room -= n;
+        room -= n + ahead;
       }
     }
   }

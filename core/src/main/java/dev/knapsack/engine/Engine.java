@@ -417,12 +417,16 @@ public final class Engine implements AutoCloseable {
       pages.sentenceEnds(pool.sentenceEnds());
       Transformer all = new Transformer(spec, weights, compute, workspace);
       // What comes before is the prompt, to the end of the step that gives the first logits.
-      cache.prompt(Math.min(tokens.length, (first / workspace.tokens() + 1) * workspace.tokens()));
-      for (int from = 0; from < tokens.length; from += workspace.tokens()) {
-        int to = Math.min(tokens.length, from + workspace.tokens());
+      int most = workspace.tokens();
+      cache.prompt(tokens.length);
+      int step = most - cache.lookahead(most);
+      cache.prompt(Math.min(tokens.length, (first / step + 1) * step));
+      for (int from = 0; from < tokens.length; from += step) {
+        int to = Math.min(tokens.length, from + step);
+        int ahead = to == cache.promptEnd() ? cache.lookahead(most) : 0;
         int rows = Math.clamp(to - first, 0, to - from);
         weights.expectOutput(rows > 0);
-        Matrix logits = all.forward(List.of(new Run(cache, tokens, from, to, rows)));
+        Matrix logits = all.forward(List.of(Run.ahead(cache, tokens, from, to, rows, ahead)));
         cache.settle();
         pages.compact();
         for (int row = 0; row < rows; row++) {
@@ -488,11 +492,13 @@ public final class Engine implements AutoCloseable {
   /**
    * Computes tokens of a sequence that no scheduler knows, which must have the model for itself.
    *
+   * @param ahead rows after them that the policy looks at
    * @return the logits of the last, if {@code last}
    */
-  Matrix step(KvCache cache, int[] tokens, int from, int to, boolean last) {
+  Matrix step(KvCache cache, int[] tokens, int from, int to, boolean last, int ahead) {
     weights.expectOutput(last);
-    return transformer.forward(List.of(new Run(cache, tokens, from, to, last ? 1 : 0)));
+    int logits = last ? 1 : 0;
+    return transformer.forward(List.of(Run.ahead(cache, tokens, from, to, logits, ahead)));
   }
 
   /** A workspace for logits of as many rows as the budget has room for, {@code rows} at most. */

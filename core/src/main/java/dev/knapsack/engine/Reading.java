@@ -79,11 +79,12 @@ public final class Reading implements AutoCloseable {
   }
 
   private void compute(int[] more, Engine.LogitsUse use) {
-    int chunk = engine.plan().prefillChunk();
+    int ahead = cache.lookahead(engine.plan().prefillChunk());
+    int chunk = engine.plan().prefillChunk() - ahead;
     for (int from = 0; from < more.length; from += chunk) {
       int to = Math.min(more.length, from + chunk);
       boolean last = to == more.length;
-      Matrix logits = engine.step(cache, more, from, to, last);
+      Matrix logits = engine.step(cache, more, from, to, last, last ? ahead : 0);
       peak = Math.max(peak, bytes());
       fetched = Math.max(fetched, cache.fetchedBytes());
       cache.settle();

@@ -202,10 +202,17 @@ public final class Session implements AutoCloseable {
     return kept;
   }
 
-  /** The computation of the next {@code n} tokens, with logits if no more are to come. */
-  Run run(int n) {
+  /**
+   * The computation of the next {@code n} tokens, with logits if no more are to come.
+   *
+   * @param ahead rows after them that the policy looks at
+   */
+  Run run(int n, int ahead) {
     int from = cache().length();
-    return new Run(cache(), tokens.slice(from, from + n), 0, n, n == pending() ? 1 : 0);
+    int logits = n == pending() ? 1 : 0;
+    return ahead == 0
+        ? new Run(cache(), tokens.slice(from, from + n), 0, n, logits)
+        : Run.ahead(cache(), tokens.slice(0, from + n), from, from + n, logits, ahead);
   }
 
   /** Takes over another's tokens and what is cached of them, to go on alone from there. */

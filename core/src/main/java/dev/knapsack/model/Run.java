@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.cache.KvCache;
+import java.util.Arrays;
 import java.util.Objects;
 
 /**
@@ -12,14 +13,37 @@ import java.util.Objects;
  *     count
  * @param logits how many tokens, at the end, the logits are wanted of: 0 for none, 1 to choose the
  *     next token
+ * @param ahead how many tokens, after those, are only looked at: see {@link
+ *     dev.knapsack.cache.KvPolicy#lookahead}; the cache does not keep them
  */
-public record Run(KvCache cache, int[] tokens, int from, int to, int logits) {
+public record Run(KvCache cache, int[] tokens, int from, int to, int logits, int ahead) {
   public Run {
     Objects.checkFromToIndex(from, to, tokens.length);
-    if (from == to || logits < 0 || logits > to - from) {
+    int added = to - from - ahead;
+    if (ahead < 0 || added < 1 || logits < 0 || logits > added) {
       throw new IllegalArgumentException(
-          "A run of %d tokens cannot give the logits of %d".formatted(to - from, logits));
+          "A run of %d tokens cannot give the logits of %d".formatted(added, logits));
     }
+  }
+
+  public Run(KvCache cache, int[] tokens, int from, int to, int logits) {
+    this(cache, tokens, from, to, logits, 0);
+  }
+
+  /**
+   * Tokens of a text, and after them {@code ahead} that repeat the last of it, to be looked at.
+   *
+   * @param text with all of the tokens before {@code to}
+   */
+  public static Run ahead(KvCache cache, int[] text, int from, int to, int logits, int ahead) {
+    if (ahead == 0) {
+      return new Run(cache, text, from, to, logits);
+    }
+    int[] tokens = Arrays.copyOfRange(text, from, to + ahead);
+    for (int i = 0; i < ahead; i++) {
+      tokens[to - from + i] = text[Math.floorMod(to - ahead + i, to)];
+    }
+    return new Run(cache, tokens, 0, tokens.length, logits, ahead);
   }
 
   /** All of these tokens, and the logits of the last. */
@@ -35,5 +59,10 @@ public record Run(KvCache cache, int[] tokens, int from, int to, int logits) {
   /** Tokens that the step computes. */
   public int length() {
     return to - from;
+  }
+
+  /** Tokens that it adds to the cache. */
+  public int added() {
+    return length() - ahead;
   }
 }

@@ -59,7 +59,7 @@ public final class Transformer {
     int tokens = check(runs);
     for (Run run : runs) {
       run.cache().reserve(run.length());
-      run.cache().read(run.tokens(), run.from(), run.to());
+      run.cache().read(run.tokens(), run.from(), run.from() + run.added());
     }
     Matrix hidden = embed(runs, tokens);
     int wanted = place(runs);
@@ -77,7 +77,7 @@ public final class Transformer {
     }
     Matrix logits = logits(hidden);
     for (Run run : runs) {
-      run.cache().commit(run.length());
+      run.cache().commit(run.added());
     }
     return logits;
   }
@@ -125,7 +125,7 @@ public final class Transformer {
     for (Run run : runs) {
       for (int i = 0; i < run.length(); i++) {
         positions[row] = run.cache().length() + i;
-        if (i >= run.length() - run.logits()) {
+        if (i >= run.added() - run.logits() && i < run.added()) {
           logitRows[wanted++] = row;
         }
         row++;

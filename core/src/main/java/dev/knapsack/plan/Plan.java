@@ -117,7 +117,9 @@ public record Plan(
       int most = policy.most(context);
       String count = most < context ? "at most %,d ".formatted(most) : "fewer than all ";
       String kept = "%s, %s: %s".formatted(format.describe(), name, count);
-      return policy.coarse().map(c -> kept + "so, the rest " + describe(c)).orElse(kept + "kept");
+      int coarse = policy.mostCoarse(context);
+      String others = coarse < context ? "at most %,d ".formatted(coarse) : "the rest ";
+      return policy.coarse().map(c -> kept + "so, " + others + describe(c)).orElse(kept + "kept");
     }
 
     private String describe(KvPolicy.Coarse coarse) {

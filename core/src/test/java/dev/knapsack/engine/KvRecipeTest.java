@@ -153,6 +153,7 @@ class KvRecipeTest {
         "elastic",
         "kvmerger",
         "snapkv",
+        "dapq",
         "pyramidkv",
         "adakv",
         "expected",
@@ -183,6 +184,7 @@ class KvRecipeTest {
         "knorm(80)",
         "h2o(80)",
         "snapkv(80)",
+        "dapq(80)",
         "pyramidkv(80)",
         "adakv(80)",
         "expected(80)",
@@ -209,6 +211,33 @@ class KvRecipeTest {
       }
       assertThat(budget.used()).isZero();
     }
+  }
+
+  /** If no row stood after the prompt, no token would have been looked at, and the last stay. */
+  @Test
+  void rowsAfterThePromptAreLookedAtWhereverItIsRead() {
+    String rest = " budget=uniform(80) action=evict when=prompt";
+    int[] text = request(200, 1).prompt();
+    List<float[][]> logits = new ArrayList<>();
+    List<int[]> answers = new ArrayList<>();
+    List<float[]> read = new ArrayList<>();
+    for (String score : List.of("score=streaming(0)", "score=ahead(16)")) {
+      KvPolicy policy = Recipe.of(score + rest);
+      logits.add(logits(policy, text));
+      Plan plan = plan(policy, 1, 64);
+      try (Engine engine = engine(plan, Budget.ofBytes(plan.bytes() + (8 << 20)))) {
+        answers.add(tokens(engine.start(request(300, 60))));
+        try (Reading reading = engine.read(text, (_, _) -> {})) {
+          assertThat(reading.tokens()).isEqualTo(200);
+          reading.read(new int[] {5}, (_, row) -> read.add(row.toArray(ValueLayout.JAVA_FLOAT)));
+        }
+      }
+    }
+    // Up to the prompt's end, and past it.
+    assertThat(logits.get(1)[0]).isEqualTo(logits.get(0)[0]);
+    assertThat(logits.get(1)[99]).isNotEqualTo(logits.get(0)[99]);
+    assertThat(answers.get(1)).isNotEqualTo(answers.get(0));
+    assertThat(read.get(1)).isNotEqualTo(read.get(0));
   }
 
   @Test

@@ -130,13 +130,24 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   @Override
+  public int lookahead() {
+    return scorer.lookahead();
+  }
+
+  /** Tokens of the prompt that are left after a step, some of whose rows may stand after it. */
+  private static int ahead(KvCache cache, int rows) {
+    int ahead = cache.promptEnd() - cache.length();
+    return ahead > 0 ? Math.max(0, ahead - rows) : -rows;
+  }
+
+  @Override
   public int weightRows(int layer) {
     return Math.max(scorer.weightRows(layer), moments().map(Moments::rows).orElse(0));
   }
 
   @Override
   public boolean wantsWeights(CachedHead head, int rows) {
-    int ahead = head.cache().promptEnd() - head.cache().length() - rows;
+    int ahead = ahead(head.cache(), rows);
     int looked = weightRows(head.layer());
     return looked > 0
         && trigger.countsRows(ahead, looked)
@@ -150,7 +161,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
 
   @Override
   public boolean looks(KvCache cache, int layer, int rows) {
-    int ahead = cache.promptEnd() - cache.length() - rows;
+    int ahead = ahead(cache, rows);
     return looks(layer) && trigger.countsRows(ahead, Integer.MAX_VALUE);
   }
 

@@ -64,6 +64,8 @@ final class RecipeText {
           new Method(
               "snapkv", "TOKENS=1024", "score=window(32) budget=uniform(TOKENS)" + AFTER_PROMPT),
           new Method(
+              "dapq", "TOKENS=1024", "score=ahead(32) budget=uniform(TOKENS)" + AFTER_PROMPT),
+          new Method(
               "pyramidkv",
               "TOKENS=1024",
               "score=window(32) budget=pyramid(TOKENS,32)" + AFTER_PROMPT),
@@ -142,6 +144,7 @@ final class RecipeText {
               "varied",
               List.of(number("rows"), number("gamma")),
               a -> new Varied(a.number(0), a.number(1))),
+          new Term<>("ahead", List.of(number("rows")), a -> new PseudoQueries(a.number(0))),
           new Term<>("window", List.of(number("rows")), a -> new ObservationWindow(a.number(0))),
           new Term<>(
               "retrieval",

@@ -37,6 +37,11 @@ public interface Scorer {
   /** See {@link dev.knapsack.cache.KvPolicy#observe(CachedHead, int, Matrix)}. */
   default void observe(CachedHead head, int position, Matrix weights) {}
 
+  /** See {@link dev.knapsack.cache.KvPolicy#lookahead}. */
+  default int lookahead() {
+    return 0;
+  }
+
   /** Whether rows of an answer count, beside those of prompts. */
   default boolean countsAnswer() {
     return true;

@@ -45,6 +45,7 @@ class PartsTest {
           "h2o(64)",
           "scissorhands(64)",
           "snapkv(64)",
+          "dapq(64)",
           "pyramidkv(64)",
           "adakv(64)",
           "expected(64)",
@@ -122,8 +123,10 @@ class PartsTest {
     }
   }
 
-  private void step(KvCache cache, int tokens, Vectors vectors, Attention attention) {
+  private void step(KvCache cache, int added, Vectors vectors, Attention attention) {
     int first = cache.length();
+    int ahead = first + added == cache.promptEnd() ? cache.lookahead(Integer.MAX_VALUE) : 0;
+    int tokens = added + ahead;
     cache.reserve(tokens);
     for (int l = 0; l < cache.layout().layers().size(); l++) {
       float[] numbers = new float[tokens * HEADS * SIZE];
@@ -163,7 +166,7 @@ class PartsTest {
               null,
               (position, kvHead) -> 1 + position % 3 + kvHead));
     }
-    cache.commit(tokens);
+    cache.commit(tokens - ahead);
     cache.settle();
   }
 
@@ -243,7 +246,7 @@ class PartsTest {
 
   /** What is kept depends on the text, not on the steps in which it is read. */
   @ParameterizedTest
-  @ValueSource(strings = {"snapkv(64)", "pyramidkv(64)", "adakv(64)", "cake(64)"})
+  @ValueSource(strings = {"snapkv(64)", "pyramidkv(64)", "adakv(64)", "cake(64)", "dapq(64)"})
   void stepsDoNotMatterToWhatLooksOnceWhenThePromptIsRead(String name) {
     List<int[]> expected = null;
     for (int step : new int[] {300, 100, 31, 1}) {
@@ -397,6 +400,27 @@ class PartsTest {
     read(cache, 20, 1, random(1), EVEN);
     assertThat(observed).as("nothing is looked at any more").isEqualTo(gathered);
     assertThat(positions(cache, 2, 0)).as("once").hasSize(46).endsWith(219);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 9, 50, 200})
+  void dapqKeepsWhatRowsAfterThePromptLookAt(int step) {
+    KvCache cache = cache(Recipe.of("score=ahead(8) budget=uniform(10) action=evict when=prompt"));
+    cache.prompt(200);
+    // Rows of the prompt look at one token, those after it at others, the last of it not at all.
+    Attention attention =
+        (_, query, row, token) ->
+            row < 200
+                ? (token == 20 ? 1 : 0)
+                : token == 50 || token == 120 + query / GROUP ? 0.3f : 0;
+    read(cache, 200, step, random(1), attention);
+    assertThat(cache.length()).as("nothing of them is kept").isEqualTo(200);
+    assertThat(positions(cache, 2, 0)).containsExactly(48, 49, 50, 51, 52, 118, 119, 120, 121, 122);
+    assertThat(positions(cache, 2, 1)).containsExactly(48, 49, 50, 51, 52, 119, 120, 121, 122, 123);
+    int gathered = observed;
+    read(cache, 20, 1, random(1), EVEN);
+    assertThat(observed).as("nothing is looked at any more").isEqualTo(gathered);
+    assertThat(positions(cache, 2, 0)).hasSize(30).endsWith(219);
   }
 
   @Test

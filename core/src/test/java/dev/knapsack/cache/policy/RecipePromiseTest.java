@@ -158,15 +158,18 @@ class RecipePromiseTest {
     }
     int end = cache.length() + TURN;
     while (cache.length() < end) {
-      step(cache, Math.min(step, end - cache.length()));
+      int lookahead = cache.lookahead(step);
+      int tokens = Math.min(step - lookahead, end - cache.length());
+      step(cache, tokens, cache.length() + tokens == end ? lookahead : 0);
     }
     for (int i = 0; i < ANSWER; i++) {
-      step(cache, 1);
+      step(cache, 1, 0);
     }
   }
 
-  private static void step(KvCache cache, int tokens) {
+  private static void step(KvCache cache, int added, int ahead) {
     int first = cache.length();
+    int tokens = added + ahead;
     cache.reserve(tokens);
     int[] ids = new int[tokens];
     for (int i = 0; i < tokens; i++) {
@@ -193,7 +196,7 @@ class RecipePromiseTest {
               null,
               (position, kvHead) -> 1 + position % 3 + kvHead));
     }
-    cache.commit(tokens);
+    cache.commit(added);
     cache.settle();
   }
 
