@@ -146,6 +146,11 @@ class RetentionGateFileTest {
     }
 
     @Override
+    public int numbers(KvLayout.Layer heads) {
+      return recipe.numbers(heads);
+    }
+
+    @Override
     public void observe(CachedHead head, LayerStep step) {
       recipe.observe(head, step);
       for (int row = 0; row < step.rows(); row++) {
