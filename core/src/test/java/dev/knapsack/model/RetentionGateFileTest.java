@@ -32,6 +32,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.ConcurrentHashMap;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -118,8 +119,8 @@ class RetentionGateFileTest {
   private final class Watched implements KvPolicy {
     final KvPolicy recipe;
 
-    /** By layer and head, of each position. */
-    final Map<Integer, List<Double>> logs = new HashMap<>();
+    /** By layer and head, of each position; heads are looked at by several threads. */
+    final Map<Integer, List<Double>> logs = new ConcurrentHashMap<>();
 
     Watched(KvPolicy recipe) {
       this.recipe = recipe;
