@@ -29,9 +29,7 @@ class TasksTest {
         assertThat(q.prompt()).contains(begin).endsWith(end);
         assertThat(q.prompt().substring(q.split())).startsWith("Wh").hasSizeLessThan(100);
         assertThat(q.match()).isEqualTo(Question.Match.CONTAINED);
-        assertThat(tokenizer.encode(q.prompt(), true, true).length)
-            .as(q.id())
-            .isBetween(330, 430);
+        assertThat(tokenizer.encode(q.prompt(), true, true).length).as(q.id()).isBetween(330, 430);
       }
     }
   }
