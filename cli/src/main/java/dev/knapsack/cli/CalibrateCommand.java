@@ -4,7 +4,6 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.eval.Calibrating;
 import dev.knapsack.eval.Question;
-import dev.knapsack.eval.Questions;
 import dev.knapsack.model.CalibrationFile;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.plan.KvChoice;
@@ -26,7 +25,8 @@ import picocli.CommandLine.Option;
             + " KV recipes that go by it: duo, compresskv, hack, scalekv.",
     footer = {
       "",
-      "Without a model it takes the one inside, and questions made for it.",
+      "Without a model it takes the one inside, and questions made for it. Without --limit it",
+      "asks 32, the first ones: more hardly change the figures.",
       "",
       "  knapsack calibrate",
       "  knapsack calibrate model.gguf --questions questions.jsonl",
@@ -38,19 +38,7 @@ final class CalibrateCommand implements Callable<Integer> {
   private final Host host;
   @Mixin private final ModelArgument model;
 
-  @Option(
-      names = "--questions",
-      paramLabel = "FILE.jsonl",
-      description =
-          "Questions, a JSON object a line: the whole prompt in 'context', the exact 'answer',"
-              + " which the prompt says somewhere.")
-  private @Nullable Path questions;
-
-  @Option(
-      names = "--limit",
-      paramLabel = "N",
-      description = "Ask no more than the first N questions (default: ${DEFAULT-VALUE}).")
-  private int limit = USUAL_LIMIT;
+  @Mixin private final QuestionOptions asking = new QuestionOptions();
 
   @Option(
       names = {"-o", "--output"},
@@ -68,9 +56,6 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    if (limit < 1) {
-      throw new IllegalArgumentException("--limit must be 1 or more, not " + limit);
-    }
     Path path = model.path();
     Calibration measured =
         Calibrating.of(path, questions())
@@ -83,7 +68,7 @@ final class CalibrateCommand implements Callable<Integer> {
                                 .withPrefixes(false)
                                 .withSequences(1),
                         context),
-                this::measured);
+                host.counter("asked"));
     Path file = output == null ? ModelCompanions.path(path, Calibration.FILE) : output;
     CalibrationFile.write(file, measured);
     host.streams()
@@ -94,21 +79,13 @@ final class CalibrateCommand implements Callable<Integer> {
     return 0;
   }
 
-  private void measured(long done, long all) {
-    if (host.streams().errorIsTerminal()) {
-      host.streams().err().printf("\rasked %d of %d%s", done, all, done < all ? "" : "\n");
-    }
-  }
-
   private List<Question> questions() throws IOException {
-    if (questions != null) {
-      return Questions.read(questions, limit);
+    List<Question> questions = asking.of(model, USUAL_LIMIT);
+    if (questions.isEmpty()) {
+      throw new IllegalArgumentException(
+          "Calibrating asks the model questions that its prompts answer. Give some: --questions"
+              + " FILE.jsonl");
     }
-    if (model.embedded()) {
-      return Questions.ofNotes(limit);
-    }
-    throw new IllegalArgumentException(
-        "Calibrating asks the model questions that its prompts answer. Give some: --questions"
-            + " FILE.jsonl");
+    return questions;
   }
 }

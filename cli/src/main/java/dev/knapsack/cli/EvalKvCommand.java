@@ -7,8 +7,8 @@ import dev.knapsack.eval.KvRecipes;
 import dev.knapsack.eval.KvRecipesReport;
 import dev.knapsack.eval.KvStages;
 import dev.knapsack.eval.KvTrial;
+import dev.knapsack.eval.Perplexity;
 import dev.knapsack.eval.Question;
-import dev.knapsack.eval.Questions;
 import dev.knapsack.eval.Task;
 import dev.knapsack.eval.Tasks;
 import dev.knapsack.eval.Text;
@@ -72,22 +72,17 @@ final class EvalKvCommand implements Callable<Integer> {
               + " 50%%,25%%,12%%,6%%).")
   private List<String> budgets = List.of("50%", "25%", "12%", "6%");
 
-  @Option(
-      names = "--questions",
-      paramLabel = "FILE.jsonl",
-      description =
-          "Questions, a JSON object a line: the whole prompt in 'context', the exact 'answer', and"
-              + " in 'split' where in 'context' the question begins.")
-  private @Nullable Path questions;
+  @Mixin private final QuestionOptions asking = new QuestionOptions();
 
   @Option(
       names = "--task",
       paramLabel = "TASK",
       split = ",",
       description =
-          "Questions that are made for any model, in place of a file: needle, one fact in filler;"
-              + " recall, the number of one of many names; variables, those that were given a"
-              + " value; words, the three most frequent. Right is what contains the answer.")
+          "Questions that are made for any model, 20 each unless --limit says otherwise: needle,"
+              + " one fact in filler; recall, the number of one of many names; variables, those"
+              + " that were given a value; words, the three most frequent. Right is what contains"
+              + " the answer.")
   private List<Task> tasks = List.of();
 
   @Option(
@@ -101,13 +96,6 @@ final class EvalKvCommand implements Callable<Integer> {
       paramLabel = "N",
       description = "Other questions of --task (default: ${DEFAULT-VALUE}).")
   private long seed = 1;
-
-  @Option(
-      names = "--limit",
-      paramLabel = "N",
-      description =
-          "Ask no more than the first N questions; of each --task, N (default: all, and 20).")
-  private @Nullable Integer limit;
 
   @Option(
       names = "--visible",
@@ -160,9 +148,6 @@ final class EvalKvCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    if (limit != null && limit < 1) {
-      throw new IllegalArgumentException("--limit must be 1 or more, not " + limit);
-    }
     List<Integer> percents = budgets.stream().map(EvalKvCommand::percent).toList();
     Path path = model.path();
     KvRecipes work =
@@ -175,13 +160,14 @@ final class EvalKvCommand implements Callable<Integer> {
     List<KvTrial> trials = work.trials(named, percents);
     List<KvTrial> staged =
         stages == null ? List.of() : work.trials(named, List.of(percent(stages)));
+    Perplexity.Progress progress = host.counter("measured");
     KvRecipes.Opener opener = (trial, context) -> engine.open(path, trial::apply, context);
     List<KvRecipeResult> results = new ArrayList<>();
     for (boolean seen : visible ? new boolean[] {false, true} : new boolean[] {false}) {
-      results.addAll(work.measure(trials, seen, opener, host.cache(), this::measured));
+      results.addAll(work.measure(trials, seen, opener, host.cache(), progress));
     }
     List<KvStages> lives =
-        stages == null ? List.of() : work.stages(staged, opener, host.cache(), this::measured);
+        stages == null ? List.of() : work.stages(staged, opener, host.cache(), progress);
     String title =
         "%s; asked: %s"
             .formatted(
@@ -215,26 +201,16 @@ final class EvalKvCommand implements Callable<Integer> {
     return Integer.parseInt(number);
   }
 
-  /** Measuring takes minutes, when models are large. */
-  private void measured(long done, long all) {
-    if (host.streams().errorIsTerminal()) {
-      host.streams().err().printf("measured %d of %d%n", done, all);
-    }
-  }
-
   private List<Question> questions(Path path) throws IOException {
     if (!tasks.isEmpty()) {
-      if (questions != null) {
+      if (asking.given()) {
         throw new IllegalArgumentException(
             "--questions and --task exclude each other; give one of them");
       }
-      return new Tasks(tasks, tokens, limit == null ? TASK_QUESTIONS : limit, seed).questions(path);
+      int each = asking.limit().orElse(TASK_QUESTIONS);
+      return new Tasks(tasks, tokens, each, seed).questions(path);
     }
-    int most = limit == null ? Integer.MAX_VALUE : limit;
-    if (questions != null) {
-      return Questions.read(questions, most);
-    }
-    return model.embedded() ? Questions.ofNotes(most) : List.of();
+    return asking.of(model, Integer.MAX_VALUE);
   }
 
   private String asked() {
@@ -243,6 +219,6 @@ final class EvalKvCommand implements Callable<Integer> {
           tasks.stream().map(t -> t.name().toLowerCase(Locale.ROOT)).collect(joining(", "));
       return "%s in about %,d tokens, seed %d".formatted(names, tokens, seed);
     }
-    return questions == null ? "questions inside" : questions.toString();
+    return asking.name(model);
   }
 }

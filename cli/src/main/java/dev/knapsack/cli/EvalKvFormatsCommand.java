@@ -4,8 +4,6 @@ import dev.knapsack.eval.CacheForm;
 import dev.knapsack.eval.KvFormatResult;
 import dev.knapsack.eval.KvFormats;
 import dev.knapsack.eval.KvFormatsReport;
-import dev.knapsack.eval.Question;
-import dev.knapsack.eval.Questions;
 import dev.knapsack.eval.Text;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -36,18 +34,7 @@ final class EvalKvFormatsCommand implements Callable<Integer> {
   private final Host host;
   @Mixin private final ModelArgument model;
 
-  @Option(
-      names = "--questions",
-      paramLabel = "FILE.jsonl",
-      description =
-          "Questions, a JSON object a line: the whole prompt in 'context', the exact 'answer'.")
-  private @Nullable Path questions;
-
-  @Option(
-      names = "--limit",
-      paramLabel = "N",
-      description = "Ask no more than the first N questions.")
-  private int limit = Integer.MAX_VALUE;
+  @Mixin private final QuestionOptions asking = new QuestionOptions();
 
   @Option(
       names = "--text",
@@ -91,19 +78,16 @@ final class EvalKvFormatsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    if (limit < 1) {
-      throw new IllegalArgumentException("--limit must be 1 or more, not " + limit);
-    }
     Path path = model.path();
     Optional<Text> along = text == null ? Optional.empty() : Optional.of(Text.read(text, bytes));
     int passage = engine.context().orElseGet(() -> EvalPerplexityCommand.usualContext(path));
-    KvFormats work = KvFormats.of(path, questions(), along, passage);
+    KvFormats work = KvFormats.of(path, asking.of(model, Integer.MAX_VALUE), along, passage);
     List<KvFormatResult> results =
         work.measure(
             formats,
             (form, context) -> engine.open(path, form::apply, context),
             host.cache(),
-            this::measured);
+            host.counter("measured"));
     String title = title(path, along);
     KvFormatsReport page = new KvFormatsReport(title, results);
     if (json) {
@@ -118,22 +102,8 @@ final class EvalKvFormatsCommand implements Callable<Integer> {
     return 0;
   }
 
-  /** Measuring takes minutes, when models are large. */
-  private void measured(long done, long all) {
-    if (host.streams().errorIsTerminal()) {
-      host.streams().err().printf("measured %d of %d%n", done, all);
-    }
-  }
-
-  private List<Question> questions() throws IOException {
-    if (questions != null) {
-      return Questions.read(questions, limit);
-    }
-    return model.embedded() ? Questions.ofNotes(limit) : List.of();
-  }
-
   private String title(Path path, Optional<Text> along) {
-    String asked = questions != null ? questions + "" : model.embedded() ? "questions inside" : "";
+    String asked = asking.name(model);
     String read = along.map(Text::name).orElse("the prompts of the questions");
     return "%s, along %s%s"
         .formatted(path.getFileName(), read, asked.isEmpty() ? "" : "; asked: " + asked);

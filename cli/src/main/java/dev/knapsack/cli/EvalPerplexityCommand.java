@@ -58,18 +58,10 @@ final class EvalPerplexityCommand implements Callable<Integer> {
     engine.useContext(usualContext(path));
     try (Knapsack knapsack = engine.open(path)) {
       int context = knapsack.plan().context();
-      Perplexity measured = Perplexity.of(knapsack, text, context, this::read);
+      Perplexity measured = Perplexity.of(knapsack, text, context, host.counter("read"));
       print(knapsack, measured, text);
     }
     return 0;
-  }
-
-  private void read(long done, long all) {
-    if (host.streams().errorIsTerminal()) {
-      host.streams()
-          .err()
-          .printf("\rread %,d of %,d passages%s", done, all, done < all ? "" : "\n");
-    }
   }
 
   /** Tokens of a passage if the user does not say. */

@@ -1,5 +1,6 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.eval.Perplexity;
 import dev.knapsack.file.ModelStore;
 import dev.knapsack.file.StoreSettings;
 import java.nio.file.Path;
@@ -38,6 +39,14 @@ record Host(StandardStreams streams, Map<String, String> variables, Path home) {
   /** Shows how far long work has come, until closed. */
   ProgressBar progress(String what) {
     return new ProgressBar(streams.err(), what, streams.errorIsTerminal());
+  }
+
+  /** Counts what long work has done, in one line on a terminal. */
+  Perplexity.Progress counter(String verb) {
+    return streams.errorIsTerminal()
+        ? (done, all) ->
+            streams.err().printf("\r%s %,d of %,d%s", verb, done, all, done < all ? "" : "\n")
+        : Perplexity.Progress.NONE;
   }
 
   private Path base(String variable, String otherwise) {

@@ -49,6 +49,7 @@ final class Asker {
   private final Distribution next;
   private long stepNanos;
   private long steps;
+  private long fetchedBytes;
 
   Asker(Knapsack model) {
     this.model = model;
@@ -135,8 +136,15 @@ final class Asker {
   Written answer(Reading reading, int[] question, int most) throws IOException {
     try (Reading on = reading.fork()) {
       readAll(on, question);
-      return write(on, most, (_, _) -> {});
+      Written written = write(on, most, (_, _) -> {});
+      fetchedBytes = on.fetchedBytes();
+      return written;
     }
+  }
+
+  /** Bytes of what the last {@link #answer} had read again from disk, at most. */
+  long fetchedBytes() {
+    return fetchedBytes;
   }
 
   /**

@@ -3,7 +3,6 @@ package dev.knapsack.eval;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import java.util.List;
-import java.util.OptionalInt;
 
 /**
  * What a recipe of the KV cache costs at a budget, and saves.
@@ -67,14 +66,7 @@ public record KvRecipeResult(
 
   /** All figures as one JSON object; divergences in nats. */
   public JsonObject json() {
-    JsonObject line = new JsonObject();
-    line.addProperty("recipe", trial.recipe());
-    OptionalInt percent = trial.percent();
-    if (percent.isPresent()) {
-      line.addProperty("budgetPercent", percent.getAsInt());
-    }
-    line.addProperty("policy", trial.policy().name());
-    line.addProperty("form", trial.form().name());
+    JsonObject line = trial.json();
     line.addProperty("question", visible ? "visible" : "hidden");
     line.addProperty("contexts", contexts);
     line.addProperty("contextTokens", tokens);

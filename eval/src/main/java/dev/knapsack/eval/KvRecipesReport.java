@@ -96,6 +96,7 @@ public record KvRecipesReport(String title, List<KvRecipeResult> results, List<K
                 "retrieve: recall",
                 "later questions",
                 "ms a question",
+                "read again: bytes",
                 "load: bytes",
                 "ms",
                 "same answers"));
@@ -114,6 +115,7 @@ public record KvRecipesReport(String title, List<KvRecipeResult> results, List<K
         s.right() + "/" + s.asked(),
         s.laterAsked() == 0 ? "" : s.laterRight() + "/" + s.laterAsked(),
         fixed(1, 1000 * s.questionSeconds()),
+        fixed(0, (double) s.fetchedBytes() / s.contexts()),
         saved ? fixed(0, (double) s.savedBytes() / s.contexts()) : "cannot be saved",
         saved ? fixed(1, 1000 * s.loadSeconds()) : "",
         saved ? s.same() + "/" + s.asked() : "");
@@ -180,7 +182,7 @@ public record KvRecipesReport(String title, List<KvRecipeResult> results, List<K
 
           Generate: a prompt is read and its first question answered; compress: bytes of its cache once brought to size, and the
           time to read it and do so; retrieve: all questions asked of the caches that are there, and those that were not the first
-          of theirs; load: bytes of a saved cache, the time until another engine has taken it up, and how many questions that
+          of theirs, and what of a prompt was read again from disk for one, at most; load: bytes of a saved cache, the time until another engine has taken it up, and how many questions that
           answers token for token as before.
           """);
     }

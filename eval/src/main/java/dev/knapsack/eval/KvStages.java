@@ -11,7 +11,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
-import java.util.OptionalInt;
 import java.util.stream.Stream;
 
 /**
@@ -30,6 +29,7 @@ import java.util.stream.Stream;
  * @param laterAsked questions that were not the first of their prompt
  * @param laterRight of these, those answered exactly
  * @param questionSeconds asking and answering a question of a cache that is there, the mean
+ * @param fetchedBytes that answers had read again from disk, at most, of all caches
  * @param savedBytes bytes of all saved caches; 0 if they cannot be saved
  * @param loadSeconds taking one up, the mean
  * @param same questions answered after loading as before, token for token
@@ -46,6 +46,7 @@ public record KvStages(
     int laterAsked,
     int laterRight,
     double questionSeconds,
+    long fetchedBytes,
     long savedBytes,
     double loadSeconds,
     int same,
@@ -93,6 +94,7 @@ public record KvStages(
     private long questionNanos;
     private long loadNanos;
     private long bytes;
+    private long fetchedBytes;
     private long savedBytes;
     private int right;
     private int laterAsked;
@@ -112,18 +114,21 @@ public record KvStages(
         try (Reading reading = asker.read(context.tokens())) {
           readNanos += System.nanoTime() - begin;
           bytes += asker.leased();
+          long fetched = 0;
           for (int q = 0; q < context.questions().size(); q++) {
             Asked asked = context.questions().get(q);
             long asking = System.nanoTime();
             Asker.Written answer = asker.answer(reading, context.rest(asked), asked.maxTokens());
             questionNanos += System.nanoTime() - asking;
             generateNanos += q == 0 ? System.nanoTime() - begin : 0;
+            fetched = Math.max(fetched, asker.fetchedBytes());
             answers.add(answer);
             boolean answered = asked.question().answeredBy(asker.text(answer.tokens()));
             right += answered ? 1 : 0;
             laterAsked += q == 0 ? 0 : 1;
             laterRight += q > 0 && answered ? 1 : 0;
           }
+          fetchedBytes += fetched;
           save(reading, c);
         }
       }
@@ -168,6 +173,7 @@ public record KvStages(
           laterAsked,
           laterRight,
           questionNanos / 1e9 / answers.size(),
+          fetchedBytes,
           savedBytes,
           loadNanos / 1e9 / prompts,
           same,
@@ -177,12 +183,7 @@ public record KvStages(
 
   /** All figures as one JSON object. */
   public JsonObject json() {
-    JsonObject line = new JsonObject();
-    line.addProperty("recipe", trial.recipe());
-    OptionalInt percent = trial.percent();
-    if (percent.isPresent()) {
-      line.addProperty("budgetPercent", percent.getAsInt());
-    }
+    JsonObject line = trial.json();
     line.addProperty("contexts", contexts);
     line.addProperty("generateSeconds", generateSeconds);
     line.addProperty("ledgerBytes", bytes);
@@ -192,6 +193,7 @@ public record KvStages(
     line.addProperty("laterAsked", laterAsked);
     line.addProperty("laterRight", laterRight);
     line.addProperty("questionSeconds", questionSeconds);
+    line.addProperty("fetchedBytes", fetchedBytes);
     if (unsaved.isEmpty()) {
       line.addProperty("savedBytes", savedBytes);
       line.addProperty("loadSeconds", loadSeconds);

@@ -1,5 +1,6 @@
 package dev.knapsack.eval;
 
+import com.google.gson.JsonObject;
 import dev.knapsack.Options;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
@@ -87,6 +88,18 @@ public record KvTrial(String recipe, OptionalInt percent, KvPolicy policy, Cache
   /** Options by which a model is opened so. */
   public Options apply(Options options) {
     return form.apply(options, policy);
+  }
+
+  /** What was tried, as the beginning of a JSON object. */
+  JsonObject json() {
+    JsonObject line = new JsonObject();
+    line.addProperty("recipe", recipe);
+    if (percent.isPresent()) {
+      line.addProperty("budgetPercent", percent.getAsInt());
+    }
+    line.addProperty("policy", policy.name());
+    line.addProperty("form", form.name());
+    return line;
   }
 
   /** The recipe and its budget. */

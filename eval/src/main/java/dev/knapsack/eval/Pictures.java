@@ -82,7 +82,8 @@ public final class Pictures {
             .build();
     chart.getStyler().setChartBackgroundColor(Color.WHITE);
     chart.getStyler().setLegendVisible(false);
-    chart.getStyler().setYAxisTickMarkSpacingHint(ROW / 2);
+    // Of both axes, where these are names: every row is to have its own.
+    chart.getStyler().setXAxisTickMarkSpacingHint(ROW / 2);
     chart.getStyler().setMin(0);
     chart.getStyler().setMax(100);
     chart.getStyler().setRangeColors(HEAT);
