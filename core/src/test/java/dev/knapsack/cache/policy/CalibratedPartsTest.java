@@ -1,38 +1,31 @@
 package dev.knapsack.cache.policy;
 
+import static dev.knapsack.cache.policy.MadeCaches.HEADS;
+import static dev.knapsack.cache.policy.MadeCaches.LAYERS;
+import static dev.knapsack.cache.policy.MadeCaches.SIZE;
+import static dev.knapsack.cache.policy.MadeStep.NONE;
+import static dev.knapsack.cache.policy.MadeStep.ZERO;
+import static dev.knapsack.cache.policy.MadeStep.positions;
+import static dev.knapsack.cache.policy.MadeStep.random;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
-import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
-import dev.knapsack.cache.KvPool;
-import dev.knapsack.cache.SeenStep;
-import dev.knapsack.memory.Account;
-import dev.knapsack.memory.Budget;
-import dev.knapsack.tensor.Formats;
-import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
+import dev.knapsack.cache.policy.MadeStep.Attention;
 import java.util.Arrays;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** What recipes do that go by what was measured of the model's heads. */
 class CalibratedPartsTest {
-  private static final int SIZE = 8;
-  private static final int HEADS = 2;
-  private static final int GROUP = 2;
-
   /** Layers that see everything; the other one has a window. */
   private static final int[] LAYERS = {0, 2, 3};
 
@@ -51,14 +44,7 @@ class CalibratedPartsTest {
               layer(0.1, 0.2, 0.05, 0.05, 0.2, 0.3),
               layer(0.5, 0.3, 0.6, 0.7, 0.3, 0.1)));
 
-  private final Budget budget = Budget.of("64MiB");
-  private final Account account = budget.account("kv");
-  private final List<AutoCloseable> open = new ArrayList<>();
-
-  /** What a query row looks at. */
-  private interface Attention {
-    float at(int layer, int query, int row, int token);
-  }
+  @RegisterExtension private final MadeCaches made = new MadeCaches();
 
   /** Heads that look at the answer as they look far, half as much. */
   private static Calibration.Layer layer(double spread, double error, double... far) {
@@ -83,75 +69,14 @@ class CalibratedPartsTest {
     };
   }
 
-  @AfterEach
-  void nothingIsLeft() throws Exception {
-    for (AutoCloseable closeable : open.reversed()) {
-      closeable.close();
-    }
-    assertThat(account.used()).isZero();
-  }
-
   private KvCache cache(String recipe) {
-    KvLayout.Layer layer = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, GROUP);
-    KvLayout.Layer window = new KvLayout.Layer(HEADS, SIZE, SIZE, 40, GROUP);
     KvPolicy policy = given(Recipe.of(recipe));
     assertThat(policy.name()).isEqualTo(Recipe.of(recipe).name());
-    KvPool pool =
-        new KvPool(
-            new KvLayout(
-                List.of(layer, window, layer, layer), Formats.F32, Formats.F32, 0, policy, 16),
-            account);
-    open.add(pool);
-    KvCache cache = pool.cache();
-    open.add(cache);
-    return cache;
+    return made.cache(policy);
   }
 
-  private static void read(KvCache cache, int tokens, int step, Attention attention) {
-    int end = cache.length() + tokens;
-    while (cache.length() < end) {
-      step(cache, Math.min(step, end - cache.length()), attention);
-    }
-  }
-
-  private static void step(KvCache cache, int tokens, Attention attention) {
-    int first = cache.length();
-    cache.reserve(tokens);
-    float[] numbers = new float[tokens * HEADS * SIZE];
-    Matrix rows = new Matrix(Formats.F32, tokens, HEADS * SIZE, MemorySegment.ofArray(numbers));
-    for (int l = 0; l < cache.layout().layers().size(); l++) {
-      cache.append(l, 0, rows, rows, 0, tokens);
-      int layer = l;
-      cache.observe(
-          l,
-          new SeenStep(
-              first,
-              tokens,
-              (row, kvHead, _, out) -> {
-                CachedHead head = cache.head(layer, kvHead);
-                for (int i = 0; i < out.columns(); i++) {
-                  int token = i < head.count() ? head.position(i) : first + i - head.count();
-                  for (int g = 0; g < GROUP; g++) {
-                    out.data()
-                        .setAtIndex(
-                            ValueLayout.JAVA_FLOAT,
-                            (long) g * out.columns() + i,
-                            token > first + row
-                                ? 0
-                                : attention.at(layer, kvHead * GROUP + g, first + row, token));
-                  }
-                }
-              }));
-    }
-    cache.commit(tokens);
-    cache.settle();
-  }
-
-  private static final Attention NONE = (_, _, _, _) -> 0;
-
-  private static int[] positions(KvCache cache, int layer, int head) {
-    CachedHead cached = cache.head(layer, head);
-    return IntStream.range(0, cached.count()).map(cached::position).toArray();
+  private void read(KvCache cache, int tokens, int step, Attention attention) {
+    made.read(cache, tokens, step, ZERO, attention);
   }
 
   private static int[] ends(int first, int last, int length) {
@@ -165,7 +90,7 @@ class CalibratedPartsTest {
     KvCache cache = cache("score=streaming(4) budget=heads(33,20) action=evict when=block(1)");
     long most = 0;
     for (int i = 0; i < 10; i++) {
-      step(cache, 30, NONE);
+      made.step(cache, 30, ZERO, NONE);
       most = Math.max(most, cache.head(2, 0).count());
     }
     assertThat(most).as("never more, while the prompt is read").isEqualTo(20);
@@ -178,7 +103,7 @@ class CalibratedPartsTest {
     // What streaming heads forget is freed.
     long page = 2L * 16 * SIZE * Float.BYTES;
     long pages = 2 * (300 / 16 + 1) + 4 * 3 + 2 * (40 / 16 + 5);
-    assertThat(account.used()).isLessThan(cache.layout().bytes(300, 30) + 1);
+    assertThat(made.account().used()).isLessThan(cache.layout().bytes(300, 30) + 1);
     assertThat(cache.layout().bytes(300, 30)).isLessThan((pages + 6 * 4) * page * 5 / 4);
   }
 
@@ -220,7 +145,7 @@ class CalibratedPartsTest {
         cache.prompt(random.nextInt(1, length + 1));
       }
       while (cache.length() < length) {
-        step(cache, Math.min(7, length - cache.length()), NONE);
+        made.step(cache, Math.min(7, length - cache.length()), ZERO, NONE);
         for (int l : LAYERS) {
           assertThat(cache.head(l, 0).count() + (long) cache.head(l, 1).count())
               .as("%s of %d in layer %d", budget, cache.length(), l)

@@ -1,26 +1,20 @@
 package dev.knapsack.cache.policy;
 
+import static dev.knapsack.cache.policy.MadeStep.positions;
+import static dev.knapsack.cache.policy.MadeStep.random;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
-import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.SeenStep;
-import dev.knapsack.memory.Account;
-import dev.knapsack.memory.Budget;
+import dev.knapsack.cache.policy.MadeStep.Vectors;
 import dev.knapsack.tensor.Formats;
-import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.SplittableRandom;
-import java.util.stream.IntStream;
-import org.junit.jupiter.api.AfterEach;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -30,83 +24,24 @@ class StepScorersTest {
   private static final int GROUP = 2;
   private static final int HEADS = 2;
 
-  /** A number of a token. */
-  private interface Numbers {
-    float at(int head, int token, int channel);
-  }
+  @RegisterExtension private final MadeCaches made = new MadeCaches();
 
-  private final Account account = Budget.of("64MiB").account("kv");
-  private final List<AutoCloseable> open = new ArrayList<>();
-
-  private Numbers keys = (_, _, _) -> 1;
-  private Numbers queries = (_, _, _) -> 0;
+  private Vectors keys = (_, _, _, _) -> 1;
+  private Vectors queries = MadeStep.ZERO;
   private SeenStep.Norms norms = (_, _) -> 1;
 
   /** Attention of all rows, all heads alike. */
   private float[] attention = new float[1000];
 
-  @AfterEach
-  void nothingIsLeft() throws Exception {
-    for (AutoCloseable closeable : open.reversed()) {
-      closeable.close();
-    }
-    assertThat(account.used()).isZero();
-  }
-
   private KvCache cache(KvPolicy policy) {
     KvLayout.Layer layer = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, GROUP);
     KvLayout layout = new KvLayout(List.of(layer), Formats.F32, Formats.F32, 0, policy, 8);
-    KvPool pool = new KvPool(layout, account);
-    open.add(pool);
-    KvCache cache = pool.cache();
-    open.add(cache);
-    return cache;
+    return made.cache(layout);
   }
 
   private void read(KvCache cache, int tokens, int step) {
-    for (int end = cache.length() + tokens; cache.length() < end; ) {
-      step(cache, Math.min(step, end - cache.length()));
-    }
-  }
-
-  private void step(KvCache cache, int tokens) {
-    int first = cache.length();
-    float[] numbers = new float[tokens * HEADS * SIZE];
-    for (int i = 0; i < numbers.length; i++) {
-      numbers[i] = keys.at(i / SIZE % HEADS, first + i / (HEADS * SIZE), i % SIZE);
-    }
-    Matrix rows = new Matrix(Formats.F32, tokens, HEADS * SIZE, MemorySegment.ofArray(numbers));
-    cache.reserve(tokens);
-    cache.append(0, 0, rows, rows, 0, tokens);
-    cache.observe(
-        0,
-        new SeenStep(
-            first,
-            tokens,
-            (row, kvHead, spans, out) -> {
-              CachedHead head = cache.head(0, kvHead);
-              for (int i = 0; i < out.rows() * out.columns(); i++) {
-                int place = i % out.columns();
-                int token =
-                    place < head.count() ? head.position(place) : first + place - head.count();
-                float weight = token > first + row ? 0 : attention[token];
-                out.data().setAtIndex(ValueLayout.JAVA_FLOAT, i, weight);
-              }
-            },
-            (position, kvHead, out) -> {
-              for (int i = 0; i < out.length; i++) {
-                out[i] = queries.at(kvHead * GROUP + i / SIZE, position, i % SIZE);
-              }
-            },
-            null,
-            (position, kvHead) -> norms.of(position, kvHead)));
-    cache.commit(tokens);
-    cache.settle();
-  }
-
-  private static int[] positions(KvCache cache, int head) {
-    CachedHead cached = cache.head(0, head);
-    return IntStream.range(0, cached.count()).map(cached::position).toArray();
+    MadeStep.Attention alike = (_, _, _, token) -> attention[token];
+    new MadeStep(keys, queries, alike, norms, new AtomicInteger()).read(cache, tokens, step);
   }
 
   @ParameterizedTest
@@ -116,7 +51,7 @@ class StepScorersTest {
     cache.prompt(200);
     // Queries have a mean in one channel and differ in another; the first ones are unlike them.
     queries =
-        (_, token, channel) ->
+        (_, _, token, channel) ->
             switch (channel) {
               case 0 -> 3;
               case 1 -> token % 2 == 0 ? 1.5f : -1.5f;
@@ -124,7 +59,7 @@ class StepScorersTest {
             };
     // Keys are equally long: one in ten goes with the mean, one with what differs.
     keys =
-        (_, token, channel) ->
+        (_, _, token, channel) ->
             switch (token % 10) {
               case 5 -> channel == 0 ? 2 : 0;
               case 7 -> channel == 1 ? -2 : 0;
@@ -132,14 +67,14 @@ class StepScorersTest {
               default -> channel == 2 ? 2 : 0;
             };
     read(cache, 100, step);
-    long whileRead = account.used();
+    long whileRead = made.account().used();
     read(cache, 100, step);
     // 20 go with the mean; the others' product is 0 on average, and its variance 9.
-    int[] kept = positions(cache, 0);
+    int[] kept = positions(cache, 0, 0);
     assertThat(kept).startsWith(0, 1, 2, 3, 5, 15, 25).endsWith(175, 185, 195).hasSize(24);
     assertThat(whileRead).isPositive();
     queries =
-        (_, _, _) -> {
+        (_, _, _, _) -> {
           throw new AssertionError("Nothing is forgotten after the prompt");
         };
     read(cache, 10, 1);
@@ -153,8 +88,9 @@ class StepScorersTest {
         (Recipe) Recipe.of("score=expected budget=uniform(500) action=evict when=block(1)");
     KvCache cache = cache(recipe);
     // A mean that is large beside what queries differ by.
-    queries = (head, token, channel) -> 50 * channel + random(1, head, token, channel);
-    keys = (head, token, channel) -> random(2, head, token, channel) / 20;
+    queries =
+        (layer, head, token, channel) -> 50 * channel + random(1).at(layer, head, token, channel);
+    keys = (layer, head, token, channel) -> random(2).at(layer, head, token, channel) / 20;
     read(cache, 150, step);
     for (int h = 0; h < HEADS; h++) {
       float[] scores = new float[150];
@@ -177,14 +113,14 @@ class StepScorersTest {
       double[][] covariance = new double[SIZE][SIZE];
       for (int t = ExpectedAttention.SINKS; t < tokens; t++) {
         for (int c = 0; c < SIZE; c++) {
-          mean[c] += (double) queries.at(head, t, c) / n;
+          mean[c] += (double) queries.at(0, head, t, c) / n;
         }
       }
       for (int t = ExpectedAttention.SINKS; t < tokens; t++) {
         for (int i = 0; i < SIZE * SIZE; i++) {
           covariance[i / SIZE][i % SIZE] +=
-              (queries.at(head, t, i / SIZE) - mean[i / SIZE])
-                  * (queries.at(head, t, i % SIZE) - mean[i % SIZE])
+              (queries.at(0, head, t, i / SIZE) - mean[i / SIZE])
+                  * (queries.at(0, head, t, i % SIZE) - mean[i % SIZE])
                   / n;
         }
       }
@@ -193,10 +129,10 @@ class StepScorersTest {
       for (int t = ExpectedAttention.SINKS; t < tokens; t++) {
         double exponent = 0;
         for (int i = 0; i < SIZE; i++) {
-          exponent += keys.at(kvHead, t, i) * mean[i];
+          exponent += keys.at(0, kvHead, t, i) * mean[i];
           for (int j = 0; j < SIZE; j++) {
             exponent +=
-                (double) keys.at(kvHead, t, i) * covariance[i][j] * keys.at(kvHead, t, j) / 2;
+                (double) keys.at(0, kvHead, t, i) * covariance[i][j] * keys.at(0, kvHead, t, j) / 2;
           }
         }
         weights[t] = Math.exp(exponent);
@@ -205,18 +141,12 @@ class StepScorersTest {
       for (int t = 0; t < tokens; t++) {
         double square = 0;
         for (int c = 0; c < SIZE; c++) {
-          square += (double) keys.at(kvHead, t, c) * keys.at(kvHead, t, c);
+          square += (double) keys.at(0, kvHead, t, c) * keys.at(0, kvHead, t, c);
         }
         out[t] += weights[t] / sum * Math.sqrt(square) / GROUP;
       }
     }
     return out;
-  }
-
-  private static float random(long seed, int head, int token, int channel) {
-    return new SplittableRandom(seed + channel + 100L * (head + 10L * token))
-        .split()
-        .nextFloat(-1, 1);
   }
 
   @ParameterizedTest
@@ -231,18 +161,18 @@ class StepScorersTest {
     // Nobody looks at these, but what they would add is large.
     norms = (position, kvHead) -> position / 2 == 75 + kvHead ? 1000 : 1;
     read(cache, 200, step);
-    assertThat(positions(cache, 0))
+    assertThat(positions(cache, 0, 0))
         .startsWith(48, 49, 50, 51, 52)
         .contains(98, 99, 100, 101, 102, 150, 151)
         .endsWith(196, 197, 198, 199)
         .hasSize(18);
-    assertThat(positions(cache, 1)).contains(152, 153).doesNotContain(150, 151);
+    assertThat(positions(cache, 0, 1)).contains(152, 153).doesNotContain(150, 151);
     // An answer's tokens, of which no norm is known, count like others.
     read(cache, 10, 1);
     cache.prompt(230);
     attention[205] = 1;
     norms = (_, _) -> 1;
     read(cache, 20, step);
-    assertThat(positions(cache, 0)).contains(50, 203, 204, 205, 206, 207).hasSize(18);
+    assertThat(positions(cache, 0, 0)).contains(50, 203, 204, 205, 206, 207).hasSize(18);
   }
 }

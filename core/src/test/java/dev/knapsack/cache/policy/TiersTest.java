@@ -9,13 +9,9 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
-import dev.knapsack.cache.SeenStep;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
-import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
@@ -32,11 +28,6 @@ class TiersTest {
 
   private final Budget budget = Budget.of("64MiB");
   private final Account account = budget.account("kv");
-
-  /** What a query row looks at. */
-  private interface Attention {
-    float at(int layer, int row, int token);
-  }
 
   /** Scores that have nothing to do with the order of tokens; the last ones stay. */
   private record Scattered(int last) implements Scorer {
@@ -71,47 +62,12 @@ class TiersTest {
     return new KvLayout(List.of(layer, layer), Formats.F16, Formats.F16, recent, policy, 16);
   }
 
-  private static void step(KvCache cache, int tokens, Attention attention) {
-    int first = cache.length();
-    float[] numbers = new float[tokens * SIZE];
-    for (int i = 0; i < numbers.length; i++) {
-      numbers[i] = first + i / SIZE;
-    }
-    Matrix rows = new Matrix(Formats.F32, tokens, SIZE, MemorySegment.ofArray(numbers));
-    cache.reserve(tokens);
-    for (int l = 0; l < cache.layout().layers().size(); l++) {
-      cache.append(l, 0, rows, rows, 0, tokens);
-      int layer = l;
-      cache.observe(
-          l,
-          new SeenStep(
-              first,
-              tokens,
-              (row, kvHead, _, out) -> {
-                CachedHead head = cache.head(layer, kvHead);
-                for (int i = 0; i < out.columns(); i++) {
-                  int token = i < head.count() ? head.position(i) : first + i - head.count();
-                  float weight = token > first + row ? 0 : attention.at(layer, first + row, token);
-                  for (int g = 0; g < GROUP; g++) {
-                    long at = (long) g * out.columns() + i;
-                    out.data().setAtIndex(ValueLayout.JAVA_FLOAT, at, weight);
-                  }
-                }
-              },
-              null,
-              null,
-              null));
-    }
-    cache.commit(tokens);
-    cache.settle();
-  }
-
   /** The first layer looks at other tokens in each row, the second always at the same. */
-  private static final Attention BY_TURNS =
-      (layer, row, token) -> {
+  private static final MadeStep BY_TURNS =
+      MadeStep.of((layer, _, row, token) -> {
         int center = layer == 0 ? row * 13 % 200 : 50;
         return Math.abs(token - center) < 5 ? 0.1f : 0.0001f;
-      };
+      });
 
   @ParameterizedTest
   @CsvSource({"f8_e4m3, 0.5", "q8_0, 0.53125", "q4_0, 0.28125"})
@@ -121,7 +77,7 @@ class TiersTest {
         KvCache cache = pool.cache()) {
       cache.prompt(300);
       while (cache.length() < 300) {
-        step(cache, 20, BY_TURNS);
+        BY_TURNS.step(cache, 20);
       }
       for (int l = 0; l < 2; l++) {
         CachedHead head = cache.head(l, 0);
@@ -164,7 +120,7 @@ class TiersTest {
     try (KvPool pool = new KvPool(layout(recipe, 0), account);
         KvCache cache = pool.cache()) {
       cache.prompt(200);
-      step(cache, 200, BY_TURNS);
+      BY_TURNS.step(cache, 200);
       int[] byScore =
           IntStream.range(0, 200)
               .boxed()
@@ -192,7 +148,7 @@ class TiersTest {
       int turn = 0;
       for (int n : new int[] {5, 70, 33, 100, 1, 1, 1, 90, 47, 52, 60, 1, 1}) {
         int loud = turn++ % 3 - 1;
-        step(cache, n, (layer, _, _) -> layer == loud ? random.nextFloat() : 0.001f);
+        MadeStep.of((layer, _, _, _) -> layer == loud ? random.nextFloat() : 0.001f).step(cache, n);
         pool.compact();
         int tokens = Math.max(cache.length(), 1);
         assertThat(account.peak()).isLessThanOrEqualTo(layout.bytes(tokens, 100));
@@ -217,8 +173,8 @@ class TiersTest {
       try (KvPool pool = new KvPool(layout(Recipe.of(name), 0), account);
           KvCache cache = pool.cache()) {
         cache.prompt(300);
-        step(cache, 200, BY_TURNS);
-        step(cache, 100, BY_TURNS);
+        BY_TURNS.step(cache, 200);
+        BY_TURNS.step(cache, 100);
         assertThat(cache.head(1, 0).count()).isEqualTo(300);
         assertThat(cache.head(1, 0).coarse()).isZero();
       }
@@ -245,7 +201,7 @@ class TiersTest {
       cache.prompt(100);
       while (cache.length() < 100) {
         int n = Math.min(step, 100 - cache.length());
-        step(cache, n, (_, row, token) -> weights[row][token]);
+        MadeStep.of((_, _, row, token) -> weights[row][token]).step(cache, n);
       }
       double[] kurtosis = new Kurtosis(32).of(cache.head(0, 0));
       for (int token = 0; token < 68; token++) {
