@@ -106,7 +106,7 @@ public final class CachedHead {
    * KvPolicy#memory says}, 0 at first.
    */
   public MemorySegment memory() {
-    return cache.memory(layer, kvHead);
+    return cache.view().memory(layer, kvHead);
   }
 
   /**
@@ -114,7 +114,7 @@ public final class CachedHead {
    * a step.
    */
   public QueryFrame frame() {
-    return cache.frame(layer);
+    return cache.view().frame(layer);
   }
 
   /** Sizes of the layer's heads. */

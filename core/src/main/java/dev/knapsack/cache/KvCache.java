@@ -1,13 +1,8 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.kernel.KvSpan;
-import dev.knapsack.memory.Lease;
-import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.Iterator;
 import java.util.List;
 import java.util.function.Consumer;
@@ -38,14 +33,8 @@ public final class KvCache implements AutoCloseable {
   /** Tokens that the policy has moved to disk, if there are any. */
   private @Nullable SpilledUnits units;
 
-  /** What the policy remembers of heads as wholes; null while that is nothing. */
-  private @Nullable PolicyMemory memory;
-
-  /** By layer, of the last step that the policy looked at. */
-  private final @Nullable QueryFrame[] frames;
-
-  /** Positions of tokens that end a sentence, where the policy wants to know. */
-  private final BitSet sentenceEnds;
+  /** What the policy sees of the sequence. */
+  private final PolicyView view;
 
   private int length;
   private int promptEnd;
@@ -53,14 +42,13 @@ public final class KvCache implements AutoCloseable {
 
   KvCache(KvPool pool) {
     this.pool = pool;
-    this.sentenceEnds = new BitSet();
     this.heads = new HeadCache[pool.layout().layers().size()][];
-    this.frames = new QueryFrame[heads.length];
     for (int l = 0; l < heads.length; l++) {
       int layer = l;
       heads[l] = new HeadCache[pool.layout().layers().get(l).kvHeads()];
       Arrays.setAll(heads[l], h -> new HeadCache(pool, layer));
     }
+    this.view = new PolicyView(this, pool, heads);
   }
 
   /** Shares the pages of another; what may not fit has been made. */
@@ -69,7 +57,6 @@ public final class KvCache implements AutoCloseable {
       @Nullable PolicyMemory memory,
       @Nullable SpilledTokens spilled,
       @Nullable SpilledUnits units) {
-    this.memory = memory;
     this.spilled = spilled;
     this.units = units;
     this.pool = other.pool;
@@ -81,8 +68,7 @@ public final class KvCache implements AutoCloseable {
       heads[l] = new HeadCache[originals.length];
       Arrays.setAll(heads[l], h -> originals[h].fork());
     }
-    this.frames = other.frames.clone();
-    this.sentenceEnds = (BitSet) other.sentenceEnds.clone();
+    this.view = other.view.fork(this, heads, memory);
   }
 
   public KvLayout layout() {
@@ -123,10 +109,7 @@ public final class KvCache implements AutoCloseable {
    * @param tokens ids, of which those in {@code [from, to)} count
    */
   public void read(int[] tokens, int from, int to) {
-    BitSet ending = pool.sentenceEnds();
-    for (int i = from; ending != null && i < to; i++) {
-      sentenceEnds.set(length + i - from, ending.get(tokens[i]));
-    }
+    view.read(tokens, from, to);
   }
 
   /**
@@ -134,8 +117,7 @@ public final class KvCache implements AutoCloseable {
    * Integer#MAX_VALUE} if there is none yet, or nobody said what ends one.
    */
   public int sentenceEnd(int position) {
-    int end = sentenceEnds.nextSetBit(position);
-    return end < 0 || end >= length ? Integer.MAX_VALUE : end;
+    return view.sentenceEnd(position);
   }
 
   /**
@@ -220,7 +202,7 @@ public final class KvCache implements AutoCloseable {
         : spilled.pieces(layer, resident);
   }
 
-  private boolean windowed(int layer) {
+  boolean windowed(int layer) {
     return pool.layout().layers().get(layer).window() > 0;
   }
 
@@ -264,27 +246,9 @@ public final class KvCache implements AutoCloseable {
    */
   public void fetch(int layer, Matrix queries) {
     checkOpen();
-    if (units == null || windowed(layer)) {
-      return;
+    if (units != null && !windowed(layer)) {
+      view.fetch(units, layer, queries);
     }
-    Retrieval retrieval = layout().policy().retrieval().orElseThrow();
-    int heads = layout().layers().get(layer).kvHeads();
-    float[] mean = new float[queries.columns() / heads];
-    units.fetch(
-        layer,
-        (head, out) -> {
-          Arrays.fill(mean, 0);
-          for (int row = 0; row < queries.rows(); row++) {
-            long at = queries.rowOffset(row) + (long) head * mean.length * Float.BYTES;
-            for (int c = 0; c < mean.length; c++) {
-              mean[c] += queries.data().get(ValueLayout.JAVA_FLOAT, at + 4L * c);
-            }
-          }
-          for (int c = 0; c < mean.length; c++) {
-            mean[c] /= queries.rows();
-          }
-          retrieval.score(head(layer, head), mean, out);
-        });
   }
 
   /** Bytes of pages that hold what the policy has had read again. */
@@ -299,14 +263,12 @@ public final class KvCache implements AutoCloseable {
 
   /** Whether the policy wants {@link LayerStep#retention} of a step of so many rows. */
   public boolean wantsRetention(int layer, int rows) {
-    KvPolicy policy = layout().policy();
-    return !windowed(layer) && policy.gates().isPresent() && policy.looks(this, layer, rows);
+    return view.wantsRetention(layer, rows);
   }
 
   /** Whether the policy wants {@link LayerStep#outputNorm} of a step of so many rows. */
   public boolean wantsOutputNorms(int layer, int rows) {
-    KvPolicy policy = layout().policy();
-    return !windowed(layer) && policy.wantsOutputNorms(layer) && policy.looks(this, layer, rows);
+    return view.wantsOutputNorms(layer, rows);
   }
 
   /**
@@ -316,61 +278,12 @@ public final class KvCache implements AutoCloseable {
    */
   public void observe(int layer, LayerStep step) {
     checkOpen();
-    KvPolicy policy = layout().policy();
-    if (windowed(layer)) {
-      return;
-    }
-    observeWeights(policy, layer, step);
-    if (policy.looks(this, layer, step.rows())) {
-      frames[layer] = step.frame();
-      if (memory == null && policy.memory(layout().layers().get(layer)) > 0) {
-        memory = new PolicyMemory(pool);
-      }
-      step.forEach(
-          heads[layer].length,
-          h -> {
-            CachedHead head = head(layer, h);
-            policy.observe(head, step);
-            head.remember();
-          });
-    }
+    view.observe(layer, step);
   }
 
-  private void observeWeights(KvPolicy policy, int layer, LayerStep step) {
-    int rows = step.rows();
-    int wanted = Math.min(rows, policy.weightRows(layer));
-    int group = layout().layers().get(layer).group();
-    for (int h = 0; wanted > 0 && h < heads[layer].length; h++) {
-      CachedHead head = head(layer, h);
-      if (policy.wantsWeights(head, rows)) {
-        KvSpan[] spans = heads[layer][h].spans(rows);
-        int tokens = heads[layer][h].count() + rows;
-        try (Lease lease = pool.besidePages((long) Float.BYTES * group * tokens)) {
-          Matrix out = new Matrix(Formats.F32, group, tokens, lease.segment());
-          for (int row = rows - wanted; row < rows; row++) {
-            step.weights(row, h, spans, out);
-            policy.observe(head, length + row, out);
-          }
-          head.remember();
-        }
-      }
-    }
-  }
-
-  MemorySegment memory(int layer, int kvHead) {
-    if (memory == null) {
-      memory = new PolicyMemory(pool);
-    }
-    return memory.of(layer, kvHead);
-  }
-
-  QueryFrame frame(int layer) {
-    QueryFrame frame = frames[layer];
-    if (frame == null) {
-      throw new IllegalStateException(
-          "The policy has not looked at a step in layer %d yet".formatted(layer));
-    }
-    return frame;
+  /** What the policy sees of the sequence. */
+  PolicyView view() {
+    return view;
   }
 
   /** Forgets what the policy remembers of tokens, and gives its bytes back. */
@@ -380,10 +293,7 @@ public final class KvCache implements AutoCloseable {
 
   /** Forgets what the policy remembers of heads as wholes, and gives its bytes back. */
   public void forgetMemory() {
-    if (memory != null) {
-      memory.close();
-      memory = null;
-    }
+    view.forgetMemory();
   }
 
   /** What a policy sees of one head. */
@@ -591,7 +501,7 @@ public final class KvCache implements AutoCloseable {
     PolicyMemory remembered = null;
     SpilledTokens onDisk = null;
     try {
-      remembered = memory == null ? null : memory.fork();
+      remembered = view.forkMemory();
       onDisk = spilled == null ? null : spilled.fork();
       return new KvCache(this, remembered, onDisk, units == null ? null : units.fork());
     } catch (RuntimeException | Error e) {

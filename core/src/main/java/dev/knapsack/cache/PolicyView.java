@@ -1,0 +1,191 @@
+package dev.knapsack.cache;
+
+import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.BitSet;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a sequence's policy gets to see of its steps, and what is remembered of that beside tokens.
+ *
+ * <p>Layers with a sliding window are none of its business.
+ */
+final class PolicyView {
+  private final KvCache cache;
+  private final KvPool pool;
+  private final KvPolicy policy;
+
+  /** By layer and KV head. */
+  private final HeadCache[][] heads;
+
+  /** What the policy remembers of heads as wholes; null while that is nothing. */
+  private @Nullable PolicyMemory memory;
+
+  /** By layer, of the last step that the policy looked at. */
+  private final @Nullable QueryFrame[] frames;
+
+  /** Positions of tokens that end a sentence, where the policy wants to know. */
+  private final BitSet sentenceEnds;
+
+  /** Of a sequence without tokens. */
+  PolicyView(KvCache cache, KvPool pool, HeadCache[][] heads) {
+    this(cache, pool, heads, null, new QueryFrame[heads.length], new BitSet());
+  }
+
+  private PolicyView(
+      KvCache cache,
+      KvPool pool,
+      HeadCache[][] heads,
+      @Nullable PolicyMemory memory,
+      @Nullable QueryFrame[] frames,
+      BitSet sentenceEnds) {
+    this.cache = cache;
+    this.pool = pool;
+    this.policy = pool.layout().policy();
+    this.heads = heads;
+    this.memory = memory;
+    this.frames = frames;
+    this.sentenceEnds = sentenceEnds;
+  }
+
+  /**
+   * The same of a sequence that goes on from here on its own.
+   *
+   * @param fork its cache
+   * @param forked its heads
+   * @param remembered what {@link #forkMemory} gave for it
+   */
+  PolicyView fork(KvCache fork, HeadCache[][] forked, @Nullable PolicyMemory remembered) {
+    BitSet ends = (BitSet) sentenceEnds.clone();
+    return new PolicyView(fork, pool, forked, remembered, frames.clone(), ends);
+  }
+
+  /** A copy of what is remembered of heads as wholes; null if that is nothing. */
+  @Nullable PolicyMemory forkMemory() {
+    return memory == null ? null : memory.fork();
+  }
+
+  /** See {@link KvCache#read}. */
+  void read(int[] tokens, int from, int to) {
+    BitSet ending = pool.sentenceEnds();
+    for (int i = from; ending != null && i < to; i++) {
+      sentenceEnds.set(cache.length() + i - from, ending.get(tokens[i]));
+    }
+  }
+
+  /** See {@link KvCache#sentenceEnd}. */
+  int sentenceEnd(int position) {
+    int end = sentenceEnds.nextSetBit(position);
+    return end < 0 || end >= cache.length() ? Integer.MAX_VALUE : end;
+  }
+
+  /** See {@link KvCache#wantsRetention}. */
+  boolean wantsRetention(int layer, int rows) {
+    return !cache.windowed(layer) && policy.gates().isPresent() && policy.looks(cache, layer, rows);
+  }
+
+  /** See {@link KvCache#wantsOutputNorms}. */
+  boolean wantsOutputNorms(int layer, int rows) {
+    return !cache.windowed(layer)
+        && policy.wantsOutputNorms(layer)
+        && policy.looks(cache, layer, rows);
+  }
+
+  /** See {@link KvCache#observe}. */
+  void observe(int layer, LayerStep step) {
+    if (cache.windowed(layer)) {
+      return;
+    }
+    observeWeights(layer, step);
+    if (policy.looks(cache, layer, step.rows())) {
+      frames[layer] = step.frame();
+      if (memory == null && policy.memory(pool.layout().layers().get(layer)) > 0) {
+        memory = new PolicyMemory(pool);
+      }
+      step.forEach(
+          heads[layer].length,
+          h -> {
+            CachedHead head = cache.head(layer, h);
+            policy.observe(head, step);
+            head.remember();
+          });
+    }
+  }
+
+  private void observeWeights(int layer, LayerStep step) {
+    int rows = step.rows();
+    int wanted = Math.min(rows, policy.weightRows(layer));
+    int group = pool.layout().layers().get(layer).group();
+    for (int h = 0; wanted > 0 && h < heads[layer].length; h++) {
+      CachedHead head = cache.head(layer, h);
+      if (policy.wantsWeights(head, rows)) {
+        KvSpan[] spans = heads[layer][h].spans(rows);
+        int tokens = heads[layer][h].count() + rows;
+        try (Lease lease = pool.besidePages((long) Float.BYTES * group * tokens)) {
+          Matrix out = new Matrix(Formats.F32, group, tokens, lease.segment());
+          for (int row = rows - wanted; row < rows; row++) {
+            step.weights(row, h, spans, out);
+            policy.observe(head, cache.length() + row, out);
+          }
+          head.remember();
+        }
+      }
+    }
+  }
+
+  /**
+   * Has those units read that the policy wants for a step, by the mean of its queries.
+   *
+   * @param units of which some are on disk
+   */
+  void fetch(SpilledUnits units, int layer, Matrix queries) {
+    Retrieval retrieval = policy.retrieval().orElseThrow();
+    float[] mean = new float[queries.columns() / heads[layer].length];
+    units.fetch(
+        layer,
+        (head, out) -> {
+          Arrays.fill(mean, 0);
+          for (int row = 0; row < queries.rows(); row++) {
+            long at = queries.rowOffset(row) + (long) head * mean.length * Float.BYTES;
+            for (int c = 0; c < mean.length; c++) {
+              mean[c] += queries.data().get(ValueLayout.JAVA_FLOAT, at + 4L * c);
+            }
+          }
+          for (int c = 0; c < mean.length; c++) {
+            mean[c] /= queries.rows();
+          }
+          retrieval.score(cache.head(layer, head), mean, out);
+        });
+  }
+
+  /** See {@link CachedHead#memory}. */
+  MemorySegment memory(int layer, int kvHead) {
+    if (memory == null) {
+      memory = new PolicyMemory(pool);
+    }
+    return memory.of(layer, kvHead);
+  }
+
+  /** See {@link CachedHead#frame}. */
+  QueryFrame frame(int layer) {
+    QueryFrame frame = frames[layer];
+    if (frame == null) {
+      throw new IllegalStateException(
+          "The policy has not looked at a step in layer %d yet".formatted(layer));
+    }
+    return frame;
+  }
+
+  /** Forgets what is remembered of heads as wholes, and gives its bytes back. */
+  void forgetMemory() {
+    if (memory != null) {
+      memory.close();
+      memory = null;
+    }
+  }
+}
