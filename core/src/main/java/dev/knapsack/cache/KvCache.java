@@ -38,6 +38,12 @@ public final class KvCache implements AutoCloseable {
 
   private int length;
   private int promptEnd;
+
+  private int stepEnd;
+
+  /** Tokens of the rows that are only looked at; none if they repeat the text. */
+  private int[] patch = {};
+
   private boolean closed;
 
   KvCache(KvPool pool) {
@@ -62,6 +68,7 @@ public final class KvCache implements AutoCloseable {
     this.pool = other.pool;
     this.length = other.length;
     this.promptEnd = other.promptEnd;
+    this.patch = other.patch;
     this.heads = new HeadCache[other.heads.length][];
     for (int l = 0; l < heads.length; l++) {
       HeadCache[] originals = other.heads[l];
@@ -94,21 +101,57 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * How many rows the policy wants to see after the prompt's last token; 0 once the prompt has been
-   * read.
+   * The most rows that the policy wants to see after a step of the prompt; 0 once the prompt has
+   * been read.
    *
    * @param step the most rows of a step, of which they are half at most
    */
   public int lookahead(int step) {
-    return length < promptEnd ? Math.min(layout().policy().lookahead(), step / 2) : 0;
+    return length < promptEnd ? rowsAhead(layout().policy().lookahead(), step) : 0;
   }
 
   /**
-   * Says which tokens follow {@link #length()}: those of a step, before it computes them.
+   * How many it wants to see after the next step.
+   *
+   * @param step the most rows of a step
+   * @param tokens that this one adds
+   */
+  public int lookahead(int step, int tokens) {
+    return length < promptEnd ? rowsAhead(layout().policy().lookahead(this, tokens), step) : 0;
+  }
+
+  private int rowsAhead(int wanted, int step) {
+    return Math.min(patch.length == 0 ? wanted : Math.min(wanted, patch.length), step / 2);
+  }
+
+  /**
+   * Says which tokens the rows are that are only looked at: the last ones of a text that queries to
+   * come will be like. Unless that is said, they repeat the last tokens that have been read.
+   */
+  public void patch(int[] tokens) {
+    patch = tokens.clone();
+  }
+
+  /** Those tokens; none if that was not said. */
+  public int[] patch() {
+    return patch.clone();
+  }
+
+  /**
+   * Where the tokens end that the step under way adds, as {@link #read} was told: rows from there
+   * on are only looked at.
+   */
+  public int stepEnd() {
+    return stepEnd;
+  }
+
+  /**
+   * Says which tokens follow {@link #length()}: those that a step adds, before it computes them.
    *
    * @param tokens ids, of which those in {@code [from, to)} count
    */
   public void read(int[] tokens, int from, int to) {
+    stepEnd = length + to - from;
     view.read(tokens, from, to);
   }
 

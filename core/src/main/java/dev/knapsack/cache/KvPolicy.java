@@ -157,12 +157,21 @@ public interface KvPolicy {
   default void observe(CachedHead head, int position, Matrix weights) {}
 
   /**
-   * How many rows it looks at that stand after a prompt's last token: as queries to come might,
-   * they look at the prompt, whose last tokens they repeat, and are forgotten before {@link
-   * #compress}. The step that ends a prompt computes them beside its own.
+   * The most rows that it looks at after the tokens of a step: as queries to come might, they look
+   * at what is held, and are forgotten before {@link #compress}. The step computes them beside its
+   * own; {@link KvCache#patch} says which tokens they are.
    */
   default int lookahead() {
     return 0;
+  }
+
+  /**
+   * How many of them it wants after a step of a prompt.
+   *
+   * @param tokens that the step adds to the sequence
+   */
+  default int lookahead(KvCache cache, int tokens) {
+    return cache.length() + tokens == cache.promptEnd() ? lookahead() : 0;
   }
 
   /**

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.SpillException;
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
@@ -38,9 +39,9 @@ final class Batch {
           continue;
         }
         int most = Math.min(room, limits.chunk());
-        int lookahead = answer.session.cache().lookahead(limits.chunk());
-        int n = Math.min(pending, Math.max(1, most - lookahead));
-        int ahead = n == pending ? Math.min(lookahead, most - n) : 0;
+        KvCache cache = answer.session.cache();
+        int n = Math.min(pending, Math.max(1, most - cache.lookahead(limits.chunk())));
+        int ahead = Math.min(cache.lookahead(limits.chunk(), n), most - n);
         runs.add(answer.session.run(n, ahead));
         answers.add(answer);
         answer.inStep = true;

@@ -423,7 +423,7 @@ public final class Engine implements AutoCloseable {
       cache.prompt(Math.min(tokens.length, (first / step + 1) * step));
       for (int from = 0; from < tokens.length; from += step) {
         int to = Math.min(tokens.length, from + step);
-        int ahead = to == cache.promptEnd() ? cache.lookahead(most) : 0;
+        int ahead = cache.lookahead(most, to - from);
         int rows = Math.clamp(to - first, 0, to - from);
         weights.expectOutput(rows > 0);
         Matrix logits = all.forward(List.of(Run.ahead(cache, tokens, from, to, rows, ahead)));

@@ -79,12 +79,12 @@ public final class Reading implements AutoCloseable {
   }
 
   private void compute(int[] more, Engine.LogitsUse use) {
-    int ahead = cache.lookahead(engine.plan().prefillChunk());
-    int chunk = engine.plan().prefillChunk() - ahead;
+    int most = engine.plan().prefillChunk();
+    int chunk = most - cache.lookahead(most);
     for (int from = 0; from < more.length; from += chunk) {
       int to = Math.min(more.length, from + chunk);
       boolean last = to == more.length;
-      Matrix logits = engine.step(cache, more, from, to, last, last ? ahead : 0);
+      Matrix logits = engine.step(cache, more, from, to, last, cache.lookahead(most, to - from));
       peak = Math.max(peak, bytes());
       fetched = Math.max(fetched, cache.fetchedBytes());
       cache.settle();

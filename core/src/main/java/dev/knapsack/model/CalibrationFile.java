@@ -14,6 +14,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.OptionalDouble;
 
 /** {@link Calibration} as a JSON file. */
 public final class CalibrationFile {
@@ -36,6 +37,7 @@ public final class CalibrationFile {
       JsonObject l = new JsonObject();
       l.addProperty("spread", rounded(layer.spread()));
       l.addProperty("error", rounded(layer.error()));
+      layer.similarity().ifPresent(s -> l.addProperty("similarity", rounded(s)));
       JsonArray heads = new JsonArray();
       for (Calibration.Head head : layer.heads()) {
         JsonObject h = new JsonObject();
@@ -103,7 +105,12 @@ public final class CalibrationFile {
       heads.add(
           new Calibration.Head(number(head, "near"), number(head, "far"), number(head, "needle")));
     }
-    return new Calibration.Layer(number(layer, "spread"), number(layer, "error"), heads);
+    OptionalDouble similarity =
+        layer.has("similarity")
+            ? OptionalDouble.of(number(layer, "similarity"))
+            : OptionalDouble.empty();
+    return new Calibration.Layer(
+        number(layer, "spread"), number(layer, "error"), similarity, heads);
   }
 
   private static double number(JsonObject object, String name) {

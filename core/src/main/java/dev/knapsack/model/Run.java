@@ -31,7 +31,8 @@ public record Run(KvCache cache, int[] tokens, int from, int to, int logits, int
   }
 
   /**
-   * Tokens of a text, and after them {@code ahead} that repeat the last of it, to be looked at.
+   * Tokens of a text, and after them {@code ahead} to be looked at: the last of the cache's
+   * {@linkplain KvCache#patch() patch}, or of the text itself where there is none.
    *
    * @param text with all of the tokens before {@code to}
    */
@@ -40,8 +41,11 @@ public record Run(KvCache cache, int[] tokens, int from, int to, int logits, int
       return new Run(cache, text, from, to, logits);
     }
     int[] tokens = Arrays.copyOfRange(text, from, to + ahead);
+    int[] patch = cache.patch();
+    int[] looked = patch.length == 0 ? text : patch;
+    int end = patch.length == 0 ? to : patch.length;
     for (int i = 0; i < ahead; i++) {
-      tokens[to - from + i] = text[Math.floorMod(to - ahead + i, to)];
+      tokens[to - from + i] = looked[Math.floorMod(end - ahead + i, end)];
     }
     return new Run(cache, tokens, 0, tokens.length, logits, ahead);
   }

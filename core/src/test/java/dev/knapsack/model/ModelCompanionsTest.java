@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -78,7 +79,7 @@ class ModelCompanionsTest {
       for (int h = 0; h < layer.heads(); h++) {
         heads.add(new Calibration.Head(0.5, 1 / (1.0 + h), layers.size() / 100.0));
       }
-      layers.add(new Calibration.Layer(0.125, 1.5, heads));
+      layers.add(new Calibration.Layer(0.125, 1.5, OptionalDouble.of(0.75), heads));
     }
     return new Calibration(model, 7, 5, layers);
   }

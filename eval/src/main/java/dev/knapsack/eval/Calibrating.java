@@ -29,6 +29,9 @@ public final class Calibrating {
   /** Tokens that an answer may be longer than the exact one, before it is wrong anyway. */
   private static final int MORE = 8;
 
+  /** Questions that are read a second time: their tokens are many. */
+  private static final int COMPARED = 8;
+
   /** Opens the model. */
   @FunctionalInterface
   public interface Opener {
@@ -109,21 +112,30 @@ public final class Calibrating {
   }
 
   /**
-   * Asks the questions.
+   * Asks the questions, and reads the first of them again while earlier tokens are forgotten.
    *
-   * @param progress is told of questions asked
+   * @param progress is told of questions asked and read
    */
   public Calibration measure(Opener opener, Perplexity.Progress progress) throws IOException {
     int context =
         questions.stream().mapToInt(q -> q.prompt.length + q.maxTokens + 1).max().orElse(1);
+    List<Asked> again = questions.subList(0, Math.min(COMPARED, questions.size()));
+    int all = questions.size() + again.size();
     AttentionFigures figures = new AttentionFigures(layout);
     try (Knapsack model = opener.open(figures, context)) {
       for (int i = 0; i < questions.size(); i++) {
         ask(model, questions.get(i), figures);
-        progress.update(i + 1, questions.size());
+        progress.update(i + 1, all);
       }
     }
-    return figures.calibration(identity);
+    KeySimilarity similarity = new KeySimilarity(layout);
+    try (Knapsack model = opener.open(similarity, context)) {
+      for (int i = 0; i < again.size(); i++) {
+        similarity.add(model.engine(), again.get(i).prompt);
+        progress.update(questions.size() + i + 1, all);
+      }
+    }
+    return similarity.with(figures.calibration(identity));
   }
 
   private static void ask(Knapsack model, Asked asked, AttentionFigures figures) {

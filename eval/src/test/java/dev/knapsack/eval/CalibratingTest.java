@@ -2,6 +2,7 @@ package dev.knapsack.eval;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
@@ -49,7 +50,7 @@ class CalibratingTest {
                             .withCache(Data.CACHE)
                             .withCacheFormat(KvChoice.of(Formats.F16).withPolicy(policy))),
                 (done, all) -> progress.add(done + "/" + all));
-    assertThat(progress).hasSize(questions.size());
+    assertThat(progress).hasSize(questions.size() + Math.min(8, questions.size()));
     assertThat(budget.used()).isZero();
     return measured;
   }
@@ -63,6 +64,11 @@ class CalibratingTest {
     assertThat(measured.layers())
         .hasSize(4)
         .allSatisfy(layer -> assertThat(layer.heads()).hasSize(8));
+    // Keys of the first layer are those of tokens alone; others depend on what is remembered.
+    List<Double> alike =
+        measured.layers().stream().map(layer -> layer.similarity().orElseThrow()).toList();
+    assertThat(alike.getFirst()).isCloseTo(1, within(1e-3));
+    assertThat(alike.subList(1, 4)).allSatisfy(s -> assertThat(s).isBetween(0.5, 0.99999));
     // The second layer looks at what was just said, the last two at the answer.
     for (Calibration.Head head : measured.layers().get(1).heads().subList(1, 8)) {
       assertThat(head.near()).isGreaterThan(0.9);

@@ -2,6 +2,7 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.Companion;
 import java.util.List;
+import java.util.OptionalDouble;
 
 /**
  * What the heads and layers of a model look at, measured once along prompts that ask for something
@@ -39,15 +40,26 @@ public record Calibration(String model, int prompts, int right, List<Layer> laye
    *     token, 1 at all alike
    * @param error by how much of its length attention's result differs when the layer keeps an
    *     eighth of the prompt
+   * @param similarity the mean cosine of its keys and those that it has when earlier tokens are
+   *     forgotten block by block; empty if that was not measured
    * @param heads its query heads; none in a layer with a sliding window
    */
-  public record Layer(double spread, double error, List<Head> heads) {
+  public record Layer(double spread, double error, OptionalDouble similarity, List<Head> heads) {
     public Layer {
       heads = List.copyOf(heads);
       share("spread", spread);
+      if (similarity.isPresent() && !(Math.abs(similarity.getAsDouble()) <= 1)) {
+        throw new IllegalArgumentException(
+            "similarity is -1 to 1, not " + similarity.getAsDouble());
+      }
       if (!(error >= 0 && error < Double.POSITIVE_INFINITY)) {
         throw new IllegalArgumentException("error is 0 or more, not " + error);
       }
+    }
+
+    /** Whose keys were not compared. */
+    public Layer(double spread, double error, List<Head> heads) {
+      this(spread, error, OptionalDouble.empty(), heads);
     }
   }
 

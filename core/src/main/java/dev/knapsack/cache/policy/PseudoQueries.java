@@ -1,29 +1,35 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.KvCache;
 import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
- * Tokens that rows after the prompt's last token look at matter, as those of an answer will: DapQ.
- * The rows repeat the prompt's last tokens at the positions where the answer will stand, which
- * count for more in a query than what the tokens are, and nothing of them is kept. Scores are those
- * of {@link ObservationWindow}, with these rows for its window; what stays goes by them alone, for
- * the prompt's last tokens too.
+ * Tokens that rows after those of a step look at matter, as those of an answer will. Nothing of
+ * these rows is kept, and what stays of the text goes by them alone, for its last tokens too; what
+ * follows the prompt stays as long as there is room.
  *
- * <p>With a trigger that is due before the prompt has been read, tokens go before anything is known
- * of them: the earlier ones first.
+ * <p>DapQ: the rows repeat the last tokens at positions where the answer will stand, which count
+ * for more in a query than what the tokens are. Scores are those of {@link ObservationWindow}, with
+ * these rows for its window.
+ *
+ * <p>EpiCache (Kim et al., arXiv 2509.17396): the rows are a {@linkplain KvCache#patch patch}, a
+ * part of the text that questions to come will be like, and the one row of one head that looks at a
+ * token most is its score, averaged over its neighbours as above.
  *
  * @param rows that are looked at
+ * @param most whether the highest weight counts, and not the mean
  */
-record PseudoQueries(int rows) implements Scorer {
+record PseudoQueries(int rows, boolean most) implements Scorer {
   PseudoQueries {
     ObservationWindow.check(rows);
   }
 
   @Override
   public String name() {
-    return "ahead(" + rows + ")";
+    return (most ? "patch(" : "ahead(") + rows + ")";
   }
 
   @Override
@@ -48,18 +54,35 @@ record PseudoQueries(int rows) implements Scorer {
 
   @Override
   public void observe(CachedHead head, int position, Matrix weights) {
-    int after = position - head.cache().promptEnd();
+    int after = position - head.cache().stepEnd();
     if (after >= 0) {
-      float[] sums = head.scores(0, weights.columns());
+      float[] looked = head.scores(0, weights.columns());
       if (after == 0) {
-        Arrays.fill(sums, 0); // of the prompt before
+        Arrays.fill(looked, 0); // of those before
       }
-      ObservationWindow.addMean(weights, sums);
+      if (most) {
+        takeMost(weights, looked);
+      } else {
+        ObservationWindow.addMean(weights, looked);
+      }
+    }
+  }
+
+  private static void takeMost(Matrix weights, float[] looked) {
+    for (int row = 0; row < weights.rows(); row++) {
+      long at = (long) row * weights.columns();
+      for (int i = 0; i < weights.columns(); i++) {
+        float weight = weights.data().getAtIndex(ValueLayout.JAVA_FLOAT, at + i);
+        looked[i] = Math.max(looked[i], weight);
+      }
     }
   }
 
   @Override
   public void score(CachedHead head, float[] out) {
-    ObservationWindow.pool(head.scores(0, head.count()), head.count(), out);
+    KvCache cache = head.cache();
+    int answer = ObservationWindow.keepLast(head, cache.length() - cache.promptEnd(), out);
+    int past = head.count() - answer;
+    ObservationWindow.pool(head.scores(0, head.count()), past, out);
   }
 }

@@ -134,6 +134,31 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     return scorer.lookahead();
   }
 
+  /** At the prompt's end, and whenever something is about to be forgotten while it is read. */
+  @Override
+  public int lookahead(KvCache cache, int tokens) {
+    int rows = lookahead();
+    int left = cache.promptEnd() - cache.length() - tokens;
+    return rows > 0 && (left == 0 || (left > 0 && dueAfter(cache, tokens))) ? rows : 0;
+  }
+
+  /** Whether a step that adds so many tokens makes it time. */
+  private boolean dueAfter(KvCache cache, int tokens) {
+    int left = cache.promptEnd() - cache.length() - tokens;
+    if (!trigger.due(Integer.MAX_VALUE, left)) {
+      return false;
+    }
+    List<KvLayout.Layer> layers = cache.layout().layers();
+    int[] keep = allocator.tokens(cache);
+    for (int l = 0; l < keep.length; l++) {
+      boolean forgets = layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0;
+      if (forgets && trigger.due(surplus(cache, l, keep[l]) + tokens, left)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** Tokens of the prompt that are left after a step, some of whose rows may stand after it. */
   private static int ahead(KvCache cache, int rows) {
     int ahead = cache.promptEnd() - cache.length();
@@ -149,7 +174,13 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   public boolean wantsWeights(CachedHead head, int rows) {
     int ahead = ahead(head.cache(), rows);
     int looked = weightRows(head.layer());
+    // Rows of the text itself say nothing to a scorer that looks ahead.
+    boolean any =
+        lookahead() == 0
+            || moments().isPresent()
+            || head.cache().length() + rows > head.cache().stepEnd();
     return looked > 0
+        && any
         && trigger.countsRows(ahead, looked)
         && (scorer.countsAnswer() || head.cache().length() < head.cache().promptEnd());
   }
@@ -236,14 +267,19 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   private boolean due(KvCache cache, int layer, int keep) {
+    int surplus = surplus(cache, layer, keep);
+    return surplus > 0 && trigger.due(surplus, cache.promptEnd() - cache.length());
+  }
+
+  /** By how many tokens heads hold more than they keep, on average. */
+  private int surplus(KvCache cache, int layer, int keep) {
     CachedHead[] heads = heads(cache, layer);
     // Heads may keep different numbers, but all of them grow alike.
     long held = 0;
     for (CachedHead head : heads) {
       held += head.count() - head.coarse() + head.room() + action.counted(head.coarse());
     }
-    int surplus = (int) Math.ceilDiv(held, heads.length) - keep;
-    return surplus > 0 && trigger.due(surplus, cache.promptEnd() - cache.length());
+    return (int) Math.ceilDiv(held, heads.length) - keep;
   }
 
   private void compress(KvCache cache, int layer, int keep, double full) {

@@ -115,6 +115,10 @@ final class RecipeText {
               "compresskv",
               "TOKENS=1024",
               "score=retrieval(4,8) budget=errors(TOKENS)" + AFTER_PROMPT),
+          new Method(
+              "epicache",
+              "TOKENS=1024",
+              "score=patch(64) budget=sensitivity(TOKENS) action=evict when=prompt(256)"),
           new Method("hack", "TOKENS=1024", "score=hack(32) budget=hack(TOKENS)" + AFTER_PROMPT),
           new Method(
               "scalekv", "TOKENS=1024", "score=scale(32) budget=scale(TOKENS)" + AFTER_PROMPT));
@@ -144,7 +148,8 @@ final class RecipeText {
               "varied",
               List.of(number("rows"), number("gamma")),
               a -> new Varied(a.number(0), a.number(1))),
-          new Term<>("ahead", List.of(number("rows")), a -> new PseudoQueries(a.number(0))),
+          new Term<>("ahead", List.of(number("rows")), a -> new PseudoQueries(a.number(0), false)),
+          new Term<>("patch", List.of(number("rows")), a -> new PseudoQueries(a.number(0), true)),
           new Term<>("window", List.of(number("rows")), a -> new ObservationWindow(a.number(0))),
           new Term<>(
               "retrieval",
@@ -186,6 +191,8 @@ final class RecipeText {
               a -> new RetrievalShare(a.number(0), a.size(1), null)),
           new Term<>("errors", List.of(size("tokens")), a -> new LayerErrors(a.size(0), null)),
           new Term<>(
+              "sensitivity", List.of(size("tokens")), a -> new LayerSensitivity(a.size(0), null)),
+          new Term<>(
               "hack", List.of(size("tokens")), a -> new ClassSizes(Classes.HACK, a.size(0), null)),
           new Term<>(
               "scale",
@@ -212,6 +219,8 @@ final class RecipeText {
           new Term<>("block", List.of(number("tokens")), a -> new Trigger.Block(a.number(0))),
           new Term<>("half", new Trigger.Half()),
           new Term<>("prompt", new Trigger.Prompt()),
+          new Term<>(
+              "prompt", List.of(number("tokens")), a -> new Trigger.PromptBlocks(a.number(0))),
           new Term<>("step", new Trigger.Step()));
 
   private final String text;

@@ -113,6 +113,35 @@ public sealed interface Trigger {
     }
   }
 
+  /**
+   * Whenever a head holds a block more than it keeps, as with {@link Block}, and when the prompt
+   * has been read: so that what is kept of it was chosen with all of it known.
+   *
+   * @param tokens of a block
+   */
+  record PromptBlocks(int tokens) implements Trigger {
+    public PromptBlocks {
+      if (tokens < 1) {
+        throw new IllegalArgumentException("A block has 1 token or more, not " + tokens);
+      }
+    }
+
+    @Override
+    public String name() {
+      return "prompt(" + tokens + ")";
+    }
+
+    @Override
+    public int slack() {
+      return tokens - 1;
+    }
+
+    @Override
+    public boolean due(int surplus, int ahead) {
+      return surplus >= tokens || (surplus > 0 && ahead == 0);
+    }
+  }
+
   /** When the prompt has been read, and after each step of the answer. */
   record Step() implements Trigger {
     @Override

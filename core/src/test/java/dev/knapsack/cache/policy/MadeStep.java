@@ -93,9 +93,10 @@ record MadeStep(
   /** Reads so many tokens in one step. */
   void step(KvCache cache, int added) {
     int first = cache.length();
-    int ahead = first + added == cache.promptEnd() ? cache.lookahead(Integer.MAX_VALUE) : 0;
+    int ahead = cache.lookahead(Integer.MAX_VALUE, added);
     int tokens = added + ahead;
     cache.reserve(tokens);
+    cache.read(new int[added], 0, added);
     for (int l = 0; l < cache.layout().layers().size(); l++) {
       KvLayout.Layer sizes = cache.layout().layers().get(l);
       int size = sizes.keySize();

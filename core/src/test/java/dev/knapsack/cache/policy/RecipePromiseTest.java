@@ -60,10 +60,16 @@ class RecipePromiseTest {
 
   /** The recipe at other times, too. */
   private static List<Recipe> timed(String text) {
-    Recipe recipe = (Recipe) CalibratedPartsTest.given(Recipe.of(text));
+    KvPolicy made = Recipe.of(text);
+    Recipe recipe =
+        (Recipe)
+            (text.contains("epicache")
+                ? LayerSensitivityTest.given(made, 1, 0.9, 0.4)
+                : CalibratedPartsTest.given(made));
     return Stream.of(
             recipe.trigger(),
             new Trigger.Block(8),
+            new Trigger.PromptBlocks(8),
             new Trigger.Step(),
             new Trigger.Half(),
             new Trigger.Prompt())
@@ -158,9 +164,8 @@ class RecipePromiseTest {
     }
     int end = cache.length() + TURN;
     while (cache.length() < end) {
-      int lookahead = cache.lookahead(step);
-      int tokens = Math.min(step - lookahead, end - cache.length());
-      step(cache, tokens, cache.length() + tokens == end ? lookahead : 0);
+      int tokens = Math.min(step - cache.lookahead(step), end - cache.length());
+      step(cache, tokens, cache.lookahead(step, tokens));
     }
     for (int i = 0; i < ANSWER; i++) {
       step(cache, 1, 0);
@@ -175,7 +180,7 @@ class RecipePromiseTest {
     for (int i = 0; i < tokens; i++) {
       ids[i] = (first + i) % 11 == 0 ? 1 : 0;
     }
-    cache.read(ids, 0, tokens);
+    cache.read(ids, 0, added);
     for (int l = 0; l < cache.layout().layers().size(); l++) {
       int layer = l;
       Matrix rows = random(tokens, HEADS * SIZE, first + 1000L * layer);
