@@ -72,6 +72,19 @@ public final class CachedHead {
   }
 
   /**
+   * Decodes the keys of the tokens of {@code [from, to)}, one after the other: several times faster
+   * than one by one.
+   */
+  public void keys(int from, int to, float[] out) {
+    head.read(from, to, true, out);
+  }
+
+  /** Decodes their values. */
+  public void values(int from, int to, float[] out) {
+    head.read(from, to, false, out);
+  }
+
+  /**
    * A number of each token, for a policy to keep: 0 for new ones. It moves with its token. What a
    * policy changes while it {@linkplain KvPolicy#observe observes} is remembered.
    *

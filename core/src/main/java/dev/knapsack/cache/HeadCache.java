@@ -254,6 +254,18 @@ final class HeadCache {
     pages(place).read(index(place), key, out);
   }
 
+  /** Decodes the keys or the values of the tokens at the places of {@code [from, to)}. */
+  void read(int from, int to, boolean key, float[] out) {
+    int size = key ? stored.form().keySize() : stored.form().valueSize();
+    for (int place = from; place < to; ) {
+      HeadPages pages = pages(place);
+      int index = index(place);
+      int count = Math.min(to - place, pages.count() - index);
+      pages.read(index, index + count, key, out, (place - from) * size, size);
+      place += count;
+    }
+  }
+
   /** Encodes another key and value for the token at a place. */
   void put(int place, float[] key, float[] value) {
     pages(place).put(index(place), key, value);

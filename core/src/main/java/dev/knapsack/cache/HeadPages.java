@@ -2,6 +2,7 @@ package dev.knapsack.cache;
 
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.SlabArena;
+import dev.knapsack.tensor.Format;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -268,6 +269,31 @@ final class HeadPages {
     }
   }
 
+  /**
+   * Decodes the keys or the values of the tokens of {@code [from, to)}, run by run of those that
+   * lie together.
+   *
+   * @param size numbers from one token to the next
+   */
+  void read(int from, int to, boolean key, float[] out, int at, int size) {
+    if (key && channels != null) {
+      float[] one = new float[size];
+      for (int i = from; i < to; i++) {
+        read(i, true, one);
+        System.arraycopy(one, 0, out, at + (i - from) * size, size);
+      }
+      return;
+    }
+    locate();
+    Format format = key ? form.keyFormat() : form.valueFormat();
+    for (int i = from; i < to; ) {
+      int tokens = Math.min(to - i, form.pageTokens() - i % form.pageTokens());
+      long offset = key ? keyAt(i) : valueAt(i);
+      format.decode(arena.memory(), offset, out, at + (i - from) * size, tokens * size);
+      i += tokens;
+    }
+  }
+
   /** Moves the channels that are held to where they belong in a key. */
   private void spread(float[] key) {
     if (channels != null) {
@@ -436,7 +462,11 @@ final class HeadPages {
     for (int i : kept) {
       all[n] = position(i);
       if (i != n) {
-        move(i, n);
+        if (n % form.pageTokens() == 0 || n == 0 || kept[n - 1] == n - 1) {
+          own(n / form.pageTokens()); // once a page is enough
+          locate();
+        }
+        copy(i, n);
       }
       n++;
     }
@@ -455,6 +485,11 @@ final class HeadPages {
   private void move(int from, int to) {
     own(to / form.pageTokens());
     locate();
+    copy(from, to);
+  }
+
+  /** The page of {@code to} is this sequence's alone, and located. */
+  private void copy(int from, int to) {
     MemorySegment memory = arena.memory();
     MemorySegment.copy(memory, keyAt(from), memory, keyAt(to), form.keyBytes());
     MemorySegment.copy(memory, valueAt(from), memory, valueAt(to), form.valueBytes());

@@ -6,6 +6,7 @@ import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.IntConsumer;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -337,6 +338,14 @@ public final class KvCache implements AutoCloseable {
   /** Forgets what the policy remembers of heads as wholes, and gives its bytes back. */
   public void forgetMemory() {
     view.forgetMemory();
+  }
+
+  /**
+   * Does a task for each of {@code count} numbers, by all {@linkplain KvPool#workers workers}:
+   * tasks of different heads, which may read those and change them.
+   */
+  public void forEach(int count, IntConsumer task) {
+    pool.forEach(count, task);
   }
 
   /** What a policy sees of one head. */

@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.BudgetExceededException;
@@ -11,6 +12,7 @@ import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -39,6 +41,9 @@ public final class KvPool implements AutoCloseable {
   private final @Nullable SpillFolder spill;
 
   private volatile @Nullable BitSet sentenceEnds;
+
+  /** Who does what policies do to caches; null for who asks for that alone. */
+  private volatile @Nullable WorkerTeam workers;
 
   /** A pool without pages yet, which may take all of the budget. */
   public KvPool(KvLayout layout, Account account) {
@@ -276,6 +281,32 @@ public final class KvPool implements AutoCloseable {
   /** Those; null if nobody has said so. */
   public @Nullable BitSet sentenceEnds() {
     return sentenceEnds;
+  }
+
+  /**
+   * Says who shares the work of policies on caches; nothing but time depends on it. What settles a
+   * cache is no part of a task of theirs then.
+   */
+  public void workers(WorkerTeam team) {
+    workers = team;
+  }
+
+  /** Goes by what has been said to another pool of the same model. */
+  public void likewise(KvPool other) {
+    sentenceEnds = other.sentenceEnds;
+    workers = other.workers;
+  }
+
+  /** Does a task for each of {@code count} numbers, by those. */
+  void forEach(int count, IntConsumer task) {
+    WorkerTeam team = workers;
+    if (team == null || count < 2) {
+      for (int i = 0; i < count; i++) {
+        task.accept(i);
+      }
+    } else {
+      team.run(count, (part, parts, worker) -> task.accept(part));
+    }
   }
 
   SpillFolder spillFolder() {

@@ -163,8 +163,8 @@ final class PolicyView {
         });
   }
 
-  /** See {@link CachedHead#memory}. */
-  MemorySegment memory(int layer, int kvHead) {
+  /** See {@link CachedHead#memory}: several threads may ask, each for heads of its own. */
+  synchronized MemorySegment memory(int layer, int kvHead) {
     if (memory == null) {
       memory = new PolicyMemory(pool);
     }

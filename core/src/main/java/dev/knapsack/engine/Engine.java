@@ -187,6 +187,7 @@ public final class Engine implements AutoCloseable {
                   options.precision(),
                   spec.limits(tokens, layout),
                   activations));
+      pool.workers(team);
       Workspace workspace =
           hold(new Workspace(spec, layout, tokens, plan.sequences(), activations));
       this.weights =
@@ -414,7 +415,7 @@ public final class Engine implements AutoCloseable {
         KvPool pages = new KvPool(layout, Budget.ofBytes(promise.bytes()).account("kv"), spill);
         Workspace workspace = workspaceOfRows(Math.min(plan.prefillChunk(), tokens.length));
         KvCache cache = pages.cache()) {
-      pages.sentenceEnds(pool.sentenceEnds());
+      pages.likewise(pool);
       Transformer all = new Transformer(spec, weights, compute, workspace);
       // What comes before is the prompt, to the end of the step that gives the first logits.
       int most = workspace.tokens();
@@ -476,7 +477,9 @@ public final class Engine implements AutoCloseable {
 
   /** Pages beside those of sequences: they are leased as they are filled. */
   private KvPool readings() {
-    return new KvPool(pool.layout(), budget.account("kv/readings"), spill);
+    KvPool pages = new KvPool(pool.layout(), budget.account("kv/readings"), spill);
+    pages.likewise(pool);
+    return pages;
   }
 
   /** Runs what needs the model for itself, between steps. */

@@ -16,6 +16,9 @@ abstract class AbstractBlockFormat implements BlockFormat {
    */
   static final float NO_OFFSET = -0.0f;
 
+  /** Numbers that are decoded at a time. */
+  private static final int CHUNK = 1024;
+
   private final String name;
   private final int ggufType;
   private final int blockValues;
@@ -74,6 +77,35 @@ abstract class AbstractBlockFormat implements BlockFormat {
         float value = codes[i] * scales[i / GROUP] + offsets[i / GROUP];
         LittleEndian.putF32(target, to + (long) i * Float.BYTES, value);
       }
+    }
+  }
+
+  @Override
+  public final void decode(
+      MemorySegment source, long sourceOffset, float[] target, int at, int values) {
+    int blocks = Math.toIntExact(bytes(values) / blockBytes);
+    int together = Math.min(blocks, Math.max(1, CHUNK / blockValues));
+    byte[] codes = new byte[together * blockValues];
+    float[] scales = new float[codes.length / GROUP];
+    float[] offsets = new float[scales.length];
+    for (int from = 0; from < blocks; from += together) {
+      int count = Math.min(together, blocks - from);
+      for (int b = 0; b < count; b++) {
+        long block = sourceOffset + (long) (from + b) * blockBytes;
+        unpack(source, block, codes, scales, offsets, b * blockValues);
+      }
+      int to = at + from * blockValues;
+      for (int group = 0; group < count * blockValues / GROUP; group++) {
+        decodeGroup(codes, group * GROUP, scales[group], offsets[group], target, to);
+      }
+    }
+  }
+
+  /** Apart, so that compilers find several numbers to decode at a time. */
+  private static void decodeGroup(
+      byte[] codes, int group, float scale, float offset, float[] target, int to) {
+    for (int i = group; i < group + GROUP; i++) {
+      target[to + i] = codes[i] * scale + offset;
     }
   }
 

@@ -9,6 +9,11 @@ final class F32 extends ScalarFormat {
   }
 
   @Override
+  public void decode(MemorySegment source, long sourceOffset, float[] target, int at, int values) {
+    MemorySegment.copy(source, LittleEndian.FLOAT, sourceOffset, target, at, values);
+  }
+
+  @Override
   float get(MemorySegment source, long offset) {
     return LittleEndian.f32(source, offset);
   }

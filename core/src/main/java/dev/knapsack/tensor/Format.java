@@ -48,6 +48,16 @@ public interface Format {
       long values);
 
   /**
+   * Decodes numbers into an array, which is several times faster than into memory where there are
+   * many.
+   *
+   * @param values a multiple of {@link #blockValues()}
+   */
+  default void decode(MemorySegment source, long sourceOffset, float[] target, int at, int values) {
+    decode(source, sourceOffset, MemorySegment.ofArray(target), (long) Float.BYTES * at, values);
+  }
+
+  /**
    * Encodes {@code values} float32 numbers (a multiple of {@link #blockValues()}).
    *
    * @param source float32 values, from byte {@code sourceOffset}

@@ -6,11 +6,11 @@ import java.nio.ByteOrder;
 
 /** Numbers as blocks hold them: little-endian, at any byte. */
 final class LittleEndian {
-  private static final ValueLayout.OfFloat FLOAT =
+  static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
   private static final ValueLayout.OfInt INT =
       ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
-  private static final ValueLayout.OfShort SHORT =
+  static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   /** The largest finite half-precision number. */

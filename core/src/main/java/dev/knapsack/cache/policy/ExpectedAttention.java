@@ -26,6 +26,9 @@ record ExpectedAttention() implements Scorer {
 
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
+  /** Keys that are scored together: 64 KiB of 64 channels. */
+  private static final int TOKENS = Rows.TOGETHER;
+
   /** Rows that are looked at together: a few hundred KiB. */
   private static final int ROWS = 128;
 
@@ -70,7 +73,11 @@ record ExpectedAttention() implements Scorer {
     MemorySegment memory = head.memory();
     float before = memory.getAtIndex(FLOAT, 0);
     for (int g = 0; g < group; g++) {
-      add(memory, 1 + g * headNumbers(channels), channels, before, rows, g * channels);
+      float[][] theirs = new float[rows.length][];
+      for (int row = 0; row < rows.length; row++) {
+        theirs[row] = Arrays.copyOfRange(rows[row], g * channels, (g + 1) * channels);
+      }
+      add(memory, 1 + g * headNumbers(channels), before, theirs);
     }
     memory.setAtIndex(FLOAT, 0, before + rows.length);
   }
@@ -81,46 +88,36 @@ record ExpectedAttention() implements Scorer {
    *
    * @param at where the head's numbers begin
    * @param before rows that were added before
-   * @param offset where the head's queries begin in each row, which are changed
+   * @param rows a query head's, which are changed
    */
-  private static void add(
-      MemorySegment memory, int at, int channels, float before, float[][] rows, int offset) {
+  private static void add(MemorySegment memory, int at, float before, float[][] rows) {
+    int channels = rows[0].length;
     float[] mean = new float[channels];
     for (float[] row : rows) {
-      for (int c = 0; c < channels; c++) {
-        mean[c] += row[offset + c] / rows.length;
-      }
+      Rows.addScaled(1f / rows.length, row, mean);
+    }
+    for (float[] row : rows) {
+      Rows.addScaled(-1, mean, row);
     }
     float all = before + rows.length;
     float weight = (float) Math.sqrt((double) before * rows.length / all);
     float[] shift = new float[channels];
     for (int c = 0; c < channels; c++) {
-      for (float[] row : rows) {
-        row[offset + c] -= mean[c];
-      }
       float old = memory.getAtIndex(FLOAT, at + c);
       shift[c] = weight * (mean[c] - old);
       memory.setAtIndex(FLOAT, at + c, old + (mean[c] - old) * rows.length / all);
     }
     float[] sums = new float[channels];
-    int products = at + channels;
+    long products = (long) Float.BYTES * (at + channels);
     for (int c = 0; c < channels; c++) {
-      int left = channels - c;
-      MemorySegment.copy(memory, FLOAT, (long) products * Float.BYTES, sums, 0, left);
+      // Products with the channels before are there already; here they are of no use.
+      MemorySegment.copy(memory, FLOAT, products, sums, c, channels - c);
       for (float[] row : rows) {
-        addScaled(row[offset + c], row, offset + c, sums, 0, left);
+        Rows.addScaled(row[c], row, sums);
       }
-      addScaled(shift[c], shift, c, sums, 0, left);
-      MemorySegment.copy(sums, 0, memory, FLOAT, (long) products * Float.BYTES, left);
-      products += left;
-    }
-  }
-
-  /** {@code sums += factor · x}, which compilers do several numbers at a time. */
-  private static void addScaled(
-      float factor, float[] x, int from, float[] sums, int at, int count) {
-    for (int i = 0; i < count; i++) {
-      sums[at + i] += factor * x[from + i];
+      Rows.addScaled(shift[c], shift, sums);
+      MemorySegment.copy(sums, c, memory, FLOAT, products, channels - c);
+      products += (long) Float.BYTES * (channels - c);
     }
   }
 
@@ -136,53 +133,77 @@ record ExpectedAttention() implements Scorer {
       float[] numbers = memory.toArray(FLOAT);
       QueryFrame frame = head.frame();
       QueryFrame.Backwards future = frame.from(head.cache().length(), FUTURE);
-      float[] cached = new float[head.keySize()];
-      float[] key = new float[channels];
-      float[] products = new float[channels];
-      for (int i = 0; i < count; i++) {
-        head.key(i, cached);
-        future.turn(head.kvHead(), cached, key);
+      for (int first = 0; first < count; first += TOKENS) {
+        int end = Math.min(count, first + TOKENS);
+        float[][] keys = turned(future, head, first, end);
         for (int g = 0; g < group; g++) {
           int at = 1 + g * headNumbers(channels);
-          expected[g][i] = exponent(key, numbers, at, queries, frame.scale(), products);
+          float[] exponents = exponents(keys, numbers, at, queries, frame.scale());
+          System.arraycopy(exponents, 0, expected[g], first, end - first);
         }
       }
     }
-    float[] value = new float[head.valueSize()];
     for (float[] exponents : expected) {
       softmax(head, exponents);
     }
-    for (int i = 0; i < count; i++) {
-      float sum = 0;
-      for (float[] shares : expected) {
-        sum += shares[i];
-      }
-      head.value(i, value);
-      boolean sink = head.position(i) < SINKS;
-      out[i] = sink ? Float.POSITIVE_INFINITY : sum / group * KeyNorm.norm(value);
-    }
+    Rows.values(
+        head,
+        (i, value) -> {
+          float sum = 0;
+          for (float[] shares : expected) {
+            sum += shares[i];
+          }
+          boolean sink = head.position(i) < SINKS;
+          out[i] = sink ? Float.POSITIVE_INFINITY : sum / group * Rows.norm(value);
+        });
   }
 
-  /** The logarithm of what {@code exp(q · k)} is on average, of normally distributed queries. */
-  private static float exponent(
-      float[] key, float[] numbers, int at, float queries, float scale, float[] products) {
-    int channels = key.length;
-    double linear = 0;
-    Arrays.fill(products, 0);
-    double diagonal = 0;
-    int row = at + channels;
-    for (int c = 0; c < channels; c++) {
-      linear += (double) key[c] * numbers[at + c];
-      diagonal += (double) key[c] * key[c] * numbers[row];
-      addScaled(key[c], numbers, row, products, c, channels - c);
-      row += channels - c;
+  /** What the keys of some tokens have in each channel, turned back. */
+  private static float[][] turned(QueryFrame.Backwards future, CachedHead head, int from, int to) {
+    float[][] turned = new float[head.heads().channels()][to - from];
+    float[] key = new float[turned.length];
+    Rows.keys(
+        head,
+        from,
+        to,
+        (i, cached) -> {
+          future.turn(head.kvHead(), cached, key);
+          for (int c = 0; c < key.length; c++) {
+            turned[c][i - from] = key[c];
+          }
+        });
+    return turned;
+  }
+
+  /**
+   * The logarithm of what {@code exp(q · k)} is on average, of normally distributed queries.
+   *
+   * @param keys by channel, several keys at a time
+   * @param at where the query head's mean begins in {@code numbers}, and then its sums of products
+   * @param queries how many there were
+   */
+  private static float[] exponents(
+      float[][] keys, float[] numbers, int at, float queries, float scale) {
+    int count = keys[0].length;
+    float[] linear = new float[count];
+    float[] quadratic = new float[count];
+    float[] products = new float[count];
+    int row = at + keys.length;
+    for (int c = 0; c < keys.length; c++) {
+      Rows.addScaled(numbers[at + c], keys[c], linear);
+      Arrays.fill(products, 0);
+      Rows.addScaled(numbers[row], keys[c], products);
+      for (int d = c + 1; d < keys.length; d++) {
+        // The sums of c with d stand for those of d with c, too.
+        Rows.addScaled(2 * numbers[row + d - c], keys[d], products);
+      }
+      Rows.addProducts(keys[c], products, quadratic);
+      row += keys.length - c;
     }
-    double quadratic = 0;
-    for (int c = 0; c < channels; c++) {
-      quadratic += 2.0 * key[c] * products[c];
-    }
-    double variance = (quadratic - diagonal) / queries;
-    return (float) (scale * linear + scale * scale * variance / 2);
+    float[] exponents = new float[count];
+    Rows.addScaled(scale, linear, exponents);
+    Rows.addScaled(scale * scale / 2 / queries, quadratic, exponents);
+    return exponents;
   }
 
   /** Over all tokens but the first ones. */

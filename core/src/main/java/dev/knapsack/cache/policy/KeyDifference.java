@@ -14,27 +14,15 @@ record KeyDifference() implements Scorer {
 
   @Override
   public void score(CachedHead head, float[] out) {
-    float[] key = new float[head.keySize()];
-    double[] mean = new double[key.length];
-    for (int i = 0; i < head.count(); i++) {
-      head.key(i, key);
-      double scale = scale(key);
-      for (int c = 0; c < key.length; c++) {
-        mean[c] += key[c] * scale;
-      }
-    }
-    for (int i = 0; i < head.count(); i++) {
-      head.key(i, key);
-      double product = 0;
-      for (int c = 0; c < key.length; c++) {
-        product += key[c] * mean[c];
-      }
-      // The length of the mean divides all alike, and changes no order.
-      out[i] = (float) (-product * scale(key));
-    }
-  }
-
-  private static double scale(float[] key) {
-    return 1 / Math.max(KeyNorm.norm(key), 1e-12);
+    float[] mean = new float[head.keySize()];
+    float[] scales = new float[head.count()];
+    Rows.keys(
+        head,
+        (i, key) -> {
+          scales[i] = 1 / Math.max(Rows.norm(key), 1e-12f);
+          Rows.addScaled(scales[i], key, mean);
+        });
+    // The length of the mean divides all alike, and changes no order.
+    Rows.keys(head, (i, key) -> out[i] = -scales[i] * Rows.dot(key, mean));
   }
 }

@@ -14,18 +14,6 @@ record KeyNorm() implements Scorer {
 
   @Override
   public void score(CachedHead head, float[] out) {
-    float[] key = new float[head.keySize()];
-    for (int i = 0; i < head.count(); i++) {
-      head.key(i, key);
-      out[i] = -norm(key);
-    }
-  }
-
-  static float norm(float[] vector) {
-    double sum = 0;
-    for (float x : vector) {
-      sum += (double) x * x;
-    }
-    return (float) Math.sqrt(sum);
+    Rows.keys(head, (i, key) -> out[i] = -Rows.norm(key));
   }
 }

@@ -34,16 +34,13 @@ record LagRelative() implements Scorer {
     if (chunks < 2) {
       return;
     }
-    float[][] keys = chunk(head, SINKS, true);
-    float[][] values = chunk(head, SINKS, false);
+    float[][] keys = keys(head, SINKS);
+    float[][] values = values(head, SINKS);
     for (int from = SINKS; from < end; from += LAG) {
-      float[][] nextKeys = chunk(head, from + LAG, true);
-      float[][] nextValues = chunk(head, from + LAG, false);
+      float[][] nextKeys = keys(head, from + LAG);
+      float[][] nextValues = values(head, from + LAG);
       float[] sums = weights(keys, nextKeys);
-      float[] more = weights(values, nextValues);
-      for (int i = 0; i < LAG; i++) {
-        sums[i] += more[i];
-      }
+      Rows.addScaled(1, weights(values, nextValues), sums);
       float[] sorted = sums.clone();
       Arrays.sort(sorted);
       for (int i = 0; i < LAG; i++) {
@@ -56,48 +53,52 @@ record LagRelative() implements Scorer {
     }
   }
 
-  private static float[][] chunk(CachedHead head, int from, boolean key) {
-    float[][] rows = new float[LAG][key ? head.keySize() : head.valueSize()];
-    for (int i = 0; i < LAG; i++) {
-      if (key) {
-        head.key(from + i, rows[i]);
-      } else {
-        head.value(from + i, rows[i]);
-      }
-    }
-    return rows;
+  private static float[][] keys(CachedHead head, int from) {
+    float[][] chunk = new float[LAG][];
+    Rows.keys(head, from, from + LAG, (i, key) -> chunk[i - from] = key.clone());
+    return chunk;
+  }
+
+  private static float[][] values(CachedHead head, int from) {
+    float[][] chunk = new float[LAG][];
+    Rows.values(head, from, from + LAG, (i, value) -> chunk[i - from] = value.clone());
+    return chunk;
   }
 
   /** The softmax of each token's deviation, scaled by the range that the next chunk has. */
   private static float[] weights(float[][] rows, float[][] next) {
-    int size = rows[0].length;
     float[] least = next[0].clone();
     float[] greatest = next[0].clone();
     for (float[] row : next) {
-      for (int c = 0; c < size; c++) {
+      for (int c = 0; c < least.length; c++) {
         least[c] = Math.min(least[c], row[c]);
         greatest[c] = Math.max(greatest[c], row[c]);
       }
     }
+    float[] factors = new float[least.length];
+    for (int c = 0; c < factors.length; c++) {
+      factors[c] = 1 / Math.max(greatest[c] - least[c], 1e-6f);
+    }
     float[] out = new float[rows.length];
-    double[] scaled = new double[size];
+    float[] scaled = new float[factors.length];
     for (int i = 0; i < rows.length; i++) {
-      for (int c = 0; c < size; c++) {
-        scaled[c] = (rows[i][c] - least[c]) / Math.max((double) greatest[c] - least[c], 1e-6);
+      float[] row = rows[i];
+      for (int c = 0; c < scaled.length; c++) {
+        scaled[c] = (row[c] - least[c]) * factors[c];
       }
-      out[i] = (float) deviation(scaled);
+      out[i] = deviation(scaled);
     }
     softmax(out);
     return out;
   }
 
-  private static double deviation(double[] numbers) {
-    double mean = Arrays.stream(numbers).average().orElse(0);
-    double squares = 0;
-    for (double x : numbers) {
-      squares += (x - mean) * (x - mean);
+  /** The standard deviation of numbers, which become what they differ from their mean. */
+  private static float deviation(float[] numbers) {
+    float mean = Rows.sum(numbers) / numbers.length;
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] -= mean;
     }
-    return Math.sqrt(squares / Math.max(1, numbers.length - 1));
+    return Rows.norm(numbers) / (float) Math.sqrt(Math.max(1, numbers.length - 1));
   }
 
   private static void softmax(float[] numbers) {

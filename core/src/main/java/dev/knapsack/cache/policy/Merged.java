@@ -2,43 +2,37 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 
-/** A weighted mean of tokens of a head, in the making. */
+/** A weighted mean of tokens of a head that follow one another. */
 final class Merged {
   private final CachedHead head;
-  private final double[] keys;
-  private final double[] values;
-  private final float[] key;
-  private final float[] value;
-  private double weights;
+  private final float[] keys;
+  private final float[] values;
 
-  Merged(CachedHead head) {
+  /**
+   * Computes it.
+   *
+   * @param weights of the tokens from {@code from} on
+   */
+  Merged(CachedHead head, int from, float[] weights) {
     this.head = head;
-    key = new float[head.keySize()];
-    value = new float[head.valueSize()];
-    keys = new double[key.length];
-    values = new double[value.length];
+    int to = from + weights.length;
+    float all = Rows.sum(weights);
+    keys = new float[head.keySize()];
+    Rows.keys(head, from, to, (i, key) -> Rows.addScaled(weights[i - from], key, keys));
+    values = new float[head.valueSize()];
+    Rows.values(head, from, to, (i, value) -> Rows.addScaled(weights[i - from], value, values));
+    divide(keys, all);
+    divide(values, all);
   }
 
-  void add(int token, double weight) {
-    head.key(token, key);
-    head.value(token, value);
-    for (int c = 0; c < key.length; c++) {
-      keys[c] += weight * key[c];
+  private static void divide(float[] numbers, float by) {
+    for (int c = 0; c < numbers.length; c++) {
+      numbers[c] /= by;
     }
-    for (int c = 0; c < value.length; c++) {
-      values[c] += weight * value[c];
-    }
-    weights += weight;
   }
 
-  /** Gives a token the mean of what was added. */
+  /** Gives a token that mean. */
   void put(int token) {
-    for (int c = 0; c < key.length; c++) {
-      key[c] = (float) (keys[c] / weights);
-    }
-    for (int c = 0; c < value.length; c++) {
-      value[c] = (float) (values[c] / weights);
-    }
-    head.put(token, key, value);
+    head.put(token, keys, values);
   }
 }

@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import java.util.Arrays;
 
 /**
  * Tokens that are not kept are merged into the kept one that stands nearest: its key and its value
@@ -40,11 +41,9 @@ record NearestMerge() implements Action {
 
   private static void mean(CachedHead head, int from, int to, int into) {
     if (to - from > 1) {
-      Merged merged = new Merged(head);
-      for (int i = from; i < to; i++) {
-        merged.add(i, 1);
-      }
-      merged.put(into);
+      float[] weights = new float[to - from];
+      Arrays.fill(weights, 1);
+      new Merged(head, from, weights).put(into);
     }
   }
 }

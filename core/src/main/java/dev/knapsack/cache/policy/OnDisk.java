@@ -103,12 +103,4 @@ sealed interface OnDisk extends Action, Retrieval permits Sentences, SimilarKeys
     }
     return kept;
   }
-
-  static float dot(float[] a, float[] b, int from, int size) {
-    float sum = 0;
-    for (int c = 0; c < size; c++) {
-      sum += a[c] * b[from + c];
-    }
-    return sum;
-  }
 }

@@ -9,13 +9,15 @@ import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.cache.Retrieval;
 import dev.knapsack.tensor.Matrix;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.IntConsumer;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A policy made of four parts: a published method is a combination, and combinations nobody has
@@ -39,6 +41,11 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
               .formatted(scorer.name(), allocator.name()));
     }
   }
+
+  /**
+   * About so many heads are scored at a time: work for all, and not all of their scores at once.
+   */
+  private static final int HEADS_TOGETHER = 16;
 
   private Optional<Moments> moments() {
     return scorer.moments().or(allocator::moments);
@@ -244,12 +251,21 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     }
     List<KvLayout.Layer> layers = cache.layout().layers();
     int[] keep = allocator.tokens(cache);
-    double @Nullable [] full = null;
+    List<Integer> due = new ArrayList<>();
     for (int l = 0; l < layers.size(); l++) {
       if (layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0 && due(cache, l, keep[l])) {
-        full = full == null ? allocator.full(cache) : full; // before any layer has changed
-        compress(cache, l, keep[l], full[l]);
+        due.add(l);
       }
+    }
+    double[] full = due.isEmpty() ? new double[0] : allocator.full(cache);
+    for (int from = 0; from < due.size(); ) {
+      int heads = 0;
+      int to = from;
+      while (to < due.size() && heads < HEADS_TOGETHER) {
+        heads += layers.get(due.get(to++)).kvHeads();
+      }
+      compress(cache, due.subList(from, to), keep, full);
+      from = to;
     }
     if (ahead <= 0 && !trigger.countsRows(-1, Integer.MAX_VALUE)) {
       // Nothing is forgotten after the prompt.
@@ -260,12 +276,6 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     }
   }
 
-  private static CachedHead[] heads(KvCache cache, int layer) {
-    CachedHead[] heads = new CachedHead[cache.layout().layers().get(layer).kvHeads()];
-    Arrays.setAll(heads, h -> cache.head(layer, h));
-    return heads;
-  }
-
   private boolean due(KvCache cache, int layer, int keep) {
     int surplus = surplus(cache, layer, keep);
     return surplus > 0 && trigger.due(surplus, cache.promptEnd() - cache.length());
@@ -273,30 +283,62 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
 
   /** By how many tokens heads hold more than they keep, on average. */
   private int surplus(KvCache cache, int layer, int keep) {
-    CachedHead[] heads = heads(cache, layer);
+    int heads = cache.layout().layers().get(layer).kvHeads();
     // Heads may keep different numbers, but all of them grow alike.
     long held = 0;
-    for (CachedHead head : heads) {
+    for (int h = 0; h < heads; h++) {
+      CachedHead head = cache.head(layer, h);
       held += head.count() - head.coarse() + head.room() + action.counted(head.coarse());
     }
-    return (int) Math.ceilDiv(held, heads.length) - keep;
+    return (int) Math.ceilDiv(held, heads) - keep;
   }
 
-  private void compress(KvCache cache, int layer, int keep, double full) {
-    CachedHead[] heads = heads(cache, layer);
-    float[][] scores = new float[heads.length][];
-    for (int h = 0; h < heads.length; h++) {
-      scores[h] = new float[heads[h].count()];
-      scorer.score(heads[h], keep, scores[h]);
-      if (!action.forgetsCoarse()) {
-        // What counted less once stays so.
-        scores[h] = Arrays.copyOfRange(scores[h], heads[h].coarse(), scores[h].length);
+  /** A head of a layer that is due. */
+  private record Place(int layer, int head) {}
+
+  /** Heads are scored and brought to their size by all workers, each head by one. */
+  private void compress(KvCache cache, List<Integer> layers, int[] keep, double[] full) {
+    List<Place> places = new ArrayList<>();
+    for (int l : layers) {
+      for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
+        places.add(new Place(l, h));
       }
     }
-    int[] kept = allocator.divide(cache, layer, trigger.stay(keep), scores);
-    for (int h = 0; h < heads.length; h++) {
-      action.apply(heads[h], kept[h], full, scores[h]);
+    float[][] scores = new float[places.size()][];
+    cache.forEach(
+        scores.length,
+        i -> {
+          Place place = places.get(i);
+          scores[i] = scores(cache.head(place.layer, place.head), keep[place.layer]);
+        });
+    int[] kept = new int[scores.length];
+    for (int l : layers) {
+      int first = places.indexOf(new Place(l, 0));
+      int heads = cache.layout().layers().get(l).kvHeads();
+      float[][] theirs = Arrays.copyOfRange(scores, first, first + heads);
+      int[] divided = allocator.divide(cache, l, trigger.stay(keep[l]), theirs);
+      System.arraycopy(divided, 0, kept, first, heads);
     }
+    IntConsumer apply =
+        i -> {
+          Place place = places.get(i);
+          CachedHead head = cache.head(place.layer, place.head);
+          action.apply(head, kept[i], full[place.layer], scores[i]);
+        };
+    if (action.retrieval().isPresent()) {
+      IntStream.range(0, kept.length).forEach(apply); // heads share a file
+    } else {
+      cache.forEach(kept.length, apply);
+    }
+  }
+
+  private float[] scores(CachedHead head, int keep) {
+    float[] scores = new float[head.count()];
+    scorer.score(head, keep, scores);
+    // What counted less once stays so.
+    return action.forgetsCoarse()
+        ? scores
+        : Arrays.copyOfRange(scores, head.coarse(), scores.length);
   }
 
   /** The places of the {@code count} highest scores, ascending; of equal ones the later. */

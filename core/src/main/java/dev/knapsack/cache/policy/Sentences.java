@@ -106,7 +106,7 @@ record Sentences(int factor) implements OnDisk {
     float[] key = new float[size];
     for (int unit = 0; unit < out.length; unit++) {
       head.unitKey(unit, key);
-      out[unit] = OnDisk.dot(key, numbers, NEXT, size);
+      out[unit] = Rows.dot(key, numbers, NEXT);
     }
   }
 }

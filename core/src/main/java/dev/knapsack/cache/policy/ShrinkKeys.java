@@ -92,20 +92,14 @@ record ShrinkKeys(int percent) implements Action {
     float lacking = (ROWS - 1 - Math.floorMod(last, ROWS)) / (float) ROWS;
     MemorySegment now = squares(head, false);
     MemorySegment before = squares(head, true);
-    double[] keys = new double[size];
-    float[] key = new float[size];
-    for (int i = 0; i < head.count(); i++) {
-      head.key(i, key);
-      for (int c = 0; c < size; c++) {
-        keys[c] += (double) key[c] * key[c];
-      }
-    }
+    float[] keys = new float[size];
+    Rows.keys(head, (_, key) -> Rows.addProducts(key, key, keys));
     float[] scores = new float[size];
     for (int c = 0; c < size; c++) {
       float queries =
           now.getAtIndex(ValueLayout.JAVA_FLOAT, c)
               + lacking * before.getAtIndex(ValueLayout.JAVA_FLOAT, c);
-      scores[c] = (float) (queries * keys[c]);
+      scores[c] = queries * keys[c];
     }
     return scores;
   }

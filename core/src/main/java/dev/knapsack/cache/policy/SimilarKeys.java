@@ -70,7 +70,7 @@ record SimilarKeys(int tokens) implements OnDisk {
       head.unitKey(unit, key);
       out[unit] = Float.NEGATIVE_INFINITY;
       for (int query = 0; query < queries.length; query += size) {
-        out[unit] = Math.max(out[unit], OnDisk.dot(key, queries, query, size));
+        out[unit] = Math.max(out[unit], Rows.dot(key, queries, query));
       }
     }
   }
@@ -79,14 +79,12 @@ record SimilarKeys(int tokens) implements OnDisk {
   private static final class Tree {
     private final int[] places;
     private final float[][] keys;
-    private final float[] scores;
     private int[][] leaves = {};
     private int made;
 
     Tree(CachedHead head, int[] places) {
       this.places = places;
       this.keys = new float[places.length][head.keySize()];
-      this.scores = new float[places.length];
       for (int i = 0; i < places.length; i++) {
         head.key(places[i], keys[i]);
       }
@@ -122,21 +120,19 @@ record SimilarKeys(int tokens) implements OnDisk {
 
     /** Those that are nearer to {@code low} first. */
     private int[] ordered(int[] members, float[] low, float[] high) {
-      for (int i : members) {
-        float score = 0;
-        for (int c = 0; c < low.length; c++) {
-          score += (high[c] - low[c]) * keys[i][c];
-        }
-        scores[i] = score;
+      float[] direction = new float[low.length];
+      for (int c = 0; c < direction.length; c++) {
+        direction[c] = high[c] - low[c];
       }
-      return Arrays.stream(members)
-          .boxed()
-          .sorted((a, b) -> {
-            int by = Float.compare(scores[a], scores[b]);
-            return by != 0 ? by : Integer.compare(a, b);
-          })
-          .mapToInt(Integer::intValue)
-          .toArray();
+      // Sorted as numbers, by score and then by place.
+      long[] order = new long[members.length];
+      for (int m = 0; m < order.length; m++) {
+        float score = Rows.dot(direction, keys[members[m]]);
+        int bits = Float.floatToIntBits(score);
+        order[m] = (long) (bits ^ (bits >> 31 & Integer.MAX_VALUE)) << 32 | members[m];
+      }
+      Arrays.sort(order);
+      return Arrays.stream(order).mapToInt(i -> (int) i).toArray();
     }
 
     private float[] mean(int[] members) {

@@ -74,19 +74,22 @@ record SimilarMerge(double threshold) implements Action {
   /** The run that each token is of, in order; −1 for those that stay as they are. */
   private int[] runs(CachedHead head, boolean[] whole) {
     int[] run = new int[whole.length];
+    boolean[] same = new boolean[whole.length];
     float[] before = new float[head.keySize()];
-    float[] key = new float[head.keySize()];
+    Rows.keys(
+        head,
+        (i, key) -> {
+          same[i] = i > 0 && cosine(before, key) > threshold;
+          System.arraycopy(key, 0, before, 0, key.length);
+        });
     int runs = -1;
     for (int i = 0; i < run.length; i++) {
-      head.key(i, key);
       if (whole[i]) {
         run[i] = -1;
       } else {
-        boolean same = i > 0 && run[i - 1] >= 0 && cosine(before, key) > threshold;
-        runs += same ? 0 : 1;
+        runs += i > 0 && run[i - 1] >= 0 && same[i] ? 0 : 1;
         run[i] = runs;
       }
-      System.arraycopy(key, 0, before, 0, key.length);
     }
     return run;
   }
@@ -105,28 +108,25 @@ record SimilarMerge(double threshold) implements Action {
 
   private static void merge(CachedHead head, int from, int to, int pivot) {
     float[] center = new float[head.keySize()];
-    float[] key = new float[head.keySize()];
     head.key(pivot, center);
-    double[] distances = new double[to - from];
-    for (int i = from; i < to; i++) {
-      head.key(i, key);
-      for (int c = 0; c < key.length; c++) {
-        distances[i - from] += (double) (key[c] - center[c]) * (key[c] - center[c]);
-      }
+    float[] distances = new float[to - from];
+    Rows.keys(
+        head,
+        from,
+        to,
+        (i, key) -> {
+          Rows.addScaled(-1, center, key);
+          distances[i - from] = Rows.dot(key, key);
+        });
+    double spread = (double) Rows.sum(distances) / (distances.length - 1);
+    float[] weights = new float[distances.length];
+    for (int i = 0; i < weights.length; i++) {
+      weights[i] = spread > 0 ? (float) Math.exp(-distances[i] / (2 * spread)) : 1;
     }
-    double spread = Arrays.stream(distances).sum() / (distances.length - 1);
-    Merged merged = new Merged(head);
-    for (int i = from; i < to; i++) {
-      merged.add(i, spread > 0 ? Math.exp(-distances[i - from] / (2 * spread)) : 1);
-    }
-    merged.put(pivot);
+    new Merged(head, from, weights).put(pivot);
   }
 
-  private static double cosine(float[] one, float[] other) {
-    double product = 0;
-    for (int c = 0; c < one.length; c++) {
-      product += (double) one[c] * other[c];
-    }
-    return product / Math.max(1e-12, (double) KeyNorm.norm(one) * KeyNorm.norm(other));
+  private static float cosine(float[] one, float[] other) {
+    return Rows.dot(one, other) / Math.max(1e-12f, Rows.norm(one) * Rows.norm(other));
   }
 }

@@ -58,14 +58,18 @@ class RecipePromiseTest {
     return recipes.stream().distinct().toList();
   }
 
+  /** The recipe, which has been given what it lacks. */
+  static Recipe given(String text) {
+    KvPolicy made = Recipe.of(text);
+    return (Recipe)
+        (text.contains("epicache")
+            ? LayerSensitivityTest.given(made, 1, 0.9, 0.4)
+            : CalibratedPartsTest.given(made));
+  }
+
   /** The recipe at other times, too. */
   private static List<Recipe> timed(String text) {
-    KvPolicy made = Recipe.of(text);
-    Recipe recipe =
-        (Recipe)
-            (text.contains("epicache")
-                ? LayerSensitivityTest.given(made, 1, 0.9, 0.4)
-                : CalibratedPartsTest.given(made));
+    Recipe recipe = given(text);
     return Stream.of(
             recipe.trigger(),
             new Trigger.Block(8),
@@ -94,7 +98,7 @@ class RecipePromiseTest {
     keepsToWhatIsPlanned(layout(timed.getFirst(), Formats.Q8_0, 20), 9, true);
   }
 
-  private static KvLayout layout(KvPolicy policy, Format format, int recent) {
+  static KvLayout layout(KvPolicy policy, Format format, int recent) {
     KvLayout.Layer layer = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, GROUP);
     KvLayout.Layer window = new KvLayout.Layer(HEADS, SIZE, SIZE, 40, GROUP);
     return new KvLayout(List.of(layer, window, layer, layer), format, format, recent, policy, PAGE);
@@ -151,6 +155,10 @@ class RecipePromiseTest {
   }
 
   private KvPool pool(KvLayout layout, Account account) {
+    return pool(layout, account, folder);
+  }
+
+  static KvPool pool(KvLayout layout, Account account, Path folder) {
     KvPool pool = new KvPool(layout, account, folder);
     BitSet ends = new BitSet();
     ends.set(1);
@@ -158,7 +166,7 @@ class RecipePromiseTest {
     return pool;
   }
 
-  private static void turn(KvCache cache, int step, boolean prompts) {
+  static void turn(KvCache cache, int step, boolean prompts) {
     if (prompts) {
       cache.prompt(cache.length() + TURN);
     }
