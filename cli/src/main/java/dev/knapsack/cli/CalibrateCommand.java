@@ -1,5 +1,6 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.eval.Calibrating;
@@ -10,6 +11,7 @@ import dev.knapsack.plan.KvChoice;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -22,7 +24,8 @@ import picocli.CommandLine.Option;
     sortOptions = false,
     description =
         "Measures what the model's attention heads look at, and writes it beside the model for the"
-            + " KV recipes that go by it: duo, compresskv, hack, scalekv.",
+            + " KV recipes that go by it: duo, compresskv, hack, scalekv; and, in a second file, in"
+            + " which directions their keys and values take the fewest numbers, for cskv.",
     footer = {
       "",
       "Without a model it takes the one inside, and questions made for it. Without --limit it",
@@ -43,7 +46,9 @@ final class CalibrateCommand implements Callable<Integer> {
   @Option(
       names = {"-o", "--output"},
       paramLabel = "FILE",
-      description = "The file to write (default: the model's name with .kv.json, beside it).")
+      description =
+          "The file to write (default: the model's name with .kv.json, beside it); the second lies"
+              + " beside it, with .cskv.gguf behind its name instead.")
   private @Nullable Path output;
 
   @Mixin private final EngineOptions engine;
@@ -57,7 +62,7 @@ final class CalibrateCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Path path = model.path();
-    Calibration measured =
+    Calibrating.Found found =
         Calibrating.of(path, questions())
             .measure(
                 (policy, context) ->
@@ -70,13 +75,23 @@ final class CalibrateCommand implements Callable<Integer> {
                         context),
                 host.counter("asked"));
     Path file = output == null ? ModelCompanions.path(path, Calibration.FILE) : output;
-    CalibrationFile.write(file, measured);
+    Path directions = directions(file);
+    CalibrationFile.write(file, found.figures());
+    found.directions().write(directions);
     host.streams()
         .err()
         .printf(
-            "%s: %d questions, of which %d were answered rightly%n",
-            file, measured.prompts(), measured.right());
+            "%s, %s: %d questions, of which %d were answered rightly%n",
+            file, directions.getFileName(), found.figures().prompts(), found.figures().right());
     return 0;
+  }
+
+  /** The second file, beside the first. */
+  private static Path directions(Path figures) {
+    String name = Objects.requireNonNull(figures.getFileName()).toString();
+    String end = "." + Calibration.FILE.suffix();
+    String model = name.endsWith(end) ? name.substring(0, name.length() - end.length()) : name;
+    return figures.resolveSibling(model + "." + HeadBases.FILE.suffix());
   }
 
   private List<Question> questions() throws IOException {

@@ -24,9 +24,10 @@ final class HeadCache {
   /** What the policy remembers of tokens; null where that is nothing. */
   private final @Nullable HeadNumbers numbers;
 
-  HeadCache(KvPool pool, int layer) {
+  HeadCache(KvPool pool, int layer, int kvHead) {
     KvLayout layout = pool.layout();
-    coarse = layout.coarse(layer).map(form -> new HeadPages(pool, form)).orElse(null);
+    HeadBases.Head bases = pool.bases(layer, kvHead);
+    coarse = layout.coarse(layer).map(form -> new HeadPages(pool, form, bases)).orElse(null);
     stored = new HeadPages(pool, layout.stored(layer));
     recent = layout.recent() > 0 ? new HeadPages(pool, layout.full(layer)) : null;
     recentTokens = layout.recent();
@@ -55,9 +56,14 @@ final class HeadCache {
     return coarseCount() + stored.count() + (recent == null ? 0 : recent.count());
   }
 
-  /** Numbers in a key, where no channels are left out. */
+  /** Numbers in a key of which all is held. */
   int keySize() {
     return stored.form().keySize();
+  }
+
+  /** Numbers in such a value. */
+  int valueSize() {
+    return stored.form().valueSize();
   }
 
   /** Which channels of a key coarse tokens hold, ascending; null for all, or if not said yet. */

@@ -1,6 +1,7 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.kernel.Reduction;
 import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
 import java.lang.foreign.Arena;
@@ -26,16 +27,28 @@ final class HeadPages {
 
   private int @Nullable [] positions;
 
-  /** Which channels of a key are held, ascending; null for all. */
-  private int @Nullable [] channels;
+  /** What is held of heads that are always reduced alike; null if there are no such. */
+  private final HeadBases.@Nullable Head bases;
+
+  /** What is held of keys and of values; null for all. */
+  private @Nullable Reduction keys;
+
+  private @Nullable Reduction values;
 
   // Where pages lie, as long as the arena has not moved any.
   private long[] offsets = new long[4];
   private long offsetsAsOf = -1;
 
   HeadPages(KvPool pool, KvLayout.Form form) {
+    this(pool, form, null);
+  }
+
+  /** Of tokens that are reduced by these bases. */
+  HeadPages(KvPool pool, KvLayout.Form form, HeadBases.@Nullable Head bases) {
     this.arena = pool.arena(form);
     this.form = form;
+    this.bases = bases;
+    reduceByBases();
   }
 
   private HeadPages(HeadPages other) {
@@ -44,7 +57,9 @@ final class HeadPages {
     this.count = other.count;
     this.start = other.start;
     this.positions = other.positions == null ? null : other.positions.clone();
-    this.channels = other.channels;
+    this.bases = other.bases;
+    this.keys = other.keys;
+    this.values = other.values;
     this.pages = Math.ceilDiv(count, form.pageTokens());
     this.slabs = Arrays.copyOf(other.slabs, other.slabs.length);
     for (int p = 0; p < pages; p++) {
@@ -74,9 +89,14 @@ final class HeadPages {
     return positions == null ? null : Arrays.copyOf(positions, count);
   }
 
-  /** Which channels of a key are held, ascending; null for all. */
+  private void reduceByBases() {
+    keys = bases == null ? null : bases.keys();
+    values = bases == null ? null : bases.values();
+  }
+
+  /** Which channels of a key are held, ascending; null for all, or if it is not channels. */
   int @Nullable [] channels() {
-    return channels;
+    return keys instanceof Reduction.Channels(int[] held) ? held : null;
   }
 
   /**
@@ -85,11 +105,11 @@ final class HeadPages {
    * @param held as many as the form's keys have numbers, ascending
    */
   void channels(int[] held) {
-    if (count > 0 || held.length != form.keySize()) {
+    if (count > 0 || bases != null || held.length != form.keySize()) {
       throw new IllegalStateException(
           "%d channels for %,d keys of %d numbers".formatted(held.length, count, form.keySize()));
     }
-    channels = held;
+    keys = new Reduction.Channels(held);
   }
 
   /** The same tokens for another sequence. */
@@ -212,8 +232,9 @@ final class HeadPages {
    * @param places where they are in {@code from}, ascending
    */
   void merge(HeadCache from, int[] places) {
-    if (channels == null && from.keySize() != form.keySize()) {
-      throw new IllegalStateException("Which channels of keys are held has not been said");
+    if ((keys == null && from.keySize() != form.keySize())
+        || (values == null && from.valueSize() != form.valueSize())) {
+      throw new IllegalStateException("What is held of keys and values has not been said");
     }
     int all = count + places.length;
     try {
@@ -226,7 +247,7 @@ final class HeadPages {
     }
     int[] merged = new int[all];
     float[] key = new float[from.keySize()];
-    float[] value = new float[form.valueSize()];
+    float[] value = new float[from.valueSize()];
     int old = count - 1;
     int next = places.length - 1;
     // From the end, so that nothing is overwritten before it has moved.
@@ -257,15 +278,19 @@ final class HeadPages {
     form.valueFormat().decode(arena.memory(), valueAt(i), value, 0, form.valueSize());
   }
 
-  /** Decodes the key or the value of the token {@code i}; channels that are not held are 0. */
+  /** Decodes the key or the value of the token {@code i}, as far as it is held. */
   void read(int i, boolean key, float[] out) {
     locate();
-    MemorySegment to = MemorySegment.ofArray(out);
+    Reduction reduction = key ? keys : values;
+    float[] held = reduction == null ? out : new float[reduction.held()];
+    MemorySegment to = MemorySegment.ofArray(held);
     if (key) {
       form.keyFormat().decode(arena.memory(), keyAt(i), to, 0, form.keySize());
-      spread(out);
     } else {
       form.valueFormat().decode(arena.memory(), valueAt(i), to, 0, form.valueSize());
+    }
+    if (reduction != null) {
+      reduction.restore(held, out);
     }
   }
 
@@ -276,10 +301,10 @@ final class HeadPages {
    * @param size numbers from one token to the next
    */
   void read(int from, int to, boolean key, float[] out, int at, int size) {
-    if (key && channels != null) {
+    if ((key ? keys : values) != null) {
       float[] one = new float[size];
       for (int i = from; i < to; i++) {
-        read(i, true, one);
+        read(i, key, one);
         System.arraycopy(one, 0, out, at + (i - from) * size, size);
       }
       return;
@@ -294,18 +319,6 @@ final class HeadPages {
     }
   }
 
-  /** Moves the channels that are held to where they belong in a key. */
-  private void spread(float[] key) {
-    if (channels != null) {
-      Arrays.fill(key, channels.length, key.length, 0);
-      for (int c = channels.length - 1; c >= 0; c--) {
-        float number = key[c];
-        key[c] = 0;
-        key[channels[c]] = number;
-      }
-    }
-  }
-
   /** Encodes another key and value for the token {@code i}. */
   void put(int i, float[] key, float[] value) {
     own(i / form.pageTokens());
@@ -313,16 +326,18 @@ final class HeadPages {
     write(i, key, value);
   }
 
-  /** Encodes a key, of which only some channels may be held, and a value. */
+  /** Encodes what is held of a key and a value. */
   private void write(int i, float[] key, float[] value) {
-    float[] held = key;
-    if (channels != null) {
-      held = new float[channels.length];
-      for (int c = 0; c < held.length; c++) {
-        held[c] = key[channels[c]];
-      }
+    write(i, held(keys, key), 0, held(values, value), 0);
+  }
+
+  private static MemorySegment held(@Nullable Reduction reduction, float[] vector) {
+    if (reduction == null) {
+      return MemorySegment.ofArray(vector);
     }
-    write(i, MemorySegment.ofArray(held), 0, MemorySegment.ofArray(value), 0);
+    float[] held = new float[reduction.held()];
+    reduction.reduce(vector, held);
+    return MemorySegment.ofArray(held);
   }
 
   /** Copies tokens as they are stored: of each its key, then its value. */
@@ -422,7 +437,7 @@ final class HeadPages {
     if (count == 0) {
       start = position;
       positions = null;
-      channels = null;
+      reduceByBases();
     }
     trim();
   }
@@ -430,7 +445,7 @@ final class HeadPages {
   /** Forgets all tokens. */
   void clear() {
     count = 0;
-    channels = null;
+    reduceByBases();
     trim();
   }
 
@@ -512,6 +527,7 @@ final class HeadPages {
         count + appended,
         start,
         positions,
-        channels);
+        keys,
+        values);
   }
 }

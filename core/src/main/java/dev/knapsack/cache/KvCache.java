@@ -53,7 +53,7 @@ public final class KvCache implements AutoCloseable {
     for (int l = 0; l < heads.length; l++) {
       int layer = l;
       heads[l] = new HeadCache[pool.layout().layers().get(l).kvHeads()];
-      Arrays.setAll(heads[l], h -> new HeadCache(pool, layer));
+      Arrays.setAll(heads[l], h -> new HeadCache(pool, layer, h));
     }
     this.view = new PolicyView(this, pool, heads);
   }

@@ -82,6 +82,12 @@ public record KvLayout(
           "The recipe '%s' forgets tokens; only a cache that keeps all of them moves some to disk"
               .formatted(policy));
     }
+    if (policy.bases().isPresent()
+        && (transform == KvTransform.REORDERED || layers.stream().anyMatch(l -> l.sketch() > 0))) {
+      throw new IllegalArgumentException(
+          "The recipe '%s' reduces heads as the model computes them, or rotated; not reordered or sketched"
+              .formatted(policy));
+    }
     for (Layer layer : layers) {
       checkFits("key", keyFormat, layer.keySize());
       checkFits("value", valueFormat, layer.valueSize());
@@ -266,8 +272,18 @@ public record KvLayout(
                     c.keysBeside(keyFormat),
                     c.valuesBeside(valueFormat),
                     c.keySize(heads.keySize(), keyFormat),
-                    heads.valueSize(),
+                    c.valueSize(heads.valueSize(), valueFormat),
                     pageTokens));
+  }
+
+  /** Numbers that are held of a key of a layer's coarser tokens; all if there are none. */
+  public int heldOfKeys(int layer) {
+    return coarse(layer).map(Form::keySize).orElse(layers.get(layer).keySize());
+  }
+
+  /** Numbers that are held of a value of such. */
+  public int heldOfValues(int layer) {
+    return coarse(layer).map(Form::valueSize).orElse(layers.get(layer).valueSize());
   }
 
   /** The form in which a layer's recent tokens are kept. */

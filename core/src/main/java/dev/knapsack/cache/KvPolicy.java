@@ -82,27 +82,34 @@ public interface KvPolicy {
   }
 
   /**
-   * How tokens that count less are kept: in formats of fewer bits, or with fewer of their keys'
-   * channels, or both.
+   * How tokens that count less are kept: in formats of fewer bits, or in fewer numbers, or both.
    *
    * @param keys one of {@link dev.knapsack.tensor.Formats#cache()}; null for that of other tokens
    * @param values one of them; null for that of other tokens
-   * @param dropped percent of a key's channels that are left out: as near to that as whole blocks
-   *     of the format allow
+   * @param dropped percent of a key's channels, or of its numbers by {@link #bases}, that are left
+   *     out: as near to that as whole blocks of the format allow
+   * @param droppedOfValues the same of a value's numbers, by bases alone
    */
-  record Coarse(@Nullable Format keys, @Nullable Format values, int dropped) {
+  record Coarse(@Nullable Format keys, @Nullable Format values, int dropped, int droppedOfValues) {
     /** Machine code takes so many numbers at a time. */
     private static final int LANES = 8;
 
     public Coarse {
-      if (dropped < 0 || dropped > 99) {
-        throw new IllegalArgumentException("0 to 99 percent of channels go, not " + dropped);
+      for (int percent : new int[] {dropped, droppedOfValues}) {
+        if (percent < 0 || percent > 99) {
+          throw new IllegalArgumentException("0 to 99 percent of channels go, not " + percent);
+        }
       }
     }
 
-    /** With all channels. */
+    /** With whole keys and values. */
     public Coarse(Format keys, Format values) {
-      this(keys, values, 0);
+      this(keys, values, 0, 0);
+    }
+
+    /** With some channels of keys. */
+    public Coarse(@Nullable Format keys, @Nullable Format values, int dropped) {
+      this(keys, values, dropped, 0);
     }
 
     /** The format of keys, where those of other tokens are in this one. */
@@ -122,7 +129,16 @@ public interface KvPolicy {
      * @param others the format of other tokens
      */
     public int keySize(int size, Format others) {
-      int unit = Math.max(LANES, keysBeside(others).blockValues());
+      return held(size, keysBeside(others), dropped);
+    }
+
+    /** Numbers in a value; see {@link #keySize}. */
+    public int valueSize(int size, Format others) {
+      return held(size, valuesBeside(others), droppedOfValues);
+    }
+
+    private static int held(int size, Format format, int dropped) {
+      int unit = Math.max(LANES, format.blockValues());
       if (dropped == 0 || size % unit != 0) {
         return size;
       }
@@ -201,6 +217,11 @@ public interface KvPolicy {
 
   /** Learned gates that it wants {@link LayerStep#retention} of where it looks. */
   default Optional<RetentionGates> gates() {
+    return Optional.empty();
+  }
+
+  /** By what it reduces {@linkplain #coarse coarser tokens}; empty unless it does. */
+  default Optional<HeadBases> bases() {
     return Optional.empty();
   }
 

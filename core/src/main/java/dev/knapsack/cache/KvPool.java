@@ -8,6 +8,7 @@ import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.SlabArena;
 import java.nio.file.Path;
 import java.util.BitSet;
+import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
@@ -44,6 +45,9 @@ public final class KvPool implements AutoCloseable {
 
   /** Who does what policies do to caches; null for who asks for that alone. */
   private volatile @Nullable WorkerTeam workers;
+
+  /** By layer and KV head. */
+  private volatile List<List<HeadBases.Head>> bases = List.of();
 
   /** A pool without pages yet, which may take all of the budget. */
   public KvPool(KvLayout layout, Account account) {
@@ -291,10 +295,11 @@ public final class KvPool implements AutoCloseable {
     workers = team;
   }
 
-  /** Goes by what has been said to another pool of the same model. */
+  /** Goes by what has been said to another pool of the same model, before there is a cache. */
   public void likewise(KvPool other) {
     sentenceEnds = other.sentenceEnds;
     workers = other.workers;
+    bases = other.bases;
   }
 
   /** Does a task for each of {@code count} numbers, by those. */
@@ -307,6 +312,21 @@ public final class KvPool implements AutoCloseable {
     } else {
       team.run(count, (part, parts, worker) -> task.accept(part));
     }
+  }
+
+  /**
+   * Says how heads are reduced, for a policy that has {@linkplain KvPolicy#bases bases}: before
+   * there is a cache.
+   *
+   * @param heads by layer and KV head; there as long as the pool is
+   */
+  public void bases(List<List<HeadBases.Head>> heads) {
+    bases = heads;
+  }
+
+  HeadBases.@Nullable Head bases(int layer, int kvHead) {
+    List<List<HeadBases.Head>> all = bases;
+    return all.isEmpty() || all.get(layer).isEmpty() ? null : all.get(layer).get(kvHead);
   }
 
   SpillFolder spillFolder() {

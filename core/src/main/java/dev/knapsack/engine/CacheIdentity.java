@@ -3,6 +3,7 @@ package dev.knapsack.engine;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Rope;
@@ -28,8 +29,13 @@ final class CacheIdentity {
         spec.name(),
         shape(spec),
         Fingerprint.formats(layout),
-        layout.policy().name(),
+        recipe(layout.policy()),
         ENGINE);
+  }
+
+  /** With what tells the bases by which tokens are held from others. */
+  private static String recipe(KvPolicy policy) {
+    return policy.bases().map(b -> policy.name() + " by " + b.identity()).orElse(policy.name());
   }
 
   /** All that keys and values depend on besides the file, such as a rope for long contexts. */

@@ -190,6 +190,7 @@ public final class Engine implements AutoCloseable {
       pool.workers(team);
       Workspace workspace =
           hold(new Workspace(spec, layout, tokens, plan.sequences(), activations));
+      pool.bases(workspace.bases());
       this.weights =
           hold(
               PlannedWeights.open(
@@ -414,8 +415,7 @@ public final class Engine implements AutoCloseable {
     try (Lease promise = account.reserve(purse);
         KvPool pages = new KvPool(layout, Budget.ofBytes(promise.bytes()).account("kv"), spill);
         Workspace workspace = workspaceOfRows(Math.min(plan.prefillChunk(), tokens.length));
-        KvCache cache = pages.cache()) {
-      pages.likewise(pool);
+        KvCache cache = cache(pages)) {
       Transformer all = new Transformer(spec, weights, compute, workspace);
       // What comes before is the prompt, to the end of the step that gives the first logits.
       int most = workspace.tokens();
@@ -480,6 +480,12 @@ public final class Engine implements AutoCloseable {
     KvPool pages = new KvPool(pool.layout(), budget.account("kv/readings"), spill);
     pages.likewise(pool);
     return pages;
+  }
+
+  /** A cache beside those of sequences, in pages of its own. */
+  private KvCache cache(KvPool pages) {
+    pages.likewise(pool);
+    return pages.cache();
   }
 
   /** Runs what needs the model for itself, between steps. */

@@ -96,83 +96,23 @@ public final class Attention {
   }
 
   private final Steps steps;
+  private final ReducedAttention reduced;
 
   public Attention(Steps steps) {
     this.steps = steps;
+    this.reduced = new ReducedAttention(steps);
   }
 
-  private static int groups(int queries) {
+  static int groups(int queries) {
     return Math.ceilDiv(queries, QUERIES);
   }
 
   public static long scratchBytes(KernelLimits limits) {
     long size = limits.headSize();
+    long groups = groups(ROWS * limits.queryGroup());
     long group = QUERIES * (2 * size - MAX);
     return Float.BYTES
-        * (QUERIES * CHUNK
-            + groups(ROWS * limits.queryGroup()) * group
-            + 2 * CHUNK * size
-            + QUERIES * size);
-  }
-
-  /**
-   * Some query rows and one KV head, and where things lie in the scratch memory: the scores of a
-   * chunk, then for each group of queries those queries, their state and their results, then the
-   * keys and values of a chunk, and some channels of a group's queries.
-   */
-  private record Block(
-      AttentionShape shape, int kvHead, int firstPosition, int from, int to, Scratch scratch) {
-    int shared() {
-      return shape.heads() / shape.kvHeads();
-    }
-
-    int queryCount() {
-      return (to - from) * shared();
-    }
-
-    int row(int query) {
-      return from + query / shared();
-    }
-
-    int head(int query) {
-      return kvHead * shared() + query % shared();
-    }
-
-    int groupSize() {
-      return QUERIES * (shape.keySize() + shape.valueSize()) - MAX;
-    }
-
-    int queries(int group) {
-      return QUERIES * CHUNK + group * groupSize();
-    }
-
-    int results(int group) {
-      return queries(group) + QUERIES * shape.keySize() - MAX;
-    }
-
-    int keys() {
-      return queries(groups(queryCount()));
-    }
-
-    int values() {
-      return keys() + CHUNK * shape.keySize();
-    }
-
-    int someChannels() {
-      return values() + CHUNK * shape.valueSize();
-    }
-
-    int live(int group) {
-      return Math.min(QUERIES, queryCount() - group * QUERIES);
-    }
-
-    int firstVisible(KvSpan span, int row) {
-      return span.firstVisible(shape, firstPosition + row);
-    }
-
-    int endVisible(KvSpan span, int row) {
-      return span.endVisible(shape, firstPosition + row);
-    }
+        * (QUERIES * CHUNK + groups * group + 2 * CHUNK * size + groups * QUERIES * (2 * size + 1));
   }
 
   /** See {@link Kernels#attention}; scratch memory is a float array on the heap. */
@@ -225,7 +165,7 @@ public final class Attention {
 
   /** Takes what a query has come to out of scratch memory. */
   private interface Finish {
-    void accept(Block block, int query);
+    void accept(QueryBlock block, int query);
   }
 
   private void attend(
@@ -241,7 +181,8 @@ public final class Attention {
       Finish finish) {
     Scratch memory = Scratch.of(scratch);
     for (int row = from; row < to; row += ROWS) {
-      Block block = new Block(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
+      QueryBlock block =
+          new QueryBlock(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
       begin(block, q);
       for (int i = 0; before != null && i < block.queryCount(); i++) {
         move(block, i, before, true);
@@ -271,10 +212,12 @@ public final class Attention {
       MemorySegment scratch) {
     Scratch memory = Scratch.of(scratch);
     for (int row = from; row < to; row += ROWS) {
-      Block block = new Block(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
+      QueryBlock block =
+          new QueryBlock(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), memory);
       begin(block, q);
       int before = 0;
       for (KvSpan span : spans) {
+        reduced.reduceQueries(block, span);
         for (int token = 0; token < span.length(); ) {
           int inPage = token % span.pageTokens();
           int next = token + Math.min(span.pageTokens() - inPage, CHUNK);
@@ -313,9 +256,9 @@ public final class Attention {
   }
 
   private void scoreChunk(
-      Block block, KvSpan span, int token, int count, int before, int firstRow, Matrix out) {
-    AttentionShape shape = block.shape;
-    Scratch scratch = block.scratch;
+      QueryBlock block, KvSpan span, int token, int count, int before, int firstRow, Matrix out) {
+    AttentionShape shape = block.shape();
+    Scratch scratch = block.scratch();
     int size = span.keySize(shape);
     Format format = span.keyFormat();
     long key = span.key(shape, token);
@@ -350,9 +293,9 @@ public final class Attention {
     }
   }
 
-  private static void begin(Block block, Matrix q) {
-    AttentionShape shape = block.shape;
-    float[] memory = block.scratch.floats();
+  private static void begin(QueryBlock block, Matrix q) {
+    AttentionShape shape = block.shape();
+    float[] memory = block.scratch().floats();
     int size = shape.keySize();
     Arrays.fill(memory, block.queries(0), block.keys(), 0);
     for (int i = 0; i < block.queryCount(); i++) {
@@ -368,39 +311,47 @@ public final class Attention {
   }
 
   /** Takes in the tokens of a span that the block sees. */
-  private void chunks(Block block, KvSpan span) {
-    int last = block.endVisible(span, block.to - 1);
+  private void chunks(QueryBlock block, KvSpan span) {
+    int last = block.endVisible(span, block.to() - 1);
     int page = span.pageTokens();
-    int token = block.firstVisible(span, block.from);
+    int token = block.firstVisible(span, block.from());
     if (token >= last) {
       return;
     }
     // From a chunk's first token on: which lanes a token meets must not depend on the rows.
     token -= token % page % CHUNK;
+    reduced.reduceQueries(block, span);
+    if (span.values() != null) {
+      ReducedAttention.putAside(block);
+    }
     while (token < last) {
       int inPage = token % page;
       int next = token + Math.min(page - inPage, CHUNK);
       chunk(block, span, token, Math.min(last, next));
       token = next;
     }
+    if (span.values() != null) {
+      reduced.addRestored(block, span.values());
+    }
   }
 
-  private void chunk(Block block, KvSpan span, int token, int end) {
-    AttentionShape shape = block.shape;
-    Scratch scratch = block.scratch;
+  private void chunk(QueryBlock block, KvSpan span, int token, int end) {
+    AttentionShape shape = block.shape();
+    Scratch scratch = block.scratch();
     int count = end - token;
     MemorySegment pages = span.memory();
     Format keyFormat = span.keyFormat();
     Format valueFormat = span.valueFormat();
     int keySize = span.keySize(shape);
     long key = span.key(shape, token);
-    long value = span.value(token, shape.valueSize());
+    int valueSize = span.valueSize(shape);
+    long value = span.value(shape, token);
     int groups = groups(block.queryCount());
     boolean keysDecoded = groups > GROUPS_ON_STORED;
     boolean valuesDecoded = keysDecoded;
     if (keysDecoded) {
       steps.decode(keyFormat, pages, key, scratch, block.keys(), count * keySize);
-      steps.decode(valueFormat, pages, value, scratch, block.values(), count * shape.valueSize());
+      steps.decode(valueFormat, pages, value, scratch, block.values(), count * valueSize);
     }
     for (int g = 0; g < groups; g++) {
       int queries = queries(block, span, g);
@@ -423,43 +374,31 @@ public final class Attention {
       steps.softmax(scratch, results, padded);
       if (!valuesDecoded
           && !steps.addStoredValues(
-              valueFormat, pages, value, scratch, results, shape.valueSize(), count)) {
-        steps.decode(valueFormat, pages, value, scratch, block.values(), count * shape.valueSize());
+              valueFormat, pages, value, scratch, results, valueSize, count)) {
+        steps.decode(valueFormat, pages, value, scratch, block.values(), count * valueSize);
         valuesDecoded = true;
       }
       if (valuesDecoded) {
-        steps.addValues(scratch, results, live, block.values(), shape.valueSize(), count);
+        steps.addValues(scratch, results, live, block.values(), valueSize, count);
       }
     }
   }
 
-  /** Where a group's queries are, with the channels that a span's keys have. */
-  private static int queries(Block block, KvSpan span, int group) {
-    int queries = block.queries(group);
-    if (span.channels() == null) {
-      return queries;
-    }
-    float[] memory = block.scratch.floats();
-    int size = span.channels().length;
-    for (int i = 0; i < QUERIES; i++) {
-      for (int c = 0; c < size; c++) {
-        memory[block.someChannels() + i * size + c] =
-            memory[queries + i * block.shape.keySize() + span.channel(c)];
-      }
-    }
-    return block.someChannels();
+  /** Where a group's queries are that meet a span's keys. */
+  private static int queries(QueryBlock block, KvSpan span, int group) {
+    return span.keys() == null ? block.queries(group) : block.reducedQueries(group);
   }
 
   /** Takes away the scores of tokens that a query does not see. */
-  private static void mask(Block block, KvSpan span, int group, int token, int count) {
+  private static void mask(QueryBlock block, KvSpan span, int group, int token, int count) {
     for (int i = 0; i < block.live(group); i++) {
       int row = block.row(group * QUERIES + i);
       int first = Math.min(count, block.firstVisible(span, row) - token);
       for (int t = 0; t < first; t++) {
-        block.scratch.floats()[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
+        block.scratch().floats()[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
       }
       for (int t = Math.max(0, block.endVisible(span, row) - token); t < count; t++) {
-        block.scratch.floats()[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
+        block.scratch().floats()[t * QUERIES + i] = Float.NEGATIVE_INFINITY;
       }
     }
   }
@@ -473,14 +412,14 @@ public final class Attention {
         "These kernels work with scratch memory that is a float array on the heap");
   }
 
-  private static void finish(Block block, int query, Matrix out) {
-    int size = block.shape.valueSize();
-    float[] memory = block.scratch.floats();
+  private static void finish(QueryBlock block, int query, Matrix out) {
+    int size = block.shape().valueSize();
+    float[] memory = block.scratch().floats();
     int results = block.results(query / QUERIES);
     int result = results + query % QUERIES * size;
     float factor =
         weight(
-            block.shape,
+            block.shape(),
             block.head(query),
             memory[results + MAX + query % QUERIES],
             memory[results + SUM + query % QUERIES]);
@@ -505,14 +444,14 @@ public final class Attention {
   }
 
   /** Moves what a query has come to into scratch memory, or out of it. */
-  private static void move(Block block, int query, PartialAttention part, boolean in) {
-    AttentionShape shape = block.shape;
+  private static void move(QueryBlock block, int query, PartialAttention part, boolean in) {
+    AttentionShape shape = block.shape();
     int row = block.row(query);
     int head = block.head(query);
     int lane = query % QUERIES;
     int results = block.results(query / QUERIES);
     int size = shape.valueSize();
-    float[] memory = block.scratch.floats();
+    float[] memory = block.scratch().floats();
     MemorySegment softmax = part.softmax().data();
     MemorySegment values = part.values().data();
     long state = part.softmaxOffset(row, head);

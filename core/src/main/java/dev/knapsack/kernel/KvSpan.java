@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * @param start the position of the first token; the others follow without gaps, unless {@code
  *     positions} says otherwise
  * @param positions the position of each token, ascending; null if they have no gaps
- * @param channels which of a key's channels are held, ascending, in one number each; null for all
+ * @param keys what is held of a key; null for all of it
+ * @param values what is held of a value; null for all of it
  */
 public record KvSpan(
     Format keyFormat,
@@ -31,8 +32,9 @@ public record KvSpan(
     int length,
     int start,
     int @Nullable [] positions,
-    int @Nullable [] channels) {
-  /** With all channels. */
+    @Nullable Reduction keys,
+    @Nullable Reduction values) {
+  /** With whole keys and values. */
   public KvSpan(
       Format keyFormat,
       Format valueFormat,
@@ -53,6 +55,7 @@ public record KvSpan(
         length,
         start,
         positions,
+        null,
         null);
   }
 
@@ -69,17 +72,18 @@ public record KvSpan(
         to - from,
         start + from,
         positions == null ? null : Arrays.copyOfRange(positions, from, to),
-        channels);
+        keys,
+        values);
   }
 
   /** Numbers in a key as it is held. */
   int keySize(AttentionShape shape) {
-    return channels == null ? shape.keySize() : channels.length;
+    return keys == null ? shape.keySize() : keys.held();
   }
 
-  /** Which channel of a query meets the number {@code i} of a key. */
-  int channel(int i) {
-    return channels == null ? i : channels[i];
+  /** Numbers in a value as it is held. */
+  int valueSize(AttentionShape shape) {
+    return values == null ? shape.valueSize() : values.held();
   }
 
   /** Where a token's key begins, in bytes. */
@@ -88,8 +92,10 @@ public record KvSpan(
   }
 
   /** Where a token's value begins, in bytes. */
-  long value(int token, int valueSize) {
-    return pages[token / pageTokens] + valuesAt + token % pageTokens * valueFormat.bytes(valueSize);
+  long value(AttentionShape shape, int token) {
+    return pages[token / pageTokens]
+        + valuesAt
+        + token % pageTokens * valueFormat.bytes(valueSize(shape));
   }
 
   /** How many of the tokens stand before {@code position}. */

@@ -428,12 +428,24 @@ public final class ScalarKernels implements Kernels {
       MemorySegment scratch) {
     int size = span.keySize(shape);
     span.keyFormat().decode(span.memory(), span.key(shape, token), scratch, 0, size);
+    restore(span.keys(), shape.keySize(), scratch);
     double score = 0;
-    for (int c = 0; c < size; c++) {
-      double x = get(q.data(), q.rowOffset(row), head * shape.keySize() + span.channel(c));
+    for (int c = 0; c < shape.keySize(); c++) {
+      double x = get(q.data(), q.rowOffset(row), head * shape.keySize() + c);
       score += x * get(scratch, 0, c);
     }
     return capped(score * shape.scale(), shape.softCap());
+  }
+
+  /** Makes a vector again of what is held of it. */
+  private static void restore(@Nullable Reduction reduction, int size, MemorySegment scratch) {
+    if (reduction != null) {
+      float[] held = new float[reduction.held()];
+      MemorySegment.copy(scratch, F32, 0, held, 0, held.length);
+      float[] vector = new float[size];
+      reduction.restore(held, vector);
+      MemorySegment.copy(vector, 0, scratch, F32, 0, size);
+    }
   }
 
   private interface HeadResult {
@@ -490,8 +502,10 @@ public final class ScalarKernels implements Kernels {
           for (int i = span.firstVisible(shape, position); i < end; i++) {
             double weight = Math.exp(scores[count++] - max);
             sum += weight;
-            long value = span.value(i, shape.valueSize());
-            span.valueFormat().decode(span.memory(), value, scratch, 0, shape.valueSize());
+            long value = span.value(shape, i);
+            int size = span.valueSize(shape);
+            span.valueFormat().decode(span.memory(), value, scratch, 0, size);
+            restore(span.values(), shape.valueSize(), scratch);
             for (int c = 0; c < shape.valueSize(); c++) {
               result[c] += weight * get(scratch, 0, c);
             }

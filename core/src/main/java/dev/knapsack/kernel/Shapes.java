@@ -122,7 +122,7 @@ public final class Shapes {
 
   private static void check(AttentionShape shape, KvSpan span) {
     long keys = span.keyFormat().bytes(span.keySize(shape)) * span.pageTokens();
-    long values = span.valueFormat().bytes(shape.valueSize()) * span.pageTokens();
+    long values = span.valueFormat().bytes(span.valueSize(shape)) * span.pageTokens();
     if (span.pages().length < Math.ceilDiv(span.length(), span.pageTokens())
         || (span.positions() != null && span.positions().length < span.length())
         || span.valuesAt() < keys) {
@@ -131,8 +131,11 @@ public final class Shapes {
               .formatted(
                   span.length(), span.pages().length, span.pageTokens(), keys, span.valuesAt()));
     }
-    for (int c = 0; span.channels() != null && c < span.channels().length; c++) {
-      Objects.checkIndex(span.channel(c), shape.keySize());
+    if (span.keys() != null) {
+      span.keys().check(shape.keySize());
+    }
+    if (span.values() != null) {
+      span.values().check(shape.valueSize());
     }
     int last = Math.ceilDiv(span.length(), span.pageTokens()) - 1;
     for (int p = 0; p <= last; p++) {

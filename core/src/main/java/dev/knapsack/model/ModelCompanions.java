@@ -1,6 +1,8 @@
 package dev.knapsack.model;
 
 import dev.knapsack.cache.Companion;
+import dev.knapsack.cache.HeadBases;
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.cache.policy.Calibration;
@@ -62,6 +64,10 @@ public final class ModelCompanions implements Companion.Reader {
     }
     if (kind.equals(RetentionGates.FILE)) {
       return kind.content().cast(RetentionGateFile.open(path, spec));
+    }
+    if (kind.equals(HeadBases.FILE)) {
+      KvLayout plain = spec.kvLayout(KvLayout.FULL, KvLayout.FULL);
+      return kind.content().cast(HeadBasesFile.open(path, ModelIdentity.of(file), plain));
     }
     throw new IllegalStateException("Nobody reads " + kind);
   }

@@ -1,5 +1,6 @@
 package dev.knapsack.model;
 
+import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.memory.Account;
@@ -32,6 +33,7 @@ public final class Workspace implements AutoCloseable {
   private final Map<Integer, Matrix> sketches = new HashMap<>();
   private final ChannelOrders orders;
   private final List<RetentionGates.Layer> gates;
+  private final List<List<HeadBases.Head>> bases;
 
   /** What a matrix of activations is for. */
   enum Slot {
@@ -93,6 +95,8 @@ public final class Workspace implements AutoCloseable {
     this.orders = new ChannelOrders(spec, lease.segment().asSlice(at, orderBytes));
     long afterOrders = at + Math.ceilDiv(orderBytes, LINE) * LINE;
     this.gates = gates(cache, afterOrders);
+    long gateBytes = cache.policy().gates().map(RetentionGates::bytes).orElse(0L);
+    this.bases = bases(cache, afterOrders + gateBytes);
   }
 
   private List<RetentionGates.Layer> gates(KvLayout cache, long at) {
@@ -108,6 +112,19 @@ public final class Workspace implements AutoCloseable {
     }
   }
 
+  private List<List<HeadBases.Head>> bases(KvLayout cache, long at) {
+    HeadBases found = cache.policy().bases().orElse(null);
+    if (found == null) {
+      return List.of();
+    }
+    try {
+      return found.read(cache, lease.segment().asSlice(at, found.bytes(cache)));
+    } catch (RuntimeException | Error e) {
+      lease.close();
+      throw e;
+    }
+  }
+
   /** Bytes that a workspace leases. */
   public static long bytes(ModelSpec spec, KvLayout cache, int tokens, int logitRows) {
     return place(spec, cache, tokens, logitRows, new EnumMap<>(Slot.class))
@@ -117,7 +134,8 @@ public final class Workspace implements AutoCloseable {
   private static long unchangedBytes(ModelSpec spec, KvLayout cache) {
     return sketches(spec, cache).stream().mapToLong(Sketch::bytes).sum()
         + Math.ceilDiv(ChannelOrders.bytes(spec, cache), LINE) * LINE
-        + cache.policy().gates().map(RetentionGates::bytes).orElse(0L);
+        + cache.policy().gates().map(RetentionGates::bytes).orElse(0L)
+        + cache.policy().bases().map(bases -> bases.bytes(cache)).orElse(0L);
   }
 
   /** Keys of {@code size} channels that are cached in {@code times} as many directions. */
@@ -239,6 +257,11 @@ public final class Workspace implements AutoCloseable {
   /** What says for how long tokens are wanted, by layer; none if the policy has no gates. */
   List<RetentionGates.Layer> gates() {
     return gates;
+  }
+
+  /** How heads are reduced, by layer and KV head; none if the policy has no bases. */
+  public List<List<HeadBases.Head>> bases() {
+    return bases;
   }
 
   @Override

@@ -383,7 +383,8 @@ class KernelsContractTest {
         to - from,
         from,
         null,
-        channels);
+        channels == null ? null : new Reduction.Channels(channels),
+        null);
   }
 
   /** The same as if some tokens between had been forgotten. */
@@ -407,7 +408,8 @@ class KernelsContractTest {
         length,
         span.start(),
         positions,
-        span.channels());
+        span.keys(),
+        span.values());
   }
 
   private static void checkAttention(

@@ -4,6 +4,7 @@ import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -14,9 +15,10 @@ import java.util.List;
 import java.util.stream.IntStream;
 
 /**
- * Keeps everything, and adds up what attention looks at: of one sequence at a time, each of which
- * {@link #begin begins} as a prompt and {@link #end ends} with its answer. Sums are kept in F64, in
- * bytes a few times those of a layer's attention weights of one token.
+ * Keeps everything, and adds up what attention looks at, and how heads lie ({@link HeadMoments}):
+ * of one sequence at a time, each of which {@link #begin begins} as a prompt and {@link #end ends}
+ * with its answer. Sums are kept in F64, in bytes a few times those of a layer's attention weights
+ * of one token.
  */
 final class AttentionFigures implements KvPolicy {
   /** The prompt's last rows by which it is decided what a layer keeps to measure its error. */
@@ -39,6 +41,7 @@ final class AttentionFigures implements KvPolicy {
   }
 
   private final HeadSums[][] heads;
+  private final HeadMoments moments;
 
   /** Squares of attention's results, and of what they lack where little is kept. */
   private final double[] whole;
@@ -64,6 +67,7 @@ final class AttentionFigures implements KvPolicy {
       heads[l] = new HeadSums[layer.window() > 0 ? 0 : layer.kvHeads() * layer.group()];
       Arrays.setAll(heads[l], _ -> new HeadSums());
     }
+    moments = new HeadMoments(layout);
     whole = new double[heads.length];
     lost = new double[heads.length];
   }
@@ -79,6 +83,12 @@ final class AttentionFigures implements KvPolicy {
     this.needleFrom = needleFrom;
     this.needleTo = needleTo;
     watching = true;
+    moments.begin();
+  }
+
+  /** How queries, keys and values lay. */
+  HeadMoments moments() {
+    return moments;
   }
 
   /**
@@ -160,7 +170,20 @@ final class AttentionFigures implements KvPolicy {
   }
 
   @Override
-  public void compress(KvCache cache) {}
+  public boolean looks(int layer) {
+    return true;
+  }
+
+  @Override
+  public void observe(CachedHead head, LayerStep step) {
+    moments.observe(head, step);
+  }
+
+  /** Nothing goes; what a step has added is taken in. */
+  @Override
+  public void compress(KvCache cache) {
+    moments.add(cache);
+  }
 
   @Override
   public void observe(CachedHead head, int position, Matrix weights) {

@@ -45,11 +45,21 @@ public final class Calibrating {
   /** A question, and where the prompt says the answer last. */
   private record Asked(int[] prompt, String answer, int maxTokens, int needleFrom, int needleTo) {}
 
+  /**
+   * What was found.
+   *
+   * @param figures what heads and layers look at
+   * @param directions in which their keys and values take the fewest numbers
+   */
+  public record Found(Calibration figures, HeadDirections directions) {}
+
+  private final Path model;
   private final List<Asked> questions;
   private final String identity;
   private final KvLayout layout;
 
-  private Calibrating(List<Asked> questions, String identity, KvLayout layout) {
+  private Calibrating(Path model, List<Asked> questions, String identity, KvLayout layout) {
+    this.model = model;
     this.questions = questions;
     this.identity = identity;
     this.layout = layout;
@@ -78,7 +88,7 @@ public final class Calibrating {
         asked.add(one);
       }
       KvLayout layout = spec.kvLayout(KvLayout.FULL, KvLayout.FULL);
-      return new Calibrating(asked, ModelIdentity.of(file), layout);
+      return new Calibrating(model, asked, ModelIdentity.of(file), layout);
     }
   }
 
@@ -116,7 +126,7 @@ public final class Calibrating {
    *
    * @param progress is told of questions asked and read
    */
-  public Calibration measure(Opener opener, Perplexity.Progress progress) throws IOException {
+  public Found measure(Opener opener, Perplexity.Progress progress) throws IOException {
     int context =
         questions.stream().mapToInt(q -> q.prompt.length + q.maxTokens + 1).max().orElse(1);
     List<Asked> again = questions.subList(0, Math.min(COMPARED, questions.size()));
@@ -135,7 +145,9 @@ public final class Calibrating {
         progress.update(questions.size() + i + 1, all);
       }
     }
-    return similarity.with(figures.calibration(identity));
+    return new Found(
+        similarity.with(figures.calibration(identity)),
+        new HeadDirections(model, layout, figures.moments()));
   }
 
   private static void ask(Knapsack model, Asked asked, AttentionFigures figures) {

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
+import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.engine.Answer;
@@ -24,6 +25,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -34,9 +36,13 @@ class CalibratingTest {
   private final Budget budget = Budget.of("96MiB");
 
   private Calibration measure(List<Question> questions, int chunk) throws IOException {
+    return found(questions, chunk).figures();
+  }
+
+  private Calibrating.Found found(List<Question> questions, int chunk) throws IOException {
     Path model = Data.path("notes/notes-2.6m-q8_0.gguf");
     List<String> progress = new ArrayList<>();
-    Calibration measured =
+    Calibrating.Found found =
         Calibrating.of(model, questions)
             .measure(
                 (policy, context) ->
@@ -52,7 +58,7 @@ class CalibratingTest {
                 (done, all) -> progress.add(done + "/" + all));
     assertThat(progress).hasSize(questions.size() + Math.min(8, questions.size()));
     assertThat(budget.used()).isZero();
-    return measured;
+    return found;
   }
 
   @ParameterizedTest
@@ -136,6 +142,47 @@ class CalibratingTest {
       assertThat(PlanJson.read(PlanJson.write(knapsack.plan())).cache().policy())
           .isEqualTo(Recipe.of("duo(40%)"));
     }
+    assertThat(budget.used()).isZero();
+  }
+
+  @Test
+  void keysAndValuesTakeTheirNumbersFromDirectionsBesideTheModel(@TempDir Path folder)
+      throws IOException {
+    Path model = folder.resolve("notes.gguf");
+    Files.copy(Data.path("notes/notes-2.6m-q8_0.gguf"), model);
+    Path directions = ModelCompanions.path(model, HeadBases.FILE);
+    found(Questions.ofNotes(8), 64).directions().write(directions);
+    KvRecipes work =
+        KvRecipes.of(
+            model,
+            Questions.ofNotes(20).subList(8, 20).stream().toList(),
+            Optional.empty(),
+            Integer.MAX_VALUE);
+    List<KvTrial> trials = work.trials(List.of("cskv"), List.of(75, 25));
+    assertThat(trials).extracting(KvTrial::name).containsExactly("cskv at 75 %", "cskv at 25 %");
+    List<KvRecipeResult> results =
+        work.measure(
+            trials,
+            false,
+            (trial, context) ->
+                Knapsack.open(
+                    model,
+                    budget,
+                    trial.apply(
+                        Options.usual()
+                            .withContext(context)
+                            .withPrefillChunk(64)
+                            .withPrefixes(false)
+                            .withCache(Data.CACHE))),
+            folder,
+            (_, _) -> {});
+    KvRecipeResult full = results.get(0);
+    KvRecipeResult most = results.get(1);
+    KvRecipeResult few = results.get(2);
+    assertThat(most.right()).isEqualTo(full.right());
+    assertThat(few.right()).isLessThan(full.right());
+    assertThat(few.bytes()).isLessThan(most.bytes());
+    assertThat(most.bytes()).as("whole pages").isLessThanOrEqualTo(full.bytes());
     assertThat(budget.used()).isZero();
   }
 

@@ -1,6 +1,8 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.Companion;
+import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.LayerStep;
@@ -9,12 +11,28 @@ import dev.knapsack.tensor.Format;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /** What happens to tokens that are not kept: the third part of a {@link Recipe}. */
 public interface Action {
   /** As it is written in a recipe. */
   String name();
+
+  /** See {@link KvPolicy#lacks}. */
+  default Set<Companion<?>> lacks() {
+    return Set.of();
+  }
+
+  /** See {@link KvPolicy#with}. */
+  default Action with(Companion.Reader files) {
+    return this;
+  }
+
+  /** See {@link KvPolicy#bases}. */
+  default Optional<HeadBases> bases() {
+    return Optional.empty();
+  }
 
   /**
    * Brings a head to the tokens it keeps.

@@ -2,6 +2,7 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
+import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
@@ -84,14 +85,14 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
 
   @Override
   public Set<Companion<?>> lacks() {
-    return Stream.of(scorer.lacks(), allocator.lacks())
+    return Stream.of(scorer.lacks(), allocator.lacks(), action.lacks())
         .flatMap(Set::stream)
         .collect(Collectors.toUnmodifiableSet());
   }
 
   @Override
   public Recipe with(Companion.Reader files) {
-    return new Recipe(scorer.with(files), allocator.with(files), action, trigger);
+    return new Recipe(scorer.with(files), allocator.with(files), action.with(files), trigger);
   }
 
   @Override
@@ -217,6 +218,11 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   @Override
   public Optional<RetentionGates> gates() {
     return scorer.gates();
+  }
+
+  @Override
+  public Optional<HeadBases> bases() {
+    return action.bases();
   }
 
   @Override

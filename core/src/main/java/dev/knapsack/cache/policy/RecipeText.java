@@ -2,6 +2,7 @@ package dev.knapsack.cache.policy;
 
 import static dev.knapsack.cache.policy.Term.decimal;
 import static dev.knapsack.cache.policy.Term.number;
+import static dev.knapsack.cache.policy.Term.percent;
 import static dev.knapsack.cache.policy.Term.size;
 import static dev.knapsack.cache.policy.Term.text;
 
@@ -42,6 +43,10 @@ final class RecipeText {
 
   /** Once, as published. */
   private static final String AFTER_PROMPT = " action=evict when=prompt";
+
+  /** All but the last tokens, while the prompt is read, too. */
+  private static final String REDUCED =
+      "score=streaming(0) budget=uniform(32) action=lowrank(FORMAT) when=block(8)";
 
   /** What each does differently from its paper is said where its parts are. */
   private static final List<Method> METHODS =
@@ -109,6 +114,11 @@ final class RecipeText {
               "think",
               "PERCENT=40",
               "score=streaming(0) budget=uniform(32) action=shrink(PERCENT) when=step"),
+          new Method("cskv", "PERCENT=25", REDUCED.replace("FORMAT", "PERCENT,PERCENT")),
+          new Method(
+              "cskv",
+              "PERCENT=25,FORMAT=q4_0",
+              REDUCED.replace("FORMAT", "PERCENT,PERCENT,FORMAT")),
           new Method(
               "duo", "TOKENS=1024", "score=streaming(4) budget=duo(TOKENS,TOKENS/8)" + IN_BLOCKS),
           new Method(
@@ -212,7 +222,15 @@ final class RecipeText {
               List.of(text("k"), text("v")),
               a -> quantise("k=%s,v=%s".formatted(a.text(0), a.text(1)))),
           new Term<>("tiers", List.of(text("format")), a -> new Tiers(format(a.text(0)).keys())),
-          new Term<>("shrink", List.of(number("percent")), a -> new ShrinkKeys(a.number(0))));
+          new Term<>("shrink", List.of(number("percent")), a -> new ShrinkKeys(a.number(0))),
+          new Term<>(
+              "lowrank",
+              List.of(percent("keys"), percent("values")),
+              a -> new LowRank(a.percent(0), a.percent(1), null, null)),
+          new Term<>(
+              "lowrank",
+              List.of(percent("keys"), percent("values"), text("format")),
+              a -> new LowRank(a.percent(0), a.percent(1), format(a.text(2)).keys(), null)));
 
   private static final List<Term<Trigger>> TRIGGERS =
       List.of(

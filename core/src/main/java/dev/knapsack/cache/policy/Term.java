@@ -22,6 +22,8 @@ record Term<T>(String name, List<Parameter> parameters, Function<Arguments, T> m
     NUMBER("\\d{1,9}"),
     /** See {@link Size}. */
     SIZE("[\\d.+%]+"),
+    /** With or without its sign. */
+    PERCENT("(?:\\d{1,2}|100)%?"),
     DECIMAL("\\d{1,9}(?:\\.\\d{1,9})?"),
     TEXT(".+");
 
@@ -57,6 +59,11 @@ record Term<T>(String name, List<Parameter> parameters, Function<Arguments, T> m
       return Size.read(texts.get(i)).orElseThrow();
     }
 
+    int percent(int i) {
+      String text = texts.get(i);
+      return Integer.parseInt(text.endsWith("%") ? text.substring(0, text.length() - 1) : text);
+    }
+
     double decimal(int i) {
       return Double.parseDouble(texts.get(i));
     }
@@ -77,6 +84,10 @@ record Term<T>(String name, List<Parameter> parameters, Function<Arguments, T> m
 
   static Parameter size(String name) {
     return new Parameter(name, Kind.SIZE);
+  }
+
+  static Parameter percent(String name) {
+    return new Parameter(name, Kind.PERCENT);
   }
 
   static Parameter decimal(String name) {

@@ -64,7 +64,7 @@ class RecipePromiseTest {
     return (Recipe)
         (text.contains("epicache")
             ? LayerSensitivityTest.given(made, 1, 0.9, 0.4)
-            : CalibratedPartsTest.given(made));
+            : MadeBases.given(CalibratedPartsTest.given(made)));
   }
 
   /** The recipe at other times, too. */
@@ -163,6 +163,7 @@ class RecipePromiseTest {
     BitSet ends = new BitSet();
     ends.set(1);
     pool.sentenceEnds(ends);
+    MadeBases.tell(pool);
     return pool;
   }
 
