@@ -364,7 +364,6 @@ public final class KvCache implements AutoCloseable {
       head.commit(tokens);
       head.trim();
     });
-    view.stepEnds();
     length += tokens;
   }
 
@@ -624,7 +623,6 @@ public final class KvCache implements AutoCloseable {
     checkOpen();
     closed = true;
     each(HeadCache::clear);
-    view.stepEnds();
     forgetMemory();
     if (spilled != null) {
       spilled.close();

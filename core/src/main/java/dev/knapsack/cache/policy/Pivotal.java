@@ -2,6 +2,7 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.ValueLayout;
 
 /**
  * Tokens that are pivotal stay so: Scissorhands (Liu et al., arXiv 2305.17118). Of the last query
@@ -41,9 +42,11 @@ record Pivotal(int rows, int recent) implements Scorer {
     float even = 1f / seen;
     float share = 1f / weights.rows();
     for (int query = 0; query < weights.rows(); query++) {
-      float[] row = Rows.row(weights, query);
+      long at = (long) query * weights.columns();
       for (int i = 0; i < seen; i++) {
-        now[i] += row[i] < even ? share : 0;
+        if (weights.data().getAtIndex(ValueLayout.JAVA_FLOAT, at + i) < even) {
+          now[i] += share;
+        }
       }
     }
   }
