@@ -57,8 +57,9 @@ final class EvalKvCommand implements Callable<Integer> {
       paramLabel = "RECIPE[;RECIPE…]",
       description =
           "Recipes as --kv takes them, with ';' between: a name alone gets the budget as its"
-              + " tokens; in one that is written out {budget} stands for it. After '+' may follow"
-              + " the form of the cache, as in snapkv+q4_0+rotate (default: "
+              + " tokens; in one that is written out {budget} stands for it. After '@' may follow"
+              + " how many topics of a prompt it is read for, as in epicache@8, after '+' the form"
+              + " of the cache, as in snapkv+q4_0+rotate (default: "
               + USUAL
               + ").")
   private String recipes = USUAL;

@@ -27,6 +27,7 @@ import dev.knapsack.plan.MachineProbe;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.StepWork;
 import dev.knapsack.tensor.BlockFormat;
+import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
 import java.lang.foreign.MemorySegment;
@@ -447,9 +448,18 @@ public final class Engine implements AutoCloseable {
    * @throws BudgetExceededException if their cache does not fit in the budget
    */
   public Reading read(int[] prompt, LogitsUse last) {
+    return read(prompt, new int[0], last);
+  }
+
+  /**
+   * The same, with a text that queries to come will be like: see {@link KvCache#patch}.
+   *
+   * @param patch its tokens; none if it is not known
+   */
+  public Reading read(int[] prompt, int[] patch, LogitsUse last) {
     Reading reading = Reading.begin(this, readings());
     try {
-      reading.readPrompt(prompt, last);
+      reading.readPrompt(prompt, patch, last);
     } catch (RuntimeException | Error e) {
       reading.close();
       throw e;
@@ -473,6 +483,33 @@ public final class Engine implements AutoCloseable {
       throw e;
     }
     return reading;
+  }
+
+  /** Whether a token marks turns, and is no text. */
+  boolean isControl(int token) {
+    return tokenizer != null && tokenizer.isControl(token);
+  }
+
+  /**
+   * The sum of tokens' embeddings.
+   *
+   * @param shares of each, of which those that are 0 are not read
+   */
+  float[] embedding(int[] tokens, double[] shares) {
+    float[] row = new float[spec.width()];
+    float[] sum = new float[row.length];
+    Matrix target = new Matrix(Formats.F32, 1, row.length, MemorySegment.ofArray(row));
+    exclusively(() -> {
+      for (int i = 0; i < tokens.length; i++) {
+        if (shares[i] != 0) {
+          weights.embedding(tokens[i], target, 0);
+          for (int c = 0; c < row.length; c++) {
+            sum[c] += (float) shares[i] * row[c];
+          }
+        }
+      }
+    });
+    return sum;
   }
 
   /** Pages beside those of sequences: they are leased as they are filled. */

@@ -46,7 +46,8 @@ public final class Reading implements AutoCloseable {
     return new Reading(engine, new Pages(pool), pool.cache());
   }
 
-  void readPrompt(int[] prompt, Engine.LogitsUse last) {
+  void readPrompt(int[] prompt, int[] patch, Engine.LogitsUse last) {
+    cache.patch(patch);
     cache.prompt(prompt.length);
     read(prompt, last);
   }

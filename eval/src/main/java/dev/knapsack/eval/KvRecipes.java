@@ -3,6 +3,8 @@ package dev.knapsack.eval;
 import dev.knapsack.Knapsack;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.engine.Episodes;
 import dev.knapsack.engine.Reading;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.memory.Footprint;
@@ -12,6 +14,7 @@ import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.text.Tokenizer;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -140,7 +143,7 @@ public final class KvRecipes {
     try (Reference reference = reference(contexts, along, opener, scratch)) {
       for (KvTrial trial : all) {
         try (Knapsack model = opener.open(trial, context())) {
-          Run run = new Run(model, reference);
+          Run run = new Run(model, reference, visible ? 0 : trial.episodes(), scratch);
           for (Context context : contexts) {
             run.context(context);
           }
@@ -260,8 +263,14 @@ public final class KvRecipes {
 
   /** One trial, and the sums of what it measures. */
   private static final class Run {
+    /** Sentences of a part of a prompt that is about one thing. */
+    private static final int SENTENCES = 4;
+
+    private final Knapsack model;
     private final Asker asker;
     private final Reference reference;
+    private final int episodes;
+    private final Path scratch;
     private final Distribution full;
     private final Agreement.Sum agreement = new Agreement.Sum();
     private final Perplexity.Score score = new Perplexity.Score();
@@ -278,7 +287,13 @@ public final class KvRecipes {
     private double readSeconds;
     private double firstTokenSeconds;
 
-    Run(Knapsack model, Reference reference) throws IOException {
+    /**
+     * @param episodes that prompts are read for; 0 where they are read as they are
+     */
+    Run(Knapsack model, Reference reference, int episodes, Path scratch) throws IOException {
+      this.model = model;
+      this.episodes = episodes;
+      this.scratch = scratch;
       this.asker = new Asker(model);
       this.reference = reference;
       this.full = new Distribution(model.spec().vocabulary());
@@ -286,6 +301,10 @@ public final class KvRecipes {
     }
 
     void context(Context context) throws IOException {
+      if (episodes > 0) {
+        inEpisodes(context);
+        return;
+      }
       long before = anonymous();
       long begin = System.nanoTime();
       try (Reading reading = asker.read(context.tokens())) {
@@ -305,6 +324,35 @@ public final class KvRecipes {
         }
         // What a recipe has read again from disk is memory that its answers need.
         bytes += leased + fetched;
+      }
+    }
+
+    /** Of a prompt that is read once for each episode; questions find theirs. */
+    private void inEpisodes(Context context) throws IOException {
+      Files.createDirectories(scratch);
+      Path folder = Files.createTempDirectory(scratch, "episodes");
+      CacheStore store = new CacheStore(folder, Long.MAX_VALUE);
+      List<int[]> segments = Episodes.segments(model.tokenizer(), context.tokens(), SENTENCES);
+      long before = anonymous();
+      long begin = System.nanoTime();
+      try (Episodes read = Episodes.read(model.engine(), segments, episodes, store, "prompt", 1)) {
+        readSeconds += (System.nanoTime() - begin) / 1e9;
+        resident.add(Math.max(0, anonymous() - before));
+        contexts++;
+        tokens += context.tokens().length;
+        peak = Math.max(peak, read.peakBytes());
+        long most = 0;
+        for (Asked question : context.questions()) {
+          int[] rest = context.rest(question);
+          long routing = System.nanoTime();
+          Reading reading = read.reading(read.about(rest));
+          firstTokenSeconds += (System.nanoTime() - routing) / 1e9;
+          most = Math.max(most, asker.leased());
+          ask(reading, question, rest);
+        }
+        bytes += most;
+      } finally {
+        KvStages.delete(folder);
       }
     }
 
