@@ -74,7 +74,7 @@ public class AttentionBenchmark {
     long[] pages = new long[tokens / page];
     Arrays.setAll(pages, i -> 2L * i * bytes);
     MemorySegment memory = operands.matrix(stored, 2 * tokens, size).data();
-    return new KvSpan(stored, stored, page, memory, pages, bytes, tokens, 0, null);
+    return new KvSpan(stored, stored, page, memory, pages, bytes, tokens, 0, KvSpan.NO_GAPS);
   }
 
   @TearDown

@@ -6,6 +6,7 @@ import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -14,6 +15,8 @@ import org.jspecify.annotations.Nullable;
  * shared with other sequences. A shared page is copied before it is written.
  */
 final class HeadPages {
+  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+
   private final SlabArena arena;
   private final KvLayout.Form form;
   private int[] slabs = new int[4];
@@ -22,10 +25,11 @@ final class HeadPages {
   /** Tokens; there may be room for more behind them. */
   private int count;
 
-  /** The position of the first token; the others follow, unless {@link #positions} says more. */
+  /** The position of the first token; the others follow, unless there are gaps. */
   private int start;
 
-  private int @Nullable [] positions;
+  /** Whether only pages say where tokens stand. */
+  private boolean gaps;
 
   /** What is held of heads that are always reduced alike; null if there are no such. */
   private final HeadBases.@Nullable Head bases;
@@ -56,7 +60,7 @@ final class HeadPages {
     this.form = other.form;
     this.count = other.count;
     this.start = other.start;
-    this.positions = other.positions == null ? null : other.positions.clone();
+    this.gaps = other.gaps;
     this.bases = other.bases;
     this.keys = other.keys;
     this.values = other.values;
@@ -81,12 +85,21 @@ final class HeadPages {
 
   /** The position of the token {@code i}. */
   int position(int i) {
-    return positions == null ? start + i : positions[i];
+    if (!gaps) {
+      return start + i;
+    }
+    locate();
+    return arena.memory().get(INT, positionAt(i));
   }
 
   /** The position of each token; null if each follows the one before. */
   int @Nullable [] positions() {
-    return positions == null ? null : Arrays.copyOf(positions, count);
+    if (!gaps) {
+      return null;
+    }
+    int[] positions = new int[count];
+    Arrays.setAll(positions, this::position);
+    return positions;
   }
 
   private void reduceByBases() {
@@ -124,10 +137,9 @@ final class HeadPages {
   void reserve(int position, int tokens) {
     if (count == 0) {
       start = position;
-      positions = null;
-    } else if (positions == null && position != start + count) {
-      positions = new int[count + tokens];
-      Arrays.setAll(positions, i -> start + i);
+      gaps = false;
+    } else if (!gaps && position != start + count) {
+      gaps = true;
     }
     if (tokens > 0 && count % form.pageTokens() != 0) {
       own(count / form.pageTokens());
@@ -135,21 +147,28 @@ final class HeadPages {
     while (pages * form.pageTokens() < count + tokens) {
       add(arena.allocate());
     }
-    if (positions != null) {
-      if (positions.length < count + tokens) {
-        positions = Arrays.copyOf(positions, Math.max(2 * count, count + tokens));
-      }
-      for (int i = 0; i < tokens; i++) {
-        positions[count + i] = position + i;
-      }
-    }
     locate();
+    for (int i = 0; i < tokens; i++) {
+      position(count + i, position + i);
+    }
   }
 
   /** Makes room where there are no tokens, for tokens at these positions; null for no gaps. */
   void reserve(int position, int tokens, int @Nullable [] positions) {
     reserve(position, tokens);
-    this.positions = positions == null ? null : Arrays.copyOf(positions, tokens);
+    for (int i = 0; positions != null && i < tokens; i++) {
+      gaps |= positions[i] != position + i;
+      position(i, positions[i]);
+    }
+  }
+
+  /** Writes where the token {@code i} stands, if that may not be told from the first's. */
+  private void position(int i, int position) {
+    if (form.positions()) {
+      arena.memory().set(INT, positionAt(i), position);
+    } else if (gaps) {
+      throw new IllegalStateException("These pages have no room for positions with gaps");
+    }
   }
 
   private void add(int slab) {
@@ -200,6 +219,11 @@ final class HeadPages {
     return offsets[i / form.pageTokens()] + form.value(i % form.pageTokens());
   }
 
+  /** Where it says where it stands. */
+  private long positionAt(int i) {
+    return offsets[i / form.pageTokens()] + form.position(i % form.pageTokens());
+  }
+
   /** Encodes the key and value of the token {@code i}, whose room is reserved. */
   void write(int i, MemorySegment keys, long key, MemorySegment values, long value) {
     form.keyFormat().encode(keys, key, arena.memory(), keyAt(i), form.keySize());
@@ -218,10 +242,9 @@ final class HeadPages {
         write(count + i, key, 0, value, 0);
       }
     }
-    if (positions != null) {
-      for (int i = 0; i < tokens; i++) {
-        positions[count + i] = other.position(i);
-      }
+    gaps |= other.gaps;
+    for (int i = 0; i < tokens; i++) {
+      position(count + i, other.position(i));
     }
     count += tokens;
   }
@@ -245,7 +268,6 @@ final class HeadPages {
       trim();
       throw e;
     }
-    int[] merged = new int[all];
     float[] key = new float[from.keySize()];
     float[] value = new float[from.valueSize()];
     int old = count - 1;
@@ -253,23 +275,22 @@ final class HeadPages {
     // From the end, so that nothing is overwritten before it has moved.
     for (int to = all - 1; to >= 0; to--) {
       if (next < 0 || (old >= 0 && position(old) > from.position(places[next]))) {
-        merged[to] = position(old);
         if (to != old) {
           move(old, to);
         }
         old--;
       } else {
-        merged[to] = from.position(places[next]);
         from.read(places[next], true, key);
         from.read(places[next], false, value);
         own(to / form.pageTokens());
         locate();
         write(to, key, value);
+        position(to, from.position(places[next]));
         next--;
       }
     }
     count = all;
-    positions = merged;
+    gaps = true;
   }
 
   /** Decodes the key and value of the token {@code i}. */
@@ -395,7 +416,7 @@ final class HeadPages {
   int page(int block) {
     int page = block - start / form.pageTokens();
     boolean held =
-        positions == null
+        !gaps
             && start % form.pageTokens() == 0
             && page >= 0
             && (page + 1) * form.pageTokens() <= count;
@@ -416,7 +437,7 @@ final class HeadPages {
     trim();
     if (count == 0) {
       start = position;
-      positions = null;
+      gaps = false;
     }
     arena.share(slab);
     add(slab);
@@ -436,7 +457,7 @@ final class HeadPages {
     count = view(0).before(position);
     if (count == 0) {
       start = position;
-      positions = null;
+      gaps = false;
       reduceByBases();
     }
     trim();
@@ -457,11 +478,7 @@ final class HeadPages {
     System.arraycopy(slabs, n, slabs, 0, pages - n);
     pages -= n;
     int tokens = n * form.pageTokens();
-    if (positions != null) {
-      System.arraycopy(positions, tokens, positions, 0, count - tokens);
-    } else {
-      start += tokens;
-    }
+    start += gaps ? 0 : tokens;
     count -= tokens;
     offsetsAsOf = -1;
   }
@@ -473,9 +490,7 @@ final class HeadPages {
    */
   void retain(int[] kept) {
     int n = 0;
-    int[] all = new int[kept.length];
     for (int i : kept) {
-      all[n] = position(i);
       if (i != n) {
         if (n % form.pageTokens() == 0 || n == 0 || kept[n - 1] == n - 1) {
           own(n / form.pageTokens()); // once a page is enough
@@ -485,8 +500,8 @@ final class HeadPages {
       }
       n++;
     }
+    gaps |= n < count;
     count = n;
-    positions = all;
     trim();
     locate();
   }
@@ -494,7 +509,7 @@ final class HeadPages {
   /** Counts tokens from 0 on, where their positions do not matter. */
   void renumber() {
     start = 0;
-    positions = null;
+    gaps = false;
   }
 
   private void move(int from, int to) {
@@ -508,6 +523,9 @@ final class HeadPages {
     MemorySegment memory = arena.memory();
     MemorySegment.copy(memory, keyAt(from), memory, keyAt(to), form.keyBytes());
     MemorySegment.copy(memory, valueAt(from), memory, valueAt(to), form.valueBytes());
+    if (form.positions()) {
+      memory.set(INT, positionAt(to), memory.get(INT, positionAt(from)));
+    }
   }
 
   /**
@@ -526,7 +544,7 @@ final class HeadPages {
         form.valuesAt(),
         count + appended,
         start,
-        positions,
+        gaps ? form.positionsAt() : KvSpan.NO_GAPS,
         keys,
         values);
   }

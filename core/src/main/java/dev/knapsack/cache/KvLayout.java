@@ -224,8 +224,23 @@ public record KvLayout(
     return (together + heads * (step + pageTokens - 1)) / pageTokens;
   }
 
-  /** How the tokens of one head are stored: what pages of it are like. */
-  record Form(Format keyFormat, Format valueFormat, int keySize, int valueSize, int pageTokens) {
+  /**
+   * How the tokens of one head are stored: what pages of it are like.
+   *
+   * @param positions whether a page says of each of its tokens where it stands, because tokens
+   *     between others may be forgotten
+   */
+  record Form(
+      Format keyFormat,
+      Format valueFormat,
+      int keySize,
+      int valueSize,
+      int pageTokens,
+      boolean positions) {
+    Form(Format keyFormat, Format valueFormat, int keySize, int valueSize, int pageTokens) {
+      this(keyFormat, valueFormat, keySize, valueSize, pageTokens, false);
+    }
+
     long keyBytes() {
       return keyFormat.bytes(keySize);
     }
@@ -249,15 +264,31 @@ public record KvLayout(
       return valuesAt() + slot * valueBytes();
     }
 
-    long pageBytes() {
+    /** Where in a page stands where each of its tokens stands in the sequence. */
+    long positionsAt() {
       return (keyBytes() + valueBytes()) * pageTokens;
     }
+
+    /** Where it says so of one. */
+    long position(int slot) {
+      return positionsAt() + (long) slot * Integer.BYTES;
+    }
+
+    long pageBytes() {
+      return positionsAt() + (positions ? (long) Integer.BYTES * pageTokens : 0);
+    }
+  }
+
+  /** Whether tokens between others may be forgotten. */
+  private boolean gaps(Layer heads) {
+    return heads.window() == 0 && !policy.equals(KvPolicy.FULL);
   }
 
   /** The form in which a layer's tokens are kept. */
   Form stored(int layer) {
     Layer heads = layers.get(layer);
-    return new Form(keyFormat, valueFormat, heads.keySize(), heads.valueSize(), pageTokens);
+    return new Form(
+        keyFormat, valueFormat, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
   }
 
   /** The form of a layer's tokens that count less; empty if there are none. */
@@ -273,7 +304,8 @@ public record KvLayout(
                     c.valuesBeside(valueFormat),
                     c.keySize(heads.keySize(), keyFormat),
                     c.valueSize(heads.valueSize(), valueFormat),
-                    pageTokens));
+                    pageTokens,
+                    true));
   }
 
   /** Numbers that are held of a key of a layer's coarser tokens; all if there are none. */
@@ -289,7 +321,7 @@ public record KvLayout(
   /** The form in which a layer's recent tokens are kept. */
   Form full(int layer) {
     Layer heads = layers.get(layer);
-    return new Form(FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens);
+    return new Form(FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
   }
 
   /** The form of what the policy remembers of a layer's tokens; empty if that is nothing. */

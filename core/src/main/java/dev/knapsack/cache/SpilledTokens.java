@@ -280,7 +280,7 @@ final class SpilledTokens implements AutoCloseable {
               form.valuesAt(),
               layout.diskBlock(),
               block * layout.diskBlock(),
-              null);
+              KvSpan.NO_GAPS);
     }
     return spans;
   }

@@ -2,6 +2,7 @@ package dev.knapsack.kernel;
 
 import dev.knapsack.tensor.Format;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
@@ -9,16 +10,17 @@ import org.jspecify.annotations.Nullable;
  * Cached tokens of one KV head in one form, where they lie.
  *
  * <p>A page holds {@code pageTokens} tokens: their keys, one after the other, and from {@code
- * valuesAt} bytes on their values. Cached token {@code i} (of {@code length}) is token {@code i %
+ * valuesAt} bytes on their values; where positions have gaps, from {@code positionsAt} bytes on the
+ * position of each in 4 bytes. Cached token {@code i} (of {@code length}) is token {@code i %
  * pageTokens} of page {@code i / pageTokens}.
  *
  * @param memory what all pages lie in
  * @param pages where each page begins in it, in bytes
  * @param valuesAt where the values begin in a page, in bytes
  * @param length cached tokens
- * @param start the position of the first token; the others follow without gaps, unless {@code
- *     positions} says otherwise
- * @param positions the position of each token, ascending; null if they have no gaps
+ * @param start the position of the first token; the others follow, unless there are gaps
+ * @param positionsAt where positions begin in a page, in bytes, which are ascending; {@link
+ *     #NO_GAPS} if they have none
  * @param keys what is held of a key; null for all of it
  * @param values what is held of a value; null for all of it
  */
@@ -31,9 +33,14 @@ public record KvSpan(
     long valuesAt,
     int length,
     int start,
-    int @Nullable [] positions,
+    long positionsAt,
     @Nullable Reduction keys,
     @Nullable Reduction values) {
+  /** In place of where positions begin: each token's follows that of the one before. */
+  public static final long NO_GAPS = -1;
+
+  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+
   /** With whole keys and values. */
   public KvSpan(
       Format keyFormat,
@@ -44,7 +51,7 @@ public record KvSpan(
       long valuesAt,
       int length,
       int start,
-      int @Nullable [] positions) {
+      long positionsAt) {
     this(
         keyFormat,
         valueFormat,
@@ -54,7 +61,7 @@ public record KvSpan(
         valuesAt,
         length,
         start,
-        positions,
+        positionsAt,
         null,
         null);
   }
@@ -71,7 +78,7 @@ public record KvSpan(
         valuesAt,
         to - from,
         start + from,
-        positions == null ? null : Arrays.copyOfRange(positions, from, to),
+        positionsAt,
         keys,
         values);
   }
@@ -98,16 +105,23 @@ public record KvSpan(
         + token % pageTokens * valueFormat.bytes(valueSize(shape));
   }
 
+  /** Where a token stands in the sequence. */
+  public int position(int token) {
+    return positionsAt < 0
+        ? start + token
+        : memory.get(INT, pages[token / pageTokens] + positionsAt + 4L * (token % pageTokens));
+  }
+
   /** How many of the tokens stand before {@code position}. */
   public int before(long position) {
-    if (positions == null) {
+    if (positionsAt < 0) {
       return Math.clamp(position - start, 0, length);
     }
     int low = 0;
     int high = length;
     while (low < high) {
       int middle = (low + high) >>> 1;
-      if (positions[middle] < position) {
+      if (position(middle) < position) {
         low = middle + 1;
       } else {
         high = middle;

@@ -124,7 +124,6 @@ public final class Shapes {
     long keys = span.keyFormat().bytes(span.keySize(shape)) * span.pageTokens();
     long values = span.valueFormat().bytes(span.valueSize(shape)) * span.pageTokens();
     if (span.pages().length < Math.ceilDiv(span.length(), span.pageTokens())
-        || (span.positions() != null && span.positions().length < span.length())
         || span.valuesAt() < keys) {
       throw new IllegalArgumentException(
           "%,d cached tokens in %d pages of %d, whose %,d bytes of keys end before byte %,d"

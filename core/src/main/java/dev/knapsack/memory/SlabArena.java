@@ -49,7 +49,7 @@ public final class SlabArena implements AutoCloseable {
   /** Where the part ends that the operating system may have given memory. */
   private long touched;
 
-  private long moves;
+  private volatile long moves;
   private boolean closed;
 
   /** Held while the budget is asked, which may ask others, who may free slabs here. */
@@ -116,7 +116,7 @@ public final class SlabArena implements AutoCloseable {
   }
 
   /** How often slabs have been moved: while it stays the same, so do their places. */
-  public synchronized long moves() {
+  public long moves() {
     return moves;
   }
 

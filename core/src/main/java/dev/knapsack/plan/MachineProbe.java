@@ -228,7 +228,7 @@ public final class MachineProbe implements AutoCloseable {
               valuesAt,
               length,
               0,
-              null);
+              KvSpan.NO_GAPS);
     }
     AttentionShape shape =
         new AttentionShape(HEADS, KV_HEADS, HEAD_SIZE, HEAD_SIZE, 0.125f, 0, 0, false, null);

@@ -136,7 +136,8 @@ class ComputeTest {
       long[] pages = new long[Math.ceilDiv(length, 64)];
       Arrays.setAll(pages, i -> i % 3 * page);
       heads[h][0] =
-          new KvSpan(Formats.F32, Formats.F32, 64, memory, pages, page / 2, length, 0, null);
+          new KvSpan(
+              Formats.F32, Formats.F32, 64, memory, pages, page / 2, length, 0, KvSpan.NO_GAPS);
     }
     return heads;
   }

@@ -382,7 +382,7 @@ class KernelsContractTest {
         valuesAt,
         to - from,
         from,
-        null,
+        KvSpan.NO_GAPS,
         channels == null ? null : new Reduction.Channels(channels),
         null);
   }
@@ -398,16 +398,28 @@ class KernelsContractTest {
             .limit(length)
             .sorted()
             .toArray();
+    long bytes = span.memory().byteSize() / Math.max(1, span.pages().length);
+    long withPositions = bytes + (long) Integer.BYTES * span.pageTokens();
+    MemorySegment memory = operands.memory(Math.max(1, span.pages().length * withPositions));
+    long[] pages = span.pages().clone();
+    for (int p = 0; p < pages.length; p++) {
+      pages[p] = p * withPositions;
+      MemorySegment.copy(span.memory(), span.pages()[p], memory, pages[p], bytes);
+    }
+    for (int i = 0; i < length; i++) {
+      long at = pages[i / span.pageTokens()] + bytes + 4L * (i % span.pageTokens());
+      memory.set(ValueLayout.JAVA_INT_UNALIGNED, at, positions[i]);
+    }
     return new KvSpan(
         span.keyFormat(),
         span.valueFormat(),
         span.pageTokens(),
-        span.memory(),
-        span.pages(),
+        memory,
+        pages,
         span.valuesAt(),
         length,
         span.start(),
-        positions,
+        bytes,
         span.keys(),
         span.values());
   }

@@ -127,7 +127,7 @@ class ReducedAttentionTest {
             valuesAt,
             to - from,
             from,
-            null,
+            KvSpan.NO_GAPS,
             keys,
             values);
     return new Known(span, allKeys, allValues);
@@ -301,7 +301,7 @@ class ReducedAttentionTest {
             4L * PAGE * 8,
             1,
             0,
-            null,
+            KvSpan.NO_GAPS,
             new Reduction.Directions(right, right),
             new Reduction.Directions(right, operands.floats(8, 15)));
     Matrix q = operands.floats(1, 16);

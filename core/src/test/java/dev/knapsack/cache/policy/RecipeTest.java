@@ -65,8 +65,7 @@ class RecipeTest {
                 int column = 0;
                 for (KvSpan span : spans) {
                   for (int i = 0; i < span.length(); i++) {
-                    int position =
-                        span.positions() == null ? span.start() + i : span.positions()[i];
+                    int position = span.position(i);
                     for (int g = 0; g < out.rows(); g++) {
                       float weight = g == 0 ? 0 : position % 7 + layer;
                       out.data()

@@ -137,7 +137,7 @@ class ShrinkTest {
       assertThat(layout.bytes(2000, 50))
           .isBetween(
               layout.withPolicy(KvPolicy.FULL).bytes(2000, 50) * 3 / 4,
-              layout.withPolicy(KvPolicy.FULL).bytes(2000, 50) * 8 / 10);
+              layout.withPolicy(KvPolicy.FULL).bytes(2000, 50) * 82 / 100);
       cache.truncate(0);
       grow(cache, 25);
       check(cache, 0);
