@@ -364,6 +364,7 @@ public final class KvCache implements AutoCloseable {
       head.commit(tokens);
       head.trim();
     });
+    view.stepEnds();
     length += tokens;
   }
 
@@ -623,6 +624,7 @@ public final class KvCache implements AutoCloseable {
     checkOpen();
     closed = true;
     each(HeadCache::clear);
+    view.stepEnds();
     forgetMemory();
     if (spilled != null) {
       spilled.close();

@@ -398,20 +398,23 @@ public record KvLayout(
   }
 
   /**
-   * Bytes that such a sequence leases beside its pages: for the attention weights of one query row,
-   * where the policy wants any, for what the policy remembers of heads, and for what comes back
-   * from disk.
+   * Bytes that such a sequence leases beside its pages: for the attention weights of a layer's
+   * heads and some rows, where the policy wants any, for what the policy remembers of heads, and
+   * for what comes back from disk.
    */
   long besidePages(int length, int step) {
     int tokens = withLookahead(length);
-    long group = 0;
+    long weights = 0;
+    int coarse = policy.mostCoarse(tokens);
+    long most = Math.min(tokens, (long) policy.most(tokens) + coarse + step);
     for (int l = 0; l < layers.size(); l++) {
-      if (layers.get(l).window() == 0 && policy.weightRows(l) > 0) {
-        group = Math.max(group, layers.get(l).group());
+      if (layers.get(l).window() == 0) {
+        long more = (long) layers.get(l).kvHeads() * (coarse + step);
+        long together = policy.together(this, l, tokens) + more;
+        weights = Math.max(weights, PolicyView.weightBytes(this, l, most, together, step));
       }
     }
-    long most = Math.min(tokens, (long) policy.most(tokens) + policy.mostCoarse(tokens) + step);
-    return Account.charged(Float.BYTES * group * most)
+    return Account.charged(weights)
         + Account.charged(PolicyMemory.bytes(this))
         + (diskBlocks(tokens) > 0 ? Account.charged(SpilledTokens.bufferBytes(this)) : 0)
         + (policy.retrieval().isPresent() ? Account.charged(SpilledUnits.bufferBytes(this)) : 0);

@@ -20,12 +20,13 @@ public interface LayerStep {
   int position(int row);
 
   /**
-   * Computes the attention weights of a row and the query heads that share a KV head.
+   * Computes the attention weights of the rows of {@code [from, to)} and the query heads that share
+   * a KV head; may be asked for several heads at once, by tasks of {@link #forEach}.
    *
    * @param spans what the KV head has cached, the step's tokens included
-   * @param out a row for each query head of the group, a column for each token
+   * @param out for each row, a row for each query head of the group; a column for each token
    */
-  void weights(int row, int kvHead, KvSpan[] spans, Matrix out);
+  void weights(int from, int to, int kvHead, KvSpan[] spans, Matrix out);
 
   /**
    * A row's queries as cached keys meet them: rotated to the row's position, and whatever else the

@@ -16,6 +16,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Layers with a sliding window are none of its business.
  */
 final class PolicyView {
+  /** Query rows whose attention weights are computed together: keys are read once for them. */
+  private static final int ROWS_TOGETHER = 4;
+
   private final KvCache cache;
   private final KvPool pool;
   private final KvPolicy policy;
@@ -25,6 +28,9 @@ final class PolicyView {
 
   /** What the policy remembers of heads as wholes; null while that is nothing. */
   private @Nullable PolicyMemory memory;
+
+  /** Attention weights of a layer; null between steps. */
+  private @Nullable Lease weights;
 
   /** By layer, of the last step that the policy looked at. */
   private final @Nullable QueryFrame[] frames;
@@ -117,24 +123,85 @@ final class PolicyView {
     }
   }
 
+  /** Heads are looked at by all workers, some rows at a time, each with memory of its own. */
   private void observeWeights(int layer, LayerStep step) {
     int rows = step.rows();
     int wanted = Math.min(rows, policy.weightRows(layer));
-    int group = pool.layout().layers().get(layer).group();
-    for (int h = 0; wanted > 0 && h < heads[layer].length; h++) {
-      CachedHead head = cache.head(layer, h);
-      if (policy.wantsWeights(head, rows)) {
-        KvSpan[] spans = heads[layer][h].spans(rows);
-        int tokens = heads[layer][h].count() + rows;
-        try (Lease lease = pool.besidePages((long) Float.BYTES * group * tokens)) {
-          Matrix out = new Matrix(Formats.F32, group, tokens, lease.segment());
-          for (int row = rows - wanted; row < rows; row++) {
-            step.weights(row, h, spans, out);
-            policy.observe(head, cache.length() + row, out);
+    if (wanted == 0) {
+      return;
+    }
+    int together = Math.min(wanted, ROWS_TOGETHER);
+    long rowBytes = (long) Float.BYTES * pool.layout().layers().get(layer).group() * together;
+    int[] tokens = new int[heads[layer].length];
+    long[] offsets = new long[tokens.length];
+    long bytes = 0;
+    for (int h = 0; h < tokens.length; h++) {
+      offsets[h] = bytes;
+      tokens[h] =
+          policy.wantsWeights(cache.head(layer, h), rows) ? heads[layer][h].count() + rows : 0;
+      bytes += tokens[h] * rowBytes;
+    }
+    if (bytes == 0) {
+      return;
+    }
+    MemorySegment memory = weights(bytes);
+    step.forEach(
+        tokens.length,
+        h -> {
+          if (tokens[h] > 0) {
+            observeWeights(
+                layer, h, step, wanted, memory.asSlice(offsets[h], tokens[h] * rowBytes));
           }
-          head.remember();
-        }
+        });
+  }
+
+  private void observeWeights(
+      int layer, int kvHead, LayerStep step, int wanted, MemorySegment memory) {
+    CachedHead head = cache.head(layer, kvHead);
+    KvSpan[] spans = heads[layer][kvHead].spans(step.rows());
+    int tokens = head.count() + step.rows();
+    int group = head.heads().group();
+    for (int from = step.rows() - wanted; from < step.rows(); from += ROWS_TOGETHER) {
+      int to = Math.min(step.rows(), from + ROWS_TOGETHER);
+      Matrix out = new Matrix(Formats.F32, (to - from) * group, tokens, memory);
+      step.weights(from, to, kvHead, spans, out);
+      for (int row = from; row < to; row++) {
+        int first = (row - from) * group;
+        policy.observe(head, cache.length() + row, out.rows(first, first + group));
       }
+    }
+    head.remember();
+  }
+
+  /** Memory for attention weights, until the step is {@linkplain #stepEnds over}. */
+  private MemorySegment weights(long bytes) {
+    if (weights != null && weights.segment().byteSize() < bytes) {
+      stepEnds();
+    }
+    if (weights == null) {
+      weights = pool.besidePages(bytes);
+    }
+    return weights.segment();
+  }
+
+  /**
+   * The most bytes of attention weights at a time, of a sequence that holds so many tokens.
+   *
+   * @param most tokens of one head
+   * @param together tokens of all heads of the layer
+   * @param step tokens by which it grows at most
+   */
+  static long weightBytes(KvLayout layout, int layer, long most, long together, int step) {
+    KvLayout.Layer sizes = layout.layers().get(layer);
+    int rows = Math.min(Math.min(step, ROWS_TOGETHER), layout.policy().weightRows(layer));
+    return Float.BYTES * (long) rows * sizes.group() * Math.min(sizes.kvHeads() * most, together);
+  }
+
+  /** Gives back what was needed during a step. */
+  void stepEnds() {
+    if (weights != null) {
+      weights.close();
+      weights = null;
     }
   }
 

@@ -260,10 +260,24 @@ public final class Attention {
     AttentionShape shape = block.shape();
     Scratch scratch = block.scratch();
     int size = span.keySize(shape);
+    Format format = span.keyFormat();
     long key = span.key(shape, token);
-    steps.decode(span.keyFormat(), span.memory(), key, scratch, block.keys(), count * size);
-    for (int g = 0; g < groups(block.queryCount()); g++) {
-      steps.scores(scratch, queries(block, span, g), block.live(g), block.keys(), size, count);
+    int groups = groups(block.queryCount());
+    boolean decoded = groups > GROUPS_ON_STORED;
+    if (decoded) {
+      steps.decode(format, span.memory(), key, scratch, block.keys(), count * size);
+    }
+    float[] scores = new float[count];
+    for (int g = 0; g < groups; g++) {
+      int queries = queries(block, span, g);
+      if (!decoded
+          && !steps.storedScores(format, span.memory(), key, scratch, queries, size, count)) {
+        steps.decode(format, span.memory(), key, scratch, block.keys(), count * size);
+        decoded = true;
+      }
+      if (decoded) {
+        steps.scores(scratch, queries, block.live(g), block.keys(), size, count);
+      }
       if (shape.softCap() != 0) {
         steps.softCap(scratch, shape.softCap(), count);
       }
@@ -272,8 +286,9 @@ public final class Attention {
         int row = firstRow * block.shared() + g * QUERIES + i;
         long at = out.rowOffset(row) + (long) (before + token) * Float.BYTES;
         for (int t = 0; t < count; t++) {
-          out.data().set(ScalarKernels.F32, at + 4L * t, scratch.floats()[t * QUERIES + i]);
+          scores[t] = scratch.floats()[t * QUERIES + i];
         }
+        MemorySegment.copy(scores, 0, out.data(), ScalarKernels.F32, at, count);
       }
     }
   }

@@ -398,10 +398,14 @@ public final class Compute implements AutoCloseable {
     return longest;
   }
 
-  /** The attention weights of one KV head: see {@link Kernels#attentionWeights}. */
+  /**
+   * The attention weights of one KV head: see {@link Kernels#attentionWeights}. Not spread; but
+   * tasks of the team may ask, each for heads of its own.
+   */
   public void attentionWeights(
       AttentionShape shape, Matrix q, int firstPosition, KvSpan[] spans, int kvHead, Matrix out) {
-    kernels.attentionWeights(shape, q, firstPosition, spans, kvHead, out, 0, q.rows(), scratch[0]);
+    MemorySegment mine = scratch[team.worker()];
+    kernels.attentionWeights(shape, q, firstPosition, spans, kvHead, out, 0, q.rows(), mine);
   }
 
   private void attentionInParts(

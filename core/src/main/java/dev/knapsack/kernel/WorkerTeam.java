@@ -66,6 +66,13 @@ public final class WorkerTeam implements AutoCloseable {
     return others.length + 1;
   }
 
+  /** Which worker of a task this thread is: 0 for who runs it, and where there is none. */
+  public int worker() {
+    return Thread.currentThread() instanceof Worker worker && worker.team() == this
+        ? worker.index
+        : 0;
+  }
+
   /**
    * Runs all parts of a task and returns when all are done; what one throws first is thrown here,
    * and parts not yet begun are left out.

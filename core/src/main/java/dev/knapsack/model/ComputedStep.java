@@ -46,8 +46,8 @@ record ComputedStep(
   }
 
   @Override
-  public void weights(int row, int kvHead, KvSpan[] spans, Matrix out) {
-    compute.attentionWeights(shape, query.rows(row, row + 1), position(row), spans, kvHead, out);
+  public void weights(int from, int to, int kvHead, KvSpan[] spans, Matrix out) {
+    compute.attentionWeights(shape, query.rows(from, to), position(from), spans, kvHead, out);
   }
 
   @Override

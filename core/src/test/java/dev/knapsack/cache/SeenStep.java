@@ -49,8 +49,12 @@ public record SeenStep(
   }
 
   @Override
-  public void weights(int row, int kvHead, KvSpan[] spans, Matrix out) {
-    weights.compute(row, kvHead, spans, out);
+  public void weights(int from, int to, int kvHead, KvSpan[] spans, Matrix out) {
+    int group = out.rows() / (to - from);
+    for (int row = from; row < to; row++) {
+      int first = (row - from) * group;
+      weights.compute(row, kvHead, spans, out.rows(first, first + group));
+    }
   }
 
   @Override

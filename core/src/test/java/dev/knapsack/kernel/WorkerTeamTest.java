@@ -97,6 +97,24 @@ class WorkerTeamTest {
   }
 
   @Test
+  void partsKnowWhichWorkerTheyRunOn() {
+    try (WorkerTeam team = new WorkerTeam(3);
+        WorkerTeam other = new WorkerTeam(2)) {
+      boolean[] same = new boolean[200];
+      boolean[] first = new boolean[same.length];
+      team.run(
+          same.length,
+          (part, parts, worker) -> {
+            same[part] = team.worker() == worker;
+            first[part] = other.worker() == 0;
+          });
+      assertThat(same).containsOnly(true);
+      assertThat(first).containsOnly(true);
+      assertThat(team.worker()).isZero();
+    }
+  }
+
+  @Test
   void aPartCannotStartATask() {
     try (WorkerTeam team = new WorkerTeam(2)) {
       for (int round = 0; round < 100; round++) {

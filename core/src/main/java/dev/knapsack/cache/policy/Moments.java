@@ -2,7 +2,6 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.ValueLayout;
 
 /**
  * How the rows of a window look at each token of a head: how much on average, how differently, and
@@ -12,6 +11,11 @@ import java.lang.foreign.ValueLayout;
  * @param rows of the window
  */
 record Moments(int rows) {
+  private static final float LN_2 = (float) Math.log(2);
+
+  /** The bits of √½. */
+  private static final int ROOT_OF_HALF = Float.floatToRawIntBits((float) Math.sqrt(0.5));
+
   Moments {
     ObservationWindow.check(rows);
   }
@@ -43,16 +47,34 @@ record Moments(int rows) {
     float[] entropy = ObservationWindow.now(head, first(head, 1), position, rows, tokens);
     for (int g = 0; g < group; g++) {
       float[] sums = ObservationWindow.now(head, first(head, 2 + g), position, rows, tokens);
-      long at = (long) g * tokens;
-      for (int i = 0; i < tokens; i++) {
-        float weight = weights.data().getAtIndex(ValueLayout.JAVA_FLOAT, at + i);
-        if (weight > 0) {
-          sums[i] += weight;
-          squares[i] += weight * weight;
-          entropy[i] -= weight * (float) Math.log(weight);
-        }
-      }
+      float[] row = Rows.row(weights, g);
+      Rows.addScaled(1, row, sums);
+      Rows.addProducts(row, row, squares);
+      addEntropy(row, entropy);
     }
+  }
+
+  private static void addEntropy(float[] weights, float[] sums) {
+    for (int i = 0; i < weights.length; i++) {
+      float weight = weights[i];
+      sums[i] -= weight * log(Math.max(weight, Float.MIN_NORMAL)); // 0 where the weight is
+    }
+  }
+
+  /**
+   * The natural logarithm of a positive normal number, to a few units of the last place: {@code
+   * Math.log} would take longer than attention itself. With {@code x = m·2^e} and {@code m} within
+   * {@code √½} and {@code √2} it is {@code e·ln 2 + 2·artanh((m − 1)/(m + 1))}, of whose series
+   * five terms count.
+   */
+  static float log(float x) {
+    int bits = Float.floatToRawIntBits(x);
+    int exponent = (bits - ROOT_OF_HALF) >> 23;
+    float m = Float.intBitsToFloat(bits - (exponent << 23));
+    float s = (m - 1) / (m + 1);
+    float q = s * s;
+    float series = 1 + q * (1f / 3 + q * (1f / 5 + q * (1f / 7 + q * (1f / 9))));
+    return exponent * LN_2 + 2 * s * series;
   }
 
   OfTokens of(CachedHead head) {

@@ -2,7 +2,6 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
@@ -111,10 +110,7 @@ record ObservationWindow(int rows) implements Scorer {
   static void addMean(Matrix weights, float[] sums) {
     float share = 1f / weights.rows();
     for (int row = 0; row < weights.rows(); row++) {
-      long at = (long) row * weights.columns();
-      for (int i = 0; i < weights.columns(); i++) {
-        sums[i] += share * weights.data().getAtIndex(ValueLayout.JAVA_FLOAT, at + i);
-      }
+      Rows.addScaled(share, Rows.row(weights, row), sums);
     }
   }
 

@@ -2,7 +2,6 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.ValueLayout;
 
 /**
  * Tokens that are pivotal stay so: Scissorhands (Liu et al., arXiv 2305.17118). Of the last query
@@ -42,11 +41,9 @@ record Pivotal(int rows, int recent) implements Scorer {
     float even = 1f / seen;
     float share = 1f / weights.rows();
     for (int query = 0; query < weights.rows(); query++) {
-      long at = (long) query * weights.columns();
+      float[] row = Rows.row(weights, query);
       for (int i = 0; i < seen; i++) {
-        if (weights.data().getAtIndex(ValueLayout.JAVA_FLOAT, at + i) < even) {
-          now[i] += share;
-        }
+        now[i] += row[i] < even ? share : 0;
       }
     }
   }

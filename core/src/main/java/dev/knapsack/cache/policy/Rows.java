@@ -1,6 +1,9 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 
 /**
  * Keys or values of a head, decoded some hundred at a time, and what is computed of each.
@@ -110,16 +113,24 @@ final class Rows {
     return (float) Math.sqrt(dot(row, row));
   }
 
-  /** {@code sums += factor · x}. */
+  /** A row of a matrix of float32 numbers. */
+  static float[] row(Matrix matrix, int row) {
+    float[] numbers = new float[matrix.columns()];
+    MemorySegment.copy(
+        matrix.data(), ValueLayout.JAVA_FLOAT, matrix.rowOffset(row), numbers, 0, numbers.length);
+    return numbers;
+  }
+
+  /** {@code sums += factor · x}, for as many sums as {@code x} has numbers. */
   static void addScaled(float factor, float[] x, float[] sums) {
-    for (int i = 0; i < sums.length; i++) {
+    for (int i = 0; i < x.length; i++) {
       sums[i] += factor * x[i];
     }
   }
 
-  /** {@code sums += a · b}, number by number. */
+  /** {@code sums += a · b}, number by number, for as many sums as these have numbers. */
   static void addProducts(float[] a, float[] b, float[] sums) {
-    for (int i = 0; i < sums.length; i++) {
+    for (int i = 0; i < a.length; i++) {
       sums[i] += a[i] * b[i];
     }
   }
