@@ -128,7 +128,7 @@ class EvalCommandsTest {
             "snapkv visible",
             "full+q8_0 visible");
     assertThat(lines.get(2).get("budgetPercent").getAsInt()).isEqualTo(25);
-    assertThat(lines.get(2).get("shareOfF16").getAsDouble()).isEqualTo(0.25);
+    assertThat(lines.get(2).get("shareOfF16").getAsDouble()).isBetween(0.25, 0.27);
     assertThat(report.resolve("kv.jsonl")).hasContent(result.out());
     assertThat(Files.readString(report.resolve("kv.md"))).contains("questions inside");
   }

@@ -164,7 +164,8 @@ public interface KvPolicy {
   }
 
   /**
-   * Takes in the attention weights of one query row.
+   * Takes in the attention weights of one query row. Heads of a layer may be looked at by several
+   * threads at once.
    *
    * @param position where the row stands in the sequence
    * @param weights a row for each query head that shares the KV head, a column for each token that

@@ -43,17 +43,19 @@ final class AttentionFigures implements KvPolicy {
   private final HeadSums[][] heads;
   private final HeadMoments moments;
 
-  /** Squares of attention's results, and of what they lack where little is kept. */
-  private final double[] whole;
+  /** Of one KV head: squares of attention's results, and of what they lack where little is kept. */
+  private static final class Errors {
+    double whole;
+    double lost;
+  }
 
-  private final double[] lost;
+  private final Errors[][] errors;
 
   // The prompt at hand.
   private int prompt;
   private int needleFrom;
   private int needleTo;
   private boolean watching;
-  private float[] row = {};
 
   private int prompts;
   private int right;
@@ -62,14 +64,16 @@ final class AttentionFigures implements KvPolicy {
   AttentionFigures(KvLayout layout) {
     List<KvLayout.Layer> layers = layout.layers();
     heads = new HeadSums[layers.size()][];
+    errors = new Errors[heads.length][];
     for (int l = 0; l < heads.length; l++) {
       KvLayout.Layer layer = layers.get(l);
-      heads[l] = new HeadSums[layer.window() > 0 ? 0 : layer.kvHeads() * layer.group()];
+      int kvHeads = layer.window() > 0 ? 0 : layer.kvHeads();
+      heads[l] = new HeadSums[kvHeads * layer.group()];
       Arrays.setAll(heads[l], _ -> new HeadSums());
+      errors[l] = new Errors[kvHeads];
+      Arrays.setAll(errors[l], _ -> new Errors());
     }
     moments = new HeadMoments(layout);
-    whole = new double[heads.length];
-    lost = new double[heads.length];
   }
 
   /**
@@ -127,7 +131,9 @@ final class AttentionFigures implements KvPolicy {
                 share(head.far, head.rows),
                 share(head.needle, head.answers)));
       }
-      double error = whole[l] > 0 ? Math.sqrt(lost[l] / whole[l]) : 0;
+      double whole = Arrays.stream(errors[l]).mapToDouble(e -> e.whole).sum();
+      double lost = Arrays.stream(errors[l]).mapToDouble(e -> e.lost).sum();
+      double error = whole > 0 ? Math.sqrt(lost / whole) : 0;
       layers.add(new Calibration.Layer(Math.clamp(spread, 0, 1), error, figures));
     }
     return new Calibration(model, prompts, right, layers);
@@ -189,17 +195,17 @@ final class AttentionFigures implements KvPolicy {
   public void observe(CachedHead head, int position, Matrix weights) {
     int tokens = position + 1;
     int group = weights.rows();
-    row = row.length < weights.columns() ? new float[2 * weights.columns()] : row;
+    float[] row = new float[weights.columns()];
     for (int g = 0; g < group; g++) {
       MemorySegment.copy(
           weights.data(), ValueLayout.JAVA_FLOAT, weights.rowOffset(g), row, 0, weights.columns());
       HeadSums sums = heads[head.layer()][head.kvHead() * group + g];
-      add(sums, position);
+      add(sums, row, position);
       if (position >= prompt - 1) {
-        sums.needles.add(sum(needleFrom, needleTo));
+        sums.needles.add(sum(row, needleFrom, needleTo));
       }
       if (position >= prompt) {
-        addError(head, tokens - 1);
+        addError(head, row, tokens - 1);
       } else if (position >= prompt - WINDOW) {
         float[] looked = head.scores(0, tokens);
         for (int i = 0; i < tokens; i++) {
@@ -209,7 +215,7 @@ final class AttentionFigures implements KvPolicy {
     }
   }
 
-  private double sum(int from, int to) {
+  private static double sum(float[] row, int from, int to) {
     double sum = 0;
     for (int i = from; i < to; i++) {
       sum += row[i];
@@ -218,15 +224,15 @@ final class AttentionFigures implements KvPolicy {
   }
 
   /** Adds a row that has tokens of every kind: the first, those near and others. */
-  private void add(HeadSums sums, int position) {
+  private void add(HeadSums sums, float[] row, int position) {
     int near = Math.max(1, prompt / Calibration.NEAR);
     int firstNear = position + 1 - near;
     if (firstNear <= Calibration.SINKS || position >= prompt) {
       return;
     }
     sums.rows++;
-    sums.near += sum(firstNear, position + 1);
-    sums.far += sum(Calibration.SINKS, firstNear);
+    sums.near += sum(row, firstNear, position + 1);
+    sums.far += sum(row, Calibration.SINKS, firstNear);
     double entropy = 0;
     for (int i = 0; i <= position; i++) {
       entropy -= row[i] > 0 ? row[i] * Math.log(row[i]) : 0;
@@ -238,13 +244,14 @@ final class AttentionFigures implements KvPolicy {
    * Adds by how much attention's result over the tokens before a row's own differs, where the head
    * has only kept those of the prompt that its last rows looked at, and what came after it.
    */
-  private void addError(CachedHead head, int tokens) {
+  private void addError(CachedHead head, float[] row, int tokens) {
     boolean[] kept = kept(head, tokens);
-    double all = sum(0, tokens);
+    double all = sum(row, 0, tokens);
     double some = IntStream.range(0, tokens).filter(i -> kept[i]).mapToDouble(i -> row[i]).sum();
     float[] value = new float[head.valueSize()];
     double[] result = new double[value.length];
     double[] rest = new double[value.length];
+    Errors sums = errors[head.layer()][head.kvHead()];
     for (int i = 0; i < tokens; i++) {
       head.value(i, value);
       for (int c = 0; c < value.length; c++) {
@@ -253,8 +260,8 @@ final class AttentionFigures implements KvPolicy {
       }
     }
     for (int c = 0; c < value.length; c++) {
-      whole[head.layer()] += result[c] * result[c];
-      lost[head.layer()] += (result[c] - rest[c]) * (result[c] - rest[c]);
+      sums.whole += result[c] * result[c];
+      sums.lost += (result[c] - rest[c]) * (result[c] - rest[c]);
     }
   }
 

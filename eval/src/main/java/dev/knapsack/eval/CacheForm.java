@@ -58,13 +58,18 @@ public record CacheForm(KvFormat format) {
     return new CacheForm(form);
   }
 
-  /** Bytes of the keys and values of one token of a layout's layers in this form, alone. */
-  long tokenBytes(KvLayout layout) {
+  /**
+   * Bytes of the keys and values of one token of a layout's layers in this form, alone.
+   *
+   * @param gaps whether the cache forgets tokens, and says of each that is left where it stands
+   */
+  long tokenBytes(KvLayout layout, boolean gaps) {
     return layout.layers().stream()
         .mapToLong(l ->
             l.kvHeads()
                 * (format.keys().bytes(format.keySize(l.keySize()))
-                    + format.values().bytes(l.valueSize())))
+                    + format.values().bytes(l.valueSize())
+                    + (gaps && l.window() == 0 ? Integer.BYTES : 0)))
         .sum();
   }
 

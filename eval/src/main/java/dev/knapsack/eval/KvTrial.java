@@ -63,7 +63,7 @@ public record KvTrial(
     if (!template.contains(BUDGET)) {
       return List.of(new KvTrial(plain, OptionalInt.empty(), Recipe.of(recipe), form, episodes));
     }
-    double tokens = (double) CacheForm.FULL.tokenBytes(full) / form.tokenBytes(full);
+    double tokens = (double) CacheForm.FULL.tokenBytes(full, false) / form.tokenBytes(full, true);
     return percents.stream()
         .map(percent -> {
           long share = Math.clamp((long) (percent * tokens), 1, 100);

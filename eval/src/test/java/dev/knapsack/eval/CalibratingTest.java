@@ -182,7 +182,8 @@ class CalibratingTest {
     assertThat(most.right()).isEqualTo(full.right());
     assertThat(few.right()).isLessThan(full.right());
     assertThat(few.bytes()).isLessThan(most.bytes());
-    assertThat(most.bytes()).as("whole pages").isLessThanOrEqualTo(full.bytes());
+    // Whole pages of two forms, which say where tokens stand.
+    assertThat(most.bytes()).isLessThanOrEqualTo(full.bytes() * 35 / 32);
     assertThat(budget.used()).isZero();
   }
 

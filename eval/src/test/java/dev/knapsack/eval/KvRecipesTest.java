@@ -87,7 +87,7 @@ class KvRecipesTest {
     KvRecipeResult room = hidden.get(4);
     assertThat(room.answers()).isEqualTo(full.answers());
     assertThat(room.perplexity()).isEqualTo(full.perplexity());
-    assertThat(room.bytes()).isEqualTo(full.bytes());
+    assertThat(room.bytes()).as("4 bytes in 128 say where").isEqualTo(full.bytes() * 33 / 32);
     assertThat(room.text()).isEqualTo(new Agreement(full.text().positions(), 0, 1));
     assertThat(full.text().positions()).isPositive();
     assertThat(full.textPerplexity()).isGreaterThan(1);
@@ -96,8 +96,10 @@ class KvRecipesTest {
     KvRecipeResult half = hidden.get(1);
     KvRecipeResult quarter = hidden.get(2);
     assertThat(full.bytes()).isEqualTo(3 * 4 * 64 * 1024L);
-    assertThat(half.bytes()).isEqualTo(full.bytes() / 2);
-    assertThat(quarter.bytes()).isEqualTo(full.bytes() / 4);
+    assertThat(half.bytes()).isEqualTo(room.bytes() / 2);
+    assertThat(quarter.bytes())
+        .as("up to whole pages of the operating system")
+        .isBetween(room.bytes() / 4, room.bytes() / 4 + 3 * 4096);
     assertThat(quarter.peakBytes()).isGreaterThanOrEqualTo(full.peakBytes());
     assertThat(hidden.get(3).shareOfFull()).isBetween(0.5, 0.56);
     assertThat(hidden.get(3).answers().divergence())
@@ -243,9 +245,9 @@ class KvRecipesTest {
                 List.of("score=knorm budget=uniform({budget}) action=evict when=prompt+q8_0"),
                 List.of(12, 80)))
         .extracting(t -> t.policy().name())
-        // Q8_0 has 32/17 of the tokens in the bytes of F16.
+        // Of 128 bytes a head, Q8_0 takes 68, and 4 say where a token stands.
         .containsExactly(
-            "score=knorm budget=uniform(22%) action=evict when=prompt",
+            "score=knorm budget=uniform(21%) action=evict when=prompt",
             "score=knorm budget=uniform(100%) action=evict when=prompt");
     KvTrial form = work.trials(List.of("full+q4_0+rotate"), List.of(50, 25)).getFirst();
     assertThat(form.policy()).isEqualTo(KvPolicy.FULL);
