@@ -28,8 +28,8 @@ import picocli.CommandLine.Option;
             + " which directions their keys and values take the fewest numbers, for cskv.",
     footer = {
       "",
-      "Without a model it takes the one inside, and questions made for it. Without --limit it",
-      "asks 32, the first ones: more hardly change the figures.",
+      "Without a model it takes the one inside, and questions made for it. It asks",
+      "32 unless --limit says otherwise: more hardly change the figures.",
       "",
       "  knapsack calibrate",
       "  knapsack calibrate model.gguf --questions questions.jsonl",

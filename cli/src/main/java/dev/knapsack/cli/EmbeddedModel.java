@@ -1,11 +1,14 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.cache.HeadBases;
+import dev.knapsack.cache.policy.Calibration;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.Map;
 import java.util.zip.CRC32;
 import java.util.zip.CheckedInputStream;
 
@@ -19,14 +22,22 @@ final class EmbeddedModel {
   static final String FILE_NAME = "notes-2.6m-q8_0.gguf";
 
   /**
-   * CRC-32 of the file: the JVM computes it in a millisecond even before it has compiled anything.
+   * CRC-32 of a file: the JVM computes it in a millisecond even before it has compiled anything.
    */
   private static final long CHECKSUM = 0x8e13bea6L;
+
+  /** What {@code knapsack calibrate} measured of it, for KV recipes that go by that. */
+  private static final Map<String, Long> COMPANIONS =
+      Map.of(
+          FILE_NAME + "." + Calibration.FILE.suffix(), 0xac542615L,
+          FILE_NAME + "." + HeadBases.FILE.suffix(), 0xcafd88deL);
 
   private EmbeddedModel() {}
 
   /**
-   * Writes the model into a directory, unless it is already there whole, and returns its path.
+   * Writes the model into a directory, unless it is already there whole, and returns its path. What
+   * was measured of it comes with it, and is left alone where it is: it may have been measured
+   * anew.
    *
    * <p>The file appears under its name only when it is complete and its checksum is right, also
    * when several processes extract it at once.
@@ -36,36 +47,48 @@ final class EmbeddedModel {
    */
   static Path extract(Path directory) throws IOException {
     Path target = directory.resolve(FILE_NAME);
-    if (Files.isRegularFile(target) && isWhole(target)) {
-      return target;
-    }
+    boolean whole = Files.isRegularFile(target) && isWhole(target);
     Files.createDirectories(directory);
-    Path partial = Files.createTempFile(directory, FILE_NAME, ".part");
+    for (Map.Entry<String, Long> companion : COMPANIONS.entrySet()) {
+      if (!whole || Files.notExists(directory.resolve(companion.getKey()))) {
+        write(directory, companion.getKey(), companion.getValue());
+      }
+    }
+    if (!whole) {
+      write(directory, FILE_NAME, CHECKSUM);
+    }
+    return target;
+  }
+
+  private static void write(Path directory, String name, long checksum) throws IOException {
+    Path partial = Files.createTempFile(directory, name, ".part");
     try {
-      try (InputStream resource = EmbeddedModel.class.getResourceAsStream(FILE_NAME)) {
+      try (InputStream resource = EmbeddedModel.class.getResourceAsStream(name)) {
         if (resource == null) {
           throw new IOException(
               "this build of Knapsack has no model inside (resource "
-                  + FILE_NAME
+                  + name
                   + "); name a model file");
         }
         CheckedInputStream in = new CheckedInputStream(resource, new CRC32());
         try (OutputStream out = Files.newOutputStream(partial)) {
           in.transferTo(out);
         }
-        if (in.getChecksum().getValue() != CHECKSUM) {
+        if (in.getChecksum().getValue() != checksum) {
           throw new IOException(
               "the model inside this build of Knapsack (resource "
-                  + FILE_NAME
+                  + name
                   + ") is damaged: its checksum is wrong");
         }
       }
       Files.move(
-          partial, target, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+          partial,
+          directory.resolve(name),
+          StandardCopyOption.ATOMIC_MOVE,
+          StandardCopyOption.REPLACE_EXISTING);
     } finally {
       Files.deleteIfExists(partial);
     }
-    return target;
   }
 
   private static boolean isWhole(Path file) throws IOException {

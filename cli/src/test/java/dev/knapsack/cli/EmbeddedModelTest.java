@@ -3,7 +3,11 @@ package dev.knapsack.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.model.ModelCompanions;
+import dev.knapsack.model.arch.Families;
 import dev.knapsack.text.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -16,6 +20,8 @@ import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class EmbeddedModelTest {
   @TempDir Path directory;
@@ -63,8 +69,38 @@ class EmbeddedModelTest {
     }
     try (Stream<Path> files = Files.list(directory)) {
       assertThat(files.map(Path::getFileName).map(Path::toString))
-          .containsExactly(EmbeddedModel.FILE_NAME);
+          .containsExactlyInAnyOrder(
+              EmbeddedModel.FILE_NAME,
+              EmbeddedModel.FILE_NAME + ".kv.json",
+              EmbeddedModel.FILE_NAME + ".cskv.gguf");
     }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"duo", "compresskv", "hack", "scalekv", "epicache", "cskv"})
+  void recipesThatGoByWhatWasMeasuredOfItWork(String recipe) throws IOException {
+    try (ModelFile file = ModelFile.open(EmbeddedModel.extract(directory))) {
+      KvPolicy policy = Recipe.of(recipe);
+      assertThat(policy.lacks()).isNotEmpty();
+      assertThat(ModelCompanions.given(policy, file, Families.spec(file)).lacks()).isEmpty();
+    }
+  }
+
+  @Test
+  void whatTheUserMeasuredIsLeftAlone() throws IOException {
+    Path path = EmbeddedModel.extract(directory);
+    Path figures = path.resolveSibling(path.getFileName() + ".kv.json");
+    Files.writeString(figures, "mine");
+    EmbeddedModel.extract(directory);
+    assertThat(figures).hasContent("mine");
+    Files.delete(figures);
+    EmbeddedModel.extract(directory);
+    assertThat(figures).content().contains("similarity");
+    // Of another model than the one that was here: it goes with that.
+    Files.write(path, new byte[1]);
+    Files.writeString(figures, "of the other");
+    EmbeddedModel.extract(directory);
+    assertThat(figures).content().contains("similarity");
   }
 
   @Test
