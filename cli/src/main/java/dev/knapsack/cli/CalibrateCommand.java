@@ -24,8 +24,9 @@ import picocli.CommandLine.Option;
     sortOptions = false,
     description =
         "Measures what the model's attention heads look at, and writes it beside the model for the"
-            + " KV recipes that go by it: duo, compresskv, hack, scalekv; and, in a second file, in"
-            + " which directions their keys and values take the fewest numbers, for cskv.",
+            + " KV recipes that go by it: duo, compresskv, hack, scalekv, epicache; and, in a"
+            + " second file, in which directions their keys and values take the fewest numbers, for"
+            + " cskv.",
     footer = {
       "",
       "Without a model it takes the one inside, and questions made for it. It asks",
