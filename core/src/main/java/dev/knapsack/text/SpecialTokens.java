@@ -10,8 +10,8 @@ import org.jspecify.annotations.Nullable;
  * Finds special tokens that are written out in a text: the leftmost first, and of those that begin
  * at one place the longest.
  *
- * <p>User-defined tokens are always found; control and unknown tokens only where the caller says
- * that the text may steer the model.
+ * <p>User-defined tokens are always found; control and unknown tokens only where the text may steer
+ * the model.
  */
 final class SpecialTokens {
   /**
@@ -47,10 +47,11 @@ final class SpecialTokens {
     return Arrays.stream(entries).anyMatch(Entry::stripRight);
   }
 
-  void partition(String text, boolean parseSpecial, Sink sink) {
+  void partition(MarkedText marked, Sink sink) {
+    String text = marked.text();
     int done = 0;
     for (int at = 0; at < text.length(); ) {
-      Entry entry = firsts.get(text.charAt(at)) ? longestAt(text, at, parseSpecial) : null;
+      Entry entry = firsts.get(text.charAt(at)) ? longestAt(marked, at) : null;
       if (entry == null) {
         at++;
         continue;
@@ -70,7 +71,8 @@ final class SpecialTokens {
     }
   }
 
-  private @Nullable Entry longestAt(String text, int at, boolean parseSpecial) {
+  private @Nullable Entry longestAt(MarkedText marked, int at) {
+    String text = marked.text();
     Entry best = null;
     int low = 0;
     int high = entries.length;
@@ -80,7 +82,7 @@ final class SpecialTokens {
       low = bound(low, high, length - 1, c);
       high = bound(low, high, length - 1, (char) (c + 1));
       for (int i = low; i < high && entries[i].text().length() == length; i++) {
-        if (parseSpecial || !entries[i].steers()) {
+        if (!entries[i].steers() || marked.isControl(at, at + length)) {
           best = entries[i];
           break;
         }

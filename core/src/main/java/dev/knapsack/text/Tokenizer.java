@@ -13,14 +13,22 @@ public interface Tokenizer {
   int size();
 
   /**
-   * The ids of a text.
+   * The ids of a text; special tokens ({@code <|im_end|>}) are read as such where all of their
+   * characters {@linkplain MarkedText#isControl may be}.
    *
    * @param addSpecial put the beginning-of-sequence token first, unless the text itself begins with
    *     it, and the end token last, where the model asks for them
-   * @param parseSpecial read special tokens written in the text ({@code <|im_end|>}) as such;
-   *     otherwise as plain text
    */
-  int[] encode(String text, boolean addSpecial, boolean parseSpecial);
+  int[] encode(MarkedText text, boolean addSpecial);
+
+  /**
+   * The ids of a text of one origin.
+   *
+   * @param parseSpecial read special tokens written in the text as such; otherwise as plain text
+   */
+  default int[] encode(String text, boolean addSpecial, boolean parseSpecial) {
+    return encode(parseSpecial ? MarkedText.control(text) : MarkedText.input(text), addSpecial);
+  }
 
   /**
    * The fewest tokens that {@link #encode} makes of any text of so many characters (UTF-16 units):

@@ -47,15 +47,14 @@ final class VocabularyTokenizer implements Tokenizer {
   }
 
   @Override
-  public int[] encode(String text, boolean addSpecial, boolean parseSpecial) {
+  public int[] encode(MarkedText text, boolean addSpecial) {
     IntList tokens = new IntList();
     if (addSpecial && first >= 0) {
       tokens.add(first);
     }
-    TextModel.Encoder encoder = model.encoder(text);
+    TextModel.Encoder encoder = model.encoder(text.text());
     specialTokens.partition(
         text,
-        parseSpecial,
         new SpecialTokens.Sink() {
           private boolean afterSpecial = true;
           private boolean begun;
