@@ -47,6 +47,9 @@ public final class Compute implements AutoCloseable {
 
   private static final int MOST_PARTS = 8;
 
+  /** Rows are multiplied as is fastest for their number. */
+  public static final int AS_FITS = -1;
+
   private final Kernels kernels;
   private final WorkerTeam team;
   private final KernelLimits limits;
@@ -55,6 +58,8 @@ public final class Compute implements AutoCloseable {
   private final Lease partsLease;
   private final MemorySegment[] scratch;
   private @Nullable Input quantised;
+
+  private int alone = AS_FITS;
 
   /**
    * @throws dev.knapsack.memory.BudgetExceededException if the account's budget cannot give {@link
@@ -155,6 +160,20 @@ public final class Compute implements AutoCloseable {
     }
   }
 
+  /**
+   * From now on the first {@code count} rows of activations are {@linkplain Kernels.Tokens
+   * multiplied} as if each were alone, and all others as several are, whatever their number: what
+   * is computed of a token then does not depend on what others a step has.
+   *
+   * @param count or {@link #AS_FITS}
+   * @return what was said before
+   */
+  public int alone(int count) {
+    int before = alone;
+    alone = count;
+    return before;
+  }
+
   /** These activations, F32, for the products that follow. */
   public Input input(Matrix x) {
     limits.check(x);
@@ -169,13 +188,36 @@ public final class Compute implements AutoCloseable {
   /** {@code out[t] = w · x[t]} for every token: see {@link Kernels#matmul}. */
   public void matmul(Matrix w, Input input, Matrix out) {
     Matrix x = w.format() instanceof BlockFormat ? input.codesOrFloats() : input.x;
-    int chunk = rowsPerPart(w, x.rows());
+    int rows = x.rows();
+    int first = alone == AS_FITS ? (rows == 1 ? 1 : 0) : Math.min(alone, rows);
+    int chunk = rowsPerPart(w, rows);
     int parts = Math.ceilDiv(w.rows(), chunk);
     team.run(
         parts,
-        (part, all, worker) ->
-            kernels.matmul(
-                w, x, out, part * chunk, Math.min(w.rows(), (part + 1) * chunk), scratch[worker]));
+        (part, all, worker) -> {
+          int from = part * chunk;
+          int to = Math.min(w.rows(), from + chunk);
+          matmul(w, x, Kernels.Tokens.ALONE, 0, first, out, from, to, scratch[worker]);
+          matmul(w, x, Kernels.Tokens.TOGETHER, first, rows, out, from, to, scratch[worker]);
+        });
+  }
+
+  /** Some of the tokens with some of the rows. */
+  private void matmul(
+      Matrix w,
+      Matrix x,
+      Kernels.Tokens tokens,
+      int first,
+      int end,
+      Matrix out,
+      int from,
+      int to,
+      MemorySegment mine) {
+    if (first == 0 && end == x.rows()) {
+      kernels.matmul(w, x, tokens, out, from, to, mine);
+    } else if (first < end) {
+      kernels.matmul(w, x.rows(first, end), tokens, out.rows(first, end), from, to, mine);
+    }
   }
 
   private int rowsPerPart(Matrix w, int tokens) {
@@ -251,10 +293,12 @@ public final class Compute implements AutoCloseable {
   public void projectHeads(Matrix w, Matrix x, Matrix out) {
     Matrix heads = heads(x, w.columns());
     Matrix results = heads(out, w.rows());
+    int before = alone(Math.min(alone, 0)); // rows are heads here
     for (int from = 0; from < heads.rows(); from += limits.tokens()) {
       int to = Math.min(heads.rows(), from + limits.tokens());
       matmul(w, heads.rows(from, to), results.rows(from, to));
     }
+    alone = before;
   }
 
   private static Matrix heads(Matrix x, int size) {
@@ -373,7 +417,8 @@ public final class Compute implements AutoCloseable {
    */
   public void attention(
       AttentionShape shape, Matrix q, int firstPosition, KvSpan[][] heads, Matrix out) {
-    int parts = q.rows() > 1 ? 1 : Math.min(MOST_PARTS, longest(heads) / PART_TOKENS);
+    boolean one = q.rows() == 1 && alone != 0;
+    int parts = one ? Math.min(MOST_PARTS, longest(heads) / PART_TOKENS) : 1;
     if (parts > 1) {
       attentionInParts(shape, q, firstPosition, heads, parts, out);
       return;

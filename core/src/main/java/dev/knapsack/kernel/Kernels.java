@@ -13,8 +13,9 @@ import org.jspecify.annotations.Nullable;
  * a {@link WorkerTeam}.
  *
  * <p>An output element is computed by one call, in an order that does not depend on the range asked
- * for, so that results do not depend on how work was split. One token and several may be computed
- * in different orders, and so differ in rounding.
+ * for, so that results do not depend on how work was split. One token and several may be multiplied
+ * in different orders, and so differ in rounding; how many others there are changes nothing, and
+ * {@link Tokens} says which of the two it is to be.
  *
  * <p>Scratch memory is the calling thread's own, at least {@link #scratchBytes} bytes, of the kind
  * {@link #heapScratch} says; what it holds is of no use after the call.
@@ -22,6 +23,19 @@ import org.jspecify.annotations.Nullable;
 public interface Kernels {
   /** {@code scalar}, {@code vector} or {@code x86}. */
   String name();
+
+  /** In which of two orders a matrix product is computed. */
+  enum Tokens {
+    /** Each token as if it were the only one. */
+    ALONE,
+    /** Each token as one of several, also where it is the only one. */
+    TOGETHER;
+
+    /** What is fastest for so many. */
+    public static Tokens of(int count) {
+      return count == 1 ? ALONE : TOGETHER;
+    }
+  }
 
   /**
    * Matrix product: {@code out[t][r] = Σ_c w[r][c] · x[t][c]} for rows {@code r} in {@code [from,
@@ -31,7 +45,13 @@ public interface Kernels {
    * @param x activations, tokens × columns, F32 or {@link dev.knapsack.tensor.Q8Activations}
    * @param out F32, tokens × rows
    */
-  void matmul(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch);
+  void matmul(
+      Matrix w, Matrix x, Tokens tokens, Matrix out, int from, int to, MemorySegment scratch);
+
+  /** The same, as is fastest for so many tokens. */
+  default void matmul(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+    matmul(w, x, Tokens.of(x.rows()), out, from, to, scratch);
+  }
 
   /**
    * What activations should be when they meet weights in a block format, where nobody says

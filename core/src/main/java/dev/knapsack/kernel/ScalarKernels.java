@@ -47,7 +47,8 @@ public final class ScalarKernels implements Kernels {
   }
 
   @Override
-  public void matmul(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+  public void matmul(
+      Matrix w, Matrix x, Tokens tokens, Matrix out, int from, int to, MemorySegment scratch) {
     Shapes.checkMatmul(w, x, out, from, to);
     if (x.format() instanceof Q8Activations && w.format() instanceof BlockFormat format) {
       matmulOfCodes(w, format, x, out, from, to);

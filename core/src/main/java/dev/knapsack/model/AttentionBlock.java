@@ -61,7 +61,14 @@ final class AttentionBlock {
     Matrix attended = blocks.matrix(Slot.ATTENDED, rows, layer.attendedColumns());
     AttentionShape shape = shape(layer, keySize, weights.find("attn_sinks.weight"));
     int first = 0;
+    int alone = compute.alone(Compute.AS_FITS);
     for (Run run : runs) {
+      compute.alone(
+          switch (run.kind()) {
+            case WRITTEN -> 1;
+            case PROMPT -> 0;
+            case SHARED -> Compute.AS_FITS;
+          });
       int end = first + run.length();
       KvTransform transform = run.cache().layout().transform();
       if (!sketched) {
@@ -104,6 +111,7 @@ final class AttentionBlock {
       undoTransform(transform, layer, weights, attended.rows(first, end));
       first = end;
     }
+    compute.alone(alone);
     blocks.project(
         weights, "attn_output.weight", "attn_output.bias", compute.input(attended), delta);
   }

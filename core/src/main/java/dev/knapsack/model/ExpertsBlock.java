@@ -64,6 +64,10 @@ final class ExpertsBlock {
     }
     Matrix gate = blocks.matrix(Slot.GATE, rows, experts.width());
     Matrix up = blocks.matrix(Slot.UP, rows, experts.width());
+    int alone = compute.alone(Compute.AS_FITS);
+    if (alone != Compute.AS_FITS) {
+      compute.alone(router.countBefore(expert, alone));
+    }
     Compute.Input input = compute.input(gathered);
     compute.matmul(gateWeight, input, gate);
     blocks.addBias(gate, weights.find("ffn_gate_exps.bias"), expert);
@@ -72,6 +76,7 @@ final class ExpertsBlock {
     compute.gatedActivation(experts.activation(), gate, up, gate);
     Matrix out = blocks.matrix(Slot.EXPERT, rows, x.columns());
     compute.matmul(downWeight, gate, out);
+    compute.alone(alone);
     blocks.addBias(out, weights.find("ffn_down_exps.bias"), expert);
     for (int i = 0; i < rows; i++) {
       int token = router.row(expert, i);

@@ -150,6 +150,15 @@ final class Router {
     return starts[expert + 1] - starts[expert];
   }
 
+  /** How many of them are among the first {@code rows} tokens of the step. */
+  int countBefore(int expert, int rows) {
+    int count = 0;
+    while (count < count(expert) && row(expert, count) < rows) {
+      count++;
+    }
+    return count;
+  }
+
   /** The {@code i}-th token that chose this expert. */
   int row(int expert, int i) {
     return rows[starts[expert] + i];

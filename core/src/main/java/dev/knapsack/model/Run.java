@@ -15,11 +15,26 @@ import java.util.Objects;
  *     next token
  * @param ahead how many tokens, after those, are only looked at: see {@link
  *     dev.knapsack.cache.KvPolicy#lookahead}; the cache does not keep them
+ * @param kind of a step's runs, those that do not depend on others come first, as {@link Kind} has
+ *     them
  */
-public record Run(KvCache cache, int[] tokens, int from, int to, int logits, int ahead) {
+public record Run(KvCache cache, int[] tokens, int from, int to, int logits, int ahead, Kind kind) {
+  /** Whether what is computed may depend, in rounding, on the other runs of the step. */
+  public enum Kind {
+    /** It does not: one token, as if it were alone. */
+    WRITTEN,
+    /** It does not: tokens of a prompt, as several are. */
+    PROMPT,
+    /** It may: as is fastest. */
+    SHARED
+  }
+
   public Run {
     Objects.checkFromToIndex(from, to, tokens.length);
     int added = to - from - ahead;
+    if (kind == Kind.WRITTEN && to - from != 1) {
+      throw new IllegalArgumentException("One token is written at a time, not " + (to - from));
+    }
     if (ahead < 0 || added < 1 || logits < 0 || logits > added) {
       throw new IllegalArgumentException(
           "A run of %d tokens cannot give the logits of %d".formatted(added, logits));
@@ -27,7 +42,11 @@ public record Run(KvCache cache, int[] tokens, int from, int to, int logits, int
   }
 
   public Run(KvCache cache, int[] tokens, int from, int to, int logits) {
-    this(cache, tokens, from, to, logits, 0);
+    this(cache, tokens, from, to, logits, 0, Kind.SHARED);
+  }
+
+  public Run withKind(Kind value) {
+    return new Run(cache, tokens, from, to, logits, ahead, value);
   }
 
   /**
@@ -47,7 +66,7 @@ public record Run(KvCache cache, int[] tokens, int from, int to, int logits, int
     for (int i = 0; i < ahead; i++) {
       tokens[to - from + i] = looked[Math.floorMod(end - ahead + i, end)];
     }
-    return new Run(cache, tokens, 0, tokens.length, logits, ahead);
+    return new Run(cache, tokens, 0, tokens.length, logits, ahead, Kind.SHARED);
   }
 
   /** All of these tokens, and the logits of the last. */

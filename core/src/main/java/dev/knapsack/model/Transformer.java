@@ -63,6 +63,7 @@ public final class Transformer {
     }
     Matrix hidden = embed(runs, tokens);
     int wanted = place(runs);
+    compute.alone(alone(runs));
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerSpec layer = spec.layers().get(l);
       LayerWeights tensors = weights.layer(l);
@@ -70,6 +71,7 @@ public final class Transformer {
       if (l == spec.layers().size() - 1) {
         // From here on tokens do not see each other: only those count whose logits are wanted.
         hidden = gather(hidden, wanted);
+        compute.alone(aloneLogits(runs));
       }
       if (hidden.rows() > 0) {
         feedForward(layer, tensors, hidden);
@@ -82,10 +84,37 @@ public final class Transformer {
     return logits;
   }
 
+  /** How many rows, the first, are multiplied as if each were alone. */
+  private static int alone(List<Run> runs) {
+    int written = 0;
+    int others = 0;
+    boolean fits = true;
+    boolean prompts = false;
+    for (Run run : runs) {
+      written += run.kind() == Run.Kind.WRITTEN ? 1 : 0;
+      others += run.kind() == Run.Kind.WRITTEN ? 0 : run.length();
+      prompts |= run.kind() == Run.Kind.PROMPT;
+      fits &= run.kind() == Run.Kind.SHARED;
+    }
+    return fits ? Compute.AS_FITS : others == 1 && !prompts ? written + 1 : written;
+  }
+
+  /** The same of the rows whose logits are wanted: of runs that depend on none, one each. */
+  private static int aloneLogits(List<Run> runs) {
+    int own =
+        runs.stream().filter(run -> run.kind() != Run.Kind.SHARED).mapToInt(Run::logits).sum();
+    return own == 0 ? Compute.AS_FITS : own;
+  }
+
   private int check(List<Run> runs) {
     long tokens = 0;
     long wanted = 0;
+    Run.Kind last = Run.Kind.WRITTEN;
     for (Run run : runs) {
+      if (run.kind().compareTo(last) < 0) {
+        throw new IllegalArgumentException("Runs of a step are not in the order of their kinds");
+      }
+      last = run.kind();
       tokens += run.length();
       wanted += run.logits();
       for (int i = run.from(); i < run.to(); i++) {

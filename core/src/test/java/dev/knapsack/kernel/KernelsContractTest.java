@@ -95,6 +95,32 @@ class KernelsContractTest {
     }
   }
 
+  /** How many other tokens there are changes no bit of what one gives. */
+  private static void checkTokens(
+      Kernels kernels,
+      Operands operands,
+      Matrix w,
+      Matrix x,
+      Kernels.Tokens tokens,
+      MemorySegment scratch) {
+    int rows = w.rows();
+    Matrix all = operands.poisoned(x.rows(), rows);
+    kernels.matmul(w, x, tokens, all, 0, rows, scratch);
+    int cut = operands.between(0, x.rows() - 1);
+    Matrix some = operands.poisoned(x.rows(), rows);
+    for (int[] part : new int[][] {{0, cut}, {cut, cut + 1}, {cut + 1, x.rows()}}) {
+      if (part[0] < part[1]) {
+        Matrix out = some.rows(part[0], part[1]);
+        kernels.matmul(w, x.rows(part[0], part[1]), tokens, out, 0, rows, scratch);
+      }
+    }
+    assertThat(floats(some)).isEqualTo(floats(all)).doesNotContain(Float.NaN);
+    if (x.rows() > 1 && tokens == Kernels.Tokens.TOGETHER) {
+      kernels.matmul(w, x, some, 0, rows, scratch);
+      assertThat(floats(some)).isEqualTo(floats(all));
+    }
+  }
+
   /** What is counted is whole, and the same each time. */
   @ParameterizedTest
   @MethodSource("providersAndEmulated")
@@ -138,6 +164,9 @@ class KernelsContractTest {
     kernels.matmul(w, x, parts, from, to, scratch);
     kernels.matmul(w, x, parts, to, rows, scratch);
     assertThat(floats(parts)).isEqualTo(floats(whole)).doesNotContain(Float.NaN);
+    for (Kernels.Tokens tokens : Kernels.Tokens.values()) {
+      checkTokens(kernels, operands, w, x, tokens, scratch);
+    }
   }
 
   @ParameterizedTest

@@ -2,6 +2,7 @@ package dev.knapsack.kernel.vector;
 
 import dev.knapsack.kernel.Attention;
 import dev.knapsack.kernel.KernelLimits;
+import dev.knapsack.kernel.Kernels;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 
@@ -29,14 +30,24 @@ final class Product {
     long one = 2L * limits.columns();
     long depth = Math.min(DEPTH, Tile.padded(limits.columns()));
     long many = Tile.SUMS + (ROWS + Tile.TOKENS + 1) * depth;
-    return Float.BYTES * Math.max(one, limits.tokens() > 1 ? many : 0);
+    return Float.BYTES * Math.max(one, many);
   }
 
-  void multiply(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
-    if (x.rows() == 1) {
-      one(w, x, out, from, to, scratch);
-    } else {
-      many(w, x, out, from, to, scratch);
+  void multiply(
+      Matrix w,
+      Matrix x,
+      Kernels.Tokens tokens,
+      Matrix out,
+      int from,
+      int to,
+      MemorySegment scratch) {
+    switch (tokens) {
+      case ALONE -> {
+        for (int t = 0; t < x.rows(); t++) {
+          one(w, x.rows(t, t + 1), out.rows(t, t + 1), from, to, scratch);
+        }
+      }
+      case TOGETHER -> many(w, x, out, from, to, scratch);
     }
   }
 

@@ -59,9 +59,10 @@ public final class VectorKernels implements Kernels {
   }
 
   @Override
-  public void matmul(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+  public void matmul(
+      Matrix w, Matrix x, Tokens tokens, Matrix out, int from, int to, MemorySegment scratch) {
     Shapes.checkMatmul(w, x, out, from, to);
-    product.multiply(w, x, out, from, to, scratch);
+    product.multiply(w, x, tokens, out, from, to, scratch);
   }
 
   @Override

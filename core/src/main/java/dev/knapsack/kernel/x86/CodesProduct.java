@@ -1,6 +1,7 @@
 package dev.knapsack.kernel.x86;
 
 import dev.knapsack.kernel.KernelLimits;
+import dev.knapsack.kernel.Kernels.Tokens;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
@@ -54,19 +55,34 @@ final class CodesProduct implements Product {
   }
 
   @Override
-  public boolean fits(Matrix w, Matrix x) {
-    return x.format() instanceof Q8Activations && (x.rows() == 1 || w.rows() >= tile.rows());
+  public boolean fits(Matrix w, Matrix x, Tokens tokens) {
+    return x.format() instanceof Q8Activations
+        && (tokens == Tokens.ALONE || w.rows() >= tile.rows());
   }
 
   @Override
-  public void multiply(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
-    if (from == to) {
-      return;
+  public void multiply(
+      Matrix w, Matrix x, Tokens tokens, Matrix out, int from, int to, MemorySegment scratch) {
+    if (from < to) {
+      switch (tokens) {
+        case ALONE -> alone(w, x, out, from, to, scratch);
+        case TOGETHER -> together(w, x, out, from, to, scratch);
+      }
     }
-    if (x.rows() == 1) {
-      one(w, x, out, from, to, scratch);
-      return;
+  }
+
+  /** Each token by itself; several meet some rows while these are in the cache. */
+  private void alone(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+    int most = x.rows() == 1 ? to - from : (int) Math.max(1, TILES_BYTES / w.rowBytes());
+    for (int row = from; row < to; row += most) {
+      int last = Math.min(to, row + most);
+      for (int t = 0; t < x.rows(); t++) {
+        one(w, x.rows(t, t + 1), out.rows(t, t + 1), row, last, scratch);
+      }
     }
+  }
+
+  private void together(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
     int tiles = tilesAtOnce(w.columns());
     int rows = tile.rows();
     int row = from;

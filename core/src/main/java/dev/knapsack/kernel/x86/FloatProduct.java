@@ -1,5 +1,6 @@
 package dev.knapsack.kernel.x86;
 
+import dev.knapsack.kernel.Kernels.Tokens;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -7,7 +8,7 @@ import java.lang.foreign.MemorySegment;
 
 /**
  * Products of weights in one floating-point format and float32 activations, in {@linkplain
- * FloatTile tiles}.
+ * FloatTile tiles}, which add up in one order however many tokens there are.
  */
 final class FloatProduct implements Product {
   /**
@@ -31,20 +32,21 @@ final class FloatProduct implements Product {
   }
 
   @Override
-  public boolean fits(Matrix w, Matrix x) {
+  public boolean fits(Matrix w, Matrix x, Tokens tokens) {
     return x.format().equals(Formats.F32) && w.columns() % FloatTile.columns(isa) == 0;
   }
 
   @Override
-  public void multiply(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+  public void multiply(
+      Matrix w, Matrix x, Tokens tokens, Matrix out, int from, int to, MemorySegment scratch) {
     for (int block = from; block < to; block += BLOCK) {
       int last = Math.min(to, block + BLOCK);
-      int tokens;
-      for (int t = 0; t < x.rows(); t += tokens) {
-        tokens = Math.min(FloatTile.mostTokens(isa), x.rows() - t);
-        int most = FloatTile.mostRows(isa, tokens);
+      int count;
+      for (int t = 0; t < x.rows(); t += count) {
+        count = Math.min(FloatTile.mostTokens(isa), x.rows() - t);
+        int most = FloatTile.mostRows(isa, count);
         for (int r = block; r < last; r += most) {
-          tile(w, x, out, r, Math.min(most, last - r), t, tokens);
+          tile(w, x, out, r, Math.min(most, last - r), t, count);
         }
       }
     }

@@ -1,13 +1,15 @@
 package dev.knapsack.kernel.x86;
 
+import dev.knapsack.kernel.Kernels.Tokens;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 
 /** Matrix products with weights in one format. */
 interface Product {
   /** Whether there is code for these shapes. */
-  boolean fits(Matrix w, Matrix x);
+  boolean fits(Matrix w, Matrix x, Tokens tokens);
 
   /** See {@link dev.knapsack.kernel.Kernels#matmul}. */
-  void multiply(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch);
+  void multiply(
+      Matrix w, Matrix x, Tokens tokens, Matrix out, int from, int to, MemorySegment scratch);
 }

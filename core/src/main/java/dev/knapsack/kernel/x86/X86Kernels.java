@@ -115,14 +115,15 @@ public final class X86Kernels implements Kernels {
   }
 
   @Override
-  public void matmul(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+  public void matmul(
+      Matrix w, Matrix x, Tokens tokens, Matrix out, int from, int to, MemorySegment scratch) {
     Product product = product(w.format());
-    if (product == null || !product.fits(w, x)) {
-      others.matmul(w, x, out, from, to, scratch);
+    if (product == null || !product.fits(w, x, tokens)) {
+      others.matmul(w, x, tokens, out, from, to, scratch);
       return;
     }
     Shapes.checkMatmul(w, x, out, from, to);
-    product.multiply(w, x, out, from, to, scratch);
+    product.multiply(w, x, tokens, out, from, to, scratch);
   }
 
   @Override
