@@ -8,6 +8,7 @@ import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.SlabArena;
 import java.nio.file.Path;
 import java.util.BitSet;
+import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.SortedMap;
@@ -145,29 +146,81 @@ public final class KvPool implements AutoCloseable {
    */
   public KvPromise promise(int tokens, int step, int shared) {
     if (spill != null) {
-      spill.checkRoom(layout.diskBytes(tokens));
+      spill.promise(layout.diskBytes(tokens));
     }
-    long beside = layout.besidePages(tokens, step);
-    Lease besideLease = account.reserve(beside);
-    promisedBeside.addAndGet(beside);
+    @Nullable Lease beside = null;
     try {
+      beside = account.reserve(layout.besidePages(tokens, step));
+      promisedBeside.addAndGet(beside.bytes());
       reserve(layout.slabs(tokens, step, shared));
+      return new KvPromise(this, beside, tokens, step, shared);
     } catch (RuntimeException | Error e) {
-      giveBack(besideLease);
+      giveBack(beside, tokens);
       throw e;
     }
-    return new KvPromise(this, besideLease, tokens, step, shared);
   }
 
-  void giveBack(Lease promised) {
-    promisedBeside.addAndGet(-promised.bytes());
-    promised.close();
+  /** Takes back what a promise for so many tokens has beside pages. */
+  void giveBack(@Nullable Lease beside, int tokens) {
+    if (spill != null) {
+      spill.giveBack(layout.diskBytes(tokens));
+    }
+    if (beside != null) {
+      promisedBeside.addAndGet(-beside.bytes());
+      beside.close();
+    }
   }
 
   /** Whether such a promise would keep within what this pool may have. */
   public boolean hasRoom(int tokens, int step, int shared) {
     return reservedWith(layout.slabs(tokens, step, shared)) + layout.besidePages(tokens, step)
         <= most;
+  }
+
+  /**
+   * Refuses {@linkplain #promise promises} at once that do not fit even if all reclaimers give back
+   * what they can, before any of them does.
+   *
+   * @param shared blocks of the beginning, of each promise, that it has from a prefix tree
+   * @throws BudgetExceededException if memory has no room for them
+   * @throws SpillException if the disk has no room for what is to go there
+   */
+  public void checkRoom(int tokens, int step, List<Integer> shared) {
+    long wanted = shared.size() * layout.besidePages(tokens, step);
+    SortedMap<Long, Long> slabs = new TreeMap<>();
+    for (int blocks : shared) {
+      layout.slabs(tokens, step, blocks).forEach((size, n) -> slabs.merge(size, n, Long::sum));
+    }
+    wanted += change(slabs, 1);
+    long available = account.budget().available();
+    if (wanted > available) {
+      throw new BudgetExceededException(
+          account.name(), wanted, available, account.budget().total());
+    }
+    if (spill != null) {
+      spill.checkRoom(shared.size() * layout.diskBytes(tokens));
+    }
+  }
+
+  /**
+   * Bytes that the budget would have back, once this pool is compacted, without these promises and
+   * without these pages of a prefix tree.
+   */
+  public long given(Collection<KvPromise> promises, SortedMap<Long, Long> dropped) {
+    SortedMap<Long, Long> slabs = new TreeMap<>(dropped);
+    long beside = 0;
+    for (KvPromise promise : promises) {
+      promise.slabs().forEach((size, n) -> slabs.merge(size, n, Long::sum));
+      beside += promise.besidePages();
+    }
+    return beside - change(slabs, -1);
+  }
+
+  /** By how many bytes what the arenas take changes with (1) or without (-1) reserved pages. */
+  private long change(SortedMap<Long, Long> slabs, int sign) {
+    return slabs.entrySet().stream()
+        .mapToLong(e -> arena(e.getKey()).change(sign * e.getValue()))
+        .sum();
   }
 
   /** Bytes that are reserved, with these pages as well. */

@@ -40,6 +40,15 @@ public final class KvPromise implements AutoCloseable {
     return shared;
   }
 
+  /** The pages that are paid for in here. */
+  SortedMap<Long, Long> slabs() {
+    return slabs(shared);
+  }
+
+  long besidePages() {
+    return besidePages.bytes();
+  }
+
   private SortedMap<Long, Long> slabs(int blocks) {
     return pool.layout().slabs(tokens, step, blocks);
   }
@@ -87,6 +96,6 @@ public final class KvPromise implements AutoCloseable {
     }
     closed = true;
     pool.unreserve(slabs(shared));
-    pool.giveBack(besidePages);
+    pool.giveBack(besidePages, tokens);
   }
 }

@@ -4,11 +4,14 @@ import dev.knapsack.memory.Account;
 import dev.knapsack.memory.SlabArena;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.function.IntFunction;
@@ -50,6 +53,9 @@ public final class PrefixTree implements AutoCloseable {
     /** Pages by layer and head; -1 where the layer has a window and its page was given up. */
     final int[] slabs;
 
+    /** Whether it and those before it were computed as a prompt that depends on no other is. */
+    final boolean exact;
+
     /** Whether pages of layers with a window are held. */
     boolean windowed;
 
@@ -65,7 +71,8 @@ public final class PrefixTree implements AutoCloseable {
     /** The next node with the same key. */
     @Nullable Node next;
 
-    Node(@Nullable Node parent, long key, int[] tokens, int[] slabs) {
+    Node(@Nullable Node parent, long key, int[] tokens, int[] slabs, boolean exact) {
+      this.exact = exact;
       this.parent = parent;
       this.depth = parent == null ? 0 : parent.depth + 1;
       this.key = key;
@@ -150,20 +157,23 @@ public final class PrefixTree implements AutoCloseable {
    * @param recipe sizes, formats and policy: all that makes two caches of the same tokens differ
    * @param tokens the tokens of each block of the sequence
    * @param most blocks to look for at most
+   * @param exact whether only those will do that were computed as a prompt that does not depend, in
+   *     rounding, on what others computed beside it
    */
-  public SharedPrefix find(KvLayout recipe, IntFunction<int[]> tokens, int most) {
+  public SharedPrefix find(KvLayout recipe, IntFunction<int[]> tokens, int most, boolean exact) {
     Node root =
         roots.computeIfAbsent(
-            recipe, r -> new Node(null, hash.of(r.hashCode(), new int[0]), new int[0], new int[0]));
-    return new SharedPrefix(this, pin(deepest(root, tokens, most)));
+            recipe,
+            r -> new Node(null, hash.of(r.hashCode(), new int[0]), new int[0], new int[0], true));
+    return new SharedPrefix(this, pin(deepest(root, tokens, most, exact)));
   }
 
   /** The last block from {@code from} on that a sequence can go on from. */
-  Node deepest(Node from, IntFunction<int[]> tokens, int most) {
+  Node deepest(Node from, IntFunction<int[]> tokens, int most, boolean exact) {
     Node node = from;
     while (node.depth < most) {
       Node child = child(node, tokens.apply(node.depth));
-      if (child == null) {
+      if (child == null || (exact && !child.exact)) {
         break;
       }
       node = child;
@@ -198,9 +208,17 @@ public final class PrefixTree implements AutoCloseable {
   /**
    * Adds the block that follows {@code parent} in a sequence, or makes the sequence share it.
    *
+   * @param exact whether the sequence has computed it as a prompt that depends on no other
+   * @param onlyExact whether it may share no other
    * @return the block; null if it could not be added
    */
-  @Nullable Node add(Node parent, int[] tokens, KvCache cache, KvPromise promise) {
+  @Nullable Node add(
+      Node parent,
+      int[] tokens,
+      KvCache cache,
+      KvPromise promise,
+      boolean exact,
+      boolean onlyExact) {
     int[] slabs = cache.block(parent.depth);
     boolean windows = true;
     for (int i = 0; i < slabs.length; i++) {
@@ -210,6 +228,9 @@ public final class PrefixTree implements AutoCloseable {
       windows &= slabs[i] >= 0;
     }
     Node node = child(parent, tokens);
+    if (onlyExact && !(node == null ? exact : node.exact)) {
+      return null;
+    }
     if (node == null) {
       // The tree pays from now on, out of what the promise had for it.
       if (!promise.handOver()) {
@@ -217,7 +238,7 @@ public final class PrefixTree implements AutoCloseable {
       }
       int[] none = new int[slabs.length];
       Arrays.fill(none, -1);
-      node = new Node(parent, hash.of(parent.key, tokens), tokens, none);
+      node = new Node(parent, hash.of(parent.key, tokens), tokens, none, exact && parent.exact);
       node.next = nodes.get(node.key);
       nodes.put(node.key, node);
       size++;
@@ -289,6 +310,44 @@ public final class PrefixTree implements AutoCloseable {
   }
 
   /**
+   * Pages that {@link #drop} could give up, by size, if these shared nothing any more.
+   *
+   * @param unused what some of the sequences share
+   */
+  public SortedMap<Long, Long> droppable(Collection<SharedPrefix> unused) {
+    Map<Node, Integer> fewer = new HashMap<>();
+    unused.forEach(prefix -> fewer.merge(prefix.last(), 1, Integer::sum));
+    Set<Node> kept = new HashSet<>();
+    SortedMap<Long, Long> slabs = new TreeMap<>();
+    for (Node node : all()) {
+      if (node.users > fewer.getOrDefault(node, 0)) {
+        for (Node n = node; n != null && kept.add(n); n = n.parent) {
+          // Those before it stay with it.
+        }
+      }
+    }
+    for (Node node : all()) {
+      if (!kept.contains(node)) {
+        fullSlabs.forEach((size, n) -> slabs.merge(size, n, Long::sum));
+      }
+      if (node.windowed) {
+        windowSlabs.forEach((size, n) -> slabs.merge(size, n, Long::sum));
+      }
+    }
+    return slabs;
+  }
+
+  private List<Node> all() {
+    List<Node> all = new ArrayList<>();
+    for (Node chain : nodes.values()) {
+      for (Node n = chain; n != null; n = n.next) {
+        all.add(n);
+      }
+    }
+    return all;
+  }
+
+  /**
    * Gives up blocks that no sequence shares, and then pages that sharing sequences do not need.
    *
    * @param bytes bytes to give back, if there are as many
@@ -301,14 +360,8 @@ public final class PrefixTree implements AutoCloseable {
     }
     if (given < bytes && !windowSlabs.isEmpty()) {
       // What comes last in a chain can be of use to one that follows it, the rest hardly.
-      List<Node> held = new ArrayList<>();
-      for (Node chain : nodes.values()) {
-        for (Node n = chain; n != null; n = n.next) {
-          if (n.windowed) {
-            held.add(n);
-          }
-        }
-      }
+      List<Node> held = all();
+      held.removeIf(n -> !n.windowed);
       held.sort(
           Comparator.<Node>comparingInt(n -> n.children > 0 ? 0 : 1)
               .thenComparingLong(n -> n.used));

@@ -16,6 +16,10 @@ public final class SharedPrefix implements AutoCloseable {
     this.last = last;
   }
 
+  PrefixTree.Node last() {
+    return last;
+  }
+
   /** Blocks that are shared. */
   public int blocks() {
     return last.depth;
@@ -24,6 +28,18 @@ public final class SharedPrefix implements AutoCloseable {
   /** Tokens that are shared. */
   public int tokens() {
     return last.depth * tree.pool().layout().pageTokens();
+  }
+
+  /**
+   * Tokens, of those that are shared, that were computed as a prompt that depends on no other: see
+   * {@link PrefixTree#find}.
+   */
+  public int exactTokens() {
+    PrefixTree.Node node = last;
+    while (!node.exact && node.parent != null) {
+      node = node.parent;
+    }
+    return node.depth * tree.pool().layout().pageTokens();
   }
 
   /** Makes what is shared all that a sequence has cached. */
@@ -37,10 +53,12 @@ public final class SharedPrefix implements AutoCloseable {
    *
    * @param tokens the tokens of each block of the sequence
    * @param most blocks to share at most
+   * @param exact whether only {@linkplain PrefixTree#find exact} ones will do
    * @return tokens that need not be computed
    */
-  public int advance(KvCache cache, KvPromise promise, IntFunction<int[]> tokens, int most) {
-    PrefixTree.Node node = tree.deepest(last, tokens, most);
+  public int advance(
+      KvCache cache, KvPromise promise, IntFunction<int[]> tokens, int most, boolean exact) {
+    PrefixTree.Node node = tree.deepest(last, tokens, most, exact);
     int found = node.depth * tree.pool().layout().pageTokens() - cache.length();
     if (found <= 0) {
       return 0;
@@ -58,11 +76,21 @@ public final class SharedPrefix implements AutoCloseable {
    *
    * @param tokens the tokens of each block of the sequence
    * @param most blocks to share at most
+   * @param exactTokens tokens of its beginning that the sequence has computed exactly
+   * @param exact whether only {@linkplain PrefixTree#find exact} blocks will do
    */
-  public void extend(KvCache cache, KvPromise promise, IntFunction<int[]> tokens, int most) {
-    int complete = Math.min(most, cache.length() / tree.pool().layout().pageTokens());
+  public void extend(
+      KvCache cache,
+      KvPromise promise,
+      IntFunction<int[]> tokens,
+      int most,
+      int exactTokens,
+      boolean exact) {
+    int page = tree.pool().layout().pageTokens();
+    int complete = Math.min(most, cache.length() / page);
     while (last.depth < complete) {
-      PrefixTree.Node node = tree.add(last, tokens.apply(last.depth), cache, promise);
+      boolean here = (last.depth + 1) * page <= exactTokens;
+      PrefixTree.Node node = tree.add(last, tokens.apply(last.depth), cache, promise, here, exact);
       if (node == null) {
         return;
       }

@@ -8,6 +8,7 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -27,13 +28,23 @@ final class SpillFolder implements AutoCloseable {
   /** File systems whose files are in memory. */
   private static final Set<String> IN_MEMORY = Set.of("tmpfs", "ramfs");
 
-  /** Opens files; tests put in one that a full disk answers. */
-  interface Opening {
+  /** Opens files; tests put in one that is full. */
+  interface Disk {
     FileChannel open(Path folder) throws IOException;
+
+    /** Bytes that are free. */
+    default long free(Path folder) throws IOException {
+      return Files.getFileStore(folder).getUsableSpace();
+    }
   }
 
   private final Path folder;
-  private final Opening files;
+  private final Disk disk;
+
+  // Guarded by this.
+  private final Set<FileChannel> open = new HashSet<>();
+  private long promised;
+
   private final ExecutorService thread =
       Executors.newSingleThreadExecutor(
           Thread.ofPlatform().name("knapsack-spill").daemon().factory());
@@ -46,9 +57,9 @@ final class SpillFolder implements AutoCloseable {
     this(folder, SpillFolder::unnamed);
   }
 
-  SpillFolder(Path folder, Opening files) {
+  SpillFolder(Path folder, Disk disk) {
     this.folder = folder;
-    this.files = files;
+    this.disk = disk;
     try {
       Files.createDirectories(folder);
       String type = Files.getFileStore(folder).type();
@@ -60,31 +71,66 @@ final class SpillFolder implements AutoCloseable {
     }
   }
 
-  Path path() {
-    return folder;
-  }
-
   /**
-   * Refuses what the disk has no room for now.
+   * Refuses what the disk has no room for now, beside all that is promised and not yet written.
    *
    * @throws SpillException if there is less free than this
    */
-  void checkRoom(long bytes) {
+  synchronized void checkRoom(long bytes) {
     try {
-      long free = Files.getFileStore(folder).getUsableSpace();
+      long written = 0;
+      for (FileChannel file : open) {
+        written += file.size();
+      }
+      long free = disk.free(folder) - Math.max(0, promised - written);
       if (free < bytes) {
         throw new SpillException(
-            folder, "%,d bytes are needed and %,d are free".formatted(bytes, free));
+            folder,
+            "%,d bytes are needed and %,d are free%s"
+                .formatted(
+                    bytes,
+                    Math.max(0, free),
+                    promised > 0 ? ", beside what others have been promised" : ""));
       }
     } catch (IOException e) {
       throw new SpillException(folder, e);
     }
   }
 
+  /**
+   * Keeps room for bytes that are to be written, until they are {@linkplain #giveBack given back}.
+   *
+   * @throws SpillException if there is less free than this
+   */
+  synchronized void promise(long bytes) {
+    checkRoom(bytes);
+    promised += bytes;
+  }
+
+  synchronized void giveBack(long bytes) {
+    promised -= bytes;
+  }
+
   /** A new file. */
   FileChannel open() {
     try {
-      return files.open(folder);
+      FileChannel file = disk.open(folder);
+      synchronized (this) {
+        open.add(file);
+      }
+      return file;
+    } catch (IOException e) {
+      throw new SpillException(folder, e);
+    }
+  }
+
+  /** Closes a file: nothing is left of it. */
+  void close(FileChannel file) {
+    synchronized (this) {
+      open.remove(file);
+    }
+    try {
+      file.close();
     } catch (IOException e) {
       throw new SpillException(folder, e);
     }

@@ -3,7 +3,6 @@ package dev.knapsack.cache;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.Lease;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -387,9 +386,7 @@ final class SpilledTokens implements AutoCloseable {
       SpillFolder.settle(buffer.moved);
     }
     try {
-      file.close();
-    } catch (IOException e) {
-      throw new SpillException(folder.path(), e);
+      folder.close(file);
     } finally {
       lease.close();
     }

@@ -3,7 +3,6 @@ package dev.knapsack.cache;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.Lease;
-import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -315,11 +314,7 @@ final class SpilledUnits implements AutoCloseable {
     }
     lease.close();
     if (shared != null && shared.holders.decrementAndGet() == 0) {
-      try {
-        shared.file.close();
-      } catch (IOException e) {
-        throw new SpillException(folder.path(), e);
-      }
+      folder.close(shared.file);
     }
   }
 }

@@ -13,9 +13,8 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Deque;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -23,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>At most as many sessions hold memory as the plan allows. A session that answers keeps what it
  * has; that of an idle one goes to whoever needs it. When that is not enough a request waits, and
- * when too many wait it is refused. Guarded by the scheduler's lock.
+ * when too many wait it is refused. Used on the engine's thread alone.
  */
 final class Admission {
   /**
@@ -76,12 +75,12 @@ final class Admission {
   @Nullable Group next() {
     while (true) {
       Group head = queue.peek();
-      RuntimeException refusal = null;
+      Throwable refusal = null;
       try {
         if (head == null || !admit(head)) {
           return null;
         }
-      } catch (BudgetExceededException | SpillException e) {
+      } catch (RuntimeException | Error e) {
         refusal = e;
       }
       queue.remove();
@@ -92,6 +91,7 @@ final class Admission {
       for (Answer answer : head.answers()) {
         answer.fail(refusal);
         answer.session.answering = null;
+        answer.publish();
       }
     }
   }
@@ -115,22 +115,34 @@ final class Admission {
     return queue.stream().flatMap(group -> group.answers().stream()).toList();
   }
 
+  /**
+   * What a session lacks to hold a sequence.
+   *
+   * @param capacity tokens that the sequence may have
+   * @param prompt what it is to begin with
+   * @param shared what of that others have cached
+   */
+  private record Need(Session session, int capacity, int[] prompt, SharedPrefix shared) {}
+
   /** Gives a group what it needs, all of it or nothing. */
   private boolean admit(Group group) {
-    for (Answer answer : group.answers()) {
-      Session session = answer.session;
-      if (session.cache != null
-          && !session.continues(answer.request.prompt(), shareable(answer.request))) {
-        release(session); // to begin anew, with what the tree has
-      }
+    List<Answer> lacking =
+        group.answers().stream()
+            .filter(a ->
+                a.session.cache == null
+                    || !a.session.continues(a.request.prompt(), shareable(a.request)))
+            .toList();
+    if (!hasSequences(lacking.size())) {
+      return false;
     }
-    Map<Session, Runnable> needy = new LinkedHashMap<>();
-    for (Answer answer : group.answers()) {
-      if (answer.session.cache == null) {
-        needy.put(answer.session, () -> give(answer, group.capacity()));
-      }
+    List<Need> needs = new ArrayList<>();
+    for (Answer answer : lacking) {
+      int[] prompt = answer.request.prompt();
+      int most = Math.min(shareable(answer.request), (prompt.length - 1) / pageTokens());
+      boolean own = limits.own(answer.request);
+      needs.add(new Need(answer.session, group.capacity(), prompt, find(prompt, most, own)));
     }
-    if (!admit(needy)) {
+    if (!give(needs)) {
       return false;
     }
     for (Answer answer : group.answers()) {
@@ -141,82 +153,89 @@ final class Admission {
   }
 
   /**
-   * Gives a session the memory that it lacks, and nothing that others have cached: what it is to
-   * hold comes from a store, and is not shared either, for it may be of lower precision.
+   * Gives a session what it needs to hold a sequence in place of the one that it has, and nothing
+   * that others have cached: what it is to hold comes from a store, and is not shared either, for
+   * it may be of lower precision.
    *
    * @param capacity tokens that the sequence may have
    * @return false if it must wait until an answer has ended
    */
   boolean admit(Session session, int capacity) {
-    Map<Session, Runnable> needy =
-        session.cache == null ? Map.of(session, () -> give(session, capacity)) : Map.of();
-    boolean admitted = admit(needy);
+    int[] none = new int[0];
+    boolean admitted =
+        hasSequences(1) && give(List.of(new Need(session, capacity, none, find(none, 0, false))));
     session.lastUsed = admitted ? ++clock : session.lastUsed;
     return admitted;
   }
 
-  /**
-   * Makes room for sessions, and gives them what they need, all of it or nothing.
-   *
-   * @param needy sessions without memory, and what gives it to them
-   */
-  private boolean admit(Map<Session, Runnable> needy) {
+  private int pageTokens() {
+    return pool.layout().pageTokens();
+  }
+
+  private SharedPrefix find(int[] prompt, int most, boolean exact) {
+    int page = pageTokens();
+    return prefixes.find(
+        pool.layout(), b -> Arrays.copyOfRange(prompt, b * page, (b + 1) * page), most, exact);
+  }
+
+  /** Whether so many sequences are to be had, if idle sessions give theirs. */
+  private boolean hasSequences(int count) {
     long idle = holders.stream().filter(Admission::isIdle).count();
-    if (limits.sequences() - holders.size() + idle < needy.size()) {
-      return false;
-    }
-    while (limits.sequences() - holders.size() < needy.size()) {
-      releaseIdle(1);
-    }
-    List<Session> given = new ArrayList<>();
+    return limits.sequences() - holders.size() + idle >= count;
+  }
+
+  /**
+   * Gives sessions what they need, all of it or nothing, in place of what they have.
+   *
+   * @return false if there may be room when an answer has ended
+   */
+  private boolean give(List<Need> needs) {
+    Deque<Need> lacking = new ArrayDeque<>(needs);
     try {
-      needy.forEach((session, gift) -> {
-        gift.run();
-        given.add(session);
-      });
-    } catch (BudgetExceededException | SpillException e) {
-      given.forEach(Session::release);
-      if (holders.stream().allMatch(Admission::isIdle)) {
-        throw e;
+      if (!needs.isEmpty()) {
+        pool.checkRoom(
+            needs.getFirst().capacity,
+            limits.chunk(),
+            needs.stream().map(need -> need.shared.blocks()).toList());
       }
-      return false; // there may be room when an answer has ended
+      needs.forEach(need -> release(need.session));
+      while (limits.sequences() - holders.size() < needs.size()) {
+        releaseIdle(1);
+      }
+      while (!lacking.isEmpty()) {
+        give(lacking.element());
+        lacking.remove();
+      }
+    } catch (RuntimeException | Error e) {
+      needs.stream().filter(need -> !lacking.contains(need)).forEach(n -> n.session.release());
+      if ((e instanceof BudgetExceededException || e instanceof SpillException)
+          && !holders.stream().allMatch(Admission::isIdle)) {
+        return false;
+      }
+      throw e;
+    } finally {
+      lacking.forEach(need -> need.shared.close());
     }
-    holders.addAll(given);
+    needs.forEach(need -> holders.add(need.session));
     return true;
   }
 
-  private void give(Session session, int capacity) {
-    while (!pool.hasRoom(capacity, limits.chunk(), 0) && prefixes.drop(1) > 0) {
-      // The tree gives up what is in the way.
-    }
-    session.promise = pool.promise(capacity, limits.chunk(), 0);
-    session.cache = pool.cache();
-    session.capacity = capacity;
-  }
-
-  /** Gives an answer's session what it needs, but for what of its prompt others have cached. */
-  private void give(Answer answer, int capacity) {
-    int[] prompt = answer.request.prompt();
-    int page = pool.layout().pageTokens();
-    int most = Math.min(shareable(answer.request), (prompt.length - 1) / page);
-    SharedPrefix shared =
-        prefixes.find(
-            pool.layout(), b -> Arrays.copyOfRange(prompt, b * page, (b + 1) * page), most);
+  private void give(Need need) {
+    Session session = need.session;
     KvCache cache = pool.cache();
     try {
-      shared.adopt(cache); // before the tree gives anything up: it may be what is found here
+      need.shared.adopt(cache); // before the tree gives anything up: it may be what is found here
       // What sequences share they have not been promised, so that without the rest of the tree
       // there is room for all that the plan allows.
-      boolean room = pool.hasRoom(capacity, limits.chunk(), shared.blocks());
-      while (!room && prefixes.drop(1) > 0) {
-        room = pool.hasRoom(capacity, limits.chunk(), shared.blocks());
+      int blocks = need.shared.blocks();
+      while (!pool.hasRoom(need.capacity, limits.chunk(), blocks) && prefixes.drop(1) > 0) {
+        // The tree gives up what is in the way.
       }
-      KvPromise promise = pool.promise(capacity, limits.chunk(), shared.blocks());
-      answer.session.hold(cache, promise, shared, prompt);
-      answer.session.capacity = capacity;
-    } catch (BudgetExceededException | SpillException e) {
+      KvPromise promise = pool.promise(need.capacity, limits.chunk(), blocks);
+      session.hold(cache, promise, need.shared, need.prompt);
+      session.capacity = need.capacity;
+    } catch (RuntimeException | Error e) {
       cache.close();
-      shared.close();
       throw e;
     }
   }
@@ -228,9 +247,11 @@ final class Admission {
   private int shareable(Request request) {
     // What a policy keeps depends on more than the tokens before; and where tokens go to disk there
     // is no memory for more than one sequence's.
+    // Nor is what recent tokens are held in the same after a shared beginning as without one.
     if (!limits.prefixes()
         || !pool.layout().policy().equals(KvPolicy.FULL)
-        || pool.layout().resident() > 0) {
+        || pool.layout().resident() > 0
+        || (limits.own(request) && pool.layout().recent() > 0)) {
       return 0;
     }
     return switch (request.overflow()) {
@@ -242,7 +263,15 @@ final class Admission {
   }
 
   private static boolean isIdle(Session session) {
-    return !session.moving && (session.answering == null || session.answering.waiting);
+    return session.answering == null || session.answering.waiting;
+  }
+
+  /** Bytes that {@link #reclaim} could give back. */
+  long offer() {
+    List<Session> idle = holders.stream().filter(Admission::isIdle).toList();
+    return pool.given(
+        idle.stream().map(s -> s.promise).filter(Objects::nonNull).toList(),
+        prefixes.droppable(idle.stream().map(s -> s.shared).filter(Objects::nonNull).toList()));
   }
 
   /**

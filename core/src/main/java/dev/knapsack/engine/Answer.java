@@ -16,13 +16,11 @@ import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An answer while it is being written: a stream of text whose tokens are computed as they are
- * taken.
+ * An answer while it is being written: a bounded stream of text.
  *
- * <p>Whoever takes the next piece computes it, together with a little of what other live answers
- * need, so that answers taken by several threads share their steps. An answer that nobody takes
- * from costs nothing but its cache. It can be taken from once, by one thread; {@link #cancel} and
- * {@link #close} may be called by any.
+ * <p>The engine's own thread writes it, together with others, and rests when {@value #AHEAD} tokens
+ * wait to be taken: an answer that nobody takes from costs nothing then but its cache. It can be
+ * taken from once, by one thread; {@link #cancel} and {@link #close} may be called by any.
  *
  * <p>While all sequences are busy an answer waits for one, in the order of asking, and holds
  * nothing but its prompt. As long as any waits, those that have a sequence are written to their end
@@ -30,12 +28,13 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Taking throws {@link dev.knapsack.file.ModelFileException} when weights cannot be read, {@link
  * LogitsException} when no token can be chosen, {@link dev.knapsack.memory.BudgetExceededException}
- * when its cache does not fit although its turn has come, and {@link EngineClosedException} when
- * the engine was closed before the end.
+ * when its cache does not fit although its turn has come, {@link EngineClosedException} when the
+ * engine was closed before the end, and {@link WaitInterruptedException} when the thread that takes
+ * is interrupted, which cancels this answer and no other. So does a listener that throws.
  */
 public final class Answer implements Iterable<String>, AutoCloseable {
-  /** Pieces computed ahead of one who takes them, so that takers of several stay in step. */
-  private static final int AHEAD = 2;
+  /** Tokens that may wait to be taken before the answer is written on. */
+  static final int AHEAD = 32;
 
   private final Scheduler scheduler;
   final Request request;
@@ -44,9 +43,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private final @Nullable StreamDecoder decoder;
   private final StopStrings stops;
   private final long asked = System.nanoTime();
-  private boolean taken;
 
-  // What follows is guarded by the scheduler's lock.
+  // What follows is used on the engine's thread alone.
 
   Session session;
 
@@ -59,17 +57,23 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   /** The answer that reads the prompt for this one, until it has. */
   @Nullable Answer leader;
 
-  /** Whether the step under way computes for it. */
-  boolean inStep;
+  private @Nullable FinishReason finish;
+  private boolean lost;
 
-  int cachedTokens;
+  // What follows is guarded by this object, which is locked for moments only.
+
   private final Deque<String> pieces = new ArrayDeque<>();
   private final StringBuilder text = new StringBuilder();
   private final Tokens tokens = new Tokens(16);
-  private boolean started;
-  private boolean eager;
-  private @Nullable FinishReason finish;
+
+  /** Tokens that were written since somebody has last taken from it. */
+  private int unread;
+
+  private boolean taken;
+  private boolean taking;
+  private @Nullable FinishReason ended;
   private @Nullable Throwable failure;
+  private int cachedTokens;
   private long firstStep;
   private long firstToken;
   private long decodeNanos;
@@ -92,19 +96,19 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   /** Pieces of text as they come, each of whole characters; can be asked for once. */
   @Override
   public Iterator<String> iterator() {
-    if (taken) {
-      throw new IllegalStateException("The pieces of an answer can be taken once.");
+    synchronized (this) {
+      if (taken) {
+        throw new IllegalStateException("The pieces of an answer can be taken once.");
+      }
+      taken = true;
     }
-    taken = true;
     return new Iterator<>() {
       private @Nullable String next;
-      private boolean ended;
 
       @Override
       public boolean hasNext() {
-        if (next == null && !ended) {
-          next = scheduler.take(Answer.this);
-          ended = next == null;
+        if (next == null) {
+          next = take();
         }
         return next != null;
       }
@@ -130,35 +134,87 @@ public final class Answer implements Iterable<String>, AutoCloseable {
         .onClose(this::close);
   }
 
-  /** Writes the answer to its end and gives each piece to {@code listener} as it comes. */
-  public Answer each(Consumer<String> listener) {
-    scheduler.locked(() -> eager = true);
-    forEach(listener);
+  /**
+   * Gives each piece to {@code listener} as it comes, to the end of the answer; what the listener
+   * throws cancels the answer and is thrown here.
+   */
+  public Answer each(Consumer<? super String> listener) {
+    try {
+      forEach(listener);
+    } catch (RuntimeException | Error e) {
+      cancel();
+      throw e;
+    }
     return this;
   }
 
-  /** Writes the answer to its end; all of its text. */
+  /** All text of the answer, once it has ended. */
   public String text() {
-    scheduler.locked(() -> eager = true);
-    while (scheduler.take(this) != null) {
+    synchronized (this) {
       taken = true;
+    }
+    while (take() != null) {
+      // What is taken is in the text.
     }
     return textSoFar();
   }
 
+  /** The next piece, once it is there; null after the last. */
+  private @Nullable String take() {
+    try {
+      return awaitPiece();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      cancel();
+      throw new WaitInterruptedException();
+    }
+  }
+
+  private synchronized @Nullable String awaitPiece() throws InterruptedException {
+    while (pieces.isEmpty() && ended == null) {
+      taking = true;
+      if (unread >= AHEAD) {
+        scheduler.loop().wake();
+      }
+      try {
+        wait();
+      } finally {
+        taking = false;
+      }
+    }
+    String piece = pieces.poll();
+    if (piece == null && failure != null) {
+      switch (failure) {
+        case RuntimeException e -> throw e;
+        case Error e -> throw e;
+        default -> throw new IllegalStateException(failure);
+      }
+    }
+    read();
+    return piece;
+  }
+
+  private void read() {
+    boolean full = unread >= AHEAD;
+    unread = Math.min(unread, pieces.size());
+    if (full && unread < AHEAD) {
+      scheduler.loop().wake();
+    }
+  }
+
   /** The text so far, taken or not. */
-  public String textSoFar() {
-    return scheduler.get(text::toString);
+  public synchronized String textSoFar() {
+    return text.toString();
   }
 
   /** The tokens so far, without the one that ended the answer. */
-  public int[] tokens() {
-    return scheduler.get(() -> tokens.slice(0, tokens.size()));
+  public synchronized int[] tokens() {
+    return tokens.slice(0, tokens.size());
   }
 
   /** Why it ended; empty while it has not. */
-  public Optional<FinishReason> finishReason() {
-    return scheduler.get(() -> Optional.ofNullable(finish));
+  public synchronized Optional<FinishReason> finishReason() {
+    return Optional.ofNullable(ended);
   }
 
   /** The seed with which this answer can be had again. */
@@ -168,41 +224,43 @@ public final class Answer implements Iterable<String>, AutoCloseable {
 
   public Stats stats() {
     long peak = Footprint.now().map(Footprint::peak).orElse(0L);
-    return scheduler.get(() ->
-        new Stats(
-            promptTokens,
-            cachedTokens,
-            tokens.size(),
-            firstToken == 0 ? 0 : (firstToken - firstStep) / 1e9,
-            decodeNanos / 1e9,
-            firstToken == 0 ? 0 : (firstToken - asked) / 1e9,
-            peak));
+    synchronized (this) {
+      return new Stats(
+          promptTokens,
+          cachedTokens,
+          tokens.size(),
+          firstToken == 0 ? 0 : (firstToken - firstStep) / 1e9,
+          decodeNanos / 1e9,
+          firstToken == 0 ? 0 : (firstToken - asked) / 1e9,
+          peak);
+    }
   }
 
-  /** Ends the answer where it is, if it has not ended; what was written can still be taken. */
+  /**
+   * Ends the answer where it is, if it has not ended, once the step under way is done; what was
+   * written can still be taken. Gives the sequence's memory back unless a session keeps it.
+   */
   public void cancel() {
-    scheduler.cancel(this);
+    scheduler.loop().settle(() -> scheduler.cancel(this));
   }
 
-  /** Cancels, and gives the sequence's memory back unless a session keeps it. */
+  /** Cancels. */
   @Override
   public void close() {
-    scheduler.close(this);
+    cancel();
   }
 
-  // For the scheduler, under its lock.
+  // For the engine's thread.
 
-  void start() {
-    started = true;
-  }
-
-  /** Whether a step should compute for it: someone takes from it, and has not much left to take. */
+  /**
+   * Whether a step should compute for it, as long as it has not ended: little waits to be taken.
+   */
   boolean wanted() {
-    if (finish != null) {
-      return false;
-    }
-    boolean own = started && (eager || pieces.size() < AHEAD);
-    return own || siblings.stream().anyMatch(Answer::wanted);
+    return leader == null && (hasRoom() || siblings.stream().anyMatch(Answer::hasRoom));
+  }
+
+  private synchronized boolean hasRoom() {
+    return taking || unread < AHEAD;
   }
 
   /** Reads the prompt for these answers too, which begin when it has been read. */
@@ -239,35 +297,46 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return finish != null;
   }
 
-  @Nullable String poll() {
-    return pieces.poll();
+  /** Whether what its sequence holds cannot be gone on from. */
+  boolean lost() {
+    return lost;
   }
 
-  @Nullable Throwable failure() {
-    return failure;
+  void lose() {
+    lost = true;
   }
 
-  void fail(Throwable problem) {
-    failure = problem;
-    finish = FinishReason.CANCELLED;
-  }
-
-  /** A step of this answer's prompt begins. */
-  void stepBegins(long now) {
-    if (firstStep == 0) {
-      firstStep = now;
+  /** Ends it with a problem, if it has not ended. */
+  synchronized void fail(Throwable problem) {
+    if (finish == null) {
+      failure = problem;
+      finish = FinishReason.CANCELLED;
     }
   }
 
-  /** A step that took {@code nanos} wrote a token that was not the first. */
-  void decoded(long nanos) {
+  /** Tells who takes from it that it has ended: all else about the end has been done. */
+  synchronized void publish() {
+    ended = finish;
+    notifyAll();
+  }
+
+  /** So many tokens of its prompt need not be computed. */
+  synchronized void skipped(int prompt) {
+    cachedTokens += prompt;
+  }
+
+  /** A step computed for it, between two times in nanoseconds. */
+  synchronized void computed(long begin, long end) {
+    if (firstStep == 0) {
+      firstStep = begin;
+    }
     if (firstToken != 0) {
-      decodeNanos += nanos;
+      decodeNanos += end - begin;
     }
   }
 
   /** Takes a token into the answer; it may end it. */
-  void accept(int token, boolean endToken, long now) {
+  synchronized void accept(int token, boolean endToken, long now) {
     if (firstToken == 0) {
       firstToken = now;
     }
@@ -276,6 +345,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
       return;
     }
     tokens.add(token);
+    unread++;
     if (decoder != null) {
       emit(stops.next(decoder.next(token)));
     }
@@ -286,20 +356,21 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     }
   }
 
-  void finish(FinishReason reason) {
+  synchronized void finish(FinishReason reason) {
+    finish = reason;
     if (decoder != null && !stops.found()) {
       emit(stops.next(decoder.finish()));
       if (!stops.found()) {
         emit(stops.finish());
       }
     }
-    finish = reason;
   }
 
   private void emit(String piece) {
     if (!piece.isEmpty()) {
       text.append(piece);
       pieces.add(piece);
+      notifyAll();
     }
   }
 }

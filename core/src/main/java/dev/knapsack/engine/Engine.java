@@ -36,7 +36,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -60,6 +60,8 @@ public final class Engine implements AutoCloseable {
    * @param queue requests that may wait for a sequence; 0 refuses them at once
    * @param prefixes whether a prompt is looked up among what other sequences have computed, which
    *     is kept as long as nobody needs its memory
+   * @param reproducible whether no answer depends, in rounding, on what is computed beside it; else
+   *     that is so of answers whose request names a seed
    * @param spill folder for what of the KV cache the plan has no memory for
    * @param progress is told how far loading has come
    */
@@ -68,6 +70,7 @@ public final class Engine implements AutoCloseable {
       Compute.Precision precision,
       int queue,
       boolean prefixes,
+      boolean reproducible,
       Path spill,
       LoadProgress progress) {
     /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
@@ -92,33 +95,39 @@ public final class Engine implements AutoCloseable {
           kernels.kernels().precision(),
           USUAL_QUEUE,
           true,
+          false,
           Path.of(System.getProperty("java.io.tmpdir")),
           LoadProgress.NONE);
     }
 
     /** With other arithmetic, and activations as that likes them. */
     public Options withKernels(KernelProvider.Choice value) {
-      return new Options(value, value.kernels().precision(), queue, prefixes, spill, progress);
+      return new Options(
+          value, value.kernels().precision(), queue, prefixes, reproducible, spill, progress);
     }
 
     public Options withPrecision(Compute.Precision value) {
-      return new Options(kernels, value, queue, prefixes, spill, progress);
+      return new Options(kernels, value, queue, prefixes, reproducible, spill, progress);
     }
 
     public Options withQueue(int value) {
-      return new Options(kernels, precision, value, prefixes, spill, progress);
+      return new Options(kernels, precision, value, prefixes, reproducible, spill, progress);
     }
 
     public Options withPrefixes(boolean value) {
-      return new Options(kernels, precision, queue, value, spill, progress);
+      return new Options(kernels, precision, queue, value, reproducible, spill, progress);
+    }
+
+    public Options withReproducible(boolean value) {
+      return new Options(kernels, precision, queue, prefixes, value, spill, progress);
     }
 
     public Options withSpill(Path folder) {
-      return new Options(kernels, precision, queue, prefixes, folder, progress);
+      return new Options(kernels, precision, queue, prefixes, reproducible, folder, progress);
     }
 
     public Options withProgress(LoadProgress value) {
-      return new Options(kernels, precision, queue, prefixes, spill, value);
+      return new Options(kernels, precision, queue, prefixes, reproducible, spill, value);
     }
   }
 
@@ -148,8 +157,10 @@ public final class Engine implements AutoCloseable {
   private final Transformer transformer;
   private final KvPool pool;
   private final Path spill;
-  private final Account account;
   private final Scheduler scheduler;
+
+  /** One text's logits at a time: what they need beside the plan is needed once. */
+  private final ReentrantLock texts = new ReentrantLock(true);
 
   private Engine(
       ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Budget budget, Options options) {
@@ -165,15 +176,15 @@ public final class Engine implements AutoCloseable {
     Plan.Cache cache =
         plan.cache().withPolicy(ModelCompanions.given(plan.cache().policy(), file, spec));
     try {
+      checkRoom(plan, budget);
       held.push(reserveJvm(plan, budget));
       int tokens = Math.max(plan.prefillChunk(), plan.sequences());
-      this.account = budget.account("kv");
       KvLayout layout = cache.layout(spec);
       // The plan's bytes: for what sequences are promised and what they share, together.
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
       this.work = new StepWork.Model(file, spec, cache);
-      this.pool = hold(new KvPool(layout, account, most, options.spill()));
+      this.pool = hold(new KvPool(layout, budget.account("kv"), most, options.spill()));
       if (tokenizer != null && layout.policy().wantsSentences()) {
         pool.sentenceEnds(SentenceEnds.of(tokenizer));
       }
@@ -196,7 +207,7 @@ public final class Engine implements AutoCloseable {
           hold(
               PlannedWeights.open(
                   file, spec.layers().size(), plan.weights(), budget, options.progress()));
-      this.transformer = new Transformer(spec, weights, compute, workspace);
+      this.transformer = transformer(workspace);
       this.scheduler =
           new Scheduler(
               new Scheduler.Resources(
@@ -210,12 +221,14 @@ public final class Engine implements AutoCloseable {
                       plan.prefillChunk(),
                       tokens,
                       options.queue(),
-                      options.prefixes()),
+                      options.prefixes(),
+                      options.reproducible()),
                   () -> CacheIdentity.of(file, spec, layout)),
               this::forward);
-      hold(budget.onPressure(Rung.DROP_PREFIXES, scheduler::reclaim));
+      hold(budget.onPressure(Rung.DROP_PREFIXES, scheduler));
+      loop().start();
     } catch (RuntimeException | Error e) {
-      giveBack();
+      closeAll(held);
       throw e;
     }
   }
@@ -234,15 +247,23 @@ public final class Engine implements AutoCloseable {
     return new Engine(file, tokenizer, plan, budget, options);
   }
 
-  /** Reserves the plan's share of the JVM, but for what another engine has reserved already. */
+  /** Refuses a plan that does not fit, before others give anything back for a part of it. */
+  private static void checkRoom(Plan plan, Budget budget) {
+    // Caches are leased as sequences are admitted.
+    long wanted = plan.bytes() - share(plan, "kv") - share(plan, "jvm") + missingJvm(plan, budget);
+    long available = budget.available();
+    if (wanted > available) {
+      throw new BudgetExceededException("weights", wanted, available, budget.total());
+    }
+  }
+
   private static Lease reserveJvm(Plan plan, Budget budget) {
-    long share =
-        plan.shares().stream()
-            .filter(s -> s.account().equals("jvm"))
-            .mapToLong(Plan.Share::bytes)
-            .sum();
-    Account jvm = budget.account("jvm");
-    return jvm.reserve(Math.max(0, share - jvm.used()));
+    return budget.account("jvm").reserve(missingJvm(plan, budget));
+  }
+
+  /** The plan's share of the JVM, but for what another engine has reserved already. */
+  private static long missingJvm(Plan plan, Budget budget) {
+    return Math.max(0, share(plan, "jvm") - budget.account("jvm").used());
   }
 
   private <T extends AutoCloseable> T hold(T resource) {
@@ -251,9 +272,13 @@ public final class Engine implements AutoCloseable {
   }
 
   private Matrix forward(List<Run> runs) {
-    weights.expectOutput(runs.stream().anyMatch(r -> r.logits() > 0));
     pool.compact(); // no cache is in use between steps
-    return transformer.forward(runs);
+    return forward(transformer, runs);
+  }
+
+  Matrix forward(Transformer in, List<Run> runs) {
+    weights.expectOutput(runs.stream().anyMatch(r -> r.logits() > 0));
+    return in.forward(runs);
   }
 
   public ModelSpec spec() {
@@ -279,7 +304,7 @@ public final class Engine implements AutoCloseable {
    */
   public long predictedPeak(int promptTokens, int tokens, int samples) {
     long whole = plan.bytes();
-    long jvm = share("jvm");
+    long jvm = share(plan, "jvm");
     int length = Math.min(plan.context(), promptTokens + tokens);
     int step = Math.clamp(promptTokens, 1, plan.prefillChunk());
     long cache = samples * pool.layout().bytes(length, plan.prefillChunk());
@@ -293,11 +318,11 @@ public final class Engine implements AutoCloseable {
                 spec.limits(rows, pool.layout()));
     return whole
         - Math.min(jvm, JvmShare.unreached(Math.ceilDiv(promptTokens, step) + tokens))
-        - Math.max(0, share("kv") - cache)
-        - Math.max(0, share("activations") - activations);
+        - Math.max(0, share(plan, "kv") - cache)
+        - Math.max(0, share(plan, "activations") - activations);
   }
 
-  private long share(String account) {
+  private static long share(Plan plan, String account) {
     return plan.shares().stream()
         .filter(s -> s.account().equals(account))
         .mapToLong(Plan.Share::bytes)
@@ -320,14 +345,14 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Begins an answer, computing nothing yet; while all sequences are busy, the answer waits.
+   * Begins an answer, which is written from now on; while all sequences are busy, it waits.
    *
    * @throws ContextExceededException if the prompt does not fit in the context
    * @throws BudgetExceededException if its cache does not fit in the budget
    * @throws QueueFullException if it would have to wait for a sequence, and too many do
    */
   public Answer start(Request request) {
-    return scheduler.start(request, 1).getFirst();
+    return start(request, 1).getFirst();
   }
 
   /**
@@ -339,7 +364,7 @@ public final class Engine implements AutoCloseable {
    *     else as {@link #start(Request)}
    */
   public List<Answer> start(Request request, int samples) {
-    return scheduler.start(request, samples);
+    return loop().ask(() -> scheduler.start(request, samples));
   }
 
   /**
@@ -362,12 +387,10 @@ public final class Engine implements AutoCloseable {
    * weights as what is read, so that no memory is needed for it. Takes about a second.
    */
   public Limits limits() {
-    AtomicReference<@Nullable Limits> measured = new AtomicReference<>();
-    scheduler.exclusively(() ->
-        measured.set(
+    return loop()
+        .alone(() ->
             Limits.measure(
-                compute.kernels(), compute.team(), productPrecision, weights.residents())));
-    return Objects.requireNonNull(measured.get());
+                compute.kernels(), compute.team(), productPrecision, weights.residents()));
   }
 
   /** What steps of this engine have to do at the least. */
@@ -377,7 +400,7 @@ public final class Engine implements AutoCloseable {
 
   /** Requests that wait for a sequence now. */
   public int waiting() {
-    return scheduler.waiting();
+    return loop().settle(scheduler::waiting);
   }
 
   /** A sequence that is kept between requests. */
@@ -396,8 +419,10 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * The logits at the positions of a text from {@code first} on, in order.
+   * The logits at the positions of a text from {@code first} on, in order. Answers are written
+   * meanwhile; who asks for the logits of another text waits for the end of this one.
    *
+   * @param use is called by the calling thread, and may use the engine
    * @throws IndexOutOfBoundsException if {@code first} is no position of the text
    * @throws ContextExceededException if there are more tokens than the plan's context
    * @throws BudgetExceededException if their cache does not fit in the budget
@@ -407,35 +432,18 @@ public final class Engine implements AutoCloseable {
     if (tokens.length > plan.context()) {
       throw new ContextExceededException(tokens.length, plan.context());
     }
-    scheduler.exclusively(() -> logitsFrom(first, tokens, use));
-  }
-
-  private void logitsFrom(int first, int[] tokens, LogitsUse use) {
-    KvLayout layout = pool.layout();
-    long purse = layout.bytes(tokens.length, plan.prefillChunk());
-    try (Lease promise = account.reserve(purse);
-        KvPool pages = new KvPool(layout, Budget.ofBytes(promise.bytes()).account("kv"), spill);
-        Workspace workspace = workspaceOfRows(Math.min(plan.prefillChunk(), tokens.length));
-        KvCache cache = cache(pages)) {
-      Transformer all = new Transformer(spec, weights, compute, workspace);
-      // What comes before is the prompt, to the end of the step that gives the first logits.
-      int most = workspace.tokens();
-      cache.prompt(tokens.length);
-      int step = most - cache.lookahead(most);
-      cache.prompt(Math.min(tokens.length, (first / step + 1) * step));
-      for (int from = 0; from < tokens.length; from += step) {
-        int to = Math.min(tokens.length, from + step);
-        int ahead = cache.lookahead(most, to - from);
-        int rows = Math.clamp(to - first, 0, to - from);
-        weights.expectOutput(rows > 0);
-        Matrix logits = all.forward(List.of(Run.ahead(cache, tokens, from, to, rows, ahead)));
-        cache.settle();
-        pages.compact();
-        for (int row = 0; row < rows; row++) {
-          use.accept(
-              to - rows + row, logits.data().asSlice(logits.rowOffset(row), logits.rowBytes()));
-        }
+    try {
+      texts.lockInterruptibly();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new WaitInterruptedException();
+    }
+    try (TextLogits text = loop().ask(() -> new TextLogits(this, tokens, first))) {
+      while (!text.done()) {
+        loop().alone(text::step).forEach(use);
       }
+    } finally {
+      texts.unlock();
     }
   }
 
@@ -457,7 +465,7 @@ public final class Engine implements AutoCloseable {
    * @param patch its tokens; none if it is not known
    */
   public Reading read(int[] prompt, int[] patch, LogitsUse last) {
-    Reading reading = Reading.begin(this, readings());
+    Reading reading = Reading.begin(this, pages(budget.account("kv/readings")));
     try {
       reading.readPrompt(prompt, patch, last);
     } catch (RuntimeException | Error e) {
@@ -475,7 +483,7 @@ public final class Engine implements AutoCloseable {
    * @throws BudgetExceededException if its cache does not fit in the budget
    */
   public Reading restore(CacheStore store, String name) {
-    Reading reading = Reading.begin(this, readings());
+    Reading reading = Reading.begin(this, pages(budget.account("kv/readings")));
     try {
       reading.restore(store, name);
     } catch (RuntimeException | Error e) {
@@ -499,35 +507,36 @@ public final class Engine implements AutoCloseable {
     float[] row = new float[spec.width()];
     float[] sum = new float[row.length];
     Matrix target = new Matrix(Formats.F32, 1, row.length, MemorySegment.ofArray(row));
-    exclusively(() -> {
-      for (int i = 0; i < tokens.length; i++) {
-        if (shares[i] != 0) {
-          weights.embedding(tokens[i], target, 0);
-          for (int c = 0; c < row.length; c++) {
-            sum[c] += (float) shares[i] * row[c];
+    loop()
+        .alone(() -> {
+          for (int i = 0; i < tokens.length; i++) {
+            if (shares[i] != 0) {
+              weights.embedding(tokens[i], target, 0);
+              for (int c = 0; c < row.length; c++) {
+                sum[c] += (float) shares[i] * row[c];
+              }
+            }
           }
-        }
-      }
-    });
+          return sum;
+        });
     return sum;
   }
 
   /** Pages beside those of sequences: they are leased as they are filled. */
-  private KvPool readings() {
-    KvPool pages = new KvPool(pool.layout(), budget.account("kv/readings"), spill);
+  KvPool pages(Account from) {
+    KvPool pages = new KvPool(pool.layout(), from, spill);
     pages.likewise(pool);
     return pages;
   }
 
-  /** A cache beside those of sequences, in pages of its own. */
-  private KvCache cache(KvPool pages) {
-    pages.likewise(pool);
-    return pages.cache();
+  /** The model in another workspace. */
+  Transformer transformer(Workspace workspace) {
+    return new Transformer(spec, weights, compute, workspace);
   }
 
-  /** Runs what needs the model for itself, between steps. */
-  void exclusively(Runnable work) {
-    scheduler.exclusively(work);
+  /** Where all that uses the model is done. */
+  StepLoop loop() {
+    return scheduler.loop();
   }
 
   /** What tells this engine's caches from all others. */
@@ -536,41 +545,33 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Computes tokens of a sequence that no scheduler knows, which must have the model for itself.
+   * Computes tokens of a sequence that no scheduler knows, with the model for itself.
    *
-   * @param ahead rows after them that the policy looks at
-   * @return the logits of the last, if {@code last}
+   * @return the logits of the last, if {@code last}; valid until the next step
    */
-  Matrix step(KvCache cache, int[] tokens, int from, int to, boolean last, int ahead) {
-    weights.expectOutput(last);
-    int logits = last ? 1 : 0;
-    return transformer.forward(List.of(Run.ahead(cache, tokens, from, to, logits, ahead)));
+  Matrix step(KvCache cache, int[] tokens, int from, Chunk chunk, boolean last) {
+    int to = from + chunk.tokens();
+    return forward(
+        transformer, List.of(Run.ahead(cache, tokens, from, to, last ? 1 : 0, chunk.ahead())));
   }
 
-  /** A workspace for logits of as many rows as the budget has room for, {@code rows} at most. */
-  private Workspace workspaceOfRows(int rows) {
-    Account activations = budget.account("activations");
-    while (true) {
-      try {
-        return new Workspace(spec, pool.layout(), rows, rows, activations);
-      } catch (BudgetExceededException e) {
-        if (rows == 1) {
-          throw e;
-        }
-        rows /= 2;
-      }
-    }
-  }
-
-  /** Ends all answers after the step under way, and gives every byte back. */
+  /**
+   * Ends all answers after the step under way, and gives every byte back; who asks for {@link
+   * #logits} meanwhile is waited for.
+   */
   @Override
   public void close() {
-    if (scheduler.close()) {
-      giveBack();
+    loop().close();
+    texts.lock();
+    try {
+      closeAll(held);
+    } finally {
+      texts.unlock();
     }
   }
 
-  private void giveBack() {
+  /** Closes what was opened last first. */
+  static void closeAll(Deque<AutoCloseable> held) {
     while (!held.isEmpty()) {
       try {
         held.pop().close();

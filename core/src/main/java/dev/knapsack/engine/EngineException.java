@@ -11,7 +11,8 @@ public abstract sealed class EngineException extends RuntimeException
         LogitsException,
         PlanMismatchException,
         QueueFullException,
-        SequencesExceededException {
+        SequencesExceededException,
+        WaitInterruptedException {
   EngineException(String message) {
     super(message);
   }

@@ -4,6 +4,9 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 
 /**
  * A prompt that has been read, to go on from again and again: many questions about one document,
@@ -30,6 +33,10 @@ public final class Reading implements AutoCloseable {
   private final Pages pages;
   private final KvCache cache;
   private final Tokens tokens = new Tokens(16);
+
+  /** Of the last token that was read. */
+  private float[] logits = new float[0];
+
   private long peak;
   private long fetched;
   private boolean closed;
@@ -76,28 +83,33 @@ public final class Reading implements AutoCloseable {
                 .formatted(token, engine.spec().vocabulary()));
       }
     }
-    engine.exclusively(() -> compute(more, last));
+    for (int done = 0; done < more.length; ) {
+      int from = done;
+      done += engine.loop().alone(() -> step(more, from));
+    }
+    last.accept(cache.length() - 1, MemorySegment.ofArray(logits));
   }
 
-  private void compute(int[] more, Engine.LogitsUse use) {
+  /** Computes the next tokens, on the engine's thread; how many. */
+  private int step(int[] more, int from) {
     int most = engine.plan().prefillChunk();
-    int chunk = most - cache.lookahead(most);
-    for (int from = 0; from < more.length; from += chunk) {
-      int to = Math.min(more.length, from + chunk);
-      boolean last = to == more.length;
-      Matrix logits = engine.step(cache, more, from, to, last, cache.lookahead(most, to - from));
-      peak = Math.max(peak, bytes());
-      fetched = Math.max(fetched, cache.fetchedBytes());
-      cache.settle();
-      pages.pool.compact();
-      for (int i = from; i < to; i++) {
-        tokens.add(more[i]);
-      }
-      if (last) {
-        use.accept(
-            cache.length() - 1, logits.data().asSlice(logits.rowOffset(0), logits.rowBytes()));
-      }
+    Chunk chunk = Chunk.next(cache, more.length - from, most, most);
+    boolean last = from + chunk.tokens() == more.length;
+    Matrix computed = engine.step(cache, more, from, chunk, last);
+    if (last) {
+      // Others compute before they are used.
+      logits =
+          computed
+              .data()
+              .asSlice(computed.rowOffset(0), computed.rowBytes())
+              .toArray(ValueLayout.JAVA_FLOAT);
     }
+    peak = Math.max(peak, bytes());
+    fetched = Math.max(fetched, cache.fetchedBytes());
+    cache.settle();
+    pages.pool.compact();
+    tokens.addAll(Arrays.copyOfRange(more, from, from + chunk.tokens()));
+    return chunk.tokens();
   }
 
   /** Tokens that have been read, kept or not. */
@@ -126,7 +138,7 @@ public final class Reading implements AutoCloseable {
   /** A second one that has read the same, and goes on by itself. */
   public Reading fork() {
     checkOpen();
-    Reading fork = new Reading(engine, pages, cache.fork());
+    Reading fork = engine.loop().ask(() -> new Reading(engine, pages, cache.fork()));
     fork.tokens.addAll(tokens.slice(0, tokens.size()));
     fork.peak = peak;
     fork.fetched = cache.fetchedBytes();
@@ -142,25 +154,28 @@ public final class Reading implements AutoCloseable {
    */
   public long save(CacheStore store, String name, CacheStore.Precision precision) {
     checkOpen();
-    long[] bytes = new long[1];
-    engine.exclusively(() ->
-        bytes[0] =
+    return engine
+        .loop()
+        .alone(() ->
             store.save(
                 name, cache, tokens.slice(0, tokens.size()), engine.fingerprint(), precision));
-    return bytes[0];
   }
 
   void restore(CacheStore store, String name) {
-    engine.exclusively(() -> {
-      tokens.addAll(
-          store.restore(
-              name,
-              cache,
-              engine.fingerprint(),
-              engine.plan().context() - 1,
-              engine.spec().vocabulary()));
-      cache.prompt(cache.length());
-    });
+    tokens.addAll(
+        engine
+            .loop()
+            .alone(() -> {
+              int[] restored =
+                  store.restore(
+                      name,
+                      cache,
+                      engine.fingerprint(),
+                      engine.plan().context() - 1,
+                      engine.spec().vocabulary());
+              cache.prompt(cache.length());
+              return restored;
+            }));
   }
 
   private void checkOpen() {
@@ -176,11 +191,15 @@ public final class Reading implements AutoCloseable {
       return;
     }
     closed = true;
-    cache.close();
-    if (--pages.holders == 0) {
-      pages.pool.close();
-    } else {
-      pages.pool.compact();
-    }
+    engine
+        .loop()
+        .settle(() -> {
+          cache.close();
+          if (--pages.holders == 0) {
+            pages.pool.close();
+          } else {
+            pages.pool.compact();
+          }
+        });
   }
 }

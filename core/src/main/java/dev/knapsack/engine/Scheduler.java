@@ -5,29 +5,25 @@ import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
+import dev.knapsack.memory.Reclaimer;
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
-import java.util.concurrent.locks.Condition;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Who computes, and when: the turns that threads take at one model.
+ * Which answers have a sequence, which of them a step computes for, and what becomes of them then.
  *
- * <p>It has no thread. Of those who wait for a piece of text one computes a step for all; the
- * others wait for it, and one of them computes the next. {@link Admission} says which answers have
- * a sequence, and {@link Batch} what a step computes for them. Everything but the computing itself
- * happens under one lock.
+ * <p>Used on the thread of its {@link StepLoop} alone, so that nothing in here is locked. {@link
+ * Admission} says which answers have a sequence, {@link Batch} what a step computes for them.
  */
-final class Scheduler {
+final class Scheduler implements StepLoop.Steps, Reclaimer {
   /** What the scheduler has to work with. */
   record Resources(
       int vocabulary,
@@ -46,67 +42,63 @@ final class Scheduler {
    * @param tokens tokens of a step
    * @param queue requests that wait for a sequence
    * @param prefixes whether sequences share what they begin with
+   * @param reproducible whether no answer may depend, in rounding, on what is computed beside it;
+   *     else those with a seed of their own may not
    */
-  record Limits(int context, int sequences, int chunk, int tokens, int queue, boolean prefixes) {}
+  record Limits(
+      int context,
+      int sequences,
+      int chunk,
+      int tokens,
+      int queue,
+      boolean prefixes,
+      boolean reproducible) {
+    /**
+     * Tokens that a sequence adds in one step where others may not change what is computed: as many
+     * as there is room for beside a token of every other sequence.
+     */
+    int fixedChunk() {
+      return tokens - (sequences - 1);
+    }
+
+    /** Whether a request's answer may not depend on what is computed beside it. */
+    boolean own(Request request) {
+      return reproducible || request.sampling().seed().isPresent();
+    }
+  }
 
   /** Computes a step: a row of logits for each run that wants one. */
-  interface Step {
+  interface Forward {
     Matrix forward(List<Run> runs);
   }
 
   private final Resources resources;
   private final Limits limits;
-  private final Step step;
-  private final Set<Integer> endTokens;
+  private final Forward forward;
+  private final Settlement settlement;
   private final SplittableRandom seeds = new SplittableRandom();
-
-  private final ReentrantLock lock = new ReentrantLock();
-  private final Condition changed = lock.newCondition();
+  private final StepLoop loop = new StepLoop(this);
   private final Admission admission;
 
-  /** Answers that have a sequence and have not ended. */
+  /** Answers that have a sequence and have not ended, those served longest ago first. */
   private final List<Answer> live = new ArrayList<>();
 
-  private boolean stepping;
+  /** Whether caches of sequences are in use, so that their pages must stay where they are. */
+  private boolean inUse;
 
-  /** Those who wait to have the model for themselves: no step begins before they had it. */
-  private int claims;
-
-  /** Sessions that a store reads or writes, or waits to. */
-  private int moves;
-
-  private boolean closed;
-
-  Scheduler(Resources resources, Step step) {
+  Scheduler(Resources resources, Forward forward) {
     this.resources = resources;
     this.limits = resources.limits();
-    this.step = step;
+    this.forward = forward;
     this.admission = new Admission(resources.pool(), resources.prefixes(), limits);
     Tokenizer tokenizer = resources.tokenizer();
-    this.endTokens =
-        tokenizer == null ? Set.of() : Set.copyOf(new HashSet<>(tokenizer.endTokens()));
+    this.settlement =
+        new Settlement(tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens()));
   }
 
-  <T> T get(Supplier<T> read) {
-    lock.lock();
-    try {
-      return read.get();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  void locked(Runnable change) {
-    get(() -> {
-      change.run();
-      return true;
-    });
-  }
-
-  private void checkOpen() {
-    if (closed) {
-      throw new EngineClosedException("engine");
-    }
+  /** Where all that this scheduler does is done. */
+  StepLoop loop() {
+    return loop;
   }
 
   Fingerprint fingerprint() {
@@ -115,115 +107,9 @@ final class Scheduler {
 
   /** Begins an answer in a session that lives on. */
   Answer start(Session session, Request request) {
-    lock.lock();
-    try {
-      awaitIdle(session);
-      Answer answer =
-          answer(session, request, request.sampling().seed().orElseGet(seeds::nextLong));
-      return enter(List.of(answer), limits.context()).getFirst();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** Waits until nothing is done with a session that could be used next. */
-  private void awaitIdle(Session session) {
-    while (session.moving || (session.answering != null && session.answering.ended())) {
-      changed.awaitUninterruptibly(); // or cancelled while a step computes for it
-    }
-    checkOpen();
-    if (session.closed) {
-      throw new EngineClosedException("session");
-    }
-    if (session.answering != null) {
-      throw new IllegalStateException(
-          "This session is still answering; take that answer to its end, or close it, first.");
-    }
-  }
-
-  /** See {@link Session#save(CacheStore, String, CacheStore.Precision)}. */
-  long save(Session session, CacheStore store, String name, CacheStore.Precision precision) {
-    lock.lock();
-    try {
-      awaitIdle(session);
-      if (session.cache == null || session.cache().length() == 0) {
-        return 0;
-      }
-      beginMove(session);
-      try {
-        return alone(() ->
-            store.save(
-                name,
-                session.cache(),
-                session.tokens.slice(0, session.cache().length()),
-                fingerprint(),
-                precision));
-      } finally {
-        endMove(session);
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** See {@link Session#restore}. */
-  int restore(Session session, CacheStore store, String name) {
-    return fill(
-        session,
-        cache ->
-            store.restore(
-                name, cache, fingerprint(), limits.context() - 1, resources.vocabulary()));
-  }
-
-  /** See {@link Session#fill}. */
-  void fill(Session session, int[] tokens) {
-    if (tokens.length >= limits.context()) {
-      throw new ContextExceededException(tokens.length, limits.context());
-    }
-    fill(session, cache -> RandomTokens.fill(cache, tokens, limits.chunk()));
-  }
-
-  /**
-   * Puts tokens into a session in place of what it holds.
-   *
-   * @param source fills an empty cache and says which tokens it then holds
-   */
-  private int fill(Session session, Function<KvCache, int[]> source) {
-    lock.lock();
-    try {
-      awaitIdle(session);
-      admission.release(session);
-      if (!admission.admit(session, limits.context())) {
-        throw new QueueFullException(admission.waiting(), limits.sequences());
-      }
-      beginMove(session);
-      boolean done = false;
-      try {
-        int[] tokens = alone(() -> source.apply(session.cache()));
-        session.tokens.addAll(tokens);
-        done = true;
-        return tokens.length;
-      } finally {
-        if (!done) {
-          admission.release(session);
-        }
-        endMove(session);
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** A store begins to read or write a session: nobody else uses it or takes its memory. */
-  private void beginMove(Session session) {
-    session.moving = true;
-    moves++;
-  }
-
-  private void endMove(Session session) {
-    session.moving = false;
-    moves--;
-    serve();
+    checkIdle(session);
+    Answer answer = answer(session, request, request.sampling().seed().orElseGet(seeds::nextLong));
+    return enter(List.of(answer), limits.context()).getFirst();
   }
 
   /**
@@ -234,25 +120,19 @@ final class Scheduler {
     if (samples < 1) {
       throw new IllegalArgumentException(samples + " answers asked for; ask for 1 or more.");
     }
-    lock.lock();
-    try {
-      checkOpen();
-      if (samples > limits.sequences()) {
-        throw new SequencesExceededException(samples, limits.sequences());
-      }
-      long seed = request.sampling().seed().orElseGet(seeds::nextLong);
-      int most =
-          (int) Math.min(limits.context(), (long) request.prompt().length + request.maxTokens());
-      List<Answer> answers = new ArrayList<>();
-      for (int i = 0; i < samples; i++) {
-        Session session = new Session(this);
-        session.closed = true; // nobody else has it: its memory goes when the answer ends
-        answers.add(answer(session, request, seed + i));
-      }
-      return enter(answers, most);
-    } finally {
-      lock.unlock();
+    if (samples > limits.sequences()) {
+      throw new SequencesExceededException(samples, limits.sequences());
     }
+    long seed = request.sampling().seed().orElseGet(seeds::nextLong);
+    int most =
+        (int) Math.min(limits.context(), (long) request.prompt().length + request.maxTokens());
+    List<Answer> answers = new ArrayList<>();
+    for (int i = 0; i < samples; i++) {
+      Session session = new Session(this);
+      session.closed = true; // nobody else has it: its memory goes when the answer ends
+      answers.add(answer(session, request, seed + i));
+    }
+    return enter(answers, most);
   }
 
   private Answer answer(Session session, Request request, long seed) {
@@ -279,8 +159,83 @@ final class Scheduler {
     List<Answer> answers = group.answers();
     answers.getFirst().lead(answers.subList(1, answers.size()));
     for (Answer answer : answers) {
-      answer.cachedTokens = answer.session.begin(answer.request.prompt());
+      Request request = answer.request;
+      answer.skipped(answer.session.begin(request.prompt(), limits.own(request)));
       live.add(answer);
+    }
+  }
+
+  private static void checkIdle(Session session) {
+    if (session.closed) {
+      throw new EngineClosedException("session");
+    }
+    if (session.answering != null) {
+      throw new IllegalStateException(
+          "This session is still answering; take that answer to its end, or close it, first.");
+    }
+  }
+
+  /** See {@link Session#save(CacheStore, String, CacheStore.Precision)}. */
+  long save(Session session, CacheStore store, String name, CacheStore.Precision precision) {
+    checkIdle(session);
+    if (session.cache == null || session.cache().length() == 0) {
+      return 0;
+    }
+    return using(() ->
+        store.save(
+            name,
+            session.cache(),
+            session.tokens.slice(0, session.cache().length()),
+            fingerprint(),
+            precision));
+  }
+
+  /** See {@link Session#restore}. */
+  int restore(Session session, CacheStore store, String name) {
+    return fill(
+        session,
+        cache ->
+            store.restore(
+                name, cache, fingerprint(), limits.context() - 1, resources.vocabulary()));
+  }
+
+  /** See {@link Session#fill}. */
+  int fill(Session session, int[] tokens) {
+    if (tokens.length >= limits.context()) {
+      throw new ContextExceededException(tokens.length, limits.context());
+    }
+    return fill(session, cache -> RandomTokens.fill(cache, tokens, limits.chunk()));
+  }
+
+  /**
+   * Puts tokens into a session in place of what it holds.
+   *
+   * @param source fills an empty cache and says which tokens it then holds
+   */
+  private int fill(Session session, Function<KvCache, int[]> source) {
+    checkIdle(session);
+    admission.release(session);
+    if (!admission.admit(session, limits.context())) {
+      throw new QueueFullException(admission.waiting(), limits.sequences());
+    }
+    try {
+      int[] tokens = using(() -> source.apply(session.cache()));
+      session.tokens.addAll(tokens);
+      return tokens.length;
+    } catch (RuntimeException | Error e) {
+      admission.release(session);
+      throw e;
+    } finally {
+      serve();
+    }
+  }
+
+  private <T> T using(Supplier<T> work) {
+    inUse = true;
+    try {
+      return work.get();
+    } finally {
+      inUse = false;
     }
   }
 
@@ -289,88 +244,71 @@ final class Scheduler {
     for (Admission.Group next = admission.next(); next != null; next = admission.next()) {
       begin(next);
     }
-    changed.signalAll();
   }
 
   /** Requests that wait for a sequence. */
   int waiting() {
-    return get(admission::waiting);
+    return admission.waiting();
   }
 
-  /**
-   * Gives up cached prefixes and the memory of idle sessions; see {@link
-   * dev.knapsack.memory.Reclaimer#reclaim}.
-   */
-  long reclaim(long bytes) {
-    if (!lock.tryLock()) {
-      return 0; // who holds the lock may wait for what this thread holds
-    }
-    try {
-      long given = admission.reclaim(bytes);
-      if (!stepping && given > 0) {
-        resources.pool().compact(); // else after the step
+  /** Ends an answer where it is, if it has not ended. */
+  void cancel(Answer answer) {
+    if (!answer.ended()) {
+      try {
+        answer.finish(FinishReason.CANCELLED);
+      } finally {
+        answer.standAlone();
+        end(answer);
+        serve();
       }
-      return given;
-    } finally {
-      lock.unlock();
     }
   }
 
-  /** The next piece of an answer, or null at its end; computes steps until there is one. */
-  @Nullable String take(Answer answer) {
-    lock.lock();
+  /** Ends what a session answers and gives its memory back. */
+  void close(Session session) {
+    session.closed = true;
+    if (session.answering != null) {
+      cancel(session.answering);
+    }
+    admission.release(session);
+    serve();
+  }
+
+  /** After an answer has ended: its session is free, and who takes from it is told. */
+  private void end(Answer answer) {
     try {
-      answer.start();
-      while (true) {
-        String piece = answer.poll();
-        if (piece != null) {
-          return piece;
-        }
-        if (answer.failure() != null) {
-          throw rethrow(answer.failure());
-        }
-        if (answer.ended()) {
-          return null;
-        }
-        if (stepping || claims > 0 || closed) {
-          changed.awaitUninterruptibly();
-        } else {
-          step();
+      admission.leave(answer);
+      live.remove(answer);
+      answer.handOver();
+      Session session = answer.session;
+      if (session.answering == answer) {
+        session.answering = null;
+        if (session.closed || answer.lost()) {
+          admission.release(session);
         }
       }
     } finally {
-      lock.unlock();
+      answer.publish();
     }
   }
 
-  private static RuntimeException rethrow(Throwable problem) {
-    switch (problem) {
-      case RuntimeException e -> throw e;
-      case Error e -> throw e;
-      default -> throw new IllegalStateException(problem);
-    }
+  @Override
+  public boolean wanted() {
+    return !live.isEmpty() && (admission.waiting() > 0 || live.stream().anyMatch(Answer::wanted));
   }
 
-  private void step() {
-    Batch batch = new Batch(live, admission.waiting() > 0, limits);
-    stepping = true;
+  @Override
+  public void step() {
+    Batch batch = Batch.next(live, admission.waiting() > 0, limits);
     long begin = System.nanoTime();
-    @Nullable Matrix logits = null;
-    @Nullable Throwable problem = null;
-    lock.unlock();
+    inUse = true;
     try {
-      logits = step.forward(batch.runs());
+      Matrix logits = forward.forward(batch.runs());
+      settlement.settle(batch, logits, begin, System.nanoTime());
     } catch (RuntimeException | Error e) {
-      problem = e;
+      Settlement.fail(batch, e);
     } finally {
-      lock.lock();
-      stepping = false;
-    }
-    long end = System.nanoTime();
-    if (logits == null) {
-      batch.failed(problem == null ? new IllegalStateException("no logits") : problem);
-    } else {
-      batch.done(logits, endTokens, begin, end);
+      inUse = false;
     }
     live.stream().filter(Answer::ended).toList().forEach(this::end);
     // Who was served waits behind those who were not.
@@ -379,133 +317,35 @@ final class Scheduler {
     serve();
   }
 
-  /** After an answer has ended, and no step computes for it: its session is free. */
-  private void end(Answer answer) {
-    admission.leave(answer);
-    live.remove(answer);
-    answer.handOver();
-    Session session = answer.session;
-    if (session.answering == answer) {
-      session.answering = null;
-      if (session.closed) {
-        admission.release(session);
-      }
+  @Override
+  public void end() {
+    List<Answer> unfinished = new ArrayList<>(live);
+    unfinished.addAll(admission.waitingAnswers());
+    for (Answer answer : unfinished) {
+      answer.standAlone();
+      answer.fail(new EngineClosedException("engine"));
+      end(answer);
     }
+    admission.releaseIdle(Long.MAX_VALUE);
   }
 
-  void cancel(Answer answer) {
-    lock.lock();
-    try {
-      if (!answer.ended()) {
-        answer.finish(FinishReason.CANCELLED);
-        answer.standAlone();
-        if (!answer.inStep) {
-          end(answer);
-        }
-        serve();
-      }
-    } finally {
-      lock.unlock();
-    }
+  @Override
+  public long offer() {
+    return loop.giveBack(() -> inUse ? 0 : admission.offer(), 0L);
   }
 
-  void close(Answer answer) {
-    lock.lock();
-    try {
-      cancel(answer);
-      awaitStepOf(answer);
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  void close(Session session) {
-    lock.lock();
-    try {
-      while (session.moving) {
-        changed.awaitUninterruptibly();
-      }
-      session.closed = true;
-      Answer answer = session.answering;
-      if (answer != null) {
-        close(answer);
-      }
-      admission.release(session);
-      serve();
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private void awaitStepOf(Answer answer) {
-    while (answer.inStep) {
-      changed.awaitUninterruptibly();
-    }
-  }
-
-  /** Runs what needs the model for itself, between steps. */
-  void exclusively(Runnable work) {
-    lock.lock();
-    try {
-      alone(() -> {
-        work.run();
-        return true;
-      });
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /** The same for one who holds the lock, which is given up meanwhile. */
-  private <T> T alone(Supplier<T> work) {
-    claims++;
-    try {
-      while (stepping) {
-        changed.awaitUninterruptibly();
-      }
-      checkOpen();
-      stepping = true;
-    } finally {
-      claims--;
-      changed.signalAll();
-    }
-    lock.unlock();
-    try {
-      return work.get();
-    } finally {
-      lock.lock();
-      stepping = false;
-      changed.signalAll();
-    }
-  }
-
-  /**
-   * Ends all answers and gives all sequences back, after the step under way.
-   *
-   * @return whether this call was the first
-   */
-  boolean close() {
-    lock.lock();
-    try {
-      if (closed) {
-        return false;
-      }
-      closed = true;
-      while (stepping || moves > 0) {
-        changed.awaitUninterruptibly();
-      }
-      List<Answer> unfinished = new ArrayList<>(live);
-      unfinished.addAll(admission.waitingAnswers());
-      for (Answer answer : unfinished) {
-        answer.standAlone();
-        answer.fail(new EngineClosedException("engine"));
-        end(answer);
-      }
-      admission.releaseIdle(Long.MAX_VALUE);
-      changed.signalAll();
-      return true;
-    } finally {
-      lock.unlock();
-    }
+  /** Gives up cached prefixes and the memory of idle sessions. */
+  @Override
+  public long reclaim(long bytes) {
+    return loop.giveBack(
+        () -> {
+          if (inUse) {
+            return 0L; // nothing is free for others before pages can be moved
+          }
+          long given = admission.reclaim(bytes);
+          resources.pool().compact();
+          return given;
+        },
+        0L);
   }
 }

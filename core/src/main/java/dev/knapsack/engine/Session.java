@@ -6,6 +6,7 @@ import dev.knapsack.cache.SharedPrefix;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.model.Run;
 import java.util.Arrays;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 public final class Session implements AutoCloseable {
   private final Scheduler scheduler;
 
-  // What follows is guarded by the scheduler's lock.
+  // What follows is used on the engine's thread alone.
 
   /** The tokens of the sequence: those that the cache holds, and those it is to hold next. */
   Tokens tokens = new Tokens(16);
@@ -37,11 +38,17 @@ public final class Session implements AutoCloseable {
   /** Blocks that it may share at most: it never forgets them while it answers. */
   int shareable;
 
+  /** Whether what is computed for it may not depend on what is computed beside it. */
+  private boolean own;
+
+  /** Tokens of its beginning that are a prompt; those after them were written one by one. */
+  private int prompt;
+
+  /** Tokens of its beginning that were computed as a prompt that depends on no other is. */
+  private int exact;
+
   @Nullable Answer answering;
   boolean closed;
-
-  /** Whether a store reads or writes it, so that it is not idle though it answers nothing. */
-  boolean moving;
 
   /** When it last began to answer, in the scheduler's count. */
   long lastUsed;
@@ -51,7 +58,7 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Begins an answer, computing nothing yet; while all sequences are busy, the answer waits.
+   * Begins an answer, which is written from now on; while all sequences are busy, it waits.
    *
    * @throws ContextExceededException if the prompt does not fit in the context
    * @throws dev.knapsack.memory.BudgetExceededException if its cache does not fit in the budget
@@ -59,12 +66,12 @@ public final class Session implements AutoCloseable {
    * @throws IllegalStateException if the last answer of this session has not ended
    */
   public Answer start(Request request) {
-    return scheduler.start(this, request);
+    return scheduler.loop().ask(() -> scheduler.start(this, request));
   }
 
   /** Tokens that are cached now. */
   public int cachedTokens() {
-    return scheduler.get(() -> cache == null ? 0 : cache.length());
+    return scheduler.loop().settle(() -> cache == null ? 0 : cache.length());
   }
 
   /**
@@ -82,7 +89,7 @@ public final class Session implements AutoCloseable {
 
   /** Saves what is cached in this precision; see {@link #save(CacheStore, String)}. */
   public long save(CacheStore store, String name, CacheStore.Precision precision) {
-    return scheduler.save(this, store, name, precision);
+    return scheduler.loop().alone(() -> scheduler.save(this, store, name, precision));
   }
 
   /**
@@ -98,7 +105,7 @@ public final class Session implements AutoCloseable {
    * @throws IllegalStateException if it is answering
    */
   public int restore(CacheStore store, String name) {
-    return scheduler.restore(this, store, name);
+    return scheduler.loop().alone(() -> scheduler.restore(this, store, name));
   }
 
   /**
@@ -112,16 +119,16 @@ public final class Session implements AutoCloseable {
    * @throws IllegalStateException if it is answering
    */
   public void fill(int[] tokens) {
-    scheduler.fill(this, tokens);
+    scheduler.loop().alone(() -> scheduler.fill(this, tokens));
   }
 
   /** Ends what it is answering and gives its memory back. */
   @Override
   public void close() {
-    scheduler.close(this);
+    scheduler.loop().settle(() -> scheduler.close(this));
   }
 
-  // For the scheduler, under its lock.
+  // For the engine's thread.
 
   KvCache cache() {
     if (cache == null) {
@@ -137,6 +144,7 @@ public final class Session implements AutoCloseable {
     shared = prefix;
     tokens.truncate(0);
     tokens.addAll(Arrays.copyOf(prompt, prefix.tokens()));
+    exact = prefix.exactTokens();
   }
 
   /**
@@ -171,14 +179,28 @@ public final class Session implements AutoCloseable {
       return 0;
     }
     int most = Math.min(shareable, (tokens.size() - 1) / cache().layout().pageTokens());
-    return shared.advance(cache(), promise, this::block, most);
+    int found = shared.advance(cache(), promise, this::block, most, own);
+    if (found > 0) {
+      exact = Math.min(shared.exactTokens(), prompt);
+    }
+    return found;
   }
 
-  /** After a step: shares what is complete, and frees what is not needed. */
-  void settle() {
+  /**
+   * After a step: shares what is complete, and frees what is not needed.
+   *
+   * @param run what the step computed for it
+   */
+  void settle(Run run) {
     cache().encode();
+    if (run.kind() == Run.Kind.PROMPT && exact == cache().length() - run.added()) {
+      exact = cache().length();
+    }
     if (shared != null && promise != null) {
-      shared.extend(cache(), promise, this::block, shareable);
+      shared.extend(cache(), promise, this::block, shareable, exact, own);
+      if (shared.exactTokens() < shared.tokens()) {
+        exact = Math.min(exact, shared.exactTokens());
+      }
     }
     cache().compress();
   }
@@ -191,28 +213,45 @@ public final class Session implements AutoCloseable {
   /**
    * Makes a prompt the sequence's tokens, and keeps what is cached of its beginning.
    *
+   * @param own whether what is computed from now on may not depend on what is computed beside it
    * @return tokens that are cached
    */
-  int begin(int[] prompt) {
-    int kept = kept(prompt);
+  int begin(int[] tokens, boolean own) {
+    int kept = kept(tokens);
+    this.own = own;
     cache().truncate(kept);
-    cache().prompt(prompt.length);
-    tokens.truncate(0);
-    tokens.addAll(prompt);
+    becomePrompt(tokens);
     return kept;
   }
 
-  /**
-   * The computation of the next {@code n} tokens, with logits if no more are to come.
-   *
-   * @param ahead rows after them that the policy looks at
-   */
-  Run run(int n, int ahead) {
+  private void becomePrompt(int[] all) {
+    tokens.truncate(0);
+    tokens.addAll(all);
+    cache().prompt(all.length);
+    prompt = all.length;
+    exact = Math.min(exact, cache().length());
+  }
+
+  /** The computation of the next tokens, with logits if no more are to come. */
+  Run run(Chunk next) {
     int from = cache().length();
+    int n = next.tokens();
     int logits = n == pending() ? 1 : 0;
-    return ahead == 0
-        ? new Run(cache(), tokens.slice(from, from + n), 0, n, logits)
-        : Run.ahead(cache(), tokens.slice(0, from + n), from, from + n, logits, ahead);
+    Run run =
+        next.ahead() == 0
+            ? new Run(cache(), tokens.slice(from, from + n), 0, n, logits)
+            : Run.ahead(cache(), tokens.slice(0, from + n), from, from + n, logits, next.ahead());
+    return run.withKind(kind());
+  }
+
+  /** What the next run is. */
+  Run.Kind kind() {
+    return !own ? Run.Kind.SHARED : isWriting() ? Run.Kind.WRITTEN : Run.Kind.PROMPT;
+  }
+
+  /** Whether the next token is one that was written. */
+  private boolean isWriting() {
+    return cache().length() >= prompt;
   }
 
   /** Takes over another's tokens and what is cached of them, to go on alone from there. */
@@ -225,6 +264,8 @@ public final class Session implements AutoCloseable {
     }
     tokens.truncate(0);
     tokens.addAll(other.tokens.slice(0, other.tokens.size()));
+    prompt = other.prompt;
+    exact = other.exact;
   }
 
   /** Forgets the middle: all but the first {@code keep} tokens and the last half of the others. */
@@ -232,12 +273,9 @@ public final class Session implements AutoCloseable {
     int size = tokens.size();
     int[] head = tokens.slice(0, keep);
     int[] tail = tokens.slice(size - (size - keep) / 2, size);
-    tokens.truncate(0);
-    tokens.addAll(head);
-    tokens.addAll(tail);
     int kept = Math.min(keep, cache().length());
     cache().truncate(cache().holds(kept) ? kept : 0);
-    cache().prompt(tokens.size());
+    becomePrompt(IntStream.concat(Arrays.stream(head), Arrays.stream(tail)).toArray());
   }
 
   /** Forgets the sequence and gives its memory back; how many bytes that was. */
@@ -257,6 +295,8 @@ public final class Session implements AutoCloseable {
       shared = null;
     }
     tokens.truncate(0);
+    prompt = 0;
+    exact = 0;
     return bytes;
   }
 }

@@ -73,6 +73,11 @@ public final class WorkerTeam implements AutoCloseable {
         : 0;
   }
 
+  /** Whether the calling thread is a worker of some team. */
+  public static boolean isWorker() {
+    return Thread.currentThread() instanceof Worker;
+  }
+
   /**
    * Runs all parts of a task and returns when all are done; what one throws first is thrown here,
    * and parts not yet begun are left out.

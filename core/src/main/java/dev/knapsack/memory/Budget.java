@@ -19,7 +19,8 @@ import org.jspecify.annotations.Nullable;
  * <p>Every large piece of native memory is leased from an {@link Account} of a budget; closing the
  * {@link Lease} gives the bytes back. At any moment {@code used() + free() == total()}. When a
  * lease does not fit, {@linkplain #onPressure reclaimers} are asked to give back, in the order of
- * their {@link Rung}. A budget is safe for use by many threads, and several engines may share one.
+ * their {@link Rung}, unless all of them together could not make it fit. A budget is safe for use
+ * by many threads, and several engines may share one.
  */
 public final class Budget {
   private static final Pattern SIZE =
@@ -152,6 +153,16 @@ public final class Budget {
     }
   }
 
+  /** Bytes that are free, and those that {@linkplain #onPressure reclaimers} would give back. */
+  public long available() {
+    long bytes = free();
+    for (Step step : steps()) {
+      long more = bytes + step.reclaimer.offer();
+      bytes = more < bytes ? Long.MAX_VALUE : more;
+    }
+    return bytes;
+  }
+
   /** The most that was ever used. */
   public long peak() {
     synchronized (lock) {
@@ -194,7 +205,7 @@ public final class Budget {
     // A reclaimer may lease (to compress, say): it must fit in what is free, or fail.
     if (reclaiming.add(Thread.currentThread())) {
       try {
-        for (Step step : steps()) {
+        for (Step step : available() < bytes ? List.<Step>of() : steps()) {
           long missing = bytes - free();
           if (missing > 0) {
             step.reclaimer.reclaim(missing);

@@ -197,6 +197,14 @@ public final class SlabArena implements AutoCloseable {
     trim();
   }
 
+  /**
+   * By how many bytes what this arena takes from its account changes, once compacted, if so many
+   * more slabs are reserved (or fewer, where that is less than 0), and all live slabs are.
+   */
+  public synchronized long change(long slabs) {
+    return needed(slabs > 0 ? top : 0, reserved + slabs) - charged;
+  }
+
   /** Slabs that are reserved, allocated or not. */
   public synchronized long reservedSlabs() {
     return reserved;

@@ -84,7 +84,7 @@ class PrefixTreeTest {
 
     /** Blocks of these tokens that the tree has, now used. */
     int blocks(int[] tokens) {
-      try (SharedPrefix found = tree.find(pool.layout(), block(tokens), ALL)) {
+      try (SharedPrefix found = tree.find(pool.layout(), block(tokens), ALL, false)) {
         return found.blocks();
       }
     }
@@ -121,7 +121,7 @@ class PrefixTreeTest {
       this.share = share;
       int most = Math.min(share, (tokens.length - 1) / PAGE);
       KvPool pool = caches.pool;
-      shared = caches.tree.find(recipe, block(tokens), most);
+      shared = caches.tree.find(recipe, block(tokens), most, false);
       cache = pool.cache();
       shared.adopt(cache);
       boolean room = pool.hasRoom(CAPACITY, STEP, shared.blocks());
@@ -140,7 +140,8 @@ class PrefixTreeTest {
     }
 
     void step(int most) {
-      shared.advance(cache, promise, block(tokens), Math.min(share, (tokens.length - 1) / PAGE));
+      shared.advance(
+          cache, promise, block(tokens), Math.min(share, (tokens.length - 1) / PAGE), false);
       int n = Math.min(most, tokens.length - cache.length());
       cache.reserve(n);
       List<KvLayout.Layer> layers = cache.layout().layers();
@@ -150,7 +151,7 @@ class PrefixTreeTest {
       cache.commit(n);
       computed += n;
       cache.encode();
-      shared.extend(cache, promise, block(tokens), share);
+      shared.extend(cache, promise, block(tokens), share, 0, false);
       cache.compress();
     }
 
@@ -282,7 +283,7 @@ class PrefixTreeTest {
       try (Sequence other = new Sequence(caches, WINDOWS, tokens(40, 1, 40), ALL)) {
         assertThat(other.finish().computed).isEqualTo(40);
       }
-      try (SharedPrefix found = caches.tree.find(RECENT, block(tokens(40, 1, 40)), ALL)) {
+      try (SharedPrefix found = caches.tree.find(RECENT, block(tokens(40, 1, 40)), ALL, false)) {
         assertThat(found.blocks()).isZero();
       }
     }
@@ -373,7 +374,7 @@ class PrefixTreeTest {
         caches.tree.drop(1);
       }
       int[] next = tokens(16, 3, 40);
-      try (SharedPrefix shared = caches.tree.find(FULL, block(next), ALL)) {
+      try (SharedPrefix shared = caches.tree.find(FULL, block(next), ALL, false)) {
         assertThat(shared.blocks()).isEqualTo(4);
         assertThat(caches.tree.drop(Long.MAX_VALUE)).isPositive();
         assertThat(caches.tree.size()).isEqualTo(4); // what is shared stays

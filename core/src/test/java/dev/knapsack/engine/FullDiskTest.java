@@ -62,10 +62,16 @@ class FullDiskTest {
         Session first = engine.session();
         Session second = engine.session()) {
       int[] expected = take(second, request(2, 50));
-      Answer failing = first.start(doomed);
-      first.cache().close();
-      first.cache = full.cache();
-      first.begin(doomed.prompt());
+      Answer failing =
+          engine
+              .loop()
+              .ask(() -> {
+                Answer started = first.start(doomed);
+                first.cache().close();
+                first.cache = full.cache();
+                first.begin(doomed.prompt(), false);
+                return started;
+              });
       Answer going = second.start(request(2, 50));
       assertThatThrownBy(failing::text)
           .isInstanceOf(SpillException.class)

@@ -13,6 +13,7 @@ import java.util.SplittableRandom;
 import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.LongUnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -135,29 +136,35 @@ class BudgetTest {
     Budget.Registration last =
         budget.onPressure(
             Rung.SHRINK_EXPERTS,
-            bytes -> {
-              asked.add("experts " + bytes);
-              experts.close();
-              return 60;
-            });
+            new Offering(
+                60,
+                bytes -> {
+                  asked.add("experts " + bytes);
+                  experts.close();
+                  return 60;
+                }));
     try (Budget.Registration _ =
             budget.onPressure(
                 Rung.SPILL_CACHE,
-                bytes -> {
-                  asked.add("spill " + bytes);
-                  // A reclaimer that needs room itself must not climb the ladder again.
-                  assertThatThrownBy(() -> kv.reserve(100))
-                      .isInstanceOf(BudgetExceededException.class);
-                  return 0;
-                });
+                new Offering(
+                    0,
+                    bytes -> {
+                      asked.add("spill " + bytes);
+                      // A reclaimer that needs room itself must not climb the ladder again.
+                      assertThatThrownBy(() -> kv.reserve(100))
+                          .isInstanceOf(BudgetExceededException.class);
+                      return 0;
+                    }));
         Budget.Registration _ =
             budget.onPressure(
                 Rung.DROP_PREFIXES,
-                bytes -> {
-                  asked.add("prefixes " + bytes);
-                  prefixes.close();
-                  return 40;
-                })) {
+                new Offering(
+                    40,
+                    bytes -> {
+                      asked.add("prefixes " + bytes);
+                      prefixes.close();
+                      return 40;
+                    }))) {
       kv.reserve(30).close();
       assertThat(asked).containsExactly("prefixes 30");
     }
@@ -167,6 +174,29 @@ class BudgetTest {
     last.close();
     assertThatThrownBy(() -> kv.reserve(101)).isInstanceOf(BudgetExceededException.class);
     assertThat(asked).hasSize(1);
+  }
+
+  @Test
+  void nobodyGivesBackForWhatWouldNotFitEvenSo() {
+    Budget budget = Budget.ofBytes(100);
+    Account kv = budget.account("kv");
+    Lease first = kv.reserve(30);
+    Lease second = kv.reserve(30);
+    LongUnaryOperator close =
+        bytes -> {
+          (bytes > 15 ? first : second).close();
+          return 30;
+        };
+    try (Budget.Registration _ = budget.onPressure(Rung.DROP_PREFIXES, new Offering(30, close));
+        Budget.Registration _ = budget.onPressure(Rung.SPILL_CACHE, new Offering(15, close))) {
+      assertThat(budget.available()).isEqualTo(85);
+      assertThatThrownBy(() -> kv.reserve(86))
+          .isInstanceOf(BudgetExceededException.class)
+          .hasMessageContaining("40 of the budget's 100 bytes are free");
+      assertThat(kv.used()).isEqualTo(60);
+      kv.reserve(70).close();
+      assertThat(kv.used()).isEqualTo(30);
+    }
   }
 
   @Test

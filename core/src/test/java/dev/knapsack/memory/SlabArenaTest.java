@@ -152,10 +152,12 @@ class SlabArenaTest {
     try (Budget.Registration _ =
         budget.onPressure(
             Rung.DROP_PREFIXES,
-            bytes -> {
-              arena.release(slabs.removeFirst());
-              return 300_000;
-            })) {
+            new Offering(
+                300_000,
+                bytes -> {
+                  arena.release(slabs.removeFirst());
+                  return 300_000;
+                }))) {
       for (int i = 0; i < 20; i++) {
         slabs.add(arena.allocate());
       }

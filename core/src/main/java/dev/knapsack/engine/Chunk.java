@@ -1,0 +1,44 @@
+package dev.knapsack.engine;
+
+import dev.knapsack.cache.KvCache;
+
+/**
+ * The tokens of one sequence that a step computes next.
+ *
+ * @param tokens how many become part of the sequence
+ * @param ahead how many after them are only looked at; see {@link
+ *     dev.knapsack.cache.KvPolicy#lookahead}
+ */
+record Chunk(int tokens, int ahead) {
+  /**
+   * The next of a sequence.
+   *
+   * @param pending tokens that are yet to be computed, at least one
+   * @param room rows that the step has left, at least one
+   * @param most rows that a sequence may have in a step
+   */
+  static Chunk next(KvCache cache, int pending, int room, int most) {
+    int rows = Math.min(room, most);
+    int tokens = Math.min(pending, Math.max(1, rows - cache.lookahead(most)));
+    return new Chunk(tokens, Math.min(cache.lookahead(most, tokens), rows - tokens));
+  }
+
+  /**
+   * The next of a sequence of which no other may change what is computed: where it ends is told by
+   * its positions alone.
+   *
+   * @param most rows in a step, of which there is always room for one such part
+   * @return no tokens where there is not enough room in this step
+   */
+  static Chunk fixed(KvCache cache, int pending, int room, int most) {
+    int part = Math.max(1, most - cache.lookahead(most));
+    int tokens = Math.min(pending, part - cache.length() % part);
+    int ahead = Math.min(cache.lookahead(most, tokens), most - tokens);
+    return tokens + ahead <= room ? new Chunk(tokens, ahead) : new Chunk(0, 0);
+  }
+
+  /** Rows of the step that it takes. */
+  int rows() {
+    return tokens + ahead;
+  }
+}
