@@ -87,6 +87,7 @@ public final class Knapsack implements AutoCloseable {
           Engine.Options.of(kernels)
               .withQueue(options.queue)
               .withPrefixes(options.prefixes)
+              .withReproducible(options.reproducible)
               .withSpill(options.spillFolder())
               .withProgress(options.progress);
       Engine engine =

@@ -1,5 +1,6 @@
 package dev.knapsack;
 
+import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.LoadProgress;
 import dev.knapsack.kernel.Compute;
@@ -31,6 +32,7 @@ public final class Options {
   Optional<Path> spill = Optional.empty();
   int queue = Engine.Options.USUAL_QUEUE;
   boolean prefixes = true;
+  boolean reproducible;
   LoadProgress progress = LoadProgress.NONE;
 
   private Options() {}
@@ -55,6 +57,7 @@ public final class Options {
     copy.spill = spill;
     copy.queue = queue;
     copy.prefixes = prefixes;
+    copy.reproducible = reproducible;
     copy.progress = progress;
     change.accept(copy);
     return copy;
@@ -146,6 +149,16 @@ public final class Options {
    */
   public Options withPrefixes(boolean value) {
     return with(o -> o.prefixes = value);
+  }
+
+  /**
+   * Whether every answer is computed so that it does not depend on what is computed beside it, not
+   * even in rounding; false by default, and then that is so of answers whose request names a seed.
+   *
+   * @see Answer#seed()
+   */
+  public Options withReproducible(boolean value) {
+    return with(o -> o.reproducible = value);
   }
 
   /** Is told how far loading has come. */

@@ -123,6 +123,13 @@ final class EngineOptions {
   private @Nullable Path kvSpill;
 
   @Option(
+      names = "--reproducible",
+      description =
+          "Compute every answer as if it were alone, so that it is the same, bit for bit, whatever"
+              + " is written beside it. Answers with --seed always are.")
+  private boolean reproducible;
+
+  @Option(
       names = "--no-prefix-cache",
       description =
           "Compute every prompt from its first token, even if another sequence has begun with the"
@@ -227,7 +234,8 @@ final class EngineOptions {
             .withWholeProcess(true)
             .withSequences(sequences)
             .withCache(host.cache())
-            .withPrefixes(!noPrefixes);
+            .withPrefixes(!noPrefixes)
+            .withReproducible(reproducible);
     if (context != null) {
       options = options.withContext(context);
     }

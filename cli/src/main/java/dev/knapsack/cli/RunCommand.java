@@ -261,6 +261,7 @@ final class RunCommand implements Callable<Integer> {
     object.addProperty(
         "finish", answer.finishReason().orElseThrow().name().toLowerCase(Locale.ROOT));
     object.addProperty("seed", answer.seed());
+    object.addProperty("reproducible", answer.isReproducible());
     object.addProperty("kernels", knapsack.engine().kernels().kernels().name());
     Report.of(knapsack, answer.stats(), samples).addTo(object);
     return object;

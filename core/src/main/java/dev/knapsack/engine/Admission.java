@@ -129,8 +129,7 @@ final class Admission {
     List<Answer> lacking =
         group.answers().stream()
             .filter(a ->
-                a.session.cache == null
-                    || !a.session.continues(a.request.prompt(), shareable(a.request)))
+                a.session.cache == null || !a.session.continues(a.request.prompt(), shareable(a)))
             .toList();
     if (!hasSequences(lacking.size())) {
       return false;
@@ -138,15 +137,15 @@ final class Admission {
     List<Need> needs = new ArrayList<>();
     for (Answer answer : lacking) {
       int[] prompt = answer.request.prompt();
-      int most = Math.min(shareable(answer.request), (prompt.length - 1) / pageTokens());
-      boolean own = limits.own(answer.request);
-      needs.add(new Need(answer.session, group.capacity(), prompt, find(prompt, most, own)));
+      int most = Math.min(shareable(answer), (prompt.length - 1) / pageTokens());
+      SharedPrefix shared = find(prompt, most, answer.reproducible);
+      needs.add(new Need(answer.session, group.capacity(), prompt, shared));
     }
     if (!give(needs)) {
       return false;
     }
     for (Answer answer : group.answers()) {
-      answer.session.shareable = shareable(answer.request);
+      answer.session.shareable = shareable(answer);
       answer.session.lastUsed = ++clock;
     }
     return true;
@@ -244,17 +243,17 @@ final class Admission {
    * Blocks of its beginning that an answer's sequence may share: those that it never forgets while
    * it is written, since others pay for them.
    */
-  private int shareable(Request request) {
+  private int shareable(Answer answer) {
     // What a policy keeps depends on more than the tokens before; and where tokens go to disk there
     // is no memory for more than one sequence's.
     // Nor is what recent tokens are held in the same after a shared beginning as without one.
     if (!limits.prefixes()
         || !pool.layout().policy().equals(KvPolicy.FULL)
         || pool.layout().resident() > 0
-        || (limits.own(request) && pool.layout().recent() > 0)) {
+        || (answer.reproducible && pool.layout().recent() > 0)) {
       return 0;
     }
-    return switch (request.overflow()) {
+    return switch (answer.request.overflow()) {
       case Request.Overflow.Stop() -> Integer.MAX_VALUE;
       // Without what windows saw, a sequence that goes back begins anew.
       case Request.Overflow.Shift(int keep) ->

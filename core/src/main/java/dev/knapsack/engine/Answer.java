@@ -39,6 +39,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private final Scheduler scheduler;
   final Request request;
   final Sampler sampler;
+  final boolean reproducible;
   private final int promptTokens;
   private final @Nullable StreamDecoder decoder;
   private final StopStrings stops;
@@ -82,11 +83,13 @@ public final class Answer implements Iterable<String>, AutoCloseable {
       Scheduler scheduler,
       Session session,
       Request request,
+      boolean reproducible,
       Sampler sampler,
       @Nullable StreamDecoder decoder) {
     this.scheduler = scheduler;
     this.session = session;
     this.request = request;
+    this.reproducible = reproducible;
     this.promptTokens = request.prompt().length;
     this.sampler = sampler;
     this.decoder = decoder;
@@ -217,9 +220,22 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return Optional.ofNullable(ended);
   }
 
-  /** The seed with which this answer can be had again. */
+  /**
+   * The seed that its tokens were drawn with. The same request with this seed gives the same answer
+   * again, bit for bit, whatever is computed beside it: with the same plan, kernels and processor,
+   * and in a session after the same turns. That holds of this answer itself where it {@link
+   * #isReproducible}; of others, neighbours may have changed the rounding, and so a token.
+   */
   public long seed() {
     return sampler.seed();
+  }
+
+  /**
+   * Whether it was computed as if nothing else were: its request named a seed, or the engine was
+   * opened so.
+   */
+  public boolean isReproducible() {
+    return reproducible;
   }
 
   public Stats stats() {

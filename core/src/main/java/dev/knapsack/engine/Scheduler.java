@@ -60,11 +60,6 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     int fixedChunk() {
       return tokens - (sequences - 1);
     }
-
-    /** Whether a request's answer may not depend on what is computed beside it. */
-    boolean own(Request request) {
-      return reproducible || request.sampling().seed().isPresent();
-    }
   }
 
   /** Computes a step: a row of logits for each run that wants one. */
@@ -142,6 +137,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         this,
         session,
         request,
+        limits.reproducible() || request.sampling().seed().isPresent(),
         new Sampler(request.sampling(), resources.vocabulary(), seed),
         tokenizer == null ? null : tokenizer.stream(request.lastToken()));
   }
@@ -159,8 +155,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     List<Answer> answers = group.answers();
     answers.getFirst().lead(answers.subList(1, answers.size()));
     for (Answer answer : answers) {
-      Request request = answer.request;
-      answer.skipped(answer.session.begin(request.prompt(), limits.own(request)));
+      answer.skipped(answer.session.begin(answer.request.prompt(), answer.reproducible));
       live.add(answer);
     }
   }

@@ -69,6 +69,17 @@ public final class PlanTable {
             seconds(p.secondsToFirstToken()),
             p.promptTokens(),
             size((long) p.memoryBytesPerSecond())));
+    if (plan.sequences() > 1) {
+      int recent = plan.cache().format().recent();
+      out.append(
+          "Seeds: equal requests with equal seeds have equal answers, whatever is computed beside"
+              + " them");
+      out.append(
+          recent == 0
+              ? "\n"
+              : "; their prompts share no beginnings, since the last %d tokens stay in F16%n"
+                  .formatted(recent));
+    }
     return out.toString();
   }
 

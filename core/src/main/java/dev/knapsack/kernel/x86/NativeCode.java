@@ -7,14 +7,36 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Code that this processor runs, in executable memory of its own until it is unreachable. While it
  * runs, the garbage collector waits.
  */
 final class NativeCode implements Code {
-  private static final MethodHandle CALL =
-      Linker.nativeLinker()
+  /** Null where the JVM denies native access. */
+  private static final @Nullable MethodHandle CALL = link();
+
+  private final MemorySegment function;
+
+  /**
+   * Makes code executable.
+   *
+   * @throws UnsupportedOperationException if the JVM or the system does not allow that
+   * @throws dev.knapsack.memory.NativeMemoryException if the kernel refuses
+   */
+  NativeCode(byte[] code) {
+    if (CALL == null) {
+      throw new UnsupportedOperationException(
+          "this JVM denies native access; start Java with --enable-native-access=ALL-UNNAMED");
+    }
+    function = ExecutableMemory.of(code, Arena.ofAuto());
+  }
+
+  private static @Nullable MethodHandle link() {
+    try {
+      return Linker.nativeLinker()
           .downcallHandle(
               FunctionDescriptor.ofVoid(
                   ValueLayout.ADDRESS,
@@ -25,11 +47,9 @@ final class NativeCode implements Code {
                   ValueLayout.JAVA_LONG,
                   ValueLayout.JAVA_LONG),
               Linker.Option.critical(true));
-
-  private final MemorySegment function;
-
-  NativeCode(byte[] code) {
-    function = ExecutableMemory.of(code, Arena.ofAuto());
+    } catch (IllegalCallerException denied) {
+      return null;
+    }
   }
 
   @Override
@@ -42,7 +62,7 @@ final class NativeCode implements Code {
       long c,
       long d) {
     try {
-      CALL.invokeExact(function, first, second, third, a, b, c, d);
+      Objects.requireNonNull(CALL).invokeExact(function, first, second, third, a, b, c, d);
     } catch (RuntimeException | Error e) {
       throw e;
     } catch (Throwable e) {
