@@ -91,7 +91,9 @@ public final class Options {
     return with(o -> o.prefillChunk = OptionalInt.of(tokens));
   }
 
-  /** Threads that compute; one for each core by default. */
+  /**
+   * Threads that compute, 1 to {@link dev.knapsack.kernel.WorkerTeam#MOST}; one a core by default.
+   */
   public Options withWorkers(int count) {
     return with(o -> o.workers = OptionalInt.of(count));
   }

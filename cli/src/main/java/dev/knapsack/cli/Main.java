@@ -55,7 +55,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
       "1:an error that Knapsack did not expect",
       "2:the command line is wrong",
       "3:the model does not fit the budget; nothing was loaded",
-      "4:a file cannot be used: missing, damaged, or of a kind that is not supported",
+      "4:a file cannot be used: missing, damaged, of a kind that is not supported, or not to be"
+          + " written",
       "5:a download failed",
       "130:interrupted",
     })
@@ -77,11 +78,18 @@ public final class Main {
    * @return the exit code
    */
   static int run(Host host, String... args) {
+    StandardStreams streams = host.streams();
     try {
-      return commandLine(host).execute(args);
+      int code = commandLine(host).execute(args);
+      String lost = code == 0 ? streams.lostOutput() : null;
+      if (lost == null) {
+        return code;
+      }
+      streams.err().println("knapsack: standard output cannot be written: " + lost);
+      return BAD_FILE;
     } finally {
-      host.streams().out().flush();
-      host.streams().err().flush();
+      streams.out().flush();
+      streams.err().flush();
     }
   }
 

@@ -140,6 +140,7 @@ final class RunCommand implements Callable<Integer> {
             "--session keeps a chat, and --raw and --samples are none; leave them out.");
       }
     }
+    adjust(Request.of(0)); // what cannot be asked for is refused before anything is loaded
     engine.useSequences(samples);
     try (Knapsack knapsack = engine.open(model.path())) {
       if (chat || stats) {

@@ -4,9 +4,11 @@ import java.io.BufferedOutputStream;
 import java.io.FileDescriptor;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
+import java.io.FilterOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
@@ -18,6 +20,7 @@ import org.jline.terminal.Terminal;
 import org.jline.terminal.TerminalBuilder;
 import org.jline.terminal.spi.SystemStream;
 import org.jline.terminal.spi.TerminalProvider;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The standard streams of a command, and which of them are a terminal.
@@ -67,8 +70,52 @@ record StandardStreams(
   }
 
   private static PrintStream print(FileDescriptor descriptor, boolean flushLines) {
-    return new PrintStream(
-        new BufferedOutputStream(new FileOutputStream(descriptor)), flushLines, charset());
+    return print(new FileOutputStream(descriptor), flushLines, charset());
+  }
+
+  /** A stream that remembers why it could not be written. */
+  static PrintStream print(OutputStream target, boolean flushLines, Charset charset) {
+    return new Remembering(new FirstFailure(target), flushLines, charset);
+  }
+
+  private static final class Remembering extends PrintStream {
+    private final FirstFailure target;
+
+    Remembering(FirstFailure target, boolean flushLines, Charset charset) {
+      super(new BufferedOutputStream(target), flushLines, charset);
+      this.target = target;
+    }
+  }
+
+  private static final class FirstFailure extends FilterOutputStream {
+    private @Nullable IOException failure;
+
+    FirstFailure(OutputStream target) {
+      super(target);
+    }
+
+    @Override
+    public void write(byte[] bytes, int from, int length) throws IOException {
+      try {
+        out.write(bytes, from, length);
+      } catch (IOException e) {
+        failure = failure == null ? e : failure;
+        throw e;
+      }
+    }
+  }
+
+  /**
+   * Why something that was to be on standard output is not; null if all of it is, or whoever reads
+   * it has closed it, as {@code head} does.
+   */
+  @Nullable String lostOutput() {
+    if (!out.checkError()) {
+      return null;
+    }
+    IOException failure = out instanceof Remembering stream ? stream.target.failure : null;
+    String why = failure == null ? null : failure.getMessage();
+    return why == null ? "it is closed" : why.contains("Broken pipe") ? null : why;
   }
 
   private static boolean isTerminal(Path descriptor) {

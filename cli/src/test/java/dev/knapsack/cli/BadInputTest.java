@@ -6,7 +6,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -56,7 +58,7 @@ class BadInputTest {
       Files.write(file, Arrays.copyOf(whole, length));
       boolean headerIsWhole = length == whole.length - 1;
       Shell.Result result = shell.input("Hello").run(command, file);
-      if (!headerIsWhole || !command.equals("tokenize")) {
+      if (!headerIsWhole || !command.startsWith("tokenize")) {
         result.failed(4, file.toString());
       }
     }
@@ -127,5 +129,61 @@ class BadInputTest {
           .contains("Usage: knapsack " + command)
           .contains("Exit codes:");
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "-n, 0, 'may have 0 tokens; give 1 or more'",
+    "-n, -3, 'may have -3 tokens'",
+    "--temp, -1, 'give 0 to 100'",
+    "--top-p, 2, 'give above 0 to 1'",
+    "--shift, -1, 'give 0 or more'",
+    "--threads, 2147483647, 'give 1 to 1,024'",
+    "--threads, 0, 'give 1 to 1,024'",
+  })
+  void whatCannotBeAskedForIsRefusedBeforeLoading(String option, String value, String message)
+      throws IOException {
+    // A model of which there is no more than the header: whoever loads it says something else.
+    byte[] whole = Files.readAllBytes(Shell.data("models/stories260K.gguf"));
+    Path model = home.resolve("header.gguf");
+    Files.write(model, Arrays.copyOf(whole, whole.length - 64 * 512 * 4));
+    Path any = option.equals("--threads") ? Shell.data("models/stories260K.gguf") : model;
+    shell.run("run", any, "-p", "Hi", option + "=" + value).failed(2, message);
+  }
+
+  @Test
+  void aPlanForTooManyThreads() throws IOException {
+    Path model = Shell.data("models/stories260K.gguf");
+    Path plan = home.resolve("plan.json");
+    shell.run("plan", model, "--threads", 1, "--save", plan).succeeded();
+    String text = Files.readString(plan);
+    Files.writeString(plan, text.replaceFirst("\"workers\": *1", "\"workers\": 2147483647"));
+    shell.run("run", model, "--plan", plan, "-p", "Hi").failed(4, "workers", "1024");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"run", "run --json", "plan", "plan --json", "list", "inspect", "tokenize --json"})
+  void anOutputThatCannotBeWritten(String command) throws IOException {
+    Path model = Shell.data("models/stories260K.gguf");
+    Path store = Files.createDirectories(home.resolve("store/hf/o/r"));
+    Files.copy(model, store.resolve("m-Q8_0.gguf"));
+    shell.with("KNAPSACK_MODELS", home.resolve("store").toString());
+    List<Object> line = new ArrayList<>(List.of((Object[]) command.split(" ")));
+    if (!command.equals("list")) {
+      line.add(model);
+    }
+    if (command.startsWith("run") || command.startsWith("tokenize")) {
+      line.addAll(List.of("-p", "Once"));
+    }
+    if (command.startsWith("run")) {
+      line.addAll(List.of("--raw", "-n", "5"));
+    }
+    shell
+        .full("No space left on device")
+        .run(line.toArray())
+        .failed(4, "standard output", "No space left on device");
+    shell.full("Broken pipe");
+    assertThat(shell.run(line.toArray()).code()).isZero(); // whoever read has read enough
   }
 }

@@ -49,8 +49,11 @@ class LauncherTest {
   private void maven(String before) throws IOException {
     program(
         folder.resolve("bin/mvn"),
-        before + "\nmkdir -p cli/target/app; : > cli/target/cli-1.jar; : > cli/target/app/x.jar"
-            + "\necho build >> '" + folder.resolve("builds") + "'");
+        before
+            + "\nmkdir -p cli/target/app; : > cli/target/cli-1.jar; : > cli/target/app/x.jar"
+            + "\necho build >> '"
+            + folder.resolve("builds")
+            + "'");
   }
 
   private Process start(Map<String, String> environment, String... arguments) throws IOException {

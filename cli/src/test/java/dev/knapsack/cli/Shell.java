@@ -9,11 +9,14 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** Types commands as a user does, in a home of its own, and keeps what they print. */
 final class Shell {
@@ -26,6 +29,7 @@ final class Shell {
   private final Path home;
   private final Map<String, String> variables = new HashMap<>();
   private String input = "";
+  private @Nullable String full;
 
   Shell(Path home) {
     this.home = home;
@@ -65,13 +69,34 @@ final class Shell {
     return this;
   }
 
+  /** From now on nothing can be written to standard output, for this reason. */
+  Shell full(String reason) {
+    full = reason;
+    return this;
+  }
+
+  private PrintStream output(ByteArrayOutputStream out) {
+    String reason = full;
+    return reason == null
+        ? new PrintStream(out, false, UTF_8)
+        : StandardStreams.print(
+            new OutputStream() {
+              @Override
+              public void write(int b) throws IOException {
+                throw new IOException(reason);
+              }
+            },
+            false,
+            UTF_8);
+  }
+
   Result run(Object... line) {
     ByteArrayOutputStream out = new ByteArrayOutputStream();
     ByteArrayOutputStream err = new ByteArrayOutputStream();
     StandardStreams streams =
         new StandardStreams(
             new ByteArrayInputStream(input.getBytes(UTF_8)),
-            new PrintStream(out, false, UTF_8),
+            output(out),
             new PrintStream(err, true, UTF_8),
             false,
             false,

@@ -23,6 +23,9 @@ public final class WorkerTeam implements AutoCloseable {
     void run(int part, int parts, int worker);
   }
 
+  /** The most workers of a team: each has a stack, and scratch memory that is leased for it. */
+  public static final int MOST = 1024;
+
   /** Looks at a flag that costs a pause each: some tens of microseconds on current processors. */
   private static final int SPINS = 2_000;
 
@@ -46,10 +49,16 @@ public final class WorkerTeam implements AutoCloseable {
   private volatile @Nullable Thread waiting;
   private volatile boolean closed;
 
-  /** Starts {@code workers − 1} threads, named {@code knapsack-worker-1} and so on. */
+  /**
+   * Starts {@code workers − 1} threads, named {@code knapsack-worker-1} and so on.
+   *
+   * @throws IllegalArgumentException if that is not 1 to {@link #MOST} workers
+   */
   public WorkerTeam(int workers) {
-    if (workers < 1) {
-      throw new IllegalArgumentException("A team has at least 1 worker, not " + workers);
+    if (workers < 1 || workers > MOST) {
+      throw new IllegalArgumentException(
+          "%,d threads cannot compute together; give 1 to %,d, and best one a core."
+              .formatted(workers, MOST));
     }
     // Who spins on a core that another worker needs makes both slower.
     spins = workers <= Runtime.getRuntime().availableProcessors() ? SPINS : 0;

@@ -30,8 +30,10 @@ import org.jspecify.annotations.Nullable;
  * where the model does not fit in the budget and will stream.
  *
  * <p>Figures are kept by processor, kernels and threads; those of a disk by the file system that it
- * holds. What is missing is measured and added. A cache that cannot be read is measured anew; one
- * that cannot be written costs the next start some seconds.
+ * holds. What is missing is measured and added; a cache that cannot be read is measured anew.
+ * Seconds are spent where that is worth it: for a model that is computed in no time, or where
+ * figures cannot be kept, each is measured for a twentieth of one. Such rough figures are kept
+ * apart.
  */
 public final class MachineCache {
   private static final String FILE = "machine.json";
@@ -41,19 +43,29 @@ public final class MachineCache {
 
   private static final double QUICK_SECONDS = 0.4;
 
+  /** Weights of fewer bytes are read and multiplied in no time, whatever the figures. */
+  private static final long SMALL_MODEL = 64L << 20;
+
+  private static final double ROUGH_SECONDS = 0.05;
+
   private final Path directory;
   private final double mostSeconds;
+  private final long small;
 
   /**
    * @param directory where the file is or will be, made if need be
    */
   public MachineCache(Path directory) {
-    this(directory, MachineProbe.MOST_SECONDS);
+    this(directory, MachineProbe.MOST_SECONDS, SMALL_MODEL);
   }
 
-  MachineCache(Path directory, double mostSeconds) {
+  /**
+   * @param small bytes of weights below which figures are rough
+   */
+  MachineCache(Path directory, double mostSeconds, long small) {
     this.directory = directory;
     this.mostSeconds = mostSeconds;
+    this.small = small;
   }
 
   /**
@@ -71,8 +83,9 @@ public final class MachineCache {
                 Runtime.getRuntime().availableProcessors(),
                 kernels.name(),
                 team.workers());
-    JsonObject entry = child(root, key);
-    JsonObject disks = child(root, "disks");
+    boolean rough = isRough(file);
+    JsonObject entry = child(root, rough ? key + ", roughly" : key);
+    JsonObject disks = child(rough ? entry : root, "disks");
     String store = store(file.path());
 
     OptionalDouble memory = number(entry, "memoryBytesPerSecond");
@@ -90,7 +103,8 @@ public final class MachineCache {
       }
     }
     if (!complete) {
-      try (MachineProbe probe = new MachineProbe(kernels, team, account, mostSeconds)) {
+      double most = rough ? Math.min(mostSeconds, ROUGH_SECONDS) : mostSeconds;
+      try (MachineProbe probe = new MachineProbe(kernels, team, account, most)) {
         for (Format format : MachineProbe.formats(file)) {
           if (!rates.containsKey(format.name())) {
             rates.put(format.name(), probe.rates(format));
@@ -132,6 +146,19 @@ public final class MachineCache {
       write(root);
     }
     return machine;
+  }
+
+  /** Whether exact figures are not worth their time, since they decide nothing or are forgotten. */
+  boolean isRough(ModelFile file) {
+    if (bytes(file) < small) {
+      return true;
+    }
+    try {
+      Files.createDirectories(directory);
+      return !Files.isWritable(directory);
+    } catch (IOException notThere) {
+      return true;
+    }
   }
 
   private static Machine.@Nullable Rates rates(JsonObject object) {

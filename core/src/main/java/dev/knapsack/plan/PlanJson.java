@@ -11,6 +11,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.UnsupportedFormatException;
 import java.math.BigDecimal;
@@ -117,7 +118,7 @@ public final class PlanJson {
         root.size("sequences"),
         cache(root),
         root.size("prefillChunk"),
-        root.size("workers"),
+        (int) root.between("workers", 1, WorkerTeam.MOST),
         new Plan.Weights(
             weights.list("streamedLayers", e -> weights.layer(e)),
             weights.flag("outputStreamed"),

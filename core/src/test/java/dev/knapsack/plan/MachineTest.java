@@ -38,7 +38,7 @@ class MachineTest {
     Budget budget = Budget.of("8MiB");
     Machine first;
     try (WorkerTeam team = new WorkerTeam(2)) {
-      MachineCache cache = new MachineCache(directory.resolve("deep/er"), 0.01);
+      MachineCache cache = new MachineCache(directory.resolve("deep/er"), 0.01, 0);
       first = cache.machine(file, kernels, team, budget.account("probe"));
       assertThat(first.kernels()).isEqualTo("scalar");
       assertThat(first.workers()).isEqualTo(2);
@@ -55,7 +55,7 @@ class MachineTest {
     }
     try (WorkerTeam other = new WorkerTeam(1)) {
       Machine one =
-          new MachineCache(directory.resolve("deep/er"), 0.01)
+          new MachineCache(directory.resolve("deep/er"), 0.01, 0)
               .machine(file, kernels, other, budget.account("probe"));
       assertThat(one.workers()).isEqualTo(1);
       assertThat(one.diskBytesPerSecond()).isEqualTo(first.diskBytesPerSecond());
@@ -71,12 +71,33 @@ class MachineTest {
     try (WorkerTeam team = new WorkerTeam(1)) {
       for (Path path : new Path[] {broken, blocked}) {
         Machine machine =
-            new MachineCache(path, 0.01).machine(file, kernels, team, budget.account("probe"));
+            new MachineCache(path, 0.01, 0).machine(file, kernels, team, budget.account("probe"));
         assertThat(machine.memoryBytesPerSecond()).isPositive();
       }
     }
     assertThat(Files.readString(broken.resolve("machine.json"))).contains("Q8_0");
     assertThat(Files.readString(blocked)).isEqualTo("in the way");
+  }
+
+  @Test
+  void figuresThatDecideNothingOrAreForgottenAreRough() throws IOException {
+    Path blocked = Files.writeString(directory.resolve("a file"), "in the way");
+    assertThat(new MachineCache(blocked, 2.5, 0).isRough(file)).isTrue();
+    assertThat(new MachineCache(directory, 2.5, 0).isRough(file)).isFalse();
+    MachineCache cache = new MachineCache(directory, 2.5, 64L << 20);
+    assertThat(cache.isRough(file)).isTrue();
+    Budget budget = Budget.of("8MiB");
+    try (WorkerTeam team = new WorkerTeam(1)) {
+      Machine first = cache.machine(file, kernels, team, budget.account("probe"));
+      Machine again = cache.machine(file, kernels, team, Budget.ofBytes(1).account("none"));
+      assertThat(again).isEqualTo(first); // kept all the same
+      // What is worth it is measured well, whatever is known roughly.
+      Machine well =
+          new MachineCache(directory, 0.01, 0)
+              .machine(file, kernels, team, budget.account("probe"));
+      assertThat(well).isNotEqualTo(first);
+      assertThat(cache.machine(file, kernels, team, budget.account("probe"))).isEqualTo(first);
+    }
   }
 
   @Test
