@@ -17,6 +17,7 @@ import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
 import dev.knapsack.text.ChatTemplate;
+import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.Message;
 import dev.knapsack.text.Tokenizer;
 import java.lang.ref.Reference;
@@ -48,12 +49,19 @@ public final class Knapsack implements AutoCloseable {
   private final Engine engine;
   private final Tokenizer tokenizer;
   private final ChatTemplate template;
+  private final boolean parseSpecial;
 
-  private Knapsack(ModelFile file, Engine engine, Tokenizer tokenizer, ChatTemplate template) {
+  private Knapsack(
+      ModelFile file,
+      Engine engine,
+      Tokenizer tokenizer,
+      ChatTemplate template,
+      boolean parseSpecial) {
     this.file = file;
     this.engine = engine;
     this.tokenizer = tokenizer;
     this.template = template;
+    this.parseSpecial = parseSpecial;
   }
 
   /**
@@ -97,7 +105,7 @@ public final class Knapsack implements AutoCloseable {
               plan,
               budget,
               options.precision.map(opened::withPrecision).orElse(opened));
-      return new Knapsack(file, engine, tokenizer, template);
+      return new Knapsack(file, engine, tokenizer, template, options.parseSpecial);
     } catch (RuntimeException | Error e) {
       file.close();
       throw e;
@@ -191,6 +199,8 @@ public final class Knapsack implements AutoCloseable {
 
   /**
    * The tokens of a conversation as the model's template writes it, up to where an answer begins.
+   * Special tokens are those that the template writes; what messages have in their place is plain
+   * text, unless {@link Options#withParseSpecial} wants it otherwise.
    *
    * @throws dev.knapsack.engine.ContextExceededException if it is too long for the context whatever
    *     its tokens are; neither the template nor the tokenizer sees it then
@@ -203,10 +213,11 @@ public final class Knapsack implements AutoCloseable {
             .filter(m -> m.role().equals("user") || m.role().equals("system"))
             .mapToLong(m -> m.content() instanceof String said ? said.strip().length() : 0)
             .sum());
-    return tokens(
+    MarkedText text =
         template.render(
-            ChatTemplate.Conversation.of(messages, text(tokenizer.bos()), text(tokenizer.eos()))),
-        true);
+            ChatTemplate.Conversation.of(messages, text(tokenizer.bos()), text(tokenizer.eos())));
+    engine.checkLength(text.length());
+    return tokenizer.encode(parseSpecial ? MarkedText.control(text.text()) : text, true);
   }
 
   /**
@@ -245,7 +256,8 @@ public final class Knapsack implements AutoCloseable {
   }
 
   /**
-   * Continues a text, without a template; the answer is written as its text is taken.
+   * Continues a text, without a template and without special tokens; the answer is written as its
+   * text is taken.
    *
    * @throws dev.knapsack.engine.ContextExceededException if the text does not fit in the context
    */

@@ -73,7 +73,7 @@ class GoldenTemplatesTest {
           .isInstanceOf(TemplateException.class)
           .hasMessage(golden.get("error").getAsString());
     } else {
-      assertThat(template.render(conversation))
+      assertThat(template.render(conversation).text())
           .as(name)
           .isEqualTo(dated(golden.get("expected").getAsString(), template.source()));
     }

@@ -74,10 +74,11 @@ public record Tasks(List<Task> tasks, int tokens, int count, long seed) {
     return template
         .map(t ->
             t.render(
-                ChatTemplate.Conversation.of(
-                    List.of(Message.user(text)),
-                    special(tokenizer, tokenizer.bos()),
-                    special(tokenizer, tokenizer.eos()))))
+                    ChatTemplate.Conversation.of(
+                        List.of(Message.user(text)),
+                        special(tokenizer, tokenizer.bos()),
+                        special(tokenizer, tokenizer.eos())))
+                .text())
         .orElseGet(() -> made.text() + "\n\n" + made.question() + "\nAnswer:");
   }
 

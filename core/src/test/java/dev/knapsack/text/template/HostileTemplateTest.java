@@ -76,7 +76,7 @@ class HostileTemplateTest {
           true);
 
   private static String render(String source) {
-    return Template.parse(source).render(CONVERSATION, CLOCK);
+    return Template.parse(source).render(CONVERSATION, CLOCK).text();
   }
 
   /** Renders on a thread with a small stack, so that the limit on depth must hold there too. */
@@ -128,15 +128,16 @@ class HostileTemplateTest {
             + " %}{% endfor %}",
         "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s.replace('x', 'xx')"
             + " %}{% endfor %}",
-        "{% for i in range(99999) %}{{ 'some words that fill the output at its end' }}{% endfor %}",
+        "{% for i in range(99999) %}{{ 'some words, and some more, that fill the output at its end'"
+            + " }}{% endfor %}",
         "{{ 'x'.center(2000000000) }}",
         "{{ '7'.zfill(2000000000) }}",
         "{{ 'x'|indent(2000000000, true) }}",
         "{{ [1]|tojson(indent=2000000000) }}",
         "{{ '%999999999d' % 1 }}",
-        "{{ [1]|batch(2000000000, 0) }}",
-        "{% set n = namespace() %}{% for i in range(99999) %}{% set n.a = range(9999) %}{% endfor"
-            + " %}",
+        "{{ [1]|batch(2000000000, 0)|list }}",
+        "{% set n = namespace() %}{% for i in range(99999) %}{% set n.a = range(9999)|list %}{%"
+            + " endfor %}",
         "{{ ('a,' * 1000000).split(',') }}",
         "{% for c in 'a' * 1000000 %}{% endfor %}",
       })
@@ -194,9 +195,11 @@ class HostileTemplateTest {
         Template.parse(
             "{% for m in messages %}{{ m.content|trim ~ m.content.split('x')[0] }}{% endfor %}");
     assertThat(
-            template.render(
-                Map.of("messages", List.of(Map.of("role", "user", "content", content))), CLOCK))
-        .hasSize(2 * content.length() - 1);
+            template
+                .render(
+                    Map.of("messages", List.of(Map.of("role", "user", "content", content))), CLOCK)
+                .length())
+        .isEqualTo(2 * content.length() - 1);
   }
 
   @Test
