@@ -266,7 +266,7 @@ final class Filters {
     if (!Values.isNumber(value)) {
       throw Values.refused(value, "round needs a number, not " + Values.typeName(value));
     }
-    meter.step(64); // the exact value of a double may have a thousand digits
+    meter.step(256); // the exact value of a double may have a thousand digits
     String method = Representation.of(arguments.get(1, "method", MarkedText.EMPTY), meter).text();
     int digits = Math.clamp(arguments.integer(0, "precision", 0), -400, 400);
     double number = Values.number(value);

@@ -45,7 +45,7 @@ final class Numbers {
    * @param alternate keep the point and the zeros that say nothing
    */
   static String decimal(double number, char type, int precision, boolean alternate, Meter meter) {
-    meter.step(32); // the exact value of a double may have a thousand digits
+    meter.step(128); // the exact value of a double may have a thousand digits
     if (precision > MOST_DIGITS) {
       throw new TemplateException(
           "a format asks for " + precision + " digits, more than the limit of " + MOST_DIGITS);
