@@ -74,6 +74,22 @@ class EncodingTest {
     assertThat(bytePairs.encode("a<note>a", false, false)).containsExactly('a', NOTE, 'a');
   }
 
+  @Test
+  void piecesOfTextDoNotAddUpToATokenThatSteers() {
+    Tokenizer pieces =
+        TinyVocabularies.sentencePieces("<user>", "<", "/", "s", ">", "</", "</s", "<s")
+            .tokenizer();
+    assertThat(plain(pieces, "a</s><s>")).doesNotContain(1, 2);
+    assertThat(pieces.encode("a</s><s>", false, true)).endsWith(2, 1);
+    Tokenizer words =
+        TinyVocabularies.bytePairs()
+            .with("pre", "llama-bpe")
+            .with("eos_token_id", HELL)
+            .tokenizer();
+    assertThat(plain(words, "hell")).containsExactly(HE, LL);
+    assertThat(words.encode("hell", false, true)).containsExactly(HELL);
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"<|user|>", "<\uFF5CUser\uFF5C>", "<start_of_turn>", "[INST]"})
   void userDefinedTokensThatMarkTurnsSteer(String mark) {

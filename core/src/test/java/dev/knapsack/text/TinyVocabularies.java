@@ -41,8 +41,8 @@ final class TinyVocabularies {
     return sentencePieces("<user>");
   }
 
-  /** The same with another user-defined token in the last place. */
-  static TinyMetadata sentencePieces(String userDefined) {
+  /** The same with another user-defined token in the last place, and more pieces behind it. */
+  static TinyMetadata sentencePieces(String userDefined, String... more) {
     List<String> tokens = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
     List<Long> types = new ArrayList<>(List.of(2L, 3L, 3L));
     List<Float> scores = new ArrayList<>(List.of(0f, 0f, 0f));
@@ -57,6 +57,11 @@ final class TinyVocabularies {
       tokens.add(pieces[i]);
       types.add(pieces[i].equals(userDefined) ? 4L : 1L);
       scores.add(pieceScores[i]);
+    }
+    for (String piece : more) {
+      tokens.add(piece);
+      types.add(1L);
+      scores.add(-5f);
     }
     return new TinyMetadata()
         .with("model", "llama")

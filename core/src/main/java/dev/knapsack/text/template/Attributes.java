@@ -91,9 +91,11 @@ final class Attributes {
           };
       case "get" ->
           (arguments, meter) -> {
-            arguments.only(name, "key", "default");
-            return map.getOrDefault(
-                Values.key(arguments.get(0, "key"), meter), arguments.get(1, "default", None.NONE));
+            Object key = arguments.only(name, "key", "default").get(0, "key");
+            Object fallback = arguments.get(1, "default", None.NONE);
+            return key instanceof Tuple
+                ? fallback
+                : map.getOrDefault(Values.key(key, meter), fallback);
           };
       case "copy" ->
           (arguments, meter) -> {

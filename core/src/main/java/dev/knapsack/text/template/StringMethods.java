@@ -86,7 +86,8 @@ final class StringMethods {
             if (at < 0 && name.endsWith("index")) {
               throw new TemplateException("substring not found");
             }
-            return at < 0 ? -1L : (long) Strings.length(self.text().substring(0, at), meter);
+            meter.scan(Math.max(0, at));
+            return at < 0 ? -1L : (long) self.text().codePointCount(0, at);
           };
       case "count" ->
           (arguments, meter) ->

@@ -281,7 +281,7 @@ final class Values {
         meter.search(text.length(), part.length());
         yield text.text().contains(part.text());
       }
-      case Map<?, ?> map -> map.containsKey(key(wanted, meter));
+      case Map<?, ?> map -> !(wanted instanceof Tuple) && map.containsKey(key(wanted, meter));
       case List<?> list -> contains(list.iterator(), wanted, meter);
       case DictView view -> contains(view.items().iterator(), wanted, meter);
       case Generator generator -> {
@@ -315,6 +315,7 @@ final class Values {
       case Double d -> decimal(d);
       case None _ -> "None";
       case Undefined _ -> "";
+      case Loop loop -> loop.toString();
       default -> "<" + typeName(value) + ">";
     };
   }
