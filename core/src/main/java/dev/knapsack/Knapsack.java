@@ -6,6 +6,8 @@ import dev.knapsack.engine.Request;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.kernel.x86.X86Kernels;
+import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.ModelSpec;
@@ -132,9 +134,11 @@ public final class Knapsack implements AutoCloseable {
         .orElseGet(ChatTemplate::chatMl);
   }
 
-  private static JvmShare share(Options options) {
+  private static JvmShare share(Options options, Account jvm) {
     int workers = options.workerCount();
-    return options.wholeProcess ? JvmShare.ofThisProcess(workers) : JvmShare.ofGuest(workers);
+    return options.wholeProcess
+        ? JvmShare.ofThisProcess(workers)
+        : JvmShare.ofGuest(workers, jvm.used());
   }
 
   private static Plan plan(
@@ -143,14 +147,19 @@ public final class Knapsack implements AutoCloseable {
     int workers = options.workerCount();
     Machine machine;
     // Measuring keeps within the budget too: what the JVM takes of it is not there to measure with.
-    long taken = Math.min(share(options).bytes(), Math.max(0, budget.free() - LEAST_TO_MEASURE));
-    try (Lease _ = budget.account("jvm").reserve(taken);
+    Account account = budget.account("jvm");
+    long taken =
+        Math.min(share(options, account).bytes(), Math.max(0, budget.free() - LEAST_TO_MEASURE));
+    try (Lease _ = account.reserve(taken);
         WorkerTeam team = new WorkerTeam(workers)) {
       machine =
           new MachineCache(options.cache)
               .machine(file, kernels.kernels(), team, budget.account("probe"));
     }
-    JvmShare jvm = share(options);
+    JvmShare jvm = share(options, account);
+    if (!machine.isMeasured()) {
+      jvm = jvm.withMeasuring(kernels.kernels() instanceof X86Kernels);
+    }
     PlanRequest request =
         new PlanRequest(
             budget.free(),
