@@ -1,5 +1,6 @@
 package dev.knapsack.text;
 
+import dev.knapsack.file.TemplateSource;
 import dev.knapsack.text.template.Template;
 import dev.knapsack.text.template.TemplateException;
 import java.time.Clock;
@@ -35,10 +36,22 @@ public final class ChatTemplate {
   private final Template template;
   private final Clock clock;
 
-  private ChatTemplate(String source, Clock clock) {
+  /** Where it stands, for messages; empty where there is no file. */
+  private final String place;
+
+  private ChatTemplate(String source, Clock clock, String place) {
     this.source = source;
     this.clock = clock;
-    template = Template.parse(source);
+    this.place = place;
+    template = parse(source, place);
+  }
+
+  private static Template parse(String source, String place) {
+    try {
+      return Template.parse(source);
+    } catch (TemplateException e) {
+      throw e.in(place);
+    }
   }
 
   /**
@@ -52,7 +65,15 @@ public final class ChatTemplate {
 
   /** A template that tells this clock's time when it asks. */
   public static ChatTemplate of(String source, Clock clock) {
-    return new ChatTemplate(source, clock);
+    return new ChatTemplate(source, clock, "");
+  }
+
+  /** A template of a model's files. */
+  static ChatTemplate of(TemplateSource source) {
+    if (source.text() == null) {
+      throw new TemplateException(source.problem()).in(source.place());
+    }
+    return new ChatTemplate(source.text(), Clock.system(ZoneId.systemDefault()), source.place());
   }
 
   /**
@@ -84,7 +105,11 @@ public final class ChatTemplate {
     variables.put("eos_token", conversation.eosToken());
     variables.put("add_generation_prompt", conversation.addGenerationPrompt());
     variables.putAll(conversation.variables());
-    return template.render(variables, clock);
+    try {
+      return template.render(variables, clock);
+    } catch (TemplateException e) {
+      throw e.in(place);
+    }
   }
 
   /**

@@ -19,8 +19,8 @@ public final class TemplateException extends RuntimeException {
     this.line = line;
   }
 
-  private TemplateException(TemplateException cause, int line) {
-    super(cause.getMessage(), cause);
+  private TemplateException(String message, TemplateException cause, int line) {
+    super(message, cause);
     this.line = line;
   }
 
@@ -30,6 +30,20 @@ public final class TemplateException extends RuntimeException {
   }
 
   TemplateException at(int line) {
-    return this.line > 0 || line == 0 ? this : new TemplateException(this, line);
+    return this.line > 0 || line == 0
+        ? this
+        : new TemplateException(String.valueOf(getMessage()), this, line);
+  }
+
+  /**
+   * This, with where the template stands before the message: the file, the key in it, the line.
+   *
+   * @param place the file and the key; empty if it is not known, and then nothing is added
+   */
+  public TemplateException in(String place) {
+    String where = line == 0 ? place : place + ", line " + line;
+    return place.isEmpty()
+        ? this
+        : new TemplateException(where + " of the chat template: " + getMessage(), this, line);
   }
 }
