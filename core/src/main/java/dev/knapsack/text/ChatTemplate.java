@@ -50,7 +50,7 @@ public final class ChatTemplate {
     try {
       return Template.parse(source);
     } catch (TemplateException e) {
-      throw e.in(place);
+      throw place.isEmpty() ? e : e.of(place);
     }
   }
 
@@ -71,7 +71,7 @@ public final class ChatTemplate {
   /** A template of a model's files. */
   static ChatTemplate of(TemplateSource source) {
     if (source.text() == null) {
-      throw new TemplateException(source.problem()).in(source.place());
+      throw new TemplateException(source.problem()).of(source.place());
     }
     return new ChatTemplate(source.text(), Clock.system(ZoneId.systemDefault()), source.place());
   }
@@ -108,7 +108,7 @@ public final class ChatTemplate {
     try {
       return template.render(variables, clock);
     } catch (TemplateException e) {
-      throw e.in(place);
+      throw place.isEmpty() ? e : e.of(place);
     }
   }
 

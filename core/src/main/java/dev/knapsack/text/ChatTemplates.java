@@ -3,6 +3,7 @@ package dev.knapsack.text;
 import dev.knapsack.file.TemplateSource;
 import dev.knapsack.text.template.TemplateException;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -18,25 +19,22 @@ import org.jspecify.annotations.Nullable;
 public final class ChatTemplates {
   private static final String TOOL_USE = "tool_use";
 
-  /**
-   * A template, or what is wrong with it.
-   *
-   * @param line of the template, where something is
-   */
-  private record Named(String name, @Nullable ChatTemplate template, String problem, int line) {
+  /** A template, or what is wrong with it. */
+  private record Named(
+      String name, @Nullable ChatTemplate template, @Nullable TemplateException problem) {
     static Named of(TemplateSource source) {
       try {
-        return new Named(source.name(), ChatTemplate.of(source), "", 0);
+        return new Named(source.name(), ChatTemplate.of(source), null);
       } catch (TemplateException e) {
-        return new Named(source.name(), null, String.valueOf(e.getMessage()), e.line());
+        return new Named(source.name(), null, e);
       }
     }
 
     ChatTemplate get() {
-      if (template == null) {
-        throw new TemplateException(problem, line);
+      if (problem != null) {
+        throw problem.of("");
       }
-      return template;
+      return Objects.requireNonNull(template);
     }
   }
 
