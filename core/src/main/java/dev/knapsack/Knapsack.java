@@ -208,10 +208,25 @@ public final class Knapsack implements AutoCloseable {
             .filter(m -> m.role().equals("user") || m.role().equals("system"))
             .mapToLong(m -> m.content() instanceof String said ? said.strip().length() : 0)
             .sum());
-    ChatTemplate.Conversation conversation =
-        new ChatTemplate.Conversation(
-            messages, tools, text(tokenizer.bos()), text(tokenizer.eos()), true, Map.of());
-    return tokens(templates.usual(tools != null).render(conversation), true);
+    ChatTemplate template = templates.usual(tools != null);
+    return tokens(
+        template.render(template.fit(conversation(messages, tools)).conversation()), true);
+  }
+
+  /**
+   * What the user should know of how a conversation is written, in sentences: such as that the
+   * model's template has no place for a system message, and where its text goes.
+   *
+   * @throws dev.knapsack.text.template.TemplateException if the model's template is none
+   */
+  public List<String> notes(List<Message> messages) {
+    return templates.usual(false).fit(conversation(messages, null)).notes();
+  }
+
+  private ChatTemplate.Conversation conversation(
+      List<Message> messages, @Nullable List<Map<String, Object>> tools) {
+    return new ChatTemplate.Conversation(
+        messages, tools, text(tokenizer.bos()), text(tokenizer.eos()), true, Map.of());
   }
 
   /**

@@ -113,6 +113,25 @@ public final class ChatTemplate {
   }
 
   /**
+   * A conversation in the form that this template writes as it is meant: null contents, lists of
+   * parts, arguments of calls, identifiers and system messages as it expects them. What it takes as
+   * it is stays so.
+   *
+   * @throws IllegalArgumentException if a message has a part that is no text, and the template
+   *     takes text alone
+   */
+  public Fitted fit(Conversation conversation) {
+    return Fitting.of(this, conversation);
+  }
+
+  /**
+   * A conversation as a template takes it.
+   *
+   * @param notes what the user should know of the changes, in sentences
+   */
+  public record Fitted(Conversation conversation, List<String> notes) {}
+
+  /**
    * What a template is given.
    *
    * @param tools descriptions of the tools that the model may call, as the OpenAI API has them;
@@ -131,6 +150,10 @@ public final class ChatTemplate {
       Map<String, ? extends @Nullable Object> variables) {
     public Conversation {
       messages = List.copyOf(messages);
+    }
+
+    Conversation with(List<Message> messages) {
+      return new Conversation(messages, tools, bosToken, eosToken, addGenerationPrompt, variables);
     }
 
     /** A conversation that the assistant is to continue, without tools. */

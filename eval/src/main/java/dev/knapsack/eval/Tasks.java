@@ -74,12 +74,14 @@ public record Tasks(List<Task> tasks, int tokens, int count, long seed) {
       Task.Made made, Optional<ChatTemplate> template, Tokenizer tokenizer) {
     String text = made.text() + " " + made.question();
     return template
-        .map(t ->
-            t.render(
-                ChatTemplate.Conversation.of(
-                    List.of(Message.user(text)),
-                    special(tokenizer, tokenizer.bos()),
-                    special(tokenizer, tokenizer.eos()))))
+        .map(t -> {
+          ChatTemplate.Conversation asked =
+              ChatTemplate.Conversation.of(
+                  List.of(Message.user(text)),
+                  special(tokenizer, tokenizer.bos()),
+                  special(tokenizer, tokenizer.eos()));
+          return t.render(t.fit(asked).conversation());
+        })
         .orElseGet(() -> made.text() + "\n\n" + made.question() + "\nAnswer:");
   }
 

@@ -1,0 +1,296 @@
+package dev.knapsack.text;
+
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParseException;
+import com.google.gson.JsonParser;
+import com.google.gson.JsonPrimitive;
+import com.google.gson.Strictness;
+import com.google.gson.stream.JsonReader;
+import com.google.gson.stream.JsonToken;
+import java.io.IOException;
+import java.io.StringReader;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The calls of tools in a conversation, in the form that a template writes: arguments as an object
+ * or as its JSON, contents beside calls as null or as no text, identifiers of any form or of nine
+ * letters and digits.
+ *
+ * <p>Clients send arguments as JSON and contents as null; templates are written for what was there
+ * when their model was trained.
+ */
+final class ToolCalls {
+  private static final String CALLS = "tool_calls";
+
+  private static final String RESULT_OF = "tool_call_id";
+  private static final String USUAL_ID = "call_Ab0123456789abcdefghijkl";
+  private static final String SHORT_ID = "aB3dE6gH9";
+  private static final int SHORT = 9;
+  private static final String LETTERS =
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  private static final Gson GSON =
+      new GsonBuilder().disableHtmlEscaping().serializeNulls().create();
+
+  /** How a template is asked to write a call. */
+  private record Form(@Nullable String id, boolean object, boolean nullContent, boolean result) {
+    Form withId(@Nullable String id) {
+      return new Form(id, object, nullContent, result);
+    }
+
+    Form withObject(boolean object) {
+      return new Form(id, object, nullContent, result);
+    }
+
+    Form withNull() {
+      return new Form(id, object, true, result);
+    }
+  }
+
+  private final Fitting fitting;
+
+  ToolCalls(Fitting fitting) {
+    this.fitting = fitting;
+  }
+
+  private static List<?> calls(Message message) {
+    return message.more().get(CALLS) instanceof List<?> calls ? calls : List.of();
+  }
+
+  /** Whether a message has calls, and so may be without content. */
+  static boolean in(Message message) {
+    return !calls(message).isEmpty();
+  }
+
+  List<Message> fitted(List<Message> messages) {
+    if (messages.stream().noneMatch(ToolCalls::in)) {
+      return messages;
+    }
+    return form().map(form -> fitted(messages, form)).orElse(messages);
+  }
+
+  // What the template expects
+
+  /** The first form that is written at all, made what is written best. */
+  private Optional<Form> form() {
+    for (boolean result : new boolean[] {true, false}) {
+      for (String id : List.of(USUAL_ID, SHORT_ID)) {
+        Form form = new Form(id, true, false, result);
+        String object = written(form);
+        String text = written(form.withObject(false));
+        if (object != null || text != null) {
+          Form best = form.withObject(takesObject(object, text));
+          boolean needsId = written(best.withId(null)) == null;
+          boolean keepsNull = keepsNull(written(best), written(best.withNull()));
+          best = keepsNull ? best.withNull() : best;
+          return Optional.of(needsId || id.equals(SHORT_ID) ? best : best.withId(null));
+        }
+      }
+    }
+    return Optional.empty();
+  }
+
+  private @Nullable String written(Form form) {
+    Map<String, Object> arguments = Map.of(Fitting.NEEDLE, "v");
+    Map<String, @Nullable Object> function = new LinkedHashMap<>();
+    function.put("name", "f");
+    function.put("arguments", form.object ? arguments : GSON.toJson(arguments));
+    Map<String, @Nullable Object> call = new LinkedHashMap<>();
+    Map<String, @Nullable Object> answer = new LinkedHashMap<>();
+    if (form.id != null) {
+      call.put("id", form.id);
+      answer.put(RESULT_OF, form.id);
+    }
+    call.put("type", "function");
+    call.put("function", function);
+    answer.put("name", "f");
+    List<Message> messages = new ArrayList<>();
+    messages.add(Message.user("u"));
+    messages.add(
+        new Message("assistant", form.nullContent ? null : "", Map.of(CALLS, List.of(call))));
+    if (form.result) {
+      messages.add(new Message("tool", "r", answer));
+    }
+    return fitting.written(messages);
+  }
+
+  /**
+   * Whether arguments are written from an object: they are, unless it becomes a Python value where
+   * a text becomes JSON.
+   */
+  private static boolean takesObject(@Nullable String object, @Nullable String text) {
+    String name = Fitting.NEEDLE;
+    if (object == null) {
+      return false;
+    }
+    boolean fromText = text != null && text.contains('"' + name + '"');
+    return object.contains(name) ? !(fromText && object.contains("'" + name + "':")) : !fromText;
+  }
+
+  /** Whether calls are written beside null, and null is not: a template that looks for it. */
+  private static boolean keepsNull(@Nullable String empty, @Nullable String written) {
+    return written != null
+        && written.contains(Fitting.NEEDLE)
+        && (empty == null || words(written) <= words(empty));
+  }
+
+  private static int words(String text) {
+    return text.split("None|null", -1).length;
+  }
+
+  // What it is given
+
+  private static List<Message> fitted(List<Message> messages, Form form) {
+    Ids ids = new Ids(form.id);
+    List<Message> fitted = new ArrayList<>();
+    for (Message message : messages) {
+      Map<String, @Nullable Object> more = new LinkedHashMap<>(message.more());
+      Object content = message.content();
+      if (in(message)) {
+        List<Object> calls = new ArrayList<>();
+        for (Object call : calls(message)) {
+          calls.add(call instanceof Map<?, ?> map ? fitted(map, form, ids) : call);
+        }
+        more.put(CALLS, calls);
+        content = content == null && !form.nullContent ? "" : content;
+      } else if (message.role().equals("tool")) {
+        ids.result(more);
+      }
+      fitted.add(new Message(message.role(), content, more));
+    }
+    return fitted;
+  }
+
+  private static Map<String, @Nullable Object> fitted(Map<?, ?> call, Form form, Ids ids) {
+    Map<String, @Nullable Object> fitted = new LinkedHashMap<>();
+    call.forEach((key, value) -> fitted.put(String.valueOf(key), value));
+    ids.call(fitted);
+    if (fitted.get("function") instanceof Map<?, ?> function) {
+      Map<String, @Nullable Object> inner = new LinkedHashMap<>();
+      function.forEach((key, value) -> inner.put(String.valueOf(key), value));
+      inner.computeIfPresent("arguments", (_, given) -> arguments(given, form.object));
+      fitted.put("function", inner);
+    } else {
+      fitted.computeIfPresent("arguments", (_, given) -> arguments(given, form.object));
+    }
+    return fitted;
+  }
+
+  private static Object arguments(Object given, boolean object) {
+    if (object && given instanceof String text) {
+      return text.isBlank() ? Map.of() : parsed(text).orElse(text);
+    }
+    return !object && given instanceof Map<?, ?> map ? GSON.toJson(map) : given;
+  }
+
+  /** A JSON object as a map; empty where a text is none. */
+  private static Optional<Object> parsed(String text) {
+    try (JsonReader reader = new JsonReader(new StringReader(text))) {
+      reader.setStrictness(Strictness.STRICT);
+      JsonElement element = JsonParser.parseReader(reader);
+      return element instanceof JsonObject object && reader.peek() == JsonToken.END_DOCUMENT
+          ? Optional.of(map(object))
+          : Optional.empty();
+    } catch (JsonParseException | IOException _) {
+      return Optional.empty();
+    }
+  }
+
+  private static Map<String, @Nullable Object> map(JsonObject object) {
+    Map<String, @Nullable Object> map = new LinkedHashMap<>();
+    object.asMap().forEach((name, member) -> map.put(name, value(member)));
+    return map;
+  }
+
+  private static @Nullable Object value(JsonElement element) {
+    return switch (element) {
+      case JsonObject object -> map(object);
+      case JsonArray array -> {
+        List<@Nullable Object> list = new ArrayList<>();
+        array.forEach(member -> list.add(value(member)));
+        yield list;
+      }
+      case JsonPrimitive p when p.isString() -> p.getAsString();
+      case JsonPrimitive p when p.isBoolean() -> p.getAsBoolean();
+      case JsonPrimitive p -> p.getAsNumber();
+      default -> null;
+    };
+  }
+
+  /**
+   * Identifiers that tie results to calls. The same conversation, and the same with more after it,
+   * has the same ones.
+   */
+  private static final class Ids {
+    /** One of the form that is asked for; null if all are left as they are. */
+    private final @Nullable String form;
+
+    private final Map<String, String> known = new HashMap<>();
+    private final List<String> open = new ArrayList<>();
+
+    Ids(@Nullable String form) {
+      this.form = form;
+    }
+
+    void call(Map<String, @Nullable Object> call) {
+      if (form != null) {
+        String id = call.get("id") instanceof String given ? given : "call_" + known.size();
+        open.add(of(id));
+        call.put("id", open.getLast());
+      }
+    }
+
+    /** A result without an identifier is that of the first call without a result. */
+    void result(Map<String, @Nullable Object> result) {
+      if (form != null) {
+        String id =
+            result.get(RESULT_OF) instanceof String given
+                ? of(given)
+                : open.isEmpty() ? of("call_" + known.size()) : open.getFirst();
+        open.remove(id);
+        result.put(RESULT_OF, id);
+      }
+    }
+
+    private String of(String id) {
+      String there = known.get(id);
+      if (there == null) {
+        there = SHORT_ID.equals(form) ? shortened(id) : id;
+        known.put(id, there);
+      }
+      return there;
+    }
+
+    private String shortened(String id) {
+      if (id.matches("[a-zA-Z0-9]{" + SHORT + "}")) {
+        return id;
+      }
+      Set<String> taken = Set.copyOf(known.values());
+      for (long salt = 0; ; salt++) {
+        long hash = salt;
+        for (int i = 0; i < id.length(); i++) {
+          hash = (hash ^ id.charAt(i)) * 0x100000001b3L;
+        }
+        hash ^= hash >>> 32; // low bits of the product know little of the high ones
+        StringBuilder made = new StringBuilder();
+        for (int i = 0; i < SHORT; i++) {
+          made.append(LETTERS.charAt((int) Long.remainderUnsigned(hash, LETTERS.length())));
+          hash = Long.divideUnsigned(hash, LETTERS.length());
+        }
+        if (!taken.contains(made.toString())) {
+          return made.toString();
+        }
+      }
+    }
+  }
+}
