@@ -9,6 +9,7 @@ import dev.knapsack.file.TensorInfo;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -67,6 +68,34 @@ class ChatTemplateTest {
               "unknown statement 'frobnicate'",
               "--raw");
     }
+  }
+
+  @Test
+  void systemGoesBeforeTheQuestionWhereTheTemplateRefusesIt() {
+    String turns = "{% for m in messages %}{{ m.content }}{% endfor %}";
+    String refuses = "{% if messages[0].role == 'system' %}{{ raise_exception('No') }}{% endif %}";
+    Shell.Result refused = answer(model(refuses + turns), "--system", "Once");
+    String note = "The model's chat template takes no system message";
+    assertThat(refused.err()).startsWith(note);
+    assertThat(refused.json().getAsJsonArray("notes").get(0).getAsString()).startsWith(note);
+
+    Shell.Result same = answer(model("{{ 'Once\\n\\nupon a time' }}"));
+    assertThat(same.err()).isEmpty();
+    assertThat(same.json().getAsJsonArray("notes")).isEmpty();
+    assertThat(refused.json().get("tokens")).isEqualTo(same.json().get("tokens"));
+    assertThat(measured(refused, "promptTokens")).isEqualTo(measured(same, "promptTokens"));
+  }
+
+  private Shell.Result answer(Path model, String... more) {
+    List<Object> line =
+        new ArrayList<>(List.of("run", model, "--ctx", 64, "-n", 4, "--greedy", "--json"));
+    line.addAll(List.of("-p", "upon a time"));
+    line.addAll(List.of(more));
+    return shell.run(line.toArray()).succeeded();
+  }
+
+  private static int measured(Shell.Result result, String figure) {
+    return result.json().getAsJsonObject("measured").get(figure).getAsInt();
   }
 
   @Test

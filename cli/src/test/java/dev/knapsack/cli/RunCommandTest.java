@@ -103,7 +103,16 @@ class RunCommandTest {
             .succeeded()
             .json();
     assertThat(object.keySet())
-        .containsExactly("text", "tokens", "finish", "seed", "kernels", "predicted", "measured");
+        .containsExactly(
+            "text",
+            "tokens",
+            "finish",
+            "seed",
+            "reproducible",
+            "kernels",
+            "notes",
+            "predicted",
+            "measured");
     assertThat(object.get("text").getAsString()).isNotBlank();
     assertThat(object.getAsJsonArray("tokens")).hasSize(12);
     assertThat(object.get("finish").getAsString()).isEqualTo("max_tokens");
