@@ -4,7 +4,9 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
+import com.google.gson.stream.JsonReader;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -18,8 +20,8 @@ import java.util.TreeSet;
 /**
  * The chat templates of a model as the hub keeps it, from where transformers takes them: {@code
  * chat_template.jinja} and the files of {@code additional_chat_templates} go before what stands in
- * {@code chat_template.json}, and that before {@code tokenizer_config.json}; there a template is a
- * text, or a list of them with names.
+ * {@code chat_template.json}, and that before {@code processor_config.json} and {@code
+ * tokenizer_config.json}; there a template is a text, or a list of them with names.
  */
 final class HubTemplates {
   private static final long MOST_BYTES = 16 << 20;
@@ -27,6 +29,8 @@ final class HubTemplates {
   private static final String FILE = "chat_template.jinja";
   private static final String FOLDER = "additional_chat_templates";
   private static final String SUFFIX = ".jinja";
+  private static final List<String> SETTINGS =
+      List.of("chat_template.json", "processor_config.json", "tokenizer_config.json");
 
   private final Map<String, TemplateSource> found = new LinkedHashMap<>();
 
@@ -37,7 +41,7 @@ final class HubTemplates {
     HubTemplates templates = new HubTemplates();
     templates.file(TemplateSource.DEFAULT, directory.resolve(FILE));
     templates.folder(directory.resolve(FOLDER));
-    for (String settings : List.of("chat_template.json", "tokenizer_config.json")) {
+    for (String settings : SETTINGS) {
       if (!templates.found.containsKey(TemplateSource.DEFAULT)) {
         templates.settings(directory.resolve(settings));
       }
@@ -99,15 +103,31 @@ final class HubTemplates {
     if (!Files.exists(file)) {
       return;
     }
-    JsonObject settings;
+    JsonArray found = new JsonArray();
     try {
-      settings = Json.object(file, MOST_BYTES);
+      Json.stream(file, MOST_BYTES, json -> read(json, found));
     } catch (ModelFileException e) {
       add(TemplateSource.unreadable(TemplateSource.DEFAULT, file, KEY, "cannot be read as JSON"));
       return;
     }
-    switch (settings.get(KEY)) {
-      case null -> {}
+    found.forEach(template -> setting(file, template));
+  }
+
+  /** The template alone: settings can be long. */
+  private static void read(JsonReader json, JsonArray found) throws IOException {
+    json.beginObject();
+    while (json.hasNext()) {
+      if (json.nextName().equals(KEY)) {
+        found.add(JsonParser.parseReader(json));
+      } else {
+        json.skipValue();
+      }
+    }
+    json.endObject();
+  }
+
+  private void setting(Path file, JsonElement template) {
+    switch (template) {
       case JsonNull _ -> {}
       case JsonPrimitive text when text.isString() ->
           add(TemplateSource.of(TemplateSource.DEFAULT, file, KEY, text.getAsString()));

@@ -58,27 +58,34 @@ final class Fitting {
 
   private List<Message> contents(List<Message> messages) {
     boolean parts = messages.stream().anyMatch(m -> m.content() instanceof List);
-    boolean texts = takes(NEEDLE);
-    boolean lists = (parts || !texts) && takes(List.of(part(NEEDLE)));
+    boolean texts = takesText();
+    boolean lists = (parts || !texts) && takesParts();
     List<Message> fitted = new ArrayList<>();
     for (Message message : messages) {
       Object content = message.content();
-      if (content == null && !ToolCalls.in(message)) {
-        content = "";
+      Map<String, @Nullable Object> more = new LinkedHashMap<>(message.more());
+      if (!ToolCalls.in(message)) {
+        more.remove(ToolCalls.CALLS); // null and an empty list are calls to some templates
+        content = content == null ? "" : content;
       }
       if (content instanceof List<?> list && texts && !lists) {
         content = joined(list);
       } else if (content instanceof String text && lists && !texts) {
         content = List.of(part(text));
       }
-      fitted.add(new Message(message.role(), content, message.more()));
+      fitted.add(new Message(message.role(), content, more));
     }
     return fitted;
   }
 
-  /** Whether a user's message is written when its content has this form. */
-  private boolean takes(Object content) {
-    String written = written(List.of(new Message("user", content, Map.of())));
+  private boolean takesText() {
+    String written = written(List.of(Message.user(NEEDLE)));
+    return written != null && written.contains(NEEDLE);
+  }
+
+  /** Whether the text of a part is written, and not the part as a Python value. */
+  private boolean takesParts() {
+    String written = written(List.of(new Message("user", List.of(part(NEEDLE)), Map.of())));
     if (written == null) {
       return false;
     }

@@ -31,8 +31,9 @@ import org.jspecify.annotations.Nullable;
  * when their model was trained.
  */
 final class ToolCalls {
-  private static final String CALLS = "tool_calls";
+  static final String CALLS = "tool_calls";
 
+  private static final String ARGUMENTS = "arguments";
   private static final String RESULT_OF = "tool_call_id";
   private static final String USUAL_ID = "call_Ab0123456789abcdefghijkl";
   private static final String SHORT_ID = "aB3dE6gH9";
@@ -104,7 +105,7 @@ final class ToolCalls {
     Map<String, Object> arguments = Map.of(Fitting.NEEDLE, "v");
     Map<String, @Nullable Object> function = new LinkedHashMap<>();
     function.put("name", "f");
-    function.put("arguments", form.object ? arguments : GSON.toJson(arguments));
+    function.put(ARGUMENTS, form.object ? arguments : GSON.toJson(arguments));
     Map<String, @Nullable Object> call = new LinkedHashMap<>();
     Map<String, @Nullable Object> answer = new LinkedHashMap<>();
     if (form.id != null) {
@@ -178,19 +179,20 @@ final class ToolCalls {
     if (fitted.get("function") instanceof Map<?, ?> function) {
       Map<String, @Nullable Object> inner = new LinkedHashMap<>();
       function.forEach((key, value) -> inner.put(String.valueOf(key), value));
-      inner.computeIfPresent("arguments", (_, given) -> arguments(given, form.object));
+      inner.put(ARGUMENTS, arguments(inner.get(ARGUMENTS), form.object));
       fitted.put("function", inner);
     } else {
-      fitted.computeIfPresent("arguments", (_, given) -> arguments(given, form.object));
+      fitted.put(ARGUMENTS, arguments(fitted.get(ARGUMENTS), form.object));
     }
     return fitted;
   }
 
-  private static Object arguments(Object given, boolean object) {
-    if (object && given instanceof String text) {
-      return text.isBlank() ? Map.of() : parsed(text).orElse(text);
+  private static Object arguments(@Nullable Object given, boolean object) {
+    Object some = given == null || given.equals("") ? Map.of() : given;
+    if (object) {
+      return some instanceof String text ? parsed(text).orElse(text) : some;
     }
-    return !object && given instanceof Map<?, ?> map ? GSON.toJson(map) : given;
+    return some instanceof Map<?, ?> map ? GSON.toJson(map) : some;
   }
 
   /** A JSON object as a map; empty where a text is none. */

@@ -39,8 +39,10 @@ class HubTemplatesTest {
     assertThat(found()).isEqualTo(Map.of("default", "of the tokenizer"));
     write("chat_template.json", "{\"chat_template\": null}");
     assertThat(found()).isEqualTo(Map.of("default", "of the tokenizer"));
-    write("chat_template.json", "{\"chat_template\": \"of the processor\"}");
+    write("processor_config.json", "{\"a\": [{}], \"chat_template\": \"of the processor\"}");
     assertThat(found()).isEqualTo(Map.of("default", "of the processor"));
+    write("chat_template.json", "{\"chat_template\": \"of its own\"}");
+    assertThat(found()).isEqualTo(Map.of("default", "of its own"));
     write("chat_template.jinja", "of the file\n");
     assertThat(found()).isEqualTo(Map.of("default", "of the file\n"));
     assertThat(HubTemplates.of(folder).getFirst().place())

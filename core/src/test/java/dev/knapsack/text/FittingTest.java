@@ -259,6 +259,32 @@ class FittingTest {
   }
 
   @Test
+  void callsWithoutArgumentsHaveNone() {
+    Map<String, Object> none = new LinkedHashMap<>(Map.of("name", "f"));
+    for (Object without : new Object[] {none, function("")}) {
+      List<Message> messages =
+          List.of(Message.user("hi"), calls(null, List.of(Map.of("id", "1", "function", without))));
+      assertThat(written(Family.HERMES.template, messages)).contains("\"arguments\": {}}");
+      assertThat(written(Family.FUNCTIONARY.template, messages)).endsWith("f|{}");
+    }
+  }
+
+  @Test
+  void noCallsAreNoCalls() {
+    Map<String, @Nullable Object> none = new LinkedHashMap<>();
+    none.put("tool_calls", null);
+    for (Map<String, @Nullable Object> more :
+        List.of(none, Map.<String, @Nullable Object>of("tool_calls", List.of()))) {
+      List<Message> messages = List.of(Message.user("hi"), new Message("assistant", "yes", more));
+      ChatTemplate counts =
+          ChatTemplate.of(
+              "{% for m in messages %}{% if 'tool_calls' in m %}{{ m.tool_calls[0].function.name }}"
+                  + "{% endif %}{{ m.content }};{% endfor %}");
+      assertThat(written(counts, messages)).isEqualTo("hi;yes;");
+    }
+  }
+
+  @Test
   void callsWithoutAFunctionAroundThem() {
     Map<String, Object> flat = function(JSON);
     assertThat(
@@ -289,6 +315,9 @@ class FittingTest {
             "{% for m in messages %}[{% if m.content is string %}{{ m.content }}{% else %}"
                 + "{% for p in m.content %}<{{ p.text }}>{% endfor %}{% endif %}]{% endfor %}");
     assertThat(written(both, messages)).isEqualTo("[][<one><two>][three]");
+    ChatTemplate json =
+        ChatTemplate.of("{% for m in messages %}{{ m.content | tojson }}{% endfor %}");
+    assertThat(written(json, messages)).isEqualTo("\"\"\"one\\ntwo\"\"three\"");
     Message image = new Message("user", List.of(Map.of("type", "image_url")), Map.of());
     assertThatThrownBy(() -> texts.fit(conversation(List.of(image))))
         .isInstanceOf(IllegalArgumentException.class)
