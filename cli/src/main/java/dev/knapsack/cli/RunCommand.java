@@ -58,7 +58,9 @@ final class RunCommand implements Callable<Integer> {
   @Option(
       names = "--system",
       paramLabel = "TEXT",
-      description = "Instructions that the conversation begins with.")
+      description =
+          "Instructions that the conversation begins with; they go before the first message where"
+              + " the model's template takes none.")
   private @Nullable String system;
 
   @Option(
