@@ -215,12 +215,16 @@ public final class Knapsack implements AutoCloseable {
 
   /**
    * What the user should know of how a conversation is written, in sentences: such as that the
-   * model's template has no place for a system message, and where its text goes.
+   * model has no template, or that its template takes no system message, and where its text goes.
    *
    * @throws dev.knapsack.text.template.TemplateException if the model's template is none
    */
   public List<String> notes(List<Message> messages) {
-    return templates.usual(false).fit(conversation(messages, null)).notes();
+    return templates.isEmpty()
+        ? List.of(
+            "The model's files have no chat template; the conversation is written as ChatML, which"
+                + " the model may not know.")
+        : templates.usual(false).fit(conversation(messages, null)).notes();
   }
 
   private ChatTemplate.Conversation conversation(

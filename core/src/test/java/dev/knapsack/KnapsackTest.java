@@ -69,6 +69,7 @@ class KnapsackTest {
   void aChatKeepsWhatWasSaid() {
     try (Knapsack knapsack = Knapsack.open(model, budget, options());
         Chat chat = knapsack.chat("Be kind.")) {
+      assertThat(knapsack.notes(chat.history())).singleElement().asString().contains("ChatML");
       Answer first = chat.send("Tell me a story.", GREEDY);
       String text = first.text();
       assertThat(text).isNotEmpty();

@@ -44,9 +44,10 @@ public final class ChatTemplates {
     this.all = all;
   }
 
-  /** The templates of a model, as its file has them. */
+  /** The templates of a model, as its file has them; an empty text is none. */
   public static ChatTemplates of(List<TemplateSource> sources) {
-    return new ChatTemplates(sources.stream().map(Named::of).toList());
+    return new ChatTemplates(
+        sources.stream().filter(s -> !"".equals(s.text())).map(Named::of).toList());
   }
 
   /** Whether the model has none. */

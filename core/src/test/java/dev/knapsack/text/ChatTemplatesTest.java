@@ -61,6 +61,7 @@ class ChatTemplatesTest {
     assertThat(templates("default", "D", "rag", "R").usual(true).source()).isEqualTo("D");
     assertThat(templates("rag", "R", "b", "B").usual(false).source()).isEqualTo("R");
     assertThat(templates().isEmpty()).isTrue();
+    assertThat(templates("default", "").isEmpty()).isTrue();
     assertThat(templates().usual(true).source()).isEqualTo(ChatTemplate.chatMl().source());
   }
 }
