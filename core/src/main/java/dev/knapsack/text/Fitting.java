@@ -93,7 +93,7 @@ final class Fitting {
     return at >= 0 && (at == 0 || "'\"".indexOf(written.charAt(at - 1)) < 0);
   }
 
-  private static Map<String, Object> part(String text) {
+  static Map<String, Object> part(String text) {
     Map<String, Object> part = new LinkedHashMap<>();
     part.put("type", "text");
     part.put("text", text);

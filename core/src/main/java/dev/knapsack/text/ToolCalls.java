@@ -14,18 +14,16 @@ import com.google.gson.stream.JsonToken;
 import java.io.IOException;
 import java.io.StringReader;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The calls of tools in a conversation, in the form that a template writes: arguments as an object
- * or as its JSON, contents beside calls as null or as no text, identifiers of any form or of nine
- * letters and digits.
+ * or as its JSON, contents beside calls as null or as no text, identifiers and names of results
+ * ({@link CallLinks}).
  *
  * <p>Clients send arguments as JSON and contents as null; templates are written for what was there
  * when their model was trained.
@@ -34,27 +32,45 @@ final class ToolCalls {
   static final String CALLS = "tool_calls";
 
   private static final String ARGUMENTS = "arguments";
-  private static final String RESULT_OF = "tool_call_id";
+  static final String RESULT_OF = "tool_call_id";
   private static final String USUAL_ID = "call_Ab0123456789abcdefghijkl";
   private static final String SHORT_ID = "aB3dE6gH9";
-  private static final int SHORT = 9;
-  private static final String LETTERS =
-      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+  /** Of the tool, where its result stands. */
+  private static final String NAME = "Qzjxname";
+
   private static final Gson GSON =
       new GsonBuilder().disableHtmlEscaping().serializeNulls().create();
 
-  /** How a template is asked to write a call. */
-  private record Form(@Nullable String id, boolean object, boolean nullContent, boolean result) {
+  /**
+   * How a template is given a call.
+   *
+   * @param id of the call and its result; null for none
+   * @param object whether arguments are an object
+   * @param content beside the call
+   * @param result whether the call's result follows
+   * @param named whether the result has the tool's name
+   */
+  private record Form(
+      @Nullable String id,
+      boolean object,
+      @Nullable Object content,
+      boolean result,
+      boolean named) {
     Form withId(@Nullable String id) {
-      return new Form(id, object, nullContent, result);
+      return new Form(id, object, content, result, named);
     }
 
     Form withObject(boolean object) {
-      return new Form(id, object, nullContent, result);
+      return new Form(id, object, content, result, named);
     }
 
-    Form withNull() {
-      return new Form(id, object, true, result);
+    Form withContent(@Nullable Object content) {
+      return new Form(id, object, content, result, named);
+    }
+
+    Form withNamed(boolean named) {
+      return new Form(id, object, content, result, named);
     }
   }
 
@@ -85,20 +101,29 @@ final class ToolCalls {
   /** The first form that is written at all, made what is written best. */
   private Optional<Form> form() {
     for (boolean result : new boolean[] {true, false}) {
-      for (String id : List.of(USUAL_ID, SHORT_ID)) {
-        Form form = new Form(id, true, false, result);
-        String object = written(form);
-        String text = written(form.withObject(false));
-        if (object != null || text != null) {
-          Form best = form.withObject(takesObject(object, text));
-          boolean needsId = written(best.withId(null)) == null;
-          boolean keepsNull = keepsNull(written(best), written(best.withNull()));
-          best = keepsNull ? best.withNull() : best;
-          return Optional.of(needsId || id.equals(SHORT_ID) ? best : best.withId(null));
+      for (Object content : List.of("", List.of(Fitting.part("")))) {
+        for (String id : List.of(USUAL_ID, SHORT_ID)) {
+          Form form = new Form(id, true, content, result, true);
+          String object = written(form);
+          String text = written(form.withObject(false));
+          if (object != null || text != null) {
+            return Optional.of(best(form.withObject(takesObject(object, text))));
+          }
         }
       }
     }
     return Optional.empty();
+  }
+
+  private Form best(Form form) {
+    Form best = form;
+    String named = written(best);
+    if (keepsNull(named, written(best.withContent(null)))) {
+      best = best.withContent(null);
+    }
+    best = best.withNamed(named != null && named.contains(NAME));
+    boolean any = USUAL_ID.equals(form.id) && written(best.withId(null)) != null;
+    return any ? best.withId(null) : best;
   }
 
   private @Nullable String written(Form form) {
@@ -114,11 +139,12 @@ final class ToolCalls {
     }
     call.put("type", "function");
     call.put("function", function);
-    answer.put("name", "f");
+    if (form.named) {
+      answer.put("name", NAME);
+    }
     List<Message> messages = new ArrayList<>();
     messages.add(Message.user("u"));
-    messages.add(
-        new Message("assistant", form.nullContent ? null : "", Map.of(CALLS, List.of(call))));
+    messages.add(new Message("assistant", form.content, Map.of(CALLS, List.of(call))));
     if (form.result) {
       messages.add(new Message("tool", "r", answer));
     }
@@ -152,7 +178,7 @@ final class ToolCalls {
   // What it is given
 
   private static List<Message> fitted(List<Message> messages, Form form) {
-    Ids ids = new Ids(form.id);
+    CallLinks links = new CallLinks(form.id != null, SHORT_ID.equals(form.id), form.named);
     List<Message> fitted = new ArrayList<>();
     for (Message message : messages) {
       Map<String, @Nullable Object> more = new LinkedHashMap<>(message.more());
@@ -160,29 +186,31 @@ final class ToolCalls {
       if (in(message)) {
         List<Object> calls = new ArrayList<>();
         for (Object call : calls(message)) {
-          calls.add(call instanceof Map<?, ?> map ? fitted(map, form, ids) : call);
+          calls.add(call instanceof Map<?, ?> map ? fitted(map, form, links) : call);
         }
         more.put(CALLS, calls);
-        content = content == null && !form.nullContent ? "" : content;
+        content =
+            content == null || content.equals("") && form.content != null ? form.content : content;
       } else if (message.role().equals("tool")) {
-        ids.result(more);
+        links.result(more);
       }
       fitted.add(new Message(message.role(), content, more));
     }
     return fitted;
   }
 
-  private static Map<String, @Nullable Object> fitted(Map<?, ?> call, Form form, Ids ids) {
+  private static Map<String, @Nullable Object> fitted(Map<?, ?> call, Form form, CallLinks links) {
     Map<String, @Nullable Object> fitted = new LinkedHashMap<>();
     call.forEach((key, value) -> fitted.put(String.valueOf(key), value));
-    ids.call(fitted);
     if (fitted.get("function") instanceof Map<?, ?> function) {
       Map<String, @Nullable Object> inner = new LinkedHashMap<>();
       function.forEach((key, value) -> inner.put(String.valueOf(key), value));
       inner.put(ARGUMENTS, arguments(inner.get(ARGUMENTS), form.object));
       fitted.put("function", inner);
+      links.call(fitted, inner.get("name"));
     } else {
       fitted.put(ARGUMENTS, arguments(fitted.get(ARGUMENTS), form.object));
+      links.call(fitted, fitted.get("name"));
     }
     return fitted;
   }
@@ -227,72 +255,5 @@ final class ToolCalls {
       case JsonPrimitive p -> p.getAsNumber();
       default -> null;
     };
-  }
-
-  /**
-   * Identifiers that tie results to calls. The same conversation, and the same with more after it,
-   * has the same ones.
-   */
-  private static final class Ids {
-    /** One of the form that is asked for; null if all are left as they are. */
-    private final @Nullable String form;
-
-    private final Map<String, String> known = new HashMap<>();
-    private final List<String> open = new ArrayList<>();
-
-    Ids(@Nullable String form) {
-      this.form = form;
-    }
-
-    void call(Map<String, @Nullable Object> call) {
-      if (form != null) {
-        String id = call.get("id") instanceof String given ? given : "call_" + known.size();
-        open.add(of(id));
-        call.put("id", open.getLast());
-      }
-    }
-
-    /** A result without an identifier is that of the first call without a result. */
-    void result(Map<String, @Nullable Object> result) {
-      if (form != null) {
-        String id =
-            result.get(RESULT_OF) instanceof String given
-                ? of(given)
-                : open.isEmpty() ? of("call_" + known.size()) : open.getFirst();
-        open.remove(id);
-        result.put(RESULT_OF, id);
-      }
-    }
-
-    private String of(String id) {
-      String there = known.get(id);
-      if (there == null) {
-        there = SHORT_ID.equals(form) ? shortened(id) : id;
-        known.put(id, there);
-      }
-      return there;
-    }
-
-    private String shortened(String id) {
-      if (id.matches("[a-zA-Z0-9]{" + SHORT + "}")) {
-        return id;
-      }
-      Set<String> taken = Set.copyOf(known.values());
-      for (long salt = 0; ; salt++) {
-        long hash = salt;
-        for (int i = 0; i < id.length(); i++) {
-          hash = (hash ^ id.charAt(i)) * 0x100000001b3L;
-        }
-        hash ^= hash >>> 32; // low bits of the product know little of the high ones
-        StringBuilder made = new StringBuilder();
-        for (int i = 0; i < SHORT; i++) {
-          made.append(LETTERS.charAt((int) Long.remainderUnsigned(hash, LETTERS.length())));
-          hash = Long.divideUnsigned(hash, LETTERS.length());
-        }
-        if (!taken.contains(made.toString())) {
-          return made.toString();
-        }
-      }
-    }
   }
 }

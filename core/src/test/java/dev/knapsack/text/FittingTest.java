@@ -259,6 +259,46 @@ class FittingTest {
   }
 
   @Test
+  void resultsHaveTheNamesOfTheirToolsWhereTheTemplateWritesThem() {
+    Map<String, Object> first = new LinkedHashMap<>(Map.of("name", "first", "arguments", "{}"));
+    Map<String, Object> second = new LinkedHashMap<>(Map.of("name", "second", "arguments", "{}"));
+    List<Message> messages =
+        List.of(
+            Message.user("hi"),
+            calls(
+                "",
+                List.of(
+                    Map.of("id", "1", "function", first), Map.of("id", "2", "function", second))),
+            result("2", "two"),
+            result("1", "one"),
+            new Message("tool", "own", Map.of("tool_call_id", "1", "name", "mine")));
+    ChatTemplate joins =
+        ChatTemplate.of(
+            "{% for m in messages if m.role == 'tool' %}{{ m.name + ':' + m.content + ';' }}"
+                + "{% endfor %}");
+    assertThat(written(joins, messages)).isEqualTo("second:two;first:one;mine:own;");
+    ChatTemplate optional =
+        ChatTemplate.of(
+            "{% for m in messages if m.role == 'tool' %}{{ 'named ' if m.name is defined }}"
+                + "{{ m.content }};{% endfor %}");
+    assertThat(written(optional, messages)).isEqualTo("two;one;named own;");
+  }
+
+  @Test
+  void contentBesideCallsMayHaveToBeAList() {
+    ChatTemplate looks =
+        ChatTemplate.of(
+            "{% for m in messages %}{% if m.tool_calls %}{{ m.content[0].thinking or 'none' }}{%"
+                + " else %}{{ m.content if m.content is string else m.content[0].text }}{% endif"
+                + " %};{% endfor %}");
+    for (String content : new String[] {null, ""}) {
+      List<Message> messages =
+          List.of(Message.user("hi"), calls(content, List.of(call("1", JSON))));
+      assertThat(written(looks, messages)).isEqualTo("hi;none;");
+    }
+  }
+
+  @Test
   void callsWithoutArgumentsHaveNone() {
     Map<String, Object> none = new LinkedHashMap<>(Map.of("name", "f"));
     for (Object without : new Object[] {none, function("")}) {
