@@ -3,8 +3,18 @@ package dev.knapsack.text;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.TestData;
 import dev.knapsack.text.ChatTemplate.Conversation;
+import dev.knapsack.text.template.TemplateException;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Clock;
+import java.time.Instant;
+import java.time.ZoneOffset;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -200,6 +210,45 @@ class FittingTest {
           family == Family.MISTRAL ? text.replaceAll("[a-zA-Z0-9]{9}(?=]\\[R|$)", "ID") : text);
     }
     assertThat(forms).containsExactly(family.expected, family.expected);
+  }
+
+  /** Templates of public models: null and JSON are written as no text and an object are. */
+  @Test
+  void publicTemplatesWriteCallsOfClientsAsTheirModelsSawThem() throws IOException {
+    List<Map<String, Object>> tools =
+        List.of(Map.of("type", "function", "function", Map.of("name", "f", "description", "d")));
+    Clock clock = Clock.fixed(Instant.EPOCH, ZoneOffset.UTC);
+    int written = 0;
+    try (DirectoryStream<Path> files =
+        Files.newDirectoryStream(TestData.path("templates"), "*.jinja")) {
+      for (Path file : files) {
+        ChatTemplate template = ChatTemplate.of(Files.readString(file), clock);
+        for (List<Map<String, Object>> given : Arrays.asList(null, tools)) {
+          Conversation seen = new Called("", object()).with(given);
+          String expected;
+          try {
+            expected = String.valueOf(template.render(seen));
+          } catch (TemplateException _) {
+            continue; // takes no calls, or none without tools
+          }
+          Conversation sent = template.fit(new Called(null, JSON).with(given)).conversation();
+          assertThat(String.valueOf(template.render(sent))).as(file.toString()).isEqualTo(expected);
+          written++;
+        }
+      }
+    }
+    assertThat(written).isGreaterThan(30);
+  }
+
+  private record Called(@Nullable String content, Object arguments) {
+    Conversation with(@Nullable List<Map<String, Object>> tools) {
+      List<Message> messages =
+          List.of(
+              Message.user("hi"),
+              calls(content, List.of(call("aB3456789", arguments))),
+              new Message("tool", "fine", Map.of("tool_call_id", "aB3456789", "name", "f")));
+      return new Conversation(messages, tools, "<s>", "</s>", true, Map.of());
+    }
   }
 
   @Test
