@@ -19,13 +19,16 @@ import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
 import dev.knapsack.text.ChatTemplate;
+import dev.knapsack.text.ChatTemplates;
 import dev.knapsack.text.Message;
 import dev.knapsack.text.Tokenizer;
 import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model, open inside a budget.
@@ -49,13 +52,13 @@ public final class Knapsack implements AutoCloseable {
   private final ModelFile file;
   private final Engine engine;
   private final Tokenizer tokenizer;
-  private final ChatTemplate template;
+  private final ChatTemplates templates;
 
-  private Knapsack(ModelFile file, Engine engine, Tokenizer tokenizer, ChatTemplate template) {
+  private Knapsack(ModelFile file, Engine engine, Tokenizer tokenizer, ChatTemplates templates) {
     this.file = file;
     this.engine = engine;
     this.tokenizer = tokenizer;
-    this.template = template;
+    this.templates = templates;
   }
 
   /**
@@ -82,7 +85,7 @@ public final class Knapsack implements AutoCloseable {
     ModelFile file = ModelFile.open(model);
     try {
       Tokenizer tokenizer = Tokenizer.of(file);
-      ChatTemplate template = template(file);
+      ChatTemplates templates = ChatTemplates.of(file.templates());
       KernelProvider.Choice kernels = options.kernelChoice();
       Plan plan = options.plan.orElseGet(() -> plan(file, budget, options, kernels));
       Engine.Options opened =
@@ -99,7 +102,7 @@ public final class Knapsack implements AutoCloseable {
               plan,
               budget,
               options.precision.map(opened::withPrecision).orElse(opened));
-      return new Knapsack(file, engine, tokenizer, template);
+      return new Knapsack(file, engine, tokenizer, templates);
     } catch (RuntimeException | Error e) {
       file.close();
       throw e;
@@ -114,24 +117,18 @@ public final class Knapsack implements AutoCloseable {
    */
   public static Plan plan(Path model, Budget budget, Options options) {
     try (ModelFile file = ModelFile.open(model)) {
-      // Opening has read the vocabulary and the template when it plans: planning alone must find as
+      // Opening has read the vocabulary and the templates when it plans: planning alone must find
+      // as
       // much of the process's memory taken, or it would accept a budget that opening refuses.
       Tokenizer tokenizer = Tokenizer.of(file);
-      ChatTemplate template = template(file);
+      ChatTemplates templates = ChatTemplates.of(file.templates());
       try {
         return plan(file, budget, options, options.kernelChoice());
       } finally {
         Reference.reachabilityFence(tokenizer);
-        Reference.reachabilityFence(template);
+        Reference.reachabilityFence(templates);
       }
     }
-  }
-
-  private static ChatTemplate template(ModelFile file) {
-    return file.metadata()
-        .findString("tokenizer.chat_template")
-        .map(ChatTemplate::of)
-        .orElseGet(ChatTemplate::chatMl);
   }
 
   private static JvmShare share(Options options, Account jvm) {
@@ -184,9 +181,9 @@ public final class Knapsack implements AutoCloseable {
     return tokenizer;
   }
 
-  /** The model's chat template; ChatML if it has none. */
-  public ChatTemplate template() {
-    return template;
+  /** The model's chat templates. */
+  public ChatTemplates templates() {
+    return templates;
   }
 
   public Budget budget() {
@@ -198,24 +195,51 @@ public final class Knapsack implements AutoCloseable {
     return engine;
   }
 
+  /** The tokens of a conversation without tools. */
+  public int[] tokens(List<Message> messages) {
+    return tokens(messages, null);
+  }
+
   /**
    * The tokens of a conversation as the model's template writes it, up to where an answer begins.
    *
+   * @param tools descriptions of the tools that the model may call, as the OpenAI API has them;
+   *     null when there are none
    * @throws dev.knapsack.engine.ContextExceededException if it is too long for the context whatever
    *     its tokens are; neither the template nor the tokenizer sees it then
-   * @throws dev.knapsack.text.template.TemplateException if the template refuses the conversation
+   * @throws dev.knapsack.text.template.TemplateException if the template refuses the conversation,
+   *     or is none
    */
-  public int[] tokens(List<Message> messages) {
+  public int[] tokens(List<Message> messages, @Nullable List<Map<String, Object>> tools) {
     // Templates leave out blanks around a message, and parts of what the model itself has said.
     engine.checkLength(
         messages.stream()
             .filter(m -> m.role().equals("user") || m.role().equals("system"))
             .mapToLong(m -> m.content() instanceof String said ? said.strip().length() : 0)
             .sum());
+    ChatTemplate template = templates.usual(tools != null);
     return tokens(
-        template.render(
-            ChatTemplate.Conversation.of(messages, text(tokenizer.bos()), text(tokenizer.eos()))),
-        true);
+        template.render(template.fit(conversation(messages, tools)).conversation()), true);
+  }
+
+  /**
+   * What the user should know of how a conversation is written, in sentences: such as that the
+   * model has no template, or that its template takes no system message, and where its text goes.
+   *
+   * @throws dev.knapsack.text.template.TemplateException if the model's template is none
+   */
+  public List<String> notes(List<Message> messages) {
+    return templates.isEmpty()
+        ? List.of(
+            "The model's files have no chat template; the conversation is written as ChatML, which"
+                + " the model may not know.")
+        : templates.usual(false).fit(conversation(messages, null)).notes();
+  }
+
+  private ChatTemplate.Conversation conversation(
+      List<Message> messages, @Nullable List<Map<String, Object>> tools) {
+    return new ChatTemplate.Conversation(
+        messages, tools, text(tokenizer.bos()), text(tokenizer.eos()), true, Map.of());
   }
 
   /**

@@ -10,16 +10,23 @@ import dev.knapsack.engine.FinishReason;
 import dev.knapsack.engine.QueueFullException;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
+import dev.knapsack.file.GgufWriter;
+import dev.knapsack.file.MetadataBuilder;
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
+import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanDoesNotFitException;
 import dev.knapsack.text.Message;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -62,6 +69,7 @@ class KnapsackTest {
   void aChatKeepsWhatWasSaid() {
     try (Knapsack knapsack = Knapsack.open(model, budget, options());
         Chat chat = knapsack.chat("Be kind.")) {
+      assertThat(knapsack.notes(chat.history())).singleElement().asString().contains("ChatML");
       Answer first = chat.send("Tell me a story.", GREEDY);
       String text = first.text();
       assertThat(text).isNotEmpty();
@@ -81,6 +89,45 @@ class KnapsackTest {
       chat.clear();
       assertThat(chat.history()).containsExactly(Message.system("Be kind."));
     }
+  }
+
+  @Test
+  void aConversationIsWrittenAsTheTemplateForItExpects(@TempDir Path folder) {
+    String turns = "{% for m in messages %}{{ m.content }}{% endfor %}";
+    Path path =
+        withTemplates(
+            folder.resolve("named.gguf"),
+            "{% if messages[0].role == 'system' %}{{ raise_exception('No') }}{% endif %}" + turns,
+            "{{ tools[0].function.name }} " + turns);
+    List<Map<String, Object>> tools = List.of(Map.of("function", Map.of("name", "weather")));
+    List<Message> said = List.of(Message.system("Be kind."), Message.user("Hi."));
+    try (Knapsack knapsack = Knapsack.open(path, budget, options())) {
+      assertThat(knapsack.tokens(said)).isEqualTo(knapsack.tokens("Be kind.\n\nHi.", true));
+      assertThat(knapsack.notes(said)).singleElement().asString().contains("no system message");
+      assertThat(knapsack.tokens(said, tools))
+          .isEqualTo(knapsack.tokens("weather Be kind.Hi.", true));
+    }
+  }
+
+  private Path withTemplates(Path path, String usual, String toolUse) {
+    try (ModelFile stories = ModelFile.open(model);
+        Arena arena = Arena.ofConfined()) {
+      MetadataBuilder metadata =
+          new MetadataBuilder(stories.metadata())
+              .string("tokenizer.chat_template", usual)
+              .strings("tokenizer.chat_templates", List.of("tool_use"))
+              .string("tokenizer.chat_template.tool_use", toolUse);
+      try (GgufWriter writer =
+          GgufWriter.create(path, metadata.build(path), stories.tensors().values())) {
+        for (TensorInfo tensor : stories.tensors().values()) {
+          MemorySegment bytes = arena.allocate(tensor.bytes());
+          stories.read(tensor, 0, bytes);
+          writer.write(tensor, bytes);
+        }
+        writer.finish();
+      }
+    }
+    return path;
   }
 
   @Test

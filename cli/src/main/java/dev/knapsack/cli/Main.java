@@ -213,6 +213,7 @@ public final class Main {
       case FileSystemException other when other.getReason() == null ->
           other.getFile() + ": cannot be used (" + other.getClass().getSimpleName() + ")";
       case InterruptedException _ -> "interrupted";
+      case TemplateException _ -> e.getMessage() + "\n--raw takes a prompt without a template.";
       default -> e.getMessage() == null ? e.toString() : e.getMessage();
     };
   }

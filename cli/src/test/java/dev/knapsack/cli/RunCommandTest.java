@@ -104,7 +104,15 @@ class RunCommandTest {
             .json();
     assertThat(object.keySet())
         .containsExactly(
-            "text", "tokens", "finish", "seed", "reproducible", "kernels", "predicted", "measured");
+            "text",
+            "tokens",
+            "finish",
+            "seed",
+            "reproducible",
+            "kernels",
+            "notes",
+            "predicted",
+            "measured");
     assertThat(object.get("text").getAsString()).isNotBlank();
     assertThat(object.getAsJsonArray("tokens")).hasSize(12);
     assertThat(object.get("finish").getAsString()).isEqualTo("max_tokens");

@@ -56,7 +56,6 @@ final class HubTokenizer {
   /** Puts the tokenizer's keys, if the directory has one. */
   static void put(MetadataBuilder metadata, Path directory, HubConfig config) {
     JsonObject settings = settings(directory);
-    template(directory, settings).ifPresent(t -> metadata.string("tokenizer.chat_template", t));
     Path file = directory.resolve("tokenizer.json");
     if (Files.exists(file)) {
       HubTokenizer tokenizer = new HubTokenizer(file);
@@ -68,34 +67,6 @@ final class HubTokenizer {
   private static JsonObject settings(Path directory) {
     Path file = directory.resolve("tokenizer_config.json");
     return Files.exists(file) ? Json.object(file, MOST_CONFIG_BYTES) : new JsonObject();
-  }
-
-  private static Optional<String> template(Path directory, JsonObject settings) {
-    Path file = directory.resolve("chat_template.jinja");
-    if (Files.exists(file)) {
-      return Json.guard(
-          file,
-          () -> {
-            if (Files.size(file) > MOST_CONFIG_BYTES) {
-              throw new ModelFileException(file, "size", "more than 16 MiB");
-            }
-            return Optional.of(Files.readString(file));
-          });
-    }
-    return switch (settings.get("chat_template")) {
-      case JsonPrimitive one -> Optional.of(one.getAsString());
-      case JsonArray named -> {
-        Optional<String> chosen = Optional.empty();
-        for (JsonElement entry : named) {
-          JsonObject template = entry.getAsJsonObject();
-          if (chosen.isEmpty() || Json.member(template, "name").getAsString().equals("default")) {
-            chosen = Optional.of(Json.member(template, "template").getAsString());
-          }
-        }
-        yield chosen;
-      }
-      case null, default -> Optional.empty();
-    };
   }
 
   private void read(JsonReader json) throws IOException {

@@ -3,6 +3,7 @@ package dev.knapsack.file;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -16,6 +17,11 @@ public interface ModelFile extends AutoCloseable {
   Path path();
 
   Metadata metadata();
+
+  /** Chat templates, the default first; none is parsed. */
+  default List<TemplateSource> templates() {
+    return TemplateSource.of(path(), metadata());
+  }
 
   /** Tensors by name, in file order. */
   Map<String, TensorInfo> tensors();

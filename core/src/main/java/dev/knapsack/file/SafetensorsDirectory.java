@@ -29,13 +29,19 @@ final class SafetensorsDirectory implements ModelFile {
   private final Metadata metadata;
   private final Map<String, HubTensors.Part> parts;
   private final Map<String, TensorInfo> tensors;
+  private final List<TemplateSource> templates;
   private final List<OpenFile> files;
 
   private SafetensorsDirectory(
-      Path path, Metadata metadata, Map<String, HubTensors.Part> parts, List<OpenFile> files) {
+      Path path,
+      Metadata metadata,
+      Map<String, HubTensors.Part> parts,
+      List<TemplateSource> templates,
+      List<OpenFile> files) {
     this.path = path;
     this.metadata = metadata;
     this.parts = parts;
+    this.templates = templates;
     this.files = files;
     Map<String, TensorInfo> infos = new LinkedHashMap<>();
     parts.forEach((name, part) -> infos.put(name, part.info()));
@@ -62,6 +68,8 @@ final class SafetensorsDirectory implements ModelFile {
     MetadataBuilder metadata = new MetadataBuilder();
     config.put(metadata, String.valueOf(path.toAbsolutePath().normalize().getFileName()));
     HubTokenizer.put(metadata, path, config);
+    List<TemplateSource> templates = HubTemplates.of(path);
+    HubTemplates.put(metadata, templates);
     HubTensors tensors = new HubTensors(config.family(), config.tied());
     config.factors().forEach(tensors::add);
     for (Path part : weightFiles(path)) {
@@ -69,7 +77,7 @@ final class SafetensorsDirectory implements ModelFile {
       files.add(file);
       tensors.add(file, file.header(source -> SafetensorsHeader.read(part, source)));
     }
-    return new SafetensorsDirectory(path, metadata.build(path), tensors.build(), files);
+    return new SafetensorsDirectory(path, metadata.build(path), tensors.build(), templates, files);
   }
 
   private static List<Path> weightFiles(Path path) {
@@ -105,6 +113,11 @@ final class SafetensorsDirectory implements ModelFile {
   @Override
   public Metadata metadata() {
     return metadata;
+  }
+
+  @Override
+  public List<TemplateSource> templates() {
+    return templates;
   }
 
   @Override
