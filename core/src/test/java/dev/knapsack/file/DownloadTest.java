@@ -7,16 +7,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Duration;
+import java.time.ZoneOffset;
+import java.time.ZonedDateTime;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -25,7 +29,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class DownloadTest {
-  private static final byte[] CONTENT = bytes(1, 3_000_000);
+  private static final byte[] CONTENT = model(1, 3_000_000);
   private static final String V1 = "\"v1\"";
 
   @TempDir Path folder;
@@ -121,7 +125,7 @@ class DownloadTest {
 
   @Test
   void anotherVersionStartsOver() throws Exception {
-    byte[] other = bytes(2, 2_500_000);
+    byte[] other = model(2, 2_500_000);
     hub.on("/m.gguf", hub.broken(CONTENT, V1, 1_000_000), file(other, "\"v2\""));
     Path path = pull(hub.uri("/m.gguf").toString(), Optional.empty());
     assertThat(path).hasBinaryContent(other);
@@ -163,13 +167,100 @@ class DownloadTest {
 
   @Test
   void aWrongChecksumIsNoModel() throws Exception {
-    hub.on("/m.gguf", file(bytes(2, 1000), V1));
+    hub.on("/m.gguf", file(model(2, 1000), V1));
     assertThatThrownBy(this::pull)
         .isInstanceOf(DownloadException.class)
-        .hasMessageContaining("damaged: its SHA-256 is " + sha256(bytes(2, 1000)))
+        .hasMessageContaining("damaged: its SHA-256 is " + sha256(model(2, 1000)))
         .hasMessageContaining(sha256(CONTENT));
     assertThat(store.list()).isEmpty();
-    assertThat(target().resolveSibling("m.gguf.part")).isEmptyFile();
+    assertThat(target().resolveSibling("m.gguf.part")).doesNotExist();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "m.gguf | <!DOCTYPE html><html> | a web page came, and no GGUF file: it begins with"
+            + " '<!DOCTYPE html><html>'",
+        "m.gguf | ' \n<html>' | a web page came",
+        "m.gguf | {\"error\": \"not found\"} | something else came, and no GGUF file: it begins"
+            + " with '{\"error",
+        "m.gguf | '' | nothing came, and no GGUF file",
+        "m.gguf | GGU | something else came",
+        "m.gguf | GGUF | no whole GGUF file came",
+        "m | version https://git-lfs.github.com/spec/v1 | something else came, and no GGUF file"
+      })
+  void whatIsNoModelIsNotKept(String name, String content, String problem) throws Exception {
+    String path = "/o/r/blob/main/" + name;
+    hub.on(path, file(content.replace("\\n", "\n").getBytes(StandardCharsets.UTF_8), V1));
+    assertThatThrownBy(() -> pull(hub.uri(path).toString(), Optional.empty()))
+        .isInstanceOf(DownloadException.class)
+        .hasMessageContaining(problem)
+        .hasMessageContaining("/resolve/ in place of /blob/");
+    assertThat(store.list()).isEmpty();
+    hub.on(path, file(CONTENT, V1));
+    assertThat(pull(hub.uri(path).toString(), Optional.empty())).hasBinaryContent(CONTENT);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "general.type, imatrix, 'of the type ''imatrix'', and no model'",
+    "general.type, adapter, 'of the type ''adapter'', and no model'",
+    "general.type, mmproj, 'of the type ''mmproj'', and no model'",
+    "general.architecture, llama, holds no tensors"
+  })
+  void whatOnlyLiesBesideModelsIsNotKept(String key, String value, String problem) {
+    GgufBytes gguf = GgufBytes.header(key.endsWith("type") ? 1 : 0, 2);
+    gguf.string("general.quantization_version").i32(4).i32(2).string(key).i32(8).string(value);
+    hub.on("/m.gguf", file(gguf.bytes(), V1));
+    assertThatThrownBy(() -> pull(hub.uri("/m.gguf").toString(), Optional.empty()))
+        .isInstanceOf(DownloadException.class)
+        .hasMessageContaining(problem);
+    assertThat(store.list()).isEmpty();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "a.json, [], true",
+    "a.json, ' {}', true",
+    "a.json, <html>, false",
+    "a.json, Not Found, false",
+    "a.jinja, <|im_start|>, true",
+    "a.jinja, <head>, false",
+    "a.safetensors, 12345678{}, true",
+    "a.safetensors, <html><html><html>, false",
+    "a.safetensors, 123, false"
+  })
+  void whatDescribesAModelIsLookedAt(String name, String content, boolean right) throws Exception {
+    HeaderInput.Source source = GgufBytes.source(content.getBytes(StandardCharsets.UTF_8));
+    assertThat(ModelBytes.problem(Path.of(name), source).isEmpty()).isEqualTo(right);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "7, 7",
+    "100000, 100000",
+    "0, 0",
+    "'Sun, 29 Nov 2026 10:00:30 GMT', 30",
+    "'Sun, 29 Nov 2026 09:00:00 GMT', 0",
+    "soon, 0",
+    "-5, 0",
+    "99999999999999999999, 0"
+  })
+  void aServerSaysHowLongToWait(String header, long seconds) {
+    ZonedDateTime now = ZonedDateTime.of(2026, 11, 29, 10, 0, 0, 0, ZoneOffset.UTC);
+    assertThat(PassingFailure.retryAfter(header, now)).isEqualTo(Duration.ofSeconds(seconds));
+  }
+
+  @Test
+  void waitsGrowAndAreBounded() {
+    StoreSettings settings = StoreSettings.in(folder); // one second after the first failure
+    Attempts attempts = new Attempts(settings, hub.uri("/"));
+    assertThat(attempts.wait(1, Duration.ZERO)).isEqualTo(Duration.ofSeconds(1));
+    assertThat(attempts.wait(4, Duration.ofSeconds(5))).isEqualTo(Duration.ofSeconds(8));
+    assertThat(attempts.wait(1, Duration.ofSeconds(5))).isEqualTo(Duration.ofSeconds(5));
+    assertThat(attempts.wait(1, Duration.ofDays(5))).isEqualTo(Duration.ofMinutes(1));
+    assertThat(attempts.wait(100, Duration.ZERO)).isEqualTo(Duration.ofMinutes(1));
   }
 
   @Test
@@ -248,13 +339,58 @@ class DownloadTest {
   }
 
   @Test
-  void twoDownloadsOfAFileDoNotMeet() throws Exception {
+  void theSecondDownloadOfAFileWaitsAndTakesIt() throws Exception {
     hub.on("/m.gguf", file(CONTENT, V1));
-    try (PartFile held = PartFile.open(target())) {
-      assertThat(held.length()).isZero();
-      assertThatThrownBy(this::pull).hasMessageContaining("another download is writing this file");
+    byte[] content = model(5, 1000);
+    FutureTask<Path> second =
+        new FutureTask<>(() -> pull(hub.uri("/m.gguf").toString(), Optional.empty()));
+    try (PartFile first = PartFile.open(target())) {
+      startAndWait(second);
+      first.append(content, content.length);
+      first.finish();
     }
-    assertThat(pull()).hasBinaryContent(CONTENT);
+    assertThat(second.get()).hasBinaryContent(content);
+    assertThat(hub.requests).isEmpty();
+    assertThat(left(target())).containsExactly("m.gguf");
+  }
+
+  @Test
+  void whoWaitedForAPartLeavesTheFinishedFileAlone() throws Exception {
+    FutureTask<Long> second =
+        new FutureTask<>(() -> {
+          try (PartFile part = PartFile.open(target())) {
+            long found = part.length();
+            part.restart(Optional.empty());
+            return found;
+          }
+        });
+    try (PartFile first = PartFile.open(target())) {
+      startAndWait(second);
+      first.append(CONTENT, CONTENT.length);
+      first.finish();
+    }
+    assertThat(second.get()).isZero();
+    assertThat(target()).hasBinaryContent(CONTENT);
+    assertThat(left(target())).containsExactly("m.gguf");
+  }
+
+  /** Starts a task that waits for a lock, and returns when it does. */
+  private static void startAndWait(FutureTask<?> task) {
+    Thread thread = Thread.ofPlatform().start(task);
+    while (thread.getState() != Thread.State.TIMED_WAITING
+        && thread.getState() != Thread.State.TERMINATED) {
+      Thread.onSpinWait();
+    }
+  }
+
+  @Test
+  void anInterruptEndsTheWait() throws Exception {
+    try (PartFile first = PartFile.open(target())) {
+      assertThat(first.length()).isZero();
+      Thread.currentThread().interrupt();
+      assertThatThrownBy(this::pull).isInstanceOf(InterruptedException.class);
+      assertThat(Thread.interrupted()).isTrue();
+    }
   }
 
   private void prepare(byte[] content, String version) throws IOException {
@@ -271,6 +407,15 @@ class DownloadTest {
     try (var files = Files.list(path.getParent())) {
       return files.map(f -> f.getFileName().toString()).sorted().toList();
     }
+  }
+
+  /** What begins as a GGUF model does. */
+  static byte[] model(long seed, int count) {
+    byte[] bytes = bytes(seed, count);
+    byte[] header =
+        GgufBytes.header(1, 1).string("general.architecture").i32(8).string("x").bytes();
+    System.arraycopy(header, 0, bytes, 0, header.length);
+    return bytes;
   }
 
   static byte[] bytes(long seed, int count) {
