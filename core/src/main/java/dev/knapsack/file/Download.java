@@ -8,6 +8,7 @@ import java.nio.channels.FileLockInterruptionException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
@@ -58,7 +59,9 @@ final class Download {
    */
   void run() throws InterruptedException {
     try (PartFile part = PartFile.open(target)) {
-      if (!Files.exists(target)) {
+      if (Files.exists(target)) {
+        checkCome();
+      } else {
         fetch(part);
       }
     } catch (ClosedByInterruptException | FileLockInterruptionException e) {
@@ -68,6 +71,19 @@ final class Download {
           uri.toString(), "cannot be stored as " + target + ": " + e + free(), e);
     }
     progress.at(name(), size(), size());
+  }
+
+  /** Another download has fetched it meanwhile, which may have expected something else. */
+  private void checkCome() throws IOException {
+    if (sha256.isPresent()) {
+      String found = Sha256.of(target);
+      if (!found.equalsIgnoreCase(sha256.get())) {
+        throw new DownloadException(
+            uri.toString(),
+            "has come as %s meanwhile, whose SHA-256 is %s and not %s"
+                .formatted(target, found, sha256.get()));
+      }
+    }
   }
 
   private void fetch(PartFile part) throws IOException, InterruptedException {
@@ -119,6 +135,9 @@ final class Download {
       long total =
           switch (response.status()) {
             case 200 -> {
+              if (part.length() > 0 && isPage(response)) {
+                throw new PassingFailure("the server sends a web page in place of the rest");
+              }
               restart(part, version(response));
               yield response.headers().firstValueAsLong("Content-Length").orElse(-1);
             }
@@ -133,6 +152,15 @@ final class Download {
       checkRoom(total - part.length());
       receive(part, response.body(), total);
     }
+  }
+
+  /** What has come is not thrown away for a page that says to come back later. */
+  private static boolean isPage(HttpAccess.Response response) {
+    return response
+        .headers()
+        .firstValue("Content-Type")
+        .filter(type -> type.toLowerCase(Locale.ROOT).startsWith("text/html"))
+        .isPresent();
   }
 
   private void restart(PartFile part, Optional<String> version) throws IOException {

@@ -47,6 +47,11 @@ public sealed interface ModelAddress {
               + query);
     }
 
+    /** Whether it is a file of a safetensors model, which is no model alone. */
+    boolean isOneOfSet() {
+      return uri.getPath().matches("(?i).*\\.(safetensors|json|jinja)");
+    }
+
     /** The addresses of all parts of the model, if this is one of several. */
     List<Web> parts() {
       String host = uri.getScheme() + "://" + uri.getRawAuthority();

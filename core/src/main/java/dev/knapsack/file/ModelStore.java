@@ -125,7 +125,8 @@ public final class ModelStore {
     sha256.ifPresent(Sha256::check);
     Optional<StoredModel> here = find(address);
     if (here.isPresent()) {
-      checkHere(address, files(here.get().path()), sha256);
+      checkHere(
+          address, files(here.get().path()).stream().filter(Files::isRegularFile).toList(), sha256);
       return here.get().path();
     }
     try (HttpAccess http = new HttpAccess(settings)) {
@@ -139,6 +140,12 @@ public final class ModelStore {
   private Path pull(
       HttpAccess http, ModelAddress.Web web, Optional<String> sha256, DownloadProgress progress)
       throws InterruptedException {
+    if (web.isOneOfSet()) {
+      throw new DownloadException(
+          web.toString(),
+          "only a GGUF file is a model by itself; hf:OWNER/REPO fetches all of a safetensors"
+              + " model");
+    }
     List<ModelAddress.Web> parts = web.parts();
     checkOneFile(web.toString(), parts.size(), sha256);
     for (ModelAddress.Web part : parts) {

@@ -107,6 +107,22 @@ class DownloadTest {
   }
 
   @Test
+  void aPageInPlaceOfTheRestLosesNothing() throws Exception {
+    FakeHub.Answer page =
+        exchange -> {
+          exchange.getResponseHeaders().set("Content-Type", "text/html; charset=utf-8");
+          exchange.sendResponseHeaders(200, 6);
+          exchange.getResponseBody().write("<html>".getBytes(StandardCharsets.UTF_8));
+        };
+    hub.on("/m.gguf", hub.broken(CONTENT, V1, 1_000_000), page, page, file(CONTENT, V1));
+    assertThatThrownBy(this::pull)
+        .isInstanceOf(DownloadException.class)
+        .hasMessageContaining("a web page in place of the rest; gave up after 3 attempts");
+    assertThat(pull()).hasBinaryContent(CONTENT);
+    assertThat(hub.requests.getLast().range()).matches("bytes=[1-9]\\d*-");
+  }
+
+  @Test
   void aBreakAtTheSamePlaceEveryTimeEnds() {
     hub.on("/m.gguf", hub.withoutRanges(CONTENT, V1, 1_000_000));
     assertThatThrownBy(this::pull)
@@ -305,6 +321,7 @@ class DownloadTest {
       first.finish();
     }
     assertThat(second.get()).hasBinaryContent(content);
+    assertThatThrownBy(this::pull).hasMessageContaining("and not " + sha256(CONTENT));
     assertThat(hub.requests).isEmpty();
     assertThat(left(target())).containsExactly("m.gguf");
   }

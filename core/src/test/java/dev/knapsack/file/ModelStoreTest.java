@@ -177,6 +177,12 @@ class ModelStoreTest {
         "/o/r/resolve/main/model-00002-of-00002.safetensors",
         file(content(".safetensors"), "\"v\""));
     Path model = pull("hf:o/r");
+    assertThatThrownBy(() -> store.pull("hf:o/r", SHA256, (file, bytes, total) -> {}))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("a model of 7 files");
+    assertThatThrownBy(() -> pull(hub.uri("/o/r/resolve/main/model.safetensors").toString()))
+        .isInstanceOf(DownloadException.class)
+        .hasMessageContaining("only a GGUF file is a model by itself");
     assertThat(model).isEqualTo(folder.resolve("hf/o/r/safetensors"));
     try (Stream<Path> files = Files.list(model)) {
       assertThat(files).hasSize(7);
