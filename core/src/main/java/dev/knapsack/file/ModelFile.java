@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * A model on disk: metadata and tensors under their GGUF names, whatever the container.
@@ -13,8 +14,13 @@ import java.util.Map;
  * thread, and past the page cache where the file system allows it.
  */
 public interface ModelFile extends AutoCloseable {
-  /** The file, or the directory of a safetensors model. */
+  /** The file, or the first of its parts, or the directory of a safetensors model. */
   Path path();
+
+  /** The files that hold the tensors. */
+  default List<Path> files() {
+    return List.of(path());
+  }
 
   Metadata metadata();
 
@@ -47,12 +53,18 @@ public interface ModelFile extends AutoCloseable {
   void close();
 
   /**
-   * Opens a GGUF file, or a directory with a safetensors model.
+   * Opens a GGUF model, or a safetensors model in a directory; of a model in several files, any of
+   * them may be named.
    *
    * @throws ModelFileException if it cannot be read, is damaged, or is of a kind that is not
    *     supported
    */
   static ModelFile open(Path path) {
-    return Files.isDirectory(path) ? SafetensorsDirectory.open(path) : GgufFile.open(path);
+    if (Files.isDirectory(path)) {
+      return SafetensorsDirectory.open(path);
+    }
+    return SafetensorsDirectory.isPart(path)
+        ? SafetensorsDirectory.open(Objects.requireNonNull(path.toAbsolutePath().getParent()))
+        : GgufFile.open(path);
   }
 }

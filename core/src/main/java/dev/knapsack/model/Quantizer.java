@@ -124,9 +124,11 @@ public final class Quantizer {
 
   private void refuseSource(Path target) {
     try {
-      if (Files.exists(target) && Files.isSameFile(target, source.path())) {
-        throw new IllegalArgumentException(
-            target + " is the model that is to be converted; give the new file another name");
+      for (Path file : source.files()) {
+        if (Files.exists(target) && Files.isSameFile(target, file)) {
+          throw new IllegalArgumentException(
+              target + " is the model that is to be converted; give the new file another name");
+        }
       }
     } catch (IOException e) {
       throw new ModelFileException(target, "file", "cannot be looked at: " + e, e);
