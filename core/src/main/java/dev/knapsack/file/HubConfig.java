@@ -103,7 +103,7 @@ final class HubConfig {
     metadata.string("general.architecture", family.architecture());
     metadata.string("general.name", name);
     // Rows of queries and keys lie as the hub has them, which GGUF's llama does not.
-    metadata.string("knapsack.rope.pairs", "half");
+    metadata.string(ModelFile.ROPE_PAIRS, "half");
     HubFamily.COMMON_KEYS.forEach(key -> put(metadata, key));
     family.keys().forEach(key -> put(metadata, key));
     rope(metadata);

@@ -12,6 +12,12 @@ import java.util.Map;
  * thread, and past the page cache where the file system allows it.
  */
 public interface ModelFile extends AutoCloseable {
+  /**
+   * The key that says which rows of queries and keys are paired, {@code half} or {@code adjacent},
+   * where it is not those that the architecture has in GGUF files.
+   */
+  String ROPE_PAIRS = "knapsack.rope.pairs";
+
   /** The file, or the directory of a safetensors model. */
   Path path();
 

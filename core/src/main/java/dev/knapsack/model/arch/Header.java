@@ -233,11 +233,6 @@ final class Header {
     return factors;
   }
 
-  /** A key for every architecture, such as {@code knapsack.rope.pairs}. */
-  String general(String key, String otherwise) {
-    return metadata.findString(key).orElse(otherwise);
-  }
-
   ModelFile file() {
     return file;
   }
