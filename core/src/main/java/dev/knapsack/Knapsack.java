@@ -22,6 +22,7 @@ import dev.knapsack.text.Tokenizer;
 import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
@@ -82,7 +83,11 @@ public final class Knapsack implements AutoCloseable {
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplate template = template(file);
       KernelProvider.Choice kernels = options.kernelChoice();
-      Plan plan = options.plan.orElseGet(() -> plan(file, budget, options, kernels));
+      Plan plan =
+          options
+              .plan
+              .orElseGet(() -> plan(file, budget, options, kernels))
+              .withNotes(notes(file, tokenizer));
       Engine.Options opened =
           Engine.Options.of(kernels)
               .withQueue(options.queue)
@@ -117,12 +122,27 @@ public final class Knapsack implements AutoCloseable {
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplate template = template(file);
       try {
-        return plan(file, budget, options, options.kernelChoice());
+        return plan(file, budget, options, options.kernelChoice())
+            .withNotes(notes(file, tokenizer));
       } finally {
         Reference.reachabilityFence(tokenizer);
         Reference.reachabilityFence(template);
       }
     }
+  }
+
+  /** What there is to know of how a model was read. */
+  private static List<String> notes(ModelFile file, Tokenizer tokenizer) {
+    List<String> notes = new ArrayList<>(file.notes());
+    notes.addAll(tokenizer.notes());
+    int rows = Families.spec(file).vocabulary();
+    if (rows > tokenizer.size()) {
+      notes.add(
+          "the embedding has %,d rows and the tokenizer %,d tokens; no answer has one of the rows"
+                  .formatted(rows, tokenizer.size())
+              + " that are no token");
+    }
+    return notes;
   }
 
   private static ChatTemplate template(ModelFile file) {

@@ -143,6 +143,7 @@ final class RunCommand implements Callable<Integer> {
     adjust(Request.of(0)); // what cannot be asked for is refused before anything is loaded
     engine.useSequences(samples);
     try (Knapsack knapsack = engine.open(model.path())) {
+      knapsack.plan().notes().forEach(note -> streams.err().println("note: " + note));
       if (chat || stats) {
         streams.err().println("kernels: " + knapsack.engine().kernels().reason());
       }
@@ -264,6 +265,9 @@ final class RunCommand implements Callable<Integer> {
     object.addProperty("seed", answer.seed());
     object.addProperty("reproducible", answer.isReproducible());
     object.addProperty("kernels", knapsack.engine().kernels().kernels().name());
+    JsonArray notes = new JsonArray();
+    knapsack.plan().notes().forEach(notes::add);
+    object.add("notes", notes);
     Report.of(knapsack, answer.stats(), samples).addTo(object);
     return object;
   }

@@ -3,6 +3,7 @@ package dev.knapsack.file;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 
 /**
@@ -22,6 +23,11 @@ public interface ModelFile extends AutoCloseable {
   Path path();
 
   Metadata metadata();
+
+  /** Sentences on what is read otherwise than it stands in the files. */
+  default List<String> notes() {
+    return List.of();
+  }
 
   /** Tensors by name, in file order. */
   Map<String, TensorInfo> tensors();

@@ -30,10 +30,16 @@ final class SafetensorsDirectory implements ModelFile {
   private final Map<String, HubTensors.Part> parts;
   private final Map<String, TensorInfo> tensors;
   private final List<OpenFile> files;
+  private final List<String> notes;
 
   private SafetensorsDirectory(
-      Path path, Metadata metadata, Map<String, HubTensors.Part> parts, List<OpenFile> files) {
+      Path path,
+      Metadata metadata,
+      Map<String, HubTensors.Part> parts,
+      List<OpenFile> files,
+      List<String> notes) {
     this.path = path;
+    this.notes = List.copyOf(notes);
     this.metadata = metadata;
     this.parts = parts;
     this.files = files;
@@ -62,14 +68,15 @@ final class SafetensorsDirectory implements ModelFile {
     MetadataBuilder metadata = new MetadataBuilder();
     config.put(metadata, String.valueOf(path.toAbsolutePath().normalize().getFileName()));
     HubTokenizer.put(metadata, path, config);
-    HubTensors tensors = new HubTensors(config.family(), config.tied());
+    HubTensors tensors = new HubTensors(config);
     config.factors().forEach(tensors::add);
     for (Path part : weightFiles(path)) {
       OpenFile file = OpenFile.open(part);
       files.add(file);
       tensors.add(file, file.header(source -> SafetensorsHeader.read(part, source)));
     }
-    return new SafetensorsDirectory(path, metadata.build(path), tensors.build(), files);
+    Map<String, HubTensors.Part> parts = tensors.build();
+    return new SafetensorsDirectory(path, metadata.build(path), parts, files, config.notes());
   }
 
   private static List<Path> weightFiles(Path path) {
@@ -105,6 +112,11 @@ final class SafetensorsDirectory implements ModelFile {
   @Override
   public Metadata metadata() {
     return metadata;
+  }
+
+  @Override
+  public List<String> notes() {
+    return notes;
   }
 
   @Override

@@ -55,7 +55,7 @@ class RopeTest {
   @Test
   void yarnKeepsFastPairsAndInterpolatesSlowOnes() {
     double[] plain = Rope.plain(PAIRS, 64, 150_000).frequencies();
-    Rope rope = Rope.yarn(PAIRS, 64, 150_000, 32, 4096, 32, 1, Rope.yarnMagnitude(32));
+    Rope rope = Rope.yarn(PAIRS, 64, 150_000, 32, 4096, 32, 1, true, Rope.yarnMagnitude(32));
     // Pairs 8 and 18 bound the ramp: 64 ln(4096 / (2π β)) / (2 ln 150000) = 8.09 and 17.40.
     assertThat(rope.frequencies()[8]).isEqualTo(plain[8]);
     assertThat(rope.frequencies()[18]).isCloseTo(plain[18] / 32, within(1e-18));

@@ -47,13 +47,14 @@ final class Ropes {
     if (base <= 1) {
       throw header.wrong("rope.freq_base", "must be above 1, and is " + base);
     }
-    float factor = header.positive("rope.scaling.factor", header.positive("rope.scale_linear", 1));
-    String type =
-        header.text("rope.scaling.type", header.has("rope.scale_linear") ? "linear" : "none");
+    String named = header.has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
+    float given = header.optional(named, 0);
+    float factor = given == 0 ? 1 : given;
+    // A factor without a type is one of positions; longrope's own are in tensors.
+    String type = header.text("rope.scaling.type", "linear");
     return switch (type) {
-      // Longrope is all in the factors.
-      case "none", "longrope" -> Rope.plain(pairs, dimensions, base);
-      case "linear" -> Rope.linear(pairs, dimensions, base, factor);
+      case "none" -> Rope.plain(pairs, dimensions, base);
+      case "linear", "longrope" -> Rope.linear(pairs, dimensions, base, factor);
       case "yarn" ->
           Rope.yarn(
               pairs,
@@ -63,6 +64,7 @@ final class Ropes {
               originalContext(header),
               header.positive("rope.scaling.yarn_beta_fast", 32),
               header.positive("rope.scaling.yarn_beta_slow", 1),
+              header.flag("rope.scaling.yarn_truncate", true),
               yarnMagnitude(header, factor));
       case "llama3" ->
           Rope.llama3(
