@@ -259,6 +259,9 @@ final class HubConfig {
 
   private void windows(MetadataBuilder metadata) {
     HubFamily.Windows rule = family.windows();
+    if (rule == HubFamily.Windows.NO_LAYER) {
+      return;
+    }
     boolean unused =
         switch (rule) {
           case ALL_IF_USED, LAST_IF_USED, EVERY_SECOND_IF_USED, UNROTATED_IF_USED ->

@@ -161,13 +161,15 @@ final class HubRope {
   }
 
   private long originalContext() {
+    String key = "original_max_position_embeddings";
+    // The key beside the parameters wins, but not over those of a kind of layer.
+    Optional<Long> beside = localBase().isPresent() ? Optional.empty() : config.integer(key);
     long tokens =
-        config
-            .integer("original_max_position_embeddings")
-            .or(() -> real("original_max_position_embeddings").map(Double::longValue))
+        beside
+            .or(() -> real(key).map(Double::longValue))
             .orElseGet(() -> config.required("max_position_embeddings"));
     if (tokens < 1) {
-      throw config.wrong("original_max_position_embeddings", "must be above 0, and is " + tokens);
+      throw config.wrong(key, "must be above 0, and is " + tokens);
     }
     return tokens;
   }

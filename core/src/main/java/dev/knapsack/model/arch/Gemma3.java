@@ -46,7 +46,7 @@ final class Gemma3 extends Gemma2 {
 
   @Override
   float attentionSoftCap(Header header) {
-    return header.optional("attn_logit_softcapping", 0);
+    return 0; // the norms of queries and keys stand for it, whatever a file says
   }
 
   @Override
