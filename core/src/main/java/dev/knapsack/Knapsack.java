@@ -25,6 +25,7 @@ import dev.knapsack.text.Tokenizer;
 import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.UnaryOperator;
@@ -87,7 +88,11 @@ public final class Knapsack implements AutoCloseable {
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplates templates = ChatTemplates.of(file.templates());
       KernelProvider.Choice kernels = options.kernelChoice();
-      Plan plan = options.plan.orElseGet(() -> plan(file, budget, options, kernels));
+      Plan plan =
+          options
+              .plan
+              .orElseGet(() -> plan(file, budget, options, kernels))
+              .withNotes(notes(file, tokenizer));
       Engine.Options opened =
           Engine.Options.of(kernels)
               .withQueue(options.queue)
@@ -123,12 +128,27 @@ public final class Knapsack implements AutoCloseable {
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplates templates = ChatTemplates.of(file.templates());
       try {
-        return plan(file, budget, options, options.kernelChoice());
+        return plan(file, budget, options, options.kernelChoice())
+            .withNotes(notes(file, tokenizer));
       } finally {
         Reference.reachabilityFence(tokenizer);
         Reference.reachabilityFence(templates);
       }
     }
+  }
+
+  /** What there is to know of how a model was read. */
+  private static List<String> notes(ModelFile file, Tokenizer tokenizer) {
+    List<String> notes = new ArrayList<>(file.notes());
+    notes.addAll(tokenizer.notes());
+    int rows = Families.spec(file).vocabulary();
+    if (rows > tokenizer.size()) {
+      notes.add(
+          "the embedding has %,d rows and the tokenizer %,d tokens; no answer has one of the rows"
+                  .formatted(rows, tokenizer.size())
+              + " that are no token");
+    }
+    return notes;
   }
 
   private static JvmShare share(Options options, Account jvm) {

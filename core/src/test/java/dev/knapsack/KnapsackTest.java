@@ -18,12 +18,14 @@ import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanDoesNotFitException;
+import dev.knapsack.plan.PlanTable;
 import dev.knapsack.text.Message;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -63,6 +65,46 @@ class KnapsackTest {
       // What is leased stays within what was planned, but for the odd page.
       assertThat(budget.used()).isLessThan(plan.bytes() + (64 << 10));
     }
+  }
+
+  @Test
+  void rowsThatAreNoTokenAreNeverAnAnswer(@TempDir Path folder) {
+    Path shortened = folder.resolve("shortened.gguf");
+    try (ModelFile file = ModelFile.open(model)) {
+      MetadataBuilder metadata = new MetadataBuilder(file.metadata());
+      String tokens = "tokenizer.ggml.tokens";
+      String types = "tokenizer.ggml.token_type";
+      String scores = "tokenizer.ggml.scores";
+      metadata
+          .strings(tokens, file.metadata().strings(tokens).subList(0, 300))
+          .integers(types, Arrays.copyOf(file.metadata().integers(types), 300))
+          .reals(scores, Arrays.copyOf(file.metadata().reals(scores), 300));
+      try (GgufWriter writer =
+              GgufWriter.create(shortened, metadata.build(shortened), file.tensors().values());
+          Arena arena = Arena.ofConfined()) {
+        for (TensorInfo tensor : file.tensors().values()) {
+          MemorySegment bytes = arena.allocate(tensor.bytes());
+          file.read(tensor, 0, bytes);
+          writer.write(tensor, bytes);
+        }
+        writer.finish();
+      }
+    }
+    Sampling wild = Sampling.DEFAULT.withTemperature(9).withTopK(0).withTopP(1).withMinP(0);
+    try (Knapsack knapsack = Knapsack.open(shortened, budget, options().withContext(256));
+        Answer answer =
+            knapsack.complete(
+                "The dog",
+                r -> r.withSampling(wild.withSeed(3)).withMaxTokens(200).withIgnoreEnd(true))) {
+      assertThat(answer.text()).isNotEmpty();
+      assertThat(Arrays.stream(answer.tokens())).hasSize(200).allMatch(token -> token < 300);
+      assertThat(knapsack.plan().notes())
+          .containsExactly(
+              "the embedding has 512 rows and the tokenizer 300 tokens; no answer has one of the"
+                  + " rows that are no token");
+    }
+    assertThat(PlanTable.render(Knapsack.plan(shortened, budget, options())))
+        .contains("Note: the embedding has 512 rows");
   }
 
   @Test

@@ -146,6 +146,7 @@ final class RunCommand implements Callable<Integer> {
     adjust(Request.of(0)); // what cannot be asked for is refused before anything is loaded
     engine.useSequences(samples);
     try (Knapsack knapsack = engine.open(model.path())) {
+      knapsack.plan().notes().forEach(note -> streams.err().println("note: " + note));
       if (chat || stats) {
         streams.err().println("kernels: " + knapsack.engine().kernels().reason());
       }
@@ -278,6 +279,7 @@ final class RunCommand implements Callable<Integer> {
     object.addProperty("reproducible", answer.isReproducible());
     object.addProperty("kernels", knapsack.engine().kernels().kernels().name());
     JsonArray said = new JsonArray();
+    knapsack.plan().notes().forEach(said::add);
     notes.forEach(said::add);
     object.add("notes", said);
     Report.of(knapsack, answer.stats(), samples).addTo(object);

@@ -13,9 +13,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -263,7 +265,7 @@ final class HubTokenizer {
     Optional<Integer> bos = token(settings, "bos_token", config);
     Optional<Integer> eos = token(settings, "eos_token", config);
     bos.ifPresent(id -> metadata.integer(PREFIX + "bos_token_id", id));
-    eos.ifPresent(id -> metadata.integer(PREFIX + "eos_token_id", id));
+    ends(metadata, eos, config);
     token(settings, "unk_token", config)
         .ifPresent(id -> metadata.integer(PREFIX + "unknown_token_id", id));
     token(settings, "pad_token", config)
@@ -278,6 +280,24 @@ final class HubTokenizer {
             ? flag.getAsBoolean()
             : eos.isPresent() && processed(-1).equals(text(settings.get("eos_token")));
     metadata.flag(PREFIX + "add_eos_token", addEos);
+  }
+
+  /** The tokens that end an answer: that of the tokenizer first, then what the model adds. */
+  private static void ends(MetadataBuilder metadata, Optional<Integer> eos, HubConfig config) {
+    Set<Long> ends = new LinkedHashSet<>();
+    eos.ifPresent(id -> ends.add(id.longValue()));
+    ends.addAll(config.ends());
+    if (ends.isEmpty()) {
+      config.usualEnd().ifPresent(ends::add);
+    }
+    long[] all = ends.stream().mapToLong(Long::longValue).filter(id -> id >= 0).toArray();
+    if (all.length > 0) {
+      metadata.integer(PREFIX + "eos_token_id", all[0]);
+    }
+    if (all.length > 1) {
+      metadata.integers(PREFIX + "eos_token_ids", all);
+      metadata.integer(PREFIX + "eot_token_id", all[1]); // for readers that know no list
+    }
   }
 
   private Optional<Integer> token(JsonObject settings, String key, HubConfig config) {

@@ -14,6 +14,12 @@ import java.util.Objects;
  * thread, and past the page cache where the file system allows it.
  */
 public interface ModelFile extends AutoCloseable {
+  /**
+   * The key that says which rows of queries and keys are paired, {@code half} or {@code adjacent},
+   * where it is not those that the architecture has in GGUF files.
+   */
+  String ROPE_PAIRS = "knapsack.rope.pairs";
+
   /** The file, or the first of its parts, or the directory of a safetensors model. */
   Path path();
 
@@ -27,6 +33,11 @@ public interface ModelFile extends AutoCloseable {
   /** Chat templates, the default first; none is parsed. */
   default List<TemplateSource> templates() {
     return TemplateSource.of(path(), metadata());
+  }
+
+  /** Sentences on what is read otherwise than it stands in the files. */
+  default List<String> notes() {
+    return List.of();
   }
 
   /** Tensors by name, in file order. */

@@ -34,14 +34,17 @@ final class SafetensorsDirectory implements ModelFile {
   private final Map<String, TensorInfo> tensors;
   private final List<TemplateSource> templates;
   private final List<OpenFile> files;
+  private final List<String> notes;
 
   private SafetensorsDirectory(
       Path path,
       Metadata metadata,
       Map<String, HubTensors.Part> parts,
       List<TemplateSource> templates,
-      List<OpenFile> files) {
+      List<OpenFile> files,
+      List<String> notes) {
     this.path = path;
+    this.notes = List.copyOf(notes);
     this.metadata = metadata;
     this.parts = parts;
     this.templates = templates;
@@ -79,7 +82,7 @@ final class SafetensorsDirectory implements ModelFile {
     HubTokenizer.put(metadata, path, config);
     List<TemplateSource> templates = HubTemplates.of(path);
     HubTemplates.put(metadata, templates);
-    HubTensors tensors = new HubTensors(config.family(), config.tied());
+    HubTensors tensors = new HubTensors(config);
     config.factors().forEach(tensors::add);
     Map<Path, Set<String>> weights = weightFiles(path);
     for (Map.Entry<Path, Set<String>> part : weights.entrySet()) {
@@ -90,7 +93,8 @@ final class SafetensorsDirectory implements ModelFile {
       tensors.add(file, header);
       check(name, part.getValue(), header.tensors().keySet());
     }
-    return new SafetensorsDirectory(path, metadata.build(path), tensors.build(), templates, files);
+    return new SafetensorsDirectory(
+        path, metadata.build(path), tensors.build(), templates, files, config.notes());
   }
 
   private static OpenFile open(Path part, int parts) {
@@ -158,6 +162,11 @@ final class SafetensorsDirectory implements ModelFile {
   @Override
   public List<TemplateSource> templates() {
     return templates;
+  }
+
+  @Override
+  public List<String> notes() {
+    return notes;
   }
 
   @Override

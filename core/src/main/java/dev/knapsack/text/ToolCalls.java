@@ -189,8 +189,8 @@ final class ToolCalls {
           calls.add(call instanceof Map<?, ?> map ? fitted(map, form, links) : call);
         }
         more.put(CALLS, calls);
-        content =
-            content == null || content.equals("") && form.content != null ? form.content : content;
+        boolean empty = content == null || (content.equals("") && form.content != null);
+        content = empty ? form.content : content;
       } else if (message.role().equals("tool")) {
         links.result(more);
       }

@@ -103,7 +103,7 @@ class SafetensorsDirectoryTest {
             + " \"model_type\":\"llama\",\"quantization_config\":{\"quant_method\":\"awq\"} |"
             + " weights quantised by 'awq'",
         "config.json | \"model_type\":\"llama\" |"
-            + " \"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"dynamic\"} | type 'dynamic';"
+            + " \"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"ntk\"} | type 'ntk';"
             + " supported are",
         "config.json | \"hidden_size\":64 | \"hidden_size\":[64] | hidden_size: must be one value",
         "config.json | \"hidden_size\":64 | \"hidden_size\":-64 | hidden_size: must be between 0"
