@@ -322,10 +322,8 @@ public final class CacheStore {
   }
 
   /** Removes what processes that have ended did not finish: nobody else saves here now. */
-  private void removeUnfinished() throws IOException {
-    for (Path file : files(UNFINISHED)) {
-      Files.deleteIfExists(file);
-    }
+  private void removeUnfinished() {
+    files(UNFINISHED).forEach(CacheStore::delete);
   }
 
   /** Deletes what was used longest ago, but not the cache of this name. */
