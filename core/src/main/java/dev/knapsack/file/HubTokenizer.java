@@ -13,9 +13,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -56,7 +58,6 @@ final class HubTokenizer {
   /** Puts the tokenizer's keys, if the directory has one. */
   static void put(MetadataBuilder metadata, Path directory, HubConfig config) {
     JsonObject settings = settings(directory);
-    template(directory, settings).ifPresent(t -> metadata.string("tokenizer.chat_template", t));
     Path file = directory.resolve("tokenizer.json");
     if (Files.exists(file)) {
       HubTokenizer tokenizer = new HubTokenizer(file);
@@ -68,34 +69,6 @@ final class HubTokenizer {
   private static JsonObject settings(Path directory) {
     Path file = directory.resolve("tokenizer_config.json");
     return Files.exists(file) ? Json.object(file, MOST_CONFIG_BYTES) : new JsonObject();
-  }
-
-  private static Optional<String> template(Path directory, JsonObject settings) {
-    Path file = directory.resolve("chat_template.jinja");
-    if (Files.exists(file)) {
-      return Json.guard(
-          file,
-          () -> {
-            if (Files.size(file) > MOST_CONFIG_BYTES) {
-              throw new ModelFileException(file, "size", "more than 16 MiB");
-            }
-            return Optional.of(Files.readString(file));
-          });
-    }
-    return switch (settings.get("chat_template")) {
-      case JsonPrimitive one -> Optional.of(one.getAsString());
-      case JsonArray named -> {
-        Optional<String> chosen = Optional.empty();
-        for (JsonElement entry : named) {
-          JsonObject template = entry.getAsJsonObject();
-          if (chosen.isEmpty() || Json.member(template, "name").getAsString().equals("default")) {
-            chosen = Optional.of(Json.member(template, "template").getAsString());
-          }
-        }
-        yield chosen;
-      }
-      case null, default -> Optional.empty();
-    };
   }
 
   private void read(JsonReader json) throws IOException {
@@ -292,7 +265,7 @@ final class HubTokenizer {
     Optional<Integer> bos = token(settings, "bos_token", config);
     Optional<Integer> eos = token(settings, "eos_token", config);
     bos.ifPresent(id -> metadata.integer(PREFIX + "bos_token_id", id));
-    eos.ifPresent(id -> metadata.integer(PREFIX + "eos_token_id", id));
+    ends(metadata, eos, config);
     token(settings, "unk_token", config)
         .ifPresent(id -> metadata.integer(PREFIX + "unknown_token_id", id));
     token(settings, "pad_token", config)
@@ -307,6 +280,24 @@ final class HubTokenizer {
             ? flag.getAsBoolean()
             : eos.isPresent() && processed(-1).equals(text(settings.get("eos_token")));
     metadata.flag(PREFIX + "add_eos_token", addEos);
+  }
+
+  /** The tokens that end an answer: that of the tokenizer first, then what the model adds. */
+  private static void ends(MetadataBuilder metadata, Optional<Integer> eos, HubConfig config) {
+    Set<Long> ends = new LinkedHashSet<>();
+    eos.ifPresent(id -> ends.add(id.longValue()));
+    ends.addAll(config.ends());
+    if (ends.isEmpty()) {
+      config.usualEnd().ifPresent(ends::add);
+    }
+    long[] all = ends.stream().mapToLong(Long::longValue).filter(id -> id >= 0).toArray();
+    if (all.length > 0) {
+      metadata.integer(PREFIX + "eos_token_id", all[0]);
+    }
+    if (all.length > 1) {
+      metadata.integers(PREFIX + "eos_token_ids", all);
+      metadata.integer(PREFIX + "eot_token_id", all[1]); // for readers that know no list
+    }
   }
 
   private Optional<Integer> token(JsonObject settings, String key, HubConfig config) {
