@@ -64,6 +64,8 @@ final class Attributes {
           case Cycler cycler -> cycler.attribute(name);
           case Namespace namespace -> namespace.attributes.get(name);
           case Loop loop -> loop.attribute(name);
+          case Double d when name.equals("is_integer") ->
+              (Callable) (_, _) -> d == Math.rint(d) && !Double.isInfinite(d);
           case Macro macro -> name.equals("name") ? macro.name() : null;
           default -> null;
         };
@@ -103,6 +105,17 @@ final class Attributes {
             meter.elements(4L * map.size());
             return new LinkedHashMap<>(map);
           };
+      case "fromkeys" ->
+          (arguments, meter) -> {
+            arguments.only(name, "iterable", "value");
+            Object value = arguments.get(1, "value", None.NONE);
+            Map<Object, Object> made = new LinkedHashMap<>();
+            for (Object key : Values.elements(arguments.get(0, "iterable"), meter)) {
+              meter.elements(4);
+              made.put(Values.key(key, meter), value);
+            }
+            return made;
+          };
       default -> null;
     };
   }
@@ -118,14 +131,16 @@ final class Attributes {
     return switch (name) {
       case "index" ->
           (arguments, meter) -> {
-            Object wanted = arguments.only(name, "value").get(0, "value");
-            long index = 0;
-            for (Object element : Values.elements(list, meter)) {
+            arguments.only(name, "value", "start", "stop");
+            Object wanted = arguments.get(0, "value");
+            long from = bound(arguments.get(1, "start", 0L), 0, 1, list.size());
+            long to = bound(arguments.get(2, "stop", None.NONE), list.size(), 1, list.size());
+            List<Object> elements = Values.elements(list, meter);
+            for (long i = from; i < to; i++) {
               meter.step(1);
-              if (Values.equal(element, wanted, meter)) {
-                return index;
+              if (Values.equal(elements.get((int) i), wanted, meter)) {
+                return i;
               }
-              index++;
             }
             throw new TemplateException(
                 Representation.quoted(wanted, meter) + " is not in " + Values.typeName(list));
@@ -140,6 +155,15 @@ final class Attributes {
             }
             return count;
           };
+      case "copy" ->
+          list instanceof Tuple || list instanceof Range
+              ? null
+              : (arguments, meter) -> {
+                arguments.only(name);
+                List<Object> copy = meter.list(list.size());
+                copy.addAll(list);
+                return copy;
+              };
       default -> null;
     };
   }

@@ -70,6 +70,31 @@ final class Filters {
           "wordwrap",
           "xmlattr");
 
+  /** Those without arguments. */
+  private static final Set<String> BARE =
+      Set.of(
+          "abs",
+          "capitalize",
+          "count",
+          "e",
+          "escape",
+          "first",
+          "forceescape",
+          "items",
+          "last",
+          "length",
+          "list",
+          "lower",
+          "pprint",
+          "reverse",
+          "safe",
+          "string",
+          "striptags",
+          "title",
+          "upper",
+          "urlencode",
+          "wordcount");
+
   /** Characters of a string that may be a number; none is written with more. */
   private static final int LONGEST_NUMBER = 400;
 
@@ -84,6 +109,9 @@ final class Filters {
   }
 
   Object apply(String name, Object value, Arguments arguments) {
+    if (BARE.contains(name)) {
+      arguments.only(name);
+    }
     return switch (name) {
       case "default", "d" -> {
         arguments.only(name, "default_value", "boolean");

@@ -3,6 +3,7 @@ package dev.knapsack.text.template;
 import dev.knapsack.text.MarkedText;
 import java.util.ArrayList;
 import java.util.HexFormat;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -81,6 +82,14 @@ final class Representation {
       case MarkedText text -> quote(text, out);
       case Undefined _ -> out.own("Undefined");
       case Range range -> out.own(range.toString());
+      case Namespace namespace -> {
+        Map<Object, Object> attributes = new LinkedHashMap<>();
+        meter.elements(4L * namespace.attributes.size());
+        namespace.attributes.forEach((k, v) -> attributes.put(MarkedText.control(k), v));
+        out.own("<Namespace ");
+        write(attributes, sorted, out, meter);
+        out.own('>');
+      }
       case DictView view -> {
         out.own(view.type()).own('(');
         write(view.items(), sorted, out, meter);

@@ -67,8 +67,10 @@ final class WordWrap {
     return from < to && isBlank(text.charAt(from));
   }
 
+  /** Code points of a piece; of one that is longer than a line only that it is. */
   private int size(MarkedText text, Piece piece) {
-    return text.text().codePointCount(piece.from(), piece.to());
+    int most = (int) Math.min(piece.to(), piece.from() + 2L * width + 2);
+    return text.text().codePointCount(piece.from(), most);
   }
 
   /** Where a piece that is longer than a line ends on this one; what is left goes back. */
@@ -81,7 +83,10 @@ final class WordWrap {
     }
     int take = text.text().offsetByCodePoints(piece.from(), room);
     if (breakHyphens && take > piece.from()) {
-      int hyphen = text.text().lastIndexOf('-', take - 1);
+      int hyphen = take - 1;
+      while (hyphen > piece.from() && text.charAt(hyphen) != '-') {
+        hyphen--;
+      }
       boolean said = false;
       for (int i = piece.from(); i < hyphen && !said; i++) {
         said = text.charAt(i) != '-';

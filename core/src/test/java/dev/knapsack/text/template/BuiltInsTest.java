@@ -75,6 +75,7 @@ class BuiltInsTest {
           'a\\tb'.expandtabs(4) ~ 'Ab C'.istitle() ~ 'aé'.isascii() ~ 'a1'.isidentifier() ~ '²'.isdigit() ~ '²'.isdecimal() => a   bTrueFalseTrueTrueFalse
           'a'.ljust(3, '.') ~ 'ab'.center(5, '*') ~ '-7'.zfill(4) => a..**ab*-007
           dict([('a', 1)], b=2) ~ namespace({'x': 3}).x => {'a': 1, 'b': 2}3
+          [1, 2, 1].index(1, 1) ~ [1].copy() ~ {}.fromkeys('ab', 0) ~ 2.0.is_integer() ~ namespace(a=1) => 2[1]{'a': 0, 'b': 0}True<Namespace {'a': 1}>
           'upper' is filter and 'odd' is test and 'x' is not filter => True
           2.0 is even and 3 is odd and range(2) is sequence and ('a'|map('upper')) is iterable => True
           [1, [2, {}], []]|tojson(indent=1)|replace('\\n', '/') => [/ 1,/ [/  2,/  {}/ ],/ []/]
@@ -133,6 +134,7 @@ class BuiltInsTest {
           [1]|select('nosuch')|list => No test named 'nosuch'.
           [1]|map()|list => map requires a filter argument
           missing|int => 'missing' is undefined
+          'a'|upper(1) => upper() takes at most 0 arguments, 1 given
           none|indent => must be str, not NoneType
           '%d' % 'x' => %d format: a real number is required, not str
           '%s %s' % 1 => not enough arguments for format string
