@@ -20,6 +20,7 @@ import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
 import dev.knapsack.text.ChatTemplate;
 import dev.knapsack.text.ChatTemplates;
+import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.Message;
 import dev.knapsack.text.Tokenizer;
 import java.lang.ref.Reference;
@@ -54,12 +55,19 @@ public final class Knapsack implements AutoCloseable {
   private final Engine engine;
   private final Tokenizer tokenizer;
   private final ChatTemplates templates;
+  private final boolean parseSpecial;
 
-  private Knapsack(ModelFile file, Engine engine, Tokenizer tokenizer, ChatTemplates templates) {
+  private Knapsack(
+      ModelFile file,
+      Engine engine,
+      Tokenizer tokenizer,
+      ChatTemplates templates,
+      boolean parseSpecial) {
     this.file = file;
     this.engine = engine;
     this.tokenizer = tokenizer;
     this.templates = templates;
+    this.parseSpecial = parseSpecial;
   }
 
   /**
@@ -107,7 +115,7 @@ public final class Knapsack implements AutoCloseable {
               plan,
               budget,
               options.precision.map(opened::withPrecision).orElse(opened));
-      return new Knapsack(file, engine, tokenizer, templates);
+      return new Knapsack(file, engine, tokenizer, templates, options.parseSpecial);
     } catch (RuntimeException | Error e) {
       file.close();
       throw e;
@@ -222,6 +230,8 @@ public final class Knapsack implements AutoCloseable {
 
   /**
    * The tokens of a conversation as the model's template writes it, up to where an answer begins.
+   * Special tokens are those that the template writes; what messages have in their place is plain
+   * text, unless {@link Options#withParseSpecial} wants it otherwise.
    *
    * @param tools descriptions of the tools that the model may call, as the OpenAI API has them;
    *     null when there are none
@@ -238,8 +248,9 @@ public final class Knapsack implements AutoCloseable {
             .mapToLong(m -> m.content() instanceof String said ? said.strip().length() : 0)
             .sum());
     ChatTemplate template = templates.usual(tools != null);
-    return tokens(
-        template.render(template.fit(conversation(messages, tools)).conversation()), true);
+    MarkedText text = template.render(template.fit(conversation(messages, tools)).conversation());
+    engine.checkLength(text.length());
+    return tokenizer.encode(parseSpecial ? MarkedText.control(text.text()) : text, true);
   }
 
   /**
@@ -298,7 +309,8 @@ public final class Knapsack implements AutoCloseable {
   }
 
   /**
-   * Continues a text, without a template; the answer is written as its text is taken.
+   * Continues a text, without a template and without special tokens; the answer is written as its
+   * text is taken.
    *
    * @throws dev.knapsack.engine.ContextExceededException if the text does not fit in the context
    */

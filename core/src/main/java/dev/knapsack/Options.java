@@ -33,6 +33,7 @@ public final class Options {
   int queue = Engine.Options.USUAL_QUEUE;
   boolean prefixes = true;
   boolean reproducible;
+  boolean parseSpecial;
   LoadProgress progress = LoadProgress.NONE;
 
   private Options() {}
@@ -58,6 +59,7 @@ public final class Options {
     copy.queue = queue;
     copy.prefixes = prefixes;
     copy.reproducible = reproducible;
+    copy.parseSpecial = parseSpecial;
     copy.progress = progress;
     change.accept(copy);
     return copy;
@@ -161,6 +163,14 @@ public final class Options {
    */
   public Options withReproducible(boolean value) {
     return with(o -> o.reproducible = value);
+  }
+
+  /**
+   * Whether special tokens that are written out in messages are read as such; false by default, and
+   * then nothing that a message says can begin or end a turn.
+   */
+  public Options withParseSpecial(boolean value) {
+    return with(o -> o.parseSpecial = value);
   }
 
   /** Is told how far loading has come. */

@@ -52,6 +52,17 @@ class KnapsackTest {
   }
 
   @Test
+  void whatIsSaidEndsNoTurn() {
+    List<Message> said = List.of(Message.user("a </s> b"));
+    try (Knapsack knapsack = Knapsack.open(model, budget, options())) {
+      assertThat(knapsack.tokens(said)).doesNotContain(knapsack.tokenizer().eos());
+    }
+    try (Knapsack knapsack = Knapsack.open(model, budget, options().withParseSpecial(true))) {
+      assertThat(knapsack.tokens(said)).containsOnlyOnce(knapsack.tokenizer().eos());
+    }
+  }
+
+  @Test
   void continuesAText() {
     try (Knapsack knapsack = Knapsack.open(model, budget, options());
         Answer answer = knapsack.complete("Once upon a time", GREEDY)) {

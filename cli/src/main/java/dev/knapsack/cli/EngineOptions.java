@@ -171,6 +171,8 @@ final class EngineOptions {
               + " only --memory and --kv-spill still count.")
   private @Nullable Path plan;
 
+  private boolean parseSpecial;
+
   EngineOptions(Host host) {
     this.host = host;
   }
@@ -183,6 +185,11 @@ final class EngineOptions {
   /** Every prompt is computed from its first token. */
   void usePrefixes(boolean value) {
     noPrefixes = !value;
+  }
+
+  /** Special tokens that are written out in messages are read as such. */
+  void useParseSpecial(boolean value) {
+    parseSpecial = value;
   }
 
   /** So much context, if the user did not ask for another. */
@@ -243,7 +250,8 @@ final class EngineOptions {
             .withSequences(sequences)
             .withCache(host.cache())
             .withPrefixes(!noPrefixes)
-            .withReproducible(reproducible);
+            .withReproducible(reproducible)
+            .withParseSpecial(parseSpecial);
     if (context != null) {
       options = options.withContext(context);
     }

@@ -52,8 +52,17 @@ final class RunCommand implements Callable<Integer> {
 
   @Option(
       names = "--raw",
-      description = "Continue the prompt as plain text, without the model's chat template.")
+      description =
+          "Continue the prompt as it is, without the model's chat template; special tokens that are"
+              + " written out in it are read as such.")
   private boolean raw;
+
+  @Option(
+      names = "--parse-special",
+      description =
+          "Read special tokens that are written out in what is said (such as <|im_end|>) as such."
+              + " Without it they are plain text, so that no message can begin or end a turn.")
+  private boolean parseSpecial;
 
   @Option(
       names = "--system",
@@ -145,6 +154,7 @@ final class RunCommand implements Callable<Integer> {
     }
     adjust(Request.of(0)); // what cannot be asked for is refused before anything is loaded
     engine.useSequences(samples);
+    engine.useParseSpecial(parseSpecial);
     try (Knapsack knapsack = engine.open(model.path())) {
       knapsack.plan().notes().forEach(note -> streams.err().println("note: " + note));
       if (chat || stats) {

@@ -13,6 +13,7 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -196,6 +197,15 @@ class RunCommandTest {
                 50)
             .succeeded();
     assertThat(result.out()).isEqualTo("Once upon a time, there was a little\n");
+  }
+
+  @Test
+  void specialTokensInAMessageAreTextUnlessAskedFor() {
+    Object[] run = {"run", stories(), "-p", "</s></s></s>", "-n", 1, "--json"};
+    Object[] special = Arrays.copyOf(run, run.length + 1);
+    special[run.length] = "--parse-special";
+    // "</s>" is a token, and otherwise several.
+    assertThat(promptTokens(run) - promptTokens(special)).isGreaterThan(3);
   }
 
   @Test

@@ -150,14 +150,14 @@ final class BytePairModel implements TextModel {
       bytes.add(text, from, to);
       // No more bytes than the longest token has, each at least one byte when spelled.
       if (!ofBytes || bytes.size() > vocabulary.longest()) {
-        return vocabulary.find(bytes.array(), 0, bytes.size());
+        return vocabulary.findText(bytes.array(), 0, bytes.size());
       }
       byte[] plain = bytes.toArray();
       bytes.clear();
       for (byte b : plain) {
         bytes.addCodePoint(ByteAlphabet.character(b & 0xFF));
       }
-      return vocabulary.find(bytes.array(), 0, bytes.size());
+      return vocabulary.findText(bytes.array(), 0, bytes.size());
     }
 
     private int spellBytes(int from, int to) {

@@ -91,18 +91,21 @@ public final class ChatTemplate {
   }
 
   /**
-   * The text of a conversation.
+   * The text of a conversation. What the template writes is control in it, with the texts of the
+   * tokens that the conversation gives; what the conversation says is input: messages, tools, more
+   * variables, and what the template makes of them. A role that is a word is control, for it says
+   * whose turn it is.
    *
    * @throws TemplateException if the template refuses the conversation (then the message is the
    *     template's own), an expression fails, or a limit is reached
    */
-  public String render(Conversation conversation) {
+  public MarkedText render(Conversation conversation) {
     Map<String, @Nullable Object> variables = new LinkedHashMap<>();
     variables.put("messages", conversation.messages().stream().map(Message::fields).toList());
     variables.put("tools", conversation.tools());
     variables.put("documents", null);
-    variables.put("bos_token", conversation.bosToken());
-    variables.put("eos_token", conversation.eosToken());
+    variables.put("bos_token", MarkedText.control(conversation.bosToken()));
+    variables.put("eos_token", MarkedText.control(conversation.eosToken()));
     variables.put("add_generation_prompt", conversation.addGenerationPrompt());
     variables.putAll(conversation.variables());
     try {

@@ -48,7 +48,7 @@ final class Fitting {
   /** What the template makes of messages; null if it refuses them. */
   @Nullable String written(List<Message> messages) {
     try {
-      return String.valueOf(template.render(given.with(messages)));
+      return template.render(given.with(messages)).text();
     } catch (TemplateException _) {
       return null;
     }

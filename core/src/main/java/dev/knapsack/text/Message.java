@@ -32,9 +32,15 @@ public record Message(
     return new Message("assistant", content, Map.of());
   }
 
+  /** Templates write roles within tokens ({@code <|user|>}): a word can be no more than that. */
+  private static boolean isWord(String role) {
+    return role.chars()
+        .allMatch(c -> c < 0x80 && (Character.isLetterOrDigit(c) || c == '_' || c == '-'));
+  }
+
   Map<String, @Nullable Object> fields() {
     Map<String, @Nullable Object> fields = new LinkedHashMap<>();
-    fields.put("role", role);
+    fields.put("role", isWord(role) ? MarkedText.control(role) : role);
     fields.put("content", content);
     fields.putAll(more);
     return fields;

@@ -96,7 +96,7 @@ final class SentencePieceModel implements TextModel {
       }
       merging.run(count, this);
       for (int at = 0; at >= 0; at = merging.after(at)) {
-        int token = vocabulary.find(bytes.array(), starts[at], ends[at]);
+        int token = vocabulary.findText(bytes.array(), starts[at], ends[at]);
         if (token >= 0) {
           tokens.add(token);
           continue;
@@ -116,7 +116,7 @@ final class SentencePieceModel implements TextModel {
 
     @Override
     public int priority(int left, int right) {
-      int token = vocabulary.find(bytes.array(), starts[left], ends[right]);
+      int token = vocabulary.findText(bytes.array(), starts[left], ends[right]);
       if (token < 0) {
         return PairMerging.NEVER;
       }

@@ -4,14 +4,15 @@ import java.util.Arrays;
 import java.util.BitSet;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Finds special tokens that are written out in a text: the leftmost first, and of those that begin
  * at one place the longest.
  *
- * <p>User-defined tokens are always found; control and unknown tokens only where the text may steer
- * the model.
+ * <p>User-defined tokens are always found; tokens that {@linkplain #steers steer} the model only
+ * where the text may do that.
  */
 final class SpecialTokens {
   /**
@@ -20,6 +21,18 @@ final class SpecialTokens {
    * @param stripRight blanks that follow it belong to it
    */
   record Entry(int token, String text, boolean steers, boolean stripRight) {}
+
+  /** Texts that mark turns, and have no look of their own. */
+  private static final Set<String> TURNS =
+      Set.of(
+          "<start_of_turn>",
+          "<end_of_turn>",
+          "<|turn>",
+          "<turn|>",
+          "[INST]",
+          "[/INST]",
+          "[SYSTEM_PROMPT]",
+          "[/SYSTEM_PROMPT]");
 
   /** Takes the parts of a text in order. */
   interface Sink {
@@ -40,6 +53,18 @@ final class SpecialTokens {
     for (Entry entry : this.entries) {
       firsts.set(entry.text().charAt(0));
     }
+  }
+
+  /**
+   * Whether a token steers the model. Many files have tokens that mark turns among the user-defined
+   * ones (Gemma's {@code <start_of_turn>}); they count by their look, as in the converter of
+   * llama.cpp.
+   */
+  static boolean steers(TokenType type, String text) {
+    return type != TokenType.USER_DEFINED
+        || (text.startsWith("<|") && text.endsWith("|>"))
+        || (text.startsWith("<\uFF5C") && text.endsWith("\uFF5C>"))
+        || TURNS.contains(text);
   }
 
   /** Whether there is a token that swallows the blanks after it. */

@@ -246,7 +246,7 @@ public final class Tokenizers {
           String text = vocabulary.text(id);
           entries.add(
               new SpecialTokens.Entry(
-                  id, text, type != TokenType.USER_DEFINED, phi3 && !keepBlanks.contains(text)));
+                  id, text, SpecialTokens.steers(type, text), phi3 && !keepBlanks.contains(text)));
         }
         case UNDEFINED, NORMAL, UNUSED, BYTE -> {}
       }

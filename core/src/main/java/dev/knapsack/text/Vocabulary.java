@@ -139,6 +139,20 @@ final class Vocabulary {
     return to - from > longest ? -1 : table[slot(bytes, from, to)];
   }
 
+  /**
+   * The token that text of these bytes becomes, or -1. Text becomes a token that steers by being
+   * found as one and in no other way, whatever its pieces would add up to.
+   */
+  int findText(byte[] bytes, int from, int to) {
+    int token = find(bytes, from, to);
+    return token < 0
+        ? token
+        : switch (type(token)) {
+          case CONTROL, UNKNOWN, BYTE -> -1;
+          case UNDEFINED, NORMAL, USER_DEFINED, UNUSED -> token;
+        };
+  }
+
   private int slot(byte[] bytes, int from, int to) {
     int hash = 0x811C9DC5;
     for (int i = from; i < to; i++) {

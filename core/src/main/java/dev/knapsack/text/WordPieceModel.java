@@ -106,7 +106,7 @@ final class WordPieceModel implements TextModel {
       while (known && from < word.size()) {
         int to = Math.min(word.size(), from + vocabulary.longest());
         int token = -1;
-        while (to > from && (token = vocabulary.find(word.array(), from, to)) < 0) {
+        while (to > from && (token = vocabulary.findText(word.array(), from, to)) < 0) {
           to--;
         }
         if (token < 0) {

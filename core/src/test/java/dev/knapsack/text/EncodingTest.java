@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** What small vocabularies make of texts, worked out by hand. */
 class EncodingTest {
@@ -69,7 +71,31 @@ class EncodingTest {
   void controlTokensAreReadOnlyWhereTheTextMaySteer() {
     assertThat(bytePairs.encode("<|end|>", false, true)).containsExactly(END);
     assertThat(bytePairs.encode("<|end|>", false, false)).hasSize(7);
-    assertThat(bytePairs.encode("a<|note|>a", false, false)).containsExactly('a', NOTE, 'a');
+    assertThat(bytePairs.encode("a<note>a", false, false)).containsExactly('a', NOTE, 'a');
+  }
+
+  @Test
+  void piecesOfTextDoNotAddUpToATokenThatSteers() {
+    Tokenizer pieces =
+        TinyVocabularies.sentencePieces("<user>", "<", "/", "s", ">", "</", "</s", "<s")
+            .tokenizer();
+    assertThat(plain(pieces, "a</s><s>")).doesNotContain(1, 2);
+    assertThat(pieces.encode("a</s><s>", false, true)).endsWith(2, 1);
+    Tokenizer words =
+        TinyVocabularies.bytePairs()
+            .with("pre", "llama-bpe")
+            .with("eos_token_id", HELL)
+            .tokenizer();
+    assertThat(plain(words, "hell")).containsExactly(HE, LL);
+    assertThat(words.encode("hell", false, true)).containsExactly(HELL);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"<|user|>", "<\uFF5CUser\uFF5C>", "<start_of_turn>", "[INST]"})
+  void userDefinedTokensThatMarkTurnsSteer(String mark) {
+    Tokenizer tokenizer = TinyVocabularies.sentencePieces(mark).tokenizer();
+    assertThat(tokenizer.encode(mark, false, true)).containsExactly(267);
+    assertThat(tokenizer.encode(mark, false, false)).doesNotContain(267);
   }
 
   @Test
@@ -83,8 +109,8 @@ class EncodingTest {
   @Test
   void controlTokensAreNoText() {
     int[] tokens = {BOS, HELLO, NOTE, END};
-    assertThat(bytePairs.decode(tokens, false)).isEqualTo("hello<|note|>");
-    assertThat(bytePairs.decode(tokens, true)).isEqualTo("<|bos|>hello<|note|><|end|>");
+    assertThat(bytePairs.decode(tokens, false)).isEqualTo("hello<note>");
+    assertThat(bytePairs.decode(tokens, true)).isEqualTo("<|bos|>hello<note><|end|>");
     assertThat(bytePairs.isControl(END)).isTrue();
     assertThat(bytePairs.isControl(NOTE)).isFalse();
     assertThat(bytePairs.bytes(SPACE_W, false)).isEqualTo(" w".getBytes(StandardCharsets.UTF_8));
@@ -135,9 +161,9 @@ class EncodingTest {
   @Test
   void aSpaceGoesBeforeTextThatFollowsNothingOrASpecialToken() {
     int user = 267;
-    assertThat(plain(sentencePieces, "a<|user|>a")).containsExactly(259, user, 259);
+    assertThat(plain(sentencePieces, "a<user>a")).containsExactly(259, user, 259);
     assertThat(sentencePieces.decode(new int[] {259, user, 259, 259}, false))
-        .isEqualTo("a<|user|>a a");
+        .isEqualTo("a<user>a a");
     Tokenizer bare = TinyVocabularies.sentencePieces().with("add_space_prefix", false).tokenizer();
     assertThat(plain(bare, "a")).containsExactly(263);
     assertThat(bare.decode(new int[] {259}, false)).isEqualTo(" a");
@@ -154,9 +180,9 @@ class EncodingTest {
   void someModelsSwallowTheBlanksAfterSpecialTokens() {
     Tokenizer tokenizer =
         TinyVocabularies.sentencePieces().set("general.name", "Phi-3 mini").tokenizer();
-    assertThat(tokenizer.encode("<|user|> \n a", false, true)).containsExactly(267, 259);
+    assertThat(tokenizer.encode("<user> \n a", false, true)).containsExactly(267, 259);
     assertThat(tokenizer.encode("<s>  a", false, true)).hasSize(3).startsWith(1);
-    assertThat(sentencePieces.encode("<|user|> a", false, true)).hasSize(3);
+    assertThat(sentencePieces.encode("<user> a", false, true)).hasSize(3);
   }
 
   @Test

@@ -192,7 +192,7 @@ class FittingTest {
   }
 
   private static String written(ChatTemplate template, List<Message> messages) {
-    return String.valueOf(template.render(template.fit(conversation(messages)).conversation()));
+    return template.render(template.fit(conversation(messages)).conversation()).text();
   }
 
   @ParameterizedTest
@@ -227,12 +227,12 @@ class FittingTest {
           Conversation seen = new Called("", object()).with(given);
           String expected;
           try {
-            expected = String.valueOf(template.render(seen));
+            expected = template.render(seen).text();
           } catch (TemplateException _) {
             continue; // takes no calls, or none without tools
           }
           Conversation sent = template.fit(new Called(null, JSON).with(given)).conversation();
-          assertThat(String.valueOf(template.render(sent))).as(file.toString()).isEqualTo(expected);
+          assertThat(template.render(sent).text()).as(file.toString()).isEqualTo(expected);
           written++;
         }
       }

@@ -21,6 +21,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
@@ -35,6 +36,10 @@ class GoldenTemplatesTest {
   /** What the formats in the templates give on that day. */
   private static final Map<String, String> DATES =
       Map.of("%d %b %Y", "26 Nov 2026", "%B %d, %Y", "November 26, 2026", "%Y-%m-%d", "2026-11-26");
+
+  private static final Pattern SPECIAL =
+      Pattern.compile(
+          "<[|\uFF5C][^|\uFF5C<> ]+[|\uFF5C]>|\\[/?[A-Z_]{3,}\\]|<(start|end)_of_turn>|</?s>");
 
   private static final Gson GSON =
       new GsonBuilder().setObjectToNumberStrategy(ToNumberPolicy.LONG_OR_DOUBLE).create();
@@ -73,9 +78,16 @@ class GoldenTemplatesTest {
           .isInstanceOf(TemplateException.class)
           .hasMessage(golden.get("error").getAsString());
     } else {
-      assertThat(template.render(conversation))
+      MarkedText text = template.render(conversation);
+      assertThat(text.text())
           .as(name)
           .isEqualTo(dated(golden.get("expected").getAsString(), template.source()));
+      // No conversation says what looks like a special token: all of them are the template's.
+      SPECIAL
+          .matcher(text.text())
+          .results()
+          .forEach(
+              token -> assertThat(text.isControl(token.start(), token.end())).as(name).isTrue());
     }
   }
 

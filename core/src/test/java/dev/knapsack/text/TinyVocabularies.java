@@ -20,9 +20,9 @@ final class TinyVocabularies {
     List<String> merges =
         List.of("l l", "h e", "ll o", "he llo", "\u0120 w", "o r", "a a", "aa aa", "\u00F0 \u0141");
     merges.forEach(merge -> tokens.add(merge.replace(" ", "")));
-    tokens.addAll(List.of("hell", "<|note|>", "<|bos|>", "<|end|>", "<|end|>ing", "<|im_end|>"));
+    tokens.addAll(List.of("hell", "<note>", "<|bos|>", "<|end|>", "<|end|>ing", "<|im_end|>"));
     List<Long> types = new ArrayList<>(java.util.Collections.nCopies(tokens.size(), 1L));
-    types.set(tokens.indexOf("<|note|>"), 4L);
+    types.set(tokens.indexOf("<note>"), 4L);
     for (String control : List.of("<|bos|>", "<|end|>", "<|end|>ing", "<|im_end|>")) {
       types.set(tokens.indexOf(control), 3L);
     }
@@ -38,6 +38,11 @@ final class TinyVocabularies {
 
   /** SentencePiece: unknown, begin, end, the 256 bytes from 3 on, then pieces from 259 on. */
   static TinyMetadata sentencePieces() {
+    return sentencePieces("<user>");
+  }
+
+  /** The same with another user-defined token in the last place, and more pieces behind it. */
+  static TinyMetadata sentencePieces(String userDefined, String... more) {
     List<String> tokens = new ArrayList<>(List.of("<unk>", "<s>", "</s>"));
     List<Long> types = new ArrayList<>(List.of(2L, 3L, 3L));
     List<Float> scores = new ArrayList<>(List.of(0f, 0f, 0f));
@@ -46,12 +51,17 @@ final class TinyVocabularies {
       types.add(6L);
       scores.add(0f);
     }
-    String[] pieces = {"\u2581a", "ab", "bc", "\u2581", "a", "b", "c", "\u2581\u2581", "<|user|>"};
+    String[] pieces = {"\u2581a", "ab", "bc", "\u2581", "a", "b", "c", "\u2581\u2581", userDefined};
     float[] pieceScores = {-1, -2, -1.5f, -10, -11, -12, -13, -0.5f, 0};
     for (int i = 0; i < pieces.length; i++) {
       tokens.add(pieces[i]);
-      types.add(pieces[i].equals("<|user|>") ? 4L : 1L);
+      types.add(pieces[i].equals(userDefined) ? 4L : 1L);
       scores.add(pieceScores[i]);
+    }
+    for (String piece : more) {
+      tokens.add(piece);
+      types.add(1L);
+      scores.add(-5f);
     }
     return new TinyMetadata()
         .with("model", "llama")

@@ -80,7 +80,7 @@ public record Tasks(List<Task> tasks, int tokens, int count, long seed) {
                   List.of(Message.user(text)),
                   special(tokenizer, tokenizer.bos()),
                   special(tokenizer, tokenizer.eos()));
-          return t.render(t.fit(asked).conversation());
+          return t.render(t.fit(asked).conversation()).text();
         })
         .orElseGet(() -> made.text() + "\n\n" + made.question() + "\nAnswer:");
   }

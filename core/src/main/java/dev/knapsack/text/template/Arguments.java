@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -49,8 +50,13 @@ record Arguments(List<Object> positional, Map<String, Object> named) {
     return value;
   }
 
+  MarkedText text(int index, String name) {
+    return Values.requireText(get(index, name));
+  }
+
+  /** A string whose characters do not become text. */
   String string(int index, String name) {
-    return Values.requireString(get(index, name));
+    return text(index, name).text();
   }
 
   int integer(int index, String name, long fallback) {

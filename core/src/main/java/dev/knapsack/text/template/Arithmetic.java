@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.util.List;
 
 /** The operators {@code + - * / // % **} and the signs. */
@@ -7,6 +8,9 @@ final class Arithmetic {
   private Arithmetic() {}
 
   static Object apply(String operator, Object a, Object b, Meter meter) {
+    if (operator.equals("%") && a instanceof MarkedText format) {
+      return PercentFormat.format(format, b, meter);
+    }
     if (a instanceof Undefined || b instanceof Undefined) {
       throw Values.refused(a instanceof Undefined ? a : b, "");
     }
@@ -14,9 +18,6 @@ final class Arithmetic {
       return Values.isInteger(a) && Values.isInteger(b)
           ? integers(operator, Values.integer(a), Values.integer(b))
           : decimals(operator, Values.number(a), Values.number(b));
-    }
-    if (operator.equals("%") && a instanceof String format) {
-      return PercentFormat.format(format, b instanceof Tuple tuple ? tuple : List.of(b), meter);
     }
     return switch (operator) {
       case "+" -> sum(a, b, meter);
@@ -40,19 +41,19 @@ final class Arithmetic {
   }
 
   private static Object sum(Object a, Object b, Meter meter) {
-    if (a instanceof String s && b instanceof String t) {
-      meter.characters((long) s.length() + t.length());
-      return s.concat(t);
+    if (a instanceof MarkedText s && b instanceof MarkedText t) {
+      return meter.text().add(s).add(t).build();
     }
     if (a instanceof List<?> s
         && b instanceof List<?> t
-        && s instanceof Tuple == t instanceof Tuple) {
+        && !(s instanceof Range)
+        && Values.typeName(s).equals(Values.typeName(t))) {
       List<Object> joined = meter.list(s.size() + t.size());
       joined.addAll(s);
       joined.addAll(t);
       return s instanceof Tuple ? new Tuple(joined) : joined;
     }
-    if (a instanceof String) {
+    if (a instanceof MarkedText) {
       throw new TemplateException(
           "can only concatenate str (not \"" + Values.typeName(b) + "\") to str");
     }
@@ -64,10 +65,10 @@ final class Arithmetic {
       throw unsupported("*", value, times);
     }
     long count = Values.integer(times);
-    if (value instanceof String string) {
-      return meter.text().repeat(string, count).toString();
+    if (value instanceof MarkedText text) {
+      return meter.text().repeat(text, count).build();
     }
-    if (!(value instanceof List<?> list)) {
+    if (!(value instanceof List<?> list) || value instanceof Range) {
       throw unsupported("*", value, times);
     }
     meter.elements(count > Integer.MAX_VALUE ? count : Math.max(0, count) * list.size());

@@ -31,7 +31,7 @@ final class Evaluator {
           case Expression.TupleLiteral tuple -> new Tuple(all(tuple.elements(), scope));
           case Expression.DictLiteral dict -> dict(dict, scope);
           case Expression.Attribute attribute ->
-              Attributes.attribute(evaluate(attribute.target(), scope), attribute.name());
+              Attributes.attribute(evaluate(attribute.target(), scope), attribute.name(), meter);
           case Expression.Item item ->
               Attributes.item(evaluate(item.target(), scope), evaluate(item.index(), scope), meter);
           case Expression.Slice slice ->
@@ -77,7 +77,7 @@ final class Evaluator {
             for (Expression part : concat.parts()) {
               text.add(Representation.of(evaluate(part, scope), meter));
             }
-            yield text.toString();
+            yield text.build();
           }
           case Expression.Compare compare -> compare(compare, scope);
           case Expression.Conditional conditional ->
@@ -109,7 +109,7 @@ final class Evaluator {
     meter.elements(1 + 4L * dict.entries().size());
     Map<Object, Object> values = new LinkedHashMap<>();
     for (Entry entry : dict.entries()) {
-      values.put(Values.key(evaluate(entry.key(), scope)), evaluate(entry.value(), scope));
+      values.put(Values.key(evaluate(entry.key(), scope), meter), evaluate(entry.value(), scope));
     }
     return values;
   }

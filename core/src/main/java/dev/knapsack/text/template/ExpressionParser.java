@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.template.Expression.ArgumentList;
 import dev.knapsack.text.template.Expression.Attribute;
 import dev.knapsack.text.template.Expression.Call;
@@ -253,7 +254,7 @@ final class ExpressionParser {
           }
           text = joined.toString();
         }
-        yield new Literal(text);
+        yield new Literal(MarkedText.control(text));
       }
       case INTEGER -> new Literal(Long.parseLong(token.text()));
       case FLOAT -> new Literal(Double.parseDouble(token.text()));

@@ -1,181 +1,292 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.math.BigDecimal;
+import java.math.BigInteger;
 import java.math.RoundingMode;
-import java.util.List;
+import java.util.Iterator;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The filters: what may stand after {@code |}. Those on single values and texts are here, the
- * others in {@link ListFilters}.
+ * The filters: what may stand after {@code |}. Those on single values are here, the others in
+ * {@link TextFilters} and {@link ListFilters}.
  */
 final class Filters {
+  static final Set<String> NAMES =
+      Set.of(
+          "abs",
+          "attr",
+          "batch",
+          "capitalize",
+          "center",
+          "count",
+          "d",
+          "default",
+          "dictsort",
+          "e",
+          "escape",
+          "filesizeformat",
+          "first",
+          "float",
+          "forceescape",
+          "format",
+          "groupby",
+          "indent",
+          "int",
+          "items",
+          "join",
+          "last",
+          "length",
+          "list",
+          "lower",
+          "map",
+          "max",
+          "min",
+          "pprint",
+          "reject",
+          "rejectattr",
+          "replace",
+          "reverse",
+          "round",
+          "safe",
+          "select",
+          "selectattr",
+          "slice",
+          "sort",
+          "string",
+          "striptags",
+          "sum",
+          "title",
+          "tojson",
+          "trim",
+          "truncate",
+          "unique",
+          "upper",
+          "urlencode",
+          "wordcount",
+          "wordwrap",
+          "xmlattr");
+
+  /** Those without arguments. */
+  private static final Set<String> BARE =
+      Set.of(
+          "abs",
+          "capitalize",
+          "count",
+          "e",
+          "escape",
+          "first",
+          "forceescape",
+          "items",
+          "last",
+          "length",
+          "list",
+          "lower",
+          "pprint",
+          "reverse",
+          "safe",
+          "string",
+          "striptags",
+          "title",
+          "upper",
+          "urlencode",
+          "wordcount");
+
+  /** Characters of a string that may be a number; none is written with more. */
+  private static final int LONGEST_NUMBER = 400;
+
   private final Meter meter;
+  private final TextFilters texts;
   private final ListFilters lists;
 
   Filters(Meter meter) {
     this.meter = meter;
+    texts = new TextFilters(meter);
     lists = new ListFilters(this, meter);
   }
 
   Object apply(String name, Object value, Arguments arguments) {
+    if (BARE.contains(name)) {
+      arguments.only(name);
+    }
     return switch (name) {
       case "default", "d" -> {
         arguments.only(name, "default_value", "boolean");
         boolean missing =
             value instanceof Undefined
                 || (arguments.flag(1, "boolean", false) && !Values.isTrue(value));
-        yield missing ? arguments.get(0, "default_value", "") : value;
+        yield missing ? arguments.get(0, "default_value", MarkedText.EMPTY) : value;
       }
       case "tojson" -> Json.write(value, arguments, meter);
       case "string", "safe" -> Representation.of(value, meter);
-      case "length", "count" -> Values.length(value);
-      case "trim" ->
-          Strings.strip(
-              Representation.of(value, meter),
-              arguments.only(name, "chars").get(0, "chars", None.NONE),
-              true,
-              true,
-              meter);
-      case "upper", "lower", "capitalize", "title" -> {
-        String text = Representation.of(value, meter);
-        meter.characters(text.length());
-        yield switch (name) {
-          case "upper" -> Strings.upper(text);
-          case "lower" -> Strings.lower(text);
-          case "capitalize" -> Strings.capitalize(text);
-          default -> Strings.title(text, false);
-        };
-      }
-      case "replace" -> {
-        arguments.only(name, "old", "new", "count");
-        Object count = arguments.get(2, "count", None.NONE);
-        yield Strings.replace(
-            Representation.of(value, meter),
-            Representation.of(arguments.get(0, "old"), meter),
-            Representation.of(arguments.get(1, "new"), meter),
-            count == None.NONE ? -1 : Values.requireInteger(count),
-            meter);
-      }
-      case "indent" -> indent(Representation.of(value, meter), arguments);
-      case "escape", "e", "forceescape" -> escape(Representation.of(value, meter));
-      case "center" -> {
-        Callable center = StringMethods.find(Representation.of(value, meter), "center");
-        Arguments width = Arguments.of(arguments.get(0, "width", 80L));
-        yield center == null ? "" : center.call(width, meter);
-      }
-      case "format" ->
-          PercentFormat.format(Values.requireString(value), arguments.positional(), meter);
-      case "truncate" -> truncate(Representation.of(value, meter), arguments);
-      case "wordcount" ->
-          (long) Strings.split(Representation.of(value, meter), None.NONE, -1, meter).size();
-      case "int" -> integer(value, arguments.get(0, "default", 0L));
-      case "float" -> decimal(value, arguments.get(0, "default", 0.0));
+      case "length", "count" -> Values.length(value, meter);
+      case "int" -> integer(value, arguments.only(name, "default", "base"));
+      case "float" -> decimal(value, arguments.only(name, "default").get(0, "default", 0.0));
       case "abs" ->
-          Values.compare(value, 0L, "<", meter) < 0
+          Values.isNumber(value) && Numbers.isNegative(value)
               ? Arithmetic.negative(value)
               : Arithmetic.positive(value);
       case "round" -> round(value, arguments);
-      case "attr" -> Attributes.attribute(value, arguments.string(0, "name"));
-      case "items" ->
-          value instanceof Undefined
-              ? List.of()
-              : Attributes.items(Values.requireMap(value), meter);
-      default -> lists.apply(name, value, arguments);
+      case "attr" -> Attributes.own(value, arguments.string(0, "name"));
+      case "items" -> items(value);
+      case "random" ->
+          throw new TemplateException(
+              "the filter 'random' is not supported: a prompt must be the same each time");
+      case "urlize" ->
+          throw new TemplateException(
+              "the filter 'urlize' is not supported: it makes links of HTML, which no model is"
+                  + " prompted with");
+      default -> {
+        Object text = texts.apply(name, value, arguments);
+        yield text == null ? lists.apply(name, value, arguments) : text;
+      }
     };
   }
 
-  private String indent(String text, Arguments arguments) {
-    arguments.only("indent", "width", "first", "blank");
-    Object width = arguments.get(0, "width", 4L);
-    String blanks =
-        width instanceof String given
-            ? given
-            : meter.text().repeat(" ", Values.requireInteger(width)).toString();
-    boolean blank = arguments.flag(2, "blank", false);
-    Meter.Text out = meter.text();
-    boolean indented = arguments.flag(1, "first", false);
-    for (int from = 0; from <= text.length(); ) {
-      int end = text.indexOf('\n', from);
-      int to = end < 0 ? text.length() : end;
-      // The first line is indented even when it is empty, the others only when asked.
-      if (indented && (blank || to > from || from == 0)) {
-        out.add(blanks);
-      }
-      out.add(text.substring(from, to));
-      if (end >= 0) {
-        out.add('\n');
-      }
-      indented = true;
-      from = to + 1;
-    }
-    return out.toString();
+  /** What a line is indented by: so many blanks, or this text. */
+  static MarkedText indentation(Object width, Meter meter) {
+    return width instanceof MarkedText given
+        ? given
+        : meter.text().repeat(MarkedText.input(" "), Values.requireInteger(width)).build();
   }
 
-  private String escape(String text) {
-    Meter.Text out = meter.text();
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      switch (c) {
-        case '&' -> out.add("&amp;");
-        case '<' -> out.add("&lt;");
-        case '>' -> out.add("&gt;");
-        case '"' -> out.add("&#34;");
-        case '\'' -> out.add("&#39;");
-        default -> out.add(c);
+  private Object items(Object value) {
+    if (value instanceof Undefined) {
+      return Generator.of(() -> null);
+    }
+    return Generator.of(
+        new Generator.Source() {
+          private @Nullable Iterator<Map.Entry<Object, Object>> entries;
+
+          @Override
+          public @Nullable Object next() {
+            if (entries == null) {
+              entries = Values.requireMap(value).entrySet().iterator();
+            }
+            if (!entries.hasNext()) {
+              return null;
+            }
+            Map.Entry<Object, Object> entry = entries.next();
+            meter.elements(3);
+            return Tuple.of(entry.getKey(), entry.getValue());
+          }
+        });
+  }
+
+  private Object integer(Object value, Arguments arguments) {
+    Object fallback = arguments.get(0, "default", 0L);
+    int base = arguments.integer(1, "base", 10);
+    meter.step(8);
+    return switch (value) {
+      case Undefined undefined -> throw undefined.refusal();
+      case Double d when d.isNaN() || d.isInfinite() -> fallback;
+      case Double d -> whole(new BigDecimal(d).toBigInteger());
+      case Long _, Boolean _ -> Values.integer(value);
+      case MarkedText text -> {
+        meter.scan(text.length());
+        BigInteger whole = whole(text.text().strip(), base);
+        if (whole != null) {
+          yield whole(whole);
+        }
+        double number = decimal(text.text());
+        yield Double.isNaN(number) || Double.isInfinite(number)
+            ? fallback
+            : whole(new BigDecimal(number).toBigInteger());
       }
-    }
-    return out.toString();
+      default -> fallback;
+    };
   }
 
-  private String truncate(String text, Arguments arguments) {
-    arguments.only("truncate", "length", "killwords", "end", "leeway");
-    long length = arguments.integer(0, "length", 255);
-    String end = Values.requireString(arguments.get(2, "end", "..."));
-    if (Values.length(text) <= length + arguments.integer(3, "leeway", 5)) {
-      return text;
+  private static long whole(BigInteger value) {
+    if (value.bitLength() > 63) {
+      throw new TemplateException("an integer grows beyond the limit of 64 bits");
     }
-    String cut = Strings.slice(text, 0, length - Values.length(end), meter);
-    int word = arguments.flag(1, "killwords", false) ? -1 : cut.lastIndexOf(' ');
-    return meter.text().add(word < 0 ? cut : cut.substring(0, word)).add(end).toString();
+    return value.longValue();
   }
 
-  private Object integer(Object value, Object fallback) {
+  /** The digits of a whole number, with the prefix that the base may have; null if it is none. */
+  private static @Nullable BigInteger whole(String text, int base) {
+    if (text.length() > LONGEST_NUMBER) {
+      return null;
+    }
+    boolean signed = text.startsWith("-") || text.startsWith("+");
+    String digits = text.substring(signed ? 1 : 0);
+    String prefix =
+        switch (base) {
+          case 2 -> "0b";
+          case 8 -> "0o";
+          case 16 -> "0x";
+          default -> "";
+        };
+    if (!prefix.isEmpty() && digits.regionMatches(true, 0, prefix, 0, 2)) {
+      digits = digits.substring(2);
+    }
+    boolean wrong =
+        digits.isEmpty()
+            || digits.startsWith("_")
+            || digits.endsWith("_")
+            || digits.contains("__")
+            || digits.startsWith("-")
+            || digits.startsWith("+");
     try {
-      return switch (value) {
-        case Double d when !Double.isNaN(d) && !Double.isInfinite(d) -> (long) (double) d;
-        case Long _, Boolean _ -> Values.integer(value);
-        case String string -> number(string).setScale(0, RoundingMode.DOWN).longValueExact();
-        default -> fallback;
-      };
-    } catch (ArithmeticException e) {
-      return fallback;
+      BigInteger whole = wrong ? null : new BigInteger(digits.replace("_", ""), base);
+      return whole == null ? null : text.startsWith("-") ? whole.negate() : whole;
+    } catch (NumberFormatException e) {
+      return null;
     }
   }
 
   private Object decimal(Object value, Object fallback) {
+    return switch (value) {
+      case Undefined undefined -> throw undefined.refusal();
+      case Double _, Long _, Boolean _ -> Values.number(value);
+      case MarkedText text -> {
+        meter.scan(text.length());
+        double number = decimal(text.text());
+        boolean said =
+            !Double.isNaN(number) || text.text().toLowerCase(Locale.ROOT).contains("nan");
+        yield said ? (Object) number : fallback;
+      }
+      default -> fallback;
+    };
+  }
+
+  /** The number that a text is, as the reference reads it; NaN if it is none. */
+  private static double decimal(String given) {
+    String text = given.strip();
+    if (text.isEmpty() || text.length() > LONGEST_NUMBER) {
+      return Double.NaN;
+    }
+    boolean signed = text.charAt(0) == '-' || text.charAt(0) == '+';
+    String size = text.substring(signed ? 1 : 0);
+    if (size.equalsIgnoreCase("inf") || size.equalsIgnoreCase("infinity")) {
+      return text.startsWith("-") ? Double.NEGATIVE_INFINITY : Double.POSITIVE_INFINITY;
+    }
+    // The JDK would take what the reference does not: 1f, 0x1p3.
+    boolean plain = size.chars().allMatch(c -> (c >= '0' && c <= '9') || "+-._eE".indexOf(c) >= 0);
+    boolean wrong = size.startsWith("_") || size.endsWith("_") || size.contains("__");
     try {
-      return switch (value) {
-        case Double _, Long _, Boolean _ -> Values.number(value);
-        case String string -> number(string).doubleValue();
-        default -> fallback;
-      };
-    } catch (ArithmeticException e) {
-      return fallback;
+      return plain && !wrong ? Double.parseDouble(text.replace("_", "")) : Double.NaN;
+    } catch (NumberFormatException e) {
+      return Double.NaN;
     }
   }
 
-  private static BigDecimal number(String text) {
-    try {
-      String digits = text.strip();
-      BigDecimal number = digits.length() > 40 ? BigDecimal.TEN.pow(99) : new BigDecimal(digits);
-      // A huge exponent would ask for as many digits.
-      if (Math.abs((long) number.precision() - number.scale()) > 100) {
-        throw new ArithmeticException();
-      }
-      return number;
-    } catch (NumberFormatException e) {
-      throw new ArithmeticException();
+  /** A number, or the number that a text is. */
+  static double number(Object value, Meter meter) {
+    if (Values.isNumber(value)) {
+      return Values.number(value);
     }
+    String text = Values.requireString(value);
+    meter.scan(text.length());
+    double number = decimal(text);
+    if (Double.isNaN(number)) {
+      throw new TemplateException("could not convert string to float");
+    }
+    return number;
   }
 
   private Object round(Object value, Arguments arguments) {
@@ -183,33 +294,47 @@ final class Filters {
     if (!Values.isNumber(value)) {
       throw Values.refused(value, "round needs a number, not " + Values.typeName(value));
     }
-    RoundingMode mode =
-        switch (Representation.of(arguments.get(1, "method", "common"), meter)) {
-          case "ceil" -> RoundingMode.CEILING;
-          case "floor" -> RoundingMode.FLOOR;
-          case "common" -> RoundingMode.HALF_EVEN;
-          default -> throw new TemplateException("method must be common, ceil or floor");
-        };
-    double number = Values.number(value);
-    if (Double.isNaN(number) || Double.isInfinite(number)) {
-      return number;
-    }
+    meter.step(256); // the exact value of a double may have a thousand digits
+    String method = Representation.of(arguments.get(1, "method", MarkedText.EMPTY), meter).text();
     int digits = Math.clamp(arguments.integer(0, "precision", 0), -400, 400);
-    return new BigDecimal(number).setScale(digits, mode).doubleValue();
+    double number = Values.number(value);
+    if (method.equals("ceil") || method.equals("floor")) {
+      double scale = Math.pow(10, digits);
+      double scaled = number * scale;
+      return (method.equals("ceil") ? Math.ceil(scaled) : Math.floor(scaled)) / scale;
+    }
+    if (!method.isEmpty() && !method.equals("common")) {
+      throw new TemplateException("method must be common, ceil or floor");
+    }
+    if (Values.isInteger(value)) {
+      BigDecimal whole = BigDecimal.valueOf(Values.integer(value));
+      return digits >= 0
+          ? Values.integer(value)
+          : whole(whole.setScale(digits, RoundingMode.HALF_EVEN).toBigInteger());
+    }
+    return Double.isNaN(number) || Double.isInfinite(number)
+        ? number
+        : Math.copySign(
+            new BigDecimal(number).setScale(digits, RoundingMode.HALF_EVEN).doubleValue(), number);
   }
 
   /** A value that a filter takes from each element: an attribute by its dotted name, or index. */
-  Object path(Object element, Object attribute) {
-    if (!(attribute instanceof String dotted)) {
-      return Attributes.item(element, attribute, meter);
+  Object path(Object element, Object attribute, Object fallback) {
+    if (!(attribute instanceof MarkedText dotted)) {
+      return orElse(Attributes.item(element, attribute, meter), fallback);
     }
     Object value = element;
-    for (Object part : Strings.split(dotted, ".", -1, meter)) {
-      String name = (String) part;
+    for (Object part : Strings.split(dotted, MarkedText.control("."), -1, meter)) {
+      String name = ((MarkedText) part).text();
       boolean index =
           !name.isEmpty() && name.length() < 10 && name.chars().allMatch(c -> c >= '0' && c <= '9');
-      value = Attributes.item(value, index ? (Object) Long.parseLong(name) : name, meter);
+      Object taken = Attributes.item(value, index ? (Object) Long.parseLong(name) : part, meter);
+      value = orElse(taken, fallback);
     }
     return value;
+  }
+
+  private static Object orElse(Object value, Object fallback) {
+    return value instanceof Undefined && fallback != None.NONE ? fallback : value;
   }
 }

@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.time.Clock;
 import java.time.ZonedDateTime;
 import java.util.LinkedHashMap;
@@ -17,13 +18,16 @@ final class Globals {
     scope.set("range", (Callable) Globals::range);
     scope.set("namespace", (Callable) Globals::namespace);
     scope.set("dict", (Callable) Globals::dict);
+    scope.set("cycler", (Callable) Globals::cycler);
+    scope.set("joiner", (Callable) Globals::joiner);
+    scope.set("lipsum", (Callable) Globals::lipsum);
     scope.set("raise_exception", (Callable) Globals::raise);
     scope.set(
         "strftime_now",
         (Callable)
             (arguments, meter) ->
                 TimeFormat.format(
-                    arguments.only("strftime_now", "format").string(0, "format"),
+                    arguments.only("strftime_now", "format").text(0, "format"),
                     ZonedDateTime.now(clock),
                     meter));
     return scope;
@@ -43,11 +47,8 @@ final class Globals {
       throw new TemplateException(
           "Range too big: the limit of a range is " + MAX_RANGE + " elements");
     }
-    List<Object> values = meter.list((int) Math.max(0, count));
-    for (long i = 0; i < count; i++) {
-      values.add(start + i * step);
-    }
-    return values;
+    meter.elements(1);
+    return new Range(start, stop, step, (int) Math.max(0, count));
   }
 
   private static Object namespace(Arguments arguments, Meter meter) {
@@ -57,20 +58,56 @@ final class Globals {
     return namespace;
   }
 
-  private static Map<Object, Object> dict(Arguments arguments, Meter meter) {
+  static Map<Object, Object> dict(Arguments arguments, Meter meter) {
     Map<Object, Object> values = new LinkedHashMap<>();
     for (Object from : arguments.positional()) {
-      Map<Object, Object> more = Values.requireMap(from);
-      meter.elements(4L * more.size());
-      values.putAll(more);
+      if (from instanceof Map<?, ?>) {
+        Map<Object, Object> more = Values.requireMap(from);
+        meter.elements(4L * more.size());
+        values.putAll(more);
+      } else {
+        for (Object pair : Values.elements(from, meter)) {
+          List<Object> parts = Values.elements(pair, meter);
+          if (parts.size() != 2) {
+            throw new TemplateException("dict() takes pairs of a key and a value");
+          }
+          meter.elements(4);
+          values.put(Values.key(parts.get(0), meter), parts.get(1));
+        }
+      }
     }
     meter.elements(4L * arguments.named().size());
-    values.putAll(arguments.named());
+    arguments.named().forEach((name, value) -> values.put(MarkedText.control(name), value));
     return values;
+  }
+
+  private static Object cycler(Arguments arguments, Meter meter) {
+    if (arguments.positional().isEmpty()) {
+      throw new TemplateException("at least one item has to be provided");
+    }
+    return new Cycler(arguments.positional());
+  }
+
+  /** A function that gives the separator each time but the first. */
+  private static Object joiner(Arguments arguments, Meter meter) {
+    Object separator = arguments.only("joiner", "sep").get(0, "sep", MarkedText.input(", "));
+    boolean[] used = new boolean[1];
+    return (Callable)
+        (_, _) -> {
+          Object now = used[0] ? separator : MarkedText.EMPTY;
+          used[0] = true;
+          return now;
+        };
+  }
+
+  private static Object lipsum(Arguments arguments, Meter meter) {
+    throw new TemplateException(
+        "the function 'lipsum' is not supported: a prompt must be the same each time");
   }
 
   private static Object raise(Arguments arguments, Meter meter) {
     throw new TemplateException(
-        Representation.of(arguments.only("raise_exception", "message").get(0, "message"), meter));
+        Representation.of(arguments.only("raise_exception", "message").get(0, "message"), meter)
+            .text());
   }
 }

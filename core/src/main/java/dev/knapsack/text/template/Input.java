@@ -1,12 +1,16 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Turns the Java values of a conversation into values of a template, and counts their size. */
+/**
+ * Turns the Java values of a conversation into values of a template, and counts their size. Strings
+ * are input unless they are marked already.
+ */
 final class Input {
   private static final int MAX_DEPTH = 128;
 
@@ -27,16 +31,20 @@ final class Input {
       case Double d -> d;
       case Float f -> (double) f;
       case Number number -> number(number);
+      case MarkedText text -> {
+        size += text.length();
+        yield text;
+      }
       case CharSequence text -> {
         size += text.length();
-        yield text.toString();
+        yield MarkedText.input(text.toString());
       }
-      case Character c -> c.toString();
-      case Enum<?> constant -> constant.toString();
+      case Character c -> MarkedText.input(c.toString());
+      case Enum<?> constant -> MarkedText.input(constant.toString());
       case Map<?, ?> map -> {
         enter();
         Map<Object, Object> values = LinkedHashMap.newLinkedHashMap(map.size());
-        map.forEach((key, element) -> values.put(Values.key(value(key)), value(element)));
+        map.forEach((key, element) -> values.put(key(value(key)), value(element)));
         depth--;
         size += 8L * map.size();
         yield values;
@@ -55,6 +63,13 @@ final class Input {
                   + value.getClass().getName()
                   + "; it takes strings, numbers, booleans, null, and lists and maps of these");
     };
+  }
+
+  private static Object key(Object key) {
+    if (key instanceof List<?> || key instanceof Map<?, ?>) {
+      throw new IllegalArgumentException("a template cannot be given a map whose keys are lists");
+    }
+    return key;
   }
 
   private static Object number(Number number) {

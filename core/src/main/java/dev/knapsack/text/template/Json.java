@@ -1,8 +1,10 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
+import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 
 /**
  * The filter {@code tojson} as chat templates know it: characters beyond ASCII as they are, {@code
@@ -11,10 +13,10 @@ import java.util.TreeMap;
 final class Json {
   private final boolean ascii;
   private final boolean sorted;
-  private final String indent;
+  private final MarkedText indent;
   private final boolean lines;
-  private final String itemSeparator;
-  private final String keySeparator;
+  private final MarkedText itemSeparator;
+  private final MarkedText keySeparator;
   private final Meter meter;
   private final Meter.Text out;
 
@@ -24,61 +26,58 @@ final class Json {
     ascii = options.flag(0, "ensure_ascii", false);
     Object width = options.get(1, "indent", None.NONE);
     lines = width != None.NONE;
-    indent =
-        width instanceof String text
-            ? text
-            : lines ? meter.text().repeat(" ", Values.requireInteger(width)).toString() : "";
+    indent = lines ? Filters.indentation(width, meter) : MarkedText.EMPTY;
     if (options.get(2, "separators", None.NONE) instanceof List<?> separators
         && separators.size() == 2
-        && separators.get(0) instanceof String item
-        && separators.get(1) instanceof String key) {
+        && separators.get(0) instanceof MarkedText item
+        && separators.get(1) instanceof MarkedText key) {
       itemSeparator = item;
       keySeparator = key;
     } else {
-      itemSeparator = lines ? "," : ", ";
-      keySeparator = ": ";
+      itemSeparator = MarkedText.input(lines ? "," : ", ");
+      keySeparator = MarkedText.input(": ");
     }
     sorted = options.flag(3, "sort_keys", false);
   }
 
-  static String write(Object value, Arguments options, Meter meter) {
+  static MarkedText write(Object value, Arguments options, Meter meter) {
     Json json =
         new Json(
             options.only("tojson", "ensure_ascii", "indent", "separators", "sort_keys"), meter);
     json.value(value, 0);
-    return json.out.toString();
+    return json.out.build();
   }
 
   private void value(Object value, int level) {
     meter.step(1);
     meter.enter();
     switch (value) {
-      case String string -> string(string);
-      case Boolean b -> out.add(b ? "true" : "false");
-      case Long _ -> out.add(Values.string(value));
-      case Double d -> out.add(number(d));
-      case None _ -> out.add("null");
-      case List<?> list -> {
-        String before = "[";
+      case MarkedText text -> string(text);
+      case Boolean b -> out.own(b ? "true" : "false");
+      case Long _ -> out.own(Values.string(value));
+      case Double d -> out.own(number(d));
+      case None _ -> out.own("null");
+      case List<?> list when !(list instanceof Range) -> {
+        boolean first = true;
+        out.own('[');
         for (Object element : Values.elements(list, meter)) {
-          out.add(before);
-          line(level + 1);
+          next(first, level);
           value(element, level + 1);
-          before = itemSeparator;
+          first = false;
         }
-        end(list.isEmpty(), "[", "]", level);
+        end(first, ']', level);
       }
       case Map<?, ?> map -> {
-        String before = "{";
-        for (Map.Entry<String, Object> entry : entries(map)) {
-          out.add(before);
-          line(level + 1);
-          string(entry.getKey());
+        boolean first = true;
+        out.own('{');
+        for (Map.Entry<Object, Object> entry : entries(map)) {
+          next(first, level);
+          string(key(entry.getKey()));
           out.add(keySeparator);
           value(entry.getValue(), level + 1);
-          before = itemSeparator;
+          first = false;
         }
-        end(map.isEmpty(), "{", "}", level);
+        end(first, '}', level);
       }
       default ->
           throw new TemplateException(
@@ -87,39 +86,42 @@ final class Json {
     meter.leave();
   }
 
-  private List<Map.Entry<String, Object>> entries(Map<?, ?> map) {
-    List<Map.Entry<String, Object>> entries = meter.list(map.size());
-    Values.requireMap(map)
-        .forEach((key, value) ->
-            entries.add(
-                Map.entry(
-                    switch (key) {
-                      case String string -> string;
-                      case Boolean b -> b ? "true" : "false";
-                      case None _ -> "null";
-                      default -> Values.string(key);
-                    },
-                    value)));
-    if (!sorted) {
-      return entries;
-    }
-    TreeMap<String, Object> order = new TreeMap<>();
-    entries.forEach(entry -> order.put(entry.getKey(), entry.getValue()));
-    return List.copyOf(order.entrySet());
+  private static MarkedText key(Object key) {
+    return switch (key) {
+      case MarkedText text -> text;
+      case Boolean b -> MarkedText.input(b ? "true" : "false");
+      case None _ -> MarkedText.input("null");
+      case Double d -> MarkedText.input(number(d));
+      default -> MarkedText.input(Values.string(key));
+    };
   }
 
-  private void end(boolean empty, String open, String close, int level) {
-    if (empty) {
-      out.add(open);
-    } else {
+  private List<Map.Entry<Object, Object>> entries(Map<?, ?> map) {
+    meter.elements(4L * map.size());
+    List<Map.Entry<Object, Object>> entries = new ArrayList<>(Values.requireMap(map).entrySet());
+    if (sorted) {
+      entries.sort((a, b) -> Values.compare(a.getKey(), b.getKey(), "<", meter));
+    }
+    return entries;
+  }
+
+  private void next(boolean first, int level) {
+    if (!first) {
+      out.add(itemSeparator);
+    }
+    line(level + 1);
+  }
+
+  private void end(boolean empty, char close, int level) {
+    if (!empty) {
       line(level);
     }
-    out.add(close);
+    out.own(close);
   }
 
   private void line(int level) {
     if (lines) {
-      out.add('\n').repeat(indent, level);
+      out.own('\n').repeat(indent, level);
     }
   }
 
@@ -129,28 +131,35 @@ final class Json {
         : Double.isInfinite(value) ? (value > 0 ? "Infinity" : "-Infinity") : Values.decimal(value);
   }
 
-  private void string(String text) {
+  private void string(MarkedText text) {
     meter.step(text.length() >> 3);
-    out.add('"');
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      switch (c) {
-        case '"' -> out.add("\\\"");
-        case '\\' -> out.add("\\\\");
-        case '\n' -> out.add("\\n");
-        case '\r' -> out.add("\\r");
-        case '\t' -> out.add("\\t");
-        case '\b' -> out.add("\\b");
-        case '\f' -> out.add("\\f");
-        default -> {
-          if (c < 0x20 || (ascii && c > 0x7e)) {
-            out.add("\\u%04x".formatted((int) c));
-          } else {
-            out.add(c);
-          }
+    out.own('"');
+    for (int from = 0; from < text.length(); ) {
+      int end = text.runEnd(from);
+      boolean control = text.isControl(from, end);
+      for (; from < end; from++) {
+        character(text.charAt(from), control);
+      }
+    }
+    out.own('"');
+  }
+
+  private void character(char c, boolean control) {
+    switch (c) {
+      case '"' -> out.add("\\\"", control);
+      case '\\' -> out.add("\\\\", control);
+      case '\n' -> out.add("\\n", control);
+      case '\r' -> out.add("\\r", control);
+      case '\t' -> out.add("\\t", control);
+      case '\b' -> out.add("\\b", control);
+      case '\f' -> out.add("\\f", control);
+      default -> {
+        if (c < 0x20 || (ascii && c > 0x7e)) {
+          out.add("\\u" + HexFormat.of().toHexDigits(c), control);
+        } else {
+          out.add(c, control);
         }
       }
     }
-    out.add('"');
   }
 }

@@ -52,6 +52,11 @@ final class Loop implements Callable {
     };
   }
 
+  @Override
+  public String toString() {
+    return "<LoopContext " + (index + 1) + "/" + items.size() + ">";
+  }
+
   private Object cycle(Arguments arguments, Meter meter) {
     List<Object> values = arguments.positional();
     if (values.isEmpty()) {

@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.template.Statement.Parameter;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -40,7 +41,9 @@ record Macro(
     inner.set(
         "varargs",
         new Tuple(List.copyOf(positional.subList(positional.size() - extra, positional.size()))));
-    inner.set("kwargs", new LinkedHashMap<Object, Object>(named));
+    Map<Object, Object> more = new LinkedHashMap<>();
+    named.forEach((name, value) -> more.put(MarkedText.control(name), value));
+    inner.set("kwargs", more);
     return renderer.capture(body, inner);
   }
 }

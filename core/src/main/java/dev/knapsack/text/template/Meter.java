@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -72,28 +73,53 @@ final class Meter {
     return new Text(this);
   }
 
-  /** A string under construction whose every character is counted before it is there. */
+  /**
+   * A text under construction whose every character is counted before it is there. What the
+   * interpreter writes of its own accord counts as input: it may depend on input.
+   */
   static final class Text {
     private final Meter meter;
-    private final StringBuilder builder = new StringBuilder();
+    private final MarkedText.Builder builder = new MarkedText.Builder();
 
     private Text(Meter meter) {
       this.meter = meter;
     }
 
-    Text add(CharSequence text) {
+    Text add(MarkedText text) {
       meter.characters(text.length());
-      builder.append(text);
+      builder.add(text);
       return this;
     }
 
-    Text add(char c) {
+    Text add(MarkedText text, int from, int to) {
+      meter.characters(to - from);
+      builder.add(text, from, to);
+      return this;
+    }
+
+    /** Adds characters that take the mark of another. */
+    Text add(CharSequence text, boolean control) {
+      meter.characters(text.length());
+      builder.add(text, control);
+      return this;
+    }
+
+    Text add(char c, boolean control) {
       meter.characters(1);
-      builder.append(c);
+      builder.add(c, control);
       return this;
     }
 
-    Text repeat(CharSequence text, long count) {
+    /** Adds what stands neither in the template nor in the input: quotes, commas, digits. */
+    Text own(CharSequence text) {
+      return add(text, false);
+    }
+
+    Text own(char c) {
+      return add(c, false);
+    }
+
+    Text repeat(MarkedText text, long count) {
       if (count > 0 && !text.isEmpty()) {
         meter.characters(count > Integer.MAX_VALUE ? Long.MAX_VALUE / 4 : count * text.length());
         builder.repeat(text, (int) count);
@@ -105,9 +131,8 @@ final class Meter {
       return builder.length();
     }
 
-    @Override
-    public String toString() {
-      return builder.toString();
+    MarkedText build() {
+      return builder.build();
     }
   }
 }

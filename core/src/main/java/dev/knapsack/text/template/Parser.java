@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.template.Expression.Call;
 import dev.knapsack.text.template.Expression.Name;
 import dev.knapsack.text.template.Statement.Assign;
@@ -40,7 +41,7 @@ final class Parser {
     while (true) {
       Token token = in.next();
       switch (token.kind()) {
-        case TEXT -> body.add(new Statement.Text(token.text(), token.at()));
+        case TEXT -> body.add(new Statement.Text(MarkedText.control(token.text()), token.at()));
         case VARIABLE_BEGIN -> {
           body.add(new Statement.Output(in.tuple(), token.at()));
           end(Kind.VARIABLE_END);

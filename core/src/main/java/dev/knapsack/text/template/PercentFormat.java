@@ -1,81 +1,228 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.util.List;
-import java.util.Locale;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Formats as {@code "%s has %5.2f" % (a, b)} does. */
+/** Formats as {@code "%s has %5.2f" % (a, b)} and {@code "%(name)s" % {...}} do. */
 final class PercentFormat {
-  private static final Pattern FIELD =
-      Pattern.compile("%([-0+ ]*)(\\d{0,9})(?:\\.(\\d{0,2}))?([%sdifrx])?");
+  private static final MarkedText BLANK = MarkedText.input(" ");
+  private static final String FLAGS = "-+ #0";
 
-  private PercentFormat() {}
+  private final MarkedText source;
+  private final String text;
+  private final List<Object> values;
+  private final @Nullable Map<Object, Object> named;
+  private final boolean mustUseAll;
+  private final Meter meter;
+  private final Meter.Text out;
+  private int at;
+  private int used;
 
-  static String format(String format, List<Object> values, Meter meter) {
-    Meter.Text out = meter.text();
-    Matcher field = FIELD.matcher(format);
-    int copied = 0;
-    int used = 0;
-    while (field.find()) {
-      out.add(format.substring(copied, field.start()));
-      copied = field.end();
-      String kind = field.group(4);
-      if (kind == null) {
-        throw new TemplateException(
-            "unsupported format '" + field.group() + "'; supported are %s %r %d %i %f %x %%");
-      }
-      if (kind.equals("%")) {
-        out.add('%');
-        continue;
-      }
-      if (used == values.size()) {
-        throw new TemplateException("not enough arguments for format string");
-      }
-      String text = text(kind, field.group(3), values.get(used++), meter);
-      String flags = field.group(1);
-      int width = field.group(2).isEmpty() ? 0 : Integer.parseInt(field.group(2));
-      boolean zeros = flags.contains("0") && !flags.contains("-") && !"sr".contains(kind);
-      boolean signed = text.startsWith("-");
-      if (zeros && signed) {
-        out.add('-');
-        text = text.substring(1);
-      } else if (flags.contains("+") && "dif".contains(kind) && !signed) {
-        text = "+" + text;
-      }
-      long padding = width - Values.length(text) - (zeros && signed ? 1 : 0);
-      if (flags.contains("-")) {
-        out.add(text).repeat(" ", padding);
-      } else {
-        out.repeat(zeros ? "0" : " ", padding).add(text);
-      }
-    }
-    if (used < values.size()) {
-      throw new TemplateException("not all arguments converted during string formatting");
-    }
-    return out.add(format.substring(copied)).toString();
+  private PercentFormat(
+      MarkedText source,
+      List<Object> values,
+      @Nullable Map<Object, Object> named,
+      boolean mustUseAll,
+      Meter meter) {
+    this.source = source;
+    this.text = source.text();
+    this.values = values;
+    this.named = named;
+    this.mustUseAll = mustUseAll;
+    this.meter = meter;
+    out = meter.text();
   }
 
-  private static String text(String kind, @Nullable String precision, Object value, Meter meter) {
-    int digits = precision == null ? -1 : precision.isEmpty() ? 0 : Integer.parseInt(precision);
-    if (kind.equals("s") || kind.equals("r")) {
-      String text =
-          kind.equals("r") && value instanceof String string
-              ? Representation.quoted(string, meter)
-              : Representation.of(value, meter);
-      return digits < 0 ? text : Strings.slice(text, 0, digits, meter);
+  /** What {@code format % operand} is: a tuple gives all values, a dictionary those by name. */
+  static MarkedText format(MarkedText format, Object operand, Meter meter) {
+    List<Object> values = operand instanceof Tuple tuple ? tuple : List.of(operand);
+    Map<Object, Object> named = operand instanceof Map<?, ?> ? Values.requireMap(operand) : null;
+    // What could be asked for its items by name need not be used.
+    boolean mustUseAll =
+        operand instanceof Tuple
+            || !(operand instanceof List<?> || named != null || operand instanceof Undefined);
+    return new PercentFormat(format, values, named, mustUseAll, meter).run();
+  }
+
+  private MarkedText run() {
+    meter.step(1 + (text.length() >> 3));
+    int copied = 0;
+    for (int field = text.indexOf('%'); field >= 0; field = text.indexOf('%', at)) {
+      meter.step(1);
+      out.add(source, copied, field);
+      at = field + 1;
+      Object value = null;
+      if (peek() == '(') {
+        value = byName();
+      }
+      int flags = at;
+      while (at < text.length() && FLAGS.indexOf(text.charAt(at)) >= 0) {
+        at++;
+      }
+      String given = text.substring(flags, at);
+      long width = number();
+      boolean left = given.contains("-") || width < 0;
+      long precision = -1;
+      if (peek() == '.') {
+        at++;
+        precision = Math.max(0, number());
+      }
+      while (peek() == 'l' || peek() == 'h' || peek() == 'L') {
+        at++;
+      }
+      char type = peek();
+      at++;
+      if (type == '%') {
+        out.add(source, at - 1, at);
+      } else {
+        if (at > text.length()) {
+          throw new TemplateException("incomplete format");
+        }
+        if (value == null) {
+          value = next();
+        }
+        field(value, type, given, Math.abs(width), left, precision);
+      }
+      copied = at;
     }
-    if (!Values.isNumber(value)) {
-      throw Values.refused(
-          value, "%" + kind + " format: a number is required, not " + Values.typeName(value));
+    if (used < values.size() && mustUseAll) {
+      throw new TemplateException("not all arguments converted during string formatting");
     }
-    return switch (kind) {
-      case "f" ->
-          String.format(Locale.ROOT, "%." + (digits < 0 ? 6 : digits) + "f", Values.number(value));
-      case "x" -> Long.toString(Values.requireInteger(value), 16);
-      default ->
-          Long.toString(value instanceof Double d ? (long) (double) d : Values.integer(value));
-    };
+    return out.add(source, copied, text.length()).build();
+  }
+
+  private char peek() {
+    return at < text.length() ? text.charAt(at) : 0;
+  }
+
+  private Object byName() {
+    int end = at + 1;
+    for (int open = 1; end < text.length(); end++) {
+      open += text.charAt(end) == '(' ? 1 : text.charAt(end) == ')' ? -1 : 0;
+      if (open == 0) {
+        break;
+      }
+    }
+    if (named == null) {
+      throw new TemplateException("format requires a mapping");
+    }
+    if (end >= text.length()) {
+      throw new TemplateException("incomplete format key");
+    }
+    String name = text.substring(at + 1, end);
+    Object value = named.get(MarkedText.control(name));
+    if (value == null) {
+      throw new TemplateException("the format names '" + name + "', which was not given");
+    }
+    at = end + 1;
+    return value;
+  }
+
+  private Object next() {
+    if (used == values.size()) {
+      throw new TemplateException("not enough arguments for format string");
+    }
+    return values.get(used++);
+  }
+
+  /** A width or precision, which may be an argument. */
+  private long number() {
+    if (peek() == '*') {
+      at++;
+      Object value = next();
+      if (!Values.isInteger(value)) {
+        throw new TemplateException("* wants int");
+      }
+      return Values.integer(value);
+    }
+    long value = 0;
+    for (; peek() >= '0' && peek() <= '9'; at++) {
+      value = Math.min(value * 10 + peek() - '0', Integer.MAX_VALUE);
+    }
+    return value;
+  }
+
+  private void field(
+      Object value, char type, String flags, long width, boolean left, long precision) {
+    switch (type) {
+      case 's', 'r', 'a' -> {
+        MarkedText shown =
+            type == 's'
+                ? Representation.of(value, meter)
+                : type == 'r'
+                    ? Representation.quoted(value, meter)
+                    : Representation.ascii(value, meter);
+        pad(precision < 0 ? shown : Strings.slice(shown, 0, precision, meter), width, left);
+      }
+      case 'c' -> pad(character(value), width, left);
+      case 'd', 'i', 'u', 'x', 'X', 'o' -> {
+        boolean plain = "diu".indexOf(type) >= 0;
+        if (plain ? !Values.isNumber(value) : !Values.isInteger(value)) {
+          throw Values.refused(
+              value,
+              "%"
+                  + type
+                  + (plain ? " format: a real number" : " format: an integer")
+                  + " is required, not "
+                  + Values.typeName(value));
+        }
+        if (value instanceof Double d && (d.isNaN() || d.isInfinite())) {
+          throw new TemplateException("cannot convert float " + d + " to integer");
+        }
+        String digits = Numbers.whole(value, type);
+        String prefix = flags.contains("#") && !plain ? "0" + type : "";
+        long missing = Math.max(0, precision - digits.length());
+        meter.characters(missing);
+        String zeros = "0".repeat((int) missing);
+        boolean negative = Numbers.isNegative(value) && !(plain && digits.equals("0"));
+        number(negative, prefix, zeros + digits, flags, width, left);
+      }
+      case 'e', 'E', 'f', 'F', 'g', 'G' -> {
+        if (!Values.isNumber(value)) {
+          throw Values.refused(value, "must be real number, not " + Values.typeName(value));
+        }
+        String digits =
+            Numbers.decimal(
+                Values.number(value),
+                type,
+                (int) Math.min(precision, Integer.MAX_VALUE),
+                flags.contains("#"),
+                meter);
+        number(Numbers.isNegative(value), "", digits, flags, width, left);
+      }
+      default -> throw new TemplateException("unsupported format character '" + type + "'");
+    }
+  }
+
+  private static MarkedText character(Object value) {
+    if (value instanceof MarkedText text && text.text().codePointCount(0, text.length()) == 1) {
+      return text;
+    }
+    if (!Values.isInteger(value)
+        || Values.integer(value) < 0
+        || Values.integer(value) > Character.MAX_CODE_POINT) {
+      throw Values.refused(value, "%c requires int or char");
+    }
+    return MarkedText.input(Character.toString((int) Values.integer(value)));
+  }
+
+  private void number(
+      boolean negative, String prefix, String digits, String flags, long width, boolean left) {
+    String sign = negative ? "-" : flags.contains("+") ? "+" : flags.contains(" ") ? " " : "";
+    String first = sign + prefix;
+    if (!flags.contains("0") || left) {
+      pad(MarkedText.input(first + digits), width, left);
+      return;
+    }
+    out.own(first)
+        .repeat(MarkedText.input("0"), width - first.length() - digits.length())
+        .own(digits);
+  }
+
+  private void pad(MarkedText shown, long width, boolean left) {
+    long missing = width - Strings.length(shown.text(), meter);
+    out.repeat(BLANK, left ? 0 : missing).add(shown).repeat(BLANK, left ? missing : 0);
   }
 }

@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.template.Statement.Assign;
 import dev.knapsack.text.template.Statement.AttributeTarget;
 import dev.knapsack.text.template.Statement.Branch;
@@ -39,10 +40,10 @@ final class Renderer {
   }
 
   /** The text that statements write. */
-  String capture(List<Statement> body, Scope scope) {
+  MarkedText capture(List<Statement> body, Scope scope) {
     Meter.Text out = meter.text();
     run(body, scope, out);
-    return out.toString();
+    return out.build();
   }
 
   private Flow run(List<Statement> body, Scope scope, Meter.Text out) {
@@ -133,7 +134,7 @@ final class Renderer {
             ? (arguments, _) -> {
               Meter.Text inner = meter.text();
               loop(loop, arguments.get(0, "iterable"), scope, inner, depth + 1);
-              return inner.toString();
+              return inner.build();
             }
             : null;
     Loop state = new Loop(items, depth, recursion);

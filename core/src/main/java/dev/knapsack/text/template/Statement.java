@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.template.Expression.Call;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -9,7 +10,7 @@ sealed interface Statement {
   int at();
 
   /** Text between the tags. */
-  record Text(String text, int at) implements Statement {}
+  record Text(MarkedText text, int at) implements Statement {}
 
   /** {@code {{ value }}}. */
   record Output(Expression value, int at) implements Statement {}

@@ -1,10 +1,13 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.util.List;
-import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
-/** Strings as the language of the reference sees them: sequences of code points. */
+/**
+ * Strings as the language of the reference sees them: sequences of code points, each of which keeps
+ * its mark whatever becomes of the string.
+ */
 final class Strings {
   private Strings() {}
 
@@ -17,9 +20,17 @@ final class Strings {
         || (c > 0xff && Character.isSpaceChar(c));
   }
 
+  /** The number of code points. */
+  static int length(String text, Meter meter) {
+    meter.scan(text.length());
+    return text.codePointCount(0, text.length());
+  }
+
   /** Strips white space, or any of the characters given, from the start and the end asked for. */
-  static String strip(String text, Object characters, boolean start, boolean end, Meter meter) {
+  static MarkedText strip(
+      MarkedText marked, Object characters, boolean start, boolean end, Meter meter) {
     String set = characters == None.NONE ? null : Values.requireString(characters);
+    String text = marked.text();
     meter.search(text.length(), set == null ? 1 : set.length());
     int from = 0;
     int to = text.length();
@@ -29,15 +40,20 @@ final class Strings {
     while (end && to > from && strips(text.codePointBefore(to), set)) {
       to -= Character.charCount(text.codePointBefore(to));
     }
-    meter.characters(to - from);
-    return text.substring(from, to);
+    return part(marked, from, to, meter);
   }
 
   private static boolean strips(int c, @Nullable String set) {
     return set == null ? isSpace(c) : set.indexOf(c) >= 0;
   }
 
-  static List<Object> split(String text, Object separator, long max, Meter meter) {
+  /** A part of a text, from one UTF-16 unit up to another. */
+  static MarkedText part(MarkedText text, int from, int to, Meter meter) {
+    meter.characters(to - from);
+    return text.slice(from, to);
+  }
+
+  static List<Object> split(MarkedText text, Object separator, long max, Meter meter) {
     List<Object> parts = meter.list(0);
     if (separator == None.NONE) {
       splitAtSpace(text, max, parts, meter);
@@ -46,9 +62,9 @@ final class Strings {
     String mark = mark(separator);
     meter.search(text.length(), mark.length());
     int from = 0;
-    for (int at = text.indexOf(mark);
+    for (int at = text.text().indexOf(mark);
         at >= 0 && (max < 0 || parts.size() < max);
-        at = text.indexOf(mark, from)) {
+        at = text.text().indexOf(mark, from)) {
       add(parts, text, from, at, meter);
       from = at + mark.length();
     }
@@ -56,16 +72,20 @@ final class Strings {
     return parts;
   }
 
-  static List<Object> splitFromEnd(String text, Object separator, long max, Meter meter) {
-    if (max < 0 || separator == None.NONE) {
+  static List<Object> splitFromEnd(MarkedText text, Object separator, long max, Meter meter) {
+    if (max < 0) {
       return split(text, separator, max, meter);
+    }
+    List<Object> parts = meter.list(0);
+    if (separator == None.NONE) {
+      splitAtSpaceFromEnd(text, max, parts, meter);
+      return parts.reversed();
     }
     String mark = mark(separator);
     meter.search(text.length(), mark.length());
-    List<Object> parts = meter.list(0);
     int to = text.length();
     while (parts.size() < max) {
-      int at = to < mark.length() ? -1 : text.lastIndexOf(mark, to - mark.length());
+      int at = to < mark.length() ? -1 : text.text().lastIndexOf(mark, to - mark.length());
       if (at < 0) {
         break;
       }
@@ -84,7 +104,7 @@ final class Strings {
     return mark;
   }
 
-  private static void splitAtSpace(String text, long max, List<Object> parts, Meter meter) {
+  private static void splitAtSpace(MarkedText text, long max, List<Object> parts, Meter meter) {
     meter.step(text.length() >> 3);
     int i = 0;
     while (true) {
@@ -96,11 +116,7 @@ final class Strings {
       }
       int start = i;
       if (max >= 0 && parts.size() == max) {
-        int end = text.length();
-        while (isSpace(text.charAt(end - 1))) {
-          end--;
-        }
-        add(parts, text, start, end, meter);
+        add(parts, text, start, text.length(), meter);
         return;
       }
       while (i < text.length() && !isSpace(text.charAt(i))) {
@@ -110,18 +126,41 @@ final class Strings {
     }
   }
 
-  private static void add(List<Object> parts, String text, int from, int to, Meter meter) {
-    meter.characters(8L + to - from);
-    parts.add(text.substring(from, to));
+  private static void splitAtSpaceFromEnd(
+      MarkedText text, long max, List<Object> parts, Meter meter) {
+    meter.step(text.length() >> 3);
+    int i = text.length();
+    while (true) {
+      while (i > 0 && isSpace(text.charAt(i - 1))) {
+        i--;
+      }
+      if (i == 0) {
+        return;
+      }
+      int end = i;
+      if (parts.size() == max) {
+        add(parts, text, 0, end, meter);
+        return;
+      }
+      while (i > 0 && !isSpace(text.charAt(i - 1))) {
+        i--;
+      }
+      add(parts, text, i, end, meter);
+    }
   }
 
-  static List<Object> lines(String text, boolean keepEnds, Meter meter) {
+  private static void add(List<Object> parts, MarkedText text, int from, int to, Meter meter) {
+    meter.characters(8L + to - from);
+    parts.add(text.slice(from, to));
+  }
+
+  static List<Object> lines(MarkedText text, boolean keepEnds, Meter meter) {
     List<Object> lines = meter.list(0);
     meter.step(text.length() >> 3);
     int from = 0;
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);
-      if (c == '\n' || c == '\r' || c == 0x0b || c == 0x0c || c == 0x85 || c == 0x2028) {
+      if (endsLine(c)) {
         int end = i;
         if (c == '\r' && i + 1 < text.length() && text.charAt(i + 1) == '\n') {
           i++;
@@ -136,67 +175,65 @@ final class Strings {
     return lines;
   }
 
-  static String replace(String text, String from, String to, long max, Meter meter) {
+  private static boolean endsLine(char c) {
+    return (c >= 0x0a && c <= 0x0d)
+        || (c >= 0x1c && c <= 0x1e)
+        || c == 0x85
+        || c == 0x2028
+        || c == 0x2029;
+  }
+
+  static MarkedText replace(
+      MarkedText text, MarkedText from, MarkedText to, long max, Meter meter) {
     meter.search(text.length(), from.length());
     Meter.Text out = meter.text();
     int copied = 0;
-    int at = text.indexOf(from);
+    int at = text.text().indexOf(from.text());
     for (long count = 0; at >= 0 && (max < 0 || count < max); count++) {
-      out.add(text.substring(copied, at)).add(to);
+      out.add(text, copied, at).add(to);
       copied = at;
       if (from.isEmpty()) {
         if (at == text.length()) {
           break;
         }
-        at++;
+        at = text.text().offsetByCodePoints(at, 1);
       } else {
         copied = at + from.length();
-        at = text.indexOf(from, copied);
+        at = text.text().indexOf(from.text(), copied);
       }
     }
-    return out.add(text.substring(copied)).toString();
+    return out.add(text, copied, text.length()).build();
   }
 
   /** The code points from one index to another, both within the string or clamped to it. */
-  static String slice(String text, long from, long to, Meter meter) {
-    meter.scan(text.length());
-    int length = text.codePointCount(0, text.length());
+  static MarkedText slice(MarkedText text, long from, long to, Meter meter) {
+    int length = length(text.text(), meter);
     int start = Math.clamp(from, 0, length);
     int end = Math.clamp(to, start, length);
-    meter.characters(end - start);
     if (length == text.length()) {
-      return text.substring(start, end);
+      return part(text, start, end, meter);
     }
-    int first = text.offsetByCodePoints(0, start);
-    return text.substring(first, text.offsetByCodePoints(first, end - start));
+    int first = text.text().offsetByCodePoints(0, start);
+    return part(text, first, text.text().offsetByCodePoints(first, end - start), meter);
   }
 
-  static String capitalize(String text) {
-    if (text.isEmpty()) {
-      return text;
+  /** Texts with another between each two of them. */
+  static MarkedText join(MarkedText separator, Iterable<?> parts, Meter meter) {
+    Meter.Text out = meter.text();
+    boolean first = true;
+    for (Object part : parts) {
+      meter.step(1);
+      if (!first) {
+        out.add(separator);
+      }
+      out.add(Representation.of(part, meter));
+      first = false;
     }
-    int end = text.offsetByCodePoints(0, 1);
-    return upper(text.substring(0, end)) + lower(text.substring(end));
+    return out.build();
   }
 
-  /** Every word with a capital, where a word is what this says: letters, or what has no blanks. */
-  static String title(String text, boolean lettersOnly) {
-    StringBuilder out = new StringBuilder(text.length());
-    boolean inWord = false;
-    for (int i = 0; i < text.length(); i++) {
-      char c = text.charAt(i);
-      boolean letter = lettersOnly ? Character.isLetter(c) : !isSpace(c) && "-({[<".indexOf(c) < 0;
-      out.append(inWord ? Character.toLowerCase(c) : Character.toUpperCase(c));
-      inWord = letter;
-    }
-    return out.toString();
-  }
-
-  static String upper(String text) {
-    return text.toUpperCase(Locale.ROOT);
-  }
-
-  static String lower(String text) {
-    return text.toLowerCase(Locale.ROOT);
+  /** A text of one code point among blanks, or another fill of one code point. */
+  static MarkedText pad(MarkedText text, long before, MarkedText fill, long after, Meter meter) {
+    return meter.text().repeat(fill, before).add(text).repeat(fill, after).build();
   }
 }

@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.time.Clock;
 import java.util.List;
 import java.util.Map;
@@ -46,13 +47,16 @@ public final class Template {
   }
 
   /**
-   * The text of the template with these variables.
+   * The text of the template with these variables. Characters are control where the template has
+   * written them, and input where they came from a variable, or may depend on one: so are all
+   * digits.
    *
-   * @param variables strings, numbers, booleans, null, and lists and maps of these
+   * @param variables strings, numbers, booleans, null, and lists and maps of these; strings that
+   *     are {@link MarkedText} keep their marks, all others are input
    * @param clock what {@code strftime_now} reads
    * @throws TemplateException if the template refuses, an expression fails, or a limit is reached
    */
-  public String render(Map<String, ? extends @Nullable Object> variables, Clock clock) {
+  public MarkedText render(Map<String, ? extends @Nullable Object> variables, Clock clock) {
     Scope scope = Globals.scope(clock);
     Input input = new Input();
     variables.forEach((name, value) -> scope.set(name, input.value(value)));

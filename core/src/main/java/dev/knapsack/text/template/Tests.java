@@ -1,10 +1,54 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** The tests: what may stand after {@code is}. */
 final class Tests {
+  private static final Set<String> NAMES =
+      Set.of(
+          "defined",
+          "undefined",
+          "none",
+          "boolean",
+          "true",
+          "false",
+          "integer",
+          "float",
+          "number",
+          "string",
+          "mapping",
+          "sequence",
+          "iterable",
+          "callable",
+          "odd",
+          "even",
+          "divisibleby",
+          "lower",
+          "upper",
+          "in",
+          "sameas",
+          "equalto",
+          "eq",
+          "==",
+          "ne",
+          "!=",
+          "lt",
+          "lessthan",
+          "<",
+          "le",
+          "<=",
+          "gt",
+          "greaterthan",
+          ">",
+          "ge",
+          ">=",
+          "escaped",
+          "filter",
+          "test");
+
   private Tests() {}
 
   static boolean holds(String name, Object value, Arguments arguments, Meter meter) {
@@ -18,29 +62,21 @@ final class Tests {
       case "integer" -> value instanceof Long;
       case "float" -> value instanceof Double;
       case "number" -> Values.isNumber(value);
-      case "string" -> value instanceof String;
+      case "string" -> value instanceof MarkedText;
       case "mapping" -> value instanceof Map<?, ?>;
       // In the reference an undefined value can be iterated over, and has a length.
-      case "iterable", "sequence" ->
-          value instanceof String
-              || value instanceof List<?>
-              || value instanceof Map<?, ?>
-              || value instanceof Undefined;
+      case "sequence" -> isSequence(value);
+      case "iterable" ->
+          isSequence(value) || value instanceof Generator || value instanceof DictView;
       case "callable" -> value instanceof Callable || value instanceof Undefined;
-      case "odd" -> Math.floorMod(Values.requireInteger(value), 2L) == 1;
-      case "even" -> Math.floorMod(Values.requireInteger(value), 2L) == 0;
+      case "odd" -> Values.equal(Arithmetic.apply("%", value, 2L, meter), 1L, meter);
+      case "even" -> Values.equal(Arithmetic.apply("%", value, 2L, meter), 0L, meter);
       case "divisibleby" ->
           Values.equal(Arithmetic.apply("%", value, arguments.get(0, "num"), meter), 0L, meter);
-      case "lower" -> {
-        String text = Representation.of(value, meter);
-        meter.characters(text.length());
-        yield text.equals(Strings.lower(text)) && !text.equals(Strings.upper(text));
-      }
-      case "upper" -> {
-        String text = Representation.of(value, meter);
-        meter.characters(text.length());
-        yield text.equals(Strings.upper(text)) && !text.equals(Strings.lower(text));
-      }
+      case "lower", "upper" ->
+          Letters.areAll(name.equals("upper"), Representation.of(value, meter).text(), meter);
+      case "filter" -> value instanceof MarkedText text && Filters.NAMES.contains(text.text());
+      case "test" -> value instanceof MarkedText text && NAMES.contains(text.text());
       case "in" -> Values.contains(arguments.get(0, "seq"), value, meter);
       case "sameas" -> {
         Object other = arguments.get(0, "other");
@@ -55,6 +91,13 @@ final class Tests {
       case "escaped" -> false;
       default -> throw new TemplateException("No test named '" + name + "'.");
     };
+  }
+
+  private static boolean isSequence(Object value) {
+    return value instanceof MarkedText
+        || value instanceof List<?>
+        || value instanceof Map<?, ?>
+        || value instanceof Undefined;
   }
 
   private static int compare(Object value, Arguments arguments, String operator, Meter meter) {

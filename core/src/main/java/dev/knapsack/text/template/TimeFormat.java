@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.Locale;
@@ -8,23 +9,27 @@ import java.util.Locale;
 final class TimeFormat {
   private TimeFormat() {}
 
-  static String format(String format, ZonedDateTime time, Meter meter) {
+  static MarkedText format(MarkedText format, ZonedDateTime time, Meter meter) {
     Meter.Text out = meter.text();
     for (int i = 0; i < format.length(); i++) {
       char c = format.charAt(i);
       if (c != '%' || i + 1 == format.length()) {
-        out.add(c);
+        out.add(format, i, i + 1);
         continue;
       }
+      // Making a formatter takes longer than writing a few characters.
+      meter.step(16);
+      boolean control = format.isControl(i, i + 1);
       c = format.charAt(++i);
       boolean unpadded = c == '-' && i + 1 < format.length();
       if (unpadded) {
         c = format.charAt(++i);
       }
       String text = DateTimeFormatter.ofPattern(pattern(c), Locale.ENGLISH).format(time);
-      out.add(unpadded && text.startsWith("0") && text.length() > 1 ? text.substring(1) : text);
+      boolean cut = unpadded && text.startsWith("0") && text.length() > 1;
+      out.add(cut ? text.substring(1) : text, control);
     }
-    return out.toString();
+    return out.build();
   }
 
   private static String pattern(char directive) {

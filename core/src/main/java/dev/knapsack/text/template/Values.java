@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.text.MarkedText;
 import java.math.BigDecimal;
 import java.util.Iterator;
 import java.util.List;
@@ -17,13 +18,17 @@ final class Values {
       case Boolean _ -> "bool";
       case Long _ -> "int";
       case Double _ -> "float";
-      case String _ -> "str";
+      case MarkedText _ -> "str";
       case Tuple _ -> "tuple";
+      case Range _ -> "range";
       case List<?> _ -> "list";
       case Map<?, ?> _ -> "dict";
+      case Generator generator -> generator.type();
+      case DictView view -> view.type();
       case Macro _ -> "Macro";
       case Namespace _ -> "Namespace";
       case Loop _ -> "LoopContext";
+      case Cycler _ -> "Cycler";
       default -> "function";
     };
   }
@@ -34,9 +39,10 @@ final class Values {
       case Boolean b -> b;
       case Long l -> l != 0;
       case Double d -> d != 0;
-      case String s -> !s.isEmpty();
+      case MarkedText s -> !s.isEmpty();
       case List<?> l -> !l.isEmpty();
       case Map<?, ?> m -> !m.isEmpty();
+      case DictView view -> !view.items().isEmpty();
       default -> true;
     };
   }
@@ -57,11 +63,16 @@ final class Values {
     return value instanceof Boolean b ? (b ? 1 : 0) : ((Number) value).doubleValue();
   }
 
-  static String requireString(Object value) {
-    if (value instanceof String string) {
-      return string;
+  static MarkedText requireText(Object value) {
+    if (value instanceof MarkedText text) {
+      return text;
     }
     throw refused(value, "must be str, not " + typeName(value));
+  }
+
+  /** A string whose characters do not become text. */
+  static String requireString(Object value) {
+    return requireText(value).text();
   }
 
   static long requireInteger(Object value) {
@@ -101,21 +112,28 @@ final class Values {
         keys.addAll(map.keySet());
         yield keys;
       }
-      case String string -> {
-        List<Object> characters = meter.list(string.length());
-        string.codePoints().forEach(c -> characters.add(Character.toString(c)));
+      case DictView view -> view.items();
+      case Generator generator -> generator.rest(meter);
+      case MarkedText text -> {
+        List<Object> characters = meter.list(text.length());
+        for (int at = 0; at < text.length(); ) {
+          int end = text.text().offsetByCodePoints(at, 1);
+          characters.add(text.slice(at, end));
+          at = end;
+        }
         yield characters;
       }
       default -> throw new TemplateException("'" + typeName(value) + "' object is not iterable");
     };
   }
 
-  static long length(Object value) {
+  static long length(Object value, Meter meter) {
     return switch (value) {
       case Undefined _ -> 0;
-      case String string -> string.codePointCount(0, string.length());
+      case MarkedText text -> Strings.length(text.text(), meter);
       case List<?> list -> list.size();
       case Map<?, ?> map -> map.size();
+      case DictView view -> view.items().size();
       case Loop loop -> loop.length();
       default ->
           throw new TemplateException("object of type '" + typeName(value) + "' has no len()");
@@ -123,8 +141,10 @@ final class Values {
   }
 
   /** A value that can be a dictionary's key. */
-  static Object key(Object value) {
-    if (value instanceof List<?> || value instanceof Map<?, ?>) {
+  static Object key(Object value, Meter meter) {
+    if (value instanceof MarkedText text) {
+      meter.scan(text.length());
+    } else if (value instanceof List<?> || value instanceof Map<?, ?>) {
       throw new TemplateException("unhashable type: '" + typeName(value) + "'");
     }
     return value;
@@ -135,13 +155,13 @@ final class Values {
       return compareNumbers(a, b) == 0;
     }
     return switch (a) {
-      case String s -> {
+      case MarkedText s -> {
         meter.scan(s.length());
         yield s.equals(b);
       }
       case List<?> list ->
           b instanceof List<?> other
-              && list instanceof Tuple == other instanceof Tuple
+              && typeName(list).equals(typeName(other))
               && list.size() == other.size()
               && equalElements(list.iterator(), other.iterator(), meter);
       case Map<?, ?> map ->
@@ -175,7 +195,7 @@ final class Values {
     boolean equal = true;
     for (Map.Entry<?, ?> entry : a.entrySet()) {
       meter.step(1);
-      Object other = b.get(entry.getKey());
+      Object other = b.get(key(entry.getKey(), meter));
       equal = other != null && equal(Objects.requireNonNull(entry.getValue()), other, meter);
       if (!equal) {
         break;
@@ -186,9 +206,21 @@ final class Values {
   }
 
   private static int compareNumbers(Object a, Object b) {
-    return isInteger(a) && isInteger(b)
-        ? Long.compare(integer(a), integer(b))
-        : number(a) == number(b) ? 0 : Double.compare(number(a), number(b));
+    if (isInteger(a) && isInteger(b)) {
+      return Long.compare(integer(a), integer(b));
+    }
+    double x = number(a);
+    double y = number(b);
+    // A whole number may have more digits than a double, and only then is there more to see.
+    boolean same = (float) x == (float) y && Math.abs(x) >= 1L << 53 && !Double.isInfinite(x);
+    if (same && !(a instanceof Double && b instanceof Double)) {
+      return exact(a).compareTo(exact(b));
+    }
+    return x == y ? 0 : Double.compare(x, y);
+  }
+
+  private static BigDecimal exact(Object number) {
+    return number instanceof Double d ? new BigDecimal(d) : BigDecimal.valueOf(integer(number));
   }
 
   /** The order of two values, for the operator that asks. */
@@ -197,16 +229,20 @@ final class Values {
       meter.step(1);
       return compareNumbers(a, b);
     }
-    if (a instanceof String s && b instanceof String t) {
+    if (a instanceof MarkedText s && b instanceof MarkedText t) {
       meter.scan(Math.min(s.length(), t.length()));
-      return compareByCodePoints(s, t);
+      return compareByCodePoints(s.text(), t.text());
     }
-    if (a instanceof List<?> s && b instanceof List<?> t) {
+    if (a instanceof List<?> s
+        && b instanceof List<?> t
+        && !(s instanceof Range)
+        && typeName(s).equals(typeName(t))) {
       meter.enter();
       int order = 0;
       for (int i = 0; order == 0 && i < Math.min(s.size(), t.size()); i++) {
         Object x = Objects.requireNonNull(s.get(i));
         Object y = Objects.requireNonNull(t.get(i));
+        meter.step(1);
         order = equal(x, y, meter) ? 0 : compare(x, y, operator, meter);
       }
       meter.leave();
@@ -237,22 +273,23 @@ final class Values {
   static boolean contains(Object container, Object wanted, Meter meter) {
     return switch (container) {
       case Undefined _ -> false;
-      case String string -> {
-        if (!(wanted instanceof String part)) {
+      case MarkedText text -> {
+        if (!(wanted instanceof MarkedText part)) {
           throw refused(
               wanted, "'in <string>' requires string as left operand, not " + typeName(wanted));
         }
-        meter.search(string.length(), part.length());
-        yield string.contains(part);
+        meter.search(text.length(), part.length());
+        yield text.text().contains(part.text());
       }
-      case Map<?, ?> map -> map.containsKey(key(wanted));
-      case List<?> list -> {
-        boolean found = false;
-        for (int i = 0; i < list.size() && !found; i++) {
-          meter.step(1);
-          found = equal(Objects.requireNonNull(list.get(i)), wanted, meter);
+      case Map<?, ?> map -> !(wanted instanceof Tuple) && map.containsKey(key(wanted, meter));
+      case List<?> list -> contains(list.iterator(), wanted, meter);
+      case DictView view -> contains(view.items().iterator(), wanted, meter);
+      case Generator generator -> {
+        Object next = generator.next(meter);
+        while (next != null && !equal(next, wanted, meter)) {
+          next = generator.next(meter);
         }
-        yield found;
+        yield next != null;
       }
       default ->
           throw new TemplateException(
@@ -260,15 +297,25 @@ final class Values {
     };
   }
 
-  /** The text of a simple value; lists and dictionaries are written by {@link Representation}. */
+  private static boolean contains(Iterator<?> elements, Object wanted, Meter meter) {
+    while (elements.hasNext()) {
+      meter.step(1);
+      if (equal(Objects.requireNonNull(elements.next()), wanted, meter)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** A simple value in words; all others are written by {@link Representation}. */
   static String string(Object value) {
     return switch (value) {
-      case String string -> string;
       case Boolean b -> b ? "True" : "False";
       case Long l -> Long.toString(l);
       case Double d -> decimal(d);
       case None _ -> "None";
       case Undefined _ -> "";
+      case Loop loop -> loop.toString();
       default -> "<" + typeName(value) + ">";
     };
   }

@@ -76,7 +76,7 @@ class HostileTemplateTest {
           true);
 
   private static String render(String source) {
-    return Template.parse(source).render(CONVERSATION, CLOCK);
+    return Template.parse(source).render(CONVERSATION, CLOCK).text();
   }
 
   /** Renders on a thread with a small stack, so that the limit on depth must hold there too. */
@@ -108,6 +108,45 @@ class HostileTemplateTest {
     refusedForLimit(source, "steps");
   }
 
+  /** Each is no more than a few steps, if the length of what it reads did not count. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "h|length",
+        "h[7] == 1",
+        "h is upper",
+        "h.isdigit()",
+        "h.islower() or h.istitle()",
+        "h.startswith(h)",
+        "h.find('z', 5, -5) == 1",
+        "{}[h]",
+        "{h: 1}[h]",
+        "m[h]",
+        "m.get(h)",
+        "h == g",
+        "h < g",
+        "g|int",
+        "g|float",
+        "l.count(2)",
+        "l.index(3)",
+        "2 in l",
+        "2 in l.items",
+        "('%.1s' % h) == 1",
+        "1e-300|round(300)|round(300)|round(300)",
+        "('%.0e%.0e%.0e' % (1e300, 1e300, 1e300)) == 1",
+      })
+  void whatTakesLongCountsAsMuch(String condition) {
+    String source =
+        "{% set h = 'ä🙂' * 100000 %}{% set g = ' ' * 300000 %}{% set l = [1] * 20000 + [3] %}{%"
+            + " set m = {'a': 1} %}{% for i in range(2500) %}{% if "
+            + condition.replace("l.items", "l|map('int')")
+            + " %}{% endif %}{% endfor %}";
+    Template template = Template.parse(source, new Limits(1 << 16, 64, 250, 300_000, 8 << 20, 1));
+    assertThatThrownBy(() -> template.render(Map.of(), CLOCK))
+        .isInstanceOf(TemplateException.class)
+        .hasMessageContaining("more than the limit of");
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -128,17 +167,31 @@ class HostileTemplateTest {
             + " %}{% endfor %}",
         "{% set n = namespace(s='x') %}{% for i in range(99) %}{% set n.s = n.s.replace('x', 'xx')"
             + " %}{% endfor %}",
-        "{% for i in range(99999) %}{{ 'some words that fill the output at its end' }}{% endfor %}",
+        "{% for i in range(99999) %}{{ 'some words, and some more, that fill the output at its end'"
+            + " }}{% endfor %}",
         "{{ 'x'.center(2000000000) }}",
         "{{ '7'.zfill(2000000000) }}",
         "{{ 'x'|indent(2000000000, true) }}",
         "{{ [1]|tojson(indent=2000000000) }}",
         "{{ '%999999999d' % 1 }}",
-        "{{ [1]|batch(2000000000, 0) }}",
-        "{% set n = namespace() %}{% for i in range(99999) %}{% set n.a = range(9999) %}{% endfor"
-            + " %}",
+        "{{ [1]|batch(2000000000, 0)|list }}",
+        "{% set n = namespace() %}{% for i in range(99999) %}{% set n.a = range(9999)|list %}{%"
+            + " endfor %}",
         "{{ ('a,' * 1000000).split(',') }}",
         "{% for c in 'a' * 1000000 %}{% endfor %}",
+        "{{ ('ß' * 2000000)|upper }}",
+        "{{ ('İ' * 1500000)|lower }}",
+        "{{ '{:2000000000}'.format(1) }}",
+        "{{ '{:02000000000,}'.format(1) }}",
+        "{{ '%.2000000000d' % 1 }}",
+        "{{ '%*d' % (2000000000, 1) }}",
+        "{{ 'x'|center(2000000000) }}",
+        "{{ [1]|slice(2000000000)|list }}",
+        "{{ ('\\t' * 9).expandtabs(2000000000) }}",
+        "{{ ('a-' * 500000)|wordwrap(5) }}",
+        "{{ ('a ' * 900000)|pprint }}",
+        "{% set n = namespace(m={}) %}{% for i in range(99999) %}{% set n.m = dict(n.m,"
+            + " **{i|string: i}) %}{% endfor %}",
       })
   void growing(String source) throws InterruptedException {
     refusedForLimit(source, "characters");
@@ -152,6 +205,10 @@ class HostileTemplateTest {
             + "{% endmacro %}{{ f(1) }}",
         "{% macro f() %}{% call f() %}{{ caller() }}{% endcall %}{% endmacro %}{{ f() }}",
         "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}",
+        "{% set n = namespace(g=[1]) %}{% for i in range(9999) %}{% set n.g = n.g|map('string')"
+            + " %}{% endfor %}{{ n.g|list }}",
+        "{% set n = namespace(t=(1,)) %}{% for i in range(9999) %}{% set n.t = (n.t,) %}{% endfor"
+            + " %}{{ [n.t, n.t]|unique|list }}",
       })
   void recursion(String source) throws InterruptedException {
     refusedForLimit(source, "deeper");
@@ -182,6 +239,8 @@ class HostileTemplateTest {
     refusedForLimit("x".repeat(10 << 20), "262144");
     refusedForLimit("{% for i in range(10 ** 12) %}{% endfor %}", "range");
     refusedForLimit("{{ 2 ** 64 }}", "64 bits");
+    refusedForLimit("{{ 1e30|int }}", "64 bits");
+    refusedForLimit("{{ '%.5000f' % 1 }}", "digits");
     refusedForLimit("{{ 10 ** 18 * 10 ** 18 }}", "64 bits");
     assertThat(render("{{ range(9, 0, -9223372036854775807)|list }}{{ (-1) ** (10 ** 12) }}"))
         .isEqualTo("[9]1");
@@ -194,9 +253,11 @@ class HostileTemplateTest {
         Template.parse(
             "{% for m in messages %}{{ m.content|trim ~ m.content.split('x')[0] }}{% endfor %}");
     assertThat(
-            template.render(
-                Map.of("messages", List.of(Map.of("role", "user", "content", content))), CLOCK))
-        .hasSize(2 * content.length() - 1);
+            template
+                .render(
+                    Map.of("messages", List.of(Map.of("role", "user", "content", content))), CLOCK)
+                .length())
+        .isEqualTo(2 * content.length() - 1);
   }
 
   @Test

@@ -25,7 +25,7 @@ class TemplateTest {
   }
 
   private static String render(String source, Map<String, ? extends @Nullable Object> variables) {
-    return Template.parse(source).render(variables, CLOCK);
+    return Template.parse(source).render(variables, CLOCK).text();
   }
 
   @ParameterizedTest
