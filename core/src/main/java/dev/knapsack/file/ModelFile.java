@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * A model on disk: metadata and tensors under their GGUF names, whatever the container.
@@ -15,7 +16,22 @@ public interface ModelFile extends AutoCloseable {
   /** The file, or the directory of a safetensors model. */
   Path path();
 
+  /** What the header says; the tokenizer is part of it unless it is a {@link #tokenizerJson()}. */
   Metadata metadata();
+
+  /** The tokenizer of a directory, as the hub writes it. */
+  default Optional<TokenizerJson> tokenizerJson() {
+    return Optional.empty();
+  }
+
+  /**
+   * The metadata that a GGUF file of this model has, with a tokenizer in its words.
+   *
+   * @throws ModelFileException if the tokenizer is one that GGUF has no words for
+   */
+  default Metadata ggufMetadata() {
+    return metadata();
+  }
 
   /** Tensors by name, in file order. */
   Map<String, TensorInfo> tensors();

@@ -9,6 +9,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 
@@ -27,14 +28,20 @@ final class SafetensorsDirectory implements ModelFile {
 
   private final Path path;
   private final Metadata metadata;
+  private final Optional<HubTokenizer> tokenizer;
   private final Map<String, HubTensors.Part> parts;
   private final Map<String, TensorInfo> tensors;
   private final List<OpenFile> files;
 
   private SafetensorsDirectory(
-      Path path, Metadata metadata, Map<String, HubTensors.Part> parts, List<OpenFile> files) {
+      Path path,
+      Metadata metadata,
+      Optional<HubTokenizer> tokenizer,
+      Map<String, HubTensors.Part> parts,
+      List<OpenFile> files) {
     this.path = path;
     this.metadata = metadata;
+    this.tokenizer = tokenizer;
     this.parts = parts;
     this.files = files;
     Map<String, TensorInfo> infos = new LinkedHashMap<>();
@@ -61,7 +68,7 @@ final class SafetensorsDirectory implements ModelFile {
     HubConfig config = HubConfig.read(path);
     MetadataBuilder metadata = new MetadataBuilder();
     config.put(metadata, String.valueOf(path.toAbsolutePath().normalize().getFileName()));
-    HubTokenizer.put(metadata, path, config);
+    Optional<HubTokenizer> tokenizer = HubTokenizer.put(metadata, path, config);
     HubTensors tensors = new HubTensors(config.family(), config.tied());
     config.factors().forEach(tensors::add);
     for (Path part : weightFiles(path)) {
@@ -69,7 +76,7 @@ final class SafetensorsDirectory implements ModelFile {
       files.add(file);
       tensors.add(file, file.header(source -> SafetensorsHeader.read(part, source)));
     }
-    return new SafetensorsDirectory(path, metadata.build(path), tensors.build(), files);
+    return new SafetensorsDirectory(path, metadata.build(path), tokenizer, tensors.build(), files);
   }
 
   private static List<Path> weightFiles(Path path) {
@@ -105,6 +112,18 @@ final class SafetensorsDirectory implements ModelFile {
   @Override
   public Metadata metadata() {
     return metadata;
+  }
+
+  @Override
+  public Optional<TokenizerJson> tokenizerJson() {
+    return tokenizer.map(HubTokenizer::json);
+  }
+
+  @Override
+  public Metadata ggufMetadata() {
+    MetadataBuilder all = new MetadataBuilder(metadata);
+    tokenizerJson().ifPresent(json -> GgufTokenizer.put(all, json, metadata));
+    return all.build(path);
   }
 
   @Override

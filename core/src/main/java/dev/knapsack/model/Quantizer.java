@@ -98,7 +98,7 @@ public final class Quantizer {
   public void write(Path target, Account account, WorkerTeam team, Progress progress) {
     refuseSource(target);
     Metadata metadata =
-        new MetadataBuilder(source.metadata())
+        new MetadataBuilder(source.ggufMetadata())
             .integer("general.file_type", FormatChoice.fileType(choice.experts()))
             .integer("general.quantization_version", 2)
             .build(target);
