@@ -17,6 +17,11 @@ import java.util.regex.PatternSyntaxException;
 final class OnigPattern {
   private static final List<String> OPENINGS = List.of("?:", "?=", "?!", "?>", "?<=", "?<!", "?<");
 
+  private static final String WORD = "\\p{IsAlphabetic}\\p{M}\\p{Nd}\\p{Pc}";
+
+  /** Characters that are of words too, but not where they stand in a class. */
+  private static final String WORD_TOO = "\\xB2\\xB3\\xB9\\xBC\\xBD\\xBE";
+
   private final String source;
   private final StringBuilder out = new StringBuilder();
 
@@ -180,11 +185,13 @@ final class OnigPattern {
     switch (c) {
       case 'h' -> out.append("[0-9a-fA-F]");
       case 'H' -> out.append("[^0-9a-fA-F]");
+      case 'w' -> out.append(inClass ? WORD : "[" + WORD + WORD_TOO + "]");
+      case 'W' -> out.append("[^").append(WORD).append(inClass ? "]" : WORD_TOO + "]");
       case 'O' -> out.append("(?s:.)");
       case 'N' -> out.append("[^\\n]");
       case 'p', 'P' -> {
         if (at + 2 < source.length() && source.charAt(at + 2) == '{') {
-          property();
+          property(inClass);
           return;
         }
         out.appendCodePoint(c);
@@ -205,7 +212,7 @@ final class OnigPattern {
     at += 1 + Character.charCount(c);
   }
 
-  private void property() {
+  private void property(boolean inClass) {
     int end = source.indexOf('}', at);
     if (end < 0) {
       throw new PatternSyntaxException("a property without an end", source, at);
@@ -216,11 +223,13 @@ final class OnigPattern {
       negated = !negated;
       name = name.substring(1);
     }
-    out.append(property(name, negated));
+    // Letters of a case are that also where case is ignored.
+    out.append(inClass ? "" : "(?-i:").append(property(name, negated, false, inClass));
+    out.append(inClass ? "" : ")");
     at = end + 1;
   }
 
-  private static String property(String name, boolean negated) {
+  private static String property(String name, boolean negated, boolean bracket, boolean inClass) {
     String plain = name.toLowerCase(Locale.ROOT).replaceAll("[ _-]", "");
     String inside =
         switch (plain) {
@@ -233,11 +242,12 @@ final class OnigPattern {
           case "graph" -> "\\p{IsGraph}";
           case "lower", "lowercase" -> "\\p{IsLowercase}";
           case "print" -> "\\p{IsGraph}\\p{Zs}";
-          case "punct", "punctuation" -> plain.equals("punct") ? "\\p{P}$+<=>^`|~" : "\\p{P}";
+          case "punct" -> bracket ? "\\p{P}\\p{S}" : "\\p{P}";
+          case "punctuation" -> "\\p{P}";
           case "space", "whitespace" -> "\\s";
           case "upper", "uppercase" -> "\\p{IsUppercase}";
           case "xdigit" -> "0-9A-Fa-f";
-          case "word" -> "\\w";
+          case "word" -> bracket || inClass ? WORD : WORD + WORD_TOO;
           case "any" -> "\\x{0}-\\x{10FFFF}";
           case "letter" -> "\\p{L}";
           case "mark" -> "\\p{M}";
@@ -291,7 +301,7 @@ final class OnigPattern {
         int end = source.indexOf(":]", at);
         String name = source.substring(at + 2, end);
         boolean negated = name.startsWith("^");
-        out.append(property(negated ? name.substring(1) : name, negated));
+        out.append(property(negated ? name.substring(1) : name, negated, true, true));
         at = end + 2;
       } else if (c == '[') {
         characterClass();

@@ -68,9 +68,13 @@ public final class Tokenizers {
   static Tokenizer of(ModelFile file) {
     Metadata metadata = file.metadata();
     return file.tokenizerJson()
-        .map(json ->
-            new Tokenizers(metadata, file.path(), "tokenizer.json", Vocabulary.of(json)).read(json))
+        .map(json -> of(metadata, json, file.path()))
         .orElseGet(() -> of(metadata, file.path()));
+  }
+
+  /** The tokenizer of a {@code tokenizer.json}, whose special tokens the metadata name. */
+  static Tokenizer of(Metadata metadata, TokenizerJson json, Path file) {
+    return new Tokenizers(metadata, file, "tokenizer.json", Vocabulary.of(json)).read(json);
   }
 
   /**

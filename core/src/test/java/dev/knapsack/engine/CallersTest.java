@@ -13,7 +13,6 @@ import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.StreamDecoder;
 import dev.knapsack.text.Tokenizer;
 import java.nio.charset.StandardCharsets;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;

@@ -19,6 +19,11 @@ public final class HandMadeMetadata {
     return new PackedMetadata(file, packed, Map.of());
   }
 
+  /** A tokenizer.json. */
+  public static TokenizerJson tokenizer(Path file) {
+    return TokenizerJson.read(file, 0);
+  }
+
   private static Object packed(Object value) {
     return switch (value) {
       case String text -> text;
