@@ -139,6 +139,19 @@ public final class PackedTokens {
     private boolean inOrder = true;
     private int largest = -1;
 
+    Builder() {}
+
+    /** Starts with tokens that others are added to, or put in the place of. */
+    Builder(PackedTokens tokens) {
+      texts = tokens.texts;
+      used = texts.length;
+      count = tokens.size();
+      largest = count - 1;
+      ids = new int[count];
+      Arrays.setAll(ids, id -> id);
+      ends = Arrays.copyOfRange(tokens.starts, 1, count + 1);
+    }
+
     void add(int id, String text) {
       byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
       if (texts.length - used < bytes.length) {

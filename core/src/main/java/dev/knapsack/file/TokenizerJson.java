@@ -177,8 +177,11 @@ public final class TokenizerJson {
     private final JsonObject model = new JsonObject();
     private final List<Added> added = new ArrayList<>();
     private final BitSet onlyAdded = new BitSet();
-    private final PackedTokens.Builder vocabulary = new PackedTokens.Builder();
     private @Nullable PackedTokens tokens;
+
+    /** Tokens that the model's own vocabulary has. */
+    private int own;
+
     private double[] scores = new double[0];
     private int[] left = new int[0];
     private int[] right = new int[0];
@@ -212,7 +215,7 @@ public final class TokenizerJson {
           case "vocab" -> vocabulary(json);
           case "merges" -> {
             hasMerges = true;
-            if (vocabulary.count() > 0) {
+            if (tokens != null) {
               merges(json);
             } else {
               mergesPassed = true;
@@ -226,6 +229,10 @@ public final class TokenizerJson {
     }
 
     private void vocabulary(JsonReader json) throws IOException {
+      if (tokens != null) {
+        throw new ModelFileException(file, "model.vocab", "there are two");
+      }
+      PackedTokens.Builder vocabulary = new PackedTokens.Builder();
       if (json.peek() == JsonToken.BEGIN_ARRAY) {
         json.beginArray();
         scores = new double[256];
@@ -249,6 +256,7 @@ public final class TokenizerJson {
         }
         json.endObject();
       }
+      own = vocabulary.count();
       tokens = vocabulary.build(vocabulary.largest() + 1);
     }
 
@@ -322,11 +330,11 @@ public final class TokenizerJson {
 
     /** Adds the added tokens. */
     private TokenizerJson finish(int size) {
-      if (vocabulary.count() == 0) {
+      if (own == 0) {
         throw new ModelFileException(file, "model.vocab", "the vocabulary is empty");
       }
-      int own = vocabulary.count();
       int next = own;
+      PackedTokens.Builder all = new PackedTokens.Builder(known());
       Map<String, Integer> given = new HashMap<>();
       JsonElement section = sections.getOrDefault("added_tokens", JsonNull.INSTANCE);
       for (JsonElement element : section instanceof JsonArray array ? array : new JsonArray()) {
@@ -340,7 +348,7 @@ public final class TokenizerJson {
         if (id < 0) {
           id = id(next++);
           onlyAdded.set(id);
-          vocabulary.add(id, content);
+          all.add(id, content);
         } else if (id >= own) {
           next = Math.max(next, id + 1);
         }
@@ -356,9 +364,9 @@ public final class TokenizerJson {
                 flag(token, "rstrip", false),
                 flag(token, "normalized", !special)));
       }
-      int whole = Math.max(size, vocabulary.largest() + 1);
+      int whole = Math.max(size, all.largest() + 1);
       boolean grown = whole > known().size() || !onlyAdded.isEmpty();
-      return new TokenizerJson(this, grown ? vocabulary.build(whole) : known());
+      return new TokenizerJson(this, grown ? all.build(whole) : known());
     }
 
     private PackedTokens known() {

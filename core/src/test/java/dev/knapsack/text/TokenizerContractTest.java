@@ -17,6 +17,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What holds for every tokenizer that loses nothing (all but WordPiece). */
 class TokenizerContractTest {
+  private static final String SPACES =
+      "{'type': 'Replace', 'pattern': {'String': ' '}, 'content': '\u2581'}";
+
   static Stream<Tokenizer> tiny() {
     return Stream.of(
         TinyVocabularies.bytePairs().tokenizer(),
@@ -27,7 +30,12 @@ class TokenizerContractTest {
         TinyVocabularies.bytePairs().without("pre").tokenizer(),
         TinyVocabularies.sentencePieces().tokenizer(),
         TinyVocabularies.sentencePieces().with("add_space_prefix", false).tokenizer(),
-        TinyVocabularies.characterPairs().tokenizer());
+        TinyVocabularies.characterPairs().tokenizer(),
+        TinyPipelines.bytes().tokenizer(),
+        TinyPipelines.bytes()
+            .with("normalizer", "{'type': 'Sequence', 'normalizers': []}")
+            .tokenizer(),
+        TinyPipelines.pieces().with("normalizer", SPACES).tokenizer());
   }
 
   @ParameterizedTest
