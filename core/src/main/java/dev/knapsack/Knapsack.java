@@ -6,6 +6,8 @@ import dev.knapsack.engine.Request;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.kernel.x86.X86Kernels;
+import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.ModelSpec;
@@ -17,13 +19,17 @@ import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
 import dev.knapsack.text.ChatTemplate;
+import dev.knapsack.text.ChatTemplates;
 import dev.knapsack.text.Message;
 import dev.knapsack.text.Tokenizer;
 import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model, open inside a budget.
@@ -47,13 +53,13 @@ public final class Knapsack implements AutoCloseable {
   private final ModelFile file;
   private final Engine engine;
   private final Tokenizer tokenizer;
-  private final ChatTemplate template;
+  private final ChatTemplates templates;
 
-  private Knapsack(ModelFile file, Engine engine, Tokenizer tokenizer, ChatTemplate template) {
+  private Knapsack(ModelFile file, Engine engine, Tokenizer tokenizer, ChatTemplates templates) {
     this.file = file;
     this.engine = engine;
     this.tokenizer = tokenizer;
-    this.template = template;
+    this.templates = templates;
   }
 
   /**
@@ -80,9 +86,13 @@ public final class Knapsack implements AutoCloseable {
     ModelFile file = ModelFile.open(model);
     try {
       Tokenizer tokenizer = Tokenizer.of(file);
-      ChatTemplate template = template(file);
+      ChatTemplates templates = ChatTemplates.of(file.templates());
       KernelProvider.Choice kernels = options.kernelChoice();
-      Plan plan = options.plan.orElseGet(() -> plan(file, budget, options, kernels));
+      Plan plan =
+          options
+              .plan
+              .orElseGet(() -> plan(file, budget, options, kernels))
+              .withNotes(notes(file, tokenizer));
       Engine.Options opened =
           Engine.Options.of(kernels)
               .withQueue(options.queue)
@@ -97,7 +107,7 @@ public final class Knapsack implements AutoCloseable {
               plan,
               budget,
               options.precision.map(opened::withPrecision).orElse(opened));
-      return new Knapsack(file, engine, tokenizer, template);
+      return new Knapsack(file, engine, tokenizer, templates);
     } catch (RuntimeException | Error e) {
       file.close();
       throw e;
@@ -112,29 +122,40 @@ public final class Knapsack implements AutoCloseable {
    */
   public static Plan plan(Path model, Budget budget, Options options) {
     try (ModelFile file = ModelFile.open(model)) {
-      // Opening has read the vocabulary and the template when it plans: planning alone must find as
+      // Opening has read the vocabulary and the templates when it plans: planning alone must find
+      // as
       // much of the process's memory taken, or it would accept a budget that opening refuses.
       Tokenizer tokenizer = Tokenizer.of(file);
-      ChatTemplate template = template(file);
+      ChatTemplates templates = ChatTemplates.of(file.templates());
       try {
-        return plan(file, budget, options, options.kernelChoice());
+        return plan(file, budget, options, options.kernelChoice())
+            .withNotes(notes(file, tokenizer));
       } finally {
         Reference.reachabilityFence(tokenizer);
-        Reference.reachabilityFence(template);
+        Reference.reachabilityFence(templates);
       }
     }
   }
 
-  private static ChatTemplate template(ModelFile file) {
-    return file.metadata()
-        .findString("tokenizer.chat_template")
-        .map(ChatTemplate::of)
-        .orElseGet(ChatTemplate::chatMl);
+  /** What there is to know of how a model was read. */
+  private static List<String> notes(ModelFile file, Tokenizer tokenizer) {
+    List<String> notes = new ArrayList<>(file.notes());
+    notes.addAll(tokenizer.notes());
+    int rows = Families.spec(file).vocabulary();
+    if (rows > tokenizer.size()) {
+      notes.add(
+          "the embedding has %,d rows and the tokenizer %,d tokens; no answer has one of the rows"
+                  .formatted(rows, tokenizer.size())
+              + " that are no token");
+    }
+    return notes;
   }
 
-  private static JvmShare share(Options options) {
+  private static JvmShare share(Options options, Account jvm) {
     int workers = options.workerCount();
-    return options.wholeProcess ? JvmShare.ofThisProcess(workers) : JvmShare.ofGuest(workers);
+    return options.wholeProcess
+        ? JvmShare.ofThisProcess(workers)
+        : JvmShare.ofGuest(workers, jvm.used());
   }
 
   private static Plan plan(
@@ -143,14 +164,19 @@ public final class Knapsack implements AutoCloseable {
     int workers = options.workerCount();
     Machine machine;
     // Measuring keeps within the budget too: what the JVM takes of it is not there to measure with.
-    long taken = Math.min(share(options).bytes(), Math.max(0, budget.free() - LEAST_TO_MEASURE));
-    try (Lease _ = budget.account("jvm").reserve(taken);
+    Account account = budget.account("jvm");
+    long taken =
+        Math.min(share(options, account).bytes(), Math.max(0, budget.free() - LEAST_TO_MEASURE));
+    try (Lease _ = account.reserve(taken);
         WorkerTeam team = new WorkerTeam(workers)) {
       machine =
           new MachineCache(options.cache)
               .machine(file, kernels.kernels(), team, budget.account("probe"));
     }
-    JvmShare jvm = share(options);
+    JvmShare jvm = share(options, account);
+    if (!machine.isMeasured()) {
+      jvm = jvm.withMeasuring(kernels.kernels() instanceof X86Kernels);
+    }
     PlanRequest request =
         new PlanRequest(
             budget.free(),
@@ -175,9 +201,9 @@ public final class Knapsack implements AutoCloseable {
     return tokenizer;
   }
 
-  /** The model's chat template; ChatML if it has none. */
-  public ChatTemplate template() {
-    return template;
+  /** The model's chat templates. */
+  public ChatTemplates templates() {
+    return templates;
   }
 
   public Budget budget() {
@@ -189,24 +215,51 @@ public final class Knapsack implements AutoCloseable {
     return engine;
   }
 
+  /** The tokens of a conversation without tools. */
+  public int[] tokens(List<Message> messages) {
+    return tokens(messages, null);
+  }
+
   /**
    * The tokens of a conversation as the model's template writes it, up to where an answer begins.
    *
+   * @param tools descriptions of the tools that the model may call, as the OpenAI API has them;
+   *     null when there are none
    * @throws dev.knapsack.engine.ContextExceededException if it is too long for the context whatever
    *     its tokens are; neither the template nor the tokenizer sees it then
-   * @throws dev.knapsack.text.template.TemplateException if the template refuses the conversation
+   * @throws dev.knapsack.text.template.TemplateException if the template refuses the conversation,
+   *     or is none
    */
-  public int[] tokens(List<Message> messages) {
+  public int[] tokens(List<Message> messages, @Nullable List<Map<String, Object>> tools) {
     // Templates leave out blanks around a message, and parts of what the model itself has said.
     engine.checkLength(
         messages.stream()
             .filter(m -> m.role().equals("user") || m.role().equals("system"))
             .mapToLong(m -> m.content() instanceof String said ? said.strip().length() : 0)
             .sum());
+    ChatTemplate template = templates.usual(tools != null);
     return tokens(
-        template.render(
-            ChatTemplate.Conversation.of(messages, text(tokenizer.bos()), text(tokenizer.eos()))),
-        true);
+        template.render(template.fit(conversation(messages, tools)).conversation()), true);
+  }
+
+  /**
+   * What the user should know of how a conversation is written, in sentences: such as that the
+   * model has no template, or that its template takes no system message, and where its text goes.
+   *
+   * @throws dev.knapsack.text.template.TemplateException if the model's template is none
+   */
+  public List<String> notes(List<Message> messages) {
+    return templates.isEmpty()
+        ? List.of(
+            "The model's files have no chat template; the conversation is written as ChatML, which"
+                + " the model may not know.")
+        : templates.usual(false).fit(conversation(messages, null)).notes();
+  }
+
+  private ChatTemplate.Conversation conversation(
+      List<Message> messages, @Nullable List<Map<String, Object>> tools) {
+    return new ChatTemplate.Conversation(
+        messages, tools, text(tokenizer.bos()), text(tokenizer.eos()), true, Map.of());
   }
 
   /**

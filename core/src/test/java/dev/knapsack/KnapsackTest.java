@@ -10,16 +10,25 @@ import dev.knapsack.engine.FinishReason;
 import dev.knapsack.engine.QueueFullException;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
+import dev.knapsack.file.GgufWriter;
+import dev.knapsack.file.MetadataBuilder;
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
+import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanDoesNotFitException;
+import dev.knapsack.plan.PlanTable;
 import dev.knapsack.text.Message;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -59,9 +68,50 @@ class KnapsackTest {
   }
 
   @Test
+  void rowsThatAreNoTokenAreNeverAnAnswer(@TempDir Path folder) {
+    Path shortened = folder.resolve("shortened.gguf");
+    try (ModelFile file = ModelFile.open(model)) {
+      MetadataBuilder metadata = new MetadataBuilder(file.metadata());
+      String tokens = "tokenizer.ggml.tokens";
+      String types = "tokenizer.ggml.token_type";
+      String scores = "tokenizer.ggml.scores";
+      metadata
+          .strings(tokens, file.metadata().strings(tokens).subList(0, 300))
+          .integers(types, Arrays.copyOf(file.metadata().integers(types), 300))
+          .reals(scores, Arrays.copyOf(file.metadata().reals(scores), 300));
+      try (GgufWriter writer =
+              GgufWriter.create(shortened, metadata.build(shortened), file.tensors().values());
+          Arena arena = Arena.ofConfined()) {
+        for (TensorInfo tensor : file.tensors().values()) {
+          MemorySegment bytes = arena.allocate(tensor.bytes());
+          file.read(tensor, 0, bytes);
+          writer.write(tensor, bytes);
+        }
+        writer.finish();
+      }
+    }
+    Sampling wild = Sampling.DEFAULT.withTemperature(9).withTopK(0).withTopP(1).withMinP(0);
+    try (Knapsack knapsack = Knapsack.open(shortened, budget, options().withContext(256));
+        Answer answer =
+            knapsack.complete(
+                "The dog",
+                r -> r.withSampling(wild.withSeed(3)).withMaxTokens(200).withIgnoreEnd(true))) {
+      assertThat(answer.text()).isNotEmpty();
+      assertThat(Arrays.stream(answer.tokens())).hasSize(200).allMatch(token -> token < 300);
+      assertThat(knapsack.plan().notes())
+          .containsExactly(
+              "the embedding has 512 rows and the tokenizer 300 tokens; no answer has one of the"
+                  + " rows that are no token");
+    }
+    assertThat(PlanTable.render(Knapsack.plan(shortened, budget, options())))
+        .contains("Note: the embedding has 512 rows");
+  }
+
+  @Test
   void aChatKeepsWhatWasSaid() {
     try (Knapsack knapsack = Knapsack.open(model, budget, options());
         Chat chat = knapsack.chat("Be kind.")) {
+      assertThat(knapsack.notes(chat.history())).singleElement().asString().contains("ChatML");
       Answer first = chat.send("Tell me a story.", GREEDY);
       String text = first.text();
       assertThat(text).isNotEmpty();
@@ -81,6 +131,45 @@ class KnapsackTest {
       chat.clear();
       assertThat(chat.history()).containsExactly(Message.system("Be kind."));
     }
+  }
+
+  @Test
+  void aConversationIsWrittenAsTheTemplateForItExpects(@TempDir Path folder) {
+    String turns = "{% for m in messages %}{{ m.content }}{% endfor %}";
+    Path path =
+        withTemplates(
+            folder.resolve("named.gguf"),
+            "{% if messages[0].role == 'system' %}{{ raise_exception('No') }}{% endif %}" + turns,
+            "{{ tools[0].function.name }} " + turns);
+    List<Map<String, Object>> tools = List.of(Map.of("function", Map.of("name", "weather")));
+    List<Message> said = List.of(Message.system("Be kind."), Message.user("Hi."));
+    try (Knapsack knapsack = Knapsack.open(path, budget, options())) {
+      assertThat(knapsack.tokens(said)).isEqualTo(knapsack.tokens("Be kind.\n\nHi.", true));
+      assertThat(knapsack.notes(said)).singleElement().asString().contains("no system message");
+      assertThat(knapsack.tokens(said, tools))
+          .isEqualTo(knapsack.tokens("weather Be kind.Hi.", true));
+    }
+  }
+
+  private Path withTemplates(Path path, String usual, String toolUse) {
+    try (ModelFile stories = ModelFile.open(model);
+        Arena arena = Arena.ofConfined()) {
+      MetadataBuilder metadata =
+          new MetadataBuilder(stories.metadata())
+              .string("tokenizer.chat_template", usual)
+              .strings("tokenizer.chat_templates", List.of("tool_use"))
+              .string("tokenizer.chat_template.tool_use", toolUse);
+      try (GgufWriter writer =
+          GgufWriter.create(path, metadata.build(path), stories.tensors().values())) {
+        for (TensorInfo tensor : stories.tensors().values()) {
+          MemorySegment bytes = arena.allocate(tensor.bytes());
+          stories.read(tensor, 0, bytes);
+          writer.write(tensor, bytes);
+        }
+        writer.finish();
+      }
+    }
+    return path;
   }
 
   @Test

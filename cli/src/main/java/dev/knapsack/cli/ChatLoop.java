@@ -6,6 +6,7 @@ import dev.knapsack.engine.ContextExceededException;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.text.template.TemplateException;
 import java.io.PrintStream;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
@@ -36,6 +37,9 @@ final class ChatLoop {
   private final AnswerStream answers;
   private final PrintStream notes;
   private @Nullable Answer last;
+
+  /** What was said of how the conversation is written. */
+  private List<String> told = List.of();
 
   ChatLoop(Conversation conversation, Prompt prompt, AnswerStream answers, PrintStream notes) {
     this.conversation = conversation;
@@ -120,6 +124,9 @@ final class ChatLoop {
       Answer answer = conversation.send(message, answers::write, stopped::get);
       last = answer;
       answers.end();
+      List<String> said = conversation.notes();
+      said.stream().filter(s -> !told.contains(s)).forEach(this::note);
+      told = said;
       switch (answer.ending()) {
         case COMPLETE -> {}
         case STOPPED -> note("[stopped]");

@@ -1,6 +1,7 @@
 package dev.knapsack.cli;
 
 import java.time.Duration;
+import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 
@@ -19,6 +20,9 @@ interface Conversation {
 
   /** Sets the system prompt, and forgets all that was said; an empty one is none. */
   void system(String prompt);
+
+  /** What the user should know of how the conversation is written, in sentences. */
+  List<String> notes();
 
   /** What to tell a user who asks for figures: lines of text, predicted beside measured. */
   String report();

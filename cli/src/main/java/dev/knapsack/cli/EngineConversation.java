@@ -6,6 +6,7 @@ import dev.knapsack.engine.FinishReason;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Stats;
 import java.time.Duration;
+import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
@@ -87,6 +88,11 @@ final class EngineConversation implements Conversation, AutoCloseable {
   public void system(String prompt) {
     chat.close();
     chat = prompt.isEmpty() ? knapsack.chat() : knapsack.chat(prompt);
+  }
+
+  @Override
+  public List<String> notes() {
+    return knapsack.notes(chat.history());
   }
 
   @Override

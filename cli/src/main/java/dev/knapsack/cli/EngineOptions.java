@@ -13,6 +13,7 @@ import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanFileException;
 import dev.knapsack.plan.PlanJson;
+import dev.knapsack.plan.PlanRequest;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -188,6 +189,13 @@ final class EngineOptions {
   void useContext(int tokens) {
     if (context == null) {
       context = tokens;
+    }
+  }
+
+  /** The context that a model gets when the user asks for none and the budget has room. */
+  int usualContext(Path model) {
+    try (ModelFile file = ModelFile.open(model)) {
+      return Math.min(Families.spec(file).context(), PlanRequest.USUAL_CONTEXT);
     }
   }
 

@@ -56,7 +56,9 @@ final class LogitsCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     int[] ids = ids(tokens);
-    engine.useContext(ids.length);
+    if (ids.length > engine.usualContext(model.path())) {
+      engine.useContext(ids.length);
+    }
     Path part = output.resolveSibling(output.getFileName() + ".part");
     try (Knapsack knapsack = engine.open(model.path());
         FileChannel out =

@@ -9,6 +9,7 @@ import dev.knapsack.eval.CacheForm;
 import dev.knapsack.eval.TextException;
 import dev.knapsack.file.DownloadException;
 import dev.knapsack.file.ModelFileException;
+import dev.knapsack.file.NoSuchModelException;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.NativeMemoryException;
@@ -185,6 +186,7 @@ public final class Main {
       case PlanDoesNotFitException _, BudgetExceededException _, NativeMemoryException _ ->
           DOES_NOT_FIT;
       case ModelFileException _,
+          NoSuchModelException _,
           UnusableFileException _,
           PlanMismatchException _,
           TemplateException _,
@@ -213,6 +215,7 @@ public final class Main {
       case FileSystemException other when other.getReason() == null ->
           other.getFile() + ": cannot be used (" + other.getClass().getSimpleName() + ")";
       case InterruptedException _ -> "interrupted";
+      case TemplateException _ -> e.getMessage() + "\n--raw takes a prompt without a template.";
       default -> e.getMessage() == null ? e.toString() : e.getMessage();
     };
   }

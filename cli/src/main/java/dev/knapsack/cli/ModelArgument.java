@@ -1,5 +1,6 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.file.ModelAddress;
 import dev.knapsack.file.StoredModel;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -20,8 +21,9 @@ final class ModelArgument {
       paramLabel = "MODEL",
       arity = "0..1",
       description =
-          "A GGUF file or safetensors directory, hf:OWNER/REPO[:FILE], an https: address, or a name"
-              + " that 'list' shows. Without one: the small model inside Knapsack.")
+          "A GGUF file (any part of a model in several) or safetensors directory,"
+              + " hf:OWNER/REPO[:FILE], an https: address, or a name that 'list' shows. Without"
+              + " one: the small model inside Knapsack.")
   private @Nullable String model;
 
   ModelArgument(Host host) {
@@ -47,7 +49,7 @@ final class ModelArgument {
     if (stored.isPresent()) {
       return stored.get().path();
     }
-    if (isAddress(model)) {
+    if (ModelAddress.isAddress(model)) {
       return pull(host, model, Optional.empty());
     }
     throw new UnusableFileException(
@@ -61,9 +63,5 @@ final class ModelArgument {
       return host.store()
           .pull(address, sha256, (file, bytes, total) -> bar.update(file, bytes, total));
     }
-  }
-
-  private static boolean isAddress(String model) {
-    return model.startsWith("hf:") || model.startsWith("https:") || model.startsWith("http:");
   }
 }

@@ -15,7 +15,8 @@ import picocli.CommandLine.Parameters;
     footer = {
       "",
       "The path of the model goes to standard output. Of several files of a repository the usual"
-          + " one is taken; FILE, or a part of its name, says which.",
+          + " one is taken; FILE says which: a file's name, or its label, such as Q4_K_M. Of a"
+          + " model in several files all are fetched, whichever is named.",
       "HF_TOKEN is sent to the hub for models that need it; HF_ENDPOINT names another hub;"
           + " KNAPSACK_MODELS names another store.",
       "",
@@ -30,7 +31,10 @@ final class PullCommand implements Callable<Integer> {
       description = "hf:OWNER/REPO, hf:OWNER/REPO:FILE, or an https: address.")
   private String address = "";
 
-  @Option(names = "--sha256", paramLabel = "HEX", description = "What the file's SHA-256 must be.")
+  @Option(
+      names = "--sha256",
+      paramLabel = "HEX",
+      description = "What the file's SHA-256 must be, also of one that is here.")
   private @Nullable String sha256;
 
   PullCommand(Host host) {

@@ -31,11 +31,6 @@ final class RemoveCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     ModelStore store = host.store();
     for (String name : names) {
-      if (store.find(name).isEmpty()) {
-        throw new UnusableFileException(
-            "There is no model '%s' in %s; 'knapsack list' shows those that are."
-                .formatted(name, store.settings().directory()));
-      }
       StoredModel removed = store.remove(name);
       host.streams()
           .err()

@@ -58,7 +58,9 @@ final class RunCommand implements Callable<Integer> {
   @Option(
       names = "--system",
       paramLabel = "TEXT",
-      description = "Instructions that the conversation begins with.")
+      description =
+          "Instructions that the conversation begins with; they go before the first message where"
+              + " the model's template takes none.")
   private @Nullable String system;
 
   @Option(
@@ -112,6 +114,7 @@ final class RunCommand implements Callable<Integer> {
       description = "Say at the end what was predicted and what was measured.")
   private boolean stats;
 
+  private List<String> notes = List.of();
   @Mixin private final EngineOptions engine;
   @Mixin private final SamplingOptions sampling = new SamplingOptions();
 
@@ -143,6 +146,7 @@ final class RunCommand implements Callable<Integer> {
     adjust(Request.of(0)); // what cannot be asked for is refused before anything is loaded
     engine.useSequences(samples);
     try (Knapsack knapsack = engine.open(model.path())) {
+      knapsack.plan().notes().forEach(note -> streams.err().println("note: " + note));
       if (chat || stats) {
         streams.err().println("kernels: " + knapsack.engine().kernels().reason());
       }
@@ -156,8 +160,9 @@ final class RunCommand implements Callable<Integer> {
       }
       NamedChat named = named(session);
       try (Chat talk = named.open(knapsack, system)) {
-        int code =
-            answer(knapsack, List.of(talk.send(text == null ? "" : text, this::adjust)), streams);
+        Answer said = talk.send(text == null ? "" : text, this::adjust);
+        note(knapsack, talk.history());
+        int code = answer(knapsack, List.of(said), streams);
         named.save(talk);
         return code;
       }
@@ -235,7 +240,16 @@ final class RunCommand implements Callable<Integer> {
     }
     messages.add(Message.user(text));
     int[] tokens = raw ? knapsack.tokens(text, true) : knapsack.tokens(messages);
+    if (!raw) {
+      note(knapsack, messages);
+    }
     return knapsack.engine().start(adjust(Request.of(tokens)), samples);
+  }
+
+  /** Says what the user should know of how a conversation is written. */
+  private void note(Knapsack knapsack, List<Message> messages) {
+    notes = knapsack.notes(messages);
+    notes.forEach(host.streams().err()::println);
   }
 
   /** A request as the options want it. */
@@ -264,6 +278,10 @@ final class RunCommand implements Callable<Integer> {
     object.addProperty("seed", answer.seed());
     object.addProperty("reproducible", answer.isReproducible());
     object.addProperty("kernels", knapsack.engine().kernels().kernels().name());
+    JsonArray said = new JsonArray();
+    knapsack.plan().notes().forEach(said::add);
+    notes.forEach(said::add);
+    object.add("notes", said);
     Report.of(knapsack, answer.stats(), samples).addTo(object);
     return object;
   }

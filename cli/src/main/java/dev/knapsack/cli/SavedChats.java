@@ -12,10 +12,13 @@ import dev.knapsack.text.Message;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -31,6 +34,9 @@ final class SavedChats {
 
   private static final String SUFFIX = ".json";
 
+  /** More than any context holds, and little enough for the heap. */
+  private static final long MOST_BYTES = 16 << 20;
+
   /**
    * A chat.
    *
@@ -39,6 +45,20 @@ final class SavedChats {
    * @param used when something was last said
    */
   record Entry(String name, int messages, long cached, Instant used) {}
+
+  /**
+   * A file among the chats, or among what is cached of them, that is damaged or no such thing.
+   *
+   * @param problem what is wrong with it
+   */
+  record Other(Path file, long bytes, String problem) {}
+
+  /**
+   * What there is.
+   *
+   * @param chats the last used first
+   */
+  record Listing(List<Entry> chats, List<Other> others) {}
 
   private final Path directory;
   private final CacheStore caches;
@@ -63,26 +83,67 @@ final class SavedChats {
     return directory.resolve(CacheStore.checkName(name) + SUFFIX);
   }
 
-  /** All chats, the last used first. */
-  List<Entry> list() throws IOException {
+  /** All chats, and what else lies beside them. */
+  Listing list() throws IOException {
+    Map<String, Long> cached = new HashMap<>();
+    List<Other> others = new ArrayList<>();
+    for (CacheStore.Entry cache : caches.list()) {
+      cached.put(cache.name(), cache.bytes());
+      caches
+          .problem(cache)
+          .ifPresent(problem -> others.add(new Other(cache.file(), cache.bytes(), problem)));
+    }
+    List<Entry> chats = new ArrayList<>();
+    for (Path file : files()) {
+      String fileName = Objects.requireNonNull(file.getFileName()).toString();
+      try {
+        String name = name(fileName);
+        int messages = parse(file).size();
+        Instant used = Files.getLastModifiedTime(file).toInstant();
+        chats.add(new Entry(name, messages, cached.getOrDefault(name, 0L), used));
+      } catch (UnusableFileException e) {
+        others.add(new Other(file, bytes(file), String.valueOf(e.getMessage())));
+      } catch (NoSuchFileException e) {
+        others.add(new Other(file, 0, "leads to no file"));
+      } catch (IOException e) {
+        others.add(new Other(file, bytes(file), "cannot be read: " + e));
+      }
+    }
+    chats.sort((a, b) -> b.used().compareTo(a.used()));
+    others.sort(Comparator.comparing(Other::file));
+    return new Listing(chats, others);
+  }
+
+  private List<Path> files() throws IOException {
     if (!Files.isDirectory(directory)) {
       return List.of();
     }
-    List<Entry> entries = new ArrayList<>();
     try (Stream<Path> files = Files.list(directory)) {
-      for (Path file : (Iterable<Path>) files::iterator) {
-        String fileName = Objects.requireNonNull(file.getFileName()).toString();
-        if (fileName.endsWith(SUFFIX)) {
-          String name = fileName.substring(0, fileName.length() - SUFFIX.length());
-          long cached = caches.find(name).map(CacheStore.Entry::bytes).orElse(0L);
-          entries.add(
-              new Entry(
-                  name, read(name).size(), cached, Files.getLastModifiedTime(file).toInstant()));
-        }
-      }
+      return files.toList();
     }
-    entries.sort((a, b) -> b.used().compareTo(a.used()));
-    return entries;
+  }
+
+  private static long bytes(Path file) {
+    try {
+      return Files.isRegularFile(file) ? Files.size(file) : 0;
+    } catch (IOException e) {
+      return 0;
+    }
+  }
+
+  /** The chat whose file has this name. */
+  private static String name(String fileName) {
+    if (fileName.endsWith(".tmp")) {
+      throw new UnusableFileException("was left unfinished");
+    }
+    if (!fileName.endsWith(SUFFIX)) {
+      throw new UnusableFileException("is no session: those end in " + SUFFIX);
+    }
+    try {
+      return CacheStore.checkName(fileName.substring(0, fileName.length() - SUFFIX.length()));
+    } catch (IllegalArgumentException e) {
+      throw new UnusableFileException("is no session: " + e.getMessage(), e);
+    }
   }
 
   /**
@@ -94,6 +155,24 @@ final class SavedChats {
     Path file = file(name);
     if (!Files.exists(file)) {
       return List.of();
+    }
+    try {
+      return parse(file);
+    } catch (UnusableFileException e) {
+      throw new UnusableFileException(
+          "%s: %s. 'knapsack sessions --remove %s' removes it; another --session NAME begins a new one."
+              .formatted(file, e.getMessage(), name),
+          e);
+    }
+  }
+
+  private static List<Message> parse(Path file) throws IOException {
+    if (Files.isDirectory(file)) {
+      throw new UnusableFileException("is a folder, and no conversation");
+    }
+    if (Files.size(file) > MOST_BYTES) {
+      throw new UnusableFileException(
+          "has %,d bytes, and a conversation at most %,d".formatted(Files.size(file), MOST_BYTES));
     }
     try {
       List<Message> messages = new ArrayList<>();
@@ -109,10 +188,7 @@ final class SavedChats {
         | UnsupportedOperationException
         | NullPointerException
         | CharacterCodingException e) {
-      throw new UnusableFileException(
-          "%s: is no conversation that Knapsack has saved. 'knapsack sessions --remove %s' removes it; another --session NAME begins a new one."
-              .formatted(file, name),
-          e);
+      throw new UnusableFileException("is no conversation that Knapsack has saved", e);
     }
   }
 

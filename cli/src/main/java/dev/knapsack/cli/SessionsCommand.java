@@ -37,19 +37,29 @@ final class SessionsCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     SavedChats chats = new SavedChats(host);
+    return removed.isEmpty() ? list(chats) : remove(chats);
+  }
+
+  private int remove(SavedChats chats) throws IOException {
+    List<String> missing = new ArrayList<>();
     for (String name : removed) {
-      if (!chats.remove(name)) {
-        throw new UnusableFileException(
-            "There is no session '%s' in %s; 'knapsack sessions' shows those that are."
-                .formatted(name, chats.directory()));
+      if (chats.remove(name)) {
+        host.streams().err().println("removed " + name);
+      } else {
+        missing.add(name);
       }
-      host.streams().err().println("removed " + name);
     }
-    if (!removed.isEmpty()) {
-      return 0;
+    if (!missing.isEmpty()) {
+      throw new UnusableFileException(
+          "There is no session '%s' in %s; 'knapsack sessions' shows those that are."
+              .formatted(String.join("' or '", missing), chats.directory()));
     }
-    List<SavedChats.Entry> all = chats.list();
-    for (SavedChats.Entry chat : all) {
+    return 0;
+  }
+
+  private int list(SavedChats chats) throws IOException {
+    SavedChats.Listing all = chats.list();
+    for (SavedChats.Entry chat : all.chats()) {
       host.streams()
           .out()
           .printf(
@@ -59,7 +69,12 @@ final class SessionsCommand implements Callable<Integer> {
               PlanTable.size(chat.cached()),
               chat.used().atZone(ZoneId.systemDefault()).toLocalDate());
     }
-    if (all.isEmpty()) {
+    for (SavedChats.Other other : all.others()) {
+      host.streams()
+          .out()
+          .printf("%s (%s): %s%n", other.file(), PlanTable.size(other.bytes()), other.problem());
+    }
+    if (all.chats().isEmpty()) {
       host.streams().err().println("No sessions yet. Begin one: knapsack run MODEL --session NAME");
     }
     return 0;

@@ -69,6 +69,12 @@ class ChatLoopTest {
   }
 
   @Test
+  void howTheConversationIsWrittenIsSaidOnce() {
+    run("/system no place\none\ntwo\n");
+    assertThat(notes()).containsOnlyOnce("There is no place.\n");
+  }
+
+  @Test
   void statsBeforeAnAnswer() {
     run("/stats\n");
     assertThat(notes()).isEqualTo("No answer yet.\n");

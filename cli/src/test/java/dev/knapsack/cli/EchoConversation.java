@@ -43,6 +43,11 @@ final class EchoConversation implements Conversation {
   }
 
   @Override
+  public List<String> notes() {
+    return log.contains("[system no place]") ? List.of("There is no place.") : List.of();
+  }
+
+  @Override
   public String report() {
     return "";
   }

@@ -12,6 +12,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.BeforeEach;
@@ -95,6 +96,27 @@ class ModelCommandsTest {
       power += y * y;
     }
     assertThat(error / power).isLessThan(1e-9); // a NaN is not less
+  }
+
+  @Test
+  void logitsAreThoseOfTheContextThatIsUsual() throws IOException {
+    Path golden = Shell.data("golden/phi3_long");
+    Path ids = Files.writeString(home.resolve("ids.json"), "[1, 17, 30, 42]");
+    byte[] usual = logits(golden, ids);
+    // The model turns otherwise beyond the 128 tokens that it was first trained for.
+    assertThat(usual)
+        .isEqualTo(logits(golden, ids, "--ctx", "129"))
+        .isNotEqualTo(logits(golden, ids, "--ctx", "128"));
+  }
+
+  private byte[] logits(Path golden, Path ids, String... more) throws IOException {
+    Path out = home.resolve("out.f32");
+    List<Object> words =
+        new ArrayList<>(
+            List.of("logits", golden.resolve("model.gguf"), "--tokens", ids, "-o", out));
+    words.addAll(List.of(more));
+    shell.run(words.toArray()).succeeded();
+    return Files.readAllBytes(out);
   }
 
   private static FloatBuffer floats(Path file) throws IOException {

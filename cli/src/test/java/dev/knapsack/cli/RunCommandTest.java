@@ -103,7 +103,16 @@ class RunCommandTest {
             .succeeded()
             .json();
     assertThat(object.keySet())
-        .containsExactly("text", "tokens", "finish", "seed", "kernels", "predicted", "measured");
+        .containsExactly(
+            "text",
+            "tokens",
+            "finish",
+            "seed",
+            "reproducible",
+            "kernels",
+            "notes",
+            "predicted",
+            "measured");
     assertThat(object.get("text").getAsString()).isNotBlank();
     assertThat(object.getAsJsonArray("tokens")).hasSize(12);
     assertThat(object.get("finish").getAsString()).isEqualTo("max_tokens");
@@ -254,7 +263,7 @@ class RunCommandTest {
     StandardStreams streams =
         new StandardStreams(
             InputStream.nullInputStream(),
-            new PrintStream(closed),
+            StandardStreams.print(closed, false, UTF_8),
             new PrintStream(err, true, UTF_8),
             false,
             false,

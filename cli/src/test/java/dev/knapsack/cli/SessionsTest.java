@@ -105,4 +105,55 @@ class SessionsTest {
         .run("run", "--session", "x", "-p", "a")
         .failed(Main.BAD_FILE, "x.json: is no conversation that Knapsack has saved");
   }
+
+  @Test
+  void oneFileThatIsNoSessionHidesNoOther() throws IOException {
+    Path sessions = home.resolve(".local/share/knapsack/sessions");
+    Path caches = cache.resolve("knapsack/sessions");
+    Files.createDirectories(sessions.resolve("folder.json"));
+    Files.createDirectories(caches);
+    Files.writeString(sessions.resolve("good.json"), "[{\"role\":\"user\",\"content\":\"a\"}]");
+    Files.writeString(sessions.resolve("cut.json"), "[{\"role\":");
+    Files.writeString(sessions.resolve("other.json"), "[{\"role\":{},\"content\":[1]}]");
+    Files.writeString(sessions.resolve("a b.json"), "[]");
+    Files.writeString(sessions.resolve("notes.txt"), "hello");
+    Files.write(sessions.resolve("latin.json"), new byte[] {'[', '"', (byte) 0xE4, '"', ']'});
+    Files.createSymbolicLink(sessions.resolve("gone.json"), Path.of("nowhere"));
+    Files.writeString(caches.resolve("good.kv"), "no cache");
+    Files.writeString(caches.resolve("a b.kv"), "x");
+
+    String listed = shell.run("sessions").succeeded().out();
+    assertThat(listed.lines().toList())
+        .hasSize(10)
+        .first()
+        .asString()
+        .matches("good +1 messages +8 B cached .*");
+    assertThat(listed)
+        .contains(sessions.resolve("cut.json") + " (9 B): is no conversation that Knapsack")
+        .contains(sessions.resolve("other.json") + " (27 B): is no conversation")
+        .contains(sessions.resolve("latin.json") + " (5 B): is no conversation")
+        .contains(sessions.resolve("a b.json") + " (2 B): is no session: 'a b' cannot be")
+        .contains(sessions.resolve("notes.txt") + " (5 B): is no session: those end in .json")
+        .contains(sessions.resolve("folder.json") + " (0 B): is a folder")
+        .contains(sessions.resolve("gone.json") + " (0 B): leads to no file")
+        .contains(caches.resolve("a b.kv") + " (1 B): 'a b' cannot be the name")
+        .contains(caches.resolve("good.kv") + " (8 B): ");
+
+    Shell.Result removed = shell.run("sessions", "--remove", "cut", "nobody", "other");
+    assertThat(removed.code()).isEqualTo(Main.BAD_FILE);
+    assertThat(removed.err()).contains("removed other\nknapsack: There is no session 'nobody'");
+    assertThat(sessions.resolve("cut.json")).doesNotExist();
+    assertThat(sessions.resolve("other.json")).doesNotExist();
+  }
+
+  @Test
+  void aNameThatFitsNoFileIsRefusedAtOnce() {
+    String longest = "a".repeat(64);
+    shell.run("sessions", "--remove", longest).failed(Main.BAD_FILE, "There is no session");
+    for (String name : new String[] {longest + "a", "𐐀".repeat(60)}) {
+      shell
+          .run("run", "nothing.gguf", "--session", name, "-p", "a")
+          .failed(2, "cannot be the name of what is saved", "1 to 64 letters", "200 bytes");
+    }
+  }
 }

@@ -88,11 +88,20 @@ class StoreCommandsTest {
 
   @Test
   void aFileFromTheWebWithItsChecksum() {
-    served.put("/stories.gguf", "not this".getBytes(UTF_8));
+    byte[] begin = ("GGUF\3\0\0\0\1" + "\0".repeat(15)).getBytes(UTF_8);
+    served.put("/stories.gguf", begin);
     String right = "d5a0f7e7ed4e2ca6e7bcd4d2c8ea6e4b8b0e4a76b3f0f54b8a64d4a1f0c9a2aa";
     shell
         .run("pull", address("/stories.gguf"), "--sha256", right)
         .failed(5, address("/stories.gguf"), "SHA-256");
+    assertThat(shell.run("list").out()).isEmpty();
+    shell.run("pull", address("/stories.gguf"), "--sha256", "d5a0").failed(2, "'d5a0'");
+  }
+
+  @Test
+  void aPageIsNoModel() {
+    served.put("/stories.gguf", "<!DOCTYPE html><title>Soon back</title>".getBytes(UTF_8));
+    shell.run("pull", address("/stories.gguf")).failed(5, "a web page came", "<!DOCTYPE html>");
     assertThat(shell.run("list").out()).isEmpty();
   }
 

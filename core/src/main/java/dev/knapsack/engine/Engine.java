@@ -211,7 +211,10 @@ public final class Engine implements AutoCloseable {
       this.scheduler =
           new Scheduler(
               new Scheduler.Resources(
-                  spec.vocabulary(),
+                  // Rows of the embedding that are no token are never an answer.
+                  tokenizer == null
+                      ? spec.vocabulary()
+                      : Math.min(spec.vocabulary(), tokenizer.size()),
                   tokenizer,
                   pool,
                   prefixes,

@@ -67,9 +67,9 @@ final class ExpertCache implements AutoCloseable {
     int all = 0;
     for (List<TensorInfo> layer : experts) {
       for (TensorInfo tensor : layer) {
-        count = Math.max(count, Math.toIntExact(tensor.shape().getLast()));
+        count = Math.max(count, Math.toIntExact(tensor.matrices()));
       }
-      all += layer.isEmpty() ? 0 : Math.toIntExact(layer.getFirst().shape().getLast());
+      all += layer.isEmpty() ? 0 : Math.toIntExact(layer.getFirst().matrices());
     }
     this.perLayer = count;
     this.slotBytes = layout.expertBytes();

@@ -390,8 +390,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     Matrix gate = require(file, current, "ffn_gate_exps.weight");
     Matrix up = require(file, current, "ffn_up_exps.weight");
     Matrix down = require(file, current, "ffn_down_exps.weight");
-    int count =
-        Math.toIntExact(tensor(file, "blk." + layer + ".ffn_gate_exps.weight").shape().getLast());
+    int count = Math.toIntExact(tensor(file, "blk." + layer + ".ffn_gate_exps.weight").matrices());
     for (int expert : wanted) {
       use.accept(
           expert, slice(gate, expert, count), slice(up, expert, count), slice(down, expert, count));

@@ -44,7 +44,7 @@ record Region(List<Part> parts, long bytes) {
     List<Part> parts = new ArrayList<>();
     long end = 0;
     for (TensorInfo tensor : tensors) {
-      long bytes = tensor.bytes() / tensor.shape().getLast();
+      long bytes = tensor.bytes() / tensor.matrices();
       end = add(parts, file, tensor, expert * bytes, bytes, end);
     }
     return new Region(parts, end);

@@ -3,15 +3,16 @@ package dev.knapsack.file;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
+import java.nio.channels.ClosedByInterruptException;
+import java.nio.channels.FileLockInterruptionException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.HashMap;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One file on its way from a server to its place on disk.
@@ -24,7 +25,6 @@ import org.jspecify.annotations.Nullable;
 final class Download {
   private static final int CHUNK = 1 << 16;
   private static final long REPORT_EVERY = 1 << 18;
-  private static final Duration LONGEST_WAIT = Duration.ofMinutes(1);
   private static final Pattern RANGE =
       Pattern.compile("bytes (?:(\\d{1,18})-\\d+|\\*)/(\\d{1,18})");
   private static final Pattern VERSION = Pattern.compile("[\\x20-\\x7e]+");
@@ -59,20 +59,13 @@ final class Download {
    */
   void run() throws InterruptedException {
     try (PartFile part = PartFile.open(target)) {
-      boolean resumed = part.length() > 0;
-      transfer(part);
-      Optional<String> damage = damage(part);
-      if (damage.isPresent() && resumed) {
-        // What an earlier run had left may be the damaged piece: once more, from the start.
-        part.restart(Optional.empty());
-        transfer(part);
-        damage = damage(part);
+      if (Files.exists(target)) {
+        checkCome();
+      } else {
+        fetch(part);
       }
-      if (damage.isPresent()) {
-        part.restart(Optional.empty());
-        throw new DownloadException(uri.toString(), damage.get());
-      }
-      part.finish();
+    } catch (ClosedByInterruptException | FileLockInterruptionException e) {
+      throw interrupted(e);
     } catch (IOException e) {
       throw new DownloadException(
           uri.toString(), "cannot be stored as " + target + ": " + e + free(), e);
@@ -80,8 +73,44 @@ final class Download {
     progress.at(name(), size(), size());
   }
 
+  /** Another download has fetched it meanwhile, which may have expected something else. */
+  private void checkCome() throws IOException {
+    if (sha256.isPresent()) {
+      String found = Sha256.of(target);
+      if (!found.equalsIgnoreCase(sha256.get())) {
+        throw new DownloadException(
+            uri.toString(),
+            "has come as %s meanwhile, whose SHA-256 is %s and not %s"
+                .formatted(target, found, sha256.get()));
+      }
+    }
+  }
+
+  private void fetch(PartFile part) throws IOException, InterruptedException {
+    boolean resumed = part.length() > 0;
+    transfer(part);
+    Optional<String> damage = damage(part);
+    if (damage.isPresent() && resumed) {
+      // What an earlier run had left may be the damaged piece: once more, from the start.
+      part.restart(Optional.empty());
+      transfer(part);
+      damage = damage(part);
+    }
+    if (damage.isPresent()) {
+      part.restart(Optional.empty());
+      throw new DownloadException(uri.toString(), damage.get());
+    }
+    part.finish();
+  }
+
+  private static InterruptedException interrupted(IOException cause) {
+    InterruptedException interrupted = new InterruptedException(cause.toString());
+    interrupted.initCause(cause);
+    return interrupted;
+  }
+
   private void transfer(PartFile part) throws IOException, InterruptedException {
-    int failures = 0;
+    Attempts attempts = new Attempts(settings, uri);
     while (true) {
       long before = part.length();
       startedOver = false;
@@ -89,17 +118,10 @@ final class Download {
         attempt(part);
         return;
       } catch (PassingFailure e) {
-        failures = part.length() > before && !startedOver ? 1 : failures + 1;
-        if (failures >= settings.attempts()) {
-          throw new DownloadException(
-              uri.toString(),
-              "%s; gave up after %d attempts. Run it again to go on from byte %,d"
-                  .formatted(e.getMessage(), failures, part.length()),
-              e);
+        if (part.length() > before && !startedOver) {
+          attempts.progressed();
         }
-        Duration backoff = settings.backoff().multipliedBy(1L << (failures - 1));
-        Duration wait = e.wait.compareTo(backoff) > 0 ? e.wait : backoff;
-        Thread.sleep(wait.compareTo(LONGEST_WAIT) > 0 ? LONGEST_WAIT : wait);
+        attempts.failed(e, "Run it again to go on from byte %,d".formatted(part.length()));
       }
     }
   }
@@ -113,6 +135,9 @@ final class Download {
       long total =
           switch (response.status()) {
             case 200 -> {
+              if (part.length() > 0 && isPage(response)) {
+                throw new PassingFailure("the server sends a web page in place of the rest");
+              }
               restart(part, version(response));
               yield response.headers().firstValueAsLong("Content-Length").orElse(-1);
             }
@@ -127,6 +152,15 @@ final class Download {
       checkRoom(total - part.length());
       receive(part, response.body(), total);
     }
+  }
+
+  /** What has come is not thrown away for a page that says to come back later. */
+  private static boolean isPage(HttpAccess.Response response) {
+    return response
+        .headers()
+        .firstValue("Content-Type")
+        .filter(type -> type.toLowerCase(Locale.ROOT).startsWith("text/html"))
+        .isPresent();
   }
 
   private void restart(PartFile part, Optional<String> version) throws IOException {
@@ -148,7 +182,7 @@ final class Download {
     try {
       return http.get(uri, headers);
     } catch (IOException e) {
-      throw new PassingFailure("cannot be reached (" + e + ")", Duration.ZERO, e);
+      throw new PassingFailure("cannot be reached (" + e + ")", e);
     }
   }
 
@@ -194,7 +228,6 @@ final class Download {
               guard.stalled()
                   ? "nothing came for " + settings.stall().toSeconds() + " seconds"
                   : "the connection broke at byte " + part.length(),
-              Duration.ZERO,
               e);
         }
         if (read < 0) {
@@ -227,21 +260,25 @@ final class Download {
   }
 
   private DownloadException refused(HttpAccess.Response response) throws PassingFailure {
-    int status = response.status();
-    if (status == 408 || status == 429 || status >= 500) {
-      Duration wait =
-          response
-              .headers()
-              .firstValue("Retry-After")
-              .filter(text -> text.matches("\\d{1,4}"))
-              .map(text -> Duration.ofSeconds(Long.parseLong(text)))
-              .orElse(Duration.ZERO);
-      throw new PassingFailure("the server answers " + status, wait, null);
+    Optional<PassingFailure> passing = PassingFailure.of(response);
+    if (passing.isPresent()) {
+      throw passing.get();
     }
-    return http.refused(uri, status);
+    return http.refused(uri, response.status());
   }
 
-  private Optional<String> damage(PartFile part) {
+  private Optional<String> damage(PartFile part) throws IOException {
+    Optional<String> other = ModelBytes.problem(target, part.source());
+    if (other.isPresent()) {
+      boolean link = uri.getPath().contains("/blob/");
+      return Optional.of(
+          "%s. It was thrown away; %s"
+              .formatted(
+                  other.get(),
+                  link
+                      ? "the file itself is at the address with /resolve/ in place of /blob/"
+                      : "check the address, or try again later"));
+    }
     if (sha256.isEmpty()) {
       return Optional.empty();
     }
@@ -284,20 +321,6 @@ final class Download {
       return Files.size(target);
     } catch (IOException e) {
       return -1;
-    }
-  }
-
-  /** A failure that may pass: after a wait, the transfer is tried again. */
-  private static final class PassingFailure extends Exception {
-    final Duration wait;
-
-    PassingFailure(String problem) {
-      this(problem, Duration.ZERO, null);
-    }
-
-    PassingFailure(String problem, Duration wait, @Nullable Throwable cause) {
-      super(problem, cause);
-      this.wait = wait;
     }
   }
 }

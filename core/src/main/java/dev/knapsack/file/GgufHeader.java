@@ -21,7 +21,8 @@ import java.util.Map;
  * @param tensors by name, in file order
  * @param offsets where each tensor starts, in bytes from the start of the file
  */
-record GgufHeader(Metadata metadata, Map<String, TensorInfo> tensors, Map<String, Long> offsets) {
+record GgufHeader(
+    PackedMetadata metadata, Map<String, TensorInfo> tensors, Map<String, Long> offsets) {
   static final int MAGIC = 0x46554747;
   static final int DEFAULT_ALIGNMENT = 32;
   static final String ALIGNMENT = "general.alignment";
@@ -143,7 +144,7 @@ record GgufHeader(Metadata metadata, Map<String, TensorInfo> tensors, Map<String
       throw in.error(ALIGNMENT, "must be a power of two up to 2^30, and is " + value);
     }
 
-    private GgufHeader tensors(long count, long alignment, Metadata metadata) {
+    private GgufHeader tensors(long count, long alignment, PackedMetadata metadata) {
       Map<String, TensorInfo> tensors = new LinkedHashMap<>();
       List<Place> places = new ArrayList<>();
       for (long i = 0; i < count; i++) {

@@ -32,10 +32,12 @@ final class GgufTokenizer {
 
   private final TokenizerJson json;
   private final PackedTokens tokens;
+  private final int size;
   private final boolean overBytes;
 
-  private GgufTokenizer(TokenizerJson json) {
+  private GgufTokenizer(TokenizerJson json, int size) {
     this.json = json;
+    this.size = size;
     tokens = json.tokens();
     overBytes = mentions("pre_tokenizer", "ByteLevel") || mentions("decoder", "ByteLevel");
   }
@@ -43,10 +45,11 @@ final class GgufTokenizer {
   /**
    * Adds the tokenizer's keys to those that are there.
    *
+   * @param size tokens that there are to be: those that the vocabulary lacks are not used
    * @throws ModelFileException if GGUF has no words for it
    */
-  static void put(MetadataBuilder metadata, TokenizerJson json, Metadata known) {
-    new GgufTokenizer(json).put(metadata, known);
+  static void put(MetadataBuilder metadata, TokenizerJson json, int size, Metadata known) {
+    new GgufTokenizer(json, size).put(metadata, known);
   }
 
   private void put(MetadataBuilder metadata, Metadata known) {
@@ -108,16 +111,20 @@ final class GgufTokenizer {
     return id < tokens.size() ? Optional.of(tokens.text((int) id)) : Optional.empty();
   }
 
+  private boolean isHole(int id) {
+    return id >= tokens.size() || tokens.length(id) == 0;
+  }
+
   private List<String> texts() {
     return new AbstractList<>() {
       @Override
       public String get(int id) {
-        return tokens.length(id) == 0 ? "[PAD" + id + "]" : tokens.text(id);
+        return isHole(id) ? "[PAD" + id + "]" : tokens.text(id);
       }
 
       @Override
       public int size() {
-        return tokens.size();
+        return size;
       }
     };
   }
@@ -137,10 +144,10 @@ final class GgufTokenizer {
   }
 
   private int[] types() {
-    int[] types = new int[tokens.size()];
+    int[] types = new int[size];
     for (int id = 0; id < types.length; id++) {
       types[id] =
-          tokens.length(id) == 0
+          isHole(id)
               ? UNUSED
               : !overBytes && tokens.text(id).matches("<0x[0-9A-F]{2}>") ? BYTE : NORMAL;
     }
@@ -156,7 +163,7 @@ final class GgufTokenizer {
 
   /** A token's score: less the rank of the first merge that makes it. */
   private float[] scores() {
-    float[] scores = new float[tokens.size()];
+    float[] scores = new float[size];
     int[] made = json.joined(0);
     for (int rank = made.length - 1; rank >= 0; rank--) {
       scores[made[rank]] = -(rank + 1);

@@ -2,24 +2,48 @@ package dev.knapsack.file;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
+import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
-/** A model's {@code config.json}, and what it says in GGUF's words. */
+/**
+ * A model's {@code config.json}, and what it says in GGUF's words.
+ *
+ * <p>A key that is left out is what the reference implementation takes for it ({@link HubFamily});
+ * null is none where there can be none, and otherwise the same as left out.
+ */
 final class HubConfig {
   private static final long MOST_BYTES = 16 << 20;
-  private static final int MOST_FACTORS = 1 << 12;
+  private static final int MOST_LAYERS = 1 << 12;
+  private static final Set<String> TANH_GELU = Set.of("gelu_pytorch_tanh", "gelu_new");
+  private static final Set<String> SILU = Set.of("silu", "swish");
+
+  /** Keys that mean none when they are null. */
+  private static final Set<String> NULLABLE =
+      Set.of(
+          "sliding_window",
+          "attn_logit_softcapping",
+          "final_logit_softcapping",
+          "head_dim",
+          "num_key_value_heads",
+          "eos_token_id",
+          "layer_types",
+          "no_rope_layers");
 
   private final Path file;
   private final JsonObject json;
   private final JsonObject outer;
   private final HubFamily family;
+  private final List<String> notes = new ArrayList<>();
 
   private HubConfig(Path file, JsonObject json, JsonObject outer, HubFamily family) {
     this.file = file;
@@ -56,7 +80,11 @@ final class HubConfig {
   }
 
   private HubConfig checked() {
-    if (find("quantization_config") instanceof JsonObject quantized) {
+    JsonElement quantization =
+        json.has("quantization_config")
+            ? json.get("quantization_config")
+            : outer.get("quantization_config");
+    if (quantization instanceof JsonObject quantized) {
       String method =
           quantized.get("quant_method") instanceof JsonPrimitive name ? name.getAsString() : "?";
       if (!method.equals("mxfp4")) {
@@ -69,33 +97,111 @@ final class HubConfig {
                 + " model's GGUF file");
       }
     }
-    boolean mixed = find("mlp_only_layers") instanceof JsonArray dense && !dense.isEmpty();
-    if (mixed || integer(json, "decoder_sparse_step").orElse(1L) != 1) {
+    boolean mixed = value("mlp_only_layers") instanceof JsonArray dense && !dense.isEmpty();
+    if (mixed || integer("decoder_sparse_step").orElse(1L) != 1) {
       throw new ModelFileException(
           file, "mlp_only_layers", "only models with experts in every layer are supported");
     }
+    if (flag("use_bidirectional_attention")) {
+      throw new ModelFileException(
+          file,
+          "use_bidirectional_attention",
+          "models whose tokens see those after them are not supported");
+    }
+    boolean gemma = family.normsPlusOne();
+    if (!family.architecture().equals("gpt-oss")) {
+      activation(gemma ? "hidden_activation" : "hidden_act", gemma ? TANH_GELU : SILU);
+    }
     return this;
+  }
+
+  private void activation(String key, Set<String> supported) {
+    if (value(key) instanceof JsonPrimitive name && !supported.contains(name.getAsString())) {
+      throw new ModelFileException(
+          file,
+          key,
+          "'"
+              + name.getAsString()
+              + "'; models like "
+              + family.architecture()
+              + " are supported with "
+              + String.join(" or ", supported.stream().sorted().toList()));
+    }
   }
 
   HubFamily family() {
     return family;
   }
 
+  /** Sentences on what is read otherwise than it stands there. */
+  List<String> notes() {
+    return notes;
+  }
+
+  /** Whether the embedding is to be the output projection too, if the files do not differ. */
   boolean tied() {
-    return find("tie_word_embeddings") instanceof JsonPrimitive tied && tied.getAsBoolean();
+    JsonElement own = outer.get("tie_word_embeddings");
+    // What a model that also sees shares is said of the whole model, and by default it does.
+    return own instanceof JsonPrimitive tied
+        ? tied.getAsBoolean()
+        : own == null && (json != outer || flag("tie_word_embeddings"));
+  }
+
+  /** Whether a layer's module has a bias if there is one in the files. */
+  boolean biased(String module) {
+    Set<String> known = family.defaults().keySet();
+    return switch (module) {
+      case "attn_q", "attn_k", "attn_v", "attn_qkv" ->
+          known.contains("attention_bias")
+              ? flag("attention_bias")
+              : known.contains("qkv_bias") && flag("qkv_bias");
+      case "attn_output" -> known.contains("attention_bias") && flag("attention_bias");
+      case "ffn_gate", "ffn_up", "ffn_down" -> known.contains("mlp_bias") && flag("mlp_bias");
+      default -> family.architecture().equals("gpt-oss");
+    };
   }
 
   Optional<Long> vocabulary() {
-    return integer(json, "vocab_size");
+    return integer("vocab_size");
   }
 
-  /** The first token of a key that may hold one or several, such as {@code eos_token_id}. */
+  /** The token of a key such as {@code bos_token_id}. */
   Optional<Long> token(String key) {
-    return switch (find(key)) {
-      case JsonPrimitive one when one.isNumber() -> Optional.of(one.getAsLong());
-      case JsonArray several when !several.isEmpty() -> Optional.of(several.get(0).getAsLong());
-      case null, default -> Optional.empty();
-    };
+    return tokens(json, outer, key).stream().findFirst();
+  }
+
+  /**
+   * The tokens that end an answer: those of {@code generation_config.json} and of {@code
+   * config.json}, each of which may list several.
+   */
+  Set<Long> ends() {
+    Path generation = file.resolveSibling("generation_config.json");
+    Set<Long> ends = new LinkedHashSet<>();
+    if (Files.exists(generation)) {
+      JsonObject settings = Json.object(generation, MOST_BYTES);
+      ends.addAll(tokens(settings, settings, "eos_token_id"));
+    }
+    ends.addAll(tokens(json, outer, "eos_token_id"));
+    return ends;
+  }
+
+  /** The end token of the family, where a directory names none at all and does not rule it out. */
+  Optional<Long> usualEnd() {
+    return json.has("eos_token_id") || outer.has("eos_token_id")
+        ? Optional.empty()
+        : integer("eos_token_id");
+  }
+
+  private static Set<Long> tokens(JsonObject first, JsonObject second, String key) {
+    Set<Long> tokens = new LinkedHashSet<>();
+    for (JsonObject object : List.of(first, second)) {
+      switch (object.get(key)) {
+        case JsonPrimitive one when one.isNumber() -> tokens.add(one.getAsLong());
+        case JsonArray several -> several.forEach(token -> tokens.add(token.getAsLong()));
+        case null, default -> {}
+      }
+    }
+    return tokens;
   }
 
   /** Puts the shape of the model. */
@@ -103,192 +209,187 @@ final class HubConfig {
     metadata.string("general.architecture", family.architecture());
     metadata.string("general.name", name);
     // Rows of queries and keys lie as the hub has them, which GGUF's llama does not.
-    metadata.string("knapsack.rope.pairs", "half");
+    metadata.string(ModelFile.ROPE_PAIRS, "half");
     HubFamily.COMMON_KEYS.forEach(key -> put(metadata, key));
     family.keys().forEach(key -> put(metadata, key));
-    rope(metadata);
-    Optional<Double> queryScale = real(json, "query_pre_attn_scalar");
-    if (queryScale.isPresent() && !queryScale.equals(real(json, "head_dim"))) {
-      metadata.real(key("attention.scale"), 1 / Math.sqrt(queryScale.get()));
+    long heads = required("num_attention_heads");
+    metadata.integer(key("attention.head_count_kv"), whole("num_key_value_heads", heads));
+    long size = headSize();
+    metadata.integer(key("attention.key_length"), size);
+    metadata.integer(key("attention.value_length"), size);
+    if (family.defaults().containsKey("query_pre_attn_scalar")) {
+      double scalar = real("query_pre_attn_scalar").orElseThrow();
+      metadata.real(key("attention.scale"), 1 / Math.sqrt(scalar));
     }
+    windows(metadata);
+    if (family.leavesLayersUnrotated()) {
+      metadata.flags(key("rope.layers"), rotated());
+    }
+    rope().put(metadata);
   }
 
   /** Tensors that GGUF has and the hub keeps in the configuration. */
   Map<String, float[]> factors() {
-    Map<String, float[]> tensors = new LinkedHashMap<>();
-    JsonObject rope = ropeParameters();
-    for (String length : List.of("long", "short")) {
-      if (rope.get(length + "_factor") instanceof JsonArray factors && !factors.isEmpty()) {
-        if (factors.size() > MOST_FACTORS) {
-          throw wrong(length + "_factor", "has " + factors.size() + " entries");
-        }
-        float[] values = new float[factors.size()];
-        for (int i = 0; i < values.length; i++) {
-          values[i] = factors.get(i).getAsFloat();
-        }
-        tensors.put("rope_factors_" + length + ".weight", values);
-      }
-    }
-    return tensors;
+    return rope().factors();
+  }
+
+  private HubRope rope() {
+    return new HubRope(this, json);
   }
 
   private void put(MetadataBuilder metadata, HubFamily.Key key) {
-    JsonElement value = find(key.hub());
-    if (value == null) {
+    JsonPrimitive single = primitive(key.hub());
+    if (single == null) {
+      if (NULLABLE.contains(key.hub()) && family.defaults().containsKey(key.hub())) {
+        metadata.real(key(key.gguf()), 0); // where GGUF has a usual value for what is left out
+      }
       return;
-    }
-    if (!(value instanceof JsonPrimitive single)) {
-      throw wrong(key.hub(), "must be one value, and is " + value);
     }
     switch (key.type()) {
       case BOOL -> metadata.flag(key(key.gguf()), single.getAsBoolean());
       case FLOAT32 -> metadata.real(key(key.gguf()), single.getAsDouble());
-      default -> {
-        long number = single.getAsLong();
-        if (number < 0 || number > Integer.MAX_VALUE) {
-          throw wrong(key.hub(), "must be between 0 and 2^31, and is " + number);
-        }
-        metadata.integer(key(key.gguf()), number);
+      default -> metadata.integer(key(key.gguf()), whole(key.hub(), 0));
+    }
+  }
+
+  long headSize() {
+    long heads = Math.max(1, required("num_attention_heads"));
+    return whole("head_dim", required("hidden_size") / heads);
+  }
+
+  private void windows(MetadataBuilder metadata) {
+    HubFamily.Windows rule = family.windows();
+    if (rule == HubFamily.Windows.NO_LAYER) {
+      return;
+    }
+    boolean unused =
+        switch (rule) {
+          case ALL_IF_USED, LAST_IF_USED, EVERY_SECOND_IF_USED, UNROTATED_IF_USED ->
+              !flag("use_sliding_window");
+          default -> false;
+        };
+    long window = unused ? 0 : whole("sliding_window", 0);
+    // GGUF has a usual window and pattern for those that have a default here.
+    if (window > 0 || family.defaults().containsKey("sliding_window") && !unused) {
+      metadata.integer(key("attention.sliding_window"), window);
+      metadata.flags(key("attention.sliding_window_pattern"), windowed(rule));
+    }
+  }
+
+  private boolean[] windowed(HubFamily.Windows rule) {
+    boolean[] windowed = new boolean[layers()];
+    if (rule.byLayerTypes() && value("layer_types") instanceof JsonArray types) {
+      if (types.size() < windowed.length) {
+        throw wrong("layer_types", types.size() + " types for " + windowed.length + " layers");
       }
+      for (int l = 0; l < windowed.length; l++) {
+        windowed[l] = types.get(l).getAsString().equals("sliding_attention");
+      }
+      return windowed;
     }
-  }
-
-  private void rope(MetadataBuilder metadata) {
-    JsonObject rope = ropeParameters();
-    real(json, "rope_theta")
-        .or(() -> real(rope, "rope_theta"))
-        .ifPresent(theta -> metadata.real(key("rope.freq_base"), theta));
-    if (nested("sliding_attention").isPresent()) {
-      real(nested("sliding_attention").get(), "rope_theta")
-          .ifPresent(theta -> metadata.real(key("rope.freq_base_swa"), theta));
+    boolean[] rotated = rotated();
+    long period = Math.max(1, whole("sliding_window_pattern", 1));
+    long bound = whole("max_window_layers", 0);
+    for (int l = 0; l < windowed.length; l++) {
+      windowed[l] =
+          switch (rule) {
+            case NO_LAYER -> false;
+            case ALL, ALL_IF_USED -> true;
+            case LAST_IF_USED -> l >= bound;
+            case EVERY_SECOND_IF_USED -> l % 2 == 0 && l < bound;
+            case UNROTATED_IF_USED -> !rotated[l];
+            case EVERY_SECOND -> l % 2 == 0;
+            case ALL_BUT_EVERY_NTH -> (l + 1) % period != 0;
+          };
     }
-    real(json, "partial_rotary_factor")
-        .or(() -> real(rope, "partial_rotary_factor"))
-        .filter(part -> part != 1)
-        .ifPresent(
-            part -> metadata.integer(key("rope.dimension_count"), Math.round(part * headSize())));
-    String type =
-        rope.get("rope_type") instanceof JsonPrimitive name
-            ? name.getAsString()
-            : rope.get("type") instanceof JsonPrimitive name ? name.getAsString() : "default";
-    switch (type) {
-      case "default" -> {}
-      case "linear", "llama3", "yarn" -> scaling(metadata, rope, type);
-      case "longrope", "su" -> longRope(metadata, rope);
-      default ->
-          throw wrong(
-              "rope_scaling",
-              "type '" + type + "'; supported are linear, llama3, yarn and longrope");
+    return windowed;
+  }
+
+  /** Which layers have a rotary embedding; the key that says so is named for the others. */
+  private boolean[] rotated() {
+    boolean[] rotated = new boolean[layers()];
+    long interval = whole("no_rope_layer_interval", 0);
+    JsonArray given = value("no_rope_layers") instanceof JsonArray flags ? flags : null;
+    if (given != null && given.size() < rotated.length) {
+      throw wrong("no_rope_layers", given.size() + " flags for " + rotated.length + " layers");
     }
-  }
-
-  private void scaling(MetadataBuilder metadata, JsonObject rope, String type) {
-    double factor = real(rope, "factor").orElse(1.0);
-    metadata.string(key("rope.scaling.type"), type);
-    metadata.real(key("rope.scaling.factor"), factor);
-    copy(metadata, rope, "low_freq_factor", "rope.scaling.low_freq_factor");
-    copy(metadata, rope, "high_freq_factor", "rope.scaling.high_freq_factor");
-    copy(metadata, rope, "beta_fast", "rope.scaling.yarn_beta_fast");
-    copy(metadata, rope, "beta_slow", "rope.scaling.yarn_beta_slow");
-    copy(metadata, rope, "llama_4_scaling_beta", "attention.temperature_scale");
-    originalContext()
-        .ifPresent(tokens -> {
-          metadata.integer(key("rope.scaling.original_context_length"), tokens);
-          if (rope.has("llama_4_scaling_beta")) {
-            metadata.integer(key("attention.temperature_length"), tokens);
-          }
-        });
-    if (type.equals("yarn")) {
-      yarnMagnitude(rope, factor)
-          .ifPresent(magnitude ->
-              metadata.real(key("rope.scaling.attn_factor"), magnitude / magnitude(factor, 1)));
+    for (int l = 0; l < rotated.length; l++) {
+      rotated[l] =
+          given != null ? given.get(l).getAsInt() != 0 : interval == 0 || (l + 1) % interval != 0;
     }
+    return rotated;
   }
 
-  /** The magnitude of rotated vectors where the configuration does not leave it to YaRN's rule. */
-  private Optional<Double> yarnMagnitude(JsonObject rope, double factor) {
-    Optional<Double> given = real(rope, "attention_factor");
-    Optional<Double> scale = real(rope, "mscale");
-    Optional<Double> all = real(rope, "mscale_all_dim");
-    return given.isEmpty() && scale.isPresent() && all.isPresent()
-        ? Optional.of(magnitude(factor, scale.get()) / magnitude(factor, all.get()))
-        : given;
-  }
-
-  private static double magnitude(double factor, double scale) {
-    return factor <= 1 ? 1 : 1 + 0.1 * scale * Math.log(factor);
-  }
-
-  /** LongRoPE (arXiv 2402.13753): the magnitude grows with the extension of the context. */
-  private void longRope(MetadataBuilder metadata, JsonObject rope) {
-    double original =
-        originalContext()
-            .orElseThrow(() -> wrong("original_max_position_embeddings", "is missing"));
-    double context = integer(json, "max_position_embeddings").orElse((long) original);
-    double extension = context / original;
-    double usual =
-        extension <= 1 || original <= 1
-            ? 1
-            : Math.sqrt(1 + Math.log(extension) / Math.log(original));
-    metadata.integer(key("rope.scaling.original_context_length"), (long) original);
-    metadata.real(key("rope.scaling.attn_factor"), real(rope, "attention_factor").orElse(usual));
-  }
-
-  private Optional<Long> originalContext() {
-    return integer(ropeParameters(), "original_max_position_embeddings")
-        .or(() -> integer(json, "original_max_position_embeddings"));
-  }
-
-  private double headSize() {
-    return real(json, "head_dim")
-        .orElseGet(() ->
-            real(json, "hidden_size").orElse(0.0) / real(json, "num_attention_heads").orElse(1.0));
-  }
-
-  /** Newer files have one set of parameters, or one for each kind of layer. */
-  private JsonObject ropeParameters() {
-    Optional<JsonObject> full = nested("full_attention");
-    if (full.isPresent()) {
-      return full.get();
+  private int layers() {
+    long layers = required("num_hidden_layers");
+    if (layers > MOST_LAYERS) {
+      throw wrong(
+          "num_hidden_layers", "must be at most %,d, and is %,d".formatted(MOST_LAYERS, layers));
     }
-    return find("rope_parameters") instanceof JsonObject rope
-        ? rope
-        : find("rope_scaling") instanceof JsonObject rope ? rope : new JsonObject();
+    return (int) layers;
   }
 
-  private Optional<JsonObject> nested(String kind) {
-    return find("rope_parameters") instanceof JsonObject rope
-            && rope.get(kind) instanceof JsonObject parameters
-        ? Optional.of(parameters)
-        : Optional.empty();
+  /** A value as it is given, or what the family has where it is left out; null for none. */
+  @Nullable JsonElement value(String key) {
+    JsonElement given = json.get(key);
+    if (given == null && key.equals("num_experts")) {
+      given = json.get("num_local_experts");
+    } else if (given == null && key.equals("num_local_experts")) {
+      given = json.get("num_experts");
+    }
+    if (given instanceof JsonNull && NULLABLE.contains(key)) {
+      return null;
+    }
+    return given == null || given.isJsonNull() ? family.defaults().get(key) : given;
   }
 
-  private void copy(MetadataBuilder metadata, JsonObject from, String hub, String gguf) {
-    real(from, hub).ifPresent(value -> metadata.real(key(gguf), value));
+  private @Nullable JsonPrimitive primitive(String key) {
+    JsonElement value = value(key);
+    if (value != null && !(value instanceof JsonPrimitive)) {
+      throw wrong(key, "must be one value, and is " + value);
+    }
+    return (JsonPrimitive) value;
   }
 
-  private @Nullable JsonElement find(String key) {
-    JsonElement value = json.has(key) ? json.get(key) : outer.get(key);
-    return value == null || value.isJsonNull() ? null : value;
+  Optional<Long> integer(String key) {
+    return Optional.ofNullable(primitive(key)).map(JsonPrimitive::getAsLong);
   }
 
-  private static Optional<Long> integer(JsonObject object, String key) {
-    return object.get(key) instanceof JsonPrimitive value
-        ? Optional.of(value.getAsLong())
-        : Optional.empty();
+  Optional<Double> real(String key) {
+    return Optional.ofNullable(primitive(key)).map(JsonPrimitive::getAsDouble);
   }
 
-  private static Optional<Double> real(JsonObject object, String key) {
-    return object.get(key) instanceof JsonPrimitive value
-        ? Optional.of(value.getAsDouble())
-        : Optional.empty();
+  private boolean flag(String key) {
+    // Null is false, as the reference implementation takes it.
+    JsonPrimitive value = json.get(key) instanceof JsonNull ? null : primitive(key);
+    return value != null && value.getAsBoolean();
   }
 
-  private String key(String name) {
+  /** A number of things, from 0. */
+  private long whole(String key, long otherwise) {
+    long number = integer(key).orElse(otherwise);
+    if (number < 0 || number > Integer.MAX_VALUE) {
+      throw wrong(key, "must be between 0 and 2^31, and is " + number);
+    }
+    return number;
+  }
+
+  long required(String key) {
+    if (value(key) == null) {
+      throw wrong(key, "is missing");
+    }
+    return whole(key, 0);
+  }
+
+  String key(String name) {
     return family.architecture() + "." + name;
   }
 
-  private ModelFileException wrong(String key, String problem) {
+  ModelFileException wrong(String key, String problem) {
     return new ModelFileException(file, key, problem);
+  }
+
+  void note(String sentence) {
+    notes.add(sentence);
   }
 }

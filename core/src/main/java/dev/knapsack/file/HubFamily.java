@@ -2,28 +2,61 @@ package dev.knapsack.file;
 
 import static java.util.Map.entry;
 
+import com.google.gson.JsonElement;
+import com.google.gson.JsonParser;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeSet;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How a model family is written on the hub, and how GGUF names the same: one entry a family, saying
- * only what is different about it.
+ * How a model family is written on the hub, and how GGUF names the same: one row a family, with
+ * what the reference implementation (the transformers library, 5.18) takes for each key of {@code
+ * config.json} that a directory leaves out.
  *
  * @param architecture as GGUF names it
  * @param keys the keys of {@code config.json} beyond the common ones, by GGUF key
  * @param modules the GGUF names of layer modules that are not named the common way
  * @param normsPlusOne whether norm weights are stored less one
+ * @param windows which layers see a sliding window only
+ * @param defaults what a key is where it is left out; a key without one here is none
  */
 record HubFamily(
-    String architecture, List<Key> keys, Map<String, String> modules, boolean normsPlusOne) {
+    String architecture,
+    List<Key> keys,
+    Map<String, String> modules,
+    boolean normsPlusOne,
+    Windows windows,
+    Map<String, JsonElement> defaults) {
 
   /** A key of {@code config.json} and the GGUF key, after the architecture, for the same value. */
   record Key(String hub, String gguf, ValueType type) {}
 
-  /** Every family has these, if they are in the configuration at all. */
+  /** Which layers of a family see a sliding window only, if the configuration has a window. */
+  enum Windows {
+    NO_LAYER,
+    ALL,
+    /** All, if {@code use_sliding_window}. */
+    ALL_IF_USED,
+    /** Those from {@code max_window_layers} on, if {@code use_sliding_window}. */
+    LAST_IF_USED,
+    /** Every second of those before {@code max_window_layers}, if {@code use_sliding_window}. */
+    EVERY_SECOND_IF_USED,
+    /** Those without a rotary embedding, if {@code use_sliding_window}. */
+    UNROTATED_IF_USED,
+    /** The first of every two. */
+    EVERY_SECOND,
+    /** All but the last of every {@code sliding_window_pattern}. */
+    ALL_BUT_EVERY_NTH;
+
+    /** Whether {@code layer_types}, where it is given, decides in place of the rule. */
+    boolean byLayerTypes() {
+      return this != NO_LAYER && this != ALL && this != ALL_IF_USED;
+    }
+  }
+
+  /** Every family has these. */
   static final List<Key> COMMON_KEYS =
       List.of(
           integer("max_position_embeddings", "context_length"),
@@ -32,29 +65,27 @@ record HubFamily(
           integer("vocab_size", "vocab_size"),
           integer("intermediate_size", "feed_forward_length"),
           integer("num_attention_heads", "attention.head_count"),
-          integer("num_key_value_heads", "attention.head_count_kv"),
-          integer("head_dim", "attention.key_length"),
-          integer("head_dim", "attention.value_length"),
           real("rms_norm_eps", "attention.layer_norm_rms_epsilon"));
 
   private static final List<Key> EXPERTS =
       List.of(
           integer("num_experts", "expert_count"),
-          integer("num_local_experts", "expert_count"),
           integer("num_experts_per_tok", "expert_used_count"),
           integer("moe_intermediate_size", "expert_feed_forward_length"),
           integer("shared_expert_intermediate_size", "expert_shared_feed_forward_length"),
           flag("norm_topk_prob", "expert_weights_norm"));
 
-  private static final List<Key> WINDOW =
-      List.of(integer("sliding_window", "attention.sliding_window"));
+  /** Whose experts are as wide as {@code intermediate_size} and weighed by their own sum. */
+  private static final List<Key> WIDE_EXPERTS =
+      List.of(
+          integer("num_local_experts", "expert_count"),
+          integer("num_experts_per_tok", "expert_used_count"),
+          integer("intermediate_size", "expert_feed_forward_length"));
 
   private static final List<Key> GEMMA =
       List.of(
-          integer("sliding_window", "attention.sliding_window"),
           real("attn_logit_softcapping", "attn_logit_softcapping"),
-          real("final_logit_softcapping", "final_logit_softcapping"),
-          real("rope_local_base_freq", "rope.freq_base_swa"));
+          real("final_logit_softcapping", "final_logit_softcapping"));
 
   private static final List<Key> GRANITE =
       List.of(
@@ -101,26 +132,164 @@ record HubFamily(
   private static final Map<String, String> GPT_OSS_MODULES =
       Map.of("post_attention_layernorm", "post_attention_norm");
 
+  private static final String MISTRAL =
+      """
+      {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32,
+       num_attention_heads: 32, num_key_value_heads: 8, max_position_embeddings: 131072,
+       rms_norm_eps: 1e-6, rope_theta: 1e4, eos_token_id: 2, sliding_window: 4096}\
+      """;
+
+  private static final String QWEN =
+      """
+      {hidden_size: 4096, intermediate_size: 22016, num_hidden_layers: 32,
+       num_attention_heads: 32, num_key_value_heads: 32, max_position_embeddings: 32768,
+       rms_norm_eps: 1e-6, rope_theta: 1e4, sliding_window: 4096, use_sliding_window: false,
+       max_window_layers: 28, qkv_bias: true}\
+      """;
+
+  private static final String GEMMA_3 =
+      """
+      {max_position_embeddings: 131072, rope_theta: 1e6, rope_local_base_freq: 1e4,
+       sliding_window_pattern: 6}\
+      """;
+
   /** By {@code model_type}. */
   private static final Map<String, HubFamily> FAMILIES =
       Map.ofEntries(
-          entry("llama", of("llama")),
-          entry("mistral", of("llama")),
-          entry("mixtral", of("llama", EXPERTS)),
-          entry("mistral3", of("mistral3")),
-          entry("ministral3", of("mistral3")),
-          entry("qwen2", of("qwen2")),
-          entry("qwen3", of("qwen3")),
-          entry("smollm3", of("smollm3")),
-          entry("granite", of("granite", GRANITE)),
-          entry("phi3", of("phi3", WINDOW)),
-          entry("gemma2", new HubFamily("gemma2", GEMMA, GEMMA_MODULES, true)),
-          entry("gemma3", new HubFamily("gemma3", GEMMA, GEMMA_MODULES, true)),
-          entry("gemma3_text", new HubFamily("gemma3", GEMMA, GEMMA_MODULES, true)),
-          entry("qwen2_moe", of("qwen2moe", EXPERTS)),
-          entry("qwen3_moe", of("qwen3moe", EXPERTS)),
           entry(
-              "gpt_oss", new HubFamily("gpt-oss", both(EXPERTS, WINDOW), GPT_OSS_MODULES, false)));
+              "llama",
+              of(
+                  "llama",
+                  Windows.NO_LAYER,
+                  """
+                  {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
+                   num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-6,
+                   rope_theta: 1e4, eos_token_id: 2, attention_bias: false, mlp_bias: false}\
+                  """)),
+          entry("mistral", of("llama", Windows.ALL, MISTRAL)),
+          entry("mistral3", of("mistral3", Windows.ALL, MISTRAL)),
+          entry(
+              "ministral3",
+              of(
+                  "mistral3",
+                  Windows.ALL,
+                  """
+                  {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 34,
+                   num_attention_heads: 32, num_key_value_heads: 8, head_dim: 128,
+                   max_position_embeddings: 262144, rms_norm_eps: 1e-5, rope_theta: 1e4,
+                   eos_token_id: 2, rope_parameters:
+                   {rope_type: yarn, rope_theta: 1e6, factor: 16, beta_fast: 32, beta_slow: 1,
+                    original_max_position_embeddings: 16384, mscale: 1, mscale_all_dim: 1,
+                    llama_4_scaling_beta: 0.1}}\
+                  """)),
+          entry(
+              "mixtral",
+              of(
+                  "llama",
+                  Windows.ALL,
+                  """
+                  {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32,
+                   num_attention_heads: 32, num_key_value_heads: 8,
+                   max_position_embeddings: 131072, rms_norm_eps: 1e-5, rope_theta: 1e6,
+                   eos_token_id: 2, num_local_experts: 8, num_experts_per_tok: 2}\
+                  """,
+                  WIDE_EXPERTS)),
+          entry("qwen2", of("qwen2", Windows.LAST_IF_USED, QWEN)),
+          entry(
+              "qwen3",
+              of("qwen3", Windows.LAST_IF_USED, QWEN, "{head_dim: 128, attention_bias: false}")),
+          entry(
+              "qwen2_moe",
+              of(
+                  "qwen2moe",
+                  Windows.EVERY_SECOND_IF_USED,
+                  QWEN,
+                  """
+                  {hidden_size: 2048, intermediate_size: 5632, num_hidden_layers: 24,
+                   num_attention_heads: 16, num_key_value_heads: 16, num_experts: 60,
+                   num_experts_per_tok: 4, moe_intermediate_size: 1408,
+                   shared_expert_intermediate_size: 5632, norm_topk_prob: false,
+                   qkv_bias: true}\
+                  """,
+                  EXPERTS)),
+          entry(
+              "qwen3_moe",
+              of(
+                  "qwen3moe",
+                  Windows.ALL_IF_USED,
+                  QWEN,
+                  """
+                  {hidden_size: 2048, intermediate_size: 6144, num_hidden_layers: 24,
+                   num_attention_heads: 32, num_key_value_heads: 4, num_experts: 128,
+                   num_experts_per_tok: 8, moe_intermediate_size: 768, norm_topk_prob: false,
+                   attention_bias: false}\
+                  """,
+                  EXPERTS)),
+          entry(
+              "smollm3",
+              of(
+                  "smollm3",
+                  Windows.UNROTATED_IF_USED,
+                  """
+                  {hidden_size: 2048, intermediate_size: 11008, num_hidden_layers: 36,
+                   num_attention_heads: 16, num_key_value_heads: 4,
+                   max_position_embeddings: 32768, rms_norm_eps: 1e-6, rope_theta: 2e6,
+                   eos_token_id: 128001, use_sliding_window: false, no_rope_layer_interval: 4,
+                   tie_word_embeddings: true, attention_bias: false, mlp_bias: false}\
+                  """)),
+          entry(
+              "granite",
+              of(
+                  "granite",
+                  Windows.NO_LAYER,
+                  """
+                  {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
+                   num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-6,
+                   rope_theta: 1e4, eos_token_id: 2, embedding_multiplier: 1,
+                   residual_multiplier: 1, attention_multiplier: 1, logits_scaling: 1,
+                   attention_bias: false, mlp_bias: false}\
+                  """,
+                  GRANITE)),
+          entry(
+              "phi3",
+              of(
+                  "phi3",
+                  Windows.ALL,
+                  """
+                  {hidden_size: 3072, intermediate_size: 8192, num_hidden_layers: 32,
+                   num_attention_heads: 32, max_position_embeddings: 4096,
+                   original_max_position_embeddings: 4096, rms_norm_eps: 1e-5, rope_theta: 1e4,
+                   partial_rotary_factor: 1, eos_token_id: 32000}\
+                  """)),
+          entry(
+              "gemma2",
+              gemma(
+                  "gemma2",
+                  Windows.EVERY_SECOND,
+                  """
+                  {max_position_embeddings: 8192, rope_theta: 1e4, attn_logit_softcapping: 50,
+                   final_logit_softcapping: 30}\
+                  """)),
+          entry("gemma3", gemma("gemma3", Windows.ALL_BUT_EVERY_NTH, GEMMA_3)),
+          entry("gemma3_text", gemma("gemma3", Windows.ALL_BUT_EVERY_NTH, GEMMA_3)),
+          entry(
+              "gpt_oss",
+              new HubFamily(
+                  "gpt-oss",
+                  WIDE_EXPERTS,
+                  GPT_OSS_MODULES,
+                  false,
+                  Windows.EVERY_SECOND,
+                  defaults(
+                      """
+                      {hidden_size: 2880, intermediate_size: 2880, num_hidden_layers: 36,
+                       num_attention_heads: 64, num_key_value_heads: 8, head_dim: 64,
+                       max_position_embeddings: 131072, rms_norm_eps: 1e-5, rope_theta: 150000,
+                       sliding_window: 128, num_local_experts: 128, num_experts_per_tok: 4,
+                       attention_bias: true, rope_parameters:
+                       {rope_type: yarn, factor: 32, beta_fast: 32, beta_slow: 1,
+                        truncate: false, original_max_position_embeddings: 4096}}\
+                      """))));
 
   /** The family of a {@code model_type}, or null. */
   static @Nullable HubFamily find(String modelType) {
@@ -137,16 +306,52 @@ record HubFamily(
     return own != null ? own : COMMON_MODULES.get(hub);
   }
 
-  private static HubFamily of(String architecture) {
-    return of(architecture, List.of());
+  /** Whether layers may see everything, unrotated: the configuration says which. */
+  boolean leavesLayersUnrotated() {
+    return defaults.containsKey("no_rope_layer_interval");
   }
 
-  private static HubFamily of(String architecture, List<Key> keys) {
-    return new HubFamily(architecture, keys, Map.of(), false);
+  /** Whether a part of each head only may be rotated. */
+  boolean rotatesPartly() {
+    return defaults.containsKey("partial_rotary_factor");
   }
 
-  private static List<Key> both(List<Key> a, List<Key> b) {
-    return Stream.concat(a.stream(), b.stream()).toList();
+  private static HubFamily of(String architecture, Windows windows, String defaults) {
+    return of(architecture, windows, defaults, List.of());
+  }
+
+  private static HubFamily of(
+      String architecture, Windows windows, String defaults, List<Key> keys) {
+    return of(architecture, windows, defaults, "{}", keys);
+  }
+
+  private static HubFamily of(String architecture, Windows windows, String defaults, String own) {
+    return of(architecture, windows, defaults, own, List.of());
+  }
+
+  private static HubFamily of(
+      String architecture, Windows windows, String defaults, String own, List<Key> keys) {
+    return new HubFamily(architecture, keys, Map.of(), false, windows, defaults(defaults, own));
+  }
+
+  private static HubFamily gemma(String architecture, Windows windows, String own) {
+    String common =
+        """
+        {hidden_size: 2304, intermediate_size: 9216, num_hidden_layers: 26,
+         num_attention_heads: 8, num_key_value_heads: 4, head_dim: 256, rms_norm_eps: 1e-6,
+         query_pre_attn_scalar: 256, sliding_window: 4096, eos_token_id: 1,
+         tie_word_embeddings: true, attention_bias: false}\
+        """;
+    return new HubFamily(architecture, GEMMA, GEMMA_MODULES, true, windows, defaults(common, own));
+  }
+
+  /** Later texts win. */
+  private static Map<String, JsonElement> defaults(String... texts) {
+    Map<String, JsonElement> defaults = new HashMap<>();
+    for (String text : texts) {
+      defaults.putAll(JsonParser.parseString(text).getAsJsonObject().asMap());
+    }
+    return Map.copyOf(defaults);
   }
 
   private static Key integer(String hub, String gguf) {

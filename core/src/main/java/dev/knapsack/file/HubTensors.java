@@ -4,6 +4,8 @@ import dev.knapsack.file.SafetensorsHeader.Entry;
 import dev.knapsack.file.TensorSource.Extent;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
@@ -32,6 +34,9 @@ final class HubTensors {
       Pattern.compile(
           "(model\\.)?(vision_tower|vision_model|multi_modal_projector|visual|mtp)\\..*|.*\\.rotary_emb\\.inv_freq");
 
+  /** Bytes of two tensors that are compared at once. */
+  private static final long COMPARED = 1 << 20;
+
   /** A tensor as GGUF has it. */
   record Part(TensorInfo info, TensorSource source) {}
 
@@ -39,6 +44,27 @@ final class HubTensors {
   private record Raw(OpenFile file, String name, Entry entry) {
     Extent extent() {
       return new Extent(file, entry.offset(), entry.bytes());
+    }
+
+    /** Whether the files have the same bytes for both. */
+    boolean sameNumbers(Raw other) {
+      if (!entry.type().equals(other.entry.type()) || !entry.shape().equals(other.entry.shape())) {
+        return false;
+      }
+      try (Arena arena = Arena.ofConfined()) {
+        long most = Math.min(COMPARED, Math.max(1, entry.bytes()));
+        MemorySegment mine = arena.allocate(most);
+        MemorySegment others = arena.allocate(most);
+        for (long at = 0; at < entry.bytes(); at += most) {
+          long length = Math.min(most, entry.bytes() - at);
+          extent().read(name, at, mine.asSlice(0, length));
+          other.extent().read(other.name, at, others.asSlice(0, length));
+          if (mine.asSlice(0, length).mismatch(others.asSlice(0, length)) >= 0) {
+            return false;
+          }
+        }
+      }
+      return true;
     }
 
     ModelFileException error(String problem) {
@@ -63,15 +89,18 @@ final class HubTensors {
     }
   }
 
+  private final HubConfig config;
   private final HubFamily family;
-  private final boolean tied;
+  private @Nullable Raw head;
+  private @Nullable Raw embedding;
+  private int ignoredBiases;
   private final List<Part> parts = new ArrayList<>();
   private final Map<String, NavigableMap<Integer, Raw>> experts = new LinkedHashMap<>();
   private final Map<String, Map<String, Raw>> packed = new LinkedHashMap<>();
 
-  HubTensors(HubFamily family, boolean tied) {
-    this.family = family;
-    this.tied = tied;
+  HubTensors(HubConfig config) {
+    this.config = config;
+    this.family = config.family();
   }
 
   /** Takes all tensors of a file. */
@@ -93,6 +122,7 @@ final class HubTensors {
    * @throws ModelFileException if one is there twice, or an expert is missing
    */
   Map<String, Part> build() {
+    output();
     experts.forEach(this::stack);
     packed.forEach(this::unpack);
     Map<String, Part> result = new LinkedHashMap<>();
@@ -117,13 +147,12 @@ final class HubTensors {
     Matcher prefix = PREFIX.matcher(raw.name);
     String name = prefix.lookingAt() ? raw.name.substring(prefix.end()) : raw.name;
     switch (name) {
-      case "embed_tokens.weight" -> plain("token_embd.weight", raw);
-      case "norm.weight" -> plain("output_norm.weight", raw);
-      case "lm_head.weight" -> {
-        if (!tied) {
-          plain("output.weight", raw);
-        }
+      case "embed_tokens.weight" -> {
+        embedding = raw;
+        plain("token_embd.weight", raw);
       }
+      case "norm.weight" -> plain("output_norm.weight", raw);
+      case "lm_head.weight" -> head = raw;
       default -> {
         Matcher layer = LAYER.matcher(name);
         if (!layer.matches()) {
@@ -159,7 +188,37 @@ final class HubTensors {
           .computeIfAbsent(prefix + gguf + "." + kind, n -> new TreeMap<>())
           .put(Integer.parseInt(expert.group(2)), raw);
     } else {
-      plain(prefix + gguf(module, raw) + "." + kind, raw);
+      String gguf = gguf(module, raw);
+      if (kind.equals("weight") || config.biased(gguf)) {
+        plain(prefix + gguf + "." + kind, raw);
+      } else {
+        ignoredBiases++;
+      }
+    }
+  }
+
+  /** The output projection: as in the files, unless it is the embedding once more. */
+  private void output() {
+    if (ignoredBiases > 0) {
+      config.note(
+          ignoredBiases
+              + " bias tensors are left out: by config.json the model has no such biases");
+    }
+    if (head == null) {
+      if (!config.tied()) {
+        config.note(
+            "there is no lm_head.weight, though config.json says that it is not the embedding; the"
+                + " embedding is taken");
+      }
+      return;
+    }
+    if (!config.tied() || embedding == null) {
+      plain("output.weight", head);
+    } else if (!head.sameNumbers(embedding)) {
+      plain("output.weight", head);
+      config.note(
+          "config.json ties the output projection to the embedding, and the files have another;"
+              + " that of the files is taken");
     }
   }
 

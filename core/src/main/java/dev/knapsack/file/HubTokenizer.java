@@ -1,13 +1,14 @@
 package dev.knapsack.file;
 
-import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,12 +33,11 @@ final class HubTokenizer {
   /** Puts the template and the special tokens' ids; returns the tokenizer, if there is one. */
   static Optional<HubTokenizer> put(MetadataBuilder metadata, Path directory, HubConfig config) {
     JsonObject settings = settings(directory);
-    template(directory, settings).ifPresent(t -> metadata.string("tokenizer.chat_template", t));
     Path file = directory.resolve("tokenizer.json");
     if (!Files.exists(file)) {
       return Optional.empty();
     }
-    TokenizerJson json = TokenizerJson.read(file, config.vocabulary().orElse(0L));
+    TokenizerJson json = TokenizerJson.read(file);
     HubTokenizer tokenizer = new HubTokenizer(json, settings, config);
     tokenizer.specials(metadata);
     return Optional.of(tokenizer);
@@ -47,42 +47,20 @@ final class HubTokenizer {
     return json;
   }
 
+  /** Puts all that GGUF says of a tokenizer, with a token for each row of the embedding. */
+  void putGguf(MetadataBuilder metadata, Metadata known) {
+    long rows = Math.min(config.vocabulary().orElse(0L), MOST_TOKENS);
+    GgufTokenizer.put(metadata, json, (int) Math.max(rows, json.tokens().size()), known);
+  }
+
   private static JsonObject settings(Path directory) {
     Path file = directory.resolve("tokenizer_config.json");
     return Files.exists(file) ? Json.object(file, MOST_CONFIG_BYTES) : new JsonObject();
   }
 
-  private static Optional<String> template(Path directory, JsonObject settings) {
-    Path file = directory.resolve("chat_template.jinja");
-    if (Files.exists(file)) {
-      return Json.guard(
-          file,
-          () -> {
-            if (Files.size(file) > MOST_CONFIG_BYTES) {
-              throw new ModelFileException(file, "size", "more than 16 MiB");
-            }
-            return Optional.of(Files.readString(file));
-          });
-    }
-    return switch (settings.get("chat_template")) {
-      case JsonPrimitive one -> Optional.of(one.getAsString());
-      case JsonArray named -> {
-        Optional<String> chosen = Optional.empty();
-        for (JsonElement entry : named) {
-          JsonObject template = entry.getAsJsonObject();
-          if (chosen.isEmpty() || Json.member(template, "name").getAsString().equals("default")) {
-            chosen = Optional.of(Json.member(template, "template").getAsString());
-          }
-        }
-        yield chosen;
-      }
-      case null, default -> Optional.empty();
-    };
-  }
-
   private void specials(MetadataBuilder metadata) {
     token("bos_token").ifPresent(id -> metadata.integer(PREFIX + "bos_token_id", id));
-    token("eos_token").ifPresent(id -> metadata.integer(PREFIX + "eos_token_id", id));
+    ends(metadata);
     token("unk_token").ifPresent(id -> metadata.integer(PREFIX + "unknown_token_id", id));
     token("pad_token").ifPresent(id -> metadata.integer(PREFIX + "padding_token_id", id));
     // What tokenizer_config.json says of them overrides what the post-processor does.
@@ -90,6 +68,24 @@ final class HubTokenizer {
       if (settings.get(flag) instanceof JsonPrimitive add && add.isBoolean()) {
         metadata.flag(PREFIX + flag, add.getAsBoolean());
       }
+    }
+  }
+
+  /** The tokens that end an answer: that of the tokenizer first, then what the model adds. */
+  private void ends(MetadataBuilder metadata) {
+    Set<Long> ends = new LinkedHashSet<>();
+    token("eos_token").ifPresent(id -> ends.add(id.longValue()));
+    ends.addAll(config.ends());
+    if (ends.isEmpty()) {
+      config.usualEnd().ifPresent(ends::add);
+    }
+    long[] all = ends.stream().mapToLong(Long::longValue).filter(id -> id >= 0).toArray();
+    if (all.length > 0) {
+      metadata.integer(PREFIX + "eos_token_id", all[0]);
+    }
+    if (all.length > 1) {
+      metadata.integers(PREFIX + "eos_token_ids", all);
+      metadata.integer(PREFIX + "eot_token_id", all[1]); // for readers that know no list
     }
   }
 

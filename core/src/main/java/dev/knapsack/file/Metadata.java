@@ -32,8 +32,8 @@ public interface Metadata {
   List<String> strings(String key);
 
   /**
-   * All keys in file order, with values as {@code String}, {@code Long}, {@code Double}, {@code
-   * Boolean} or {@code List}.
+   * All keys in file order, with values as {@code String}, {@code Long} ({@code BigInteger} beyond
+   * its range), {@code Double}, {@code Boolean} or {@code List}.
    */
   Map<String, Object> all();
 

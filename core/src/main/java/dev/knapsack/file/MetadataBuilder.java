@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -60,6 +61,10 @@ public final class MetadataBuilder {
     return put(key, PackedNumbers.of(value));
   }
 
+  public MetadataBuilder integers(String key, long... value) {
+    return put(key, PackedNumbers.of(value));
+  }
+
   public MetadataBuilder reals(String key, float... value) {
     return put(key, PackedNumbers.of(value));
   }
@@ -88,7 +93,8 @@ public final class MetadataBuilder {
             ByteBuffer bytes = ByteBuffer.allocate(type.bytes).order(ByteOrder.LITTLE_ENDIAN);
             type.put(bytes, number);
             Object back = new PackedNumbers(type, bytes.array()).get(0);
-            if (back instanceof Long integer && integer != number.longValue()) {
+            if (back instanceof Long integer && integer != number.longValue()
+                || back instanceof BigInteger && number instanceof Long) {
               throw new IllegalArgumentException(key + ": " + value + " does not fit " + type);
             }
             yield back;

@@ -1,7 +1,9 @@
 package dev.knapsack.file;
 
 import java.net.URI;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
@@ -11,10 +13,13 @@ import java.util.regex.Pattern;
 
 /** Where a model can be fetched from. */
 public sealed interface ModelAddress {
+  /** File systems take names of 255 bytes; what is on its way has a longer one. */
+  int MOST_NAME_BYTES = 240;
+
   /**
    * A model on the hub.
    *
-   * @param file one of its files, or a part of its name such as {@code Q4_K_M}
+   * @param file one of its files, or how it stores numbers such as {@code Q4_K_M}
    */
   record Hub(String owner, String repository, Optional<String> file) implements ModelAddress {
     @Override
@@ -25,6 +30,57 @@ public sealed interface ModelAddress {
 
   /** A GGUF file anywhere on the web. */
   record Web(URI uri) implements ModelAddress {
+    private static final int MOST_QUERY = 100;
+
+    /**
+     * Where the file lies in the store: the host, with its port, and the path. The query, which may
+     * say which file is meant, stands in braces, as no address has them; a long one is hashed.
+     */
+    Path path() {
+      String port = uri.getPort() < 0 ? "" : "_" + uri.getPort();
+      String query = uri.getRawQuery() == null ? "" : "{" + query(uri.getRawQuery()) + "}";
+      return relative(
+          uri.toString(),
+          escaped(uri.getHost().toLowerCase(Locale.ROOT))
+              + port
+              + escaped(uri.getRawPath())
+              + query);
+    }
+
+    /** Whether it is a file of a safetensors model, which is no model alone. */
+    boolean isOneOfSet() {
+      return uri.getPath().matches("(?i).*\\.(safetensors|json|jinja)");
+    }
+
+    /** The addresses of all parts of the model, if this is one of several. */
+    List<Web> parts() {
+      String host = uri.getScheme() + "://" + uri.getRawAuthority();
+      String query = uri.getRawQuery() == null ? "" : "?" + uri.getRawQuery();
+      return new GgufName(uri.getRawPath())
+          .all().stream().map(name -> new Web(URI.create(host + name.text() + query))).toList();
+    }
+
+    /** The name of what lies there: the address without its scheme. */
+    static String name(Path path) {
+      List<String> names = new ArrayList<>();
+      path.forEach(name -> names.add(name.toString()));
+      names.set(0, names.getFirst().replaceFirst("_(\\d+)$", ":$1"));
+      return String.join("/", names).replaceFirst("\\{([^/{}]*)}$", "?$1");
+    }
+
+    private static String query(String query) {
+      return query.length() > MOST_QUERY
+          ? Sha256.of(query.getBytes(StandardCharsets.UTF_8))
+          : escaped(query).replace("/", "%2F");
+    }
+
+    /** Without what names of files may not have. */
+    private static String escaped(String text) {
+      return Patterns.NO_NAME
+          .matcher(text)
+          .replaceAll(c -> "%%%02X".formatted((int) c.group().charAt(0)));
+    }
+
     @Override
     public String toString() {
       return uri.toString();
@@ -51,18 +107,24 @@ public sealed interface ModelAddress {
       }
       return new Hub(hub.group(1), hub.group(2), Optional.ofNullable(file));
     }
-    if (text.toLowerCase(Locale.ROOT).startsWith("http")) {
-      try {
-        URI uri = URI.create(text);
-        if (uri.getHost() != null && uri.getPath() != null && uri.getPath().length() > 1) {
-          relative(text, uri.getPath().substring(1));
-          return new Web(uri);
-        }
-      } catch (IllegalArgumentException e) {
-        throw new IllegalArgumentException(wrong(text), e);
-      }
+    URI uri = web(text);
+    if (uri.getHost() == null || uri.getPath() == null || uri.getPath().length() < 2) {
+      throw new IllegalArgumentException(wrong(text));
     }
-    throw new IllegalArgumentException(wrong(text));
+    Web web = new Web(uri);
+    web.path();
+    return web;
+  }
+
+  private static URI web(String text) {
+    if (!text.toLowerCase(Locale.ROOT).startsWith("http")) {
+      throw new IllegalArgumentException(wrong(text));
+    }
+    try {
+      return URI.create(text);
+    } catch (IllegalArgumentException e) {
+      throw new IllegalArgumentException(wrong(text), e);
+    }
   }
 
   /**
@@ -73,7 +135,9 @@ public sealed interface ModelAddress {
   static Path relative(String address, String path) {
     List<String> names = Arrays.asList(path.split("/", -1));
     for (String name : names) {
-      if (!Patterns.NAME.matcher(name).matches() || name.endsWith(".part")) {
+      if (!Patterns.NAME.matcher(name).matches()
+          || name.endsWith(".part")
+          || name.getBytes(StandardCharsets.UTF_8).length > MOST_NAME_BYTES) {
         throw new IllegalArgumentException(address + ": cannot keep a file named '" + path + "'");
       }
     }
@@ -93,6 +157,8 @@ public sealed interface ModelAddress {
         Pattern.compile("hf:(?://)?(\\w[\\w.-]*)/(\\w[\\w.-]*)(?::(\\S.*))?");
 
     /** A file's name: no dots alone, no separator of any system, nothing unprintable. */
+    static final Pattern NO_NAME = Pattern.compile("[:*?|]");
+
     static final Pattern NAME = Pattern.compile("(?!\\.+$)[^/\\\\:*?\"<>|\\p{Cntrl}]{1,200}");
 
     private Patterns() {}

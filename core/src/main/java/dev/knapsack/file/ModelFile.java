@@ -3,7 +3,9 @@ package dev.knapsack.file;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 
 /**
@@ -13,8 +15,19 @@ import java.util.Optional;
  * thread, and past the page cache where the file system allows it.
  */
 public interface ModelFile extends AutoCloseable {
-  /** The file, or the directory of a safetensors model. */
+  /**
+   * The key that says which rows of queries and keys are paired, {@code half} or {@code adjacent},
+   * where it is not those that the architecture has in GGUF files.
+   */
+  String ROPE_PAIRS = "knapsack.rope.pairs";
+
+  /** The file, or the first of its parts, or the directory of a safetensors model. */
   Path path();
+
+  /** The files that hold the tensors. */
+  default List<Path> files() {
+    return List.of(path());
+  }
 
   /** What the header says; the tokenizer is part of it unless it is a {@link #tokenizerJson()}. */
   Metadata metadata();
@@ -31,6 +44,16 @@ public interface ModelFile extends AutoCloseable {
    */
   default Metadata ggufMetadata() {
     return metadata();
+  }
+
+  /** Chat templates, the default first; none is parsed. */
+  default List<TemplateSource> templates() {
+    return TemplateSource.of(path(), metadata());
+  }
+
+  /** Sentences on what is read otherwise than it stands in the files. */
+  default List<String> notes() {
+    return List.of();
   }
 
   /** Tensors by name, in file order. */
@@ -57,12 +80,18 @@ public interface ModelFile extends AutoCloseable {
   void close();
 
   /**
-   * Opens a GGUF file, or a directory with a safetensors model.
+   * Opens a GGUF model, or a safetensors model in a directory; of a model in several files, any of
+   * them may be named.
    *
    * @throws ModelFileException if it cannot be read, is damaged, or is of a kind that is not
    *     supported
    */
   static ModelFile open(Path path) {
-    return Files.isDirectory(path) ? SafetensorsDirectory.open(path) : GgufFile.open(path);
+    if (Files.isDirectory(path)) {
+      return SafetensorsDirectory.open(path);
+    }
+    return SafetensorsDirectory.isPart(path)
+        ? SafetensorsDirectory.open(Objects.requireNonNull(path.toAbsolutePath().getParent()))
+        : GgufFile.open(path);
   }
 }

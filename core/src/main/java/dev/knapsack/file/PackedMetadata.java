@@ -26,6 +26,15 @@ final class PackedMetadata implements Metadata {
     this.types = Map.copyOf(types);
   }
 
+  /** The same but for the keys that begin so. */
+  PackedMetadata without(String prefix) {
+    Map<String, Object> others = new LinkedHashMap<>(values);
+    others.keySet().removeIf(key -> key.startsWith(prefix));
+    Map<String, ValueType> theirs = new LinkedHashMap<>(types);
+    theirs.keySet().removeIf(key -> key.startsWith(prefix));
+    return new PackedMetadata(file, others, theirs);
+  }
+
   Map<String, ValueType> types() {
     return types;
   }

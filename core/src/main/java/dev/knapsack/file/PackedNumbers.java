@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.AbstractList;
@@ -54,6 +55,10 @@ final class PackedNumbers extends AbstractList<Object> implements RandomAccess {
     return switch (type) {
       case FLOAT32, FLOAT64 -> real(index);
       case BOOL -> integer(index) != 0;
+      case UINT64 -> {
+        long number = integer(index);
+        yield number < 0 ? new BigInteger(Long.toUnsignedString(number)) : (Object) number;
+      }
       default -> integer(index);
     };
   }

@@ -3,30 +3,37 @@ package dev.knapsack.file;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
+import java.nio.channels.FileLockInterruptionException;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.Optional;
+import java.util.concurrent.locks.LockSupport;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The part of a file that has come so far, beside the file's place: its bytes, their SHA-256, and
  * the server's mark of the version they belong to.
+ *
+ * <p>Whoever has it open holds a lock on it until it is in its place, or closed.
  */
 final class PartFile implements AutoCloseable {
+  private static final long POLL_NANOS = 2_000_000;
+
   private final Path target;
   private final Path part;
   private final Path mark;
   private final FileChannel channel;
-  private MessageDigest digest = sha256();
+  private MessageDigest digest = Sha256.begin();
   private long length;
+  private boolean finished;
 
   private PartFile(Path target, Path part, Path mark, FileChannel channel) {
     this.target = target;
@@ -36,25 +43,72 @@ final class PartFile implements AutoCloseable {
   }
 
   /**
-   * Opens what is there of a file, for this process alone.
+   * Opens what is there of a file, for this caller alone; waits until no other thread of this
+   * process has it open. The file itself may have come meanwhile.
    *
-   * @throws DownloadException if another download of the same file is running
+   * @throws DownloadException if a download of the same file is running in another process
    */
   static PartFile open(Path target) throws IOException {
     Files.createDirectories(target.toAbsolutePath().getParent());
     Path part = target.resolveSibling(target.getFileName() + ".part");
     Path mark = target.resolveSibling(target.getFileName() + ".version.part");
-    FileChannel channel =
-        FileChannel.open(
-            part, StandardOpenOption.CREATE, StandardOpenOption.READ, StandardOpenOption.WRITE);
+    FileChannel channel = locked(part);
     try {
-      lock(part, channel);
       PartFile file = new PartFile(target, part, mark, channel);
       file.digestAll();
       return file;
     } catch (IOException | RuntimeException e) {
       channel.close();
       throw e;
+    }
+  }
+
+  /**
+   * The file that is at this path while the lock is held. Whoever held the lock before may have
+   * moved it away: what is locked then is a finished file, and not to be touched.
+   */
+  private static FileChannel locked(Path part) throws IOException {
+    while (true) {
+      Object before = key(part);
+      if (before == null) {
+        create(part);
+        continue;
+      }
+      FileChannel channel;
+      try {
+        channel = FileChannel.open(part, StandardOpenOption.READ, StandardOpenOption.WRITE);
+      } catch (NoSuchFileException movedAway) {
+        continue;
+      }
+      try {
+        lock(part, channel);
+        if (before.equals(key(part))) {
+          return channel;
+        }
+      } catch (IOException | RuntimeException e) {
+        channel.close();
+        throw e;
+      }
+      channel.close();
+    }
+  }
+
+  private static void create(Path part) throws IOException {
+    try {
+      Files.createFile(part);
+    } catch (FileAlreadyExistsException byAnother) {
+      // It is all the same who made it.
+    }
+  }
+
+  /** What tells the file at a path from others there; null if there is none. */
+  private static @Nullable Object key(Path path) throws IOException {
+    try {
+      BasicFileAttributes attributes = Files.readAttributes(path, BasicFileAttributes.class);
+      Object key = attributes.fileKey();
+      return key == null ? attributes.creationTime() : key;
+    } catch (NoSuchFileException e) {
+      return null;
     }
   }
 
@@ -75,7 +129,7 @@ final class PartFile implements AutoCloseable {
   /** Forgets all bytes; those to come are of this version. */
   void restart(Optional<String> version) throws IOException {
     channel.truncate(0);
-    digest = sha256();
+    digest = Sha256.begin();
     length = 0;
     if (version.isPresent()) {
       Files.writeString(mark, version.get());
@@ -95,24 +149,46 @@ final class PartFile implements AutoCloseable {
 
   /** The SHA-256 of all bytes so far; ends the use of this file but for {@link #finish}. */
   String digest() {
-    return HexFormat.of().formatHex(digest.digest());
+    return Sha256.hex(digest);
   }
 
   /** Puts the file in its place. */
   void finish() throws IOException {
     channel.force(true);
-    channel.close();
     try {
       Files.move(part, target, StandardCopyOption.ATOMIC_MOVE);
     } catch (AtomicMoveNotSupportedException e) {
       Files.move(part, target, StandardCopyOption.REPLACE_EXISTING);
     }
+    finished = true;
     Files.deleteIfExists(mark);
+    channel.close();
   }
 
+  /** Keeps what has come, for the next who opens it. */
   @Override
   public void close() throws IOException {
-    channel.close();
+    try (channel) {
+      if (!finished && length == 0 && channel.isOpen()) {
+        Files.deleteIfExists(mark);
+        Files.deleteIfExists(part);
+      }
+    }
+  }
+
+  /** All bytes so far, to look at. */
+  HeaderInput.Source source() {
+    return new HeaderInput.Source() {
+      @Override
+      public long size() {
+        return length;
+      }
+
+      @Override
+      public int read(ByteBuffer into, long position) throws IOException {
+        return channel.read(into, position);
+      }
+    };
   }
 
   private void digestAll() throws IOException {
@@ -123,24 +199,24 @@ final class PartFile implements AutoCloseable {
     }
   }
 
+  /**
+   * A channel that waits must stay open until the other is done: to close any channel of a file
+   * ends all locks that this process has on it.
+   */
   private static void lock(Path part, FileChannel channel) throws IOException {
-    FileLock lock = null;
-    try {
-      lock = channel.tryLock();
-    } catch (OverlappingFileLockException e) {
-      // Held by this very process: the same answer as for another.
-    }
-    if (lock == null) {
-      throw new DownloadException(
-          part.toString(), "another download is writing this file; wait until it has ended");
-    }
-  }
-
-  private static MessageDigest sha256() {
-    try {
-      return MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("Every Java has SHA-256", e);
+    while (true) {
+      try {
+        if (channel.tryLock() == null) {
+          throw new DownloadException(
+              part.toString(), "another download is writing this file; wait until it has ended");
+        }
+        return;
+      } catch (OverlappingFileLockException heldByThisProcess) {
+        if (Thread.currentThread().isInterrupted()) {
+          throw new FileLockInterruptionException();
+        }
+        LockSupport.parkNanos(POLL_NANOS);
+      }
     }
   }
 }

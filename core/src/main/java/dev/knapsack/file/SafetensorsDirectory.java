@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
@@ -10,6 +11,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 
@@ -31,22 +34,34 @@ final class SafetensorsDirectory implements ModelFile {
   private final Optional<HubTokenizer> tokenizer;
   private final Map<String, HubTensors.Part> parts;
   private final Map<String, TensorInfo> tensors;
+  private final List<TemplateSource> templates;
   private final List<OpenFile> files;
+  private final List<String> notes;
 
   private SafetensorsDirectory(
       Path path,
       Metadata metadata,
       Optional<HubTokenizer> tokenizer,
       Map<String, HubTensors.Part> parts,
-      List<OpenFile> files) {
+      List<TemplateSource> templates,
+      List<OpenFile> files,
+      List<String> notes) {
     this.path = path;
+    this.notes = List.copyOf(notes);
     this.metadata = metadata;
     this.tokenizer = tokenizer;
     this.parts = parts;
+    this.templates = templates;
     this.files = files;
     Map<String, TensorInfo> infos = new LinkedHashMap<>();
     parts.forEach((name, part) -> infos.put(name, part.info()));
     this.tensors = Collections.unmodifiableMap(infos);
+  }
+
+  /** Whether a file is one of those in such a directory. */
+  static boolean isPart(Path path) {
+    String name = String.valueOf(path.getFileName());
+    return (FILE_NAME.matcher(name).matches() || name.equals(INDEX)) && Files.isRegularFile(path);
   }
 
   /**
@@ -69,44 +84,78 @@ final class SafetensorsDirectory implements ModelFile {
     MetadataBuilder metadata = new MetadataBuilder();
     config.put(metadata, String.valueOf(path.toAbsolutePath().normalize().getFileName()));
     Optional<HubTokenizer> tokenizer = HubTokenizer.put(metadata, path, config);
-    HubTensors tensors = new HubTensors(config.family(), config.tied());
+    List<TemplateSource> templates = HubTemplates.of(path);
+    HubTemplates.put(metadata, templates);
+    HubTensors tensors = new HubTensors(config);
     config.factors().forEach(tensors::add);
-    for (Path part : weightFiles(path)) {
-      OpenFile file = OpenFile.open(part);
+    Map<Path, Set<String>> weights = weightFiles(path);
+    for (Map.Entry<Path, Set<String>> part : weights.entrySet()) {
+      Path name = part.getKey();
+      OpenFile file = open(name, weights.size());
       files.add(file);
-      tensors.add(file, file.header(source -> SafetensorsHeader.read(part, source)));
+      SafetensorsHeader header = file.header(source -> SafetensorsHeader.read(name, source));
+      tensors.add(file, header);
+      check(name, part.getValue(), header.tensors().keySet());
     }
-    return new SafetensorsDirectory(path, metadata.build(path), tokenizer, tensors.build(), files);
+    return new SafetensorsDirectory(
+        path, metadata.build(path), tokenizer, tensors.build(), templates, files, config.notes());
   }
 
-  private static List<Path> weightFiles(Path path) {
+  private static OpenFile open(Path part, int parts) {
+    if (!Files.exists(part)) {
+      throw new ModelFileException(
+          part,
+          "file",
+          "there is no such file, and it is one of the %,d that hold the weights".formatted(parts));
+    }
+    return OpenFile.open(part);
+  }
+
+  /** Checks that a file has the tensors that the index has in it. */
+  private static void check(Path part, Set<String> expected, Set<String> found) {
+    for (String name : expected) {
+      if (!found.contains(name)) {
+        throw new ModelFileException(
+            part, name, "is not in this file, where " + INDEX + " has it; is it another model's?");
+      }
+    }
+  }
+
+  /** The files with weights, and the tensors that must be in each. */
+  private static Map<Path, Set<String>> weightFiles(Path path) {
     Path single = path.resolve(SINGLE);
     if (Files.exists(single)) {
-      return List.of(single);
+      return Map.of(single, Set.of());
     }
     Path index = path.resolve(INDEX);
     if (!Files.exists(index)) {
       throw new ModelFileException(
           path, "directory", "has neither " + SINGLE + " nor " + INDEX + "; it is no whole model");
     }
-    TreeSet<String> names = new TreeSet<>();
     JsonObject map = Json.object(index, MOST_INDEX_BYTES).getAsJsonObject("weight_map");
     if (map == null || map.isEmpty()) {
       throw new ModelFileException(index, "weight_map", "is missing or empty");
     }
-    map.asMap().values().forEach(value -> names.add(value.getAsString()));
-    for (String name : names) {
+    Map<Path, Set<String>> files = new TreeMap<>();
+    for (Map.Entry<String, JsonElement> entry : map.entrySet()) {
+      String name = entry.getValue().getAsString();
       if (!FILE_NAME.matcher(name).matches()) {
         throw new ModelFileException(
             index, "weight_map", "'" + name + "' is no safetensors file of this directory");
       }
+      files.computeIfAbsent(path.resolve(name), _ -> new TreeSet<>()).add(entry.getKey());
     }
-    return names.stream().map(path::resolve).toList();
+    return files;
   }
 
   @Override
   public Path path() {
     return path;
+  }
+
+  @Override
+  public List<Path> files() {
+    return files.stream().map(OpenFile::path).toList();
   }
 
   @Override
@@ -122,8 +171,18 @@ final class SafetensorsDirectory implements ModelFile {
   @Override
   public Metadata ggufMetadata() {
     MetadataBuilder all = new MetadataBuilder(metadata);
-    tokenizerJson().ifPresent(json -> GgufTokenizer.put(all, json, metadata));
+    tokenizer.ifPresent(one -> one.putGguf(all, metadata));
     return all.build(path);
+  }
+
+  @Override
+  public List<TemplateSource> templates() {
+    return templates;
+  }
+
+  @Override
+  public List<String> notes() {
+    return notes;
   }
 
   @Override

@@ -20,6 +20,11 @@ public record TensorInfo(String name, Format format, List<Long> shape) {
     return shape.stream().reduce(1L, Math::multiplyExact);
   }
 
+  /** How many matrices lie one after the other: experts, of which there may be one. */
+  public long matrices() {
+    return shape.stream().skip(2).reduce(1L, Math::multiplyExact);
+  }
+
   public long bytes() {
     return format.bytes(values());
   }

@@ -71,18 +71,14 @@ public final class TokenizerJson {
     right = reading.right;
   }
 
-  /**
-   * Reads a file.
-   *
-   * @param size tokens that the model has at the least: the vocabulary has holes at its end then
-   */
-  static TokenizerJson read(Path file, long size) {
+  /** Reads a file. */
+  static TokenizerJson read(Path file) {
     Reading reading = new Reading(file);
     Json.stream(file, MOST_BYTES, reading::document);
     if (reading.mergesPassed) {
       Json.stream(file, MOST_BYTES, reading::mergesAgain);
     }
-    return Json.guard(file, () -> reading.finish((int) Math.min(size, MOST_TOKENS)));
+    return Json.guard(file, reading::finish);
   }
 
   public Path file() {
@@ -329,7 +325,7 @@ public final class TokenizerJson {
     }
 
     /** Adds the added tokens. */
-    private TokenizerJson finish(int size) {
+    private TokenizerJson finish() {
       if (own == 0) {
         throw new ModelFileException(file, "model.vocab", "the vocabulary is empty");
       }
@@ -364,9 +360,7 @@ public final class TokenizerJson {
                 flag(token, "rstrip", false),
                 flag(token, "normalized", !special)));
       }
-      int whole = Math.max(size, all.largest() + 1);
-      boolean grown = whole > known().size() || !onlyAdded.isEmpty();
-      return new TokenizerJson(this, grown ? all.build(whole) : known());
+      return new TokenizerJson(this, onlyAdded.isEmpty() ? known() : all.build(all.largest() + 1));
     }
 
     private PackedTokens known() {

@@ -57,13 +57,14 @@ public record Rope(Pairs pairs, int dimensions, double[] frequencies, float magn
   /**
    * YaRN (Peng et al., arXiv 2309.00071, section 3.2): pairs that turn often within the original
    * context keep their angle, those that turn less than once are interpolated, with a linear ramp
-   * between; the bounds of the ramp are whole pairs, as in the field's engines.
+   * between.
    *
    * @param factor context extension
    * @param originalContext tokens the model was first trained for
    * @param betaFast rotations within the original context from which a pair keeps its angle,
    *     usually 32
    * @param betaSlow rotations below which a pair is interpolated, usually 1
+   * @param truncate whether the bounds of the ramp are whole pairs, as usual
    * @param magnitude factor on the rotated numbers; usually {@link #yarnMagnitude}
    */
   public static Rope yarn(
@@ -74,11 +75,12 @@ public record Rope(Pairs pairs, int dimensions, double[] frequencies, float magn
       int originalContext,
       double betaFast,
       double betaSlow,
+      boolean truncate,
       float magnitude) {
-    double low = Math.max(0, Math.floor(pairTurning(betaFast, dimensions, base, originalContext)));
-    double high =
-        Math.min(
-            dimensions - 1, Math.ceil(pairTurning(betaSlow, dimensions, base, originalContext)));
+    double first = pairTurning(betaFast, dimensions, base, originalContext);
+    double last = pairTurning(betaSlow, dimensions, base, originalContext);
+    double low = Math.max(0, truncate ? Math.floor(first) : first);
+    double high = Math.min(dimensions - 1, truncate ? Math.ceil(last) : last);
     double[] frequencies = plain(pairs, dimensions, base).frequencies;
     for (int i = 0; i < frequencies.length; i++) {
       double keep = 1 - Math.clamp((i - low) / Math.max(0.001, high - low), 0.0, 1.0);

@@ -24,14 +24,16 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Vectors, norms, biases and routers become F32. A matrix whose rows are no whole blocks of the
  * format asked for becomes Q8_0, or F16 where even that does not fit; the report says so. Tensors
- * that have their format already are copied.
+ * that have their format already are copied. Rows of queries and keys are put where GGUF's
+ * definition of the architecture has them, wherever the model had them.
  */
 public final class Quantizer {
-  /** Float32 bytes that are converted in one piece, unless a single row has more. */
+  /** Float32 bytes that are converted in one piece, unless a single row or head has more. */
   private static final long PIECE = 8 << 20;
 
   private final FormatChoice choice;
   private final ModelFile source;
+  private final RowOrder order;
   private final List<Conversion> conversions = new ArrayList<>();
 
   /**
@@ -56,6 +58,7 @@ public final class Quantizer {
    */
   public Quantizer(ModelFile source, Format format, @Nullable Format output) {
     this.source = source;
+    order = RowOrder.of(source);
     boolean experts = source.tensors().keySet().stream().anyMatch(n -> n.endsWith("_exps.weight"));
     boolean tied = !source.tensors().containsKey("output.weight");
     choice = FormatChoice.of(format, output, experts);
@@ -81,7 +84,7 @@ public final class Quantizer {
   public long memory() {
     long most = 0;
     for (Conversion conversion : conversions) {
-      most = Math.max(most, new Piece(conversion).memory());
+      most = Math.max(most, new Piece(conversion, order.headRows(conversion.from())).memory());
     }
     return Account.charged(most);
   }
@@ -98,7 +101,8 @@ public final class Quantizer {
   public void write(Path target, Account account, WorkerTeam team, Progress progress) {
     refuseSource(target);
     Metadata metadata =
-        new MetadataBuilder(source.ggufMetadata())
+        order
+            .written(new MetadataBuilder(source.ggufMetadata()))
             .integer("general.file_type", FormatChoice.fileType(choice.experts()))
             .integer("general.quantization_version", 2)
             .build(target);
@@ -108,7 +112,7 @@ public final class Quantizer {
     try (Lease memory = account.lease(memory());
         GgufWriter writer = GgufWriter.create(target, metadata, tensors)) {
       for (Conversion conversion : conversions) {
-        Piece piece = new Piece(conversion);
+        Piece piece = new Piece(conversion, order.headRows(conversion.from()));
         TensorInfo to = conversion.to();
         for (long row = 0; row < piece.rows; row += piece.rowsAtOnce) {
           progress.at(to.name(), done + row * piece.toRowBytes, total);
@@ -124,9 +128,11 @@ public final class Quantizer {
 
   private void refuseSource(Path target) {
     try {
-      if (Files.exists(target) && Files.isSameFile(target, source.path())) {
-        throw new IllegalArgumentException(
-            target + " is the model that is to be converted; give the new file another name");
+      for (Path file : source.files()) {
+        if (Files.exists(target) && Files.isSameFile(target, file)) {
+          throw new IllegalArgumentException(
+              target + " is the model that is to be converted; give the new file another name");
+        }
       }
     } catch (IOException e) {
       throw new ModelFileException(target, "file", "cannot be looked at: " + e, e);
@@ -137,18 +143,25 @@ public final class Quantizer {
   private static final class Piece {
     private final TensorInfo from;
     private final TensorInfo to;
+    private final int headRows;
     private final long columns;
     private final long rows;
     private final long rowsAtOnce;
     private final long fromRowBytes;
     private final long toRowBytes;
 
-    Piece(Conversion conversion) {
+    /**
+     * @param headRows rows that are put in another order among themselves; 1 for none
+     */
+    Piece(Conversion conversion, int headRows) {
       from = conversion.from();
       to = conversion.to();
-      columns = from.shape().getFirst();
+      this.headRows = headRows;
+      // Of a bias, each number belongs to a row.
+      columns = headRows > 1 && from.shape().size() == 1 ? 1 : from.shape().getFirst();
       rows = columns == 0 ? 0 : from.values() / columns;
-      rowsAtOnce = Math.clamp(PIECE / Math.max(1, columns * Float.BYTES), 1, Math.max(1, rows));
+      long fitting = Math.clamp(PIECE / Math.max(1, columns * Float.BYTES), 1, Math.max(1, rows));
+      rowsAtOnce = Math.max(headRows, fitting / headRows * headRows);
       fromRowBytes = from.format().bytes(columns);
       toRowBytes = to.format().bytes(columns);
     }
@@ -168,7 +181,8 @@ public final class Quantizer {
       long place = WeightLayout.place(0, source.alignment(from, row * fromRowBytes));
       MemorySegment read = memory.asSlice(place, count * fromRowBytes);
       source.read(from, row * fromRowBytes, read);
-      if (from.format().equals(to.format())) {
+      boolean same = from.format().equals(to.format());
+      if (same && headRows == 1) {
         return read;
       }
       long plainRowBytes = columns * Float.BYTES;
@@ -179,8 +193,13 @@ public final class Quantizer {
           (int) Math.min(count, 64),
           (part, parts, worker) -> {
             for (long r = count * part / parts; r < count * (part + 1) / parts; r++) {
-              from.format().decode(read, r * fromRowBytes, plain, r * plainRowBytes, columns);
-              to.format().encode(plain, r * plainRowBytes, written, r * toRowBytes, columns);
+              long at = RowOrder.halved(r, headRows) * fromRowBytes;
+              if (same) {
+                MemorySegment.copy(read, at, written, r * toRowBytes, toRowBytes);
+              } else {
+                from.format().decode(read, at, plain, r * plainRowBytes, columns);
+                to.format().encode(plain, r * plainRowBytes, written, r * toRowBytes, columns);
+              }
             }
           });
       return written;

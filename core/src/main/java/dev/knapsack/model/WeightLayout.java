@@ -124,7 +124,7 @@ public record WeightLayout(
     for (List<TensorInfo> layer : experts) {
       long bytes = 0;
       for (TensorInfo tensor : layer) {
-        bytes += tensor.bytes() / tensor.shape().getLast() + SECTOR;
+        bytes += tensor.bytes() / tensor.matrices() + SECTOR;
       }
       most = Math.max(most, bytes);
     }

@@ -107,7 +107,7 @@ public final class CostModel {
     this.expertCount =
         layout.experts().stream()
             .filter(layer -> !layer.isEmpty())
-            .mapToInt(layer -> Math.toIntExact(layer.getFirst().shape().getLast()))
+            .mapToInt(layer -> Math.toIntExact(layer.getFirst().matrices()))
             .sum();
     this.expertBytes = layout.expertBytes();
     TensorInfo embedding = file.tensors().getOrDefault(EMBEDDING, output);

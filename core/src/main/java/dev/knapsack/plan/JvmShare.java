@@ -1,6 +1,7 @@
 package dev.knapsack.plan;
 
 import dev.knapsack.memory.Footprint;
+import java.util.Arrays;
 
 /**
  * What the JVM takes of a budget that bounds a whole process: what is resident now, and what will
@@ -13,10 +14,21 @@ import dev.knapsack.memory.Footprint;
  */
 public record JvmShare(long resident, long heap, long code, long other) {
   /**
-   * What a run adds to what a JVM holds that has started and read a model's header. Compiling the
-   * kernels takes most of it: the compiler's arenas come and go, and count at their peak.
+   * What compiled code and the compiler's arenas, which come and go, add to what a JVM holds that
+   * has started and read a model's header, where {@link #LIMIT} says that one method may take 8
+   * MiB. Over runs of 20,000 tokens: 7 to 11 MiB, and 3 more where kernels are loops that the
+   * compiler has to find vectors for.
    */
-  private static final long CODE_GROWTH = 8L << 20;
+  private static final long LIMITED_CODE = 12L << 20;
+
+  /**
+   * The same without a limit: sooner or later the compiler puts a whole step into each frame above
+   * it, which takes 28 to 36 MiB for a moment.
+   */
+  private static final long UNLIMITED_CODE = 40L << 20;
+
+  /** The flag that the launcher gives. */
+  private static final String LIMIT = "-XX:CompileCommand=MemLimit,";
 
   /**
    * How far a run fills the heap beyond what planning used, where it may grow so far: the young
@@ -30,6 +42,11 @@ public record JvmShare(long resident, long heap, long code, long other) {
    * run wanted at most 1.9 MiB more than planning alone had said.
    */
   static final long VARIES = 3L << 20;
+
+  /** What measuring leaves resident: 3 to 4 MiB, and 9 to 12 where the JVM compiles kernels. */
+  private static final long MEASURING = 5L << 20;
+
+  private static final long MEASURING_LOOPS = 14L << 20;
 
   private static final long METADATA_GROWTH = 3L << 20;
   private static final long STACK = 128L << 10;
@@ -48,12 +65,22 @@ public record JvmShare(long resident, long heap, long code, long other) {
    * 100 tokens differ by 2 to 4 MiB beyond what is leased, those of 100 and of 1000 hardly.
    */
   public static long unreached(int steps) {
-    return Math.max(0, CODE_GROWTH / 2 - CODE_GROWTH / 200 * steps);
+    return Math.max(0, LIMITED_CODE / 2 - LIMITED_CODE / 200 * steps);
   }
 
   /** Bytes by which this share may be larger at another start; none for a guest. */
   long varies() {
     return resident > 0 ? VARIES : 0;
+  }
+
+  /**
+   * The same once a machine has been measured: what that compiles and loads stays.
+   *
+   * @param machineCode whether kernels need not be compiled
+   */
+  public JvmShare withMeasuring(boolean machineCode) {
+    long more = machineCode ? MEASURING : MEASURING_LOOPS;
+    return resident == 0 ? this : new JvmShare(resident + more, heap, code, other);
   }
 
   public long bytes() {
@@ -73,7 +100,7 @@ public record JvmShare(long resident, long heap, long code, long other) {
     return new JvmShare(
         resident,
         Math.clamp(runtime.maxMemory() - usedHeap, 0, HEAP_GROWTH),
-        CODE_GROWTH,
+        compiled(),
         METADATA_GROWTH + threads * STACK);
   }
 
@@ -82,8 +109,17 @@ public record JvmShare(long resident, long heap, long code, long other) {
    * program's own heap: what opening a model adds to the JVM.
    *
    * @param threads threads that will be started
+   * @param counted bytes that the budget counts for the JVM already: guests that share one share
+   *     what compiling takes
    */
-  public static JvmShare ofGuest(int threads) {
-    return new JvmShare(0, 0, 0, threads * STACK);
+  public static JvmShare ofGuest(int threads, long counted) {
+    return new JvmShare(0, 0, Math.max(0, compiled() - counted), threads * STACK);
+  }
+
+  private static long compiled() {
+    String[] flags = ProcessHandle.current().info().arguments().orElse(new String[0]);
+    return Arrays.stream(flags).anyMatch(flag -> flag.startsWith(LIMIT))
+        ? LIMITED_CODE
+        : UNLIMITED_CODE;
   }
 }

@@ -31,11 +31,30 @@ public record Machine(
    */
   public record Rates(double decode, double prefill) {}
 
+  /** A rate of memory that nobody measured. */
+  private static final double GUESS = 5e9;
+
   public Machine {
     if (formats.isEmpty()) {
       throw new IllegalArgumentException("A machine needs the rates of at least one format");
     }
     formats = Map.copyOf(formats);
+  }
+
+  /**
+   * A slow one, for a budget that has no room to measure with: what such a plan says of bytes
+   * counts, and its speeds are guesses.
+   *
+   * @param format that rates are for
+   */
+  static Machine unmeasured(String processor, String kernels, int workers, String format) {
+    Rates rates = new Rates(1e9, 1e10);
+    return new Machine(processor, kernels, workers, GUESS, 2e8, rates, Map.of(format, rates));
+  }
+
+  /** Whether it was measured. */
+  public boolean isMeasured() {
+    return memoryBytesPerSecond != GUESS;
   }
 
   /** Rates of this format; of the slowest format known, if this one was not measured. */

@@ -32,8 +32,7 @@ import org.jspecify.annotations.Nullable;
  * <p>Figures are kept by processor, kernels and threads; those of a disk by the file system that it
  * holds. What is missing is measured and added; a cache that cannot be read is measured anew.
  * Seconds are spent where that is worth it: for a model that is computed in no time, or where
- * figures cannot be kept, each is measured for a twentieth of one. Such rough figures are kept
- * apart.
+ * figures cannot be kept, each is measured for a tenth of one. Such rough figures are kept apart.
  */
 public final class MachineCache {
   private static final String FILE = "machine.json";
@@ -46,7 +45,10 @@ public final class MachineCache {
   /** Weights of fewer bytes are read and multiplied in no time, whatever the figures. */
   private static final long SMALL_MODEL = 64L << 20;
 
-  private static final double ROUGH_SECONDS = 0.05;
+  /** What measuring needs at the least. */
+  private static final long LEAST_BYTES = 4L << 20;
+
+  private static final double ROUGH_SECONDS = 0.1;
 
   private final Path directory;
   private final double mostSeconds;
@@ -101,6 +103,10 @@ public final class MachineCache {
       } else {
         complete = false;
       }
+    }
+    if (!complete && account.budget().free() < LEAST_BYTES) {
+      String format = MachineProbe.formats(file).getFirst().name();
+      return Machine.unmeasured(processor, kernels.name(), team.workers(), format);
     }
     if (!complete) {
       double most = rough ? Math.min(mostSeconds, ROUGH_SECONDS) : mostSeconds;

@@ -22,6 +22,7 @@ import java.util.List;
  * @param shares bytes per account; their sum is the predicted peak resident set
  * @param choices what was chosen among what, for people
  * @param prediction speed to expect
+ * @param notes sentences on what was replaced, left out or assumed in reading the model
  */
 public record Plan(
     String model,
@@ -34,10 +35,57 @@ public record Plan(
     Weights weights,
     List<Share> shares,
     List<Choice> choices,
-    Prediction prediction) {
+    Prediction prediction,
+    List<String> notes) {
   public Plan {
+    notes = List.copyOf(notes);
     shares = List.copyOf(shares);
     choices = List.copyOf(choices);
+  }
+
+  /** A plan of a model that there is nothing to say of. */
+  public Plan(
+      String model,
+      long budget,
+      int context,
+      int sequences,
+      Cache cache,
+      int prefillChunk,
+      int workers,
+      Weights weights,
+      List<Share> shares,
+      List<Choice> choices,
+      Prediction prediction) {
+    this(
+        model,
+        budget,
+        context,
+        sequences,
+        cache,
+        prefillChunk,
+        workers,
+        weights,
+        shares,
+        choices,
+        prediction,
+        List.of());
+  }
+
+  /** The same plan with these notes. */
+  public Plan withNotes(List<String> sentences) {
+    return new Plan(
+        model,
+        budget,
+        context,
+        sequences,
+        cache,
+        prefillChunk,
+        workers,
+        weights,
+        shares,
+        choices,
+        prediction,
+        sentences);
   }
 
   /** Predicted peak resident set in bytes. */

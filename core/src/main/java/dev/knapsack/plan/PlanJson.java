@@ -93,6 +93,10 @@ public final class PlanJson {
     prediction.addProperty("memoryBytesPerSecond", p.memoryBytesPerSecond());
     root.add("prediction", prediction);
 
+    JsonArray notes = new JsonArray();
+    plan.notes().forEach(notes::add);
+    root.add("notes", notes);
+
     Gson gson = new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().create();
     return gson.toJson(root) + "\n";
   }
@@ -146,7 +150,8 @@ public final class PlanJson {
             prediction.real("decodeTokensPerSecond"),
             prediction.real("secondsToFirstToken"),
             prediction.size("promptTokens"),
-            prediction.real("memoryBytesPerSecond")));
+            prediction.real("memoryBytesPerSecond")),
+        root.has("notes") ? root.list("notes", e -> note(e)) : List.of());
   }
 
   /** How the cache is; of older plans, which lack what there was no choice of, how it was then. */
@@ -166,6 +171,13 @@ public final class PlanJson {
     } catch (IllegalArgumentException e) {
       throw new PlanFileException("resident", String.valueOf(e.getMessage()), e);
     }
+  }
+
+  private static String note(JsonElement element) {
+    if (element.isJsonPrimitive() && element.getAsJsonPrimitive().isString()) {
+      return element.getAsString();
+    }
+    throw new PlanFileException("notes[]", "must be a string, not " + element, null);
   }
 
   private static KvTransform transform(Fields root) {

@@ -80,6 +80,7 @@ public final class PlanTable {
               : "; their prompts share no beginnings, since the last %d tokens stay in F16%n"
                   .formatted(recent));
     }
+    plan.notes().forEach(note -> out.append("Note: ").append(note).append('\n'));
     return out.toString();
   }
 

@@ -14,10 +14,16 @@ import java.util.function.DoubleSupplier;
  */
 record SteadyRate(double leastSeconds, double mostSeconds) {
   private static final double ROUND_SECONDS = 0.03;
+
+  /** Rounds that there are at least, however little time there is. */
+  private static final int LEAST_ROUNDS = 5;
+
   private static final int STEADY_ROUNDS = 8;
 
   /** What {@code work} does a second, by what each call says it has done. */
   double of(DoubleSupplier work) {
+    double _ = work.getAsDouble(); // what the first call makes and loads is not its rate
+    double roundSeconds = Math.min(ROUND_SECONDS, mostSeconds / LEAST_ROUNDS);
     double best = 0;
     int steady = 0;
     double[] last = new double[STEADY_ROUNDS];
@@ -28,14 +34,15 @@ record SteadyRate(double leastSeconds, double mostSeconds) {
       long round = System.nanoTime();
       do {
         done += work.getAsDouble();
-      } while (seconds(round) < ROUND_SECONDS);
+      } while (seconds(round) < roundSeconds);
       double rate = done / seconds(round);
       steady = rate > 1.03 * best ? 0 : steady + 1;
       best = Math.max(best, rate);
       last[rounds++ % STEADY_ROUNDS] = rate;
     } while ((steady < STEADY_ROUNDS || seconds(start) < leastSeconds)
         && seconds(start) < mostSeconds);
-    return Arrays.stream(last, 0, Math.min(rounds, STEADY_ROUNDS)).average().orElseThrow();
+    // Of a few rounds the best is the one that was disturbed least.
+    return rounds < STEADY_ROUNDS ? best : Arrays.stream(last).average().orElseThrow();
   }
 
   static double seconds(long since) {

@@ -1,5 +1,6 @@
 package dev.knapsack.text;
 
+import dev.knapsack.file.TemplateSource;
 import dev.knapsack.text.template.Template;
 import dev.knapsack.text.template.TemplateException;
 import java.time.Clock;
@@ -35,10 +36,22 @@ public final class ChatTemplate {
   private final Template template;
   private final Clock clock;
 
-  private ChatTemplate(String source, Clock clock) {
+  /** Where it stands, for messages; empty where there is no file. */
+  private final String place;
+
+  private ChatTemplate(String source, Clock clock, String place) {
     this.source = source;
     this.clock = clock;
-    template = Template.parse(source);
+    this.place = place;
+    template = parse(source, place);
+  }
+
+  private static Template parse(String source, String place) {
+    try {
+      return Template.parse(source);
+    } catch (TemplateException e) {
+      throw place.isEmpty() ? e : e.of(place);
+    }
   }
 
   /**
@@ -52,7 +65,15 @@ public final class ChatTemplate {
 
   /** A template that tells this clock's time when it asks. */
   public static ChatTemplate of(String source, Clock clock) {
-    return new ChatTemplate(source, clock);
+    return new ChatTemplate(source, clock, "");
+  }
+
+  /** A template of a model's files. */
+  static ChatTemplate of(TemplateSource source) {
+    if (source.text() == null) {
+      throw new TemplateException(source.problem()).of(source.place());
+    }
+    return new ChatTemplate(source.text(), Clock.system(ZoneId.systemDefault()), source.place());
   }
 
   /**
@@ -84,8 +105,31 @@ public final class ChatTemplate {
     variables.put("eos_token", conversation.eosToken());
     variables.put("add_generation_prompt", conversation.addGenerationPrompt());
     variables.putAll(conversation.variables());
-    return template.render(variables, clock);
+    try {
+      return template.render(variables, clock);
+    } catch (TemplateException e) {
+      throw place.isEmpty() ? e : e.of(place);
+    }
   }
+
+  /**
+   * A conversation in the form that this template writes as it is meant: null contents, lists of
+   * parts, arguments of calls, identifiers and system messages as it expects them. What it takes as
+   * it is stays so.
+   *
+   * @throws IllegalArgumentException if a message has a part that is no text, and the template
+   *     takes text alone
+   */
+  public Fitted fit(Conversation conversation) {
+    return Fitting.of(this, conversation);
+  }
+
+  /**
+   * A conversation as a template takes it.
+   *
+   * @param notes what the user should know of the changes, in sentences
+   */
+  public record Fitted(Conversation conversation, List<String> notes) {}
 
   /**
    * What a template is given.
@@ -106,6 +150,10 @@ public final class ChatTemplate {
       Map<String, ? extends @Nullable Object> variables) {
     public Conversation {
       messages = List.copyOf(messages);
+    }
+
+    Conversation with(List<Message> messages) {
+      return new Conversation(messages, tools, bosToken, eosToken, addGenerationPrompt, variables);
     }
 
     /** A conversation that the assistant is to continue, without tools. */

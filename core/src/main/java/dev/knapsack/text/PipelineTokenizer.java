@@ -36,6 +36,7 @@ final class PipelineTokenizer implements Tokenizer {
   private final int bos;
   private final int eos;
   private final List<Integer> endTokens;
+  private final List<String> notes;
 
   /**
    * Puts the parts together.
@@ -50,13 +51,15 @@ final class PipelineTokenizer implements Tokenizer {
       PostProcessing withoutSpecial,
       int bos,
       int eos,
-      List<Integer> endTokens) {
+      List<Integer> endTokens,
+      List<String> notes) {
     this.vocabulary = vocabulary;
     this.withSpecial = withSpecial;
     this.withoutSpecial = withoutSpecial;
     this.bos = bos;
     this.eos = eos;
     this.endTokens = endTokens;
+    this.notes = notes;
     Path file = json.file();
     Component normalizing = Component.of(file, "normalizer", json.section("normalizer"));
     normalizer = normalizing == null ? null : TextNormalizer.read(normalizing);
@@ -286,6 +289,11 @@ final class PipelineTokenizer implements Tokenizer {
   @Override
   public List<Integer> endTokens() {
     return endTokens;
+  }
+
+  @Override
+  public List<String> notes() {
+    return notes;
   }
 
   @Override

@@ -68,6 +68,11 @@ public interface Tokenizer {
 
   boolean isControl(int token);
 
+  /** Sentences on what the model's file says of its tokens that is not so. */
+  default List<String> notes() {
+    return List.of();
+  }
+
   /** The token of exactly this text as the vocabulary writes it, or -1. */
   int find(String token);
 

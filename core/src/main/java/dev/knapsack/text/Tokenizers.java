@@ -6,6 +6,7 @@ import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TokenizerJson;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -48,10 +49,14 @@ public final class Tokenizers {
           "<|repo_name|>",
           "<|file_sep|>");
 
+  /** What llama.cpp takes in byte pair encodings for a first or last token that does not exist. */
+  private static final int BYTE_PAIRS_INSTEAD = 11;
+
   private final Metadata metadata;
   private final Path file;
   private final Vocabulary vocabulary;
   private final String kind;
+  private final Set<String> notes = new LinkedHashSet<>();
 
   private Tokenizers(Metadata metadata, Path file, String kind, Vocabulary vocabulary) {
     this.metadata = metadata;
@@ -106,9 +111,11 @@ public final class Tokenizers {
     boolean sentencePiece = kind.equals("llama");
     boolean wordPiece = kind.equals("bert");
     int unknown = id("unknown_token_id", sentencePiece ? 0 : wordPiece ? 100 : -1);
-    int bos = id("bos_token_id", sentencePiece ? 1 : wordPiece ? id("cls_token_id", 101) : -1);
-    // The misspelling is GGUF's.
-    int eos = id("eos_token_id", sentencePiece ? 2 : wordPiece ? separator() : -1);
+    int usualBos = sentencePiece ? 1 : wordPiece ? id("cls_token_id", 101) : -1;
+    int usualEos = sentencePiece ? 2 : wordPiece ? separator() : -1;
+    boolean bytePairs = !sentencePiece && !wordPiece;
+    int bos = id("bos_token_id", usualBos, bytePairs ? BYTE_PAIRS_INSTEAD : usualBos);
+    int eos = id("eos_token_id", usualEos, bytePairs ? BYTE_PAIRS_INSTEAD : usualEos);
     int last = wordPiece ? separator() : eos;
 
     boolean addFirst = sentencePiece || wordPiece;
@@ -138,7 +145,8 @@ public final class Tokenizers {
         eos,
         addFirst ? bos : -1,
         addLast ? last : -1,
-        ends);
+        ends,
+        List.copyOf(notes));
   }
 
   private Tokenizer read(TokenizerJson json) {
@@ -147,7 +155,14 @@ public final class Tokenizers {
     List<Integer> ends = ends(eos);
     PostProcessing processing = processing(json, true, bos, eos);
     return new PipelineTokenizer(
-        json, vocabulary, processing, processing(json, false, -1, -1), bos, eos, ends);
+        json,
+        vocabulary,
+        processing,
+        processing(json, false, -1, -1),
+        bos,
+        eos,
+        ends,
+        List.copyOf(notes));
   }
 
   private PostProcessing processing(TokenizerJson json, boolean addSpecial, int bos, int eos) {
@@ -164,18 +179,41 @@ public final class Tokenizers {
   }
 
   private int separator() {
+    // The misspelling is GGUF's.
     return id("seperator_token_id", 102);
   }
 
-  /** A token id that the metadata gives; otherwise the usual one, if the vocabulary goes so far. */
+  /**
+   * A token id that the metadata gives; where it gives none, or one that is not in the vocabulary,
+   * the usual one, if the vocabulary goes so far.
+   */
   private int id(String name, int usual) {
+    return id(name, usual, usual);
+  }
+
+  /**
+   * The same.
+   *
+   * @param instead what stands in for an id that is not in the vocabulary
+   */
+  private int id(String name, int usual, int instead) {
     String key = PREFIX + name;
-    long id = metadata.integer(key, usual < vocabulary.size() ? usual : -1);
-    if (metadata.has(key) && (id < 0 || id >= vocabulary.size())) {
-      throw new ModelFileException(
-          file, key, id + " is not in the vocabulary, which ends at " + (vocabulary.size() - 1));
+    if (!metadata.has(key)) {
+      return usual < vocabulary.size() ? usual : -1;
     }
-    return (int) id;
+    long id = metadata.integer(key);
+    if (id >= 0 && id < vocabulary.size()) {
+      return (int) id;
+    }
+    int replacement = instead < vocabulary.size() ? instead : -1;
+    notes.add(
+        "%s is %s, and the vocabulary ends at %d; %s is taken"
+            .formatted(
+                key,
+                Long.toUnsignedString(id),
+                vocabulary.size() - 1,
+                replacement < 0 ? "none" : replacement + ", as is usual,"));
+    return replacement;
   }
 
   private PreTokenizer preTokenizer() {
@@ -205,6 +243,18 @@ public final class Tokenizers {
         ends.add(id);
       }
     }
+    String list = PREFIX + "eos_token_ids";
+    for (long id : metadata.has(list) ? metadata.integers(list) : new long[0]) {
+      if (id >= 0 && id < vocabulary.size()) {
+        ends.add((int) id);
+      } else {
+        notes.add(
+            "%s has %s, and the vocabulary ends at %d; it is left out"
+                .formatted(list, Long.toUnsignedString(id), vocabulary.size() - 1));
+      }
+    }
+    // Writers of files forget that these steer: what counts is the name, whatever the type.
+    ENDS.stream().map(vocabulary::find).filter(id -> id >= 0).forEach(ends::add);
     for (int id = 0; id < vocabulary.size(); id++) {
       TokenType type = vocabulary.type(id);
       if ((type == TokenType.CONTROL || type == TokenType.USER_DEFINED)
@@ -225,8 +275,13 @@ public final class Tokenizers {
           && ((parts && text.equals("<|end|>"))
               || (text.equals("</s>") && texts.contains("<|tool_response>")));
     });
-    ends.forEach(id -> vocabulary.type(id, TokenType.CONTROL));
-    return List.copyOf(ends);
+    boolean replaced = metadata.integer(PREFIX + "eos_token_id", eos) != eos;
+    ends.stream()
+        .filter(id -> id != eos || !replaced)
+        .forEach(id -> vocabulary.type(id, TokenType.CONTROL));
+    return ends.stream()
+        .sorted(Comparator.comparing((Integer id) -> id != eos).thenComparing(id -> id))
+        .toList();
   }
 
   private SpecialTokens specialTokens() {

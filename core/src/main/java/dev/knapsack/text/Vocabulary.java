@@ -27,7 +27,7 @@ final class Vocabulary {
   /** Reads the vocabulary; scores only where they are needed. */
   static Vocabulary read(Metadata metadata, Path file, boolean withScores) {
     List<String> tokens = metadata.strings(TOKENS);
-    int size = tokens.size();
+    int size = withoutPadding(tokens, metadata);
     if (size == 0) {
       throw new ModelFileException(file, TOKENS, "the vocabulary is empty");
     }
@@ -59,6 +59,19 @@ final class Vocabulary {
       types[token.id()] = (token.special() ? TokenType.CONTROL : TokenType.USER_DEFINED).number();
     }
     return new Vocabulary(tokens, types, new float[0]);
+  }
+
+  /** Tokens up to those that only fill the vocabulary up to the rows of the embedding. */
+  private static int withoutPadding(List<String> tokens, Metadata metadata) {
+    int size = tokens.size();
+    long[] types = metadata.has(TYPES) ? metadata.integers(TYPES) : new long[0];
+    while (size > 1
+        && size <= types.length
+        && types[size - 1] == TokenType.UNUSED.number()
+        && tokens.get(size - 1).equals("[PAD" + (size - 1) + "]")) {
+      size--;
+    }
+    return size;
   }
 
   private static void requireOneEach(Path file, String key, int entries, int size) {

@@ -15,6 +15,7 @@ final class VocabularyTokenizer implements Tokenizer {
   private final int first;
   private final int last;
   private final List<Integer> endTokens;
+  private final List<String> notes;
 
   /**
    * Puts the parts together.
@@ -30,7 +31,8 @@ final class VocabularyTokenizer implements Tokenizer {
       int eos,
       int first,
       int last,
-      List<Integer> endTokens) {
+      List<Integer> endTokens,
+      List<String> notes) {
     this.vocabulary = vocabulary;
     this.model = model;
     this.specialTokens = specialTokens;
@@ -39,6 +41,7 @@ final class VocabularyTokenizer implements Tokenizer {
     this.first = first;
     this.last = last;
     this.endTokens = endTokens;
+    this.notes = notes;
   }
 
   @Override
@@ -135,6 +138,11 @@ final class VocabularyTokenizer implements Tokenizer {
   @Override
   public List<Integer> endTokens() {
     return endTokens;
+  }
+
+  @Override
+  public List<String> notes() {
+    return notes;
   }
 
   @Override

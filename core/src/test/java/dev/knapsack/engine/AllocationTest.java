@@ -10,8 +10,10 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Isolated;
 
 /** What writing a token leaves to the garbage collector, once the code is compiled. */
+@Isolated // counts what all threads allocate
 class AllocationTest {
   private static final int TOKENS = 100;
 

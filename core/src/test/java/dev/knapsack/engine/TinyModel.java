@@ -39,7 +39,10 @@ final class TinyModel {
     return write(folder.resolve("dense-" + format.name() + ".gguf"), format, false);
   }
 
-  /** The same with {@link #EXPERTS} experts in each layer, of which a token uses two. */
+  /**
+   * The same with {@link #EXPERTS} experts in each layer, of which a token uses two; as some files
+   * have it, with a dimension of 1 after the experts'.
+   */
   static Path experts(Path folder, Format format) {
     return write(folder.resolve("experts-" + format.name() + ".gguf"), format, true);
   }
@@ -78,7 +81,7 @@ final class TinyModel {
       tensors.add(tensor(layer + "ffn_norm.weight", Formats.F32, WIDTH));
       if (experts) {
         tensors.add(tensor(layer + "ffn_gate_inp.weight", Formats.F32, WIDTH, EXPERTS));
-        tensors.add(tensor(layer + "ffn_gate_exps.weight", format, WIDTH, hidden, EXPERTS));
+        tensors.add(tensor(layer + "ffn_gate_exps.weight", format, WIDTH, hidden, EXPERTS, 1));
         tensors.add(tensor(layer + "ffn_up_exps.weight", format, WIDTH, hidden, EXPERTS));
         tensors.add(tensor(layer + "ffn_down_exps.weight", format, hidden, WIDTH, EXPERTS));
       } else {

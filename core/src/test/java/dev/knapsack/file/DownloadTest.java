@@ -7,16 +7,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.time.Duration;
+import java.time.ZoneOffset;
+import java.time.ZonedDateTime;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
+import java.util.concurrent.FutureTask;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -25,7 +29,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 class DownloadTest {
-  private static final byte[] CONTENT = bytes(1, 3_000_000);
+  private static final byte[] CONTENT = model(1, 3_000_000);
   private static final String V1 = "\"v1\"";
 
   @TempDir Path folder;
@@ -103,6 +107,22 @@ class DownloadTest {
   }
 
   @Test
+  void aPageInPlaceOfTheRestLosesNothing() throws Exception {
+    FakeHub.Answer page =
+        exchange -> {
+          exchange.getResponseHeaders().set("Content-Type", "text/html; charset=utf-8");
+          exchange.sendResponseHeaders(200, 6);
+          exchange.getResponseBody().write("<html>".getBytes(StandardCharsets.UTF_8));
+        };
+    hub.on("/m.gguf", hub.broken(CONTENT, V1, 1_000_000), page, page, file(CONTENT, V1));
+    assertThatThrownBy(this::pull)
+        .isInstanceOf(DownloadException.class)
+        .hasMessageContaining("a web page in place of the rest; gave up after 3 attempts");
+    assertThat(pull()).hasBinaryContent(CONTENT);
+    assertThat(hub.requests.getLast().range()).matches("bytes=[1-9]\\d*-");
+  }
+
+  @Test
   void aBreakAtTheSamePlaceEveryTimeEnds() {
     hub.on("/m.gguf", hub.withoutRanges(CONTENT, V1, 1_000_000));
     assertThatThrownBy(this::pull)
@@ -121,7 +141,7 @@ class DownloadTest {
 
   @Test
   void anotherVersionStartsOver() throws Exception {
-    byte[] other = bytes(2, 2_500_000);
+    byte[] other = model(2, 2_500_000);
     hub.on("/m.gguf", hub.broken(CONTENT, V1, 1_000_000), file(other, "\"v2\""));
     Path path = pull(hub.uri("/m.gguf").toString(), Optional.empty());
     assertThat(path).hasBinaryContent(other);
@@ -163,13 +183,55 @@ class DownloadTest {
 
   @Test
   void aWrongChecksumIsNoModel() throws Exception {
-    hub.on("/m.gguf", file(bytes(2, 1000), V1));
+    hub.on("/m.gguf", file(model(2, 1000), V1));
     assertThatThrownBy(this::pull)
         .isInstanceOf(DownloadException.class)
-        .hasMessageContaining("damaged: its SHA-256 is " + sha256(bytes(2, 1000)))
+        .hasMessageContaining("damaged: its SHA-256 is " + sha256(model(2, 1000)))
         .hasMessageContaining(sha256(CONTENT));
     assertThat(store.list()).isEmpty();
-    assertThat(target().resolveSibling("m.gguf.part")).isEmptyFile();
+    assertThat(target().resolveSibling("m.gguf.part")).doesNotExist();
+  }
+
+  @Test
+  void whatIsNoModelIsNotKept() throws Exception {
+    byte[] page = "<!DOCTYPE html><html>".getBytes(StandardCharsets.UTF_8);
+    hub.on("/o/r/blob/main/m.gguf", file(page, V1), file(CONTENT, V1));
+    String address = hub.uri("/o/r/blob/main/m.gguf").toString();
+    assertThatThrownBy(() -> pull(address, Optional.empty()))
+        .isInstanceOf(DownloadException.class)
+        .hasMessageContaining("a web page came, and no GGUF file")
+        .hasMessageContaining("/resolve/ in place of /blob/");
+    assertThat(store.list()).isEmpty();
+    assertThat(pull(address, Optional.empty())).hasBinaryContent(CONTENT);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "7, 7",
+    "100000, 100000",
+    "0, 0",
+    "'Sun, 29 Nov 2026 10:00:30 GMT', 30",
+    "'Sun, 29 Nov 2026 09:00:00 GMT', 0",
+    "soon, 0",
+    "-5, 0",
+    "99999999999999999999, 0"
+  })
+  void aServerSaysHowLongToWait(String header, long seconds) {
+    ZonedDateTime now = ZonedDateTime.of(2026, 11, 29, 10, 0, 0, 0, ZoneOffset.UTC);
+    assertThat(PassingFailure.retryAfter(header, now)).isEqualTo(Duration.ofSeconds(seconds));
+    assertThat(PassingFailure.untilReset("\"api\";r=0;t=" + header))
+        .isEqualTo(Duration.ofSeconds(header.matches("\\d{1,9}") ? seconds : 0));
+  }
+
+  @Test
+  void waitsGrowAndAreBounded() {
+    StoreSettings settings = StoreSettings.in(folder); // one second after the first failure
+    Attempts attempts = new Attempts(settings, hub.uri("/"));
+    assertThat(attempts.wait(1, Duration.ZERO)).isEqualTo(Duration.ofSeconds(1));
+    assertThat(attempts.wait(4, Duration.ofSeconds(5))).isEqualTo(Duration.ofSeconds(8));
+    assertThat(attempts.wait(1, Duration.ofSeconds(5))).isEqualTo(Duration.ofSeconds(5));
+    assertThat(attempts.wait(1, Duration.ofDays(5))).isEqualTo(Duration.ofMinutes(1));
+    assertThat(attempts.wait(100, Duration.ZERO)).isEqualTo(Duration.ofMinutes(1));
   }
 
   @Test
@@ -248,13 +310,59 @@ class DownloadTest {
   }
 
   @Test
-  void twoDownloadsOfAFileDoNotMeet() throws Exception {
+  void theSecondDownloadOfAFileWaitsAndTakesIt() throws Exception {
     hub.on("/m.gguf", file(CONTENT, V1));
-    try (PartFile held = PartFile.open(target())) {
-      assertThat(held.length()).isZero();
-      assertThatThrownBy(this::pull).hasMessageContaining("another download is writing this file");
+    byte[] content = model(5, 1000);
+    FutureTask<Path> second =
+        new FutureTask<>(() -> pull(hub.uri("/m.gguf").toString(), Optional.empty()));
+    try (PartFile first = PartFile.open(target())) {
+      startAndWait(second);
+      first.append(content, content.length);
+      first.finish();
     }
-    assertThat(pull()).hasBinaryContent(CONTENT);
+    assertThat(second.get()).hasBinaryContent(content);
+    assertThatThrownBy(this::pull).hasMessageContaining("and not " + sha256(CONTENT));
+    assertThat(hub.requests).isEmpty();
+    assertThat(left(target())).containsExactly("m.gguf");
+  }
+
+  @Test
+  void whoWaitedForAPartLeavesTheFinishedFileAlone() throws Exception {
+    FutureTask<Long> second =
+        new FutureTask<>(() -> {
+          try (PartFile part = PartFile.open(target())) {
+            long found = part.length();
+            part.restart(Optional.empty());
+            return found;
+          }
+        });
+    try (PartFile first = PartFile.open(target())) {
+      startAndWait(second);
+      first.append(CONTENT, CONTENT.length);
+      first.finish();
+    }
+    assertThat(second.get()).isZero();
+    assertThat(target()).hasBinaryContent(CONTENT);
+    assertThat(left(target())).containsExactly("m.gguf");
+  }
+
+  /** Starts a task that waits for a lock, and returns when it does. */
+  private static void startAndWait(FutureTask<?> task) {
+    Thread thread = Thread.ofPlatform().start(task);
+    while (thread.getState() != Thread.State.TIMED_WAITING
+        && thread.getState() != Thread.State.TERMINATED) {
+      Thread.onSpinWait();
+    }
+  }
+
+  @Test
+  void anInterruptEndsTheWait() throws Exception {
+    try (PartFile first = PartFile.open(target())) {
+      assertThat(first.length()).isZero();
+      Thread.currentThread().interrupt();
+      assertThatThrownBy(this::pull).isInstanceOf(InterruptedException.class);
+      assertThat(Thread.interrupted()).isTrue();
+    }
   }
 
   private void prepare(byte[] content, String version) throws IOException {
@@ -271,6 +379,15 @@ class DownloadTest {
     try (var files = Files.list(path.getParent())) {
       return files.map(f -> f.getFileName().toString()).sorted().toList();
     }
+  }
+
+  /** What begins as a GGUF model does. */
+  static byte[] model(long seed, int count) {
+    byte[] bytes = bytes(seed, count);
+    byte[] header =
+        GgufBytes.header(1, 1).string("general.architecture").i32(8).string("x").bytes();
+    System.arraycopy(header, 0, bytes, 0, header.length);
+    return bytes;
   }
 
   static byte[] bytes(long seed, int count) {

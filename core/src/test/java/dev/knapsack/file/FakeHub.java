@@ -58,6 +58,11 @@ final class FakeHub implements AutoCloseable {
     return this;
   }
 
+  /** The answer to the next request of a path. */
+  Answer answer(String path) {
+    return answers.get(path).element();
+  }
+
   List<Request> requests(String path) {
     return requests.stream().filter(r -> r.path.equals(path)).toList();
   }
@@ -71,7 +76,8 @@ final class FakeHub implements AutoCloseable {
               exchange.getRequestHeaders().getFirst("Range"),
               exchange.getRequestHeaders().getFirst("If-Range"),
               exchange.getRequestHeaders().getFirst("Authorization")));
-      Deque<Answer> sequence = answers.get(path);
+      String query = exchange.getRequestURI().getRawQuery();
+      Deque<Answer> sequence = answers.getOrDefault(path + "?" + query, answers.get(path));
       if (sequence == null) {
         exchange.sendResponseHeaders(404, -1);
       } else {

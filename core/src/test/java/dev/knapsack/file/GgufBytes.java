@@ -45,10 +45,14 @@ final class GgufBytes {
     return this;
   }
 
-  GgufHeader read() {
+  byte[] bytes() {
     byte[] file = new byte[bytes.position()];
     bytes.get(0, file);
-    return read(file);
+    return file;
+  }
+
+  GgufHeader read() {
+    return read(bytes());
   }
 
   static GgufHeader read(byte[] file) {

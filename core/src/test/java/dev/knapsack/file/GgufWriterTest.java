@@ -8,6 +8,7 @@ import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.math.BigInteger;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.SeekableByteChannel;
@@ -21,6 +22,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class GgufWriterTest {
+  private static final BigInteger LARGEST = new BigInteger("18446744073709551615");
+
   @TempDir Path folder;
 
   @Test
@@ -38,6 +41,7 @@ class GgufWriterTest {
             .put("uint32", ValueType.UINT32, 4294967295L)
             .put("int32", ValueType.INT32, Integer.MIN_VALUE)
             .put("uint64", ValueType.UINT64, Long.MAX_VALUE)
+            .put("unsigned", ValueType.UINT64, LARGEST)
             .put("int64", ValueType.INT64, Long.MIN_VALUE)
             .put("float32", ValueType.FLOAT32, 1.5)
             .put("float64", ValueType.FLOAT64, Math.PI)
@@ -59,6 +63,9 @@ class GgufWriterTest {
       assertThat(back.integer("int8")).isEqualTo(-128);
       assertThat(back.integer("uint32")).isEqualTo(4294967295L);
       assertThat(back.integer("int64")).isEqualTo(Long.MIN_VALUE);
+      assertThat(back.all()).containsEntry("unsigned", LARGEST);
+      assertThatThrownBy(() -> back.integer("unsigned"))
+          .hasMessageContaining("must be an integer, and is 18446744073709551615");
       assertThat(back.real("float64")).isEqualTo(Math.PI);
       assertThat(back.flag("flag")).isTrue();
       assertThat(back.integers("integers")).containsExactly(-1, 0, 7);

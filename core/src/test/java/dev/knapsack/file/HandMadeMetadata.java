@@ -15,13 +15,21 @@ public final class HandMadeMetadata {
    */
   public static Metadata of(Path file, Map<String, Object> values) {
     Map<String, Object> packed = new LinkedHashMap<>();
-    values.forEach((key, value) -> packed.put(key, packed(value)));
-    return new PackedMetadata(file, packed, Map.of());
+    Map<String, ValueType> types = new LinkedHashMap<>();
+    values.forEach((key, value) -> {
+      packed.put(key, packed(value));
+      switch (packed.get(key)) {
+        case Long number -> types.put(key, ValueType.INT64);
+        case Double number -> types.put(key, ValueType.FLOAT64);
+        default -> {}
+      }
+    });
+    return new PackedMetadata(file, packed, types);
   }
 
   /** A tokenizer.json. */
   public static TokenizerJson tokenizer(Path file) {
-    return TokenizerJson.read(file, 0);
+    return TokenizerJson.read(file);
   }
 
   private static Object packed(Object value) {

@@ -13,6 +13,7 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
@@ -23,6 +24,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Directories that are not whole, damaged, hostile, or of a kind that is not supported. */
 class SafetensorsDirectoryTest {
@@ -55,6 +57,36 @@ class SafetensorsDirectoryTest {
     Files.writeString(path, text.replace(from, to));
   }
 
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "model.safetensors.index.json"
+      })
+  void anyOfItsFilesMeansTheWholeModel(String named) {
+    try (ModelFile whole = ModelFile.open(folder);
+        ModelFile model = ModelFile.open(folder.resolve(named))) {
+      assertThat(model.path()).isEqualTo(folder);
+      assertThat(model.tensors()).isEqualTo(whole.tensors());
+      assertThat(model.files())
+          .containsExactly(
+              folder.resolve("model-00001-of-00002.safetensors"),
+              folder.resolve("model-00002-of-00002.safetensors"));
+    }
+  }
+
+  @Test
+  void aPartOfAnotherModelIsNamed() throws IOException {
+    Path second = folder.resolve("model-00002-of-00002.safetensors");
+    Files.copy(
+        folder.resolve("model-00001-of-00002.safetensors"),
+        second,
+        StandardCopyOption.REPLACE_EXISTING);
+    refused(second + ": ");
+    refused("is not in this file, where model.safetensors.index.json has it");
+  }
+
   @Test
   void aDirectoryWithoutWeightsIsNoModel() throws IOException {
     Files.delete(folder.resolve("model-00002-of-00002.safetensors"));
@@ -76,7 +108,7 @@ class SafetensorsDirectoryTest {
             + " \"model_type\":\"llama\",\"quantization_config\":{\"quant_method\":\"awq\"} |"
             + " weights quantised by 'awq'",
         "config.json | \"model_type\":\"llama\" |"
-            + " \"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"dynamic\"} | type 'dynamic';"
+            + " \"model_type\":\"llama\",\"rope_scaling\":{\"type\":\"ntk\"} | type 'ntk';"
             + " supported are",
         "config.json | \"hidden_size\":64 | \"hidden_size\":[64] | hidden_size: must be one value",
         "config.json | \"hidden_size\":64 | \"hidden_size\":-64 | hidden_size: must be between 0"

@@ -319,9 +319,17 @@ public final class SafetensorsFixture {
     copy(config, "intermediate_size", "feed_forward_length");
     copy(config, "num_attention_heads", "attention.head_count");
     copy(config, "num_key_value_heads", "attention.head_count_kv");
-    copy(config, "head_dim", "attention.key_length");
+    config.addProperty("head_dim", headSize());
     copy(config, "rms_norm_eps", "attention.layer_norm_rms_epsilon");
+    config.addProperty("rope_theta", 10_000);
     copy(config, "rope_theta", "rope.freq_base");
+    copy(config, "rope_local_base_freq", "rope.freq_base_swa");
+    config.addProperty("query_pre_attn_scalar", headSize());
+    config.addProperty("norm_topk_prob", !architecture.equals("qwen2moe"));
+    for (String kind : List.of("attention", "mlp")) {
+      String name = kind.equals("mlp") ? "ffn_up.bias" : "attn_q.bias";
+      config.addProperty(kind + "_bias", gguf.tensors().containsKey("blk.0." + name));
+    }
     copy(config, "sliding_window", "attention.sliding_window");
     copy(config, "attn_logit_softcapping", "attn_logit_softcapping");
     copy(config, "final_logit_softcapping", "final_logit_softcapping");
@@ -339,7 +347,10 @@ public final class SafetensorsFixture {
     copy(rope, "factor", "rope.scaling.factor");
     copy(rope, "beta_fast", "rope.scaling.yarn_beta_fast");
     copy(rope, "beta_slow", "rope.scaling.yarn_beta_slow");
-    copy(rope, "original_max_position_embeddings", "rope.scaling.original_context_length");
+    copy(
+        architecture.equals("phi3") ? config : rope,
+        "original_max_position_embeddings",
+        "rope.scaling.original_context_length");
     copy(rope, "llama_4_scaling_beta", "attention.temperature_scale");
     for (String length : List.of("long", "short")) {
       TensorInfo factors = gguf.tensors().get("rope_factors_" + length + ".weight");
@@ -366,6 +377,13 @@ public final class SafetensorsFixture {
       case String text -> into.addProperty(hub, text);
       case null, default -> {}
     }
+  }
+
+  private long headSize() {
+    return gguf.metadata()
+        .integer(
+            architecture + ".attention.key_length",
+            integer("embedding_length") / integer("attention.head_count"));
   }
 
   private long integer(String key) {

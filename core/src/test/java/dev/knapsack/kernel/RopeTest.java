@@ -55,13 +55,19 @@ class RopeTest {
   @Test
   void yarnKeepsFastPairsAndInterpolatesSlowOnes() {
     double[] plain = Rope.plain(PAIRS, 64, 150_000).frequencies();
-    Rope rope = Rope.yarn(PAIRS, 64, 150_000, 32, 4096, 32, 1, Rope.yarnMagnitude(32));
+    Rope rope = Rope.yarn(PAIRS, 64, 150_000, 32, 4096, 32, 1, true, Rope.yarnMagnitude(32));
     // Pairs 8 and 18 bound the ramp: 64 ln(4096 / (2π β)) / (2 ln 150000) = 8.09 and 17.40.
     assertThat(rope.frequencies()[8]).isEqualTo(plain[8]);
     assertThat(rope.frequencies()[18]).isCloseTo(plain[18] / 32, within(1e-18));
     assertThat(rope.frequencies()[13])
         .isCloseTo(plain[13] * 0.5 + plain[13] / 32 * 0.5, within(1e-18));
     assertThat(rope.magnitude()).isCloseTo(1.3465736f, within(1e-6f));
+    double[] exact = Rope.yarn(PAIRS, 64, 150_000, 32, 4096, 32, 1, false, 1).frequencies();
+    double first = 32 * Math.log(4096 / (64 * Math.PI)) / Math.log(150_000);
+    double last = 32 * Math.log(4096 / (2 * Math.PI)) / Math.log(150_000);
+    double ramp = (13 - first) / (last - first);
+    assertThat(exact[8]).isEqualTo(plain[8]);
+    assertThat(exact[13]).isCloseTo(plain[13] * (1 - ramp) + plain[13] / 32 * ramp, within(1e-12));
   }
 
   @Test

@@ -249,25 +249,4 @@ class BudgetTest {
     held.forEach(Lease::close);
     return refused;
   }
-
-  @ParameterizedTest
-  @ValueSource(longs = {3 * MIB, 64 * MIB})
-  void memoryIsResidentOnceTouchedAndGoneWhenClosed(long bytes) {
-    Account account = Budget.ofBytes(1024 * MIB).account("weights");
-    int leases = (int) (192 * MIB / bytes);
-    long before = resident();
-    List<Lease> held = new ArrayList<>();
-    for (int i = 0; i < leases; i++) {
-      held.add(account.lease(bytes));
-    }
-    assertThat(resident() - before).as("untouched").isLessThan(24 * MIB);
-    held.forEach(lease -> lease.segment().fill((byte) 1));
-    assertThat(resident() - before).as("touched").isBetween(168 * MIB, account.used() + 24 * MIB);
-    held.forEach(Lease::close);
-    assertThat(resident() - before).as("closed").isLessThan(24 * MIB);
-  }
-
-  private static long resident() {
-    return Footprint.now().orElseThrow().resident();
-  }
 }

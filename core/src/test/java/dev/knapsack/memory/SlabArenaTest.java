@@ -85,29 +85,6 @@ class SlabArenaTest {
   }
 
   @Test
-  void whatIsFreedLeavesTheResidentSet() {
-    Budget large = Budget.of("256MiB");
-    Account pages = large.account("kv");
-    try (SlabArena arena = new SlabArena(pages, 16 << 10, large.total())) {
-      List<Integer> slabs = new ArrayList<>();
-      for (int i = 0; i < 8192; i++) {
-        int slab = arena.allocate();
-        segment(arena, slab).fill((byte) 1);
-        slabs.add(slab);
-      }
-      long full = Footprint.now().orElseThrow().resident();
-      // Every second one: without moving what is left, not a single page would be free.
-      for (int i = 0; i < slabs.size(); i += 2) {
-        arena.release(slabs.get(i));
-      }
-      arena.compact();
-      assertThat(pages.used()).isEqualTo(64L << 20);
-      assertThat(full - Footprint.now().orElseThrow().resident()).isGreaterThan(60L << 20);
-    }
-    assertThat(large.used()).isZero();
-  }
-
-  @Test
   void aWritePastASlabCannotCorruptTheBookkeeping() {
     SlabArena arena = new SlabArena(account, 256, ROOM);
     List<Integer> slabs = new ArrayList<>();

@@ -86,6 +86,78 @@ class FamiliesTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"rope.scaling.factor, 4, 4", "rope.scale_linear, 4, 4", "rope.scaling.factor, 0, 1"})
+  void aScalingFactorWithoutATypeIsLinear(String key, double value, double divisor) {
+    double[] plain = Families.spec(FixtureModel.llama(1)).layers().getFirst().rope().frequencies();
+    FixtureModel model = FixtureModel.llama(1).key(key, value);
+    double[] scaled = Families.spec(model).layers().getFirst().rope().frequencies();
+    for (int i = 0; i < plain.length; i++) {
+      assertThat(scaled[i]).isEqualTo(plain[i] / divisor);
+    }
+    model.key("rope.scaling.type", "none");
+    assertThat(Families.spec(model).layers().getFirst().rope().frequencies()).isEqualTo(plain);
+  }
+
+  @Test
+  void aFileMaySayWhichLayersHaveTheWindow() {
+    FixtureModel model = FixtureModel.llama(1).key("attention.sliding_window", 8L);
+    assertThat(windows(model)).containsExactly(0, 0, 0);
+    assertThat(windows(model.key("attention.sliding_window_pattern", new long[] {0, 1, 1})))
+        .containsExactly(0, 8, 8);
+    assertThat(windows(model.key("attention.sliding_window_pattern", 2L))).containsExactly(8, 0, 8);
+    assertThat(windows(model.key("attention.sliding_window_pattern", 0L))).containsExactly(8, 8, 8);
+    model.key("attention.sliding_window_pattern", new long[] {1, 0});
+    assertThatThrownBy(() -> Families.spec(model)).hasMessageContaining("2 values for 3 layers");
+  }
+
+  private static List<Integer> windows(ModelFile model) {
+    return Families.spec(model).layers().stream().map(LayerSpec::window).toList();
+  }
+
+  @ParameterizedTest
+  @CsvSource({"qwen2moe, 24, 48", "qwen3moe, 24, 0", "llama, 48, 0"})
+  void expertsWidthsMayBeLeftOut(String architecture, int width, int shared) {
+    FixtureModel model = new FixtureModel(architecture, 1);
+    FixtureModel llama = FixtureModel.llama(1);
+    llama.keys.forEach((key, value) -> {
+      if (key.startsWith("llama.")) {
+        model.key(key.substring("llama.".length()), value);
+      }
+    });
+    model.key("expert_count", 4L).key("expert_used_count", 2L);
+    model.infos.putAll(llama.infos);
+    for (int l = 0; l < 3; l++) {
+      String p = "blk." + l + ".";
+      model
+          .bias(p + "attn_q.bias", 32)
+          .bias(p + "attn_k.bias", 16)
+          .bias(p + "attn_v.bias", 16)
+          .norm(p + "attn_q_norm.weight", 8)
+          .norm(p + "attn_k_norm.weight", 8)
+          .weights(p + "ffn_gate_inp.weight", 32, 4)
+          .weights(p + "ffn_gate_exps.weight", 32, width, 4, 1)
+          .weights(p + "ffn_up_exps.weight", 32, width, 4)
+          .weights(p + "ffn_down_exps.weight", width, 32, 4)
+          .weights(p + "ffn_gate_inp_shexp.weight", 32)
+          .weights(p + "ffn_gate_shexp.weight", 32, 48)
+          .weights(p + "ffn_up_shexp.weight", 32, 48)
+          .weights(p + "ffn_down_shexp.weight", 48, 32);
+    }
+    Mlp.Experts experts = (Mlp.Experts) Families.spec(model).layers().getFirst().mlp();
+    assertThat(experts.width()).isEqualTo(width);
+    assertThat(experts.sharedWidth()).isEqualTo(shared);
+  }
+
+  @Test
+  void dimensionsOfOneAfterTheExpertsAreNone() {
+    FixtureModel model = FixtureModel.llama(1);
+    model.weights("with", 32, 48, 4, 1).weights("one", 32, 48, 1).weights("trimmed", 32, 48);
+    assertThat(model.infos.get("with").matrices()).isEqualTo(4);
+    assertThat(model.infos.get("one").matrices()).isEqualTo(1);
+    assertThat(model.infos.get("trimmed").matrices()).isEqualTo(1);
+  }
+
   @Test
   void smolLm3RotatesThreeLayersOfFour() {
     assertThat(golden("smollm3").layers().stream().map(l -> l.rope() != null))

@@ -16,10 +16,13 @@ import java.nio.file.StandardOpenOption;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
 
 /** Compares logits with those that other engines computed. */
+@Execution(ExecutionMode.CONCURRENT)
 class GoldenModelsTest {
   static final List<String> FLOAT_MODELS =
       List.of(

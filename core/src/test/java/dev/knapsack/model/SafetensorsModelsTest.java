@@ -7,6 +7,9 @@ import dev.knapsack.TestData;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.SafetensorsFixture;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.tensor.Formats;
 import dev.knapsack.text.Tokenizer;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -53,6 +56,26 @@ class SafetensorsModelsTest {
         sameTensors(gguf, hub);
         sameTokens(gguf, hub);
         sameLogits(gguf, hub);
+        sameRowsWhenWritten(gguf, hub);
+      }
+    }
+  }
+
+  /** What is written as GGUF has its rows where other readers of GGUF look for them. */
+  private void sameRowsWhenWritten(ModelFile gguf, ModelFile hub) {
+    Path written = folder.resolve("written.gguf");
+    Budget budget = Budget.of("64MiB");
+    try (WorkerTeam team = new WorkerTeam(1)) {
+      new Quantizer(hub, Formats.F32, null)
+          .write(written, budget.account("quantize"), team, Progress.NONE);
+    }
+    try (ModelFile file = ModelFile.open(written)) {
+      assertThat(file.metadata().has(ModelFile.ROPE_PAIRS)).isFalse();
+      for (TensorInfo tensor : gguf.tensors().values()) {
+        if (tensor.name().matches(".*attn_[qk]\\..*")) {
+          TensorInfo other = file.tensors().get(tensor.name());
+          same(tensor, floats(gguf, tensor, tensor.bytes()), floats(file, other, other.bytes()));
+        }
       }
     }
   }

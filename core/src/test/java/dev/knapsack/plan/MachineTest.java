@@ -101,6 +101,17 @@ class MachineTest {
   }
 
   @Test
+  void aBudgetWithoutRoomToMeasureIsPlannedAllTheSame() {
+    try (WorkerTeam team = new WorkerTeam(1)) {
+      Machine machine =
+          new MachineCache(directory, 0.01, 0)
+              .machine(file, kernels, team, Budget.of("1MiB").account("probe"));
+      assertThat(machine.rates("Q8_0").decode()).isPositive();
+    }
+    assertThat(directory.resolve("machine.json")).doesNotExist();
+  }
+
+  @Test
   void anUnknownFormatIsTakenForTheSlowest() {
     Machine machine =
         new Machine(
@@ -125,6 +136,8 @@ class MachineTest {
     assertThat(share.bytes() - share.resident()).isGreaterThan(4 * 128L << 10);
     assertThat(share.bytes())
         .isEqualTo(share.resident() + share.heap() + share.code() + share.other());
-    assertThat(JvmShare.ofGuest(4).bytes()).isLessThan(1 << 20);
+    // This JVM was started without the launcher's limit for the compiler, as a guest's is.
+    assertThat(JvmShare.ofGuest(4, 0).bytes()).isBetween(40L << 20, 41L << 20);
+    assertThat(JvmShare.ofGuest(4, 41L << 20).bytes()).isEqualTo(4 * 128L << 10);
   }
 }

@@ -3,6 +3,7 @@ package dev.knapsack.text;
 import dev.knapsack.file.HandMadeMetadata;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /** The keys of a tokenizer, made by hand. */
@@ -19,6 +20,12 @@ final class TinyMetadata {
   TinyMetadata set(String key, Object value) {
     values.put(key, value);
     return this;
+  }
+
+  /** A list that was set. */
+  @SuppressWarnings("unchecked")
+  <T> List<T> list(String key) {
+    return (List<T>) values.get("tokenizer.ggml." + key);
   }
 
   TinyMetadata without(String key) {

@@ -4,8 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.file.ModelFileException;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class TokenizerErrorsTest {
   private static void refuses(TinyMetadata metadata, String... words) {
@@ -76,18 +79,50 @@ class TokenizerErrorsTest {
     refuses(TinyVocabularies.sentencePieces().with("tokens", "a"), "tokenizer.ggml.tokens");
   }
 
-  @Test
-  void idsMustLieInTheVocabulary() {
-    for (String key :
-        List.of(
-            "bos_token_id", "eos_token_id", "eot_token_id", "eom_token_id", "unknown_token_id")) {
-      refuses(
-          TinyVocabularies.bytePairs().with(key, 271),
-          "tokenizer.ggml." + key,
-          "271",
-          "ends at 270");
-      refuses(TinyVocabularies.bytePairs().with(key, 1L << 40), "tokenizer.ggml." + key);
+  @ParameterizedTest
+  @CsvSource({
+    "bytes, bos_token_id, 271, 11", "bytes, eos_token_id, 271, 11",
+    "bytes, eos_token_id, 1099511627776, 11", "bytes, eos_token_id, -1, 11",
+    "bytes, eot_token_id, 271, -1", "bytes, eom_token_id, 271, -1",
+    "bytes, unknown_token_id, 271, -1", "pieces, bos_token_id, 268, 1",
+    "pieces, eos_token_id, 268, 2", "pieces, unknown_token_id, 4294967295, 0"
+  })
+  void idsOutsideTheVocabularyAreReplacedAsIsUsual(String kind, String key, long id, int instead) {
+    TinyMetadata made =
+        kind.equals("bytes") ? TinyVocabularies.bytePairs() : TinyVocabularies.sentencePieces();
+    Tokenizer tokenizer = made.with(key, id).tokenizer();
+    assertThat(tokenizer.notes())
+        .singleElement()
+        .asString()
+        .startsWith("tokenizer.ggml." + key + " is ")
+        .contains("ends at " + (tokenizer.size() - 1))
+        .contains(instead < 0 ? "none is taken" : instead + ", as is usual, is taken");
+    switch (key) {
+      case "bos_token_id" -> assertThat(tokenizer.bos()).isEqualTo(instead);
+      case "eos_token_id" -> {
+        assertThat(tokenizer.eos()).isEqualTo(instead);
+        assertThat(tokenizer.endTokens()).contains(instead);
+      }
+      default -> assertThat(tokenizer.endTokens()).doesNotContain(instead, (int) id);
     }
+  }
+
+  @Test
+  void tokensThatOnlyFillUpAreNone() {
+    TinyMetadata made = TinyVocabularies.sentencePieces();
+    int size = made.tokenizer().size();
+    List<String> tokens = new ArrayList<>(made.<String>list("tokens"));
+    List<Long> types = new ArrayList<>(made.<Long>list("token_type"));
+    List<Float> scores = new ArrayList<>(made.<Float>list("scores"));
+    for (int id = size; id < size + 3; id++) {
+      tokens.add("[PAD" + id + "]");
+      types.add(5L);
+      scores.add(0f);
+    }
+    made.with("tokens", tokens).with("token_type", types).with("scores", scores);
+    assertThat(made.tokenizer().size()).isEqualTo(size);
+    types.set(size + 2, 1L);
+    assertThat(made.with("token_type", types).tokenizer().size()).isEqualTo(size + 3);
   }
 
   @Test

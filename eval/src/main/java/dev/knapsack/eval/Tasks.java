@@ -2,6 +2,7 @@ package dev.knapsack.eval;
 
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.text.ChatTemplate;
+import dev.knapsack.text.ChatTemplates;
 import dev.knapsack.text.Message;
 import dev.knapsack.text.Tokenizer;
 import java.nio.charset.StandardCharsets;
@@ -35,8 +36,9 @@ public record Tasks(List<Task> tasks, int tokens, int count, long seed) {
   public List<Question> questions(Path model) {
     try (ModelFile file = ModelFile.open(model)) {
       Tokenizer tokenizer = Tokenizer.of(file);
+      ChatTemplates templates = ChatTemplates.of(file.templates());
       Optional<ChatTemplate> template =
-          file.metadata().findString("tokenizer.chat_template").map(ChatTemplate::of);
+          templates.isEmpty() ? Optional.empty() : Optional.of(templates.usual(false));
       ToIntFunction<String> length = s -> tokenizer.encode(" " + s, false, false).length;
       List<Question> questions = new ArrayList<>();
       for (Task task : tasks) {
@@ -72,12 +74,14 @@ public record Tasks(List<Task> tasks, int tokens, int count, long seed) {
       Task.Made made, Optional<ChatTemplate> template, Tokenizer tokenizer) {
     String text = made.text() + " " + made.question();
     return template
-        .map(t ->
-            t.render(
-                ChatTemplate.Conversation.of(
-                    List.of(Message.user(text)),
-                    special(tokenizer, tokenizer.bos()),
-                    special(tokenizer, tokenizer.eos()))))
+        .map(t -> {
+          ChatTemplate.Conversation asked =
+              ChatTemplate.Conversation.of(
+                  List.of(Message.user(text)),
+                  special(tokenizer, tokenizer.bos()),
+                  special(tokenizer, tokenizer.eos()));
+          return t.render(t.fit(asked).conversation());
+        })
         .orElseGet(() -> made.text() + "\n\n" + made.question() + "\nAnswer:");
   }
 

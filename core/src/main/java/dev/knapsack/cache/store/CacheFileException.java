@@ -37,17 +37,20 @@ public final class CacheFileException extends RuntimeException {
 
   private final transient Path file;
   private final Problem problem;
+  private final String reason;
 
   CacheFileException(Path file, Problem problem, String message) {
     super(file + ": " + message);
     this.file = file;
     this.problem = problem;
+    this.reason = message;
   }
 
   CacheFileException(Path file, Problem problem, String message, Throwable cause) {
     super(file + ": " + message, cause);
     this.file = file;
     this.problem = problem;
+    this.reason = message;
   }
 
   public Path file() {
@@ -56,5 +59,10 @@ public final class CacheFileException extends RuntimeException {
 
   public Problem problem() {
     return problem;
+  }
+
+  /** What is wrong, without the file's name before it. */
+  String reason() {
+    return reason;
   }
 }

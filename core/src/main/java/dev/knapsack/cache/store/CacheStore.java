@@ -7,6 +7,7 @@ import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.channels.FileChannel;
 import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -44,8 +45,14 @@ public final class CacheStore {
    */
   public static final long USUAL_BYTES = 4L << 30;
 
+  /** File systems take names of 255 bytes; what stands behind a name needs some of them. */
+  private static final int MOST_NAME_BYTES = 200;
+
   /** What a name is made of. */
-  public static final String NAMES = "1 to 64 letters, digits, '-', '_' and '.', no '.' first";
+  public static final String NAMES =
+      "1 to 64 letters, digits, '-', '_' and '.', no '.' first, of at most "
+          + MOST_NAME_BYTES
+          + " bytes in UTF-8";
 
   private static final Pattern NAME = Pattern.compile("[\\p{L}\\p{N}_-][\\p{L}\\p{N}._-]{0,63}");
   private static final String SUFFIX = ".kv";
@@ -104,7 +111,8 @@ public final class CacheStore {
    * @throws IllegalArgumentException if files cannot have it
    */
   public static String checkName(String name) {
-    if (!NAME.matcher(name).matches()) {
+    if (!NAME.matcher(name).matches()
+        || name.getBytes(StandardCharsets.UTF_8).length > MOST_NAME_BYTES) {
       throw new IllegalArgumentException(
           "'%s' cannot be the name of what is saved; take %s.".formatted(name, NAMES));
     }
@@ -123,7 +131,7 @@ public final class CacheStore {
     return entries;
   }
 
-  /** Empty if it has just been removed. */
+  /** Empty if it has just been removed, or cannot be looked at. */
   private static Optional<Entry> entry(Path file) {
     String fileName = name(file);
     try {
@@ -133,10 +141,21 @@ public final class CacheStore {
               file,
               Files.size(file),
               Files.getLastModifiedTime(file).toInstant()));
-    } catch (NoSuchFileException e) {
-      return Optional.empty();
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      return Optional.empty();
+    }
+  }
+
+  /** What is wrong with a file that is listed, as far as its first bytes tell. */
+  public Optional<String> problem(Entry entry) {
+    try {
+      checkName(entry.name());
+      read(entry.file(), CacheReader::fingerprint);
+      return Optional.empty();
+    } catch (CacheFileException e) {
+      return Optional.of(e.reason());
+    } catch (IllegalArgumentException e) {
+      return Optional.of(String.valueOf(e.getMessage()));
     }
   }
 
@@ -303,22 +322,29 @@ public final class CacheStore {
   }
 
   /** Removes what processes that have ended did not finish: nobody else saves here now. */
-  private void removeUnfinished() throws IOException {
-    for (Path file : files(UNFINISHED)) {
-      Files.deleteIfExists(file);
-    }
+  private void removeUnfinished() {
+    files(UNFINISHED).forEach(CacheStore::delete);
   }
 
   /** Deletes what was used longest ago, but not the cache of this name. */
-  private void makeRoom(String name) throws IOException {
+  private void makeRoom(String name) {
     List<Entry> entries = list();
     long bytes = entries.stream().mapToLong(Entry::bytes).sum();
     for (int i = entries.size() - 1; i >= 0 && bytes > most; i--) {
       Entry entry = entries.get(i);
-      if (!entry.name().equals(name)) {
-        Files.deleteIfExists(entry.file());
+      if (!entry.name().equals(name) && delete(entry.file())) {
         bytes -= entry.bytes();
       }
+    }
+  }
+
+  /** One that cannot be deleted must not keep others from it. */
+  private static boolean delete(Path file) {
+    try {
+      Files.deleteIfExists(file);
+      return true;
+    } catch (IOException e) {
+      return false;
     }
   }
 

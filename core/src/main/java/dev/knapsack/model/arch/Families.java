@@ -2,6 +2,7 @@ package dev.knapsack.model.arch;
 
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
+import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.ModelSpec;
 import java.util.Map;
 import java.util.Set;
@@ -48,6 +49,18 @@ public final class Families {
    */
   public static ModelSpec spec(ModelFile file, int context) {
     return family(file).spec(header(file), context);
+  }
+
+  /**
+   * Whether the rows of queries and keys lie in halves, though the architecture has adjacent pairs
+   * in GGUF files: as the hub has them, whose directories say so.
+   */
+  public static boolean rowsInHalves(ModelFile file) {
+    if (!file.metadata().has(ModelFile.ROPE_PAIRS)) {
+      return false; // quantizing asks it of architectures that cannot be run, too
+    }
+    Rope.Pairs usual = family(file).pairs();
+    return usual == Rope.Pairs.ADJACENT && Ropes.pairs(file, usual) == Rope.Pairs.HALF_SPLIT;
   }
 
   private static Header header(ModelFile file) {

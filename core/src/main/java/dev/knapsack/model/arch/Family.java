@@ -38,9 +38,23 @@ abstract class Family {
     return Ropes.read(header, pairs(), header.keySize(layer), context);
   }
 
-  /** Sliding window of a layer in tokens; 0 for none. */
-  int window(Header header, int layer) {
+  /** Tokens of the sliding window of a file that names none; 0 for none. */
+  int usualWindow() {
     return 0;
+  }
+
+  /** Whether a layer has the sliding window, in a file that does not say which have it. */
+  boolean usuallyWindowed(int layer) {
+    return false;
+  }
+
+  final boolean windowed(Header header, int layer) {
+    return header.layerFlag("attention.sliding_window_pattern", layer, usuallyWindowed(layer));
+  }
+
+  /** Sliding window of a layer in tokens; 0 for none. */
+  private int window(Header header, int layer) {
+    return windowed(header, layer) ? header.tokens("attention.sliding_window", usualWindow()) : 0;
   }
 
   float attentionScale(Header header, int layer) {
@@ -66,19 +80,22 @@ abstract class Family {
       }
       return new Mlp.Dense(width, activation());
     }
-    return experts(header, count, header.columns("expert_feed_forward_length", width));
+    return experts(header, count, width);
   }
 
-  Mlp.Experts experts(Header header, int count, int width) {
+  private Mlp.Experts experts(Header header, int count, int denseWidth) {
     int used = header.optionalCount("expert_used_count");
     if (used < 1 || used > count) {
       throw header.wrong(
           "expert_used_count",
           "must be between 1 and the number of experts %d, and is %d".formatted(count, used));
     }
+    int named = header.optionalColumns("expert_feed_forward_length");
+    int width = named == 0 ? usualExpertWidth(denseWidth, used) : named;
     if (width == 0) {
       throw header.wrong("expert_feed_forward_length", "is missing");
     }
+    int shared = header.optionalColumns("expert_shared_feed_forward_length");
     return new Mlp.Experts(
         count,
         used,
@@ -87,7 +104,17 @@ abstract class Family {
         header.flag("expert_weights_norm", normaliseExperts()),
         softmaxOverChosen(),
         header.positive("expert_weights_scale", 1),
-        header.columns("expert_shared_feed_forward_length", 0));
+        shared == 0 ? usualSharedWidth(denseWidth) : shared);
+  }
+
+  /** Width of an expert, in a file that names that of a dense layer only. */
+  int usualExpertWidth(int denseWidth, int used) {
+    return denseWidth;
+  }
+
+  /** Width of the expert for every token, in a file that names none; 0 where there is none. */
+  int usualSharedWidth(int denseWidth) {
+    return 0;
   }
 
   /** Whether the weights of the chosen experts are divided by their sum. */

@@ -16,8 +16,13 @@ class Gemma2 extends Family {
   }
 
   @Override
-  int window(Header header, int layer) {
-    return layer % 2 == 0 ? header.tokens("attention.sliding_window", 4096) : 0;
+  int usualWindow() {
+    return 4096;
+  }
+
+  @Override
+  boolean usuallyWindowed(int layer) {
+    return layer % 2 == 0;
   }
 
   /** Layers of the size whose query scale is by width and not by head size; it is in no key. */

@@ -21,18 +21,19 @@ final class Gemma3 extends Gemma2 {
         "post_ffw_norm.weight");
   }
 
-  private static boolean local(int layer) {
+  @Override
+  int usualWindow() {
+    return 0;
+  }
+
+  @Override
+  boolean usuallyWindowed(int layer) {
     return (layer + 1) % PERIOD != 0;
   }
 
   @Override
-  int window(Header header, int layer) {
-    return local(layer) ? header.tokens("attention.sliding_window", 0) : 0;
-  }
-
-  @Override
   @Nullable Rope rope(Header header, int layer, int context) {
-    return local(layer)
+    return windowed(header, layer)
         ? Ropes.plain(
             header, pairs(), header.keySize(layer), header.positive("rope.freq_base_swa", 10_000))
         : super.rope(header, layer, context);
@@ -45,7 +46,7 @@ final class Gemma3 extends Gemma2 {
 
   @Override
   float attentionSoftCap(Header header) {
-    return header.optional("attn_logit_softcapping", 0);
+    return 0; // the norms of queries and keys stand for it, whatever a file says
   }
 
   @Override

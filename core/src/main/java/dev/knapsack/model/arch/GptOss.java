@@ -28,8 +28,13 @@ final class GptOss extends Family {
   }
 
   @Override
-  int window(Header header, int layer) {
-    return layer % 2 == 0 ? header.tokens("attention.sliding_window", 128) : 0;
+  int usualWindow() {
+    return 128;
+  }
+
+  @Override
+  boolean usuallyWindowed(int layer) {
+    return layer % 2 == 0;
   }
 
   @Override

@@ -118,6 +118,11 @@ final class Header {
     return has(key) ? columns(key) : otherwise;
   }
 
+  /** A number of columns that may be 0 or absent, for none. */
+  int optionalColumns(String key) {
+    return has(key) ? checked(key, metadata.integer(key(key)), 0, MOST_COLUMNS) : 0;
+  }
+
   /** The feed-forward width of a layer; files may hold one for each layer. */
   int columns(String key, int layer, int otherwise) {
     return has(key) ? perLayer(key, layer, MOST_COLUMNS) : otherwise;
@@ -176,6 +181,25 @@ final class Header {
     return metadata.flag(key(key), otherwise);
   }
 
+  /**
+   * What a file says of each layer: in an array, or in a number for all but the last of every so
+   * many, where 0 is for all.
+   */
+  boolean layerFlag(String key, int layer, boolean otherwise) {
+    if (!has(key)) {
+      return otherwise;
+    }
+    long[] flags = metadata.integers(key(key));
+    if (flags.length == layers && !(metadata.all().get(key(key)) instanceof Number)) {
+      return flags[layer] != 0;
+    }
+    if (flags.length != 1) {
+      throw wrong(key, "%d values for %d layers".formatted(flags.length, layers));
+    }
+    int period = checked(key, flags[0], 0, MOST_LAYERS);
+    return period == 0 || (layer + 1) % period != 0;
+  }
+
   ModelFileException wrong(String key, String problem) {
     return new ModelFileException(file.path(), key(key), problem);
   }
@@ -231,11 +255,6 @@ final class Header {
       }
     }
     return factors;
-  }
-
-  /** A key for every architecture, such as {@code knapsack.rope.pairs}. */
-  String general(String key, String otherwise) {
-    return metadata.findString(key).orElse(otherwise);
   }
 
   ModelFile file() {

@@ -6,7 +6,7 @@ package dev.knapsack.model.arch;
  */
 final class Phi3 extends Family {
   @Override
-  int window(Header header, int layer) {
-    return header.tokens("attention.sliding_window", 0);
+  boolean usuallyWindowed(int layer) {
+    return true;
   }
 }

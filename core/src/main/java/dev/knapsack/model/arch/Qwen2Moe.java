@@ -16,4 +16,14 @@ final class Qwen2Moe extends Family {
   boolean normaliseExperts() {
     return false;
   }
+
+  @Override
+  int usualExpertWidth(int denseWidth, int used) {
+    return denseWidth / used;
+  }
+
+  @Override
+  int usualSharedWidth(int denseWidth) {
+    return denseWidth;
+  }
 }

@@ -8,4 +8,9 @@ final class Qwen3 extends Family {
   Set<String> requiredTensors() {
     return Set.of("attn_q_norm.weight", "attn_k_norm.weight");
   }
+
+  @Override
+  int usualExpertWidth(int denseWidth, int used) {
+    return denseWidth / used;
+  }
 }

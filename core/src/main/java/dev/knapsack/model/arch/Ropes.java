@@ -1,5 +1,6 @@
 package dev.knapsack.model.arch;
 
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.Rope.Pairs;
@@ -12,7 +13,7 @@ final class Ropes {
    * The embedding of the layers that have the header's own base and scaling.
    *
    * @param pairs the family's pairing; a file whose tensors are not permuted the family's way says
-   *     so in {@code knapsack.rope.pairs}
+   *     so in {@link ModelFile#ROPE_PAIRS}
    * @param keySize numbers in a head, all of which are rotated unless the header says otherwise
    * @param context tokens a sequence may hold: it chooses between short and long factors
    */
@@ -22,7 +23,7 @@ final class Ropes {
 
   private static Rope readOnce(Header header, Pairs pairs, int keySize, int context) {
     int dimensions = dimensions(header, keySize);
-    Rope rope = scaled(header, pairs(header, pairs), dimensions);
+    Rope rope = scaled(header, pairs(header.file(), pairs), dimensions);
     if (header.hasTensor("rope_freqs.weight")) {
       rope = rope.dividedBy(header.factors("rope_freqs.weight", dimensions / 2));
     }
@@ -38,7 +39,7 @@ final class Ropes {
   static Rope plain(Header header, Pairs pairs, int keySize, float base) {
     return header.shared(
         "plain %d %s".formatted(keySize, base),
-        () -> Rope.plain(pairs(header, pairs), dimensions(header, keySize), base));
+        () -> Rope.plain(pairs(header.file(), pairs), dimensions(header, keySize), base));
   }
 
   private static Rope scaled(Header header, Pairs pairs, int dimensions) {
@@ -46,13 +47,14 @@ final class Ropes {
     if (base <= 1) {
       throw header.wrong("rope.freq_base", "must be above 1, and is " + base);
     }
-    float factor = header.positive("rope.scaling.factor", header.positive("rope.scale_linear", 1));
-    String type =
-        header.text("rope.scaling.type", header.has("rope.scale_linear") ? "linear" : "none");
+    String named = header.has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
+    float given = header.optional(named, 0);
+    float factor = given == 0 ? 1 : given;
+    // A factor without a type is one of positions; longrope's own are in tensors.
+    String type = header.text("rope.scaling.type", "linear");
     return switch (type) {
-      // Longrope is all in the factors.
-      case "none", "longrope" -> Rope.plain(pairs, dimensions, base);
-      case "linear" -> Rope.linear(pairs, dimensions, base, factor);
+      case "none" -> Rope.plain(pairs, dimensions, base);
+      case "linear", "longrope" -> Rope.linear(pairs, dimensions, base, factor);
       case "yarn" ->
           Rope.yarn(
               pairs,
@@ -62,6 +64,7 @@ final class Ropes {
               originalContext(header),
               header.positive("rope.scaling.yarn_beta_fast", 32),
               header.positive("rope.scaling.yarn_beta_slow", 1),
+              header.flag("rope.scaling.yarn_truncate", true),
               yarnMagnitude(header, factor));
       case "llama3" ->
           Rope.llama3(
@@ -104,16 +107,17 @@ final class Ropes {
     return dimensions;
   }
 
-  private static Pairs pairs(Header header, Pairs family) {
-    String named = header.general("knapsack.rope.pairs", "");
+  /** How a file pairs the rows of queries and keys. */
+  static Pairs pairs(ModelFile file, Pairs family) {
+    String named = file.metadata().findString(ModelFile.ROPE_PAIRS).orElse("");
     return switch (named) {
       case "" -> family;
       case "half" -> Pairs.HALF_SPLIT;
       case "adjacent" -> Pairs.ADJACENT;
       default ->
           throw new ModelFileException(
-              header.file().path(),
-              "knapsack.rope.pairs",
+              file.path(),
+              ModelFile.ROPE_PAIRS,
               "must be 'half' or 'adjacent', and is '" + named + "'");
     };
   }

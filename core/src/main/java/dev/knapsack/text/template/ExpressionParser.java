@@ -77,7 +77,7 @@ final class ExpressionParser {
   }
 
   TemplateException expected(String what) {
-    return new TemplateException("expected " + what + ", found " + peek(), peek().line());
+    return new TemplateException("expected " + what + ", found " + peek(), peek().at());
   }
 
   /** Runs down one level of nesting of the source, whose number is limited. */
@@ -85,7 +85,7 @@ final class ExpressionParser {
     if (++nesting > limits.nesting()) {
       throw new TemplateException(
           "the template nests blocks and brackets deeper than the limit of " + limits.nesting(),
-          peek().line());
+          peek().at());
     }
   }
 
@@ -269,7 +269,7 @@ final class ExpressionParser {
   }
 
   private static TemplateException unexpected(Token token) {
-    return new TemplateException("expected an expression, found " + token, token.line());
+    return new TemplateException("expected an expression, found " + token, token.at());
   }
 
   private Expression parenthesised() {
@@ -322,7 +322,7 @@ final class ExpressionParser {
               case INTEGER -> new Item(result, new Literal(Long.parseLong(token.text())));
               default ->
                   throw new TemplateException(
-                      "expected a name or number after '.', found " + token, token.line());
+                      "expected a name or number after '.', found " + token, token.at());
             };
       } else if (skip("[")) {
         result = subscript(result);
@@ -377,7 +377,7 @@ final class ExpressionParser {
       arguments = arguments();
     } else if (startsTestArgument(token)) {
       if (token.isName("is")) {
-        throw new TemplateException("tests cannot follow one another with 'is'", token.line());
+        throw new TemplateException("tests cannot follow one another with 'is'", token.at());
       }
       arguments = new ArgumentList(List.of(postfix(primary())), List.of(), null, null);
     }
@@ -433,7 +433,7 @@ final class ExpressionParser {
         positional.add(expression());
       } else {
         throw new TemplateException(
-            "an argument without a name cannot follow one with a name", peek().line());
+            "an argument without a name cannot follow one with a name", peek().at());
       }
     }
     return new ArgumentList(positional, named, morePositional, moreNamed);

@@ -22,8 +22,6 @@ final class Lexer {
   private final String source;
   private final List<Token> tokens = new ArrayList<>();
   private int position;
-  private int line = 1;
-  private int counted;
 
   private Lexer(String source) {
     this.source = source;
@@ -37,10 +35,15 @@ final class Lexer {
               + " characters, more than the limit of "
               + limits.source());
     }
-    String text = source.replace("\r\n", "\n").replace('\r', '\n');
+    String text = plainLines(source);
     Lexer lexer = new Lexer(text.endsWith("\n") ? text.substring(0, text.length() - 1) : text);
     lexer.run();
     return lexer.tokens;
+  }
+
+  /** A source in which lines end alike: what the offsets of tokens count in. */
+  static String plainLines(String source) {
+    return source.replace("\r\n", "\n").replace('\r', '\n');
   }
 
   private void run() {
@@ -60,7 +63,7 @@ final class Lexer {
       position = tag + (signed ? 3 : 2);
       switch (kind) {
         case '#' -> comment();
-        case '%' -> block();
+        case '%' -> block(tag);
         default -> {
           add(Kind.VARIABLE_BEGIN, "{{", tag);
           expression(Kind.VARIABLE_END, "}}");
@@ -112,7 +115,7 @@ final class Lexer {
   private void comment() {
     int end = source.indexOf("#}", position);
     if (end < 0) {
-      throw new TemplateException("a comment '{#' has no end '#}'", lineAt(position));
+      throw new TemplateException("a comment '{#' has no end '#}'", position);
     }
     char before = end > position ? source.charAt(end - 1) : ' ';
     position = end + 2;
@@ -123,16 +126,16 @@ final class Lexer {
     }
   }
 
-  private void block() {
+  private void block(int tag) {
     Matcher raw = RAW.matcher(source).region(position, source.length());
     if (!raw.lookingAt()) {
-      add(Kind.BLOCK_BEGIN, "{%", position);
+      add(Kind.BLOCK_BEGIN, "{%", tag);
       expression(Kind.BLOCK_END, "%}");
       return;
     }
     Matcher end = END_RAW.matcher(source);
     if (!end.find(raw.end())) {
-      throw new TemplateException("'{% raw %}' has no '{% endraw %}'", lineAt(position));
+      throw new TemplateException("'{% raw %}' has no '{% endraw %}'", tag);
     }
     String sign = end.group(1);
     char signed = sign.isEmpty() ? ' ' : sign.charAt(0);
@@ -147,8 +150,7 @@ final class Lexer {
       skipSpace();
       int start = position;
       if (position >= source.length()) {
-        throw new TemplateException(
-            "the template ends within a tag: no '" + end + "'", lineAt(start));
+        throw new TemplateException("the template ends within a tag: no '" + end + "'", start);
       }
       char c = source.charAt(position);
       if (brackets == 0) {
@@ -183,7 +185,7 @@ final class Lexer {
         } else if (")]}".contains(operator)) {
           brackets--;
           if (brackets < 0) {
-            throw new TemplateException("unexpected '" + operator + "'", lineAt(start));
+            throw new TemplateException("unexpected '" + operator + "'", start);
           }
         }
         add(Kind.OPERATOR, operator, start);
@@ -200,7 +202,7 @@ final class Lexer {
     }
     char c = source.charAt(position);
     if (OPERATORS.indexOf(c) < 0) {
-      throw new TemplateException("unexpected character '" + c + "'", lineAt(position));
+      throw new TemplateException("unexpected character '" + c + "'", position);
     }
     position++;
     return String.valueOf(c);
@@ -250,8 +252,7 @@ final class Lexer {
     try {
       add(Kind.INTEGER, Long.toString(Long.parseLong(digits.replace("_", ""), radix)), start);
     } catch (NumberFormatException e) {
-      throw new TemplateException(
-          "the integer " + digits + " is not one of 64 bits", lineAt(start));
+      throw new TemplateException("the integer " + digits + " is not one of 64 bits", start);
     }
   }
 
@@ -272,7 +273,7 @@ final class Lexer {
     StringBuilder value = new StringBuilder();
     while (true) {
       if (position >= source.length()) {
-        throw new TemplateException("a string has no end " + quote, lineAt(start));
+        throw new TemplateException("a string has no end " + quote, start);
       }
       char c = source.charAt(position++);
       if (c == quote) {
@@ -326,7 +327,7 @@ final class Lexer {
       int digit = position < source.length() ? Character.digit(source.charAt(position), 16) : -1;
       code = code * 16 + digit;
       if (digit < 0 || code > Character.MAX_CODE_POINT) {
-        throw new TemplateException("a string has a bad character escape", lineAt(position));
+        throw new TemplateException("a string has a bad character escape", position);
       }
       position++;
     }
@@ -346,16 +347,6 @@ final class Lexer {
   }
 
   private void add(Kind kind, String text, int at) {
-    tokens.add(new Token(kind, text, lineAt(at)));
-  }
-
-  /** The line of a position; positions are asked for in (nearly) rising order. */
-  private int lineAt(int at) {
-    for (; counted < at && counted < source.length(); counted++) {
-      if (source.charAt(counted) == '\n') {
-        line++;
-      }
-    }
-    return line;
+    tokens.add(new Token(kind, text, at));
   }
 }

@@ -40,9 +40,9 @@ final class Parser {
     while (true) {
       Token token = in.next();
       switch (token.kind()) {
-        case TEXT -> body.add(new Statement.Text(token.text(), token.line()));
+        case TEXT -> body.add(new Statement.Text(token.text(), token.at()));
         case VARIABLE_BEGIN -> {
-          body.add(new Statement.Output(in.tuple(), token.line()));
+          body.add(new Statement.Output(in.tuple(), token.at()));
           end(Kind.VARIABLE_END);
         }
         case BLOCK_BEGIN -> {
@@ -50,18 +50,18 @@ final class Parser {
             in.leave();
             return body;
           }
-          statement(body, token.line());
+          statement(body, token.at());
         }
         case END -> {
           if (!endTags.isEmpty()) {
             throw new TemplateException(
                 of + " has no end: expected one of " + endTags.stream().sorted().toList(),
-                token.line());
+                token.at());
           }
           in.leave();
           return body;
         }
-        default -> throw new TemplateException("unexpected " + token, token.line());
+        default -> throw new TemplateException("unexpected " + token, token.at());
       }
     }
   }
@@ -84,40 +84,39 @@ final class Parser {
     in.next();
   }
 
-  private void statement(List<Statement> body, int line) {
+  private void statement(List<Statement> body, int at) {
     Token tag = in.next();
     if (tag.kind() != Kind.NAME) {
-      throw new TemplateException("expected the name of a statement, found " + tag, line);
+      throw new TemplateException("expected the name of a statement, found " + tag, tag.at());
     }
     switch (tag.text()) {
-      case "if" -> body.add(ifStatement(line));
-      case "for" -> body.add(forStatement(line));
-      case "set" -> body.add(set(line));
+      case "if" -> body.add(ifStatement(at));
+      case "for" -> body.add(forStatement(at));
+      case "set" -> body.add(set(at));
       case "macro" -> {
         String name = in.expectName();
         List<Parameter> parameters = parameters();
-        body.add(new Statement.MacroDefinition(name, parameters, outsideLoops("macro"), line));
+        body.add(new Statement.MacroDefinition(name, parameters, outsideLoops("macro"), at));
       }
       case "call" -> {
         List<Parameter> parameters = in.peek().is("(") ? parameters() : List.of();
         if (!(in.expression() instanceof Call call)) {
-          throw new TemplateException("'call' needs the call of a macro", line);
+          throw new TemplateException("'call' needs the call of a macro", at);
         }
-        body.add(new Statement.CallBlock(call, parameters, outsideLoops("call"), line));
+        body.add(new Statement.CallBlock(call, parameters, outsideLoops("call"), at));
       }
       case "filter" -> {
         Expression filtered = in.filter(new Name(Capture.BODY));
         filtered = moreFilters(filtered);
-        body.add(new Capture(null, filtered, bodyUntil("filter", "endfilter"), line));
+        body.add(new Capture(null, filtered, bodyUntil("filter", "endfilter"), at));
       }
-      case "with" -> body.add(with(line));
+      case "with" -> body.add(with(at));
       case "break", "continue" -> {
         if (loops == 0) {
-          throw new TemplateException("'" + tag.text() + "' outside a loop", line);
+          throw new TemplateException("'" + tag.text() + "' outside a loop", at);
         }
         end(Kind.BLOCK_END);
-        body.add(
-            tag.text().equals("break") ? new Statement.Break(line) : new Statement.Continue(line));
+        body.add(tag.text().equals("break") ? new Statement.Break(at) : new Statement.Continue(at));
       }
       // Marks what a model is trained on; it says nothing about the text.
       case "generation" -> body.addAll(bodyUntil("generation", "endgeneration"));
@@ -127,7 +126,7 @@ final class Parser {
                   + tag.text()
                   + "'; supported are if, for, set, macro, call, filter, with, break, continue,"
                   + " generation, raw",
-              line);
+              tag.at());
     }
   }
 
@@ -139,7 +138,7 @@ final class Parser {
     return body;
   }
 
-  private Statement ifStatement(int line) {
+  private Statement ifStatement(int at) {
     List<Branch> branches = new ArrayList<>();
     List<Statement> otherwise = List.of();
     String tag = "elif";
@@ -156,10 +155,10 @@ final class Parser {
       tag = in.next().text();
     }
     end(Kind.BLOCK_END);
-    return new Statement.If(branches, otherwise, line);
+    return new Statement.If(branches, otherwise, at);
   }
 
-  private Statement forStatement(int line) {
+  private Statement forStatement(int at) {
     Target target = targets();
     if (!in.skipName("in")) {
       throw in.expected("'in'");
@@ -178,18 +177,18 @@ final class Parser {
       in.next();
     }
     end(Kind.BLOCK_END);
-    return new Statement.For(target, iterable, filter, body, otherwise, recursive, line);
+    return new Statement.For(target, iterable, filter, body, otherwise, recursive, at);
   }
 
-  private Statement set(int line) {
+  private Statement set(int at) {
     Target target = targets();
     if (in.skip("=")) {
       Expression value = in.tuple();
       end(Kind.BLOCK_END);
-      return new Assign(target, value, line);
+      return new Assign(target, value, at);
     }
     Expression filtered = moreFilters(new Name(Capture.BODY));
-    return new Capture(target, filtered, bodyUntil("set", "endset"), line);
+    return new Capture(target, filtered, bodyUntil("set", "endset"), at);
   }
 
   private Expression moreFilters(Expression first) {
@@ -200,7 +199,7 @@ final class Parser {
     return filtered;
   }
 
-  private Statement with(int line) {
+  private Statement with(int at) {
     List<Assign> assignments = new ArrayList<>();
     while (in.peek().kind() != Kind.BLOCK_END) {
       if (!assignments.isEmpty()) {
@@ -208,9 +207,9 @@ final class Parser {
       }
       Target target = target();
       in.expect("=");
-      assignments.add(new Assign(target, in.expression(), line));
+      assignments.add(new Assign(target, in.expression(), at));
     }
-    return new Statement.With(assignments, bodyUntil("with", "endwith"), line);
+    return new Statement.With(assignments, bodyUntil("with", "endwith"), at);
   }
 
   private List<Parameter> parameters() {
@@ -253,10 +252,10 @@ final class Parser {
       in.expect(")");
       return inner;
     }
-    int line = in.peek().line();
+    int at = in.peek().at();
     String name = in.expectName();
     if (RESERVED.contains(name)) {
-      throw new TemplateException("cannot assign to '" + name + "'", line);
+      throw new TemplateException("cannot assign to '" + name + "'", at);
     }
     return in.skip(".") ? new AttributeTarget(name, in.expectName()) : new NameTarget(name);
   }

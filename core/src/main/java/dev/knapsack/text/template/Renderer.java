@@ -22,7 +22,7 @@ final class Renderer {
 
   private final Meter meter;
   private final Evaluator evaluator;
-  private int line;
+  private int at;
 
   Renderer(Meter meter) {
     this.meter = meter;
@@ -33,9 +33,9 @@ final class Renderer {
     return evaluator;
   }
 
-  /** The line of the statement last begun. */
-  int line() {
-    return line;
+  /** Where the statement last begun stands in the source. */
+  int at() {
+    return at;
   }
 
   /** The text that statements write. */
@@ -60,7 +60,7 @@ final class Renderer {
 
   private Flow run(Statement statement, Scope scope, Meter.Text out) {
     meter.step(1);
-    line = statement.line();
+    at = statement.at();
     switch (statement) {
       case Statement.Text text -> out.add(text.text());
       case Statement.Output output ->

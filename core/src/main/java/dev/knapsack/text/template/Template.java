@@ -18,10 +18,12 @@ import org.jspecify.annotations.Nullable;
  * depth, and it can reach nothing but the variables given. Immutable; safe for use by many threads.
  */
 public final class Template {
+  private final String source;
   private final List<Statement> statements;
   private final Limits limits;
 
-  private Template(List<Statement> statements, Limits limits) {
+  private Template(String source, List<Statement> statements, Limits limits) {
+    this.source = source;
     this.statements = statements;
     this.limits = limits;
   }
@@ -36,7 +38,11 @@ public final class Template {
   }
 
   static Template parse(String source, Limits limits) {
-    return new Template(Parser.statements(source, limits), limits);
+    try {
+      return new Template(source, Parser.statements(source, limits), limits);
+    } catch (TemplateException e) {
+      throw e.in(Lexer.plainLines(source), -1);
+    }
   }
 
   /**
@@ -54,7 +60,7 @@ public final class Template {
     try {
       return renderer.capture(statements, new Scope(scope));
     } catch (TemplateException e) {
-      throw e.at(renderer.line());
+      throw e.in(Lexer.plainLines(source), renderer.at());
     }
   }
 }

@@ -1,7 +1,9 @@
 package dev.knapsack.text.template;
 
-/** A word of a template: what it is, its text (of a string literal its value), and its line. */
-record Token(Kind kind, String text, int line) {
+/**
+ * A word of a template: what it is, its text (of a string literal its value), and where it begins.
+ */
+record Token(Kind kind, String text, int at) {
   enum Kind {
     TEXT("text"),
     VARIABLE_BEGIN("'{{'"),

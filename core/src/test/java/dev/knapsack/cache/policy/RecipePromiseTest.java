@@ -25,10 +25,13 @@ import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.api.parallel.Execution;
+import org.junit.jupiter.api.parallel.ExecutionMode;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** No recipe takes more memory than a plan counts for it, whenever it forgets, and in any steps. */
+@Execution(ExecutionMode.CONCURRENT)
 class RecipePromiseTest {
   private static final int SIZE = 32;
   private static final int HEADS = 2;

@@ -26,6 +26,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.SplittableRandom;
 import java.util.TreeSet;
 import java.util.stream.Stream;
@@ -405,6 +406,37 @@ class CacheStoreTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("cannot be the name");
     assertThatThrownBy(() -> store().remove(name)).isInstanceOf(IllegalArgumentException.class);
+  }
+
+  @Test
+  void aNameIsNoLongerThanFileSystemsTake() {
+    for (String name : List.of("a".repeat(65), "𐐀".repeat(51), "漢".repeat(67))) {
+      assertThatThrownBy(() -> CacheStore.checkName(name))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("1 to 64 letters")
+          .hasMessageContaining("at most 200 bytes in UTF-8");
+    }
+    String longest = "𐐀".repeat(50);
+    save(store(), longest, PLAIN, Precision.FOUR_BIT);
+    assertThat(restore(store(), longest, PLAIN)).isNotEmpty();
+  }
+
+  @Test
+  void whatIsNoCacheIsListedAsSuch() throws IOException {
+    save(store(), "a", PLAIN, Precision.FOUR_BIT);
+    Files.writeString(folder.resolve("b.kv"), "something else");
+    Files.writeString(folder.resolve("c d.kv"), "");
+    Files.createDirectory(folder.resolve("e.kv"));
+    List<CacheStore.Entry> entries = store().list();
+    assertThat(entries).extracting(CacheStore.Entry::name).containsOnly("a", "b", "c d");
+    for (CacheStore.Entry entry : entries) {
+      Optional<String> problem = store().problem(entry);
+      switch (entry.name()) {
+        case "a" -> assertThat(problem).isEmpty();
+        case "b" -> assertThat(problem.orElseThrow()).doesNotContain(folder.toString());
+        default -> assertThat(problem.orElseThrow()).contains("'c d' cannot be the name");
+      }
+    }
   }
 
   /** The disk is full before a byte is written, or after some; or says so only at the end. */

@@ -1,0 +1,14 @@
+package dev.knapsack.file;
+
+import java.nio.file.Path;
+
+/**
+ * A model that is not in the local store: says which was asked for, and where it was looked for.
+ */
+public final class NoSuchModelException extends RuntimeException {
+  public NoSuchModelException(String name, Path store) {
+    super(
+        "There is no model '%s' in %s; 'knapsack list' shows those that are."
+            .formatted(name, store));
+  }
+}

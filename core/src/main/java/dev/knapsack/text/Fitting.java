@@ -1,0 +1,213 @@
+package dev.knapsack.text;
+
+import dev.knapsack.text.ChatTemplate.Conversation;
+import dev.knapsack.text.template.TemplateException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.UnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Gives a conversation the form that a template writes as it is meant, where clients have one form
+ * and templates expect several: contents that are null, text or a list of parts, arguments and
+ * identifiers of calls ({@link ToolCalls}), instructions where a template has no place for them.
+ *
+ * <p>What a template expects is found by trying: it writes a few words in one form and in another,
+ * and what it refuses, loses or writes as a Python value it does not take. What it takes is left as
+ * it is.
+ */
+final class Fitting {
+  private static final String NONE_TAKEN =
+      "The model's chat template takes no system message; its text goes before the user's message.";
+  private static final String FIRST_TAKEN =
+      "The model's chat template takes a system message at the beginning alone; the text of a later"
+          + " one goes before the user's next message.";
+
+  /** What no template writes by itself. */
+  static final String NEEDLE = "Qzjxneedle";
+
+  private final ChatTemplate template;
+  private final Conversation given;
+  private final List<String> notes = new ArrayList<>();
+
+  private Fitting(ChatTemplate template, Conversation given) {
+    this.template = template;
+    this.given = given;
+  }
+
+  static ChatTemplate.Fitted of(ChatTemplate template, Conversation given) {
+    Fitting fitting = new Fitting(template, given);
+    List<Message> messages = new ToolCalls(fitting).fitted(given.messages());
+    messages = fitting.contents(messages);
+    messages = fitting.instructions(messages);
+    return new ChatTemplate.Fitted(given.with(messages), List.copyOf(fitting.notes));
+  }
+
+  /** What the template makes of messages; null if it refuses them. */
+  @Nullable String written(List<Message> messages) {
+    try {
+      return String.valueOf(template.render(given.with(messages)));
+    } catch (TemplateException _) {
+      return null;
+    }
+  }
+
+  // Contents
+
+  private List<Message> contents(List<Message> messages) {
+    boolean parts = messages.stream().anyMatch(m -> m.content() instanceof List);
+    boolean texts = takesText();
+    boolean lists = (parts || !texts) && takesParts();
+    List<Message> fitted = new ArrayList<>();
+    for (Message message : messages) {
+      Object content = message.content();
+      Map<String, @Nullable Object> more = new LinkedHashMap<>(message.more());
+      if (!ToolCalls.in(message)) {
+        more.remove(ToolCalls.CALLS); // null and an empty list are calls to some templates
+        content = content == null ? "" : content;
+      }
+      if (content instanceof List<?> list && texts && !lists) {
+        content = joined(list);
+      } else if (content instanceof String text && lists && !texts) {
+        content = List.of(part(text));
+      }
+      fitted.add(new Message(message.role(), content, more));
+    }
+    return fitted;
+  }
+
+  private boolean takesText() {
+    String written = written(List.of(Message.user(NEEDLE)));
+    return written != null && written.contains(NEEDLE);
+  }
+
+  /** Whether the text of a part is written, and not the part as a Python value. */
+  private boolean takesParts() {
+    String written = written(List.of(new Message("user", List.of(part(NEEDLE)), Map.of())));
+    if (written == null) {
+      return false;
+    }
+    int at = written.indexOf(NEEDLE);
+    return at >= 0 && (at == 0 || "'\"".indexOf(written.charAt(at - 1)) < 0);
+  }
+
+  static Map<String, Object> part(String text) {
+    Map<String, Object> part = new LinkedHashMap<>();
+    part.put("type", "text");
+    part.put("text", text);
+    return part;
+  }
+
+  /** The texts of parts on lines of their own, as other engines write them. */
+  private static String joined(List<?> parts) {
+    List<String> texts = new ArrayList<>();
+    for (Object part : parts) {
+      if (part instanceof Map<?, ?> map && map.get("text") instanceof String text) {
+        texts.add(text);
+      } else if (part instanceof String text) {
+        texts.add(text);
+      } else {
+        Object kind = part instanceof Map<?, ?> map ? map.get("type") : part;
+        throw new IllegalArgumentException(
+            "A message has a part of type '%s'; the model's chat template takes text alone"
+                .formatted(kind));
+      }
+    }
+    return String.join("\n", texts);
+  }
+
+  // Instructions
+
+  private static boolean instructs(Message message) {
+    return message.role().equals("system") || message.role().equals("developer");
+  }
+
+  /** What the template refuses or leaves out goes before the user's next message. */
+  private List<Message> instructions(List<Message> messages) {
+    if (messages.stream().noneMatch(Fitting::instructs) || keeps(messages, m -> m)) {
+      return messages;
+    }
+    if (keeps(messages, Fitting::renamed)) {
+      return renamed(messages);
+    }
+    for (boolean first : new boolean[] {false, true}) {
+      if (keeps(messages, m -> folded(m, first))) {
+        notes.add(first ? NONE_TAKEN : FIRST_TAKEN);
+        return folded(messages, first);
+      }
+    }
+    return messages;
+  }
+
+  /** Whether all instructions are written once the messages are changed so. */
+  private boolean keeps(List<Message> messages, UnaryOperator<List<Message>> change) {
+    List<Message> marked = new ArrayList<>();
+    List<String> needles = new ArrayList<>();
+    for (Message message : messages) {
+      if (instructs(message)) {
+        String needle = NEEDLE + needles.size() + ".";
+        needles.add(needle);
+        Object content = message.content() instanceof List ? List.of(part(needle)) : needle;
+        marked.add(new Message(message.role(), content, message.more()));
+      } else {
+        marked.add(message);
+      }
+    }
+    String written = written(change.apply(marked));
+    return written != null && needles.stream().allMatch(written::contains);
+  }
+
+  private static List<Message> renamed(List<Message> messages) {
+    return messages.stream()
+        .map(m -> instructs(m) ? new Message("system", m.content(), m.more()) : m)
+        .toList();
+  }
+
+  /**
+   * Messages without instructions of their own.
+   *
+   * @param first the message at the beginning too
+   */
+  private static List<Message> folded(List<Message> messages, boolean first) {
+    List<Message> folded = new ArrayList<>();
+    List<Object> waiting = new ArrayList<>();
+    for (Message message : messages) {
+      if (instructs(message) && (first || !folded.isEmpty() || !waiting.isEmpty())) {
+        if (message.content() != null && !message.content().equals("")) {
+          waiting.add(message.content());
+        }
+      } else if (message.role().equals("user") && !waiting.isEmpty()) {
+        waiting.add(message.content() == null ? "" : message.content());
+        folded.add(new Message("user", together(waiting), message.more()));
+        waiting.clear();
+      } else {
+        folded.add(message);
+      }
+    }
+    if (!waiting.isEmpty()) {
+      folded.add(new Message("user", together(waiting), Map.of()));
+    }
+    return folded;
+  }
+
+  /** Contents as one: a text of paragraphs, or a list of parts where one is. */
+  private static Object together(List<Object> contents) {
+    if (contents.stream().noneMatch(List.class::isInstance)) {
+      return String.join("\n\n", contents.stream().map(String::valueOf).toList());
+    }
+    List<Object> parts = new ArrayList<>();
+    for (Object content : contents) {
+      if (!parts.isEmpty()) {
+        parts.add(part("\n\n"));
+      }
+      if (content instanceof List<?> list) {
+        parts.addAll(list);
+      } else {
+        parts.add(part(String.valueOf(content)));
+      }
+    }
+    return parts;
+  }
+}

@@ -1,0 +1,60 @@
+package dev.knapsack.memory;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.parallel.Isolated;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** What the kernel counts of what is leased; by itself, as it counts all of the process. */
+@Isolated
+class ResidentTest {
+  private static final long MIB = 1 << 20;
+
+  @Test
+  void whatIsFreedLeavesTheResidentSet() {
+    Budget large = Budget.of("256MiB");
+    Account pages = large.account("kv");
+    try (SlabArena arena = new SlabArena(pages, 16 << 10, large.total())) {
+      List<Integer> slabs = new ArrayList<>();
+      for (int i = 0; i < 8192; i++) {
+        int slab = arena.allocate();
+        arena.memory().asSlice(arena.offset(slab), arena.slabBytes()).fill((byte) 1);
+        slabs.add(slab);
+      }
+      long full = resident();
+      // Every second one: without moving what is left, not a single page would be free.
+      for (int i = 0; i < slabs.size(); i += 2) {
+        arena.release(slabs.get(i));
+      }
+      arena.compact();
+      assertThat(pages.used()).isEqualTo(64L << 20);
+      assertThat(full - resident()).isGreaterThan(60L << 20);
+    }
+    assertThat(large.used()).isZero();
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {3 * MIB, 64 * MIB})
+  void memoryIsResidentOnceTouchedAndGoneWhenClosed(long bytes) {
+    Account account = Budget.ofBytes(1024 * MIB).account("weights");
+    int leases = (int) (192 * MIB / bytes);
+    long before = resident();
+    List<Lease> held = new ArrayList<>();
+    for (int i = 0; i < leases; i++) {
+      held.add(account.lease(bytes));
+    }
+    assertThat(resident() - before).as("untouched").isLessThan(24 * MIB);
+    held.forEach(lease -> lease.segment().fill((byte) 1));
+    assertThat(resident() - before).as("touched").isBetween(168 * MIB, account.used() + 24 * MIB);
+    held.forEach(Lease::close);
+    assertThat(resident() - before).as("closed").isLessThan(24 * MIB);
+  }
+
+  private static long resident() {
+    return Footprint.now().orElseThrow().resident();
+  }
+}
