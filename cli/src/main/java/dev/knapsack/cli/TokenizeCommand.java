@@ -2,7 +2,6 @@ package dev.knapsack.cli;
 
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.text.Tokenizer;
-import dev.knapsack.text.Tokenizers;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
@@ -55,7 +54,7 @@ final class TokenizeCommand implements Callable<Integer> {
     StandardStreams streams = host.streams();
     String text = prompt != null ? prompt : streams.text();
     try (ModelFile file = ModelFile.open(model.path())) {
-      Tokenizer tokenizer = Tokenizers.of(file.metadata(), file.path());
+      Tokenizer tokenizer = Tokenizer.of(file);
       int[] ids = tokenizer.encode(text, !noBos, !plain);
       if (json) {
         streams.out().println(Arrays.toString(ids));

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 
 /**
  * A model on disk: metadata and tensors under their GGUF names, whatever the container.
@@ -28,7 +29,22 @@ public interface ModelFile extends AutoCloseable {
     return List.of(path());
   }
 
+  /** What the header says; the tokenizer is part of it unless it is a {@link #tokenizerJson()}. */
   Metadata metadata();
+
+  /** The tokenizer of a directory, as the hub writes it. */
+  default Optional<TokenizerJson> tokenizerJson() {
+    return Optional.empty();
+  }
+
+  /**
+   * The metadata that a GGUF file of this model has, with a tokenizer in its words.
+   *
+   * @throws ModelFileException if the tokenizer is one that GGUF has no words for
+   */
+  default Metadata ggufMetadata() {
+    return metadata();
+  }
 
   /** Chat templates, the default first; none is parsed. */
   default List<TemplateSource> templates() {

@@ -10,6 +10,7 @@ import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -30,6 +31,7 @@ final class SafetensorsDirectory implements ModelFile {
 
   private final Path path;
   private final Metadata metadata;
+  private final Optional<HubTokenizer> tokenizer;
   private final Map<String, HubTensors.Part> parts;
   private final Map<String, TensorInfo> tensors;
   private final List<TemplateSource> templates;
@@ -39,6 +41,7 @@ final class SafetensorsDirectory implements ModelFile {
   private SafetensorsDirectory(
       Path path,
       Metadata metadata,
+      Optional<HubTokenizer> tokenizer,
       Map<String, HubTensors.Part> parts,
       List<TemplateSource> templates,
       List<OpenFile> files,
@@ -46,6 +49,7 @@ final class SafetensorsDirectory implements ModelFile {
     this.path = path;
     this.notes = List.copyOf(notes);
     this.metadata = metadata;
+    this.tokenizer = tokenizer;
     this.parts = parts;
     this.templates = templates;
     this.files = files;
@@ -79,7 +83,7 @@ final class SafetensorsDirectory implements ModelFile {
     HubConfig config = HubConfig.read(path);
     MetadataBuilder metadata = new MetadataBuilder();
     config.put(metadata, String.valueOf(path.toAbsolutePath().normalize().getFileName()));
-    HubTokenizer.put(metadata, path, config);
+    Optional<HubTokenizer> tokenizer = HubTokenizer.put(metadata, path, config);
     List<TemplateSource> templates = HubTemplates.of(path);
     HubTemplates.put(metadata, templates);
     HubTensors tensors = new HubTensors(config);
@@ -94,7 +98,7 @@ final class SafetensorsDirectory implements ModelFile {
       check(name, part.getValue(), header.tensors().keySet());
     }
     return new SafetensorsDirectory(
-        path, metadata.build(path), tensors.build(), templates, files, config.notes());
+        path, metadata.build(path), tokenizer, tensors.build(), templates, files, config.notes());
   }
 
   private static OpenFile open(Path part, int parts) {
@@ -157,6 +161,18 @@ final class SafetensorsDirectory implements ModelFile {
   @Override
   public Metadata metadata() {
     return metadata;
+  }
+
+  @Override
+  public Optional<TokenizerJson> tokenizerJson() {
+    return tokenizer.map(HubTokenizer::json);
+  }
+
+  @Override
+  public Metadata ggufMetadata() {
+    MetadataBuilder all = new MetadataBuilder(metadata);
+    tokenizer.ifPresent(one -> one.putGguf(all, metadata));
+    return all.build(path);
   }
 
   @Override

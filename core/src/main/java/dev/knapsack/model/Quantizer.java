@@ -102,7 +102,7 @@ public final class Quantizer {
     refuseSource(target);
     Metadata metadata =
         order
-            .written(new MetadataBuilder(source.metadata()))
+            .written(new MetadataBuilder(source.ggufMetadata()))
             .integer("general.file_type", FormatChoice.fileType(choice.experts()))
             .integer("general.quantization_version", 2)
             .build(target);

@@ -14,6 +14,14 @@ final class IntList {
     values[size++] = value;
   }
 
+  void addAll(int[] more) {
+    if (values.length - size < more.length) {
+      values = Arrays.copyOf(values, Math.max(size + more.length, size * 2));
+    }
+    System.arraycopy(more, 0, values, size, more.length);
+    size += more.length;
+  }
+
   int size() {
     return size;
   }

@@ -25,12 +25,36 @@ final class Merges {
     this.result = result;
     table = new int[Integer.highestOneBit(Math.max(8, left.length + left.length / 4)) * 2];
     Arrays.fill(table, -1);
+  }
+
+  /** Of merges of the same two tokens, the first is the one that counts. */
+  private Merges firstCounts() {
     for (int rank = 0; rank < left.length; rank++) {
-      int slot = slot(left[rank], right[rank]);
-      if (table[slot] < 0) {
-        table[slot] = rank;
+      put(rank);
+    }
+    return this;
+  }
+
+  private void put(int rank) {
+    int slot = slot(left[rank], right[rank]);
+    if (table[slot] < 0) {
+      table[slot] = rank;
+    }
+  }
+
+  /**
+   * The merges of a {@code tokenizer.json}: of those of the same two tokens the last counts.
+   *
+   * @param result by rank; -1 where there is to be no merge
+   */
+  static Merges of(int[] left, int[] right, int[] result) {
+    Merges merges = new Merges(left, right, result);
+    for (int rank = left.length - 1; rank >= 0; rank--) {
+      if (result[rank] >= 0) {
+        merges.put(rank);
       }
     }
+    return merges;
   }
 
   static Merges read(Metadata metadata, Path file, Vocabulary vocabulary) {
@@ -69,7 +93,7 @@ final class Merges {
                 + "' joins or makes a token that the vocabulary does not have");
       }
     }
-    return new Merges(left, right, result);
+    return new Merges(left, right, result).firstCounts();
   }
 
   /** The rank of merging two tokens, or {@link PairMerging#NEVER}. */

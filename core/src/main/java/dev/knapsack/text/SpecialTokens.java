@@ -18,9 +18,23 @@ final class SpecialTokens {
   /**
    * How a token stands in text.
    *
-   * @param stripRight blanks that follow it belong to it
+   * @param steers the model, and is found only where the text may do that
+   * @param singleWord stands between characters that are no part of a word
+   * @param leftStrip blanks before it belong to it
+   * @param rightStrip blanks that follow it belong to it
    */
-  record Entry(int token, String text, boolean steers, boolean stripRight) {}
+  record Entry(
+      int token,
+      String text,
+      boolean steers,
+      boolean singleWord,
+      boolean leftStrip,
+      boolean rightStrip) {}
+
+  /** Whether the characters from {@code from} to {@code to} may steer the model. */
+  interface Control {
+    boolean allows(int from, int to);
+  }
 
   /** Texts that mark turns, and have no look of their own. */
   private static final Set<String> TURNS =
@@ -67,37 +81,54 @@ final class SpecialTokens {
         || TURNS.contains(text);
   }
 
-  /** Whether there is a token that swallows the blanks after it. */
-  boolean swallowBlanks() {
-    return Arrays.stream(entries).anyMatch(Entry::stripRight);
+  boolean isEmpty() {
+    return entries.length == 0;
   }
 
-  void partition(MarkedText marked, Sink sink) {
-    String text = marked.text();
+  /** Whether there is a token that swallows the blanks beside it. */
+  boolean swallowBlanks() {
+    return Arrays.stream(entries).anyMatch(e -> e.leftStrip() || e.rightStrip());
+  }
+
+  void partition(String text, Control control, Sink sink) {
     int done = 0;
     for (int at = 0; at < text.length(); ) {
-      Entry entry = firsts.get(text.charAt(at)) ? longestAt(marked, at) : null;
+      Entry entry = firsts.get(text.charAt(at)) ? longestAt(text, control, at) : null;
       if (entry == null) {
         at++;
         continue;
       }
-      if (at > done) {
-        sink.text(done, at);
+      int end = at + entry.text().length();
+      if (!entry.singleWord() || isWord(text, at, end)) {
+        int from = at;
+        while (entry.leftStrip() && from > done && Characters.isBlank(text.charAt(from - 1))) {
+          from--;
+        }
+        if (from > done) {
+          sink.text(done, from);
+        }
+        sink.token(entry.token());
+        done = end;
+        while (entry.rightStrip()
+            && done < text.length()
+            && Characters.isBlank(text.charAt(done))) {
+          done++;
+        }
       }
-      sink.token(entry.token());
-      at += entry.text().length();
-      while (entry.stripRight() && at < text.length() && isBlank(text.charAt(at))) {
-        at++;
-      }
-      done = at;
+      // Blanks that a token swallows may yet begin the next one, as its library has it.
+      at = end;
     }
     if (text.length() > done) {
       sink.text(done, text.length());
     }
   }
 
-  private @Nullable Entry longestAt(MarkedText marked, int at) {
-    String text = marked.text();
+  private static boolean isWord(String text, int from, int to) {
+    return (from == 0 || !Characters.isWord(text.codePointBefore(from)))
+        && (to == text.length() || !Characters.isWord(text.codePointAt(to)));
+  }
+
+  private @Nullable Entry longestAt(String text, Control control, int at) {
     Entry best = null;
     int low = 0;
     int high = entries.length;
@@ -107,7 +138,7 @@ final class SpecialTokens {
       low = bound(low, high, length - 1, c);
       high = bound(low, high, length - 1, (char) (c + 1));
       for (int i = low; i < high && entries[i].text().length() == length; i++) {
-        if (!entries[i].steers() || marked.isControl(at, at + length)) {
+        if (!entries[i].steers() || control.allows(at, at + length)) {
           best = entries[i];
           break;
         }
@@ -132,9 +163,5 @@ final class SpecialTokens {
       }
     }
     return low;
-  }
-
-  private static boolean isBlank(char c) {
-    return c == ' ' || (c >= '\t' && c <= '\r');
   }
 }

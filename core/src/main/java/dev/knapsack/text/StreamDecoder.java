@@ -1,57 +1,16 @@
 package dev.knapsack.text;
 
-import java.nio.ByteBuffer;
-import java.nio.CharBuffer;
-import java.nio.charset.CharsetDecoder;
-import java.nio.charset.CodingErrorAction;
-import java.nio.charset.StandardCharsets;
-
 /**
- * Decodes tokens one at a time; bytes of an unfinished character wait for the rest of it.
+ * Decodes tokens one at a time; what is not certain yet, such as the bytes of an unfinished
+ * character, waits for the rest of it.
  *
  * <p>What {@link #next} and at last {@link #finish} return makes, put together, the text that
  * {@link Tokenizer#decode} gives for all the tokens at once. For one thread.
  */
-public final class StreamDecoder {
-  private final Tokenizer tokenizer;
-  private final boolean special;
-  private final CharsetDecoder decoder =
-      StandardCharsets.UTF_8
-          .newDecoder()
-          .onMalformedInput(CodingErrorAction.REPLACE)
-          .onUnmappableCharacter(CodingErrorAction.REPLACE);
-  private int previous;
-
-  /** Bytes of an unfinished character: three at most. */
-  private byte[] pending = new byte[0];
-
-  StreamDecoder(Tokenizer tokenizer, int previous, boolean special) {
-    this.tokenizer = tokenizer;
-    this.previous = previous;
-    this.special = special;
-  }
-
+public interface StreamDecoder {
   /** The text that this token completes, possibly empty. */
-  public String next(int token) {
-    byte[] bytes = tokenizer.bytes(token, special);
-    int skip = bytes.length > 0 && bytes[0] == ' ' && tokenizer.hidesSpaceAfter(previous) ? 1 : 0;
-    previous = token;
-    ByteBuffer in = ByteBuffer.allocate(pending.length + bytes.length - skip);
-    in.put(pending).put(bytes, skip, bytes.length - skip).flip();
-    return decode(in, false);
-  }
+  String next(int token);
 
   /** What is left at the end: an unfinished character becomes U+FFFD. */
-  public String finish() {
-    return decode(ByteBuffer.wrap(pending), true);
-  }
-
-  private String decode(ByteBuffer in, boolean last) {
-    CharBuffer out = CharBuffer.allocate(in.remaining());
-    decoder.reset();
-    decoder.decode(in, out, last);
-    pending = new byte[in.remaining()];
-    in.get(pending);
-    return out.flip().toString();
-  }
+  String finish();
 }

@@ -49,19 +49,13 @@ public interface Tokenizer {
    * @param special write control tokens as the vocabulary does; otherwise leave them out
    */
   default String decode(int[] tokens, boolean special) {
-    StreamDecoder decoder = new StreamDecoder(this, -1, special);
+    StreamDecoder decoder = stream(-1, special);
     StringBuilder text = new StringBuilder();
     for (int token : tokens) {
       text.append(decoder.next(token));
     }
     return text.append(decoder.finish()).toString();
   }
-
-  /**
-   * Whether a space with which a token begins is no part of the text when the token follows {@code
-   * previous}, or begins the text (-1): some models put a space before each text.
-   */
-  boolean hidesSpaceAfter(int previous);
 
   /** The beginning-of-sequence token, or -1. */
   int bos();
@@ -93,8 +87,16 @@ public interface Tokenizer {
    * @param previous the token before the stream, the last of the prompt; -1 if there is none
    */
   default StreamDecoder stream(int previous) {
-    return new StreamDecoder(this, previous, false);
+    return stream(previous, false);
   }
+
+  /**
+   * A decoder of a stream of tokens that never emits a part of a character.
+   *
+   * @param previous the token before the stream, the last of the prompt; -1 if there is none
+   * @param special write control tokens as the vocabulary does; otherwise leave them out
+   */
+  StreamDecoder stream(int previous, boolean special);
 
   /**
    * The tokenizer of a model.
@@ -102,6 +104,6 @@ public interface Tokenizer {
    * @throws ModelFileException if the file has none, or one that is damaged or not supported
    */
   static Tokenizer of(ModelFile file) {
-    return Tokenizers.of(file.metadata(), file.path());
+    return Tokenizers.of(file);
   }
 }

@@ -1,7 +1,9 @@
 package dev.knapsack.text;
 
 import dev.knapsack.file.Metadata;
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
+import dev.knapsack.file.TokenizerJson;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -56,11 +58,28 @@ public final class Tokenizers {
   private final String kind;
   private final Set<String> notes = new LinkedHashSet<>();
 
-  private Tokenizers(Metadata metadata, Path file, String kind) {
+  private Tokenizers(Metadata metadata, Path file, String kind, Vocabulary vocabulary) {
     this.metadata = metadata;
     this.file = file;
     this.kind = kind;
-    vocabulary = Vocabulary.read(metadata, file, kind.equals("llama"));
+    this.vocabulary = vocabulary;
+  }
+
+  /**
+   * The tokenizer of a model.
+   *
+   * @throws ModelFileException if the file has none, or one that is damaged or not supported
+   */
+  static Tokenizer of(ModelFile file) {
+    Metadata metadata = file.metadata();
+    return file.tokenizerJson()
+        .map(json -> of(metadata, json, file.path()))
+        .orElseGet(() -> of(metadata, file.path()));
+  }
+
+  /** The tokenizer of a {@code tokenizer.json}, whose special tokens the metadata name. */
+  static Tokenizer of(Metadata metadata, TokenizerJson json, Path file) {
+    return new Tokenizers(metadata, file, "tokenizer.json", Vocabulary.of(json)).read(json);
   }
 
   /**
@@ -73,7 +92,10 @@ public final class Tokenizers {
   public static Tokenizer of(Metadata metadata, Path file) {
     String kind = metadata.string(MODEL);
     return switch (kind) {
-      case "gpt2", "gemma4", "llama", "bert" -> new Tokenizers(metadata, file, kind).read();
+      case "gpt2", "gemma4", "llama", "bert" -> {
+        Vocabulary vocabulary = Vocabulary.read(metadata, file, kind.equals("llama"));
+        yield new Tokenizers(metadata, file, kind, vocabulary).read();
+      }
       default ->
           throw new ModelFileException(
               file,
@@ -125,6 +147,35 @@ public final class Tokenizers {
         addLast ? last : -1,
         ends,
         List.copyOf(notes));
+  }
+
+  private Tokenizer read(TokenizerJson json) {
+    int bos = id("bos_token_id", -1);
+    int eos = id("eos_token_id", -1);
+    List<Integer> ends = ends(eos);
+    PostProcessing processing = processing(json, true, bos, eos);
+    return new PipelineTokenizer(
+        json,
+        vocabulary,
+        processing,
+        processing(json, false, -1, -1),
+        bos,
+        eos,
+        ends,
+        List.copyOf(notes));
+  }
+
+  private PostProcessing processing(TokenizerJson json, boolean addSpecial, int bos, int eos) {
+    Component component =
+        Component.of(json.file(), "post_processor", json.section("post_processor"));
+    PostProcessing processing = PostProcessing.read(component, addSpecial, vocabulary.size());
+    if (metadata.has(PREFIX + "add_bos_token")) {
+      processing = processing.withFirst(bos, metadata.flag(PREFIX + "add_bos_token"));
+    }
+    if (metadata.has(PREFIX + "add_eos_token")) {
+      processing = processing.withLast(eos, metadata.flag(PREFIX + "add_eos_token"));
+    }
+    return processing;
   }
 
   private int separator() {
@@ -246,7 +297,12 @@ public final class Tokenizers {
           String text = vocabulary.text(id);
           entries.add(
               new SpecialTokens.Entry(
-                  id, text, SpecialTokens.steers(type, text), phi3 && !keepBlanks.contains(text)));
+                  id,
+                  text,
+                  SpecialTokens.steers(type, text),
+                  false,
+                  false,
+                  phi3 && !keepBlanks.contains(text)));
         }
         case UNDEFINED, NORMAL, UNUSED, BYTE -> {}
       }

@@ -57,7 +57,8 @@ final class VocabularyTokenizer implements Tokenizer {
     }
     TextModel.Encoder encoder = model.encoder(text.text());
     specialTokens.partition(
-        text,
+        text.text(),
+        text::isControl,
         new SpecialTokens.Sink() {
           private boolean afterSpecial = true;
           private boolean begun;
@@ -103,7 +104,15 @@ final class VocabularyTokenizer implements Tokenizer {
   }
 
   @Override
-  public boolean hidesSpaceAfter(int previous) {
+  public StreamDecoder stream(int previous, boolean special) {
+    return new BytesDecoder(this, previous, special);
+  }
+
+  /**
+   * Whether a space with which a token begins is no part of the text when the token follows {@code
+   * previous}, or begins the text (-1): some models put a space before each text.
+   */
+  boolean hidesSpaceAfter(int previous) {
     return model.prefixesSpace()
         && (previous < 0
             || switch (type(previous)) {

@@ -10,6 +10,7 @@ import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.text.MarkedText;
+import dev.knapsack.text.StreamDecoder;
 import dev.knapsack.text.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -86,8 +87,18 @@ class CallersTest {
     }
 
     @Override
-    public boolean hidesSpaceAfter(int previous) {
-      return false;
+    public StreamDecoder stream(int previous, boolean special) {
+      return new StreamDecoder() {
+        @Override
+        public String next(int token) {
+          return new String(bytes(token, special), StandardCharsets.UTF_8);
+        }
+
+        @Override
+        public String finish() {
+          return "";
+        }
+      };
     }
 
     @Override

@@ -27,6 +27,11 @@ public final class HandMadeMetadata {
     return new PackedMetadata(file, packed, types);
   }
 
+  /** A tokenizer.json. */
+  public static TokenizerJson tokenizer(Path file) {
+    return TokenizerJson.read(file);
+  }
+
   private static Object packed(Object value) {
     return switch (value) {
       case String text -> text;

@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
 import dev.knapsack.TestData;
-import dev.knapsack.text.Tokenizers;
+import dev.knapsack.text.Tokenizer;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
@@ -40,7 +40,12 @@ class SafetensorsDirectoryTest {
   }
 
   private void refused(String message) {
-    assertThatThrownBy(() -> ModelFile.open(folder).close())
+    assertThatThrownBy(
+            () -> {
+              try (ModelFile file = ModelFile.open(folder)) {
+                Tokenizer.of(file);
+              }
+            })
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining(message);
   }
@@ -112,9 +117,13 @@ class SafetensorsDirectoryTest {
         "model.safetensors.index.json | model-00001-of | ../model-00001-of | is no safetensors file"
             + " of this directory",
         "model.safetensors.index.json | weight_map | weight_man | weight_map: is missing or empty",
-        "tokenizer.json | \"type\":\"BPE\" | \"type\":\"Unigram\" | 'Unigram'; BPE is supported",
-        "tokenizer.json | \"byte_fallback\":true | \"byte_fallback\":false | neither over bytes nor"
-            + " with byte_fallback",
+        "tokenizer.json | \"type\":\"BPE\" | \"type\":\"Unigram\" | model.vocab: tokens have scores"
+            + " in a Unigram model alone",
+        "tokenizer.json | \"type\":\"BPE\" | \"type\":\"Bigram\" | model.type: 'Bigram' is not"
+            + " supported; supported are BPE, Unigram, WordLevel, WordPiece",
+        "tokenizer.json | \"type\":\"Prepend\" | \"type\":\"Append\" |"
+            + " normalizer.normalizers[0].type: 'Append' is not supported; supported are"
+            + " BertNormalizer",
         "tokenizer.json | \"id\":2 | \"id\":4000000000 | token id 4000000000 is out of range",
         "tokenizer.json | { | [ | cannot be read as JSON",
         "tokenizer_config.json | { | [[[ | cannot be read as JSON"
@@ -206,7 +215,7 @@ class SafetensorsDirectoryTest {
       Files.write(path, damage(whole, whole.length, random));
       try (ModelFile file = ModelFile.open(folder)) {
         assertThat(file.tensors()).isNotEmpty();
-        Tokenizers.of(file.metadata(), file.path()).encode("the house", true, true);
+        Tokenizer.of(file).encode("the house", true, true);
       } catch (ModelFileException refused) {
         assertThat(refused.getMessage()).isNotBlank();
       } catch (RuntimeException e) {

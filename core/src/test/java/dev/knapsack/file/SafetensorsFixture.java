@@ -2,6 +2,7 @@ package dev.knapsack.file;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -36,16 +37,43 @@ public final class SafetensorsFixture {
   private static final String LLAMA_3 =
       "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
           + " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+  private static final String SUFFIX = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?";
   private static final String GPT_4O =
       "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"
-          + "(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\\p{N}{1,3}";
+          + SUFFIX
+          + "|[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*"
+          + SUFFIX
+          + "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
   private static final Map<String, String> REGEXES =
       Map.of(
           "llama-bpe", LLAMA_3,
           "smaug-bpe", LLAMA_3,
           "qwen2", LLAMA_3.replace("\\p{N}{1,3}", "\\p{N}"),
           "gpt-4o", GPT_4O,
-          "tekken", GPT_4O.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", "").replace("{1,3}", ""));
+          "tekken", GPT_4O.replace(SUFFIX, "").replace("{1,3}", ""));
+
+  private static final String PREPENDED =
+      """
+      {"type": "Sequence", "normalizers": [
+        {"type": "Prepend", "prepend": "\u2581"},
+        {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}]}
+      """;
+
+  private static final String REPLACED =
+      """
+      {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}
+      """;
+  private static final String BYTES =
+      """
+      {"type": "ByteLevel"}
+      """;
+  private static final String PIECES =
+      """
+      {"type": "Sequence", "decoders": [
+        {"type": "Replace", "pattern": {"String": "\u2581"}, "content": " "},
+        {"type": "ByteFallback"}, {"type": "Fuse"},
+        {"type": "Strip", "content": " ", "start": 1, "stop": 0}]}
+      """;
 
   private record Tensor(String type, List<Long> shape, byte[] bytes) {}
 
@@ -378,13 +406,16 @@ public final class SafetensorsFixture {
         token.addProperty("content", tokens.get(id));
         token.addProperty("special", types[id] != 4);
         added.add(token);
-      } else {
-        vocabulary.addProperty(tokens.get(id), id);
       }
+      vocabulary.addProperty(tokens.get(id), id);
     }
     JsonObject model = new JsonObject();
     model.addProperty("type", "BPE");
     model.addProperty("byte_fallback", !overBytes);
+    model.addProperty(
+        "ignore_merges",
+        Set.of("llama-bpe", "tekken")
+            .contains(metadata.findString("tokenizer.ggml.pre").orElse("")));
     if (!overBytes) {
       model.addProperty("unk_token", tokens.getFirst());
     }
@@ -401,11 +432,11 @@ public final class SafetensorsFixture {
     root.add("added_tokens", added);
     if (overBytes) {
       root.add("pre_tokenizer", preTokenizer(metadata.string("tokenizer.ggml.pre")));
-    } else if (metadata.flag("tokenizer.ggml.add_space_prefix", true)) {
-      JsonObject prepend = new JsonObject();
-      prepend.addProperty("type", "Prepend");
-      root.add("normalizer", prepend);
+    } else {
+      boolean prepends = metadata.flag("tokenizer.ggml.add_space_prefix", true);
+      root.add("normalizer", JsonParser.parseString(prepends ? PREPENDED : REPLACED));
     }
+    root.add("decoder", JsonParser.parseString(overBytes ? BYTES : PIECES));
     root.add("model", model);
     return root;
   }
@@ -438,10 +469,12 @@ public final class SafetensorsFixture {
   }
 
   private static JsonObject preTokenizer(String name) {
+    String regex = REGEXES.get(name);
     JsonObject bytes = new JsonObject();
     bytes.addProperty("type", "ByteLevel");
+    bytes.addProperty("add_prefix_space", false);
+    bytes.addProperty("use_regex", regex == null);
     JsonObject first = new JsonObject();
-    String regex = REGEXES.get(name);
     if (regex == null) {
       first.addProperty("type", "Digits");
       first.addProperty("individual_digits", true);
@@ -450,6 +483,8 @@ public final class SafetensorsFixture {
       JsonObject pattern = new JsonObject();
       pattern.addProperty("Regex", regex);
       first.add("pattern", pattern);
+      first.addProperty("behavior", "Isolated");
+      first.addProperty("invert", false);
     }
     JsonArray both = new JsonArray();
     both.add(first);

@@ -11,7 +11,6 @@ import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.text.Tokenizer;
-import dev.knapsack.text.Tokenizers;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -125,8 +124,8 @@ class SafetensorsModelsTest {
   }
 
   private static void sameTokens(ModelFile gguf, ModelFile hub) {
-    Tokenizer expected = Tokenizers.of(gguf.metadata(), gguf.path());
-    Tokenizer tokenizer = Tokenizers.of(hub.metadata(), hub.path());
+    Tokenizer expected = Tokenizer.of(gguf);
+    Tokenizer tokenizer = Tokenizer.of(hub);
     assertThat(tokenizer.size()).isEqualTo(expected.size());
     assertThat(tokenizer.bos()).isEqualTo(expected.bos());
     assertThat(tokenizer.eos()).isEqualTo(expected.eos());

@@ -11,7 +11,6 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.text.Tokenizer;
-import dev.knapsack.text.Tokenizers;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -51,7 +50,7 @@ class SyntheticModelRunTest {
     new SyntheticModel(SyntheticModelTest.small(published), Formats.Q8_0)
         .write(path, 5, budget.account("synth"), Progress.NONE);
     try (ModelFile file = ModelFile.open(path)) {
-      Tokenizer tokenizer = Tokenizers.of(file.metadata(), path);
+      Tokenizer tokenizer = Tokenizer.of(file);
       try (Engine engine = Engine.open(file, tokenizer, PLAN, budget, Engine.Options.best())) {
         int[] prompt = tokenizer.encode("Hello, the world is", true, false);
         engine.logits(

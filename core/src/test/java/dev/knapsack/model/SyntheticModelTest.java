@@ -13,7 +13,6 @@ import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.UnsupportedFormatException;
 import dev.knapsack.text.Tokenizer;
-import dev.knapsack.text.Tokenizers;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -123,7 +122,7 @@ class SyntheticModelTest {
     PublishedShape shape = small(published);
     Path path = write(shape, Formats.Q8_0, 1);
     try (ModelFile file = ModelFile.open(path)) {
-      Tokenizer tokenizer = Tokenizers.of(file.metadata(), path);
+      Tokenizer tokenizer = Tokenizer.of(file);
       assertThat(tokenizer.size()).isEqualTo(512);
       int[] tokens = tokenizer.encode("the thing, är 日本", false, false);
       ByteArrayOutputStream bytes = new ByteArrayOutputStream();

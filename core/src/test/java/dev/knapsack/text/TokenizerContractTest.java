@@ -17,6 +17,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** What holds for every tokenizer that loses nothing (all but WordPiece). */
 class TokenizerContractTest {
+  private static final String SPACES =
+      "{'type': 'Replace', 'pattern': {'String': ' '}, 'content': '\u2581'}";
+
   static Stream<Tokenizer> tiny() {
     return Stream.of(
         TinyVocabularies.bytePairs().tokenizer(),
@@ -27,7 +30,12 @@ class TokenizerContractTest {
         TinyVocabularies.bytePairs().without("pre").tokenizer(),
         TinyVocabularies.sentencePieces().tokenizer(),
         TinyVocabularies.sentencePieces().with("add_space_prefix", false).tokenizer(),
-        TinyVocabularies.characterPairs().tokenizer());
+        TinyVocabularies.characterPairs().tokenizer(),
+        TinyPipelines.bytes().tokenizer(),
+        TinyPipelines.bytes()
+            .with("normalizer", "{'type': 'Sequence', 'normalizers': []}")
+            .tokenizer(),
+        TinyPipelines.pieces().with("normalizer", SPACES).tokenizer());
   }
 
   @ParameterizedTest
@@ -145,7 +153,7 @@ class TokenizerContractTest {
       for (int token : tokens) {
         bytes += tokenizer.bytes(token, false).length;
       }
-      int prefix = tokenizer.hidesSpaceAfter(-1) ? 1 : 0;
+      int prefix = ((VocabularyTokenizer) tokenizer).hidesSpaceAfter(-1) ? 1 : 0;
       assertThat(bytes - prefix).isEqualTo(text.getBytes(StandardCharsets.UTF_8).length);
     }
     assertThat(TinyVocabularies.wordPieces().tokenizer().encode(text, false, true)).isNotNull();

@@ -1,0 +1,367 @@
+package dev.knapsack.text;
+
+import java.nio.charset.StandardCharsets;
+import java.text.Normalizer;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.IntPredicate;
+import java.util.function.IntUnaryOperator;
+
+/** What a {@code tokenizer.json} does to a text before it is cut: its {@code normalizer}. */
+interface TextNormalizer {
+  String KNOWN =
+      "BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend,"
+          + " Replace, Sequence, Strip, StripAccents";
+
+  /** The text as the model sees it. */
+  Aligned apply(Aligned text);
+
+  /** How many characters (UTF-16 units) one may come of at the most; 0 if characters may vanish. */
+  int shrinks();
+
+  /** Whether it writes bytes in {@link ByteAlphabet}. */
+  default boolean spellsBytes() {
+    return false;
+  }
+
+  static TextNormalizer read(Component component) {
+    return switch (component.type()) {
+      case "Sequence" ->
+          new InTurn(component.parts("normalizers").stream().map(TextNormalizer::read).toList());
+      case "NFC" -> new Form(Normalizer.Form.NFC);
+      case "NFD" -> new Form(Normalizer.Form.NFD);
+      case "NFKC" -> new Form(Normalizer.Form.NFKC);
+      case "NFKD" -> new Form(Normalizer.Form.NFKD);
+      case "Lowercase" -> new Lowercase();
+      case "StripAccents" -> new Filter(c -> !Characters.isMark(c));
+      case "Nmt" -> new InTurn(List.of(new Filter(Nmt::keeps), new Each(Nmt::replaced)));
+      case "Strip" -> new Strip(component.flag("strip_left"), component.flag("strip_right"));
+      case "Prepend" -> new Prepend(component.text("prepend"));
+      case "Replace" -> new Replace(TextPattern.read(component), component.text("content"));
+      case "ByteLevel" -> new Bytes();
+      case "BertNormalizer" -> bert(component);
+      case "Precompiled" -> PrecompiledCharacters.read(component);
+      default -> throw component.unknownType(KNOWN);
+    };
+  }
+
+  private static TextNormalizer bert(Component component) {
+    List<TextNormalizer> all = new ArrayList<>();
+    if (component.flag("clean_text")) {
+      all.add(
+          new Filter(c ->
+              c == '\t'
+                  || c == '\n'
+                  || c == '\r'
+                  || !(c == 0 || c == 0xFFFD || Characters.isControl(c))));
+      all.add(new Each(c -> Characters.isBlank(c) ? ' ' : c));
+    }
+    if (component.flag("handle_chinese_chars")) {
+      all.add(new SpacedHan());
+    }
+    boolean lowercase = component.flag("lowercase");
+    if (component.flag("strip_accents", lowercase)) {
+      all.add(new Form(Normalizer.Form.NFD));
+      all.add(new Filter(c -> Character.getType(c) != Character.NON_SPACING_MARK));
+    }
+    if (lowercase) {
+      all.add(new Lowercase());
+    }
+    return new InTurn(all);
+  }
+
+  /** Normalizers one after the other. */
+  record InTurn(List<TextNormalizer> all) implements TextNormalizer {
+    @Override
+    public Aligned apply(Aligned text) {
+      Aligned now = text;
+      for (TextNormalizer one : all) {
+        now = one.apply(now);
+      }
+      return now;
+    }
+
+    @Override
+    public int shrinks() {
+      return all.stream().mapToInt(TextNormalizer::shrinks).reduce(1, (a, b) -> a * b);
+    }
+
+    @Override
+    public boolean spellsBytes() {
+      return all.stream().anyMatch(TextNormalizer::spellsBytes);
+    }
+  }
+
+  /**
+   * A form of Unicode (UAX 15).
+   *
+   * <p>A run of more than 250 combining marks is normalised in parts, as sorting it would cost its
+   * square; stream-safe text (UAX 15, 13) has no more than 30.
+   */
+  record Form(Normalizer.Form form) implements TextNormalizer {
+    private static final int MOST_MARKS = 250;
+    private static final int SHORT = 4096;
+
+    @Override
+    public Aligned apply(Aligned aligned) {
+      String text = aligned.text();
+      if (text.length() <= SHORT && Normalizer.isNormalized(text, form)) {
+        return aligned;
+      }
+      Aligned.Builder out = aligned.builder();
+      for (int from = 0; from < text.length(); ) {
+        int to = end(text, from);
+        if (to == from + 1 && text.charAt(from) < 0x80) {
+          out.copy(from, to);
+        } else {
+          segment(text, from, to, out);
+        }
+        from = to;
+      }
+      return out.build();
+    }
+
+    /** Writes a segment, whose characters take the places of those that were there in turn. */
+    private void segment(String text, int from, int to, Aligned.Builder out) {
+      String normal = Normalizer.normalize(text.substring(from, to), form);
+      int at = from;
+      for (int i = 0; i < normal.length(); ) {
+        int c = normal.codePointAt(i);
+        out.add(c, at, i == 0 && normal.codePointCount(0, normal.length()) == 1 ? to : at + 1);
+        i += Character.charCount(c);
+        if (at + 1 < to && Characters.isMark(c)) {
+          at++;
+        }
+      }
+    }
+
+    /**
+     * Where what is normalised together ends: before a character that nothing before can change.
+     */
+    private static int end(String text, int from) {
+      int at = from + Character.charCount(text.codePointAt(from));
+      int count = 1;
+      while (at < text.length() && text.charAt(at) >= 0x80 && count <= MOST_MARKS) {
+        int c = text.codePointAt(at);
+        if (!Characters.isMark(c) && !joins(c)) {
+          break;
+        }
+        at += Character.charCount(c);
+        count++;
+      }
+      return at;
+    }
+
+    /** Characters that are no marks and yet compose with the one before: vowels of Hangul. */
+    private static boolean joins(int c) {
+      return (c >= 0x1160 && c <= 0x11FF)
+          || (c >= 0xD7B0 && c <= 0xD7FF)
+          || (c >= 0xFF9E && c <= 0xFFDC)
+          || (c >= 0x3130 && c <= 0x318F);
+    }
+
+    @Override
+    public int shrinks() {
+      return switch (form) {
+        case NFC -> 4;
+        case NFKC -> 8;
+        case NFD, NFKD -> 2;
+      };
+    }
+  }
+
+  /** Lower case, a character at a time. */
+  record Lowercase() implements TextNormalizer {
+    private static final int CAPITAL_I_WITH_DOT = 0x130;
+
+    @Override
+    public Aligned apply(Aligned aligned) {
+      Aligned.Builder out = aligned.builder();
+      String text = aligned.text();
+      for (int i = 0; i < text.length(); ) {
+        int c = text.codePointAt(i);
+        if (c == CAPITAL_I_WITH_DOT) {
+          out.add('i', i, i + 1);
+          out.insert(0x307, i + 1);
+        } else {
+          out.add(Character.toLowerCase(c), i, i + 1);
+        }
+        i += Character.charCount(c);
+      }
+      return out.build();
+    }
+
+    @Override
+    public int shrinks() {
+      return 1;
+    }
+  }
+
+  /** Leaves characters out. */
+  record Filter(IntPredicate keeps) implements TextNormalizer {
+    @Override
+    public Aligned apply(Aligned aligned) {
+      Aligned.Builder out = aligned.builder();
+      String text = aligned.text();
+      for (int i = 0; i < text.length(); ) {
+        int c = text.codePointAt(i);
+        if (keeps.test(c)) {
+          out.add(c, i, i + 1);
+        }
+        i += Character.charCount(c);
+      }
+      return out.build();
+    }
+
+    @Override
+    public int shrinks() {
+      return 0;
+    }
+  }
+
+  /** Takes one character for another. */
+  record Each(IntUnaryOperator change) implements TextNormalizer {
+    @Override
+    public Aligned apply(Aligned aligned) {
+      Aligned.Builder out = aligned.builder();
+      String text = aligned.text();
+      for (int i = 0; i < text.length(); ) {
+        int c = text.codePointAt(i);
+        out.add(change.applyAsInt(c), i, i + 1);
+        i += Character.charCount(c);
+      }
+      return out.build();
+    }
+
+    @Override
+    public int shrinks() {
+      return 1;
+    }
+  }
+
+  /** Spaces around ideographs. */
+  record SpacedHan() implements TextNormalizer {
+    @Override
+    public Aligned apply(Aligned aligned) {
+      Aligned.Builder out = aligned.builder();
+      String text = aligned.text();
+      for (int i = 0; i < text.length(); ) {
+        int c = text.codePointAt(i);
+        int next = i + Character.charCount(c);
+        if (Characters.isHan(c)) {
+          out.add(' ', i, i + 1);
+          out.insert(c, next);
+          out.insert(' ', next);
+        } else {
+          out.add(c, i, i + 1);
+        }
+        i = next;
+      }
+      return out.build();
+    }
+
+    @Override
+    public int shrinks() {
+      return 1;
+    }
+  }
+
+  /** Takes blanks off the ends. */
+  record Strip(boolean left, boolean right) implements TextNormalizer {
+    @Override
+    public Aligned apply(Aligned aligned) {
+      String text = aligned.text();
+      int from = 0;
+      int to = text.length();
+      while (left && from < to && Characters.isBlank(text.charAt(from))) {
+        from++;
+      }
+      while (right && to > from && Characters.isBlank(text.charAt(to - 1))) {
+        to--;
+      }
+      if (from == 0 && to == text.length()) {
+        return aligned;
+      }
+      Aligned.Builder out = aligned.builder();
+      out.copy(from, to);
+      return out.build();
+    }
+
+    @Override
+    public int shrinks() {
+      return 0;
+    }
+  }
+
+  /** Puts a string before a text that is not empty. */
+  record Prepend(String prefix) implements TextNormalizer {
+    @Override
+    public Aligned apply(Aligned aligned) {
+      if (aligned.isEmpty()) {
+        return aligned;
+      }
+      Aligned.Builder out = aligned.builder();
+      out.prepend(prefix);
+      out.copy(0, aligned.text().length());
+      return out.build();
+    }
+
+    @Override
+    public int shrinks() {
+      return 1;
+    }
+  }
+
+  /** Puts a string in the place of each match. */
+  record Replace(TextPattern pattern, String content) implements TextNormalizer {
+    @Override
+    public Aligned apply(Aligned aligned) {
+      Aligned.Builder out = aligned.builder();
+      pattern.cut(
+          aligned.text(),
+          0,
+          aligned.text().length(),
+          (from, to, match) -> {
+            if (match) {
+              out.insert(content, to);
+            } else {
+              out.copy(from, to);
+            }
+          });
+      return out.build();
+    }
+
+    @Override
+    public int shrinks() {
+      return !pattern.literal().isEmpty() && pattern.literal().length() <= content.length() ? 1 : 0;
+    }
+  }
+
+  /** Writes bytes in {@link ByteAlphabet}. */
+  record Bytes() implements TextNormalizer {
+    @Override
+    public Aligned apply(Aligned aligned) {
+      Aligned.Builder out = aligned.builder();
+      String text = aligned.text();
+      for (int i = 0; i < text.length(); ) {
+        int c = text.codePointAt(i);
+        int units = Character.charCount(c);
+        for (byte b : text.substring(i, i + units).getBytes(StandardCharsets.UTF_8)) {
+          out.add(ByteAlphabet.character(b & 0xFF), i, i + 1);
+        }
+        i += units;
+      }
+      return out.build();
+    }
+
+    @Override
+    public int shrinks() {
+      return 1;
+    }
+
+    @Override
+    public boolean spellsBytes() {
+      return true;
+    }
+  }
+}

@@ -1,0 +1,74 @@
+package dev.knapsack.text;
+
+import java.nio.charset.StandardCharsets;
+
+/**
+ * WordPiece as {@code tokenizer.json} describes it: a piece is the longest token that it begins
+ * with, then the longest that the rest begins with, and so on (Devlin et al., "BERT", 2019).
+ */
+final class WordPieces implements PieceModel {
+  private final ModelTokens tokens;
+  private final Unknown unknown;
+
+  /** What a token that does not begin a piece has before it in the vocabulary. */
+  private final byte[] prefix;
+
+  /** Longer pieces are unknown. */
+  private final int mostCharacters;
+
+  private WordPieces(Component component, ModelTokens tokens) {
+    this.tokens = tokens;
+    unknown = new Unknown(tokens.named(component.text("unk_token")), component);
+    prefix = component.text("continuing_subword_prefix").getBytes(StandardCharsets.UTF_8);
+    mostCharacters = component.count("max_input_chars_per_word");
+  }
+
+  static WordPieces read(Component component, ModelTokens tokens) {
+    return new WordPieces(component, tokens);
+  }
+
+  /** A piece that is not known is one token, however long it is. */
+  @Override
+  public boolean keepsAll(boolean ofBytes) {
+    return false;
+  }
+
+  @Override
+  public Encoder encoder() {
+    ByteList bytes = new ByteList(64);
+    ByteList part = new ByteList(64);
+    return (piece, into) -> {
+      bytes.clear();
+      bytes.add(piece, 0, piece.length());
+      int before = into.size();
+      if (piece.codePointCount(0, piece.length()) > mostCharacters || !encode(bytes, part, into)) {
+        into.truncate(before);
+        into.add(unknown.token(piece));
+      }
+    };
+  }
+
+  private boolean encode(ByteList bytes, ByteList part, IntList into) {
+    for (int from = 0; from < bytes.size(); ) {
+      int lead = from == 0 ? 0 : prefix.length;
+      part.clear();
+      if (from > 0) {
+        part.add(prefix);
+      }
+      int to = Math.min(bytes.size(), from + Math.max(0, tokens.longest() - lead));
+      for (int i = from; i < to; i++) {
+        part.add(bytes.array()[i]);
+      }
+      int token = -1;
+      while (to > from && (token = tokens.find(part.array(), 0, lead + to - from)) < 0) {
+        to--;
+      }
+      if (token < 0) {
+        return false;
+      }
+      into.add(token);
+      from = to;
+    }
+    return true;
+  }
+}
