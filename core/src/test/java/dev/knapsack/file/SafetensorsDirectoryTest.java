@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
 import dev.knapsack.TestData;
+import dev.knapsack.text.Tokenizer;
 import dev.knapsack.text.Tokenizers;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
@@ -116,6 +117,19 @@ class SafetensorsDirectoryTest {
     view.putLong(0, view.getLong(0) + grown);
     Files.write(shard, bytes);
     refused(message);
+  }
+
+  @Test
+  void answersEndWhereGenerationIsToEnd() throws IOException {
+    Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": [2, 17, 999]}");
+    try (ModelFile file = ModelFile.open(folder)) {
+      Tokenizer tokenizer = Tokenizers.of(file.metadata(), folder);
+      assertThat(tokenizer.eos()).isEqualTo(2);
+      assertThat(tokenizer.endTokens()).contains(2, 17);
+      assertThat(tokenizer.isControl(17)).isTrue();
+      assertThat(tokenizer.notes()).singleElement().asString().contains("has 999");
+      assertThat(file.metadata().integer("tokenizer.ggml.eot_token_id")).isEqualTo(17);
+    }
   }
 
   @Test
