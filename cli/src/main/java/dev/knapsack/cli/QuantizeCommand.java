@@ -62,6 +62,7 @@ final class QuantizeCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     try (ModelFile file = ModelFile.open(ModelArgument.path(host, model));
         WorkerTeam team = new WorkerTeam(threads)) {
+      file.notes().forEach(note -> host.streams().err().println("note: " + note));
       Quantizer quantizer = new Quantizer(file, Objects.requireNonNull(format), outputFormat);
       try (ProgressBar bar = host.progress("quantizing")) {
         quantizer.write(

@@ -41,13 +41,30 @@ public final class Tokenizers {
           "<end_of_utterance>",
           "<\uFF5Cend\u2581of\u2581sentence\uFF5C>",
           "<EOT>",
+          "_<EOT>",
           "[EOT]",
           "[EOS]",
           "</s>",
           "<eos>",
           "<|fim_pad|>",
+          "<fim-pad>",
+          "<fim_pad>",
+          "<PAD>",
+          "<|fim_repo|>",
           "<|repo_name|>",
+          "<fim-repo>",
+          "<REPO>",
+          "<reponame>",
           "<|file_sep|>");
+
+  /** Keys of tokens that end an answer, beside that of the end of sequence. */
+  private static final List<String> OTHER_ENDS =
+      List.of(
+          "eot_token_id",
+          "eom_token_id",
+          "fim_pad_token_id",
+          "fim_rep_token_id",
+          "fim_sep_token_id");
 
   /** What llama.cpp takes in byte pair encodings for a first or last token that does not exist. */
   private static final int BYTE_PAIRS_INSTEAD = 11;
@@ -237,7 +254,7 @@ public final class Tokenizers {
     if (eos >= 0) {
       ends.add(eos);
     }
-    for (String name : new String[] {"eot_token_id", "eom_token_id"}) {
+    for (String name : OTHER_ENDS) {
       int id = id(name, -1);
       if (id >= 0) {
         ends.add(id);

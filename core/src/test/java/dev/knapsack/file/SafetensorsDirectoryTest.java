@@ -160,6 +160,19 @@ class SafetensorsDirectoryTest {
   }
 
   @Test
+  void answersEndWhereGenerationIsToEnd() throws IOException {
+    Files.writeString(folder.resolve("generation_config.json"), "{\"eos_token_id\": [2, 17, 999]}");
+    try (ModelFile file = ModelFile.open(folder)) {
+      Tokenizer tokenizer = Tokenizer.of(file);
+      assertThat(tokenizer.eos()).isEqualTo(2);
+      assertThat(tokenizer.endTokens()).contains(2, 17);
+      assertThat(tokenizer.isControl(17)).isTrue();
+      assertThat(tokenizer.notes()).singleElement().asString().contains("has 999");
+      assertThat(file.metadata().integer("tokenizer.ggml.eot_token_id")).isEqualTo(17);
+    }
+  }
+
+  @Test
   void aTruncatedShardIsNamed() throws IOException {
     Path shard = folder.resolve("model-00001-of-00002.safetensors");
     byte[] bytes = Files.readAllBytes(shard);

@@ -42,6 +42,20 @@ class PlanJsonTest {
   }
 
   @Test
+  void notesAreAlwaysThereAndMayBeMissing() {
+    Plan noted = PLAN.withNotes(List.of("an \"id\" was replaced", "rows are masked"));
+    assertThat(PlanJson.read(PlanJson.write(noted))).isEqualTo(noted);
+    assertThat(PlanJson.write(PLAN)).contains("\"notes\": []");
+    String older = PlanJson.write(PLAN).replace(",\n  \"notes\": []", "");
+    assertThat(older).doesNotContain("notes");
+    assertThat(PlanJson.read(older)).isEqualTo(PLAN);
+    assertThatThrownBy(
+            () -> PlanJson.read(PlanJson.write(PLAN).replace("\"notes\": []", "\"notes\": [7]")))
+        .isInstanceOf(PlanFileException.class)
+        .hasMessageContaining("notes[]");
+  }
+
+  @Test
   void readsSketchedKeys() {
     String json =
         PlanJson.write(PLAN).replace("\"keyFormat\": \"F16\"", "\"keyFormat\": \"QJL:4\"");

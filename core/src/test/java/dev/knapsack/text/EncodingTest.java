@@ -126,6 +126,25 @@ class EncodingTest {
     assertThat(bytePairs.find("<|im_start|>")).isEqualTo(-1);
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1, 3, 4, 5})
+  void knownNamesEndAnAnswerWhateverTheirType(int type) {
+    List<String> tokens = List.of("<unk>", "<s>", "</s>", "<end_of_turn>", "<fim_pad>", "a", "b");
+    Tokenizer tokenizer =
+        TinyVocabularies.sentencePieces()
+            .with("tokens", tokens)
+            .with("token_type", List.of(2, 3, 3, type, type, 1, 1))
+            .with("scores", List.of(0, 0, 0, 0, 0, 0, 0))
+            .with("eos_token_ids", List.of(2L, 6L, 99L))
+            .tokenizer();
+    assertThat(tokenizer.endTokens()).containsExactly(2, 3, 4, 6);
+    assertThat(tokenizer.decode(new int[] {5, 3, 4, 6}, false)).isEqualTo("a");
+    assertThat(tokenizer.encode("<end_of_turn>", false, true)).containsExactly(3);
+    assertThat(tokenizer.notes())
+        .containsExactly(
+            "tokenizer.ggml.eos_token_ids has 99, and the vocabulary ends at 6; it is left out");
+  }
+
   @Test
   void endOfAPartIsNotTheEndOfTheAnswer() {
     List<String> tokens = List.of("<|end|>", "<|return|>", "<|call|>", "a");

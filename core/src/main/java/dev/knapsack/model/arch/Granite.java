@@ -4,16 +4,22 @@ package dev.knapsack.model.arch;
 final class Granite extends Llama {
   @Override
   float embeddingScale(Header header) {
-    return header.positive("embedding_scale", 1);
+    return factor(header, "embedding_scale");
   }
 
   @Override
   float residualScale(Header header) {
-    return header.positive("residual_scale", 1);
+    return factor(header, "residual_scale");
   }
 
   @Override
   float logitScale(Header header) {
-    return 1 / header.positive("logit_scale", 1);
+    return 1 / factor(header, "logit_scale");
+  }
+
+  /** Files write 0 for none, too. */
+  private static float factor(Header header, String key) {
+    float given = header.optional(key, 1);
+    return given == 0 ? 1 : given;
   }
 }
