@@ -199,6 +199,10 @@ record GgufHeader(
         values *= length;
         shape.add(length);
       }
+      // Writers differ in whether they keep dimensions of 1 at the end.
+      while (shape.size() > 2 && shape.getLast() == 1) {
+        shape.removeLast();
+      }
       Format format = format(name, in.i32(name));
       long columns = shape.isEmpty() ? 1 : shape.getFirst();
       if (columns % format.blockValues() != 0) {

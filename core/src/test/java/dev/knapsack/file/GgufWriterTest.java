@@ -15,10 +15,12 @@ import java.nio.channels.SeekableByteChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class GgufWriterTest {
@@ -80,6 +82,26 @@ class GgufWriterTest {
           .isInstanceOf(ModelFileException.class)
           .hasMessageContaining("nowhere: is missing");
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"4-2-1, 4-2", "4-2-3-1, 4-2-3", "4-2-1-1, 4-2", "4-1-1, 4-1", "4-1-3, 4-1-3", "4, 4"})
+  void dimensionsOfOneAtTheEndAreLeftOut(String written, String read) {
+    Path path = folder.resolve("dimensions.gguf");
+    TensorInfo tensor = new TensorInfo("t", Formats.F32, shape(written));
+    try (GgufWriter writer =
+            GgufWriter.create(path, new MetadataBuilder().build(path), List.of(tensor));
+        Arena arena = Arena.ofConfined()) {
+      writer.write(tensor, arena.allocate(tensor.bytes()));
+      writer.finish();
+    }
+    try (ModelFile file = ModelFile.open(path)) {
+      assertThat(file.tensors().get("t").shape()).isEqualTo(shape(read));
+    }
+  }
+
+  private static List<Long> shape(String dimensions) {
+    return Arrays.stream(dimensions.split("-")).map(Long::valueOf).toList();
   }
 
   @Test
