@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Objects;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -62,7 +63,8 @@ final class QuantizeCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     try (ModelFile file = ModelFile.open(ModelArgument.path(host, model));
         WorkerTeam team = new WorkerTeam(threads)) {
-      file.notes().forEach(note -> host.streams().err().println("note: " + note));
+      Stream.concat(file.notes().stream(), file.ggufNotes().stream())
+          .forEach(note -> host.streams().err().println("note: " + note));
       Quantizer quantizer = new Quantizer(file, Objects.requireNonNull(format), outputFormat);
       try (ProgressBar bar = host.progress("quantizing")) {
         quantizer.write(

@@ -5,6 +5,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import java.util.AbstractList;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -50,6 +51,29 @@ final class GgufTokenizer {
    */
   static void put(MetadataBuilder metadata, TokenizerJson json, int size, Metadata known) {
     new GgufTokenizer(json, size).put(metadata, known);
+  }
+
+  /** Sentences on what is lost. */
+  static List<String> notes(TokenizerJson json) {
+    List<String> notes = new ArrayList<>();
+    List<String> flagged =
+        json.added().stream()
+            .filter(token -> token.leftStrip() || token.rightStrip() || token.singleWord())
+            .map(TokenizerJson.Added::content)
+            .toList();
+    if (!flagged.isEmpty()) {
+      notes.add(
+          "GGUF has no words for blanks and words beside %s%s: who reads the file may tokenize text beside %s otherwise"
+              .formatted(
+                  String.join(", ", flagged.subList(0, Math.min(3, flagged.size()))),
+                  flagged.size() > 3 ? " and %d more".formatted(flagged.size() - 3) : "",
+                  flagged.size() == 1 ? "it" : "them"));
+    }
+    if (String.valueOf(json.section("normalizer")).contains("\"NFC\"")) {
+      notes.add(
+          "GGUF has no words for the normalizer NFC: letters with accents of their own stay so");
+    }
+    return notes;
   }
 
   private void put(MetadataBuilder metadata, Metadata known) {
@@ -174,11 +198,14 @@ final class GgufTokenizer {
   /** How text is cut before pairs are merged: told by the regex, where families share a name. */
   private String preTokenizer() {
     String regex = String.valueOf(json.section("pre_tokenizer"));
+    if (regex.contains("\"add_prefix_space\":true")) {
+      throw inexpressible("pre_tokenizer", "a space before a text");
+    }
     if (regex.contains("\\\\p{Lu}")) {
       return regex.contains("(?i:'s") || regex.contains("'s|") ? "gpt-4o" : "tekken";
     }
     if (regex.contains("(?i:'s") && regex.contains("\\\\p{N}{1,3}")) {
-      return "llama-bpe";
+      return flag(json.model(), "ignore_merges") ? "llama-bpe" : "dbrx";
     }
     if (regex.contains("(?i:'s") && regex.contains("|\\\\p{N}|")) {
       return "qwen2";

@@ -46,6 +46,11 @@ public interface ModelFile extends AutoCloseable {
     return metadata();
   }
 
+  /** Sentences on what the tokenizer does that {@link #ggufMetadata()} cannot say. */
+  default List<String> ggufNotes() {
+    return List.of();
+  }
+
   /** Chat templates, the default first; none is parsed. */
   default List<TemplateSource> templates() {
     return TemplateSource.of(path(), metadata());

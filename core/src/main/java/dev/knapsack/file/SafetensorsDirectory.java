@@ -176,6 +176,11 @@ final class SafetensorsDirectory implements ModelFile {
   }
 
   @Override
+  public List<String> ggufNotes() {
+    return tokenizerJson().map(GgufTokenizer::notes).orElse(List.of());
+  }
+
+  @Override
   public List<TemplateSource> templates() {
     return templates;
   }

@@ -4,6 +4,7 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Locale;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;
 
@@ -16,6 +17,14 @@ import java.util.regex.PatternSyntaxException;
  */
 final class OnigPattern {
   private static final List<String> OPENINGS = List.of("?:", "?=", "?!", "?>", "?<=", "?<!", "?<");
+
+  private static final Set<String> LOOKS_BEHIND = Set.of("?<=", "?<!");
+
+  /**
+   * Nothing, but with a character of two units: Java looks behind by whole characters where the
+   * expression has one, and otherwise by units.
+   */
+  private static final String SUPPLEMENTARY = "(?:\uD800\uDC00){0}";
 
   private static final String WORD = "\\p{IsAlphabetic}\\p{M}\\p{Nd}\\p{Pc}";
 
@@ -122,6 +131,9 @@ final class OnigPattern {
                     new PatternSyntaxException(
                         "a group of a kind that is not supported", source, at));
         out.append(opening);
+        if (LOOKS_BEHIND.contains(opening)) {
+          out.append(SUPPLEMENTARY);
+        }
         at += opening.length();
       }
       return;
@@ -187,6 +199,8 @@ final class OnigPattern {
       case 'H' -> out.append("[^0-9a-fA-F]");
       case 'w' -> out.append(inClass ? WORD : "[" + WORD + WORD_TOO + "]");
       case 'W' -> out.append("[^").append(WORD).append(inClass ? "]" : WORD_TOO + "]");
+      case 'b' -> out.append(inClass ? "\\x08" : edge("!", "="));
+      case 'B' -> out.append(inClass ? "B" : edge("=", "!"));
       case 'O' -> out.append("(?s:.)");
       case 'N' -> out.append("[^\\n]");
       case 'p', 'P' -> {
@@ -199,7 +213,7 @@ final class OnigPattern {
       default -> {
         boolean known =
             !Character.isLetter(c)
-                || (inClass ? "dDwWsSnrtfvaeuxc" : "dDwWsSnrtfvaeuxcbBAzZGRXk").indexOf(c) >= 0;
+                || (inClass ? "dDsSnrtfaeuxc" : "dDsSnrtfaeuxcAzZGRXk").indexOf(c) >= 0;
         if (c == 'v') {
           out.append("\\x0B");
         } else if (known) {
@@ -210,6 +224,16 @@ final class OnigPattern {
       }
     }
     at += 1 + Character.charCount(c);
+  }
+
+  /**
+   * A place between characters that are of words and others, or else between two that are alike.
+   */
+  private static String edge(String afterWord, String afterOther) {
+    String word = "[" + WORD + WORD_TOO + "]";
+    String before = SUPPLEMENTARY + word;
+    return "(?:(?<=%s)(?%s%s)|(?<!%s)(?%s%s))"
+        .formatted(before, afterWord, word, before, afterOther, word);
   }
 
   private void property(boolean inClass) {

@@ -100,20 +100,22 @@ final class SpecialTokens {
       }
       int end = at + entry.text().length();
       if (!entry.singleWord() || isWord(text, at, end)) {
-        int from = at;
+        int from = entry.leftStrip() ? Math.max(at, done) : at;
         while (entry.leftStrip() && from > done && Characters.isBlank(text.charAt(from - 1))) {
           from--;
+        }
+        int to = end;
+        while (entry.rightStrip() && to < text.length() && Characters.isBlank(text.charAt(to))) {
+          to++;
         }
         if (from > done) {
           sink.text(done, from);
         }
-        sink.token(entry.token());
-        done = end;
-        while (entry.rightStrip()
-            && done < text.length()
-            && Characters.isBlank(text.charAt(done))) {
-          done++;
+        // A token of blanks alone may have lost all of them to the one before it.
+        if (from < to) {
+          sink.token(entry.token());
         }
+        done = to;
       }
       // Blanks that a token swallows may yet begin the next one, as its library has it.
       at = end;

@@ -124,6 +124,10 @@ interface TextNormalizer {
     /** Writes a segment, whose characters take the places of those that were there in turn. */
     private void segment(String text, int from, int to, Aligned.Builder out) {
       String normal = Normalizer.normalize(text.substring(from, to), form);
+      if (text.startsWith(normal, from) && normal.length() == to - from) {
+        out.copy(from, to);
+        return;
+      }
       int at = from;
       for (int i = 0; i < normal.length(); ) {
         int c = normal.codePointAt(i);
@@ -138,26 +142,31 @@ interface TextNormalizer {
     /**
      * Where what is normalised together ends: before a character that nothing before can change.
      */
-    private static int end(String text, int from) {
-      int at = from + Character.charCount(text.codePointAt(from));
+    private int end(String text, int from) {
+      int last = text.codePointAt(from);
+      int at = from + Character.charCount(last);
       int count = 1;
       while (at < text.length() && text.charAt(at) >= 0x80 && count <= MOST_MARKS) {
         int c = text.codePointAt(at);
-        if (!Characters.isMark(c) && !joins(c)) {
+        if (!Characters.isMark(c) && !isHalfWidthMark(c) && !(isHangul(last) && isHangul(c))) {
           break;
         }
+        last = c;
         at += Character.charCount(c);
         count++;
       }
       return at;
     }
 
-    /** Characters that are no marks and yet compose with the one before: vowels of Hangul. */
-    private static boolean joins(int c) {
-      return (c >= 0x1160 && c <= 0x11FF)
-          || (c >= 0xD7B0 && c <= 0xD7FF)
-          || (c >= 0xFF9E && c <= 0xFFDC)
-          || (c >= 0x3130 && c <= 0x318F);
+    /** Signs of sound that are marks once they have their width. */
+    private static boolean isHalfWidthMark(int c) {
+      return c == 0xFF9E || c == 0xFF9F;
+    }
+
+    /** Letters that compose with the one before, though they are no marks. */
+    private boolean isHangul(int c) {
+      return (form == Normalizer.Form.NFC || form == Normalizer.Form.NFKC)
+          && Character.UnicodeScript.of(c) == Character.UnicodeScript.HANGUL;
     }
 
     @Override

@@ -133,6 +133,26 @@ class SafetensorsDirectoryTest {
     refused(message);
   }
 
+  @Test
+  void whatGgufHasNoWordsForIsNotWritten() throws IOException {
+    try (ModelFile file = ModelFile.open(folder)) {
+      assertThat(file.metadata().has("tokenizer.ggml.tokens")).isFalse();
+      assertThat(file.ggufMetadata().strings("tokenizer.ggml.tokens")).hasSizeGreaterThan(300);
+      assertThat(file.ggufNotes()).isEmpty();
+    }
+    replace("tokenizer.json", "\"content\":\"<s>\"", "\"rstrip\":true,\"content\":\"<s>\"");
+    try (ModelFile file = ModelFile.open(folder)) {
+      assertThat(file.ggufNotes()).singleElement().asString().contains("beside <s>: who reads");
+    }
+    replace("tokenizer.json", "\"type\":\"Prepend\"", "\"type\":\"Lowercase\"");
+    try (ModelFile file = ModelFile.open(folder)) {
+      assertThat(Tokenizer.of(file).size()).isPositive();
+      assertThatThrownBy(file::ggufMetadata)
+          .isInstanceOf(ModelFileException.class)
+          .hasMessageContaining("normalizer: Lowercase cannot be written in a GGUF file");
+    }
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',

@@ -11,6 +11,7 @@ import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.text.Tokenizer;
+import dev.knapsack.text.Tokenizers;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -126,6 +127,8 @@ class SafetensorsModelsTest {
   private static void sameTokens(ModelFile gguf, ModelFile hub) {
     Tokenizer expected = Tokenizer.of(gguf);
     Tokenizer tokenizer = Tokenizer.of(hub);
+    Tokenizer written = Tokenizers.of(hub.ggufMetadata(), hub.path());
+    assertThat(written.size()).isEqualTo(expected.size());
     assertThat(tokenizer.size()).isEqualTo(expected.size());
     assertThat(tokenizer.bos()).isEqualTo(expected.bos());
     assertThat(tokenizer.eos()).isEqualTo(expected.eos());
@@ -134,7 +137,8 @@ class SafetensorsModelsTest {
             "the other house", " In 1984, she said: what?\n\nNothing", "größe 日本 🎒", "", "  ")) {
       assertThat(tokenizer.encode(text, true, true))
           .as(text)
-          .containsExactly(expected.encode(text, true, true));
+          .containsExactly(expected.encode(text, true, true))
+          .containsExactly(written.encode(text, true, true));
     }
     assertThat(hub.metadata().string("tokenizer.chat_template")).isEqualTo("{{ messages }}");
   }
