@@ -11,6 +11,7 @@ import java.util.Arrays;
  */
 final class BytePairs implements PieceModel {
   private final ModelTokens tokens;
+  private final ModelTokens steering;
   private final Merges merges;
 
   /** What a character that does not begin a piece has before it in the vocabulary. */
@@ -29,8 +30,10 @@ final class BytePairs implements PieceModel {
   /** The tokens of bytes that no token has; empty if there are none. */
   private final int[] byteTokens;
 
-  private BytePairs(Component component, ModelTokens tokens, TokenizerJson json) {
+  private BytePairs(
+      Component component, ModelTokens tokens, ModelTokens steering, TokenizerJson json) {
     this.tokens = tokens;
+    this.steering = steering;
     prefix = component.text("continuing_subword_prefix", "").getBytes(StandardCharsets.UTF_8);
     suffix = component.text("end_of_word_suffix", "").getBytes(StandardCharsets.UTF_8);
     hasUnknown = component.has("unk_token");
@@ -38,16 +41,11 @@ final class BytePairs implements PieceModel {
     fusesUnknown = component.flag("fuse_unk", false);
     ignoresMerges = component.flag("ignore_merges", false);
     byteTokens = component.flag("byte_fallback", false) ? tokens.bytes() : new int[0];
-    int[] joined = json.joined(prefix.length);
-    for (int rank = 0; rank < joined.length; rank++) {
-      if (tokens.isHidden(joined[rank])) {
-        joined[rank] = -1;
-      }
-    }
-    merges = Merges.of(json.left(), json.right(), joined);
+    merges = Merges.of(json.left(), json.right(), json.joined(prefix.length));
   }
 
-  static BytePairs read(Component component, ModelTokens tokens, TokenizerJson json) {
+  static BytePairs read(
+      Component component, ModelTokens tokens, ModelTokens steering, TokenizerJson json) {
     if (!json.hasMerges()) {
       throw component.wrong("merges", "is missing, and byte pair encoding cannot work without");
     }
@@ -57,12 +55,12 @@ final class BytePairs implements PieceModel {
           "must be null, as a text has one way to be read, and is "
               + component.json().get("dropout"));
     }
-    return new BytePairs(component, tokens, json);
+    return new BytePairs(component, tokens, steering, json);
   }
 
   @Override
-  public Encoder encoder() {
-    return new Words();
+  public Encoder encoder(boolean steers) {
+    return new Words(steers ? steering : tokens);
   }
 
   @Override
@@ -83,17 +81,22 @@ final class BytePairs implements PieceModel {
   }
 
   private final class Words implements Encoder, PairMerging.Symbols {
+    private final ModelTokens known;
     private final PairMerging merging = new PairMerging();
     private final ByteList bytes = new ByteList(64);
     private int[] symbols = new int[64];
     private int count;
+
+    Words(ModelTokens known) {
+      this.known = known;
+    }
 
     @Override
     public void encode(String piece, IntList into) {
       if (ignoresMerges) {
         bytes.clear();
         bytes.add(piece, 0, piece.length());
-        int whole = tokens.find(bytes.array(), 0, bytes.size());
+        int whole = known.find(bytes.array(), 0, bytes.size());
         if (whole >= 0) {
           into.add(whole);
           return;
@@ -124,7 +127,7 @@ final class BytePairs implements PieceModel {
           bytes.add(suffix);
         }
         at = next;
-        int token = tokens.find(bytes.array(), 0, bytes.size());
+        int token = known.find(bytes.array(), 0, bytes.size());
         if (token >= 0) {
           if (pending) {
             add(unknown.token(piece));
@@ -169,7 +172,10 @@ final class BytePairs implements PieceModel {
 
     @Override
     public int priority(int left, int right) {
-      return merges.rank(symbols[left], symbols[right]);
+      int rank = merges.rank(symbols[left], symbols[right]);
+      return rank != PairMerging.NEVER && known.isHidden(merges.result(rank))
+          ? PairMerging.NEVER
+          : rank;
     }
 
     @Override

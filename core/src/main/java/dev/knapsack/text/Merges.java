@@ -45,14 +45,12 @@ final class Merges {
   /**
    * The merges of a {@code tokenizer.json}: of those of the same two tokens the last counts.
    *
-   * @param result by rank; -1 where there is to be no merge
+   * @param result the tokens that they make, by rank
    */
   static Merges of(int[] left, int[] right, int[] result) {
     Merges merges = new Merges(left, right, result);
     for (int rank = left.length - 1; rank >= 0; rank--) {
-      if (result[rank] >= 0) {
-        merges.put(rank);
-      }
+      merges.put(rank);
     }
     return merges;
   }

@@ -5,20 +5,26 @@ import dev.knapsack.file.TokenizerJson;
 import java.util.BitSet;
 
 /**
- * The tokens that the model of a {@code tokenizer.json} makes of text: neither those that were only
- * added nor special ones. Text becomes a special token by being found as one and in no other way,
- * so that input that is not searched for them never steers.
+ * The tokens that the model of a {@code tokenizer.json} makes of text: not those that were only
+ * added. Of text that may not steer it makes no special ones either, which are then in no way a
+ * part of it.
  */
 final class ModelTokens {
   private final TokenizerJson json;
   private final PackedTokens tokens;
   private final BitSet hidden = new BitSet();
 
-  ModelTokens(TokenizerJson json, Vocabulary vocabulary) {
+  /**
+   * The model's tokens.
+   *
+   * @param steers whether special tokens are among them
+   */
+  ModelTokens(TokenizerJson json, Vocabulary vocabulary, boolean steers) {
     this.json = json;
     tokens = json.tokens();
     for (TokenizerJson.Added added : json.added()) {
-      if (vocabulary.type(added.id()) == TokenType.CONTROL || !json.isModelToken(added.id())) {
+      boolean special = vocabulary.type(added.id()) == TokenType.CONTROL;
+      if ((special && !steers) || !json.isModelToken(added.id())) {
         hidden.set(added.id());
       }
     }

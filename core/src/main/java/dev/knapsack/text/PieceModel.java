@@ -7,8 +7,12 @@ import dev.knapsack.file.TokenizerJson;
 
 /** How a {@code tokenizer.json} turns the pieces of a text into tokens: its {@code model}. */
 sealed interface PieceModel permits BytePairs, Unigram, WholeWords, WordPieces {
-  /** An encoder with scratch space of its own; for one thread. */
-  Encoder encoder();
+  /**
+   * An encoder with scratch space of its own; for one thread.
+   *
+   * @param steers whether all of the text may steer the model
+   */
+  Encoder encoder(boolean steers);
 
   /**
    * Whether every character becomes a part of a token, or tokens.
@@ -24,16 +28,17 @@ sealed interface PieceModel permits BytePairs, Unigram, WholeWords, WordPieces {
 
   static PieceModel read(TokenizerJson json, Vocabulary vocabulary) {
     Component component = new Component(json.file(), "model", json.model());
-    ModelTokens tokens = new ModelTokens(json, vocabulary);
+    ModelTokens tokens = new ModelTokens(json, vocabulary, false);
+    ModelTokens steering = new ModelTokens(json, vocabulary, true);
     if (json.type().equals("Unigram") != (json.scores().length > 0)) {
       throw component.wrong(
           "vocab", "tokens have scores in a Unigram model alone, and this is " + json.type());
     }
     return switch (json.type()) {
-      case "BPE" -> BytePairs.read(component, tokens, json);
-      case "Unigram" -> Unigram.read(component, tokens, json.scores());
-      case "WordPiece" -> WordPieces.read(component, tokens);
-      case "WordLevel" -> WholeWords.read(component, tokens);
+      case "BPE" -> BytePairs.read(component, tokens, steering, json);
+      case "Unigram" -> Unigram.read(component, tokens, steering, json.scores());
+      case "WordPiece" -> new WordPieces(component, tokens, steering);
+      case "WordLevel" -> new WholeWords(component, tokens, steering);
       default -> throw component.unknownType("BPE, Unigram, WordLevel, WordPiece");
     };
   }

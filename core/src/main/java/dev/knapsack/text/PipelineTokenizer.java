@@ -14,8 +14,8 @@ import org.jspecify.annotations.Nullable;
  * put around; joined, tokens are a text again.
  *
  * <p>It differs in two things. Text becomes a special token only where it is {@linkplain
- * MarkedText#isControl control}, and never by way of the model. And a text that itself begins with
- * the beginning-of-sequence token gets no second one.
+ * MarkedText#isControl control}, and if not all of it is, never by way of the model. And a text
+ * that itself begins with the beginning-of-sequence token gets no second one.
  */
 final class PipelineTokenizer implements Tokenizer {
   private final Vocabulary vocabulary;
@@ -124,7 +124,7 @@ final class PipelineTokenizer implements Tokenizer {
   private final class Encoding implements SpecialTokens.Sink {
     private final MarkedText marked;
     private final String text;
-    private final PieceModel.Encoder encoder = model.encoder();
+    private final PieceModel.Encoder encoder;
     private final IntList tokens = new IntList();
     private boolean begun;
     private int omitted;
@@ -132,6 +132,7 @@ final class PipelineTokenizer implements Tokenizer {
     Encoding(MarkedText marked) {
       this.marked = marked;
       text = withoutHalves(marked.text());
+      encoder = model.encoder(marked.isControl(0, text.length()));
     }
 
     @Override

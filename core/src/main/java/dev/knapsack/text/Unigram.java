@@ -12,6 +12,7 @@ final class Unigram implements PieceModel {
   private static final double PENALTY = 10;
 
   private final ModelTokens tokens;
+  private final ModelTokens steering;
   private final double[] scores;
   private final double unknownScore;
   private final Unknown unknown;
@@ -19,26 +20,29 @@ final class Unigram implements PieceModel {
   /** The tokens of bytes that no token has; empty if there are none. */
   private final int[] byteTokens;
 
-  private Unigram(Component component, ModelTokens tokens, double[] scores, int unknown) {
+  private Unigram(
+      Component component, ModelTokens tokens, ModelTokens steering, double[] scores, int unknown) {
     this.tokens = tokens;
+    this.steering = steering;
     this.scores = scores;
     this.unknown = new Unknown(unknown, component);
     unknownScore = Arrays.stream(scores).min().orElse(0) - PENALTY;
     byteTokens = component.flag("byte_fallback", false) ? tokens.bytes() : new int[0];
   }
 
-  static Unigram read(Component component, ModelTokens tokens, double[] scores) {
+  static Unigram read(
+      Component component, ModelTokens tokens, ModelTokens steering, double[] scores) {
     int unknown = component.count("unk_id", -1);
     if (unknown >= scores.length) {
       throw component.wrong(
           "unk_id", unknown + " is not in the vocabulary, which has " + scores.length + " tokens");
     }
-    return new Unigram(component, tokens, scores, unknown);
+    return new Unigram(component, tokens, steering, scores, unknown);
   }
 
   @Override
-  public Encoder encoder() {
-    return new Lattice();
+  public Encoder encoder(boolean steers) {
+    return new Lattice(steers ? steering : tokens);
   }
 
   @Override
@@ -47,6 +51,7 @@ final class Unigram implements PieceModel {
   }
 
   private final class Lattice implements Encoder {
+    private final ModelTokens known;
     private final ByteList bytes = new ByteList(64);
 
     /** Of the best way to write what ends at a byte: its score, and its last token. */
@@ -56,6 +61,10 @@ final class Unigram implements PieceModel {
 
     /** Where that token begins; -1 if there is no way. */
     private int[] begins = new int[64];
+
+    Lattice(ModelTokens known) {
+      this.known = known;
+    }
 
     @Override
     public void encode(String piece, IntList into) {
@@ -77,7 +86,7 @@ final class Unigram implements PieceModel {
 
     private void extend(String piece, int from, int size) {
       int width = width(from);
-      int most = Math.min(size, from + tokens.longest());
+      int most = Math.min(size, from + known.longest());
       int hash = PackedTokens.hash();
       boolean alone = false;
       for (int to = from + 1; to <= most; to++) {
@@ -85,7 +94,7 @@ final class Unigram implements PieceModel {
         if (to < size && isContinuation(to)) {
           continue;
         }
-        int token = tokens.find(hash, bytes.array(), from, to);
+        int token = known.find(hash, bytes.array(), from, to);
         if (token >= 0) {
           offer(from, to, token, scores[token]);
           alone |= to == from + width;
@@ -130,7 +139,7 @@ final class Unigram implements PieceModel {
     }
 
     private void unknown(String piece, int from, int to, IntList reversed) {
-      int token = tokens.find(bytes.array(), from, to);
+      int token = known.find(bytes.array(), from, to);
       boolean falls = token < 0 && byteTokens.length > 0;
       for (int i = from; i < to && falls; i++) {
         falls = byteTokens[bytes.array()[i] & 0xFF] >= 0;

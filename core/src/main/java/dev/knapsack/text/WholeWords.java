@@ -3,15 +3,13 @@ package dev.knapsack.text;
 /** A model in which a piece is a token, or unknown: {@code WordLevel}. */
 final class WholeWords implements PieceModel {
   private final ModelTokens tokens;
+  private final ModelTokens steering;
   private final Unknown unknown;
 
-  private WholeWords(Component component, ModelTokens tokens) {
+  WholeWords(Component component, ModelTokens tokens, ModelTokens steering) {
     this.tokens = tokens;
+    this.steering = steering;
     unknown = new Unknown(tokens.named(component.text("unk_token")), component);
-  }
-
-  static WholeWords read(Component component, ModelTokens tokens) {
-    return new WholeWords(component, tokens);
   }
 
   /** A piece that is not known is one token, however long it is. */
@@ -21,12 +19,13 @@ final class WholeWords implements PieceModel {
   }
 
   @Override
-  public Encoder encoder() {
+  public Encoder encoder(boolean steers) {
+    ModelTokens known = steers ? steering : tokens;
     ByteList bytes = new ByteList(64);
     return (piece, into) -> {
       bytes.clear();
       bytes.add(piece, 0, piece.length());
-      int token = tokens.find(bytes.array(), 0, bytes.size());
+      int token = known.find(bytes.array(), 0, bytes.size());
       into.add(token >= 0 ? token : unknown.token(piece));
     };
   }

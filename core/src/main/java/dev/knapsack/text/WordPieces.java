@@ -8,6 +8,7 @@ import java.nio.charset.StandardCharsets;
  */
 final class WordPieces implements PieceModel {
   private final ModelTokens tokens;
+  private final ModelTokens steering;
   private final Unknown unknown;
 
   /** What a token that does not begin a piece has before it in the vocabulary. */
@@ -16,15 +17,12 @@ final class WordPieces implements PieceModel {
   /** Longer pieces are unknown. */
   private final int mostCharacters;
 
-  private WordPieces(Component component, ModelTokens tokens) {
+  WordPieces(Component component, ModelTokens tokens, ModelTokens steering) {
     this.tokens = tokens;
+    this.steering = steering;
     unknown = new Unknown(tokens.named(component.text("unk_token")), component);
     prefix = component.text("continuing_subword_prefix").getBytes(StandardCharsets.UTF_8);
     mostCharacters = component.count("max_input_chars_per_word");
-  }
-
-  static WordPieces read(Component component, ModelTokens tokens) {
-    return new WordPieces(component, tokens);
   }
 
   /** A piece that is not known is one token, however long it is. */
@@ -34,21 +32,23 @@ final class WordPieces implements PieceModel {
   }
 
   @Override
-  public Encoder encoder() {
+  public Encoder encoder(boolean steers) {
+    ModelTokens known = steers ? steering : tokens;
     ByteList bytes = new ByteList(64);
     ByteList part = new ByteList(64);
     return (piece, into) -> {
       bytes.clear();
       bytes.add(piece, 0, piece.length());
       int before = into.size();
-      if (piece.codePointCount(0, piece.length()) > mostCharacters || !encode(bytes, part, into)) {
+      if (piece.codePointCount(0, piece.length()) > mostCharacters
+          || !encode(known, bytes, part, into)) {
         into.truncate(before);
         into.add(unknown.token(piece));
       }
     };
   }
 
-  private boolean encode(ByteList bytes, ByteList part, IntList into) {
+  private boolean encode(ModelTokens known, ByteList bytes, ByteList part, IntList into) {
     for (int from = 0; from < bytes.size(); ) {
       int lead = from == 0 ? 0 : prefix.length;
       part.clear();
@@ -60,7 +60,7 @@ final class WordPieces implements PieceModel {
         part.add(bytes.array()[i]);
       }
       int token = -1;
-      while (to > from && (token = tokens.find(part.array(), 0, lead + to - from)) < 0) {
+      while (to > from && (token = known.find(part.array(), 0, lead + to - from)) < 0) {
         to--;
       }
       if (token < 0) {
