@@ -14,6 +14,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 class ResidentTest {
   private static final long MIB = 1 << 20;
 
+  /** What the JVM itself may take meanwhile, or give back. */
+  private static final long JVM = 48 * MIB;
+
   @Test
   void whatIsFreedLeavesTheResidentSet() {
     Budget large = Budget.of("256MiB");
@@ -47,11 +50,11 @@ class ResidentTest {
     for (int i = 0; i < leases; i++) {
       held.add(account.lease(bytes));
     }
-    assertThat(resident() - before).as("untouched").isLessThan(24 * MIB);
+    assertThat(resident() - before).as("untouched").isLessThan(JVM);
     held.forEach(lease -> lease.segment().fill((byte) 1));
-    assertThat(resident() - before).as("touched").isBetween(168 * MIB, account.used() + 24 * MIB);
+    assertThat(resident() - before).as("touched").isBetween(192 * MIB - JVM, account.used() + JVM);
     held.forEach(Lease::close);
-    assertThat(resident() - before).as("closed").isLessThan(24 * MIB);
+    assertThat(resident() - before).as("closed").isLessThan(JVM);
   }
 
   private static long resident() {
