@@ -151,6 +151,15 @@ final class TinyPipelines {
     return this;
   }
 
+  /** Moves the vocabulary behind the merges, and both before the added tokens. */
+  TinyPipelines vocabularyLast() {
+    JsonObject model = root.getAsJsonObject("model");
+    model.add("vocab", model.remove("vocab"));
+    model.remove("type");
+    root.add("added_tokens", root.remove("added_tokens"));
+    return this;
+  }
+
   /** Adds a token, or gives one that was added other flags. */
   TinyPipelines added(String content, int id, boolean special, String flags) {
     JsonArray others = new JsonArray();
