@@ -220,9 +220,14 @@ final class PipelineTokenizer implements Tokenizer {
 
   @Override
   public byte[] bytes(int token, boolean special) {
-    TokenType type = type(token);
-    if (type == TokenType.UNUSED || (type == TokenType.CONTROL && !special)) {
-      return new byte[0];
+    switch (type(token)) {
+      case UNUSED -> {
+        return new byte[0];
+      }
+      case CONTROL -> {
+        return special ? vocabulary.bytes(token) : new byte[0];
+      }
+      default -> {}
     }
     String text = vocabulary.text(token);
     for (TokenJoining stage : joining) {

@@ -77,7 +77,7 @@ final class WordPieceModel implements TextModel {
     private void take(int character) {
       if (isBlank(character)) {
         end();
-      } else if (isPunctuation(character) || isHan(character)) {
+      } else if (Characters.isPunctuation(character) || isHan(character)) {
         end();
         add(character);
         end();
@@ -139,23 +139,6 @@ final class WordPieceModel implements TextModel {
           Character.UNASSIGNED ->
           false;
       default -> c != 0xFFFD;
-    };
-  }
-
-  private static boolean isPunctuation(int c) {
-    if (c < 0x80) {
-      return c > ' ' && c < 0x7F && !Character.isLetterOrDigit(c);
-    }
-    return switch (Character.getType(c)) {
-      case Character.CONNECTOR_PUNCTUATION,
-          Character.DASH_PUNCTUATION,
-          Character.START_PUNCTUATION,
-          Character.END_PUNCTUATION,
-          Character.INITIAL_QUOTE_PUNCTUATION,
-          Character.FINAL_QUOTE_PUNCTUATION,
-          Character.OTHER_PUNCTUATION ->
-          true;
-      default -> false;
     };
   }
 

@@ -146,6 +146,10 @@ class PipelineTokenizerTest {
     assertThat(tokenizer.bytes(BYTES + 0xC3, false)).containsExactly(0xC3);
     assertThat(tokenizer.bytes(INST, false)).isEmpty();
     assertThat(tokenizer.bytes(INST, true)).asString(StandardCharsets.UTF_8).isEqualTo("[INST]");
+    // A word of its own has a space before it, but not what steers.
+    Tokenizer words = TinyPipelines.words("he", "<s>").added("<s>", 2, true, "").tokenizer();
+    assertThat(words.bytes(1, true)).asString(StandardCharsets.UTF_8).isEqualTo(" he");
+    assertThat(words.bytes(2, true)).asString(StandardCharsets.UTF_8).isEqualTo("<s>");
   }
 
   /** A trie of the one string ﬁ, which becomes fi, as SentencePiece packs it. */
@@ -209,6 +213,22 @@ class PipelineTokenizerTest {
     assertThatThrownBy(TinyPipelines.pieces().with(part, json)::tokenizer)
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining(message);
+  }
+
+  @Test
+  void theOrderOfFieldsDoesNotMatter() {
+    int[] usual = encode(TinyPipelines.bytes(), "hello<|end|>");
+    assertThat(usual).containsExactly(256, 257, 'o', 258);
+    assertThat(encode(TinyPipelines.bytes().vocabularyLast(), "hello<|end|>"))
+        .containsExactly(usual);
+  }
+
+  /** The library takes the ids of the vocabulary, and otherwise the next one, whatever is said. */
+  @Test
+  void anAddedTokenHasTheIdOfTheVocabulary() {
+    TinyPipelines file = TinyPipelines.words("he").added("he", 7, false, "");
+    file.added("<x>", 70, true, "").added("<y>", 5, true, "");
+    assertThat(encode(file, "<y>he<x>")).containsExactly(3, 1, 2);
   }
 
   @Test

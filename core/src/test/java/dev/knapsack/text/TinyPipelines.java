@@ -4,6 +4,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import dev.knapsack.file.HandMadeMetadata;
+import dev.knapsack.file.Metadata;
 import dev.knapsack.file.TokenizerJson;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -91,6 +92,43 @@ final class TinyPipelines {
     return made;
   }
 
+  /** The byte pairs of a GGUF file. */
+  static TinyPipelines bytePairs(Metadata gguf) {
+    List<String> tokens = gguf.strings("tokenizer.ggml.tokens");
+    TinyPipelines made = new TinyPipelines();
+    JsonObject model = object("{'type': 'BPE'}");
+    JsonObject vocabulary = new JsonObject();
+    for (int id = 0; id < tokens.size(); id++) {
+      vocabulary.addProperty(tokens.get(id), id);
+    }
+    JsonArray merges = new JsonArray();
+    gguf.strings("tokenizer.ggml.merges").forEach(merges::add);
+    model.add("vocab", vocabulary);
+    model.add("merges", merges);
+    made.root.add("model", model);
+    return made;
+  }
+
+  /** The word pieces of a GGUF file, which writes what begins a word with a mark before it. */
+  static TinyPipelines wordPieces(Metadata gguf) {
+    List<String> tokens = gguf.strings("tokenizer.ggml.tokens");
+    TinyPipelines made = new TinyPipelines();
+    JsonObject model =
+        object(
+            "{'type': 'WordPiece', 'unk_token': '[UNK]', 'continuing_subword_prefix': '##',"
+                + " 'max_input_chars_per_word': 100}");
+    JsonObject vocabulary = new JsonObject();
+    for (int id = 0; id < tokens.size(); id++) {
+      String token = tokens.get(id);
+      boolean special = token.startsWith("[") && token.length() > 1;
+      vocabulary.addProperty(
+          token.startsWith("\u2581") ? token.substring(1) : special ? token : "##" + token, id);
+    }
+    model.add("vocab", vocabulary);
+    made.root.add("model", model);
+    return made;
+  }
+
   private static JsonObject vocabulary(Map<String, Integer> vocabulary) {
     JsonObject json = new JsonObject();
     vocabulary.forEach(json::addProperty);
@@ -110,6 +148,15 @@ final class TinyPipelines {
   /** Sets a field of the model. */
   TinyPipelines model(String field, String json) {
     root.getAsJsonObject("model").add(field, JsonParser.parseString(json));
+    return this;
+  }
+
+  /** Moves the vocabulary behind the merges, and both before the added tokens. */
+  TinyPipelines vocabularyLast() {
+    JsonObject model = root.getAsJsonObject("model");
+    model.add("vocab", model.remove("vocab"));
+    model.remove("type");
+    root.add("added_tokens", root.remove("added_tokens"));
     return this;
   }
 

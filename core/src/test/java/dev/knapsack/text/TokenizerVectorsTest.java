@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The token ids that each model's own tokenizer gives for the same texts. */
@@ -33,28 +34,55 @@ class TokenizerVectorsTest {
       })
   void textsBecomeTheTokensOfTheOriginal(String name) throws IOException {
     Path path = TestData.path("tokenizers/" + name + ".gguf");
+    try (ModelFile file = ModelFile.open(path)) {
+      check(name, Tokenizer.of(file));
+    }
+  }
+
+  /** The same vocabularies as the hub has them, with the parts that the models have there. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "gpt-2 | null | {'type': 'ByteLevel', 'add_prefix_space': false}",
+        "starcoder | null | {'type': 'Sequence', 'pretokenizers': [{'type': 'Digits',"
+            + " 'individual_digits': true}, {'type': 'ByteLevel', 'add_prefix_space': false}]}",
+        "bert-bge | {'type': 'BertNormalizer', 'clean_text': true, 'handle_chinese_chars': true,"
+            + " 'strip_accents': null, 'lowercase': true} | {'type': 'BertPreTokenizer'}"
+      })
+  void theirFilesOnTheHubGiveThemToo(String name, String normalizer, String preTokenizer)
+      throws IOException {
+    try (ModelFile file = ModelFile.open(TestData.path("tokenizers/" + name + ".gguf"))) {
+      TinyPipelines hub =
+          name.startsWith("bert")
+              ? TinyPipelines.wordPieces(file.metadata())
+              : TinyPipelines.bytePairs(file.metadata());
+      check(
+          name, hub.with("normalizer", normalizer).with("pre_tokenizer", preTokenizer).tokenizer());
+    }
+  }
+
+  private static void check(String name, Tokenizer tokenizer) throws IOException {
+    Path path = TestData.path("tokenizers/" + name + ".gguf");
     // Each text ends with the separator; what follows the last one is nothing.
     List<String> texts =
         Arrays.asList(Files.readString(path.resolveSibling(name + ".gguf.inp")).split(SEPARATOR));
     List<String> expected = Files.readAllLines(path.resolveSibling(name + ".gguf.out"));
     assertThat(texts).hasSameSizeAs(expected).hasSizeGreaterThan(40);
-    try (ModelFile file = ModelFile.open(path)) {
-      Tokenizer tokenizer = Tokenizer.of(file);
-      List<String> wrong = new ArrayList<>();
-      for (int i = 0; i < texts.size(); i++) {
-        String want = expected.get(i).strip();
-        String got =
-            String.join(
-                " ",
-                Arrays.stream(tokenizer.encode(texts.get(i), false, false))
-                    .mapToObj(Integer::toString)
-                    .toList());
-        if (!got.equals(want)) {
-          wrong.add(i + " '" + texts.get(i) + "': " + got + ", expected " + want);
-        }
+    List<String> wrong = new ArrayList<>();
+    for (int i = 0; i < texts.size(); i++) {
+      String want = expected.get(i).strip();
+      String got =
+          String.join(
+              " ",
+              Arrays.stream(tokenizer.encode(texts.get(i), false, false))
+                  .mapToObj(Integer::toString)
+                  .toList());
+      if (!got.equals(want)) {
+        wrong.add(i + " '" + texts.get(i) + "': " + got + ", expected " + want);
       }
-      assertThat(wrong).isEmpty();
     }
+    assertThat(wrong).isEmpty();
   }
 
   @Test
