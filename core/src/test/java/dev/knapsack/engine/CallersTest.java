@@ -138,7 +138,8 @@ class CallersTest {
 
   private static Request request(int number, int tokens, float unknown) {
     return Request.of(number, number + 1, number + 2)
-        .withSampling(Sampling.GREEDY.withLogitBias(Map.of(Numbers.UNKNOWN, unknown)))
+        .withSampling(
+            Sampling.GREEDY.withSeed(number).withLogitBias(Map.of(Numbers.UNKNOWN, unknown)))
         .withMaxTokens(tokens);
   }
 

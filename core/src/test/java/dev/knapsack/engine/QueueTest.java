@@ -58,7 +58,7 @@ class QueueTest {
   /** The {@code i}th of some requests that differ in prompt and length. */
   private static Request request(int i) {
     int[] prompt = IntStream.range(0, 1 + 5 * i).map(t -> (t * 37 + i) % 200).toArray();
-    return Request.of(prompt).withSampling(Sampling.GREEDY).withMaxTokens(3 + 4 * i);
+    return Request.of(prompt).withSampling(Sampling.GREEDY.withSeed(i)).withMaxTokens(3 + 4 * i);
   }
 
   private static int[] tokens(Answer answer) {

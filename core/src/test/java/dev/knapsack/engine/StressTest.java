@@ -32,7 +32,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 @Timeout(600)
 class StressTest {
-  private static final int OPERATIONS = Integer.getInteger("knapsack.operations", 300);
+  private static final int OPERATIONS = Integer.getInteger("knapsack.operations", 700);
   private static final int THREADS = 6;
   private static final int REQUESTS = 12;
 
