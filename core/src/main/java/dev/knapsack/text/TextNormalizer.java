@@ -70,6 +70,35 @@ interface TextNormalizer {
     return new InTurn(all);
   }
 
+  /** A normalizer that takes characters one by one. */
+  interface ByCharacter extends TextNormalizer {
+    /**
+     * Writes what becomes of character {@code c}.
+     *
+     * @param at where it begins
+     * @param next where the one after it does
+     */
+    void write(int c, int at, int next, Aligned.Builder out);
+
+    @Override
+    default Aligned apply(Aligned aligned) {
+      Aligned.Builder out = aligned.builder();
+      String text = aligned.text();
+      for (int i = 0; i < text.length(); ) {
+        int c = text.codePointAt(i);
+        int next = i + Character.charCount(c);
+        write(c, i, next, out);
+        i = next;
+      }
+      return out.build();
+    }
+
+    @Override
+    default int shrinks() {
+      return 1;
+    }
+  }
+
   /** Normalizers one after the other. */
   record InTurn(List<TextNormalizer> all) implements TextNormalizer {
     @Override
@@ -180,46 +209,27 @@ interface TextNormalizer {
   }
 
   /** Lower case, a character at a time. */
-  record Lowercase() implements TextNormalizer {
+  record Lowercase() implements ByCharacter {
     private static final int CAPITAL_I_WITH_DOT = 0x130;
 
     @Override
-    public Aligned apply(Aligned aligned) {
-      Aligned.Builder out = aligned.builder();
-      String text = aligned.text();
-      for (int i = 0; i < text.length(); ) {
-        int c = text.codePointAt(i);
-        if (c == CAPITAL_I_WITH_DOT) {
-          out.add('i', i, i + 1);
-          out.insert(0x307, i + 1);
-        } else {
-          out.add(Character.toLowerCase(c), i, i + 1);
-        }
-        i += Character.charCount(c);
+    public void write(int c, int at, int next, Aligned.Builder out) {
+      if (c == CAPITAL_I_WITH_DOT) {
+        out.add('i', at, at + 1);
+        out.insert(0x307, at + 1);
+      } else {
+        out.add(Character.toLowerCase(c), at, at + 1);
       }
-      return out.build();
-    }
-
-    @Override
-    public int shrinks() {
-      return 1;
     }
   }
 
   /** Leaves characters out. */
-  record Filter(IntPredicate keeps) implements TextNormalizer {
+  record Filter(IntPredicate keeps) implements ByCharacter {
     @Override
-    public Aligned apply(Aligned aligned) {
-      Aligned.Builder out = aligned.builder();
-      String text = aligned.text();
-      for (int i = 0; i < text.length(); ) {
-        int c = text.codePointAt(i);
-        if (keeps.test(c)) {
-          out.add(c, i, i + 1);
-        }
-        i += Character.charCount(c);
+    public void write(int c, int at, int next, Aligned.Builder out) {
+      if (keeps.test(c)) {
+        out.add(c, at, at + 1);
       }
-      return out.build();
     }
 
     @Override
@@ -229,49 +239,24 @@ interface TextNormalizer {
   }
 
   /** Takes one character for another. */
-  record Each(IntUnaryOperator change) implements TextNormalizer {
+  record Each(IntUnaryOperator change) implements ByCharacter {
     @Override
-    public Aligned apply(Aligned aligned) {
-      Aligned.Builder out = aligned.builder();
-      String text = aligned.text();
-      for (int i = 0; i < text.length(); ) {
-        int c = text.codePointAt(i);
-        out.add(change.applyAsInt(c), i, i + 1);
-        i += Character.charCount(c);
-      }
-      return out.build();
-    }
-
-    @Override
-    public int shrinks() {
-      return 1;
+    public void write(int c, int at, int next, Aligned.Builder out) {
+      out.add(change.applyAsInt(c), at, at + 1);
     }
   }
 
   /** Spaces around ideographs. */
-  record SpacedHan() implements TextNormalizer {
+  record SpacedHan() implements ByCharacter {
     @Override
-    public Aligned apply(Aligned aligned) {
-      Aligned.Builder out = aligned.builder();
-      String text = aligned.text();
-      for (int i = 0; i < text.length(); ) {
-        int c = text.codePointAt(i);
-        int next = i + Character.charCount(c);
-        if (Characters.isHan(c)) {
-          out.add(' ', i, i + 1);
-          out.insert(c, next);
-          out.insert(' ', next);
-        } else {
-          out.add(c, i, i + 1);
-        }
-        i = next;
+    public void write(int c, int at, int next, Aligned.Builder out) {
+      if (Characters.isHan(c)) {
+        out.add(' ', at, at + 1);
+        out.insert(c, next);
+        out.insert(' ', next);
+      } else {
+        out.add(c, at, at + 1);
       }
-      return out.build();
-    }
-
-    @Override
-    public int shrinks() {
-      return 1;
     }
   }
 
@@ -347,25 +332,12 @@ interface TextNormalizer {
   }
 
   /** Writes bytes in {@link ByteAlphabet}. */
-  record Bytes() implements TextNormalizer {
+  record Bytes() implements ByCharacter {
     @Override
-    public Aligned apply(Aligned aligned) {
-      Aligned.Builder out = aligned.builder();
-      String text = aligned.text();
-      for (int i = 0; i < text.length(); ) {
-        int c = text.codePointAt(i);
-        int units = Character.charCount(c);
-        for (byte b : text.substring(i, i + units).getBytes(StandardCharsets.UTF_8)) {
-          out.add(ByteAlphabet.character(b & 0xFF), i, i + 1);
-        }
-        i += units;
+    public void write(int c, int at, int next, Aligned.Builder out) {
+      for (byte b : Character.toString(c).getBytes(StandardCharsets.UTF_8)) {
+        out.add(ByteAlphabet.character(b & 0xFF), at, at + 1);
       }
-      return out.build();
-    }
-
-    @Override
-    public int shrinks() {
-      return 1;
     }
 
     @Override
