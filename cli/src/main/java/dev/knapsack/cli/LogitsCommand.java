@@ -4,6 +4,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import dev.knapsack.Knapsack;
+import dev.knapsack.file.FilePlace;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
@@ -55,11 +56,12 @@ final class LogitsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    Path place = FilePlace.of(output);
     int[] ids = ids(tokens);
     if (ids.length > engine.usualContext(model.path())) {
       engine.useContext(ids.length);
     }
-    Path part = output.resolveSibling(output.getFileName() + ".part");
+    Path part = place.resolveSibling(place.getFileName() + ".part");
     try (Knapsack knapsack = engine.open(model.path());
         FileChannel out =
             FileChannel.open(
@@ -90,7 +92,7 @@ final class LogitsCommand implements Callable<Integer> {
       Files.deleteIfExists(part);
       throw e;
     }
-    Files.move(part, output, StandardCopyOption.REPLACE_EXISTING);
+    Files.move(part, place, StandardCopyOption.REPLACE_EXISTING);
     return 0;
   }
 
