@@ -66,7 +66,7 @@ final class CalibrateCommand implements Callable<Integer> {
     if (output != null) {
       FilePlace.of(output); // what cannot be written is refused before anything is measured
     }
-    Path path = model.path();
+    Path path = engine.path(model);
     Calibrating.Found found =
         Calibrating.of(path, questions())
             .measure(

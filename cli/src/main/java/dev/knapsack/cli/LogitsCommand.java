@@ -58,11 +58,12 @@ final class LogitsCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     Path place = FilePlace.of(output);
     int[] ids = ids(tokens);
-    if (ids.length > engine.usualContext(model.path())) {
+    Path file = engine.path(model);
+    if (ids.length > engine.usualContext(file)) {
       engine.useContext(ids.length);
     }
     Path part = place.resolveSibling(place.getFileName() + ".part");
-    try (Knapsack knapsack = engine.open(model.path());
+    try (Knapsack knapsack = engine.open(file);
         FileChannel out =
             FileChannel.open(
                 part,
