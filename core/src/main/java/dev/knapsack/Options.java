@@ -5,6 +5,7 @@ import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.LoadProgress;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanRequest;
@@ -16,7 +17,8 @@ import java.util.function.Consumer;
 
 /**
  * How a model is opened, and what is not left to the plan: a value that {@code with…} derives
- * others from.
+ * others from. Each refuses with an {@link IllegalArgumentException} what no model can be opened
+ * with.
  */
 public final class Options {
   OptionalInt context = OptionalInt.empty();
@@ -65,17 +67,25 @@ public final class Options {
     return copy;
   }
 
+  private static int atLeastOne(String what, int count) {
+    if (count < 1) {
+      throw new IllegalArgumentException(
+          "%,d %s were asked for; give 1 or more.".formatted(count, what));
+    }
+    return count;
+  }
+
   /**
    * Tokens that a sequence may hold. By default what the model was trained for, at most {@link
    * PlanRequest#USUAL_CONTEXT} and as much of it as fits.
    */
   public Options withContext(int tokens) {
-    return with(o -> o.context = OptionalInt.of(tokens));
+    return with(o -> o.context = OptionalInt.of(atLeastOne("tokens of context", tokens)));
   }
 
   /** Sequences that hold memory at once; 1 by default. */
   public Options withSequences(int count) {
-    return with(o -> o.sequences = count);
+    return with(o -> o.sequences = atLeastOne("sequences", count));
   }
 
   /** Format of cached keys and values; the plan's choice by default. */
@@ -90,14 +100,12 @@ public final class Options {
 
   /** Tokens of a prompt in one step; the plan's choice by default. */
   public Options withPrefillChunk(int tokens) {
-    return with(o -> o.prefillChunk = OptionalInt.of(tokens));
+    return with(o -> o.prefillChunk = OptionalInt.of(atLeastOne("tokens in one step", tokens)));
   }
 
-  /**
-   * Threads that compute, 1 to {@link dev.knapsack.kernel.WorkerTeam#MOST}; one a core by default.
-   */
+  /** Threads that compute, 1 to {@link WorkerTeam#MOST}; one a core by default. */
   public Options withWorkers(int count) {
-    return with(o -> o.workers = OptionalInt.of(count));
+    return with(o -> o.workers = OptionalInt.of(WorkerTeam.check(count)));
   }
 
   /** The arithmetic; the fastest that works here by default. */

@@ -99,7 +99,7 @@ final class BenchCommand implements Callable<Integer> {
       throw new IllegalArgumentException(
           "A model and --shape were given: name one of them to measure.");
     }
-    Path file = shape == null ? model.path() : synthetic(shape);
+    Path file = shape == null ? engine.path(model) : synthetic(shape);
     DepthBench bench = new DepthBench(prompt, decode, rounds, randomCache);
     List<Integer> measured = depths(file, bench);
     engine.usePrefixes(false); // what is measured is computed

@@ -5,6 +5,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.eval.Calibrating;
 import dev.knapsack.eval.Question;
+import dev.knapsack.file.FilePlace;
 import dev.knapsack.model.CalibrationFile;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.plan.KvChoice;
@@ -62,7 +63,10 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    Path path = model.path();
+    if (output != null) {
+      FilePlace.of(output); // what cannot be written is refused before anything is measured
+    }
+    Path path = engine.path(model);
     Calibrating.Found found =
         Calibrating.of(path, questions())
             .measure(

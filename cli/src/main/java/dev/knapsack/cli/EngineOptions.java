@@ -179,7 +179,9 @@ final class EngineOptions {
 
   /** At least so many sequences, if the user did not ask for more. */
   void useSequences(int count) {
-    sequences = Math.max(sequences, count);
+    if (sequences > 0) { // else it is refused as it was given
+      sequences = Math.max(sequences, count);
+    }
   }
 
   /** Every prompt is computed from its first token. */
@@ -197,6 +199,14 @@ final class EngineOptions {
     if (context == null) {
       context = tokens;
     }
+  }
+
+  /**
+   * The model's path. What no model could be opened with is refused first: fetching one takes long.
+   */
+  Path path(ModelArgument model) throws IOException, InterruptedException {
+    options();
+    return model.path();
   }
 
   /** The context that a model gets when the user asks for none and the budget has room. */

@@ -150,7 +150,7 @@ final class EvalKvCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     List<Integer> percents = budgets.stream().map(EvalKvCommand::percent).toList();
-    Path path = model.path();
+    Path path = engine.path(model);
     KvRecipes work =
         KvRecipes.of(
             path,

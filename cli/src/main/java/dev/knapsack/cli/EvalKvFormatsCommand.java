@@ -78,7 +78,7 @@ final class EvalKvFormatsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    Path path = model.path();
+    Path path = engine.path(model);
     Optional<Text> along = text == null ? Optional.empty() : Optional.of(Text.read(text, bytes));
     int passage = engine.context().orElseGet(() -> EvalPerplexityCommand.usualContext(path));
     KvFormats work = KvFormats.of(path, asking.of(model, Integer.MAX_VALUE), along, passage);

@@ -53,7 +53,7 @@ final class EvalPerplexityCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    Path path = model.path();
+    Path path = engine.path(model);
     Text text = Text.read(file, bytes);
     engine.useContext(usualContext(path));
     try (Knapsack knapsack = engine.open(path)) {

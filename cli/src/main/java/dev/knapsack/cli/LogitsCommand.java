@@ -4,6 +4,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import dev.knapsack.Knapsack;
+import dev.knapsack.file.FilePlace;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.channels.FileChannel;
@@ -55,12 +56,14 @@ final class LogitsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    Path place = FilePlace.of(output);
     int[] ids = ids(tokens);
-    if (ids.length > engine.usualContext(model.path())) {
+    Path file = engine.path(model);
+    if (ids.length > engine.usualContext(file)) {
       engine.useContext(ids.length);
     }
-    Path part = output.resolveSibling(output.getFileName() + ".part");
-    try (Knapsack knapsack = engine.open(model.path());
+    Path part = place.resolveSibling(place.getFileName() + ".part");
+    try (Knapsack knapsack = engine.open(file);
         FileChannel out =
             FileChannel.open(
                 part,
@@ -90,7 +93,7 @@ final class LogitsCommand implements Callable<Integer> {
       Files.deleteIfExists(part);
       throw e;
     }
-    Files.move(part, output, StandardCopyOption.REPLACE_EXISTING);
+    Files.move(part, place, StandardCopyOption.REPLACE_EXISTING);
     return 0;
   }
 

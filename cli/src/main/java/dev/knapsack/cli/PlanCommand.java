@@ -52,7 +52,7 @@ final class PlanCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    Plan plan = engine.plan(model.path());
+    Plan plan = engine.plan(engine.path(model));
     if (save != null) {
       Files.writeString(save, PlanJson.write(plan));
     }

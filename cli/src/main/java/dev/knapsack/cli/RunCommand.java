@@ -155,7 +155,7 @@ final class RunCommand implements Callable<Integer> {
     adjust(Request.of(0)); // what cannot be asked for is refused before anything is loaded
     engine.useSequences(samples);
     engine.useParseSpecial(parseSpecial);
-    try (Knapsack knapsack = engine.open(model.path())) {
+    try (Knapsack knapsack = engine.open(engine.path(model))) {
       knapsack.plan().notes().forEach(note -> streams.err().println("note: " + note));
       if (chat || stats) {
         streams.err().println("kernels: " + knapsack.engine().kernels().reason());

@@ -138,8 +138,6 @@ class BadInputTest {
     "--temp, -1, 'give 0 to 100'",
     "--top-p, 2, 'give above 0 to 1'",
     "--shift, -1, 'give 0 or more'",
-    "--threads, 2147483647, 'give 1 to 1,024'",
-    "--threads, 0, 'give 1 to 1,024'",
   })
   void whatCannotBeAskedForIsRefusedBeforeLoading(String option, String value, String message)
       throws IOException {
@@ -147,8 +145,24 @@ class BadInputTest {
     byte[] whole = Files.readAllBytes(Shell.data("models/stories260K.gguf"));
     Path model = home.resolve("header.gguf");
     Files.write(model, Arrays.copyOf(whole, whole.length - 64 * 512 * 4));
-    Path any = option.equals("--threads") ? Shell.data("models/stories260K.gguf") : model;
-    shell.run("run", any, "-p", "Hi", option + "=" + value).failed(2, message);
+    shell.run("run", model, "-p", "Hi", option + "=" + value).failed(2, message);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "--threads, 2147483647, 'give 1 to 1,024'",
+    "--threads, 0, 'give 1 to 1,024'",
+    "--ctx, 0, '0 tokens of context were asked for; give 1 or more'",
+    "--sequences, -1, '-1 sequences were asked for'",
+    "--prefill-chunk, 0, '0 tokens in one step'",
+  })
+  void whatNoModelCanBeOpenedWithIsRefusedBeforeOneIsFetched(
+      String option, String value, String message) {
+    for (String command : new String[] {"run -p Hi", "plan", "bench", "eval kv", "calibrate"}) {
+      List<Object> line = new ArrayList<>(List.of((Object[]) command.split(" ")));
+      line.addAll(List.of("none.gguf", option + "=" + value));
+      shell.run(line.toArray()).failed(2, message);
+    }
   }
 
   @Test

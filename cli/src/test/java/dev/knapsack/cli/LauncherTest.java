@@ -115,7 +115,10 @@ class LauncherTest {
   void whatTheJvmSaysIsNoAnswer() throws Exception {
     maven("");
     Map<String, String> options =
-        Map.of("KNAPSACK_JAVA_OPTS", "-Xlog:gc -verbose:gc -Xlog -Xlog:gc*:file=gc.log -Da=b");
+        Map.of(
+            "KNAPSACK_JAVA_OPTS",
+            "-Xlog:gc -verbose:gc -Xlog -Xlog:gc*:file=gc.log -verbose -XX:+PrintGC"
+                + " -Xlog:gc::uptime -Xlog:gc:log::filecount=2 -Xlog:gc: -Xlog:async -Da=b");
     List<String> given = lines(start(options, "plan"));
     assertThat(given)
         .containsSubsequence(
@@ -125,6 +128,13 @@ class LauncherTest {
             "-Xlog:gc:stderr",
             "-Xlog:all=info:stderr",
             "-Xlog:gc*:file=gc.log",
+            "-Xlog:class+load:stderr",
+            "-Xlog:class+unload:stderr",
+            "-Xlog:gc:stderr",
+            "-Xlog:gc:stderr:uptime",
+            "-Xlog:gc:log::filecount=2",
+            "-Xlog:gc:stderr",
+            "-Xlog:async",
             "-Da=b");
   }
 

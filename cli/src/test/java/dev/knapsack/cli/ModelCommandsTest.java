@@ -143,6 +143,17 @@ class ModelCommandsTest {
   }
 
   @Test
+  void logitsThroughALink() throws IOException {
+    Path ids = Files.writeString(home.resolve("ids.json"), "[1]");
+    Path file = Files.createFile(home.resolve("file.f32"));
+    Path link = Files.createSymbolicLink(home.resolve("link.f32"), file);
+    shell.run("logits", stories, "--tokens", ids, "-o", link).succeeded();
+    assertThat(link).isSymbolicLink();
+    assertThat(file).hasSize(512 * Float.BYTES);
+    shell.run("logits", stories, "--tokens", ids, "-o", home).failed(4, "a folder", "name a file");
+  }
+
+  @Test
   void benchMeasuresAFile() {
     Object[] line = {"bench", stories, "--prompt", 8, "--decode", 4, "--rounds", 1};
     assertThat(shell.run(line).succeeded().out())

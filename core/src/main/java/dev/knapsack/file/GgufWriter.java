@@ -75,7 +75,8 @@ public final class GgufWriter implements AutoCloseable {
   }
 
   static GgufWriter create(
-      Path target, Metadata metadata, Collection<TensorInfo> tensors, Opener opener) {
+      Path named, Metadata metadata, Collection<TensorInfo> tensors, Opener opener) {
+    Path target = FilePlace.of(named);
     Path part = target.resolveSibling(target.getFileName() + ".part");
     PackedMetadata packed = (PackedMetadata) new MetadataBuilder(metadata).build(target);
     long alignment = packed.integer(GgufHeader.ALIGNMENT, GgufHeader.DEFAULT_ALIGNMENT);

@@ -47,6 +47,9 @@ public final class Compute implements AutoCloseable {
 
   private static final int MOST_PARTS = 8;
 
+  /** Bytes of heap that scratch memory leaves free: what a run needs of it. */
+  private static final long HEAP_LEFT = 4L << 20;
+
   /** Rows are multiplied as is fastest for their number. */
   public static final int AS_FITS = -1;
 
@@ -64,6 +67,8 @@ public final class Compute implements AutoCloseable {
   /**
    * @throws dev.knapsack.memory.BudgetExceededException if the account's budget cannot give {@link
    *     #scratchBytes}
+   * @throws IllegalArgumentException if scratch memory is on the heap, and so many workers leave no
+   *     room there
    */
   public Compute(
       Kernels kernels, WorkerTeam team, Precision precision, KernelLimits limits, Account account) {
@@ -73,6 +78,9 @@ public final class Compute implements AutoCloseable {
     long each = bytesPerWorker(kernels, limits);
     int workers = team.workers();
     boolean heap = kernels.heapScratch();
+    if (heap) {
+      checkHeap(workers, workers * each);
+    }
     scratchLease = heap ? account.reserve(workers * each) : account.lease(workers * each);
     scratch = new MemorySegment[workers];
     for (int i = 0; i < workers; i++) {
@@ -87,6 +95,25 @@ public final class Compute implements AutoCloseable {
         codesLease == null
             ? more(account, partBytes(limits), scratchLease)
             : more(account, partBytes(limits), scratchLease, codesLease);
+  }
+
+  /** Who runs out of heap ends the program, or a thread of it, without a word that helps. */
+  private static void checkHeap(int workers, long bytes) {
+    long free = freeHeap();
+    if (free < bytes + HEAP_LEFT) {
+      System.gc();
+      free = freeHeap();
+    }
+    if (free < bytes + HEAP_LEFT) {
+      throw new IllegalArgumentException(
+          "%,d thread(s) compute in %,d bytes of Java heap, beside %,d for all else, and %,d are free; let fewer compute, or start Java with a larger heap (-Xmx)."
+              .formatted(workers, bytes, HEAP_LEFT, free));
+    }
+  }
+
+  private static long freeHeap() {
+    Runtime runtime = Runtime.getRuntime();
+    return runtime.maxMemory() - runtime.totalMemory() + runtime.freeMemory();
   }
 
   private static Lease more(Account account, long bytes, Lease... before) {

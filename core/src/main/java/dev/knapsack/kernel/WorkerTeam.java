@@ -55,11 +55,7 @@ public final class WorkerTeam implements AutoCloseable {
    * @throws IllegalArgumentException if that is not 1 to {@link #MOST} workers
    */
   public WorkerTeam(int workers) {
-    if (workers < 1 || workers > MOST) {
-      throw new IllegalArgumentException(
-          "%,d threads cannot compute together; give 1 to %,d, and best one a core."
-              .formatted(workers, MOST));
-    }
+    check(workers);
     // Who spins on a core that another worker needs makes both slower.
     spins = workers <= Runtime.getRuntime().availableProcessors() ? SPINS : 0;
     others = new Worker[workers - 1];
@@ -69,6 +65,20 @@ public final class WorkerTeam implements AutoCloseable {
     for (Worker worker : others) {
       worker.start();
     }
+  }
+
+  /**
+   * Refuses what no team can have.
+   *
+   * @throws IllegalArgumentException if that is not 1 to {@link #MOST} workers
+   */
+  public static int check(int workers) {
+    if (workers < 1 || workers > MOST) {
+      throw new IllegalArgumentException(
+          "%,d threads cannot compute together; give 1 to %,d, and best one a core."
+              .formatted(workers, MOST));
+    }
+    return workers;
   }
 
   public int workers() {

@@ -5,6 +5,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import dev.knapsack.cache.policy.Calibration;
+import dev.knapsack.file.FilePlace;
 import dev.knapsack.file.Json;
 import dev.knapsack.file.ModelFileException;
 import java.io.IOException;
@@ -27,6 +28,7 @@ public final class CalibrationFile {
 
   /** Writes it whole, or leaves what is there. */
   public static void write(Path path, Calibration calibration) throws IOException {
+    Path place = FilePlace.of(path);
     JsonObject root = new JsonObject();
     root.addProperty("version", VERSION);
     root.addProperty("model", calibration.model());
@@ -52,11 +54,11 @@ public final class CalibrationFile {
     root.add("layers", layers);
     Path partial =
         Files.createTempFile(
-            Objects.requireNonNull(path.toAbsolutePath().getParent()), "kv", ".part");
+            Objects.requireNonNull(place.toAbsolutePath().getParent()), "kv", ".part");
     try {
       Files.writeString(
           partial, new GsonBuilder().setPrettyPrinting().create().toJson(root) + "\n");
-      Files.move(partial, path, StandardCopyOption.REPLACE_EXISTING);
+      Files.move(partial, place, StandardCopyOption.REPLACE_EXISTING);
     } finally {
       Files.deleteIfExists(partial);
     }

@@ -166,6 +166,34 @@ class GgufWriterTest {
     assertThat(Files.list(folder)).isEmpty();
   }
 
+  @Test
+  void aLinkStaysOne() throws IOException {
+    Path file = Files.writeString(folder.resolve("model.gguf"), "before");
+    Path link = Files.createSymbolicLink(folder.resolve("link.gguf"), file);
+    try (GgufWriter writer =
+        GgufWriter.create(link, new MetadataBuilder().build(link), List.of())) {
+      writer.finish();
+    }
+    assertThat(link).isSymbolicLink();
+    assertThat(Files.readString(file)).startsWith("GGUF");
+    assertThat(Files.list(folder)).containsExactlyInAnyOrder(file, link);
+  }
+
+  @Test
+  void whatIsNoFileIsNotReplaced() throws IOException {
+    for (String there : new String[] {folder.toString(), "/dev/null", "/dev/full"}) {
+      if (Files.exists(Path.of(there))) {
+        assertThatThrownBy(() -> FilePlace.of(Path.of(there)))
+            .isInstanceOf(ModelFileException.class)
+            .hasMessageContaining(there + ": file: cannot be written: a ");
+      }
+    }
+    assertThatThrownBy(() ->
+            GgufWriter.create(folder, new MetadataBuilder().build(folder), List.of()).finish())
+        .isInstanceOf(ModelFileException.class);
+    assertThat(Files.list(folder)).isEmpty();
+  }
+
   static void copy(ModelFile from, Path to, long piece) {
     try (GgufWriter writer = GgufWriter.create(to, from.metadata(), from.tensors().values());
         Arena arena = Arena.ofConfined()) {

@@ -2,7 +2,9 @@ package dev.knapsack.kernel;
 
 import static dev.knapsack.kernel.Operands.floats;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.knapsack.kernel.Compute.Precision;
 import dev.knapsack.memory.Account;
@@ -78,6 +80,22 @@ class ComputeTest {
         }
       }
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("kinds")
+  void scratchThatTheHeapHasNoRoomForIsRefused(KernelProvider provider, Precision precision) {
+    Kernels kernels = provider.open().kernels();
+    assumeThat(kernels.heapScratch()).isTrue();
+    KernelLimits large = new KernelLimits(1, 32, 1, 1, 1 << 28);
+    Account account = Budget.ofBytes(Long.MAX_VALUE).account("activations");
+    try (WorkerTeam team = new WorkerTeam(1)) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> new Compute(kernels, team, precision, large, account))
+          .withMessageContaining("1 thread(s) compute in")
+          .withMessageContaining("let fewer compute, or start Java with a larger heap (-Xmx)");
+    }
+    assertThat(account.used()).isZero();
   }
 
   private static List<float[]> results(
