@@ -35,6 +35,11 @@ final class ModelArgument {
     return model == null;
   }
 
+  /** For who gave something else in its place: what was taken for it, if anything was. */
+  String taken() {
+    return model == null ? "" : " '%s' is the model.".formatted(model);
+  }
+
   /** The model's path on this machine; fetches it first when it is an address and not here yet. */
   Path path() throws IOException, InterruptedException {
     return model == null ? EmbeddedModel.extract(host.cache()) : path(host, model);

@@ -140,7 +140,7 @@ final class RunCommand implements Callable<Integer> {
     String text = prompt != null || chat ? prompt : streams.text().stripTrailing();
     if (!chat && !raw && (text == null || text.isBlank())) {
       throw new IllegalArgumentException(
-          "The prompt is empty; give one with -p or on standard input.");
+          "The prompt is empty; give one with -p or on standard input." + model.taken());
     }
     if (samples < 1) {
       throw new IllegalArgumentException("--samples must be 1 or more, not " + samples);

@@ -182,7 +182,7 @@ final class Download {
     try {
       return http.get(uri, headers);
     } catch (IOException e) {
-      throw new PassingFailure("cannot be reached (" + e + ")", e);
+      throw new PassingFailure("cannot be reached", e);
     }
   }
 

@@ -202,6 +202,12 @@ public record Plan(
     }
   }
 
+  /** As a table for people: see {@link PlanTable}. */
+  @Override
+  public String toString() {
+    return PlanTable.render(this);
+  }
+
   /** An account's bytes, and what they are for. */
   public record Share(String account, long bytes, String what) {}
 

@@ -32,8 +32,8 @@ public record PlanRequest(
     }
     if (context.orElse(1) <= 0 || prefillChunk.orElse(1) <= 0) {
       throw new IllegalArgumentException(
-          "Context and prefill chunk must be more than 0 tokens, not %s and %s"
-              .formatted(context, prefillChunk));
+          "Context and prefill chunk must be more than 0 tokens, not %,d and %,d"
+              .formatted(context.orElse(1), prefillChunk.orElse(1)));
     }
   }
 
