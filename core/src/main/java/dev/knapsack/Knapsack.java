@@ -155,6 +155,11 @@ public final class Knapsack implements AutoCloseable {
           "the embedding has %,d rows and the tokenizer %,d tokens; no answer has one of the rows"
                   .formatted(rows, tokenizer.size())
               + " that are no token");
+    } else if (rows < tokenizer.size()) {
+      notes.add(
+          "the tokenizer has %,d tokens and the embedding %,d rows; a prompt with one of the tokens"
+                  .formatted(tokenizer.size(), rows)
+              + " that have no row is refused");
     }
     return notes;
   }

@@ -25,6 +25,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
@@ -79,19 +80,31 @@ class KnapsackTest {
   }
 
   @Test
-  void rowsThatAreNoTokenAreNeverAnAnswer(@TempDir Path folder) {
-    Path shortened = folder.resolve("shortened.gguf");
+  void tokensWithoutARowAreSaid(@TempDir Path folder) {
+    assertThat(Knapsack.plan(withTokens(514, folder), budget, options()).notes())
+        .containsExactly(
+            "the tokenizer has 514 tokens and the embedding 512 rows; a prompt with one of the"
+                + " tokens that have no row is refused");
+  }
+
+  /** The model, with so many tokens in its tokenizer. */
+  private Path withTokens(int count, Path folder) {
+    Path changed = folder.resolve("changed.gguf");
     try (ModelFile file = ModelFile.open(model)) {
       MetadataBuilder metadata = new MetadataBuilder(file.metadata());
       String tokens = "tokenizer.ggml.tokens";
       String types = "tokenizer.ggml.token_type";
       String scores = "tokenizer.ggml.scores";
+      List<String> texts = new ArrayList<>(file.metadata().strings(tokens));
+      while (texts.size() < count) {
+        texts.add("more" + texts.size());
+      }
       metadata
-          .strings(tokens, file.metadata().strings(tokens).subList(0, 300))
-          .integers(types, Arrays.copyOf(file.metadata().integers(types), 300))
-          .reals(scores, Arrays.copyOf(file.metadata().reals(scores), 300));
+          .strings(tokens, texts.subList(0, count))
+          .integers(types, Arrays.copyOf(file.metadata().integers(types), count))
+          .reals(scores, Arrays.copyOf(file.metadata().reals(scores), count));
       try (GgufWriter writer =
-              GgufWriter.create(shortened, metadata.build(shortened), file.tensors().values());
+              GgufWriter.create(changed, metadata.build(changed), file.tensors().values());
           Arena arena = Arena.ofConfined()) {
         for (TensorInfo tensor : file.tensors().values()) {
           MemorySegment bytes = arena.allocate(tensor.bytes());
@@ -101,6 +114,12 @@ class KnapsackTest {
         writer.finish();
       }
     }
+    return changed;
+  }
+
+  @Test
+  void rowsThatAreNoTokenAreNeverAnAnswer(@TempDir Path folder) {
+    Path shortened = withTokens(300, folder);
     Sampling wild = Sampling.DEFAULT.withTemperature(9).withTopK(0).withTopP(1).withMinP(0);
     try (Knapsack knapsack = Knapsack.open(shortened, budget, options().withContext(256));
         Answer answer =

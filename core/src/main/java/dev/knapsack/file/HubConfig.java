@@ -143,7 +143,7 @@ final class HubConfig {
     JsonElement own = outer.get("tie_word_embeddings");
     // What a model that also sees shares is said of the whole model, and by default it does.
     return own instanceof JsonPrimitive tied
-        ? tied.getAsBoolean()
+        ? truth("tie_word_embeddings", tied)
         : own == null && (!json.equals(outer) || flag("tie_word_embeddings"));
   }
 
@@ -167,7 +167,7 @@ final class HubConfig {
 
   /** The token of a key such as {@code bos_token_id}. */
   Optional<Long> token(String key) {
-    return tokens(json, outer, key).stream().findFirst();
+    return tokens(file, json, outer, key).stream().findFirst();
   }
 
   /**
@@ -179,9 +179,9 @@ final class HubConfig {
     Set<Long> ends = new LinkedHashSet<>();
     if (Files.exists(generation)) {
       JsonObject settings = Json.object(generation, MOST_BYTES);
-      ends.addAll(tokens(settings, settings, "eos_token_id"));
+      ends.addAll(tokens(generation, settings, settings, "eos_token_id"));
     }
-    ends.addAll(tokens(json, outer, "eos_token_id"));
+    ends.addAll(tokens(file, json, outer, "eos_token_id"));
     return ends;
   }
 
@@ -192,16 +192,33 @@ final class HubConfig {
         : integer("eos_token_id");
   }
 
-  private static Set<Long> tokens(JsonObject first, JsonObject second, String key) {
+  private static Set<Long> tokens(Path file, JsonObject first, JsonObject second, String key) {
     Set<Long> tokens = new LinkedHashSet<>();
     for (JsonObject object : List.of(first, second)) {
       switch (object.get(key)) {
-        case JsonPrimitive one when one.isNumber() -> tokens.add(one.getAsLong());
-        case JsonArray several -> several.forEach(token -> tokens.add(token.getAsLong()));
-        case null, default -> {}
+        case JsonArray several -> several.forEach(one -> tokens.add(token(file, key, one)));
+        case JsonNull _ -> {}
+        case null -> {}
+        case JsonElement one -> tokens.add(token(file, key, one));
       }
     }
     return tokens;
+  }
+
+  private static long token(Path file, String key, JsonElement json) {
+    double id = number(json);
+    if (id != (long) id) {
+      throw new ModelFileException(
+          file, key, "must be the id of a token or a list of them, and has " + json);
+    }
+    return (long) id;
+  }
+
+  /** NaN if it is no number; strings that look like one are none to the reference either. */
+  private static double number(JsonElement json) {
+    return json instanceof JsonPrimitive number && number.isNumber()
+        ? number.getAsDouble()
+        : Double.NaN;
   }
 
   /** Puts the shape of the model. */
@@ -246,8 +263,8 @@ final class HubConfig {
       return;
     }
     switch (key.type()) {
-      case BOOL -> metadata.flag(key(key.gguf()), single.getAsBoolean());
-      case FLOAT32 -> metadata.real(key(key.gguf()), single.getAsDouble());
+      case BOOL -> metadata.flag(key(key.gguf()), truth(key.hub(), single));
+      case FLOAT32 -> metadata.real(key(key.gguf()), real(key.hub(), single));
       default -> metadata.integer(key(key.gguf()), whole(key.hub(), 0));
     }
   }
@@ -283,7 +300,7 @@ final class HubConfig {
         throw wrong("layer_types", types.size() + " types for " + windowed.length + " layers");
       }
       for (int l = 0; l < windowed.length; l++) {
-        windowed[l] = types.get(l).getAsString().equals("sliding_attention");
+        windowed[l] = isWindowed(types.get(l));
       }
       return windowed;
     }
@@ -305,6 +322,17 @@ final class HubConfig {
     return windowed;
   }
 
+  private boolean isWindowed(JsonElement type) {
+    return switch (type instanceof JsonPrimitive name ? name.getAsString() : "") {
+      case "sliding_attention" -> true;
+      case "full_attention" -> false;
+      default ->
+          throw wrong(
+              "layer_types",
+              type + " is not supported; supported are full_attention and sliding_attention");
+    };
+  }
+
   /** Which layers have a rotary embedding; the key that says so is named for the others. */
   private boolean[] rotated() {
     boolean[] rotated = new boolean[layers()];
@@ -315,7 +343,7 @@ final class HubConfig {
     }
     for (int l = 0; l < rotated.length; l++) {
       rotated[l] =
-          given != null ? given.get(l).getAsInt() != 0 : interval == 0 || (l + 1) % interval != 0;
+          given != null ? number(given.get(l)) != 0 : interval == 0 || (l + 1) % interval != 0;
     }
     return rotated;
   }
@@ -352,17 +380,44 @@ final class HubConfig {
   }
 
   Optional<Long> integer(String key) {
-    return Optional.ofNullable(primitive(key)).map(JsonPrimitive::getAsLong);
+    return Optional.ofNullable(primitive(key)).map(value -> integer(key, value));
+  }
+
+  private long integer(String key, JsonElement json) {
+    double number = number(json);
+    if (number != (long) number) {
+      throw wrong(key, "must be a whole number, and is " + json);
+    }
+    return (long) number;
   }
 
   Optional<Double> real(String key) {
-    return Optional.ofNullable(primitive(key)).map(JsonPrimitive::getAsDouble);
+    return Optional.ofNullable(primitive(key)).map(value -> real(key, value));
+  }
+
+  /** A number of this file; what it may be is for others to say. */
+  double real(String key, JsonElement json) {
+    if (!(json instanceof JsonPrimitive number && number.isNumber())) {
+      throw wrong(key, "must be a number, and is " + json);
+    }
+    return number.getAsDouble();
   }
 
   private boolean flag(String key) {
     // Null is false, as the reference implementation takes it.
     JsonPrimitive value = json.get(key) instanceof JsonNull ? null : primitive(key);
-    return value != null && value.getAsBoolean();
+    return value != null && truth(key, value);
+  }
+
+  /** Whether a value is true; numbers are, but for 0, as in the reference. */
+  boolean truth(String key, JsonElement json) {
+    if (json instanceof JsonPrimitive flag && flag.isBoolean()) {
+      return flag.getAsBoolean();
+    }
+    if (json instanceof JsonPrimitive number && number.isNumber()) {
+      return number.getAsDouble() != 0;
+    }
+    throw wrong(key, "must be true or false, and is " + json);
   }
 
   /** A number of things, from 0. */

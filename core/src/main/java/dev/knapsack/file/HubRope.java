@@ -8,6 +8,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a {@code config.json} says of the rotary embedding, in GGUF's words: the parameters stand in
@@ -35,6 +36,8 @@ final class HubRope {
   }
 
   private JsonObject parameters() {
+    checkObject("rope_scaling", json.get("rope_scaling"));
+    checkObject("rope_parameters", config.value("rope_parameters"));
     if (json.get("rope_scaling") instanceof JsonObject scaling && !scaling.isEmpty()) {
       return scaling.get("full_attention") instanceof JsonObject full ? full : scaling;
     }
@@ -47,6 +50,14 @@ final class HubRope {
     return new JsonObject();
   }
 
+  private void checkObject(String key, @Nullable JsonElement json) {
+    if (json != null && !json.isJsonNull() && !json.isJsonObject()) {
+      throw config.wrong(
+          key,
+          "must be an object such as {\"rope_type\": \"linear\", \"factor\": 4}, and is " + json);
+    }
+  }
+
   /** Of families whose layers with a window rotate by a base of their own. */
   private Optional<Double> localBase() {
     if (!family.defaults().containsKey("rope_local_base_freq")) {
@@ -55,7 +66,7 @@ final class HubRope {
     return config.value("rope_parameters") instanceof JsonObject rope
             && rope.get("sliding_attention") instanceof JsonObject local
             && local.get("rope_theta") instanceof JsonPrimitive base
-        ? Optional.of(base.getAsDouble())
+        ? Optional.of(config.real("rope_theta", base))
         : config.real("rope_local_base_freq");
   }
 
@@ -109,9 +120,8 @@ final class HubRope {
     metadata.integer(config.key("rope.scaling.original_context_length"), originalContext());
     copyUnlessZero(metadata, "beta_fast", "rope.scaling.yarn_beta_fast");
     copyUnlessZero(metadata, "beta_slow", "rope.scaling.yarn_beta_slow");
-    if (parameters.has("truncate")
-        && !(parameters.get("truncate") instanceof JsonPrimitive truncate
-            && truncate.getAsBoolean())) {
+    JsonElement truncate = parameters.get("truncate");
+    if (truncate != null && (truncate.isJsonNull() || !config.truth("truncate", truncate))) {
       metadata.flag(config.key("rope.scaling.yarn_truncate"), false);
     }
     yarnMagnitude(factor)
@@ -213,7 +223,7 @@ final class HubRope {
     }
     float[] values = new float[factors.size()];
     for (int i = 0; i < values.length; i++) {
-      values[i] = factors.get(i).getAsFloat();
+      values[i] = (float) config.real(key, factors.get(i));
     }
     return values;
   }
@@ -227,9 +237,9 @@ final class HubRope {
   }
 
   private Optional<Double> real(String key) {
-    return parameters.get(key) instanceof JsonPrimitive value
-        ? Optional.of(value.getAsDouble())
-        : Optional.empty();
+    return Optional.ofNullable(parameters.get(key))
+        .filter(value -> !value.isJsonNull())
+        .map(value -> config.real(key, value));
   }
 
   private Optional<String> text(String key) {

@@ -7,6 +7,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import com.google.gson.JsonPrimitive;
 import com.google.gson.stream.JsonReader;
+import com.google.gson.stream.JsonToken;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -113,8 +114,12 @@ final class HubTemplates {
     found.forEach(template -> setting(file, template));
   }
 
-  /** The template alone: settings can be long. */
+  /** The template alone: settings can be long. A list is one of templates with names. */
   private static void read(JsonReader json, JsonArray found) throws IOException {
+    if (json.peek() == JsonToken.BEGIN_ARRAY) {
+      found.add(JsonParser.parseReader(json));
+      return;
+    }
     json.beginObject();
     while (json.hasNext()) {
       if (json.nextName().equals(KEY)) {

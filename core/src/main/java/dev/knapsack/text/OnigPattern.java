@@ -210,10 +210,21 @@ final class OnigPattern {
         }
         out.appendCodePoint(c);
       }
+      case 'K', 'y', 'Y', 'g' -> {
+        if (!inClass) {
+          throw new PatternSyntaxException("\\" + (char) c + " is not supported", source, at);
+        }
+        out.appendCodePoint(c);
+      }
+      case 'x' -> {
+        int end = source.startsWith("{", at + 2) ? source.indexOf('}', at) : -1;
+        out.append(source, at, Math.max(at + 2, end + 1));
+        at = Math.max(at, end - 1);
+      }
       default -> {
         boolean known =
             !Character.isLetter(c)
-                || (inClass ? "dDsSnrtfaeuxc" : "dDsSnrtfaeuxcAzZGRXk").indexOf(c) >= 0;
+                || (inClass ? "dDsSnrtfaeuc" : "dDsSnrtfaeucAzZGRXk").indexOf(c) >= 0;
         if (c == 'v') {
           out.append("\\x0B");
         } else if (known) {

@@ -4,6 +4,7 @@ import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TokenizerJson;
+import java.math.BigInteger;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -218,19 +219,36 @@ public final class Tokenizers {
     if (!metadata.has(key)) {
       return usual < vocabulary.size() ? usual : -1;
     }
-    long id = metadata.integer(key);
-    if (id >= 0 && id < vocabulary.size()) {
-      return (int) id;
+    Object given = given(key);
+    if (isToken(given)) {
+      return ((Long) given).intValue();
     }
     int replacement = instead < vocabulary.size() ? instead : -1;
     notes.add(
         "%s is %s, and the vocabulary ends at %d; %s is taken"
             .formatted(
                 key,
-                Long.toUnsignedString(id),
+                given,
                 vocabulary.size() - 1,
                 replacement < 0 ? "none" : replacement + ", as is usual,"));
     return replacement;
+  }
+
+  /** A whole number as the file has it, of any size: none that is not a token stops a model. */
+  private Object given(String key) {
+    return metadata.all().get(key) instanceof BigInteger large ? large : metadata.integer(key);
+  }
+
+  private List<?> several(String key) {
+    if (metadata.all().get(key) instanceof List<?> list) {
+      metadata.integers(key); // must be able to give them
+      return list;
+    }
+    return List.of(given(key));
+  }
+
+  private boolean isToken(Object given) {
+    return given instanceof Long id && id >= 0 && id < vocabulary.size();
   }
 
   private PreTokenizer preTokenizer() {
@@ -261,13 +279,13 @@ public final class Tokenizers {
       }
     }
     String list = PREFIX + "eos_token_ids";
-    for (long id : metadata.has(list) ? metadata.integers(list) : new long[0]) {
-      if (id >= 0 && id < vocabulary.size()) {
-        ends.add((int) id);
+    for (Object given : metadata.has(list) ? several(list) : List.of()) {
+      if (isToken(given)) {
+        ends.add(((Long) given).intValue());
       } else {
         notes.add(
             "%s has %s, and the vocabulary ends at %d; it is left out"
-                .formatted(list, Long.toUnsignedString(id), vocabulary.size() - 1));
+                .formatted(list, given, vocabulary.size() - 1));
       }
     }
     // Writers of files forget that these steer: what counts is the name, whatever the type.
@@ -292,7 +310,8 @@ public final class Tokenizers {
           && ((parts && text.equals("<|end|>"))
               || (text.equals("</s>") && texts.contains("<|tool_response>")));
     });
-    boolean replaced = metadata.integer(PREFIX + "eos_token_id", eos) != eos;
+    String key = PREFIX + "eos_token_id";
+    boolean replaced = metadata.has(key) && !given(key).equals((long) eos);
     ends.stream()
         .filter(id -> id != eos || !replaced)
         .forEach(id -> vocabulary.type(id, TokenType.CONTROL));

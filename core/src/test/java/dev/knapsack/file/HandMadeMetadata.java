@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import java.math.BigInteger;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -38,6 +39,7 @@ public final class HandMadeMetadata {
       case Boolean flag -> flag;
       case Long number -> number;
       case Integer number -> number.longValue();
+      case BigInteger number -> number;
       case Number number -> number.doubleValue();
       case long[] numbers -> PackedNumbers.of(numbers);
       case float[] numbers -> PackedNumbers.of(numbers);

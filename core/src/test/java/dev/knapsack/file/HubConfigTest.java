@@ -39,6 +39,59 @@ class HubConfigTest {
         .collect(Collectors.joining());
   }
 
+  /** Nothing is taken for another kind of value than it is, and the message names the key. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "hidden_size | '512' | must be a whole number, and is",
+        "head_dim | 1.5 | must be a whole number, and is 1.5",
+        "num_attention_heads | true | must be a whole number, and is",
+        "vocab_size | 1e40 | must be a whole number, and is",
+        "max_position_embeddings | [4096] | must be one value, and is",
+        "rms_norm_eps | '1e-5' | must be a number, and is",
+        "rope_theta | {} | must be one value, and is",
+        "tie_word_embeddings | 'no' | must be true or false, and is",
+        "use_sliding_window | 'yes' | must be true or false, and is",
+        "layer_types | ['chunked_attention'] | supported are full_attention and sliding_attention",
+        "layer_types | [null] | supported are full_attention and sliding_attention",
+        "rope_scaling | 'linear' | must be an object",
+        "rope_scaling | [4] | must be an object",
+        "rope_parameters | 'default' | must be an object",
+        "eos_token_id | [2, '3'] | must be the id of a token or a list of them, and has",
+        "eos_token_id | '</s>' | must be the id of a token or a list of them, and has",
+        "eos_token_id | [[2]] | must be the id of a token or a list of them, and has",
+        "eos_token_id | 2.5 | must be the id of a token or a list of them, and has",
+      })
+  void whatIsOfAnotherKindIsRefusedByItsName(String key, String value, String problem) {
+    String rest = key.equals("use_sliding_window") ? "" : "'use_sliding_window': 1, ";
+    assertThatThrownBy(
+            () -> {
+              HubConfig config =
+                  config(
+                      "{'model_type': 'qwen2', 'num_hidden_layers': 1, %s'%s': %s}"
+                          .formatted(rest, key, value));
+              config.tied();
+              config.ends();
+              config.put(new MetadataBuilder(), "made");
+            })
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining(folder.resolve("config.json") + ": " + key)
+        .hasMessageContaining(problem);
+  }
+
+  @Test
+  void endTokensOfAnotherKindAreOfTheFileThatHasThem() throws IOException {
+    Path generation = folder.resolve("generation_config.json");
+    Files.writeString(generation, "{\"eos_token_id\": [2, null]}");
+    HubConfig config = config("{'model_type': 'llama'}");
+    assertThatThrownBy(config::ends)
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining(generation + ": eos_token_id")
+        .hasMessageContaining("and has null");
+  }
+
   /** Values as transformers 5.18 prints them of a configuration made of its type alone. */
   @ParameterizedTest
   @CsvSource({

@@ -73,6 +73,15 @@ class HubTemplatesTest {
   }
 
   @Test
+  void aListOfItsOwnIsOneOfTemplatesWithNames() throws IOException {
+    write(
+        "chat_template.json",
+        "[{\"name\": \"tool_use\", \"template\": \"T\"},"
+            + " {\"name\": \"default\", \"template\": \"D\"}]");
+    assertThat(found()).containsExactly(Map.entry("default", "D"), Map.entry("tool_use", "T"));
+  }
+
+  @Test
   void whatCannotBeReadSaysSoWhereItIsAskedFor() throws IOException {
     write("chat_template.json", "{\"chat_template\": ");
     assertThat(found()).isEqualTo(Map.of("default", "! cannot be read as JSON"));

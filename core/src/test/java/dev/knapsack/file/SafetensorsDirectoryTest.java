@@ -113,7 +113,8 @@ class SafetensorsDirectoryTest {
         "config.json | \"hidden_size\":64 | \"hidden_size\":[64] | hidden_size: must be one value",
         "config.json | \"hidden_size\":64 | \"hidden_size\":-64 | hidden_size: must be between 0"
             + " and",
-        "config.json | \"hidden_size\":64 | \"hidden_size\":\"many\" | cannot be read as JSON",
+        "config.json | \"hidden_size\":64 | \"hidden_size\":\"many\" | hidden_size: must be a"
+            + " whole number",
         "model.safetensors.index.json | model-00001-of | ../model-00001-of | is no safetensors file"
             + " of this directory",
         "model.safetensors.index.json | weight_map | weight_man | weight_map: is missing or empty",

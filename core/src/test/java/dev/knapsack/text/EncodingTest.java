@@ -2,6 +2,7 @@ package dev.knapsack.text;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -143,6 +144,29 @@ class EncodingTest {
     assertThat(tokenizer.notes())
         .containsExactly(
             "tokenizer.ggml.eos_token_ids has 99, and the vocabulary ends at 6; it is left out");
+  }
+
+  @Test
+  void idsThatAreNoTokensAreReplacedAndSaidAsTheFileHasThem() {
+    Tokenizer tokenizer =
+        TinyVocabularies.sentencePieces()
+            .with("bos_token_id", new BigInteger("18446744073709551615"))
+            .with("eos_token_id", -1)
+            .with("eos_token_ids", List.of(2L, -7L))
+            .tokenizer();
+    int last = tokenizer.size() - 1;
+    assertThat(tokenizer.bos()).isEqualTo(1);
+    assertThat(tokenizer.endTokens()).contains(2);
+    assertThat(tokenizer.notes())
+        .containsExactly(
+            "tokenizer.ggml.bos_token_id is 18446744073709551615, and the vocabulary ends at %d; 1,"
+                    .formatted(last)
+                + " as is usual, is taken",
+            "tokenizer.ggml.eos_token_id is -1, and the vocabulary ends at %d; 2, as is usual, is"
+                    .formatted(last)
+                + " taken",
+            "tokenizer.ggml.eos_token_ids has -7, and the vocabulary ends at %d; it is left out"
+                .formatted(last));
   }
 
   @Test

@@ -29,6 +29,8 @@ class OnigPatternTest {
         "[a&&b]|} } }",
         "(?<name>a)\\k<name> xaax aa",
         "(?#note)a ba a",
+        "\\x{1D400}+\\x41 A𝐀𝐀A 𝐀𝐀A",
+        "[\\x{1D400}-\\x{1D41F}]+ A𝐀𝐁A 𝐀𝐁",
         "\\bx\\b 𝐀x-x x"
       })
   void theFirstMatch(String regex, String text, String match) {
@@ -51,7 +53,20 @@ class OnigPatternTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"(?~a)", "a)", "[a", "a\\", "\\p{L", "\\p{Nothing}", "(?@a)"})
+  @ValueSource(
+      strings = {
+        "(?~a)",
+        "a)",
+        "[a",
+        "a\\",
+        "\\p{L",
+        "\\p{Nothing}",
+        "(?@a)",
+        "h\\Ke",
+        "\\y",
+        "\\Y",
+        "(a)\\g<1>"
+      })
   void whatIsNoExpression(String regex) {
     assertThatThrownBy(() -> OnigPattern.compile(regex)).isInstanceOf(PatternSyntaxException.class);
   }
