@@ -95,7 +95,8 @@ class LauncherTest {
       })
   void theHeapFitsTheBudget(String arguments, int mebibytes) throws Exception {
     maven("");
-    List<String> given = lines(start(Map.of("HOME", "/home/some one"), arguments.strip().split(";")));
+    List<String> given =
+        lines(start(Map.of("HOME", "/home/some one"), arguments.strip().split(";")));
     assertThat(given).contains("-Xmx" + mebibytes + "m", "-Duser.home=/home/some one");
     assertThat(given).endsWith(arguments.strip().split(";"));
   }

@@ -91,8 +91,7 @@ record HubListing(ModelAddress.Hub address, List<Entry> files) {
       }
       return new String(json, StandardCharsets.UTF_8);
     } catch (ConnectException e) {
-      throw new DownloadException(
-          uri.toString(), "cannot be reached; check the connection", e);
+      throw new DownloadException(uri.toString(), "cannot be reached; check the connection", e);
     } catch (IOException e) {
       throw new PassingFailure("the connection broke (" + e + ")", e);
     }

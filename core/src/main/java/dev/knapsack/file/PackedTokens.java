@@ -3,6 +3,7 @@ package dev.knapsack.file;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.List;
+import java.util.SortedMap;
 
 /**
  * The texts of a vocabulary by id, and the id by text.
@@ -46,6 +47,28 @@ public final class PackedTokens {
       builder.add(id, tokens.get(id));
     }
     return builder.build(tokens.size());
+  }
+
+  /** These, and others by id, in one more copy and no larger one. */
+  PackedTokens with(SortedMap<Integer, String> more) {
+    int size = Math.max(size(), more.lastKey() + 1);
+    int[] ends = new int[size + 1];
+    long bytes = texts.length;
+    for (String text : more.values()) {
+      bytes += text.getBytes(StandardCharsets.UTF_8).length;
+    }
+    byte[] all = new byte[Math.toIntExact(bytes)];
+    int at = 0;
+    for (int id = 0; id < size; id++) {
+      String text = more.get(id);
+      byte[] from = text == null ? texts : text.getBytes(StandardCharsets.UTF_8);
+      int start = text != null || id >= size() ? 0 : starts[id];
+      int length = text != null ? from.length : id < size() ? length(id) : 0;
+      System.arraycopy(from, start, all, at, length);
+      at += length;
+      ends[id + 1] = at;
+    }
+    return new PackedTokens(at == all.length ? all : Arrays.copyOf(all, at), ends);
   }
 
   public int size() {
@@ -138,19 +161,6 @@ public final class PackedTokens {
     private int count;
     private boolean inOrder = true;
     private int largest = -1;
-
-    Builder() {}
-
-    /** Starts with tokens that others are added to, or put in the place of. */
-    Builder(PackedTokens tokens) {
-      texts = tokens.texts;
-      used = texts.length;
-      count = tokens.size();
-      largest = count - 1;
-      ids = new int[count];
-      Arrays.setAll(ids, id -> id);
-      ends = Arrays.copyOfRange(tokens.starts, 1, count + 1);
-    }
 
     void add(int id, String text) {
       byte[] bytes = text.getBytes(StandardCharsets.UTF_8);

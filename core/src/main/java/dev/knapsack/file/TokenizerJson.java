@@ -1,6 +1,5 @@
 package dev.knapsack.file;
 
-import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
@@ -15,6 +14,8 @@ import java.util.BitSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -45,7 +46,11 @@ public final class TokenizerJson {
       boolean singleWord,
       boolean leftStrip,
       boolean rightStrip,
-      boolean normalized) {}
+      boolean normalized) {
+    private Added withId(int other) {
+      return new Added(other, content, special, singleWord, leftStrip, rightStrip, normalized);
+    }
+  }
 
   private final Path file;
   private final Map<String, JsonElement> sections;
@@ -195,7 +200,8 @@ public final class TokenizerJson {
         String name = json.nextName();
         switch (name) {
           case "model" -> model(json);
-          case "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder" ->
+          case "added_tokens" -> addedTokens(json);
+          case "normalizer", "pre_tokenizer", "post_processor", "decoder" ->
               sections.put(name, JsonParser.parseReader(json));
           default -> json.skipValue();
         }
@@ -330,37 +336,22 @@ public final class TokenizerJson {
         throw new ModelFileException(file, "model.vocab", "the vocabulary is empty");
       }
       int next = own;
-      PackedTokens.Builder all = new PackedTokens.Builder(known());
       Map<String, Integer> given = new HashMap<>();
-      JsonElement section = sections.getOrDefault("added_tokens", JsonNull.INSTANCE);
-      for (JsonElement element : section instanceof JsonArray array ? array : new JsonArray()) {
-        JsonObject token = element.getAsJsonObject();
-        String content = Json.member(token, "content").getAsString();
-        if (content.isEmpty()) {
-          continue;
-        }
-        id(Json.member(token, "id").getAsLong());
+      SortedMap<Integer, String> more = new TreeMap<>();
+      for (int i = 0; i < added.size(); i++) {
+        String content = added.get(i).content();
         int id = given.getOrDefault(content, known().find(content));
         if (id < 0) {
           id = id(next++);
           onlyAdded.set(id);
-          all.add(id, content);
+          more.put(id, content);
         } else if (id >= own) {
           next = Math.max(next, id + 1);
         }
         given.put(content, id);
-        boolean special = flag(token, "special", false);
-        added.add(
-            new Added(
-                id,
-                content,
-                special,
-                flag(token, "single_word", false),
-                flag(token, "lstrip", false),
-                flag(token, "rstrip", false),
-                flag(token, "normalized", !special)));
+        added.set(i, added.get(i).withId(id));
       }
-      return new TokenizerJson(this, onlyAdded.isEmpty() ? known() : all.build(all.largest() + 1));
+      return new TokenizerJson(this, more.isEmpty() ? known() : known().with(more));
     }
 
     private PackedTokens known() {
@@ -368,6 +359,33 @@ public final class TokenizerJson {
         throw new ModelFileException(file, "model.vocab", "there is none");
       }
       return tokens;
+    }
+
+    /** The library gives added tokens ids of its own; the file's are only looked at. */
+    private void addedTokens(JsonReader json) throws IOException {
+      added.clear();
+      if (json.peek() != JsonToken.BEGIN_ARRAY) {
+        json.skipValue();
+        return;
+      }
+      json.beginArray();
+      while (json.hasNext()) {
+        JsonObject token = JsonParser.parseReader(json).getAsJsonObject();
+        String content = Json.member(token, "content").getAsString();
+        if (!content.isEmpty()) {
+          boolean special = flag(token, "special", false);
+          added.add(
+              new Added(
+                  id(Json.member(token, "id").getAsLong()),
+                  content,
+                  special,
+                  flag(token, "single_word", false),
+                  flag(token, "lstrip", false),
+                  flag(token, "rstrip", false),
+                  flag(token, "normalized", !special)));
+        }
+      }
+      json.endArray();
     }
 
     private static boolean flag(JsonObject token, String name, boolean otherwise) {

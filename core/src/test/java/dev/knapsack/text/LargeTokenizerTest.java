@@ -13,9 +13,10 @@ import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A vocabulary of 151,643 tokens with 151,387 merges is read in little heap. */
+/** A vocabulary of 151,643 tokens with 151,387 merges, and 6,000 added, is read in little heap. */
 class LargeTokenizerTest {
   private static final int TOKENS = 151_643;
+  private static final int ADDED = 6_000;
   private static final int LETTERS = 26;
   private static final String HEAP = "-Xmx20m";
 
@@ -42,7 +43,8 @@ class LargeTokenizerTest {
     String said = new String(process.getInputStream().readAllBytes(), UTF_8);
     assertThat(process.waitFor()).as(said).isZero();
     // Pairs of letters come first: "abcd" is "ab" and "cd", and those do not merge.
-    assertThat(said.strip()).isEqualTo(Arrays.toString(new int[] {256 + 1, 256 + 2 * LETTERS + 3}));
+    assertThat(said.strip())
+        .isEqualTo(Arrays.toString(new int[] {256 + 1, 256 + 2 * LETTERS + 3, TOKENS + 7}));
   }
 
   /** Reads the file and encodes a text, in a process of its own. */
@@ -50,13 +52,19 @@ class LargeTokenizerTest {
     Path file = Path.of(files[0]);
     Tokenizer tokenizer =
         Tokenizers.of(HandMadeMetadata.of(file, Map.of()), HandMadeMetadata.tokenizer(file), file);
-    System.out.println(Arrays.toString(tokenizer.encode("abcd", false, true)));
+    System.out.println(Arrays.toString(tokenizer.encode("abcd<added7>", false, true)));
   }
 
   private static void write(Path file) throws IOException {
     StringBuilder merges = new StringBuilder();
     try (Writer out = Files.newBufferedWriter(file)) {
-      out.write("{\"added_tokens\": [], \"model\": {\"type\": \"BPE\", \"vocab\": {");
+      out.write("{\"added_tokens\": [");
+      for (int i = 0; i < ADDED; i++) {
+        out.write(
+            "%s{\"id\": %d, \"content\": \"<added%d>\"}"
+                .formatted(i == 0 ? "" : ",", TOKENS + i, i));
+      }
+      out.write("], \"model\": {\"type\": \"BPE\", \"vocab\": {");
       for (int b = 0; b < 256; b++) {
         char c = ByteAlphabet.character(b);
         out.write(
