@@ -76,7 +76,7 @@ final class QuantizeCommand implements Callable<Integer> {
               host.streams()
                   .err()
                   .printf(
-                      "%s stays %s: its rows are no whole blocks of %s%n",
+                      "%s is %s: its rows are no whole blocks of %s%n",
                       c.to().name(), c.to().format().name(), c.wanted().name()));
       host.streams().err().printf("%s: %s%n", output, PlanTable.size(quantizer.bytes()));
     }
