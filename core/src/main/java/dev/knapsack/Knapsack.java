@@ -131,8 +131,7 @@ public final class Knapsack implements AutoCloseable {
   public static Plan plan(Path model, Budget budget, Options options) {
     try (ModelFile file = ModelFile.open(model)) {
       // Opening has read the vocabulary and the templates when it plans: planning alone must find
-      // as
-      // much of the process's memory taken, or it would accept a budget that opening refuses.
+      // as much of the process's memory taken, or it would accept a budget that opening refuses.
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplates templates = ChatTemplates.of(file.templates());
       try {
