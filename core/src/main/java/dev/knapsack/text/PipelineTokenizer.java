@@ -5,7 +5,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,9 +16,7 @@ import org.jspecify.annotations.Nullable;
  * MarkedText#isControl control}, and if not all of it is, never by way of the model. And a text
  * that itself begins with the beginning-of-sequence token gets no second one.
  */
-final class PipelineTokenizer implements Tokenizer {
-  private final Vocabulary vocabulary;
-
+final class PipelineTokenizer extends AbstractTokenizer {
   /** Added tokens that are looked for in the text as it was given. */
   private final SpecialTokens given;
 
@@ -33,10 +30,6 @@ final class PipelineTokenizer implements Tokenizer {
   private final PostProcessing withoutSpecial;
   private final List<TokenJoining> joining;
   private final boolean traced;
-  private final int bos;
-  private final int eos;
-  private final List<Integer> endTokens;
-  private final List<String> notes;
 
   /**
    * Puts the parts together.
@@ -53,13 +46,9 @@ final class PipelineTokenizer implements Tokenizer {
       int eos,
       List<Integer> endTokens,
       List<String> notes) {
-    this.vocabulary = vocabulary;
+    super(vocabulary, bos, eos, endTokens, notes);
     this.withSpecial = withSpecial;
     this.withoutSpecial = withoutSpecial;
-    this.bos = bos;
-    this.eos = eos;
-    this.endTokens = endTokens;
-    this.notes = notes;
     Path file = json.file();
     Component normalizing = Component.of(file, "normalizer", json.section("normalizer"));
     normalizer = normalizing == null ? null : TextNormalizer.read(normalizing);
@@ -102,11 +91,6 @@ final class PipelineTokenizer implements Tokenizer {
 
   private Aligned normalised(Aligned text) {
     return normalizer == null || text.isEmpty() ? text : normalizer.apply(text);
-  }
-
-  @Override
-  public int size() {
-    return vocabulary.size();
   }
 
   @Override
@@ -245,13 +229,7 @@ final class PipelineTokenizer implements Tokenizer {
 
   @Override
   public StreamDecoder stream(int previous, boolean special) {
-    boolean continues =
-        previous >= 0
-            && switch (type(previous)) {
-              case CONTROL, UNKNOWN, USER_DEFINED -> false;
-              case UNDEFINED, NORMAL, UNUSED, BYTE -> true;
-            };
-    return new Joined(continues, special);
+    return new Joined(isTextBefore(previous), special);
   }
 
   /** A stream of tokens that becomes a text. */
@@ -280,39 +258,5 @@ final class PipelineTokenizer implements Tokenizer {
       first.finish();
       return text.take();
     }
-  }
-
-  private TokenType type(int token) {
-    return vocabulary.type(Objects.checkIndex(token, vocabulary.size()));
-  }
-
-  @Override
-  public int bos() {
-    return bos;
-  }
-
-  @Override
-  public int eos() {
-    return eos;
-  }
-
-  @Override
-  public List<Integer> endTokens() {
-    return endTokens;
-  }
-
-  @Override
-  public List<String> notes() {
-    return notes;
-  }
-
-  @Override
-  public boolean isControl(int token) {
-    return type(token) == TokenType.CONTROL;
-  }
-
-  @Override
-  public int find(String token) {
-    return vocabulary.find(token);
   }
 }

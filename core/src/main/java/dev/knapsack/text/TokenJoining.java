@@ -31,8 +31,10 @@ sealed interface TokenJoining {
 
     abstract void end();
 
-    /** There are no more tokens. */
-    abstract void finish();
+    /** There are no more tokens: what is held goes on, and then the next stage is told. */
+    void finish() {
+      next.finish();
+    }
 
     final void pass(String text) {
       next.part(text);
@@ -88,11 +90,6 @@ sealed interface TokenJoining {
     }
 
     abstract void token(String token);
-
-    @Override
-    void finish() {
-      next.finish();
-    }
   }
 
   /**
@@ -315,11 +312,6 @@ sealed interface TokenJoining {
           first = false;
           next.end();
         }
-
-        @Override
-        void finish() {
-          next.finish();
-        }
       };
     }
   }
@@ -370,11 +362,6 @@ sealed interface TokenJoining {
           held = 0;
           toCut = start;
           next.end();
-        }
-
-        @Override
-        void finish() {
-          next.finish();
         }
       };
     }
@@ -433,11 +420,6 @@ sealed interface TokenJoining {
             next.part(token);
           }
           next.end();
-        }
-
-        @Override
-        void finish() {
-          next.finish();
         }
       };
     }

@@ -1,21 +1,15 @@
 package dev.knapsack.text;
 
 import java.util.List;
-import java.util.Objects;
 
 /**
  * A tokenizer of a vocabulary: takes special tokens out of a text and gives the rest to a model.
  */
-final class VocabularyTokenizer implements Tokenizer {
-  private final Vocabulary vocabulary;
+final class VocabularyTokenizer extends AbstractTokenizer {
   private final TextModel model;
   private final SpecialTokens specialTokens;
-  private final int bos;
-  private final int eos;
   private final int first;
   private final int last;
-  private final List<Integer> endTokens;
-  private final List<String> notes;
 
   /**
    * Puts the parts together.
@@ -33,20 +27,11 @@ final class VocabularyTokenizer implements Tokenizer {
       int last,
       List<Integer> endTokens,
       List<String> notes) {
-    this.vocabulary = vocabulary;
+    super(vocabulary, bos, eos, endTokens, notes);
     this.model = model;
     this.specialTokens = specialTokens;
-    this.bos = bos;
-    this.eos = eos;
     this.first = first;
     this.last = last;
-    this.endTokens = endTokens;
-    this.notes = notes;
-  }
-
-  @Override
-  public int size() {
-    return vocabulary.size();
   }
 
   @Override
@@ -113,45 +98,6 @@ final class VocabularyTokenizer implements Tokenizer {
    * previous}, or begins the text (-1): some models put a space before each text.
    */
   boolean hidesSpaceAfter(int previous) {
-    return model.prefixesSpace()
-        && (previous < 0
-            || switch (type(previous)) {
-              case CONTROL, UNKNOWN, USER_DEFINED -> true;
-              case UNDEFINED, NORMAL, UNUSED, BYTE -> false;
-            });
-  }
-
-  private TokenType type(int token) {
-    return vocabulary.type(Objects.checkIndex(token, vocabulary.size()));
-  }
-
-  @Override
-  public int bos() {
-    return bos;
-  }
-
-  @Override
-  public int eos() {
-    return eos;
-  }
-
-  @Override
-  public List<Integer> endTokens() {
-    return endTokens;
-  }
-
-  @Override
-  public List<String> notes() {
-    return notes;
-  }
-
-  @Override
-  public boolean isControl(int token) {
-    return type(token) == TokenType.CONTROL;
-  }
-
-  @Override
-  public int find(String token) {
-    return vocabulary.find(token);
+    return model.prefixesSpace() && !isTextBefore(previous);
   }
 }
