@@ -3,13 +3,12 @@ package dev.knapsack.model;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
-import dev.knapsack.model.Workspace.Slot;
 import dev.knapsack.tensor.Matrix;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/** Attention over the cached keys and values of each sequence of a step. */
+/** Computes {@link Attention} over the cached keys and values of each sequence of a step. */
 final class AttentionBlock {
   /** Rows that are encoded into a cache as one part of the work. */
   private static final int ROWS_PER_PART = 16;
@@ -30,19 +29,22 @@ final class AttentionBlock {
    * @param delta receives what is to be added to the residual stream
    */
   void apply(
-      LayerSpec layer,
-      LayerWeights weights,
+      Attention.Weights weights,
       List<Run> runs,
       int[] positions,
       Matrix x,
       Matrix delta) {
+    Attention layer = weights.spec();
     int rows = x.rows();
     Matrix query = blocks.matrix(Slot.QUERY, rows, layer.queryColumns());
     Matrix key = blocks.matrix(Slot.KEY, rows, layer.keyColumns());
     Matrix value = blocks.matrix(Slot.VALUE, rows, layer.valueColumns());
-    project(weights, x, query, key, value);
-    blocks.norm(query, weights.find("attn_q_norm.weight"), layer.keySize(), query);
-    blocks.norm(key, weights.find("attn_k_norm.weight"), layer.keySize(), key);
+    Compute.Input input = compute.input(x);
+    weights.query().apply(compute, input, query);
+    weights.key().apply(compute, input, key);
+    weights.value().apply(compute, input, value);
+    blocks.norm(query, weights.queryNorm(), layer.keySize(), query);
+    blocks.norm(key, weights.keyNorm(), layer.keySize(), key);
     if (layer.rope() != null) {
       compute.rope(query, layer.keySize(), layer.rope(), positions);
       compute.rope(key, layer.keySize(), layer.rope(), positions);
@@ -59,7 +61,7 @@ final class AttentionBlock {
     }
     int keySize = key.columns() / layer.kvHeads();
     Matrix attended = blocks.matrix(Slot.ATTENDED, rows, layer.attendedColumns());
-    AttentionShape shape = shape(layer, keySize, weights.find("attn_sinks.weight"));
+    AttentionShape shape = weights.shape(keySize);
     int first = 0;
     int alone = compute.alone(Compute.AS_FITS);
     for (Run run : runs) {
@@ -73,77 +75,76 @@ final class AttentionBlock {
       KvTransform transform = run.cache().layout().transform();
       if (!sketched) {
         // Keys are met by queries that are transformed alike, so scores stay what they were.
-        transformKeys(transform, layer, weights, query.rows(first, end));
-        transformKeys(transform, layer, weights, key.rows(first, end));
+        transformKeys(transform, weights, query.rows(first, end));
+        transformKeys(transform, weights, key.rows(first, end));
       }
       OutputNorms norms =
-          run.cache().wantsOutputNorms(weights.index(), run.length())
-              ? OutputNorms.of(layer, weights, value.rows(first, end), blocks)
+          run.cache().wantsOutputNorms(weights.layer(), run.length())
+              ? OutputNorms.of(weights, value.rows(first, end), blocks)
               : null;
       Retained retained =
-          run.cache().wantsRetention(weights.index(), run.length())
+          run.cache().wantsRetention(weights.layer(), run.length())
               ? Retained.of(
-                  blocks.workspace.gates().get(weights.index()), x.rows(first, end), blocks)
+                  blocks.workspace.gates().get(weights.layer()), x.rows(first, end), blocks)
               : null;
-      transformValues(transform, layer, weights, value.rows(first, end));
-      append(run, weights.index(), key, value, first);
-      run.cache().fetch(weights.index(), query.rows(first, end));
+      transformValues(transform, weights, value.rows(first, end));
+      append(run, weights.layer(), key, value, first);
+      run.cache().fetch(weights.layer(), query.rows(first, end));
       compute.attention(
           shape,
           query.rows(first, end),
           run.cache().length(),
-          run.cache().pieces(weights.index(), run.length()),
+          run.cache().pieces(weights.layer(), run.length()),
           attended.rows(first, end));
       run.cache()
           .observe(
-              weights.index(),
+              weights.layer(),
               new ComputedStep(
                   run.cache().length(),
                   x.rows(first, end),
                   query.rows(first, end),
                   rotated.rows(first, end),
                   sketched,
-                  new RotaryFrame(layer, weights, transform, blocks),
+                  new RotaryFrame(weights, transform, blocks),
                   shape,
                   norms,
                   retained,
                   compute));
-      undoTransform(transform, layer, weights, attended.rows(first, end));
+      undoTransform(transform, weights, attended.rows(first, end));
       first = end;
     }
     compute.alone(alone);
-    blocks.project(
-        weights, "attn_output.weight", "attn_output.bias", compute.input(attended), delta);
+    weights.output().apply(compute, compute.input(attended), delta);
   }
 
   private void transformKeys(
-      KvTransform transform, LayerSpec layer, LayerWeights weights, Matrix x) {
+      KvTransform transform, Attention.Weights weights, Matrix x) {
     switch (transform) {
       case NONE -> {}
-      case ROTATED -> compute.rotate(x, layer.keySize());
-      case REORDERED -> compute.reorder(x, blocks.workspace.orders().keys(layer, weights, compute));
+      case ROTATED -> compute.rotate(x, weights.spec().keySize());
+      case REORDERED -> compute.reorder(x, blocks.workspace.orders().keys(weights, compute));
     }
   }
 
   private void transformValues(
-      KvTransform transform, LayerSpec layer, LayerWeights weights, Matrix x) {
+      KvTransform transform, Attention.Weights weights, Matrix x) {
     switch (transform) {
       case NONE -> {}
-      case ROTATED -> compute.rotate(x, layer.valueSize());
+      case ROTATED -> compute.rotate(x, weights.spec().valueSize());
       case REORDERED ->
-          compute.reorder(x, blocks.workspace.orders().values(layer, weights, compute));
+          compute.reorder(x, blocks.workspace.orders().values(weights, compute));
     }
   }
 
   /** A sum of transformed values is the transformed sum. */
   private void undoTransform(
-      KvTransform transform, LayerSpec layer, LayerWeights weights, Matrix x) {
+      KvTransform transform, Attention.Weights weights, Matrix x) {
     switch (transform) {
       case NONE -> {}
       // Its own inverse.
-      case ROTATED -> compute.rotate(x, layer.valueSize());
+      case ROTATED -> compute.rotate(x, weights.spec().valueSize());
       case REORDERED ->
-          compute.reorderBack(x, blocks.workspace.orders().values(layer, weights, compute));
+          compute.reorderBack(x, blocks.workspace.orders().values(weights, compute));
     }
   }
 
@@ -154,26 +155,6 @@ final class AttentionBlock {
     Matrix out = blocks.matrix(slot, x.rows(), columns);
     compute.projectHeads(directions, x, out);
     return out;
-  }
-
-  private void project(LayerWeights weights, Matrix x, Matrix query, Matrix key, Matrix value) {
-    Compute.Input input = compute.input(x);
-    Matrix fused = weights.find("attn_qkv.weight");
-    if (fused == null) {
-      blocks.project(weights, "attn_q.weight", "attn_q.bias", input, query);
-      blocks.project(weights, "attn_k.weight", "attn_k.bias", input, key);
-      blocks.project(weights, "attn_v.weight", "attn_v.bias", input, value);
-      return;
-    }
-    Matrix bias = weights.find("attn_qkv.bias");
-    int row = 0;
-    for (Matrix out : List.of(query, key, value)) {
-      compute.matmul(fused.rows(row, row + out.columns()), input, out);
-      if (bias != null) {
-        compute.addBias(out, bias.data().asSlice(4L * row, 4L * out.columns()));
-      }
-      row += out.columns();
-    }
   }
 
   /** Encodes the rows of a run, which start at {@code first}, into its cache. */
@@ -196,18 +177,5 @@ final class AttentionBlock {
         compute.scale(query.rows(t, t + 1), factor);
       }
     }
-  }
-
-  private static AttentionShape shape(LayerSpec layer, int keySize, @Nullable Matrix sinks) {
-    return new AttentionShape(
-        layer.heads(),
-        layer.kvHeads(),
-        keySize,
-        layer.valueSize(),
-        layer.attentionScale(),
-        layer.attentionSoftCap(),
-        layer.window(),
-        true,
-        sinks == null ? null : sinks.data());
   }
 }
