@@ -54,7 +54,7 @@ public final class MachineProbe implements AutoCloseable {
    */
   private static final double LEAST_SECONDS = 1.5;
 
-  /** The same where what is measured is machine code from the start. */
+  /** Seconds to measure at the least where what is measured is machine code from the start. */
   private static final double LEAST_SECONDS_OF_MACHINE_CODE = 0.4;
 
   // What attention is measured with: a usual shape.
