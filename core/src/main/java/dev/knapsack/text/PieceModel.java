@@ -2,7 +2,7 @@ package dev.knapsack.text;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.TokenizerJson;
 
 /** How a {@code tokenizer.json} turns the pieces of a text into tokens: its {@code model}. */
