@@ -3,7 +3,7 @@ package dev.knapsack.cli;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
-import dev.knapsack.tensor.UnsupportedFormatException;
+import dev.knapsack.error.UnsupportedFormatException;
 import java.util.Optional;
 
 /**

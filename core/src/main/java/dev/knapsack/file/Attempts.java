@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.DownloadException;
 import java.net.URI;
 import java.time.Duration;
 

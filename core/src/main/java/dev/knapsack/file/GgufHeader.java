@@ -1,8 +1,9 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.UnsupportedFormatException;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
-import dev.knapsack.tensor.UnsupportedFormatException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;

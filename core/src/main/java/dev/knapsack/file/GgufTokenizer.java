@@ -4,6 +4,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import dev.knapsack.error.ModelFileException;
 import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.List;

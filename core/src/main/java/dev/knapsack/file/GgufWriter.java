@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;

@@ -5,6 +5,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import dev.knapsack.error.ModelFileException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;

@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.SafetensorsHeader.Entry;
 import dev.knapsack.file.TensorSource.Extent;
 import dev.knapsack.tensor.Format;

@@ -5,6 +5,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import com.google.gson.stream.JsonReader;
+import dev.knapsack.error.ModelFileException;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.StringReader;

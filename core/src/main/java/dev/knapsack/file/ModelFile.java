@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -2,6 +2,7 @@ package dev.knapsack.file;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+import dev.knapsack.error.ModelFileException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;

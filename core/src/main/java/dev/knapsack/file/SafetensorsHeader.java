@@ -2,6 +2,7 @@ package dev.knapsack.file;
 
 import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonToken;
+import dev.knapsack.error.ModelFileException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;

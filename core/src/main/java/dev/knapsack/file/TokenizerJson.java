@@ -6,6 +6,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonToken;
+import dev.knapsack.error.ModelFileException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;

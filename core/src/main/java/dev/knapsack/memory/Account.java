@@ -1,5 +1,7 @@
 package dev.knapsack.memory;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.NativeMemoryException;
 import org.jspecify.annotations.Nullable;
 
 /**

@@ -1,5 +1,6 @@
 package dev.knapsack.memory;
 
+import dev.knapsack.error.BudgetExceededException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;

@@ -1,8 +1,8 @@
 package dev.knapsack.plan;
 
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Kernels;

@@ -95,7 +95,7 @@ public record KvChoice(
   /**
    * Reads formats as {@link KvFormat#parse} does, or {@code auto}.
    *
-   * @throws dev.knapsack.tensor.UnsupportedFormatException as {@link KvFormat#parse}
+   * @throws dev.knapsack.error.UnsupportedFormatException as {@link KvFormat#parse}
    * @throws IllegalArgumentException as {@link KvFormat#parse}
    */
   public static KvChoice parse(String text) {

@@ -77,7 +77,7 @@ public final class MachineProbe implements AutoCloseable {
   /**
    * Leases memory to measure with: 64 MiB, or half of what is free if that is less.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if not even a megabyte is free
+   * @throws dev.knapsack.error.BudgetExceededException if not even a megabyte is free
    */
   public MachineProbe(Kernels kernels, WorkerTeam team, Account account) {
     this(kernels, team, account, MOST_SECONDS);

@@ -1,8 +1,8 @@
 package dev.knapsack.text;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.file.TemplateSource;
 import dev.knapsack.text.template.Template;
-import dev.knapsack.text.template.TemplateException;
 import java.time.Clock;
 import java.time.ZoneId;
 import java.util.LinkedHashMap;

@@ -1,7 +1,7 @@
 package dev.knapsack.text;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.file.TemplateSource;
-import dev.knapsack.text.template.TemplateException;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;

@@ -1,7 +1,7 @@
 package dev.knapsack.text;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.ChatTemplate.Conversation;
-import dev.knapsack.text.template.TemplateException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;

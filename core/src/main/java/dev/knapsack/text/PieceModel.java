@@ -2,7 +2,7 @@ package dev.knapsack.text;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.TokenizerJson;
 
 /** The {@code model} of a {@code tokenizer.json}: turns the pieces of a text into tokens. */

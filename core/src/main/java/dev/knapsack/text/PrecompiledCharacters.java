@@ -1,6 +1,6 @@
 package dev.knapsack.text;
 
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.error.ModelFileException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;

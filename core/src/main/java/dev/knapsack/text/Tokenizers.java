@@ -1,8 +1,8 @@
 package dev.knapsack.text;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TokenizerJson;
 import java.math.BigInteger;
 import java.nio.file.Path;

@@ -45,7 +45,7 @@ public final class HeadDirections {
   /**
    * Writes them where KV recipes look for them.
    *
-   * @throws dev.knapsack.file.ModelFileException if the model cannot be read or the file not be
+   * @throws dev.knapsack.error.ModelFileException if the model cannot be read or the file not be
    *     written
    */
   public void write(Path path) {

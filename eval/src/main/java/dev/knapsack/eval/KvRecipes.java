@@ -98,8 +98,8 @@ public final class KvRecipes {
    * Recipes at budgets of this model's bytes; see {@link KvTrial}.
    *
    * @throws IllegalArgumentException if one is none, or not for this model's heads
-   * @throws dev.knapsack.file.ModelFileException if one goes by a file beside the model that is not
-   *     there: said now, and not when others have been measured
+   * @throws dev.knapsack.error.ModelFileException if one goes by a file beside the model that is
+   *     not there: said now, and not when others have been measured
    */
   public List<KvTrial> trials(List<String> recipes, List<Integer> percents) {
     List<KvTrial> trials = KvTrial.list(recipes, percents, full);

@@ -2,9 +2,9 @@ package dev.knapsack.eval;
 
 import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
-import dev.knapsack.cache.store.CacheNotSavedException;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.engine.Reading;
+import dev.knapsack.error.CacheNotSavedException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -35,7 +35,7 @@ public record Perplexity(int tokens, int context, int passages, long scored, dou
    * @param text its context and at least one passage of tokens
    * @param progress is told of passages read, and of all there are
    * @throws TextException if it has fewer tokens than one passage
-   * @throws dev.knapsack.engine.ContextExceededException if {@code context} is more than the plan's
+   * @throws dev.knapsack.error.ContextExceededException if {@code context} is more than the plan's
    */
   public static Perplexity of(Knapsack model, Text text, int context, Progress progress) {
     int[] tokens = text.tokens(model.tokenizer());

@@ -7,7 +7,7 @@ import static dev.knapsack.cache.policy.Term.size;
 import static dev.knapsack.cache.policy.Term.text;
 
 import dev.knapsack.cache.KvFormat;
-import dev.knapsack.tensor.UnsupportedFormatException;
+import dev.knapsack.error.UnsupportedFormatException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
