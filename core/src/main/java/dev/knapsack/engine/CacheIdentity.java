@@ -53,23 +53,23 @@ final class CacheIdentity {
   }
 
   private static void add(MessageDigest digest, Attention attention) {
-      add(
-          digest,
-          "%d %d %d %d %s %s %d"
-              .formatted(
-                  attention.heads(),
-                  attention.kvHeads(),
-                  attention.keySize(),
-                  attention.valueSize(),
-                  attention.scale(),
-                  attention.softCap(),
-                  attention.window()));
-      Rope rope = attention.rope();
-      if (rope != null) {
-        add(digest, rope.pairs() + " " + rope.dimensions() + " " + rope.magnitude());
-        add(digest, Arrays.toString(rope.frequencies()));
-      }
-      add(digest, String.valueOf(attention.queryScale()));
+    add(
+        digest,
+        "%d %d %d %d %s %s %d"
+            .formatted(
+                attention.heads(),
+                attention.kvHeads(),
+                attention.keySize(),
+                attention.valueSize(),
+                attention.scale(),
+                attention.softCap(),
+                attention.window()));
+    Rope rope = attention.rope();
+    if (rope != null) {
+      add(digest, rope.pairs() + " " + rope.dimensions() + " " + rope.magnitude());
+      add(digest, Arrays.toString(rope.frequencies()));
+    }
+    add(digest, String.valueOf(attention.queryScale()));
   }
 
   private static MessageDigest sha256() {

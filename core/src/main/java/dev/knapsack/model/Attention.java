@@ -112,8 +112,7 @@ public record Attention(
   }
 
   private List<Projection> inputs() {
-    return List.of(
-        query(), key(), new Projection("attn_v", width, valueColumns(), "attn_qkv"));
+    return List.of(query(), key(), new Projection("attn_v", width, valueColumns(), "attn_qkv"));
   }
 
   private Projection output() {

@@ -6,7 +6,6 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
 import java.util.List;
 import java.util.Objects;
-import org.jspecify.annotations.Nullable;
 
 /** Computes {@link Attention} over the cached keys and values of each sequence of a step. */
 final class AttentionBlock {
@@ -28,12 +27,7 @@ final class AttentionBlock {
    * @param positions each row's position in its sequence
    * @param delta receives what is to be added to the residual stream
    */
-  void apply(
-      Attention.Weights weights,
-      List<Run> runs,
-      int[] positions,
-      Matrix x,
-      Matrix delta) {
+  void apply(Attention.Weights weights, List<Run> runs, int[] positions, Matrix x, Matrix delta) {
     Attention layer = weights.spec();
     int rows = x.rows();
     Matrix query = blocks.matrix(Slot.QUERY, rows, layer.queryColumns());
@@ -117,8 +111,7 @@ final class AttentionBlock {
     weights.output().apply(compute, compute.input(attended), delta);
   }
 
-  private void transformKeys(
-      KvTransform transform, Attention.Weights weights, Matrix x) {
+  private void transformKeys(KvTransform transform, Attention.Weights weights, Matrix x) {
     switch (transform) {
       case NONE -> {}
       case ROTATED -> compute.rotate(x, weights.spec().keySize());
@@ -126,25 +119,21 @@ final class AttentionBlock {
     }
   }
 
-  private void transformValues(
-      KvTransform transform, Attention.Weights weights, Matrix x) {
+  private void transformValues(KvTransform transform, Attention.Weights weights, Matrix x) {
     switch (transform) {
       case NONE -> {}
       case ROTATED -> compute.rotate(x, weights.spec().valueSize());
-      case REORDERED ->
-          compute.reorder(x, blocks.workspace.orders().values(weights, compute));
+      case REORDERED -> compute.reorder(x, blocks.workspace.orders().values(weights, compute));
     }
   }
 
   /** A sum of transformed values is the transformed sum. */
-  private void undoTransform(
-      KvTransform transform, Attention.Weights weights, Matrix x) {
+  private void undoTransform(KvTransform transform, Attention.Weights weights, Matrix x) {
     switch (transform) {
       case NONE -> {}
       // Its own inverse.
       case ROTATED -> compute.rotate(x, weights.spec().valueSize());
-      case REORDERED ->
-          compute.reorderBack(x, blocks.workspace.orders().values(weights, compute));
+      case REORDERED -> compute.reorderBack(x, blocks.workspace.orders().values(weights, compute));
     }
   }
 

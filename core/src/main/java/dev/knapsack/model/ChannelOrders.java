@@ -150,8 +150,6 @@ final class ChannelOrders {
   }
 
   private static float[] floats(MemorySegment numbers, int count) {
-    return numbers
-        .asSlice(0, Float.BYTES * (long) count)
-        .toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+    return numbers.asSlice(0, Float.BYTES * (long) count).toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
   }
 }

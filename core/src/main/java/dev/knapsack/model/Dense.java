@@ -34,9 +34,7 @@ public record Dense(Norms norms, int width, int hidden, Activation activation, S
   @Override
   public List<TensorSpec> tensors() {
     return norms.around(
-        width,
-        Projection.tensors(
-            List.of(inputs().getFirst(), inputs().getLast(), down())));
+        width, Projection.tensors(List.of(inputs().getFirst(), inputs().getLast(), down())));
   }
 
   @Override

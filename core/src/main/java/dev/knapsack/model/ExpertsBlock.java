@@ -82,8 +82,7 @@ final class ExpertsBlock {
     }
   }
 
-  private void shared(
-      Dense.Weights weights, @Nullable Matrix gateWeight, Matrix x, Matrix delta) {
+  private void shared(Dense.Weights weights, @Nullable Matrix gateWeight, Matrix x, Matrix delta) {
     Matrix out = blocks.matrix(Slot.EXPERT, x.rows(), x.columns());
     dense.apply(weights, x, out);
     if (gateWeight == null) {

@@ -23,7 +23,7 @@ public record LayerWeights(int index, List<Block.Weights> blocks) {
     return new LayerWeights(
         index,
         layer.blocks().stream()
-            .map(block -> (Block.Weights) block.weights(index, tensors, experts))
+            .<Block.Weights>map(block -> block.weights(index, tensors, experts))
             .toList());
   }
 }

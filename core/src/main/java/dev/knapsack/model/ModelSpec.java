@@ -4,8 +4,8 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.kernel.KernelLimits;
-import dev.knapsack.tensor.Format;
 import dev.knapsack.model.TensorSpec.Role;
+import dev.knapsack.tensor.Format;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -108,9 +108,7 @@ public record ModelSpec(
 
   private KvLayout kvLayout(Format keyFormat, Format valueFormat, int sketch) {
     return new KvLayout(
-        layers.stream()
-            .map(l -> Objects.requireNonNull(l.attention()).cached(sketch))
-            .toList(),
+        layers.stream().map(l -> Objects.requireNonNull(l.attention()).cached(sketch)).toList(),
         keyFormat,
         valueFormat);
   }

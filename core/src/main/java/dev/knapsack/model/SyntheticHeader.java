@@ -174,7 +174,8 @@ final class SyntheticHeader {
 
   private void addTensors() {
     List<TensorSpec> tensors = new ArrayList<>();
-    tensors.add(new TensorSpec(ModelSpec.EMBEDDING, Role.EMBEDDING, shape.width(), shape.vocabulary()));
+    tensors.add(
+        new TensorSpec(ModelSpec.EMBEDDING, Role.EMBEDDING, shape.width(), shape.vocabulary()));
     if (!shape.tied()) {
       tensors.add(new TensorSpec(ModelSpec.OUTPUT, Role.OUTPUT, shape.width(), shape.vocabulary()));
     }

@@ -72,8 +72,7 @@ public record TensorSpec(
     Map<String, TensorSpec> wholes = new LinkedHashMap<>();
     for (TensorSpec part : tensors) {
       if (part.fused != null) {
-        TensorSpec whole =
-            new TensorSpec(part.fused, part.role, part.optional, null, part.shape);
+        TensorSpec whole = new TensorSpec(part.fused, part.role, part.optional, null, part.shape);
         wholes.merge(part.fused, whole, TensorSpec::followedBy);
       }
     }

@@ -4,11 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
 import dev.knapsack.model.Dense;
@@ -131,10 +132,11 @@ class PlannedWeightsTest {
       for (int i = 0; i < TinyModel.LAYERS; i++) {
         LayerWeights layer = weights.layer(i);
         assertThat(layer.index()).isEqualTo(i);
-        tensors(layer).forEach((name, data) -> {
-          TensorInfo tensor = file.tensors().get(name);
-          assertThat(data.mismatch(read(file, tensor))).as(name).isEqualTo(-1);
-        });
+        tensors(layer)
+            .forEach((name, data) -> {
+              TensorInfo tensor = file.tensors().get(name);
+              assertThat(data.mismatch(read(file, tensor))).as(name).isEqualTo(-1);
+            });
         if (random != null) {
           checkExperts(file, weights, i, random);
         }
@@ -148,15 +150,13 @@ class PlannedWeightsTest {
       if (output) {
         MemorySegment all = read(file, file.tensors().get("output.weight"));
         int[] next = {0};
-        weights.output(
-            (first, block) -> {
-              assertThat(first).isEqualTo(next[0]);
-              next[0] += block.rows();
-              long at = first * block.rowBytes();
-              long bytes = block.rows() * block.rowBytes();
-              assertThat(block.data().asSlice(0, bytes).mismatch(all.asSlice(at, bytes)))
-                  .isEqualTo(-1);
-            });
+        weights.output((first, block) -> {
+          assertThat(first).isEqualTo(next[0]);
+          next[0] += block.rows();
+          long at = first * block.rowBytes();
+          long bytes = block.rows() * block.rowBytes();
+          assertThat(block.data().asSlice(0, bytes).mismatch(all.asSlice(at, bytes))).isEqualTo(-1);
+        });
         assertThat(next[0]).isEqualTo(TinyModel.VOCABULARY);
       }
     }
@@ -199,14 +199,15 @@ class PlannedWeightsTest {
     int[] wanted =
         IntStream.range(0, TinyModel.EXPERTS).filter(e -> random.nextInt(3) == 0).toArray();
     List<Integer> used = new ArrayList<>();
-    experts(weights.layer(layer)).use(
-        wanted,
-        (expert, gate, up, down) -> {
-          used.add(expert);
-          checkExpert(file, "blk." + layer + ".ffn_gate_exps.weight", expert, gate);
-          checkExpert(file, "blk." + layer + ".ffn_up_exps.weight", expert, up);
-          checkExpert(file, "blk." + layer + ".ffn_down_exps.weight", expert, down);
-        });
+    experts(weights.layer(layer))
+        .use(
+            wanted,
+            (expert, gate, up, down) -> {
+              used.add(expert);
+              checkExpert(file, "blk." + layer + ".ffn_gate_exps.weight", expert, gate);
+              checkExpert(file, "blk." + layer + ".ffn_up_exps.weight", expert, up);
+              checkExpert(file, "blk." + layer + ".ffn_down_exps.weight", expert, down);
+            });
     assertThat(used)
         .containsExactlyInAnyOrder(IntStream.of(wanted).boxed().toArray(Integer[]::new));
   }
@@ -308,7 +309,8 @@ class PlannedWeightsTest {
         file.failAfter(reads);
         try {
           for (int layer = 0; layer < TinyModel.LAYERS; layer++) {
-            experts(weights.layer(layer)).use(new int[] {0, 2, 5, 7}, (expert, gate, up, down) -> {});
+            experts(weights.layer(layer))
+                .use(new int[] {0, 2, 5, 7}, (expert, gate, up, down) -> {});
           }
         } catch (ModelFileException e) {
           failures++;

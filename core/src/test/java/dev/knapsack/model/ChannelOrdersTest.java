@@ -18,8 +18,7 @@ class ChannelOrdersTest {
     try (Rig rig = new Rig(model, Rig.Parts.USUAL.with(KvTransform.REORDERED).workers(2))) {
       ChannelOrders orders = rig.workspace.orders();
       for (int l = 0; l < 3; l++) {
-        Attention.Weights weights =
-            (Attention.Weights) rig.weights.layer(l).blocks().getFirst();
+        Attention.Weights weights = (Attention.Weights) rig.weights.layer(l).blocks().getFirst();
         Attention layer = weights.spec();
         ChannelOrder keys = orders.keys(weights, rig.compute);
         ChannelOrder values = orders.values(weights, rig.compute);

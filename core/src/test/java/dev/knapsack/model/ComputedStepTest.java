@@ -84,8 +84,7 @@ class ComputedStepTest {
         }
         if (weights.queryNorm() == null) {
           double[] expected =
-              project(
-                  weights.query(), step.input(), row, kv * unrotated.length, unrotated.length);
+              project(weights.query(), step.input(), row, kv * unrotated.length, unrotated.length);
           for (int i = 0; i < expected.length; i++) {
             assertThat((double) unrotated[i]).isEqualTo(expected[i], within(1e-4));
           }

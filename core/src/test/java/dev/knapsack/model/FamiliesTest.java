@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.arch.Families;
@@ -65,8 +65,7 @@ class FamiliesTest {
   void aFileMayNameItsPairing() {
     FixtureModel model = FixtureModel.llama(1);
     model.keys.put("knapsack.rope.pairs", "half");
-    assertThat(attention(Families.spec(model), 0).rope().pairs())
-        .isEqualTo(Rope.Pairs.HALF_SPLIT);
+    assertThat(attention(Families.spec(model), 0).rope().pairs()).isEqualTo(Rope.Pairs.HALF_SPLIT);
     model.keys.put("knapsack.rope.pairs", "quarter");
     assertThatThrownBy(() -> Families.spec(model))
         .isInstanceOf(ModelFileException.class)

@@ -33,10 +33,7 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
       int layer = l;
       layers.add(
           LayerWeights.of(
-              l,
-              spec.layers().get(l),
-              name -> tensors.get(WeightLayout.name(layer, name)),
-              null));
+              l, spec.layers().get(l), name -> tensors.get(WeightLayout.name(layer, name)), null));
     }
   }
 

@@ -112,8 +112,7 @@ final class ShapeFile implements ModelFile {
 
   static Experts experts(int width, int count, int used, int hidden) {
     Norms norms = new Norms("ffn_norm.weight", null);
-    return new Experts(
-        norms, width, count, used, hidden, Activation.SILU, true, false, 1, null);
+    return new Experts(norms, width, count, used, hidden, Activation.SILU, true, false, 1, null);
   }
 
   /** Llama 3.2 1B. */
