@@ -70,35 +70,36 @@ final class AttentionBlock {
             case SHARED -> Compute.AS_FITS;
           });
       int end = first + run.length();
-      KvTransform transform = run.cache().layout().transform();
+      KvTransform transform = run.state().layout().transform();
       if (!sketched) {
         // Keys are met by queries that are transformed alike, so scores stay what they were.
         transformKeys(transform, layer, weights, query.rows(first, end));
         transformKeys(transform, layer, weights, key.rows(first, end));
       }
       OutputNorms norms =
-          run.cache().wantsOutputNorms(weights.index(), run.length())
+          run.state().kv().wantsOutputNorms(weights.index(), run.length())
               ? OutputNorms.of(layer, weights, value.rows(first, end), blocks)
               : null;
       Retained retained =
-          run.cache().wantsRetention(weights.index(), run.length())
+          run.state().kv().wantsRetention(weights.index(), run.length())
               ? Retained.of(
                   blocks.workspace.gates().get(weights.index()), x.rows(first, end), blocks)
               : null;
       transformValues(transform, layer, weights, value.rows(first, end));
       append(run, weights.index(), key, value, first);
-      run.cache().fetch(weights.index(), query.rows(first, end));
+      run.state().kv().fetch(weights.index(), query.rows(first, end));
       compute.attention(
           shape,
           query.rows(first, end),
-          run.cache().length(),
-          run.cache().pieces(weights.index(), run.length()),
+          run.state().length(),
+          run.state().kv().pieces(weights.index(), run.length()),
           attended.rows(first, end));
-      run.cache()
+      run.state()
+          .kv()
           .observe(
               weights.index(),
               new ComputedStep(
-                  run.cache().length(),
+                  run.state().length(),
                   x.rows(first, end),
                   query.rows(first, end),
                   rotated.rows(first, end),
@@ -185,7 +186,7 @@ final class AttentionBlock {
             (part, parts, worker) -> {
               int from = part * ROWS_PER_PART;
               int rows = Math.min(ROWS_PER_PART, run.length() - from);
-              run.cache().append(layer, from, key, value, first + from, rows);
+              run.state().kv().append(layer, from, key, value, first + from, rows);
             });
   }
 
