@@ -3,6 +3,7 @@ package dev.knapsack.model;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Rope;
@@ -161,10 +162,9 @@ public record Attention(
     return Math.max(attendedColumns(), keySize);
   }
 
-  /** The heads that a sequence caches, with so many directions for each channel of a key. */
-  KvLayout.Layer cached(int sketch) {
-    return new KvLayout.Layer(kvHeads, keySize, valueSize, window, heads / kvHeads)
-        .sketched(sketch);
+  @Override
+  public LayerLayout remembers() {
+    return new LayerLayout.Heads(kvHeads, keySize, valueSize, window, heads / kvHeads);
   }
 
   @Override
@@ -173,7 +173,7 @@ public record Attention(
     numbers.put(Slot.QUERY, (long) tokens * queryColumns());
     numbers.put(Slot.KEY, (long) tokens * keyColumns());
     numbers.put(Slot.VALUE, (long) tokens * valueColumns());
-    int sketch = cache.layers().get(layer).sketch();
+    int sketch = cache.heads(layer).sketch();
     if (sketch > 0) {
       numbers.put(Slot.QUERY_SKETCH, (long) tokens * sketch * queryColumns());
       numbers.put(Slot.KEY_SKETCH, (long) tokens * sketch * keyColumns());

@@ -71,7 +71,7 @@ final class AttentionBlock {
             int row = Math.max(from, first);
             int rows = Math.min(to, end) - row;
             if (rows > 0) {
-              run.cache().append(layer, row - first, heads.key(), heads.value(), row, rows);
+              run.state().kv().append(layer, row - first, heads.key(), heads.value(), row, rows);
             }
             first = end;
           }
@@ -84,12 +84,12 @@ final class AttentionBlock {
     int first = 0;
     for (Run run : runs) {
       int end = first + run.length();
-      run.cache().fetch(layer, query.rows(first, end));
+      run.state().kv().fetch(layer, query.rows(first, end));
       queries.add(
           new Queries(
               query.rows(first, end),
-              run.cache().length(),
-              run.cache().pieces(layer, run.length()),
+              run.state().length(),
+              run.state().kv().pieces(layer, run.length()),
               run.kind() != Run.Kind.PROMPT,
               attended.rows(first, end)));
       first = end;

@@ -3,6 +3,7 @@ package dev.knapsack.model;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -26,6 +27,9 @@ public sealed interface Block permits Attention, Dense, Experts {
 
   /** Columns of the widest activations that a matrix of it multiplies. */
   int widest();
+
+  /** What it remembers of a sequence. */
+  LayerLayout remembers();
 
   /**
    * Numbers of activations that a step of {@code tokens} tokens has in each slot.

@@ -2,13 +2,13 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Format;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 
 /**
  * A model's shape, from its header alone: all that planning, caching and computing need to know
@@ -74,7 +74,7 @@ public record ModelSpec(
     int heads = 1;
     int group = 1;
     int head = 1;
-    for (KvLayout.Layer layer : cache.layers()) {
+    for (LayerLayout.Heads layer : cache.heads()) {
       head = Math.max(head, Math.max(layer.keySize(), layer.valueSize()));
     }
     columns = Math.max(columns, cache.policy().gates().map(RetentionGates::hidden).orElse(0));
@@ -108,7 +108,10 @@ public record ModelSpec(
 
   private KvLayout kvLayout(Format keyFormat, Format valueFormat, int sketch) {
     return new KvLayout(
-        layers.stream().map(l -> Objects.requireNonNull(l.attention()).cached(sketch)).toList(),
+        layers.stream().map(layer ->
+                layer.remembers() instanceof LayerLayout.Heads heads
+                    ? heads.sketched(sketch)
+                    : layer.remembers()).toList(),
         keyFormat,
         valueFormat);
   }

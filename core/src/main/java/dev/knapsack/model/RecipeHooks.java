@@ -67,7 +67,7 @@ final class RecipeHooks {
     for (int i = 0; i < norms.length; i++) {
       Run run = runs.get(i);
       int end = first + run.length();
-      if (run.cache().wantsOutputNorms(weights.layer(), run.length())) {
+      if (run.state().kv().wantsOutputNorms(weights.layer(), run.length())) {
         norms[i] = OutputNorms.of(weights, value.rows(first, end), blocks);
       }
       first = end;
@@ -88,7 +88,7 @@ final class RecipeHooks {
     for (int i = 0; i < norms.length; i++) {
       Run run = runs.get(i);
       int end = first + run.length();
-      if (!run.cache().layout().policy().equals(KvPolicy.FULL)) {
+      if (!run.state().kv().layout().policy().equals(KvPolicy.FULL)) {
         observe(run, i, first, end, shape);
       }
       first = end;
@@ -97,7 +97,7 @@ final class RecipeHooks {
   }
 
   private void observe(Run run, int index, int first, int end, AttentionShape shape) {
-    KvCache cache = run.cache();
+    KvCache cache = run.state().kv();
     cache.observe(
         weights.layer(),
         new ComputedStep(
@@ -114,7 +114,7 @@ final class RecipeHooks {
   }
 
   private @Nullable Retained retained(Run run, Matrix input) {
-    if (!run.cache().wantsRetention(weights.layer(), run.length())) {
+    if (!run.state().kv().wantsRetention(weights.layer(), run.length())) {
       return null;
     }
     Compute compute = blocks.compute;

@@ -63,7 +63,7 @@ public final class Transformer {
   }
 
   /**
-   * Computes a step: each run's tokens are added to its cache.
+   * Computes a step: each run's tokens are added to its sequence.
    *
    * @return F32, a row of {@link ModelSpec#vocabulary()} logits for each token that they were
    *     wanted of, run after run; valid until the next step
@@ -75,8 +75,8 @@ public final class Transformer {
   public Matrix forward(List<Run> runs) {
     int tokens = check(runs);
     for (Run run : runs) {
-      run.cache().reserve(run.length());
-      run.cache().read(run.tokens(), run.from(), run.from() + run.added());
+      run.state().reserve(run.length());
+      run.state().read(run.tokens(), run.from(), run.from() + run.added());
     }
     Matrix hidden = embed(runs, tokens);
     int wanted = place(runs);
@@ -94,7 +94,7 @@ public final class Transformer {
     }
     Matrix logits = logits(hidden);
     for (Run run : runs) {
-      run.cache().commit(run.added());
+      run.state().commit(run.added());
     }
     return logits;
   }
@@ -168,7 +168,7 @@ public final class Transformer {
     int wanted = 0;
     for (Run run : runs) {
       for (int i = 0; i < run.length(); i++) {
-        positions[row] = run.cache().length() + i;
+        positions[row] = run.state().length() + i;
         if (i >= run.added() - run.logits() && i < run.added()) {
           logitRows[wanted++] = row;
         }

@@ -119,11 +119,9 @@ public final class Workspace implements AutoCloseable {
 
   private static List<Sketch> sketches(ModelSpec spec, KvLayout cache) {
     return IntStream.range(0, spec.layers().size())
-        .filter(l -> cache.layers().get(l).sketch() > 0)
-        .mapToObj(l -> {
-          KvLayout.Layer layer = cache.layers().get(l);
-          return new Sketch(layer.channels(), layer.sketch());
-        })
+        .mapToObj(cache::heads)
+        .filter(heads -> heads.sketch() > 0)
+        .map(heads -> new Sketch(heads.channels(), heads.sketch()))
         .distinct()
         .toList();
   }
