@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
  * computes it.
  */
-public sealed interface Block permits Attention, Dense, Experts {
+public sealed interface Block permits Attention, ShortConvolution, StateSpace, Dense, Experts {
   Norms norms();
 
   /** Numbers in a row of the residual stream. */
@@ -55,7 +55,12 @@ public sealed interface Block permits Attention, Dense, Experts {
   Weights weights(int layer, LayerTensors tensors, @Nullable ExpertBank experts);
 
   /** The weights of a block of a layer. */
-  sealed interface Weights permits Attention.Weights, Dense.Weights, Experts.Weights {
+  sealed interface Weights
+      permits Attention.Weights,
+          ShortConvolution.Weights,
+          StateSpace.Weights,
+          Dense.Weights,
+          Experts.Weights {
     Norms.Weights norms();
   }
 }
