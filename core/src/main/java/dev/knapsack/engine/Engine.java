@@ -155,7 +155,7 @@ public final class Engine implements AutoCloseable {
   /** What activations are in the products that most weights are in. */
   private final Compute.Precision productPrecision;
 
-  private final StepWork.Model work;
+  private final StepWork work;
   private final Deque<AutoCloseable> held = new ArrayDeque<>();
   private final PlannedWeights weights;
   private final Compute compute;
@@ -188,7 +188,7 @@ public final class Engine implements AutoCloseable {
       // The plan's bytes: for what sequences are promised and what they share, together.
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
-      this.work = new StepWork.Model(file, spec, cache);
+      this.work = new StepWork(file, spec, cache);
       this.pool = hold(new KvPool(layout, budget.account("kv"), most, options.spill()));
       if (tokenizer != null && layout.policy().wantsSentences()) {
         pool.sentenceEnds(SentenceEnds.of(tokenizer));
@@ -209,9 +209,7 @@ public final class Engine implements AutoCloseable {
           hold(new Workspace(spec, layout, tokens, plan.sequences(), activations));
       pool.bases(workspace.bases());
       this.weights =
-          hold(
-              PlannedWeights.open(
-                  file, spec.layers().size(), plan.weights(), budget, options.progress()));
+          hold(PlannedWeights.open(file, spec, plan.weights(), budget, options.progress()));
       this.transformer = transformer(workspace);
       this.scheduler =
           new Scheduler(
@@ -402,7 +400,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /** What steps of this engine have to do at the least. */
-  public StepWork.Model work() {
+  public StepWork work() {
     return work;
   }
 

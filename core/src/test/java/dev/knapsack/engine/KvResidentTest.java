@@ -70,6 +70,7 @@ class KvResidentTest {
         s.residualScale(),
         s.logitScale(),
         s.logitSoftCap(),
+        s.outputNorm(),
         s.tiedOutput());
   }
 
