@@ -19,7 +19,8 @@ class RoomsTest {
           .importPackages("dev.knapsack");
 
   private static final List<String> ROOMS =
-      List.of("memory", "tensor", "kernel", "cache", "file", "text", "model", "plan", "engine");
+      List.of(
+          "memory", "tensor", "kernel", "cache", "file", "text", "model", "plan", "host", "engine");
 
   private static final Map<String, List<String>> KNOWS =
       Map.of(
@@ -31,8 +32,10 @@ class RoomsTest {
           "text", List.of("file"),
           "model", List.of("memory", "tensor", "kernel", "cache", "file", "text"),
           "plan", List.of("memory", "tensor", "kernel", "cache", "file", "text", "model"),
+          "host", List.of("memory", "tensor", "kernel", "cache", "file", "text", "model", "plan"),
           "engine",
-              List.of("memory", "tensor", "kernel", "cache", "file", "text", "model", "plan"));
+              List.of(
+                  "memory", "tensor", "kernel", "cache", "file", "text", "model", "plan", "host"));
 
   @Test
   void aRoomKnowsOnlyTheRoomsAboveIt() {

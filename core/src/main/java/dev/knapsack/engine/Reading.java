@@ -85,7 +85,7 @@ public final class Reading implements AutoCloseable {
     }
     for (int done = 0; done < more.length; ) {
       int from = done;
-      done += engine.loop().alone(() -> step(more, from));
+      done += engine.computing(() -> step(more, from));
     }
     last.accept(cache.length() - 1, MemorySegment.ofArray(logits));
   }

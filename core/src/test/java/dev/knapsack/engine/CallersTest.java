@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
@@ -53,8 +54,8 @@ class CallersTest {
                 file,
                 new Numbers(),
                 TinyModel.plan(sequences, 16, weights),
-                budget,
-                Engine.Options.best())) {
+                new Host(budget),
+                Engine.Options.usual())) {
       use.accept(engine);
     }
   }

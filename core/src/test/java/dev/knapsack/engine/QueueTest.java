@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
@@ -49,8 +50,8 @@ class QueueTest {
                 file,
                 null,
                 TinyModel.plan(sequences, 16, TinyModel.RESIDENT),
-                budget,
-                Engine.Options.best().withQueue(queue))) {
+                new Host(budget),
+                Engine.Options.usual().withQueue(queue))) {
       use.accept(engine);
     }
   }

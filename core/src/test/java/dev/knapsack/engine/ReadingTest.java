@@ -9,6 +9,7 @@ import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.cache.store.CacheFileException;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.tensor.Formats;
@@ -53,8 +54,8 @@ class ReadingTest {
                 file,
                 null,
                 TinyModel.plan(1, CHUNK, TinyModel.RESIDENT, policy),
-                budget,
-                Engine.Options.best())) {
+                new Host(budget),
+                Engine.Options.usual())) {
       use.accept(engine);
     }
   }
