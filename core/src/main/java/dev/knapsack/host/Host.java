@@ -138,7 +138,7 @@ public final class Host {
     /**
      * Reserves what a plan says that the JVM takes, but for what has been reserved before.
      *
-     * @throws dev.knapsack.memory.BudgetExceededException if it does not fit
+     * @throws dev.knapsack.error.BudgetExceededException if it does not fit
      */
     public void reserveJvm(long bytes) {
       synchronized (Host.this) {
