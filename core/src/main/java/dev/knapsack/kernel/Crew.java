@@ -100,6 +100,10 @@ final class Crew {
     if (parts <= 0) {
       return;
     }
+    if (parts == 1) {
+      runAlone(task);
+      return;
+    }
     this.task = task;
     this.parts = parts;
     this.workers = count;
@@ -116,6 +120,16 @@ final class Crew {
     if (thrown != null) {
       failure.set(null);
       Crew.<RuntimeException>rethrow(thrown);
+    }
+  }
+
+  /** What is one part is nobody else's business. */
+  private void runAlone(WorkerTeam.Part task) {
+    pending.set(1);
+    try {
+      task.run(0, 1, 0);
+    } finally {
+      pending.set(0);
     }
   }
 
