@@ -1,5 +1,8 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.LogitsException;
+import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.text.StreamDecoder;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -9,7 +12,6 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Spliterator;
 import java.util.Spliterators;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
@@ -31,9 +33,9 @@ import org.jspecify.annotations.Nullable;
  * nothing but its prompt. As long as any waits, those that have a sequence are written to their end
  * whether someone takes from them or not, so that every turn comes.
  *
- * <p>Taking text throws {@link dev.knapsack.file.ModelFileException} when weights cannot be read,
+ * <p>Taking text throws {@link dev.knapsack.error.ModelFileException} when weights cannot be read,
  * {@link LogitsException} when no token can be chosen, {@link
- * dev.knapsack.memory.BudgetExceededException} when its cache does not fit although its turn has
+ * dev.knapsack.error.BudgetExceededException} when its cache does not fit although its turn has
  * come, and {@link EngineClosedException} when the engine was closed before the end; among the
  * events the same is a {@link Event.Failure}. All ways throw {@link WaitInterruptedException} when
  * the thread that takes is interrupted, which cancels this answer and no other. So does a listener
@@ -235,7 +237,15 @@ public final class Answer implements Iterable<String>, AutoCloseable {
    * that it is cancels the answer.
    */
   public CompletionStage<Result> result() {
-    CompletableFuture<Result> result = new CompletableFuture<>();
+    CompletableFuture<Result> result =
+        new CompletableFuture<>() {
+          @Override
+          public boolean cancel(boolean mayInterrupt) {
+            boolean cancelled = super.cancel(mayInterrupt);
+            Answer.this.cancel(); // if it has not ended
+            return cancelled;
+          }
+        };
     Thread.ofVirtual()
         .start(() -> {
           try {
@@ -245,11 +255,6 @@ public final class Answer implements Iterable<String>, AutoCloseable {
             result.completeExceptionally(e);
           }
         });
-    result.whenComplete((_, problem) -> {
-      if (problem instanceof CancellationException) {
-        cancel();
-      }
-    });
     return result;
   }
 

@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.OptionalDouble;
 
 /**
- * What the heads and layers of a model look at, measured once along prompts that ask for something
+ * The attention of a model's heads and layers, measured once along prompts that ask for something
  * said before: recipes that treat heads or layers differently go by it.
  *
  * @param model what tells the model's weights from others

@@ -1,6 +1,6 @@
 package dev.knapsack.cache.policy;
 
-/** When a cache is brought back to its size: the fourth part of a {@link Recipe}. */
+/** The time at which a cache is brought back to its size: the fourth part of a {@link Recipe}. */
 public sealed interface Trigger {
   /** As it is written in a recipe. */
   String name();
@@ -12,7 +12,7 @@ public sealed interface Trigger {
   int slack();
 
   /**
-   * Whether it is time after a step.
+   * Says whether it is time after a step.
    *
    * @param surplus tokens that a head holds more than it keeps
    * @param ahead tokens of the prompt that are yet to be read: 0 when the step has ended it, below
@@ -20,13 +20,13 @@ public sealed interface Trigger {
    */
   boolean due(int surplus, int ahead);
 
-  /** How many of the tokens that a head may keep stay when it is time. */
+  /** The tokens that stay when it is time, of those that a head may keep. */
   default int stay(int tokens) {
     return tokens;
   }
 
   /**
-   * Whether the next time that is due counts rows of a step.
+   * Says whether the next time that is due counts rows of a step.
    *
    * @param ahead as above, when the step has ended
    * @param looked rows before that time that count
