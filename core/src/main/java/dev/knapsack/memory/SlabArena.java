@@ -276,7 +276,7 @@ public final class SlabArena implements AutoCloseable {
     return slab;
   }
 
-  /** Adds a holder. */
+  /** Adds a holder to a slab. */
   public synchronized void share(int slab) {
     checkLive(slab);
     references[slab]++;

@@ -194,7 +194,7 @@ public record Plan(
    */
   public record Weights(
       List<Integer> streamedLayers, boolean outputStreamed, long streamBuffer, long expertCache) {
-    /** Everything stays. */
+    /** All weights stay, none is streamed. */
     public static final Weights RESIDENT = new Weights(List.of(), false, 0, -1);
 
     public Weights {
@@ -222,7 +222,7 @@ public record Plan(
   public record Alternative(String name, long bytes, double decodeTokensPerSecond, String cost) {}
 
   /**
-   * Predicted speed.
+   * The speed that is predicted.
    *
    * @param prefillTokensPerSecond rate of reading a prompt
    * @param decodeTokensPerSecond rate of writing an answer, at a nearly empty cache

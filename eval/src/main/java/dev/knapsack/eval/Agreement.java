@@ -18,7 +18,7 @@ public record Agreement(long positions, double divergence, double same) {
     return object;
   }
 
-  /** Comparisons, summed up. */
+  /** A sum of comparisons. */
   static final class Sum {
     private long positions;
     private double divergence;

@@ -30,7 +30,7 @@ public record Perplexity(int tokens, int context, int passages, long scored, dou
   }
 
   /**
-   * Measures.
+   * Measures the perplexity of a text.
    *
    * @param text its context and at least one passage of tokens
    * @param progress is told of passages read, and of all there are

@@ -147,7 +147,7 @@ public enum Task {
           "zi");
 
   /**
-   * Makes one.
+   * Makes a question.
    *
    * @param number of the question, from 0 on
    * @param tokens that the text may have, about

@@ -16,7 +16,7 @@ import java.util.stream.IntStream;
 
 /** The fate of tokens that are not kept: the third part of a {@link Recipe}. */
 public interface Action {
-  /** As it is written in a recipe. */
+  /** The action as it is written in a recipe. */
   String name();
 
   /** See {@link KvPolicy#lacks}. */

@@ -11,7 +11,7 @@ import java.util.Set;
 
 /** The division of tokens among layers and heads: the second part of a {@link Recipe}. */
 public interface Allocator {
-  /** As it is written in a recipe. */
+  /** The allocator as it is written in a recipe. */
   String name();
 
   /** See {@link dev.knapsack.cache.KvPolicy#lacks}. */

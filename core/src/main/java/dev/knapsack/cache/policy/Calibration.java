@@ -34,7 +34,7 @@ public record Calibration(String model, int prompts, int right, List<Layer> laye
   }
 
   /**
-   * One layer.
+   * The figures of one layer.
    *
    * @param spread the entropy of its attention, of the most that there can be: 0 looks at one
    *     token, 1 at all alike

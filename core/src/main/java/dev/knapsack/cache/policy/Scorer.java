@@ -11,7 +11,7 @@ import java.util.Set;
 
 /** The measure of which tokens matter: the first of the four parts of a {@link Recipe}. */
 public interface Scorer {
-  /** As it is written in a recipe. */
+  /** The scorer as it is written in a recipe. */
   String name();
 
   /** See {@link dev.knapsack.cache.KvPolicy#lacks}. */
