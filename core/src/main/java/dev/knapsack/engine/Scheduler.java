@@ -148,7 +148,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         session,
         request,
         limits.reproducible() || request.sampling().seed().isPresent(),
-        new Sampler(request.sampling(), resources.vocabulary(), seed),
+        new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
         tokenizer == null ? null : tokenizer.stream(request.lastToken()));
   }
 
@@ -261,11 +261,12 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     if (!answer.ended()) {
       try {
         answer.finish(FinishReason.CANCELLED);
-      } finally {
-        answer.standAlone();
-        end(answer);
-        serve();
+      } catch (RuntimeException | Error e) {
+        answer.fail(e);
       }
+      answer.standAlone();
+      end(answer);
+      serve();
     }
   }
 

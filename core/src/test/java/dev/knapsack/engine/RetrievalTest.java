@@ -212,7 +212,7 @@ class RetrievalTest {
       int[] next = Arrays.copyOf(turn, turn.length + 60);
       try (Answer answer = session.start(ten(next))) {
         answer.text();
-        assertThat(answer.stats().cachedTokens()).isEqualTo(turn.length - 1);
+        assertThat(answer.usage().cachedTokens()).isEqualTo(turn.length - 1);
         assertThat(answer.tokens()).hasSize(10);
       }
       // What it cannot go back to it reads anew.
