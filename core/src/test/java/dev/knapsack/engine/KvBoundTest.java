@@ -7,7 +7,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
@@ -67,8 +67,7 @@ class KvBoundTest {
     Budget budget = Budget.of("256MiB");
     long bound = spec.kvLayout(form).bytes(CONTEXT, step);
     try (Engine engine =
-            Engine.open(
-                file, null, plan(form, step), budget, Engine.Options.of(KernelProvider.best()));
+            Engine.open(file, null, plan(form, step), new Host(budget), Engine.Options.usual());
         Answer answer =
             engine.start(Request.of(prompt).withSampling(Sampling.GREEDY).withMaxTokens(8))) {
       // The pages come out of a purse of this size: one more would fail the answer.
