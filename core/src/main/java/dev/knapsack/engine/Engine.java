@@ -42,6 +42,7 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -168,7 +169,12 @@ public final class Engine implements AutoCloseable {
   private final ReentrantLock texts = new ReentrantLock(true);
 
   private Engine(
-      ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Budget budget, Options options) {
+      ModelFile file,
+      @Nullable Tokenizer tokenizer,
+      Plan plan,
+      Budget budget,
+      Options options,
+      LongSupplier clock) {
     this.plan = plan;
     this.budget = budget;
     this.tokenizer = tokenizer;
@@ -231,7 +237,8 @@ public final class Engine implements AutoCloseable {
                       options.queue(),
                       options.prefixes(),
                       options.reproducible()),
-                  () -> CacheIdentity.of(file, spec, layout)),
+                  () -> CacheIdentity.of(file, spec, layout),
+                  clock),
               this::forward);
       hold(budget.onPressure(Rung.DROP_PREFIXES, scheduler));
       loop().start();
@@ -252,7 +259,22 @@ public final class Engine implements AutoCloseable {
    */
   public static Engine open(
       ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Budget budget, Options options) {
-    return new Engine(file, tokenizer, plan, budget, options);
+    return open(file, tokenizer, plan, budget, options, System::nanoTime);
+  }
+
+  /**
+   * Loads a model, and takes the time from elsewhere.
+   *
+   * @param clock nanoseconds since some moment; who turns it wakes the {@link #loop}
+   */
+  static Engine open(
+      ModelFile file,
+      @Nullable Tokenizer tokenizer,
+      Plan plan,
+      Budget budget,
+      Options options,
+      LongSupplier clock) {
+    return new Engine(file, tokenizer, plan, budget, options, clock);
   }
 
   /** Refuses a plan that does not fit, before others give anything back for a part of it. */
