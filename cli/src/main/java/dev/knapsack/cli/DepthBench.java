@@ -7,6 +7,7 @@ import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
 import dev.knapsack.engine.Session;
 import dev.knapsack.engine.Usage;
+import dev.knapsack.model.Work;
 import dev.knapsack.plan.Limits;
 import dev.knapsack.plan.StepWork;
 import java.util.ArrayList;
@@ -57,8 +58,8 @@ record DepthBench(int prompt, int decode, int rounds, boolean random) {
       double decode,
       double firstSeconds,
       Limits limits,
-      StepWork prefillWork,
-      StepWork decodeWork,
+      Work prefillWork,
+      Work decodeWork,
       double prefillShare,
       double decodeShare) {}
 
@@ -126,10 +127,10 @@ record DepthBench(int prompt, int decode, int rounds, boolean random) {
   }
 
   private Result result(Knapsack knapsack, int depth, List<Round> measured) {
-    StepWork.Model model = knapsack.engine().work();
-    StepWork read = model.prompt(prompt, depth, knapsack.plan().prefillChunk());
-    StepWork readOne = new StepWork(read.bytes() / prompt, read.multiplyAdds() / prompt);
-    StepWork writeOne = model.step(1, depth + (decode + 1) / 2, true);
+    StepWork model = knapsack.engine().work();
+    Work read = model.prompt(prompt, depth, knapsack.plan().prefillChunk());
+    Work readOne = new Work(read.bytes() / prompt, read.multiplyAdds() / prompt);
+    Work writeOne = model.step(1, depth + (decode + 1) / 2, true);
     return new Result(
         depth,
         median(measured, Round::prefill),

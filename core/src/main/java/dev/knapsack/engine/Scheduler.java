@@ -5,6 +5,7 @@ import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
+import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
@@ -33,11 +34,13 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /**
    * What the scheduler has to work with.
    *
+   * @param team threads that a step has for itself, of those that models in one host share
    * @param clock nanoseconds since some moment
    */
   record Resources(
       int vocabulary,
       @Nullable Tokenizer tokenizer,
+      WorkerTeam team,
       KvPool pool,
       PrefixTree prefixes,
       Limits limits,
@@ -338,6 +341,11 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   @Override
   public void step() {
+    resources.team().turn(this::compute);
+    serve();
+  }
+
+  private void compute() {
     Batch batch = Batch.next(live, admission.waiting() > 0, limits);
     long begin = now();
     inUse = true;
@@ -353,7 +361,6 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     // Who was served waits behind those who were not.
     live.removeAll(batch.answers());
     batch.answers().stream().filter(a -> !a.ended()).forEach(live::add);
-    serve();
   }
 
   @Override

@@ -7,6 +7,7 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
@@ -51,8 +52,8 @@ class CallersTest {
                 file,
                 new Numbers(),
                 TinyModel.plan(sequences, 16, weights),
-                budget,
-                Engine.Options.best())) {
+                new Host(budget),
+                Engine.Options.usual())) {
       use.accept(engine);
     }
   }

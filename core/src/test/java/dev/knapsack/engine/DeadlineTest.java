@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import java.nio.file.Path;
@@ -43,8 +44,8 @@ class DeadlineTest {
                 file,
                 new Numbers(),
                 TinyModel.plan(sequences, 16, TinyModel.RESIDENT),
-                budget,
-                Engine.Options.best(),
+                new Host(budget),
+                Engine.Options.usual(),
                 clock)) {
       use.accept(engine);
     }

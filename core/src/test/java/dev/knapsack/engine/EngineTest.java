@@ -10,6 +10,7 @@ import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Account;
@@ -59,7 +60,7 @@ class EngineTest {
 
   private void with(Path path, Plan plan, Use use) {
     try (ModelFile file = ModelFile.open(path);
-        Engine engine = Engine.open(file, null, plan, budget, options())) {
+        Engine engine = Engine.open(file, null, plan, new Host(budget), options())) {
       use.accept(engine);
     }
   }
@@ -72,7 +73,7 @@ class EngineTest {
   }
 
   private static Engine.Options options() {
-    return Engine.Options.best().withPrecision(Compute.Precision.EIGHT_BIT);
+    return Engine.Options.usual().withPrecision(Compute.Precision.EIGHT_BIT);
   }
 
   /** An answer of this many tokens at random, by seed. */
@@ -97,8 +98,8 @@ class EngineTest {
     try (ModelFile file = ModelFile.open(TestData.path("models/stories260K.gguf"))) {
       Tokenizer tokenizer = Tokenizer.of(file);
       Plan plan = withContext(TinyModel.plan(1, 32, TinyModel.RESIDENT), 512);
-      Engine.Options options = options().withKernels(kernels.open());
-      try (Engine engine = Engine.open(file, tokenizer, plan, budget, options);
+      Host host = new Host(budget, Host.Options.of(kernels.open()));
+      try (Engine engine = Engine.open(file, tokenizer, plan, host, options());
           Answer answer =
               engine.start(
                   Request.of(tokenizer.bos()).withSampling(Sampling.GREEDY).withMaxTokens(200))) {
@@ -432,7 +433,7 @@ class EngineTest {
     Plan plan = TinyModel.plan(1, 16, weights);
     int[] prompt = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8};
     try (file;
-        Engine engine = Engine.open(file, null, plan, budget, options());
+        Engine engine = Engine.open(file, null, plan, new Host(budget), options());
         Session session = engine.session()) {
       int[] expected = tokens(session.start(random(1, 8, prompt)));
       for (int reads = 0; reads < 8; reads += 3) {
@@ -456,7 +457,7 @@ class EngineTest {
       for (String size : List.of("4KiB", "64KiB", "256KiB", "512KiB")) {
         Budget small = Budget.of(size);
         Plan plan = TinyModel.plan(1, 16, TinyModel.RESIDENT);
-        assertThatThrownBy(() -> Engine.open(file, null, plan, small, options()))
+        assertThatThrownBy(() -> Engine.open(file, null, plan, new Host(small), options()))
             .isInstanceOf(BudgetExceededException.class);
         assertThat(small.used()).isZero();
       }
@@ -468,7 +469,7 @@ class EngineTest {
     try (ModelFile file = ModelFile.open(TestData.path("models/stories260K.gguf"))) {
       Tokenizer tokenizer = Tokenizer.of(file);
       Plan plan = withContext(TinyModel.plan(2, 32, TinyModel.RESIDENT), 512);
-      try (Engine engine = Engine.open(file, tokenizer, plan, budget, options())) {
+      try (Engine engine = Engine.open(file, tokenizer, plan, new Host(budget), options())) {
         Request greedy = Request.of(tokenizer.bos()).withSampling(Sampling.GREEDY);
         String story;
         try (Answer answer = engine.start(greedy.withMaxTokens(60))) {

@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.ValueLayout;
@@ -42,8 +44,8 @@ class EventsTest {
             file,
             new Numbers(),
             TinyModel.plan(2, 16, TinyModel.RESIDENT),
-            budget,
-            Engine.Options.best());
+            new Host(budget),
+            Engine.Options.usual());
   }
 
   @AfterEach

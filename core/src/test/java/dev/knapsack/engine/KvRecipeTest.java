@@ -11,6 +11,7 @@ import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.arch.Families;
@@ -79,7 +80,8 @@ class KvRecipeTest {
   }
 
   private Engine engine(Plan plan, Budget budget) {
-    return Engine.open(file, null, plan, budget, Engine.Options.best().withKernels(kernels));
+    return Engine.open(
+        file, null, plan, new Host(budget, Host.Options.of(kernels)), Engine.Options.usual());
   }
 
   private Request request(int tokens, int answer) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
@@ -56,7 +57,8 @@ class PrefixCacheTest {
             plan.prediction());
     try (ModelFile file = ModelFile.open(TinyModel.dense(folder, Formats.F16));
         Engine engine =
-            Engine.open(file, null, plan, budget, Engine.Options.best().withPrefixes(shared))) {
+            Engine.open(
+                file, null, plan, new Host(budget), Engine.Options.usual().withPrefixes(shared))) {
       return use.apply(engine);
     }
   }
