@@ -38,7 +38,7 @@ final class ChatLoop {
   private final PrintStream notes;
   private @Nullable Answer last;
 
-  /** What was said of how the conversation is written. */
+  /** The notes that were given of how the conversation is written. */
   private List<String> told = List.of();
 
   ChatLoop(Conversation conversation, Prompt prompt, AnswerStream answers, PrintStream notes) {

@@ -194,7 +194,7 @@ final class EngineOptions {
     parseSpecial = value;
   }
 
-  /** So much context, if the user did not ask for another. */
+  /** Takes so much context, if the user did not ask for another. */
   void useContext(int tokens) {
     if (context == null) {
       context = tokens;

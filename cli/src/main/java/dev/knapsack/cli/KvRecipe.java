@@ -7,12 +7,12 @@ import dev.knapsack.error.UnsupportedFormatException;
 import java.util.Optional;
 
 /**
- * What {@code --kv} says: which tokens are kept, or that the plan chooses that and the formats.
+ * The value of {@code --kv}: which tokens are kept, or that the plan chooses that and the formats.
  *
  * @param policy which tokens are kept; empty if the plan chooses
  */
 record KvRecipe(Optional<KvPolicy> policy) {
-  /** Nothing is forgotten. */
+  /** The recipe that forgets nothing. */
   static final KvRecipe FULL = new KvRecipe(Optional.of(KvPolicy.FULL));
 
   private static final KvRecipe AUTO = new KvRecipe(Optional.empty());

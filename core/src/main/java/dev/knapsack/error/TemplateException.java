@@ -45,7 +45,7 @@ public final class TemplateException extends KnapsackException {
     return column;
   }
 
-  /** This, with its line and column. */
+  /** This exception with its line and column. */
   public TemplateException in(String source, int otherwise) {
     int offset = Math.min(at < 0 ? otherwise : at, source.length());
     if (offset < 0) {
@@ -58,7 +58,7 @@ public final class TemplateException extends KnapsackException {
   }
 
   /**
-   * This again, with where the template stands before the message.
+   * This exception with the template's place before its message.
    *
    * @param place the file and the key in it; empty if they are not known, and then nothing is added
    */

@@ -48,7 +48,7 @@ public final class GgufWriter implements AutoCloseable {
     }
   }
 
-  /** How the file is made. */
+  /** Makes the file. */
   @FunctionalInterface
   interface Opener {
     SeekableByteChannel open(Path path) throws IOException;

@@ -87,7 +87,7 @@ final class HttpAccess implements AutoCloseable {
     throw new DownloadException(address.toString(), "more than " + MOST_REDIRECTS + " redirects");
   }
 
-  /** What a user can do about an answer that is no success. */
+  /** The failure that says what a user can do about an answer that is no success. */
   DownloadException refused(URI uri, int status) {
     boolean hub = sameOrigin(uri, settings.endpoint());
     String token = settings.token().isPresent() ? "the token in HF_TOKEN" : "a token in HF_TOKEN";

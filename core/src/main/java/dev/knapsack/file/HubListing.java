@@ -256,7 +256,7 @@ record HubListing(ModelAddress.Hub address, List<Entry> files) {
         + (more > 0 ? "\n  and " + more + " more" : "");
   }
 
-  /** Where the hub serves a file. */
+  /** The address at which the hub serves a file. */
   URI location(StoreSettings settings, Entry file) {
     try {
       String path =

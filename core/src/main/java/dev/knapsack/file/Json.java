@@ -16,7 +16,7 @@ import java.nio.file.Path;
 
 /** JSON files that others wrote: of bounded size, and whatever is wrong in them has one type. */
 public final class Json {
-  /** What reads a document or a part of one. */
+  /** Reads a document or a part of one. */
   @FunctionalInterface
   public interface Reading<T> {
     T run() throws IOException;

@@ -30,7 +30,7 @@ public interface ModelFile extends AutoCloseable {
     return List.of(path());
   }
 
-  /** What the header says; the tokenizer is part of it unless it is a {@link #tokenizerJson()}. */
+  /** The header's metadata; the tokenizer is part of it unless it is a {@link #tokenizerJson()}. */
   Metadata metadata();
 
   /** The tokenizer of a directory, as the hub writes it. */

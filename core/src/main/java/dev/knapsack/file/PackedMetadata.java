@@ -27,7 +27,7 @@ final class PackedMetadata implements Metadata {
     this.types = Map.copyOf(types);
   }
 
-  /** The same but for the keys that begin so. */
+  /** This metadata but for the keys that begin so. */
   PackedMetadata without(String prefix) {
     Map<String, Object> others = new LinkedHashMap<>(values);
     others.keySet().removeIf(key -> key.startsWith(prefix));

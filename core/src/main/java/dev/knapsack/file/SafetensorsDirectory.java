@@ -59,7 +59,7 @@ final class SafetensorsDirectory implements ModelFile {
     this.tensors = Collections.unmodifiableMap(infos);
   }
 
-  /** Whether a file is one of those in such a directory. */
+  /** Says whether a file is one of those in such a directory. */
   static boolean isPart(Path path) {
     String name = String.valueOf(path.getFileName());
     return (FILE_NAME.matcher(name).matches() || name.equals(INDEX)) && Files.isRegularFile(path);

@@ -96,7 +96,7 @@ public final class TokenizerJson {
     return tokens;
   }
 
-  /** Whether a token is one of the model's, not only an added one. */
+  /** Says whether a token is one of the model's, not only an added one. */
   public boolean isModelToken(int id) {
     return !onlyAdded.get(id) && tokens.length(id) > 0;
   }
@@ -134,7 +134,7 @@ public final class TokenizerJson {
     return scores;
   }
 
-  /** Whether the model is one with merges. */
+  /** Says whether the model is one with merges. */
   public boolean hasMerges() {
     return hasMerges;
   }

@@ -60,7 +60,7 @@ public final class Account {
     }
   }
 
-  /** What a lease of {@code bytes} bytes takes from its account: whole pages. */
+  /** The bytes that a lease of {@code bytes} bytes takes from its account: whole pages. */
   public static long charged(long bytes) {
     return NativeMemory.wholePages(bytes);
   }

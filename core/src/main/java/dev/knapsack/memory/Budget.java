@@ -171,7 +171,7 @@ public final class Budget {
     }
   }
 
-  /** What every account holds at this moment. */
+  /** The bytes that every account holds at this moment. */
   public Snapshot snapshot() {
     synchronized (lock) {
       SortedMap<String, Long> own = new TreeMap<>();

@@ -155,7 +155,9 @@ public final class PlanJson {
         root.has("notes") ? root.list("notes", e -> note(e)) : List.of());
   }
 
-  /** How the cache is; of older plans, which lack what there was no choice of, how it was then. */
+  /**
+   * The cache of a plan; of an older one, which lacks what there was no choice of, as it was then.
+   */
   private static Plan.Cache cache(Fields root) {
     KvFormat keys = root.keys("keyFormat");
     KvFormat format =

@@ -80,7 +80,7 @@ public final class Planner {
     this.leastWeights = leastWeightBytes();
   }
 
-  /** What this planner computes with. */
+  /** The cost model that this planner computes with. */
   public CostModel costs() {
     return costs;
   }
@@ -498,9 +498,7 @@ public final class Planner {
     return new Plan.Choice("kv", chosenCache(best.setting), alternatives);
   }
 
-  /**
-   * What the cache is, and what is to be known of that: the figures beside it say nothing of it.
-   */
+  /** The chosen cache, and what is to be known of it: the figures beside it say nothing of that. */
   private String chosenCache(Setting s) {
     String chosen = s.cache().describe(s.context());
     if (!s.cache().keepsAll()) {
@@ -514,7 +512,7 @@ public final class Planner {
                 chosen, PlanTable.size(disk), 1 / costs.stepSeconds(s, 1, s.context() - 1, true));
   }
 
-  /** What an answer was measured to lose by this. */
+  /** The measured loss of answers by this cache. */
   private static Optional<String> quality(Plan.Cache cache) {
     Optional<String> measured = KvQuality.of(cache).map(KvQuality::describe);
     return measured.isEmpty() && !cache.keepsAll() ? Optional.of("quality not measured") : measured;

@@ -37,7 +37,7 @@ public final class ChatTemplate {
   private final Template template;
   private final Clock clock;
 
-  /** Where it stands, for messages; empty where there is no file. */
+  /** The template's place, for messages; empty where there is no file. */
   private final String place;
 
   private ChatTemplate(String source, Clock clock, String place) {
@@ -137,7 +137,7 @@ public final class ChatTemplate {
   public record Fitted(Input conversation, List<String> notes) {}
 
   /**
-   * What a template is given.
+   * The variables that a template is given.
    *
    * @param tools descriptions of the tools that the model may call, as the OpenAI API has them;
    *     null when there are none

@@ -50,7 +50,7 @@ public final class ChatTemplates {
         sources.stream().filter(s -> !"".equals(s.text())).map(Named::of).toList());
   }
 
-  /** Whether the model has none. */
+  /** Says whether the model has none. */
   public boolean isEmpty() {
     return all.isEmpty();
   }

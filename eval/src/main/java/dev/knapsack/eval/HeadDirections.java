@@ -25,8 +25,8 @@ import org.ejml.interfaces.decomposition.EigenDecomposition_F64;
  */
 public final class HeadDirections {
   /**
-   * What a direction counts at the least, as a share of what it does on average: the text had not
-   * all queries.
+   * The least that a direction counts, as a share of what it does on average: the text had not all
+   * queries.
    */
   private static final double LEAST = 1e-3;
 

@@ -5,8 +5,8 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * How well a model predicts a text: the exponential of the mean negative log probability that it
- * gave to each token that came.
+ * A measure of a model's prediction of a text: the exponential of the mean negative log probability
+ * that it gave to each token that came.
  *
  * <p>The text is cut into passages of the context's length, each read from an empty cache and
  * scored in its second half, so that every scored token has at least half the context before it
@@ -30,7 +30,7 @@ public record Perplexity(int tokens, int context, int passages, long scored, dou
   }
 
   /**
-   * Measures.
+   * Measures the perplexity of a text.
    *
    * @param text its context and at least one passage of tokens
    * @param progress is told of passages read, and of all there are

@@ -7,7 +7,9 @@ import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** What stands after a value: {@code .name}, {@code [index]}, {@code [start:stop:step]}. */
+/**
+ * The accesses that stand after a value: {@code .name}, {@code [index]}, {@code [start:stop:step]}.
+ */
 final class Attributes {
   private Attributes() {}
 

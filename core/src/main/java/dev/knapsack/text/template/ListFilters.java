@@ -213,7 +213,7 @@ final class ListFilters {
     });
   }
 
-  /** What an item is sorted by: one part of it after the other. */
+  /** The keys that an item is sorted by: one part of it after the other. */
   private List<Object> keys(Object item, Object attribute, boolean caseSensitive) {
     List<Object> keys = meter.list(1);
     if (!(attribute instanceof MarkedText names)) {

@@ -20,7 +20,7 @@ final class TextFilters {
     this.meter = meter;
   }
 
-  /** What the filter of this name makes of a value; null if there is none here. */
+  /** The result of the filter of this name for a value; null if there is none here. */
   @Nullable Object apply(String name, Object value, Arguments arguments) {
     return switch (name) {
       case "trim" ->
