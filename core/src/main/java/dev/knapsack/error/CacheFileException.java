@@ -7,7 +7,7 @@ import java.nio.file.Path;
  * Nothing of it has been taken; the prompt can be read instead.
  */
 public final class CacheFileException extends KnapsackException {
-  /** What is wrong. */
+  /** The kind of what is wrong. */
   public enum Problem {
     /** There is no such file. */
     MISSING,
@@ -61,7 +61,7 @@ public final class CacheFileException extends KnapsackException {
     return problem;
   }
 
-  /** What is wrong, without the file's name before it. */
+  /** The message without the file's name before it. */
   public String reason() {
     return reason;
   }

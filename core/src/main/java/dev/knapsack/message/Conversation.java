@@ -7,8 +7,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What a model is to answer: messages, the tools that it may call, and what else its template asks
- * for.
+ * A conversation that a model is to answer: messages, the tools that it may call, and what else its
+ * template asks for.
  *
  * @param variables of the template, such as {@code enable_thinking} or {@code reasoning_effort}
  */

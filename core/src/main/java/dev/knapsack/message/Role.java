@@ -11,7 +11,7 @@ public enum Role {
   USER,
   /** The model. */
   ASSISTANT,
-  /** What a tool gave back. */
+  /** A tool that was called. */
   TOOL;
 
   /** The role as templates and APIs write it. */

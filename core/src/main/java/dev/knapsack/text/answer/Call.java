@@ -62,7 +62,7 @@ record Call(@Nullable String id, String name, JsonObject arguments) {
         : Optional.empty();
   }
 
-  /** Whether a text can be the name of a tool. */
+  /** Says whether a text can be the name of a tool. */
   static boolean isName(String text) {
     return text.matches("[\\w.:/-]+");
   }

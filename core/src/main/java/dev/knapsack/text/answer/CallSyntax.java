@@ -8,13 +8,13 @@ interface CallSyntax {
   /** More must come before the end is known. */
   int MORE = -1;
 
-  /** What has come is no call, whatever follows. */
+  /** The text that has come is no call, whatever follows. */
   int NONE = -2;
 
   /** A reading of what follows one mark. */
   Span span(Schemas schemas);
 
-  /** What follows one mark, while it comes; each character is looked at once. */
+  /** The text that follows one mark, while it comes; each character is looked at once. */
   interface Span {
     /**
      * The place behind the calls.

@@ -37,7 +37,7 @@ final class HarmonyReader implements AnswerReader {
   private final PartWriter parts;
   private final StringBuilder waiting = new StringBuilder();
 
-  /** What stands before the message; empty where its text has none. */
+  /** The text before the message; empty where there is none. */
   private String head = "";
 
   private boolean inMessage;
@@ -89,7 +89,7 @@ final class HarmonyReader implements AnswerReader {
     return !waiting.isEmpty();
   }
 
-  /** Whether what waits can stand before a message, as far as it has come. */
+  /** Says whether what waits can stand before a message, as far as it has come. */
   private boolean isHead() {
     String begun = waiting.toString().stripLeading();
     return HEADS.stream().anyMatch(h -> begun.startsWith(h) || h.startsWith(begun));

@@ -13,7 +13,7 @@ import java.util.Optional;
  * @param known calls are those of tools that there are: without marks, JSON may be an answer
  */
 record JsonCalls(String separator, String close, boolean known) implements CallSyntax {
-  /** What Mistral's models write between a call's name and its identifier. */
+  /** The mark that Mistral's models write between a call's name and its identifier. */
   private static final String ID = "[CALL_ID]";
 
   private static final String FENCE = "```";

@@ -12,7 +12,7 @@ import java.util.Optional;
  * @param close the mark that ends them; empty if only the end of the answer does
  */
 record LiteralCalls(String close) implements CallSyntax {
-  /** What Llama's models write behind the name of a tool that is built in. */
+  /** The method that Llama's models write behind the name of a tool that is built in. */
   private static final String METHOD = ".call";
 
   @Override

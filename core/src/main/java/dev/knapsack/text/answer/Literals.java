@@ -12,7 +12,7 @@ import java.util.Optional;
  * numbers, constants, lists, and objects whose keys may be bare.
  */
 final class Literals {
-  /** What Gemma's models put around a text, in which nothing is escaped. */
+  /** The marks that Gemma's models put around a text, in which nothing is escaped. */
   static final String QUOTE = "<|\"|>";
 
   private static final int DEEPEST = 200;

@@ -15,7 +15,7 @@ final class MarkReader implements AnswerReader {
   private final String open;
   private final String close;
 
-  /** How calls are written behind each mark; behind no mark at all for the empty one. */
+  /** The syntax of calls behind each mark; behind no mark at all for the empty one. */
   private final Map<String, CallSyntax> calls;
 
   private final Set<String> dropped;
@@ -29,7 +29,7 @@ final class MarkReader implements AnswerReader {
 
   private boolean reasoning;
 
-  /** Whether a call may stand here without a mark: nothing but such calls has come yet. */
+  /** True while a call may stand here without a mark: nothing but such calls has come yet. */
   private boolean bare;
 
   /** The mark that {@link #span} follows. */
@@ -155,7 +155,7 @@ final class MarkReader implements AnswerReader {
     return true;
   }
 
-  /** What follows may be calls: the mark, with blanks before it, is kept until it is known. */
+  /** Begins what may be calls: the mark, with blanks before it, is kept until it is known. */
   private void begin(String opening, int length) {
     mark = waiting.substring(0, length);
     waiting.delete(0, length);

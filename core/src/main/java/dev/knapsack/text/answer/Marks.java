@@ -27,14 +27,14 @@ final class Marks {
     return true;
   }
 
-  /** Whether all that has come from a place on may become a mark. */
+  /** Says whether all that has come from a place on may become a mark. */
   static boolean mayBegin(CharSequence text, int at, String mark) {
     int there = text.length() - at;
     return there < mark.length()
         && startsWith(mark, 0, text.subSequence(at, text.length()).toString());
   }
 
-  /** Where the end of a text may be the beginning of a mark; its length if nowhere. */
+  /** The place where the end of a text may be the beginning of a mark; its length if nowhere. */
   static int held(CharSequence text, Collection<String> marks) {
     int longest = marks.stream().mapToInt(String::length).max().orElse(0);
     for (int i = Math.max(0, text.length() - longest + 1); i < text.length(); i++) {

@@ -30,7 +30,7 @@ final class PartWriter {
     this.count = callsBefore;
   }
 
-  /** Whether text has been said. */
+  /** Says whether text has been said. */
   boolean said() {
     return said;
   }
@@ -65,7 +65,7 @@ final class PartWriter {
     blanks.append(piece, end, piece.length());
   }
 
-  /** What has come was a mark: the blanks before it are none of a part, nor those behind it. */
+  /** Takes note of a mark: the blanks before it are none of a part, nor those behind it. */
   void mark() {
     blanks.setLength(0);
     last = null;

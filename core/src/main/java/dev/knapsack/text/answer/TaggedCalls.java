@@ -73,7 +73,7 @@ record TaggedCalls() implements CallSyntax {
       return whole ? body.length() : last ? NONE : MORE;
     }
 
-    /** Whether a call begins so: with a name of a tool, or the tag that has one. */
+    /** Says whether a call begins so: with a name of a tool, or the tag that has one. */
     private static boolean mayBegin(CharSequence body) {
       String begun = body.subSequence(0, Math.min(body.length(), 200)).toString().stripLeading();
       int line = begun.indexOf('\n');
@@ -83,7 +83,7 @@ record TaggedCalls() implements CallSyntax {
       return first.startsWith(FUNCTION) || FUNCTION.startsWith(first) || Call.isName(first);
     }
 
-    /** Whether the mark there is the end, and no part of a value. */
+    /** Says whether the mark there is the end, and no part of a value. */
     private static boolean ends(String body, int mark) {
       String before = body.substring(0, mark).stripTrailing();
       return before.contains(FUNCTION)
