@@ -1,9 +1,9 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.error.BudgetExceededException;
@@ -468,7 +468,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * The same, with a text that queries to come will be like: see {@link KvCache#patch}.
+   * The same, with a text that queries to come will be like: see {@link SequenceState#patch}.
    *
    * @param patch its tokens; none if it is not known
    */
@@ -557,10 +557,10 @@ public final class Engine implements AutoCloseable {
    *
    * @return the logits of the last, if {@code last}; valid until the next step
    */
-  Matrix step(KvCache cache, int[] tokens, int from, Chunk chunk, boolean last) {
+  Matrix step(SequenceState state, int[] tokens, int from, Chunk chunk, boolean last) {
     int to = from + chunk.tokens();
     return forward(
-        transformer, List.of(Run.ahead(cache, tokens, from, to, last ? 1 : 0, chunk.ahead())));
+        transformer, List.of(Run.ahead(state, tokens, from, to, last ? 1 : 0, chunk.ahead())));
   }
 
   /**

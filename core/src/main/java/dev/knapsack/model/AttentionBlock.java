@@ -71,11 +71,11 @@ final class AttentionBlock {
     for (int i = 0; i < norms.length; i++) {
       Run run = runs.get(i);
       int end = first + run.length();
-      run.cache()
+      run.state().kv()
           .observe(
               weights.index(),
               new ComputedStep(
-                  run.cache().length(),
+                  run.state().length(),
                   x.rows(first, end),
                   query.rows(first, end),
                   rotated.rows(first, end),
@@ -100,7 +100,7 @@ final class AttentionBlock {
     for (int i = 0; i < norms.length; i++) {
       Run run = runs.get(i);
       int end = first + run.length();
-      if (run.cache().wantsOutputNorms(weights.index(), run.length())) {
+      if (run.state().kv().wantsOutputNorms(weights.index(), run.length())) {
         norms[i] = OutputNorms.of(layer, weights, value.rows(first, end), blocks);
       }
       first = end;
@@ -109,7 +109,7 @@ final class AttentionBlock {
   }
 
   private @Nullable Retained retained(Run run, int layer, Matrix x) {
-    if (!run.cache().wantsRetention(layer, run.length())) {
+    if (!run.state().kv().wantsRetention(layer, run.length())) {
       return null;
     }
     int alone =
@@ -165,7 +165,7 @@ final class AttentionBlock {
             int row = Math.max(from, first);
             int rows = Math.min(to, end) - row;
             if (rows > 0) {
-              run.cache().append(layer, row - first, key, value, row, rows);
+              run.state().kv().append(layer, row - first, key, value, row, rows);
             }
             first = end;
           }
@@ -178,12 +178,12 @@ final class AttentionBlock {
     int first = 0;
     for (Run run : runs) {
       int end = first + run.length();
-      run.cache().fetch(layer, query.rows(first, end));
+      run.state().kv().fetch(layer, query.rows(first, end));
       queries.add(
           new Queries(
               query.rows(first, end),
-              run.cache().length(),
-              run.cache().pieces(layer, run.length()),
+              run.state().length(),
+              run.state().kv().pieces(layer, run.length()),
               run.kind() != Run.Kind.PROMPT,
               attended.rows(first, end)));
       first = end;

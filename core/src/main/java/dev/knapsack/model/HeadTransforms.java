@@ -73,6 +73,6 @@ record HeadTransforms(Blocks blocks, LayerSpec layer, LayerWeights weights, List
   }
 
   KvTransform transform(int run) {
-    return runs.get(run).cache().layout().transform();
+    return runs.get(run).state().layout().transform();
   }
 }

@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.tensor.Format;
@@ -52,7 +53,7 @@ public record ModelSpec(
     int heads = 1;
     int group = 1;
     int head = 1;
-    for (KvLayout.Layer layer : cache.layers()) {
+    for (LayerLayout.Heads layer : cache.heads()) {
       head = Math.max(head, Math.max(layer.keySize(), layer.valueSize()));
     }
     columns = Math.max(columns, cache.policy().gates().map(RetentionGates::hidden).orElse(0));
@@ -89,7 +90,7 @@ public record ModelSpec(
     return new KvLayout(
         layers.stream()
             .map(l ->
-                new KvLayout.Layer(
+                new LayerLayout.Heads(
                         l.kvHeads(),
                         l.keySize(),
                         l.valueSize(),

@@ -46,7 +46,7 @@ public final class Transformer {
   }
 
   /**
-   * Computes a step: each run's tokens are added to its cache.
+   * Computes a step: each run's tokens are added to its sequence.
    *
    * @return F32, a row of {@link ModelSpec#vocabulary()} logits for each token that they were
    *     wanted of, run after run; valid until the next step
@@ -58,8 +58,8 @@ public final class Transformer {
   public Matrix forward(List<Run> runs) {
     int tokens = check(runs);
     for (Run run : runs) {
-      run.cache().reserve(run.length());
-      run.cache().read(run.tokens(), run.from(), run.from() + run.added());
+      run.state().reserve(run.length());
+      run.state().read(run.tokens(), run.from(), run.from() + run.added());
     }
     Matrix hidden = embed(runs, tokens);
     int wanted = place(runs);
@@ -79,7 +79,7 @@ public final class Transformer {
     }
     Matrix logits = logits(hidden);
     for (Run run : runs) {
-      run.cache().commit(run.added());
+      run.state().commit(run.added());
     }
     return logits;
   }
@@ -153,7 +153,7 @@ public final class Transformer {
     int wanted = 0;
     for (Run run : runs) {
       for (int i = 0; i < run.length(); i++) {
-        positions[row] = run.cache().length() + i;
+        positions[row] = run.state().length() + i;
         if (i >= run.added() - run.logits() && i < run.added()) {
           logitRows[wanted++] = row;
         }

@@ -147,8 +147,8 @@ public final class Workspace implements AutoCloseable {
 
   private static List<Sketch> sketches(ModelSpec spec, KvLayout cache) {
     return IntStream.range(0, spec.layers().size())
-        .filter(l -> cache.layers().get(l).sketch() > 0)
-        .mapToObj(l -> new Sketch(spec.layers().get(l).keySize(), cache.layers().get(l).sketch()))
+        .filter(l -> cache.heads(l).sketch() > 0)
+        .mapToObj(l -> new Sketch(spec.layers().get(l).keySize(), cache.heads(l).sketch()))
         .distinct()
         .toList();
   }
@@ -174,7 +174,7 @@ public final class Workspace implements AutoCloseable {
     int norms = 0;
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerSpec layer = spec.layers().get(l);
-      int times = cache.layers().get(l).sketch();
+      int times = cache.heads(l).sketch();
       querySketch = Math.max(querySketch, times * layer.queryColumns());
       keySketch = Math.max(keySketch, times * layer.keyColumns());
       query = Math.max(query, layer.queryColumns());

@@ -2,6 +2,7 @@ package dev.knapsack.eval;
 
 import dev.knapsack.Knapsack;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
@@ -148,7 +149,7 @@ public final class KvFormats {
   }
 
   private void checkFits(CacheForm form) {
-    for (KvLayout.Layer layer : full.layers()) {
+    for (LayerLayout.Heads layer : full.heads()) {
       checkFits(form, form.format().keys(), form.format().keySize(layer.keySize()));
       checkFits(form, form.format().values(), layer.valueSize());
     }
