@@ -14,6 +14,7 @@ module dev.knapsack {
 
   exports dev.knapsack;
   exports dev.knapsack.error;
+  exports dev.knapsack.host;
   exports dev.knapsack.memory;
   exports dev.knapsack.message;
   exports dev.knapsack.plan;
