@@ -43,6 +43,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -157,7 +158,12 @@ public final class Engine implements AutoCloseable {
   private final ReentrantLock texts = new ReentrantLock(true);
 
   private Engine(
-      ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Host host, Options options) {
+      ModelFile file,
+      @Nullable Tokenizer tokenizer,
+      Plan plan,
+      Host host,
+      Options options,
+      LongSupplier clock) {
     this.plan = plan;
     this.budget = host.budget();
     this.tokenizer = tokenizer;
@@ -217,7 +223,8 @@ public final class Engine implements AutoCloseable {
                       options.queue(),
                       options.prefixes(),
                       options.reproducible()),
-                  () -> CacheIdentity.of(file, spec, layout)),
+                  () -> CacheIdentity.of(file, spec, layout),
+                  clock),
               this::forward);
       hold(budget.onPressure(Rung.DROP_PREFIXES, scheduler));
       loop().start();
@@ -238,7 +245,22 @@ public final class Engine implements AutoCloseable {
    */
   public static Engine open(
       ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Host host, Options options) {
-    return new Engine(file, tokenizer, plan, host, options);
+    return open(file, tokenizer, plan, host, options, System::nanoTime);
+  }
+
+  /**
+   * Loads a model, and takes the time from elsewhere.
+   *
+   * @param clock nanoseconds since some moment; who turns it wakes the {@link #loop}
+   */
+  static Engine open(
+      ModelFile file,
+      @Nullable Tokenizer tokenizer,
+      Plan plan,
+      Host host,
+      Options options,
+      LongSupplier clock) {
+    return new Engine(file, tokenizer, plan, host, options, clock);
   }
 
   /** Refuses a plan that does not fit, before others give anything back for a part of it. */

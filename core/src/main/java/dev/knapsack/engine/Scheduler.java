@@ -19,7 +19,9 @@ import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +35,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * What the scheduler has to work with.
    *
    * @param team threads that a step has for itself, of those that models in one host share
+   * @param clock nanoseconds since some moment
    */
   record Resources(
       int vocabulary,
@@ -41,7 +44,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       KvPool pool,
       PrefixTree prefixes,
       Limits limits,
-      Supplier<Fingerprint> fingerprint) {}
+      Supplier<Fingerprint> fingerprint,
+      LongSupplier clock) {}
 
   /**
    * The most of everything.
@@ -149,7 +153,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         request,
         limits.reproducible() || request.sampling().seed().isPresent(),
         new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
-        tokenizer == null ? null : tokenizer.stream(request.lastToken()));
+        tokenizer == null ? null : tokenizer.stream(request.lastToken()),
+        now());
   }
 
   private List<Answer> enter(List<Answer> answers, int capacity) {
@@ -258,9 +263,13 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   /** Ends an answer where it is, if it has not ended. */
   void cancel(Answer answer) {
+    stop(answer, FinishReason.CANCELLED);
+  }
+
+  private void stop(Answer answer, FinishReason reason) {
     if (!answer.ended()) {
       try {
-        answer.finish(FinishReason.CANCELLED);
+        answer.finish(reason);
       } catch (RuntimeException | Error e) {
         answer.fail(e);
       }
@@ -268,6 +277,33 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       end(answer);
       serve();
     }
+  }
+
+  /** Ends the answers whose deadline has come. */
+  @Override
+  public void elapse() {
+    if (untilDue() <= 0) {
+      long now = now();
+      unfinished()
+          .filter(a -> a.left(now) <= 0)
+          .toList()
+          .forEach(a -> stop(a, FinishReason.DEADLINE));
+    }
+  }
+
+  @Override
+  public long untilDue() {
+    long now = now();
+    return unfinished().mapToLong(a -> a.left(now)).min().orElse(Long.MAX_VALUE);
+  }
+
+  /** Answers that have a sequence, or wait for one. */
+  private Stream<Answer> unfinished() {
+    return Stream.concat(live.stream(), admission.waitingAnswers().stream());
+  }
+
+  private long now() {
+    return resources.clock().getAsLong();
   }
 
   /** Ends what a session answers and gives its memory back. */
@@ -311,11 +347,11 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   private void compute() {
     Batch batch = Batch.next(live, admission.waiting() > 0, limits);
-    long begin = System.nanoTime();
+    long begin = now();
     inUse = true;
     try {
       Matrix logits = forward.forward(batch.runs());
-      settlement.settle(batch, logits, begin, System.nanoTime());
+      settlement.settle(batch, logits, begin, now());
     } catch (RuntimeException | Error e) {
       Settlement.fail(batch, e);
     } finally {
@@ -329,9 +365,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   @Override
   public void end() {
-    List<Answer> unfinished = new ArrayList<>(live);
-    unfinished.addAll(admission.waitingAnswers());
-    for (Answer answer : unfinished) {
+    for (Answer answer : unfinished().toList()) {
       answer.standAlone();
       answer.fail(new EngineClosedException("engine"));
       end(answer);
