@@ -5,7 +5,6 @@ import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Account;
-import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.LayerWeights;
 import dev.knapsack.model.WeightLayout;
@@ -74,7 +73,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   private Map<String, Matrix> current = Map.of();
 
   private PlannedWeights(
-      ModelFile file, int layerCount, Plan.Weights plan, Budget budget, LoadProgress progress) {
+      ModelFile file, int layerCount, Plan.Weights plan, Account account, LoadProgress progress) {
     this.file = file;
     this.layout = WeightLayout.of(file, layerCount);
     this.streamedLayers = new HashSet<>(plan.streamedLayers());
@@ -101,7 +100,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         }
         matrices.add(all);
       }
-      load(matrices, budget.account("weights"), progress);
+      load(matrices, account, progress);
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
         reader = new WeightReader(file);
@@ -110,12 +109,11 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       this.stream =
           reader == null || (streamedLayers.isEmpty() && !outputStreamed)
               ? null
-              : stream(matrices, plan.streamBuffer(), budget.account("weights/stream"), reader);
+              : stream(matrices, plan.streamBuffer(), account.part("stream"), reader);
       this.experts =
           reader == null || !cached
               ? null
-              : new ExpertCache(
-                  file, layout, plan.expertCache(), budget.account("weights/experts"), reader);
+              : new ExpertCache(file, layout, plan.expertCache(), account.part("experts"), reader);
       if (experts != null) {
         held.addLast(experts);
       }
@@ -133,8 +131,8 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
    * @throws ModelFileException if they cannot be read
    */
   static PlannedWeights open(
-      ModelFile file, int layerCount, Plan.Weights plan, Budget budget, LoadProgress progress) {
-    return new PlannedWeights(file, layerCount, plan, budget, progress);
+      ModelFile file, int layerCount, Plan.Weights plan, Account account, LoadProgress progress) {
+    return new PlannedWeights(file, layerCount, plan, account, progress);
   }
 
   /** Matrices that stay in memory. */

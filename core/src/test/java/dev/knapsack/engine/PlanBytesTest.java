@@ -133,7 +133,11 @@ class PlanBytesTest {
         Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
         PlannedWeights weights =
             PlannedWeights.open(
-                file, spec.layers().size(), plan.weights(), budget, LoadProgress.NONE);
+                file,
+                spec.layers().size(),
+                plan.weights(),
+                budget.account("weights"),
+                LoadProgress.NONE);
         KvPool pool = new KvPool(layout, budget.account("kv"));
         KvCache cache = pool.cache()) {
       assertThat(weights.has("token_embd.weight")).isTrue();

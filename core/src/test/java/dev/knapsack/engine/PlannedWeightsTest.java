@@ -91,7 +91,7 @@ class PlannedWeightsTest {
               file,
               TinyModel.LAYERS,
               plan,
-              budget,
+              budget.account("weights"),
               (done, total) -> {
                 assertThat(done).isGreaterThanOrEqualTo(progress[0]);
                 progress[0] = done;
@@ -344,6 +344,7 @@ class PlannedWeightsTest {
   }
 
   private static PlannedWeights open(ModelFile file, Plan.Weights plan, Budget budget) {
-    return PlannedWeights.open(file, TinyModel.LAYERS, plan, budget, LoadProgress.NONE);
+    return PlannedWeights.open(
+        file, TinyModel.LAYERS, plan, budget.account("weights"), LoadProgress.NONE);
   }
 }
