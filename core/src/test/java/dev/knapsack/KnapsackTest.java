@@ -153,7 +153,7 @@ class KnapsackTest {
               Message.user("Tell me a story."),
               Message.assistant(text));
       Answer second = chat.send("Go on.", GREEDY);
-      assertThat(second.stats().cachedTokens()).isGreaterThan(first.stats().promptTokens() - 2);
+      assertThat(second.usage().cachedTokens()).isGreaterThan(first.usage().promptTokens() - 2);
       Iterator<String> pieces = second.iterator();
       assertThat(pieces.next()).isNotEmpty();
       Answer third = chat.send("And then?", r -> GREEDY.apply(r).withMaxTokens(3));

@@ -148,7 +148,7 @@ public final class Restore {
         Request.of(prompt).withMaxTokens(1).withSampling(Sampling.GREEDY).withIgnoreEnd(true);
     try (Answer answer = session.start(request)) {
       answer.text();
-      return new First(answer.tokens()[0], answer.stats().cachedTokens(), seconds(begin));
+      return new First(answer.tokens()[0], answer.usage().cachedTokens(), seconds(begin));
     }
   }
 

@@ -132,8 +132,8 @@ public final class CachedHead {
   }
 
   /** Sizes of the layer's heads. */
-  public KvLayout.Layer heads() {
-    return cache.layout().layers().get(layer);
+  public LayerLayout.Heads heads() {
+    return cache.layout().heads(layer);
   }
 
   /**

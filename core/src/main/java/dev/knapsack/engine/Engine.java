@@ -1,9 +1,9 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.error.BudgetExceededException;
@@ -152,7 +152,7 @@ public final class Engine implements AutoCloseable {
   /** What activations are in the products that most weights are in. */
   private final Compute.Precision productPrecision;
 
-  private final StepWork.Model work;
+  private final StepWork work;
   private final Deque<AutoCloseable> held = new ArrayDeque<>();
   private final PlannedWeights weights;
   private final Compute compute;
@@ -190,7 +190,7 @@ public final class Engine implements AutoCloseable {
       // The plan's bytes: for what sequences are promised and what they share, together.
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
-      this.work = new StepWork.Model(file, spec, cache);
+      this.work = new StepWork(file, spec, cache);
       this.pool = hold(new KvPool(layout, kv, most, options.spill()));
       if (tokenizer != null && layout.policy().wantsSentences()) {
         pool.sentenceEnds(SentenceEnds.of(tokenizer));
@@ -209,11 +209,7 @@ public final class Engine implements AutoCloseable {
       this.weights =
           hold(
               PlannedWeights.open(
-                  file,
-                  spec.layers().size(),
-                  plan.weights(),
-                  tenant.account("weights"),
-                  options.progress()));
+                  file, spec, plan.weights(), tenant.account("weights"), options.progress()));
       this.transformer = transformer(workspace);
       this.scheduler =
           new Scheduler(
@@ -404,7 +400,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /** What steps of this engine have to do at the least. */
-  public StepWork.Model work() {
+  public StepWork work() {
     return work;
   }
 
@@ -470,7 +466,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * The same, with a text that queries to come will be like: see {@link KvCache#patch}.
+   * The same, with a text that queries to come will be like: see {@link SequenceState#patch}.
    *
    * @param patch its tokens; none if it is not known
    */
@@ -574,10 +570,10 @@ public final class Engine implements AutoCloseable {
    *
    * @return the logits of the last, if {@code last}; valid until the next step
    */
-  Matrix step(KvCache cache, int[] tokens, int from, Chunk chunk, boolean last) {
+  Matrix step(SequenceState state, int[] tokens, int from, Chunk chunk, boolean last) {
     int to = from + chunk.tokens();
     return forward(
-        transformer, List.of(Run.ahead(cache, tokens, from, to, last ? 1 : 0, chunk.ahead())));
+        transformer, List.of(Run.ahead(state, tokens, from, to, last ? 1 : 0, chunk.ahead())));
   }
 
   /**

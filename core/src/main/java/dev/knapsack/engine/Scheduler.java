@@ -1,8 +1,8 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.error.ContextExceededException;
@@ -154,7 +154,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         session,
         request,
         limits.reproducible() || request.sampling().seed().isPresent(),
-        new Sampler(request.sampling(), resources.vocabulary(), seed),
+        new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
         tokenizer == null ? null : tokenizer.stream(request.lastToken()));
   }
 
@@ -189,14 +189,14 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /** See {@link Session#save(CacheStore, String, CacheStore.Precision)}. */
   long save(Session session, CacheStore store, String name, CacheStore.Precision precision) {
     checkIdle(session);
-    if (session.cache == null || session.cache().length() == 0) {
+    if (session.state == null || session.state().length() == 0) {
       return 0;
     }
     return using(() ->
         store.save(
             name,
-            session.cache(),
-            session.tokens.slice(0, session.cache().length()),
+            session.state(),
+            session.tokens.slice(0, session.state().length()),
             fingerprint(),
             precision));
   }
@@ -205,9 +205,9 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   int restore(Session session, CacheStore store, String name) {
     return fill(
         session,
-        cache ->
+        state ->
             store.restore(
-                name, cache, fingerprint(), limits.context() - 1, resources.vocabulary()));
+                name, state, fingerprint(), limits.context() - 1, resources.vocabulary()));
   }
 
   /** See {@link Session#fill}. */
@@ -215,22 +215,22 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     if (tokens.length >= limits.context()) {
       throw new ContextExceededException(tokens.length, limits.context());
     }
-    return fill(session, cache -> RandomTokens.fill(cache, tokens, limits.chunk()));
+    return fill(session, state -> RandomTokens.fill(state, tokens, limits.chunk()));
   }
 
   /**
    * Puts tokens into a session in place of what it holds.
    *
-   * @param source fills an empty cache and says which tokens it then holds
+   * @param source fills an empty sequence and says which tokens it then holds
    */
-  private int fill(Session session, Function<KvCache, int[]> source) {
+  private int fill(Session session, Function<SequenceState, int[]> source) {
     checkIdle(session);
     admission.release(session);
     if (!admission.admit(session, limits.context())) {
       throw new QueueFullException(admission.waiting(), limits.sequences());
     }
     try {
-      int[] tokens = using(() -> source.apply(session.cache()));
+      int[] tokens = using(() -> source.apply(session.state()));
       session.tokens.addAll(tokens);
       return tokens.length;
     } catch (RuntimeException | Error e) {
@@ -266,11 +266,12 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     if (!answer.ended()) {
       try {
         answer.finish(FinishReason.CANCELLED);
-      } finally {
-        answer.standAlone();
-        end(answer);
-        serve();
+      } catch (RuntimeException | Error e) {
+        answer.fail(e);
       }
+      answer.standAlone();
+      end(answer);
+      serve();
     }
   }
 

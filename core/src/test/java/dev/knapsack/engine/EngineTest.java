@@ -267,7 +267,7 @@ class EngineTest {
         engine -> {
           try (Session session = engine.session()) {
             Answer first = session.start(random(1, 10, PROMPT));
-            assertThat(first.stats().cachedTokens()).isZero();
+            assertThat(first.usage().cachedTokens()).isZero();
             int[] answer = tokens(first);
             int[] next =
                 Stream.of(PROMPT, answer, new int[] {5, 6, 7})
@@ -275,19 +275,19 @@ class EngineTest {
                     .toArray();
             try (Answer second = session.start(random(2, 10, next))) {
               // The last token of an answer has not been computed when the answer ends.
-              assertThat(second.stats().cachedTokens()).isEqualTo(PROMPT.length + 9);
+              assertThat(second.usage().cachedTokens()).isEqualTo(PROMPT.length + 9);
               second.text();
               assertThat(second.tokens()).isEqualTo(tokens(engine.start(random(2, 10, next))));
             }
             int[] other = PROMPT.clone();
             other[30] = 1;
             try (Answer third = session.start(random(3, 4, other))) {
-              assertThat(third.stats().cachedTokens()).isEqualTo(30);
+              assertThat(third.usage().cachedTokens()).isEqualTo(30);
               third.text();
               assertThat(third.tokens()).isEqualTo(tokens(engine.start(random(3, 4, other))));
             }
             try (Answer same = session.start(random(3, 60, other))) {
-              assertThat(same.stats().cachedTokens()).isEqualTo(other.length - 1);
+              assertThat(same.usage().cachedTokens()).isEqualTo(other.length - 1);
               assertThatThrownBy(() -> session.start(random(3, 4, other)))
                   .isInstanceOf(IllegalStateException.class)
                   .hasMessageContaining("still answering");
@@ -476,10 +476,10 @@ class EngineTest {
           StringBuilder heard = new StringBuilder();
           story = answer.each(heard::append).textSoFar();
           assertThat(heard.toString()).isEqualTo(story);
-          Stats stats = answer.stats();
-          assertThat(stats.tokens()).isEqualTo(60);
-          assertThat(stats.decodeTokensPerSecond()).isPositive();
-          assertThat(stats.secondsToFirstToken()).isPositive();
+          Usage usage = answer.usage();
+          assertThat(usage.tokens()).isEqualTo(60);
+          assertThat(usage.decodeTokensPerSecond()).isPositive();
+          assertThat(usage.secondsToFirstToken()).isPositive();
         }
         try (Answer answer = engine.start(greedy.withMaxTokens(60))) {
           for (int turn = 0; turn < 60; turn++) {

@@ -63,8 +63,8 @@ class FullDiskTest {
               .loop()
               .ask(() -> {
                 Answer started = first.start(doomed);
-                first.cache().close();
-                first.cache = full.cache();
+                first.state().close();
+                first.state = full.sequence();
                 first.begin(doomed.prompt(), false);
                 return started;
               });

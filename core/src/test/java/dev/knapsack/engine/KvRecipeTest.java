@@ -118,7 +118,7 @@ class KvRecipeTest {
       assertThat(alone).hasSize(100);
       // Samples of one prompt, side by side; what is forgotten depends on the sequence alone.
       for (Answer answer : engine.start(request(400, 100), sequences)) {
-        assertThat(answer.stats().cachedTokens()).as("nothing is shared with the first").isZero();
+        assertThat(answer.usage().cachedTokens()).as("nothing is shared with the first").isZero();
         assertThat(tokens(answer)).isEqualTo(alone);
       }
       assertThat(budget.account("kv").peak()).isPositive().isLessThanOrEqualTo(share(plan, "kv"));
@@ -306,7 +306,7 @@ class KvRecipeTest {
         Session session = engine.session()) {
       assertThat(session.restore(store, "kept")).isEqualTo(319);
       try (Answer answer = session.start(more)) {
-        assertThat(answer.stats().cachedTokens()).isEqualTo(319);
+        assertThat(answer.usage().cachedTokens()).isEqualTo(319);
         assertThat(tokens(answer)).isEqualTo(next);
       }
     }

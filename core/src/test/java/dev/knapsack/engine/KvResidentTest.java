@@ -71,6 +71,7 @@ class KvResidentTest {
         s.residualScale(),
         s.logitScale(),
         s.logitSoftCap(),
+        s.outputNorm(),
         s.tiedOutput());
   }
 

@@ -97,7 +97,7 @@ class ReorderedCacheTest {
           int[] first = answer(engine);
           try (Answer again = engine.start(request(PROMPT))) {
             again.text();
-            assertThat(again.stats().cachedTokens()).isPositive();
+            assertThat(again.usage().cachedTokens()).isPositive();
             assertThat(again.tokens()).isEqualTo(first);
           }
         });

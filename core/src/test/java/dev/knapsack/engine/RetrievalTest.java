@@ -76,7 +76,7 @@ class RetrievalTest {
     @Override
     public void compress(KvCache cache) {
       for (int l = 0; l < cache.layout().layers().size(); l++) {
-        for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
+        for (int h = 0; h < cache.layout().heads(l).kvHeads(); h++) {
           CachedHead head = cache.head(l, h);
           int units = Math.max(0, head.count() - last) / UNIT;
           int[][] places = new int[units][];
@@ -212,7 +212,7 @@ class RetrievalTest {
       int[] next = Arrays.copyOf(turn, turn.length + 60);
       try (Answer answer = session.start(ten(next))) {
         answer.text();
-        assertThat(answer.stats().cachedTokens()).isEqualTo(turn.length - 1);
+        assertThat(answer.usage().cachedTokens()).isEqualTo(turn.length - 1);
         assertThat(answer.tokens()).hasSize(10);
       }
       // What it cannot go back to it reads anew.

@@ -116,7 +116,7 @@ class SavedSessionTest {
         try (Answer answer =
             session.start(Request.of(join(tokens, new int[] {3})).withMaxTokens(4))) {
           answer.text();
-          assertThat(answer.stats().cachedTokens()).isEqualTo(50);
+          assertThat(answer.usage().cachedTokens()).isEqualTo(50);
         }
         assertThat(greedy(session, PROMPT))
             .as("nothing that was computed is changed")
@@ -146,7 +146,7 @@ class SavedSessionTest {
             session.start(Request.of(next).withMaxTokens(20).withSampling(Sampling.GREEDY))) {
           continued.text();
           assertThat(continued.tokens()).isEqualTo(expected[0]);
-          assertThat(continued.stats().cachedTokens()).isEqualTo(restored);
+          assertThat(continued.usage().cachedTokens()).isEqualTo(restored);
         }
       }
     });

@@ -67,7 +67,7 @@ class SyntheticModelRunTest {
               assertThat(largest).isBetween(0.1f, 30f);
             });
         Request request =
-            new Request(prompt, 32, Sampling.GREEDY, List.of(), true, new Request.Overflow.Stop());
+            Request.of(prompt).withMaxTokens(32).withSampling(Sampling.GREEDY).withIgnoreEnd(true);
         int[] answer = engine.start(request).each(piece -> {}).tokens();
         assertThat(answer).hasSize(32);
         assertThat(Arrays.stream(answer).distinct().count()).isGreaterThanOrEqualTo(4);

@@ -2,13 +2,11 @@ package dev.knapsack.plan;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Footprint;
-import dev.knapsack.model.Mlp;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -28,7 +26,7 @@ class MachineTest {
               2048,
               true,
               2,
-              ShapeFile.layer(4, 4, 64, 0, new Mlp.Dense(512, Activation.SILU))),
+              ShapeFile.layer(4, 4, 64, 0, ShapeFile.dense(256, 512))),
           Formats.Q8_0);
 
   @TempDir private Path directory;

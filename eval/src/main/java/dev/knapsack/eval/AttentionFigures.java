@@ -4,6 +4,7 @@ import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.tensor.Matrix;
@@ -62,11 +63,11 @@ final class AttentionFigures implements KvPolicy {
 
   /** Figures of a model whose cache has such layers. */
   AttentionFigures(KvLayout layout) {
-    List<KvLayout.Layer> layers = layout.layers();
+    List<LayerLayout.Heads> layers = layout.heads();
     heads = new HeadSums[layers.size()][];
     errors = new Errors[heads.length][];
     for (int l = 0; l < heads.length; l++) {
-      KvLayout.Layer layer = layers.get(l);
+      LayerLayout.Heads layer = layers.get(l);
       int kvHeads = layer.window() > 0 ? 0 : layer.kvHeads();
       heads[l] = new HeadSums[kvHeads * layer.group()];
       Arrays.setAll(heads[l], _ -> new HeadSums());
@@ -165,7 +166,7 @@ final class AttentionFigures implements KvPolicy {
 
   /** One: the attention of a window. */
   @Override
-  public int numbers(KvLayout.Layer heads) {
+  public int numbers(LayerLayout.Heads heads) {
     return 1;
   }
 

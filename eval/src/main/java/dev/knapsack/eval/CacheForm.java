@@ -64,7 +64,7 @@ public record CacheForm(KvFormat format) {
    * @param gaps whether the cache forgets tokens, and says of each that is left where it stands
    */
   long tokenBytes(KvLayout layout, boolean gaps) {
-    return layout.layers().stream()
+    return layout.heads().stream()
         .mapToLong(l ->
             l.kvHeads()
                 * (format.keys().bytes(format.keySize(l.keySize()))

@@ -4,6 +4,7 @@ import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.cache.policy.Recipe;
@@ -40,7 +41,7 @@ final class KeySimilarity implements KvPolicy {
   KeySimilarity(KvLayout layout) {
     heads = new Cosines[layout.layers().size()][];
     for (int l = 0; l < heads.length; l++) {
-      KvLayout.Layer layer = layout.layers().get(l);
+      LayerLayout.Heads layer = layout.heads(l);
       heads[l] = new Cosines[layer.window() > 0 ? 0 : layer.kvHeads()];
       for (int h = 0; h < heads[l].length; h++) {
         heads[l][h] = new Cosines();
@@ -115,7 +116,7 @@ final class KeySimilarity implements KvPolicy {
   }
 
   @Override
-  public int numbers(KvLayout.Layer layer) {
+  public int numbers(LayerLayout.Heads layer) {
     return FORGETTING.numbers(layer);
   }
 

@@ -2,11 +2,12 @@ package dev.knapsack.eval;
 
 import dev.knapsack.Knapsack;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
-import dev.knapsack.engine.Stats;
+import dev.knapsack.engine.Usage;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
@@ -148,7 +149,7 @@ public final class KvFormats {
   }
 
   private void checkFits(CacheForm form) {
-    for (KvLayout.Layer layer : full.layers()) {
+    for (LayerLayout.Heads layer : full.heads()) {
       checkFits(form, form.format().keys(), form.format().keySize(layer.keySize()));
       checkFits(form, form.format().values(), layer.valueSize());
     }
@@ -181,9 +182,9 @@ public final class KvFormats {
       try (Answer answer = model.engine().start(request)) {
         right += asked.question().answeredBy(answer.text()) ? 1 : 0;
         tokens.add(answer.tokens());
-        Stats stats = answer.stats();
-        written += Math.max(0, stats.tokens() - 1);
-        seconds += stats.decodeSeconds();
+        Usage usage = answer.usage();
+        written += Math.max(0, usage.tokens() - 1);
+        seconds += usage.decodeSeconds();
       }
     }
     return new Answers(tokens, right, seconds > 0 ? written / seconds : 0);

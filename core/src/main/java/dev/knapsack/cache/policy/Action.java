@@ -3,8 +3,8 @@ package dev.knapsack.cache.policy;
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.HeadBases;
-import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.Retrieval;
 import dev.knapsack.tensor.Format;
@@ -113,7 +113,7 @@ public interface Action {
    * See {@link KvPolicy#memory}: its numbers are the last of {@link CachedHead#memory()}, the
    * scorer's the first.
    */
-  default int memory(KvLayout.Layer heads) {
+  default int memory(LayerLayout.Heads heads) {
     return 0;
   }
 

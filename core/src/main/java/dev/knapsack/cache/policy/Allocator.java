@@ -29,14 +29,14 @@ public interface Allocator {
 
   /** The most tokens that the heads of a layer are given together, of such a sequence. */
   default long together(KvLayout layout, int layer, int length) {
-    return (long) layout.layers().get(layer).kvHeads() * most(length);
+    return (long) layout.heads(layer).kvHeads() * most(length);
   }
 
   /** The most tokens that all heads of all layers are given, of such a sequence. */
   default long inAll(KvLayout layout, int length) {
     long sum = 0;
     for (int l = 0; l < layout.layers().size(); l++) {
-      sum += layout.layers().get(l).window() == 0 ? together(layout, l, length) : 0;
+      sum += layout.heads(l).seeAll() ? together(layout, l, length) : 0;
     }
     return sum;
   }

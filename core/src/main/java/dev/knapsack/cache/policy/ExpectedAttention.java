@@ -1,7 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
-import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.QueryFrame;
 import java.lang.foreign.MemorySegment;
@@ -46,7 +46,7 @@ record ExpectedAttention() implements Scorer {
    * The number of queries that there were, and of each query head their mean and their covariance.
    */
   @Override
-  public int memory(KvLayout.Layer heads) {
+  public int memory(LayerLayout.Heads heads) {
     return 1 + heads.group() * headNumbers(heads.channels());
   }
 

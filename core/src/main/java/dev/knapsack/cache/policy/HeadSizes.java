@@ -3,6 +3,7 @@ package dev.knapsack.cache.policy;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -38,7 +39,7 @@ interface HeadSizes extends Allocator {
 
   @Override
   default int tokens(KvCache cache, int layer) {
-    if (cache.layout().layers().get(layer).window() > 0) {
+    if (cache.layout().heads(layer).window() > 0) {
       return 0; // it forgets by itself
     }
     int[] each = each(cache, layer);
@@ -70,8 +71,8 @@ interface HeadSizes extends Allocator {
   static List<Place> places(KvLayout layout) {
     List<Place> places = new ArrayList<>();
     for (int l = 0; l < layout.layers().size(); l++) {
-      KvLayout.Layer layer = layout.layers().get(l);
-      for (int h = 0; layer.window() == 0 && h < layer.kvHeads(); h++) {
+      LayerLayout.Heads layer = layout.heads(l);
+      for (int h = 0; layer.seeAll() && h < layer.kvHeads(); h++) {
         places.add(new Place(l, h));
       }
     }
@@ -98,7 +99,7 @@ interface HeadSizes extends Allocator {
       KvLayout layout,
       Place place,
       ToDoubleFunction<Calibration.Head> figure) {
-    int group = layout.layers().get(place.layer()).group();
+    int group = layout.heads(place.layer()).group();
     return figures
         .layers()
         .get(place.layer())

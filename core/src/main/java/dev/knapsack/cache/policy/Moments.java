@@ -81,7 +81,7 @@ record Moments(int rows) {
 
   OfTokens of(CachedHead head) {
     int count = head.count();
-    int group = head.cache().layout().layers().get(head.layer()).group();
+    int group = head.cache().layout().heads(head.layer()).group();
     float[] mean = new float[count];
     float[] variance = new float[count];
     float[] entropy = new float[count];

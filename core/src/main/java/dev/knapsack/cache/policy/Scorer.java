@@ -2,7 +2,7 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
-import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.tensor.Matrix;
@@ -66,7 +66,7 @@ public interface Scorer {
   }
 
   /** See {@link dev.knapsack.cache.KvPolicy#memory}. */
-  default int memory(KvLayout.Layer heads) {
+  default int memory(LayerLayout.Heads heads) {
     return 0;
   }
 

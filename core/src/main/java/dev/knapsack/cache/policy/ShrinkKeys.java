@@ -1,8 +1,8 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
-import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -44,7 +44,7 @@ record ShrinkKeys(int percent) implements Action {
   }
 
   @Override
-  public int memory(KvLayout.Layer heads) {
+  public int memory(LayerLayout.Heads heads) {
     return 2 * heads.keySize();
   }
 
