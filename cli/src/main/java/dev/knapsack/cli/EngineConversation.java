@@ -92,7 +92,7 @@ final class EngineConversation implements Conversation, AutoCloseable {
 
   @Override
   public List<String> notes() {
-    return knapsack.notes(chat.history());
+    return knapsack.notes(dev.knapsack.message.Conversation.of(chat.history()));
   }
 
   @Override

@@ -125,8 +125,7 @@ final class RecipeHooks {
               case PROMPT -> 0;
               case SHARED -> Compute.AS_FITS;
             });
-    Retained retained =
-        Retained.of(blocks.workspace.gates().get(weights.layer()), input, blocks);
+    Retained retained = Retained.of(blocks.workspace.gates().get(weights.layer()), input, blocks);
     compute.alone(alone);
     return retained;
   }
