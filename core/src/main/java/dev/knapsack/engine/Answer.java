@@ -207,7 +207,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return new WaitInterruptedException();
   }
 
-  private static RuntimeException thrown(Throwable problem) {
+  /** What is to be thrown for a problem; an error is thrown at once. */
+  static RuntimeException thrown(Throwable problem) {
     return switch (problem) {
       case RuntimeException e -> e;
       case Error e -> throw e;

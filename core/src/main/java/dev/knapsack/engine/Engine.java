@@ -306,7 +306,7 @@ public final class Engine implements AutoCloseable {
     return forward(transformer, runs);
   }
 
-  Matrix forward(Transformer in, List<Run> runs) {
+  private Matrix forward(Transformer in, List<Run> runs) {
     weights.expectOutput(runs.stream().anyMatch(r -> r.logits() > 0));
     return in.forward(runs);
   }
@@ -587,15 +587,14 @@ public final class Engine implements AutoCloseable {
     return scheduler.fingerprint();
   }
 
-  /**
-   * Computes tokens of a sequence that no scheduler knows, with the model for itself.
-   *
-   * @return the logits of the last, if {@code last}; valid until the next step
-   */
-  Matrix step(SequenceState state, int[] tokens, int from, Chunk chunk, boolean last) {
-    int to = from + chunk.tokens();
-    return forward(
-        transformer, List.of(Run.ahead(state, tokens, from, to, last ? 1 : 0, chunk.ahead())));
+  /** Computes a passage's next tokens, in turn. */
+  Passage.Rows step(Passage passage) {
+    return step(transformer, passage);
+  }
+
+  /** The same in another workspace. */
+  Passage.Rows step(Transformer in, Passage passage) {
+    return passage.step(runs -> forward(in, runs), compute.team());
   }
 
   /**

@@ -13,8 +13,6 @@ import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Offer;
 import dev.knapsack.memory.Reclaimer;
-import dev.knapsack.model.Run;
-import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.List;
@@ -82,15 +80,10 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     }
   }
 
-  /** Computes a step: a row of logits for each run that wants one. */
-  interface Forward {
-    Matrix forward(List<Run> runs);
-  }
-
   private final Resources resources;
   private final Limits limits;
-  private final Forward forward;
-  private final Settlement settlement;
+  private final Batch.Forward forward;
+  private final Set<Integer> endTokens;
   private final SplittableRandom seeds = new SplittableRandom();
   private final StepLoop loop = new StepLoop(this);
   private final Admission admission;
@@ -101,14 +94,13 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /** Whether caches of sequences are in use, so that their pages must stay where they are. */
   private boolean inUse;
 
-  Scheduler(Resources resources, Forward forward) {
+  Scheduler(Resources resources, Batch.Forward forward) {
     this.resources = resources;
     this.limits = resources.limits();
     this.forward = forward;
     this.admission = new Admission(resources, loop);
     Tokenizer tokenizer = resources.tokenizer();
-    this.settlement =
-        new Settlement(tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens()));
+    this.endTokens = tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens());
   }
 
   /** Where all that this scheduler does is done. */
@@ -356,21 +348,18 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   private void compute() {
-    Batch batch = Batch.next(live, pressed(), limits);
-    long begin = now();
+    Batch<Settlement> batch = Batch.next(live, pressed(), limits, endTokens);
     inUse = true;
     try {
-      Matrix logits = forward.forward(batch.runs());
-      settlement.settle(batch, logits, begin, now());
-    } catch (RuntimeException | Error e) {
-      Settlement.fail(batch, e);
+      batch.compute(forward, resources.team(), resources.clock());
     } finally {
       inUse = false;
     }
     live.stream().filter(Answer::ended).toList().forEach(this::end);
     // Who was served waits behind those who were not.
-    live.removeAll(batch.answers());
-    batch.answers().stream().filter(a -> !a.ended()).forEach(live::add);
+    List<Answer> served = batch.work().stream().map(Settlement::answer).toList();
+    live.removeAll(served);
+    served.stream().filter(a -> !a.ended()).forEach(live::add);
   }
 
   @Override
