@@ -73,8 +73,8 @@ public final class Knapsack implements AutoCloseable {
   /**
    * Opens a model: a GGUF file.
    *
-   * @throws dev.knapsack.file.ModelFileException if it cannot be read or is not supported
-   * @throws dev.knapsack.plan.PlanDoesNotFitException if it fits in the budget in no way: says how
+   * @throws dev.knapsack.error.ModelFileException if it cannot be read or is not supported
+   * @throws dev.knapsack.error.PlanDoesNotFitException if it fits in the budget in no way: says how
    *     many bytes are missing, and what would fit
    */
   public static Knapsack open(Path model, Budget budget) {
@@ -84,10 +84,9 @@ public final class Knapsack implements AutoCloseable {
   /**
    * Opens a model as asked for.
    *
-   * @throws dev.knapsack.engine.PlanMismatchException if a plan was given that is not for this
-   *     model
-   * @throws dev.knapsack.memory.BudgetExceededException if a plan was given that does not fit
-   * @throws dev.knapsack.cache.SpillException if the plan keeps cached tokens on disk, and the
+   * @throws dev.knapsack.error.PlanMismatchException if a plan was given that is not for this model
+   * @throws dev.knapsack.error.BudgetExceededException if a plan was given that does not fit
+   * @throws dev.knapsack.error.SpillException if the plan keeps cached tokens on disk, and the
    *     folder cannot be used for that
    */
   public static Knapsack open(Path model, Budget budget, Options options) {
@@ -126,7 +125,7 @@ public final class Knapsack implements AutoCloseable {
    * The plan by which {@link #open(Path, Budget, Options)} would open a model, from its header; no
    * weights are loaded.
    *
-   * @throws dev.knapsack.plan.PlanDoesNotFitException if it fits in the budget in no way
+   * @throws dev.knapsack.error.PlanDoesNotFitException if it fits in the budget in no way
    */
   public static Plan plan(Path model, Budget budget, Options options) {
     try (ModelFile file = ModelFile.open(model)) {
@@ -239,10 +238,10 @@ public final class Knapsack implements AutoCloseable {
    *
    * @param tools descriptions of the tools that the model may call, as the OpenAI API has them;
    *     null when there are none
-   * @throws dev.knapsack.engine.ContextExceededException if it is too long for the context whatever
+   * @throws dev.knapsack.error.ContextExceededException if it is too long for the context whatever
    *     its tokens are; neither the template nor the tokenizer sees it then
-   * @throws dev.knapsack.text.template.TemplateException if the template refuses the conversation,
-   *     or is none
+   * @throws dev.knapsack.error.TemplateException if the template refuses the conversation, or is
+   *     none
    */
   public int[] tokens(List<Message> messages, @Nullable List<Map<String, Object>> tools) {
     // Templates leave out blanks around a message, and parts of what the model itself has said.
@@ -261,7 +260,7 @@ public final class Knapsack implements AutoCloseable {
    * What the user should know of how a conversation is written, in sentences: such as that the
    * model has no template, or that its template takes no system message, and where its text goes.
    *
-   * @throws dev.knapsack.text.template.TemplateException if the model's template is none
+   * @throws dev.knapsack.error.TemplateException if the model's template is none
    */
   public List<String> notes(List<Message> messages) {
     return templates.isEmpty()
@@ -281,7 +280,7 @@ public final class Knapsack implements AutoCloseable {
    * The tokens of a text that begins a sequence.
    *
    * @param parseSpecial read special tokens written in the text as such
-   * @throws dev.knapsack.engine.ContextExceededException if it is too long for the context whatever
+   * @throws dev.knapsack.error.ContextExceededException if it is too long for the context whatever
    *     its tokens are
    */
   public int[] tokens(String text, boolean parseSpecial) {
@@ -316,7 +315,7 @@ public final class Knapsack implements AutoCloseable {
    * Continues a text, without a template and without special tokens; the answer is written as its
    * text is taken.
    *
-   * @throws dev.knapsack.engine.ContextExceededException if the text does not fit in the context
+   * @throws dev.knapsack.error.ContextExceededException if the text does not fit in the context
    */
   public Answer complete(String text) {
     return complete(text, request -> request);

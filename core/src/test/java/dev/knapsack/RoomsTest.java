@@ -2,11 +2,13 @@ package dev.knapsack;
 
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import dev.knapsack.error.KnapsackException;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -19,20 +21,24 @@ class RoomsTest {
           .importPackages("dev.knapsack");
 
   private static final List<String> ROOMS =
-      List.of("memory", "tensor", "kernel", "cache", "file", "text", "model", "plan", "engine");
+      List.of(
+          "error", "memory", "tensor", "kernel", "cache", "file", "text", "model", "plan",
+          "engine");
 
   private static final Map<String, List<String>> KNOWS =
       Map.of(
-          "memory", List.of(),
-          "tensor", List.of("memory"),
-          "kernel", List.of("memory", "tensor"),
-          "cache", List.of("memory", "tensor", "kernel"),
-          "file", List.of("memory", "tensor"),
-          "text", List.of("file"),
-          "model", List.of("memory", "tensor", "kernel", "cache", "file", "text"),
-          "plan", List.of("memory", "tensor", "kernel", "cache", "file", "text", "model"),
+          "error", List.of(),
+          "memory", List.of("error"),
+          "tensor", List.of("error", "memory"),
+          "kernel", List.of("error", "memory", "tensor"),
+          "cache", List.of("error", "memory", "tensor", "kernel"),
+          "file", List.of("error", "memory", "tensor"),
+          "text", List.of("error", "file"),
+          "model", List.of("error", "memory", "tensor", "kernel", "cache", "file", "text"),
+          "plan", List.of("error", "memory", "tensor", "kernel", "cache", "file", "text", "model"),
           "engine",
-              List.of("memory", "tensor", "kernel", "cache", "file", "text", "model", "plan"));
+              List.of(
+                  "error", "memory", "tensor", "kernel", "cache", "file", "text", "model", "plan"));
 
   @Test
   void aRoomKnowsOnlyTheRoomsAboveIt() {
@@ -52,6 +58,16 @@ class RoomsTest {
           .dependOnClassesThat(resideInAPackage("dev.knapsack"))
           .check(CLASSES);
     }
+  }
+
+  @Test
+  void whatIsThrownHasOneRoot() {
+    classes()
+        .that()
+        .areAssignableTo(RuntimeException.class)
+        .should()
+        .beAssignableTo(KnapsackException.class)
+        .check(CLASSES);
   }
 
   @Test

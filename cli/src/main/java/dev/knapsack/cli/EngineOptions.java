@@ -3,6 +3,7 @@ package dev.knapsack.cli;
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.error.PlanFileException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
@@ -11,7 +12,6 @@ import dev.knapsack.memory.Footprint;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanFileException;
 import dev.knapsack.plan.PlanJson;
 import dev.knapsack.plan.PlanRequest;
 import java.io.IOException;
@@ -194,7 +194,7 @@ final class EngineOptions {
     parseSpecial = value;
   }
 
-  /** So much context, if the user did not ask for another. */
+  /** Takes so much context, if the user did not ask for another. */
   void useContext(int tokens) {
     if (context == null) {
       context = tokens;

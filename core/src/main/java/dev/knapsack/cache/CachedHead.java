@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.SpillException;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;

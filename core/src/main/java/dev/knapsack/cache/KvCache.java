@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
@@ -167,7 +168,7 @@ public final class KvCache implements AutoCloseable {
   /**
    * Makes room for {@code tokens} tokens more in every layer.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if the pages do not fit; the cache is as it
+   * @throws dev.knapsack.error.BudgetExceededException if the pages do not fit; the cache is as it
    *     was and holds no page more
    */
   public void reserve(int tokens) {
@@ -549,7 +550,7 @@ public final class KvCache implements AutoCloseable {
   /**
    * A second sequence with the same tokens so far, which grows on its own.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if what it needs beside pages does not fit
+   * @throws dev.knapsack.error.BudgetExceededException if what it needs beside pages does not fit
    * @throws SpillException if what is on disk cannot be copied
    */
   public KvCache fork() {

@@ -1,9 +1,10 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.SlabArena;
 import java.nio.file.Path;

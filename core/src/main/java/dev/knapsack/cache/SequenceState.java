@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.SpillException;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 

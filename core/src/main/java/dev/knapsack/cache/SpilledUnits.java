@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.Lease;

@@ -1,5 +1,8 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.LogitsException;
+import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.memory.Footprint;
 import dev.knapsack.text.StreamDecoder;
 import java.util.ArrayDeque;
@@ -26,11 +29,12 @@ import org.jspecify.annotations.Nullable;
  * nothing but its prompt. As long as any waits, those that have a sequence are written to their end
  * whether someone takes from them or not, so that every turn comes.
  *
- * <p>Taking throws {@link dev.knapsack.file.ModelFileException} when weights cannot be read, {@link
- * LogitsException} when no token can be chosen, {@link dev.knapsack.memory.BudgetExceededException}
- * when its cache does not fit although its turn has come, {@link EngineClosedException} when the
- * engine was closed before the end, and {@link WaitInterruptedException} when the thread that takes
- * is interrupted, which cancels this answer and no other. So does a listener that throws.
+ * <p>Taking throws {@link dev.knapsack.error.ModelFileException} when weights cannot be read,
+ * {@link LogitsException} when no token can be chosen, {@link
+ * dev.knapsack.error.BudgetExceededException} when its cache does not fit although its turn has
+ * come, {@link EngineClosedException} when the engine was closed before the end, and {@link
+ * WaitInterruptedException} when the thread that takes is interrupted, which cancels this answer
+ * and no other. So does a listener that throws.
  */
 public final class Answer implements Iterable<String>, AutoCloseable {
   /** Tokens that may wait to be taken before the answer is written on. */

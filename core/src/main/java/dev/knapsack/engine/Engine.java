@@ -6,13 +6,18 @@ import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.PlanMismatchException;
+import dev.knapsack.error.QueueFullException;
+import dev.knapsack.error.SequencesExceededException;
+import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.Rung;
 import dev.knapsack.model.ModelCompanions;
@@ -243,7 +248,7 @@ public final class Engine implements AutoCloseable {
    * @param tokenizer turns tokens into text; without one an answer has tokens only
    * @throws PlanMismatchException if the plan is not for this file
    * @throws BudgetExceededException if what the plan wants does not fit in what the budget has free
-   * @throws dev.knapsack.file.ModelFileException if the model cannot be read or is not supported
+   * @throws dev.knapsack.error.ModelFileException if the model cannot be read or is not supported
    */
   public static Engine open(
       ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Budget budget, Options options) {
@@ -481,8 +486,8 @@ public final class Engine implements AutoCloseable {
   /**
    * Takes up what a {@linkplain Reading#save reading has saved}, as a prompt that has been read.
    *
-   * @throws dev.knapsack.cache.store.CacheFileException if there is none, or it is damaged or not
-   *     of this model opened like this
+   * @throws dev.knapsack.error.CacheFileException if there is none, or it is damaged or not of this
+   *     model opened like this
    * @throws BudgetExceededException if its cache does not fit in the budget
    */
   public Reading restore(CacheStore store, String name) {

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Account;

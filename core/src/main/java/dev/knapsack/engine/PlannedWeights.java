@@ -1,7 +1,8 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -128,7 +129,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
    * Leases and reads what stays, and starts reading what is streamed first.
    *
    * @throws PlanMismatchException if the plan is not for this file
-   * @throws dev.knapsack.memory.BudgetExceededException if the weights do not fit
+   * @throws dev.knapsack.error.BudgetExceededException if the weights do not fit
    * @throws ModelFileException if they cannot be read
    */
   static PlannedWeights open(

@@ -3,6 +3,7 @@ package dev.knapsack.engine;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -65,7 +66,7 @@ public final class Reading implements AutoCloseable {
    * @param more token ids, at least one
    * @param last is given the logits of the last of them
    * @throws ContextExceededException if there are more tokens then than the plan's context
-   * @throws dev.knapsack.memory.BudgetExceededException if the budget has no room for them
+   * @throws dev.knapsack.error.BudgetExceededException if the budget has no room for them
    */
   public void read(int[] more, Engine.LogitsUse last) {
     checkOpen();
@@ -149,8 +150,8 @@ public final class Reading implements AutoCloseable {
    * Saves what is cached, for {@link Engine#restore} of an engine that opens this model like this.
    *
    * @return bytes of the file
-   * @throws dev.knapsack.cache.store.CacheNotSavedException if there is no room for it, it cannot
-   *     be written, or the policy remembers what no store keeps
+   * @throws dev.knapsack.error.CacheNotSavedException if there is no room for it, it cannot be
+   *     written, or the policy remembers what no store keeps
    */
   public long save(CacheStore store, String name, CacheStore.Precision precision) {
     checkOpen();

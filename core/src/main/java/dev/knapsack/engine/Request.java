@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.ContextExceededException;
 import java.util.List;
 
 /**

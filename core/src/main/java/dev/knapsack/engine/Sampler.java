@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.LogitsException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;

@@ -4,6 +4,8 @@ import dev.knapsack.cache.KvPromise;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.SharedPrefix;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.QueueFullException;
 import dev.knapsack.model.Run;
 import java.util.Arrays;
 import java.util.stream.IntStream;
@@ -61,7 +63,7 @@ public final class Session implements AutoCloseable {
    * Begins an answer, which is written from now on; while all sequences are busy, it waits.
    *
    * @throws ContextExceededException if the prompt does not fit in the context
-   * @throws dev.knapsack.memory.BudgetExceededException if its cache does not fit in the budget
+   * @throws dev.knapsack.error.BudgetExceededException if its cache does not fit in the budget
    * @throws QueueFullException if it would have to wait for a sequence, and too many do
    * @throws IllegalStateException if the last answer of this session has not ended
    */
@@ -79,8 +81,8 @@ public final class Session implements AutoCloseable {
    * smaller, but for the last page of tokens. No step is computed meanwhile.
    *
    * @return bytes of the file; 0 if nothing is cached, and nothing was saved
-   * @throws dev.knapsack.cache.store.CacheNotSavedException if there is no room for it, or it
-   *     cannot be written; what had the name before is still there
+   * @throws dev.knapsack.error.CacheNotSavedException if there is no room for it, or it cannot be
+   *     written; what had the name before is still there
    * @throws IllegalStateException if it is answering
    */
   public long save(CacheStore store, String name) {
@@ -98,9 +100,9 @@ public final class Session implements AutoCloseable {
    * computes its whole prompt.
    *
    * @return tokens that are cached now
-   * @throws dev.knapsack.cache.store.CacheFileException if there is none, or it is damaged or not
-   *     of this model opened like this
-   * @throws dev.knapsack.memory.BudgetExceededException if its cache does not fit in the budget
+   * @throws dev.knapsack.error.CacheFileException if there is none, or it is damaged or not of this
+   *     model opened like this
+   * @throws dev.knapsack.error.BudgetExceededException if its cache does not fit in the budget
    * @throws QueueFullException if all sequences are answering
    * @throws IllegalStateException if it is answering
    */
@@ -114,7 +116,7 @@ public final class Session implements AutoCloseable {
    * what is answered after these tokens means nothing.
    *
    * @throws ContextExceededException if they do not fit in the context with one more
-   * @throws dev.knapsack.memory.BudgetExceededException if their cache does not fit in the budget
+   * @throws dev.knapsack.error.BudgetExceededException if their cache does not fit in the budget
    * @throws QueueFullException if all sequences are answering
    * @throws IllegalStateException if it is answering
    */

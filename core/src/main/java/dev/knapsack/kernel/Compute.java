@@ -4,13 +4,12 @@ import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.ChannelOrder;
-import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Hadamard;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Iterator;
+import java.util.List;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -33,19 +32,14 @@ public final class Compute implements AutoCloseable {
   /** Work below this many bytes of weights is not worth a part of its own. */
   private static final long PART_BYTES = 32 << 10;
 
+  /** Rows of fewer numbers than this are not worth a part of their own. */
+  private static final int PART_NUMBERS = 16 << 10;
+
   private static final long PAGE = 4096;
 
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
   private static final int PARTS_PER_WORKER = 8;
-
-  /** Query rows that share one reading of the cache. */
-  private static final int ATTENTION_ROWS = 16;
-
-  /** Cached tokens of which one query row may meet a part at a time, and the most such parts. */
-  private static final int PART_TOKENS = 2048;
-
-  private static final int MOST_PARTS = 8;
 
   /** Bytes of heap that scratch memory leaves free: what a run needs of it. */
   private static final long HEAP_LEFT = 4L << 20;
@@ -58,14 +52,14 @@ public final class Compute implements AutoCloseable {
   private final KernelLimits limits;
   private final Lease scratchLease;
   private final @Nullable Lease codesLease;
-  private final Lease partsLease;
   private final MemorySegment[] scratch;
+  private final TeamAttention attention;
   private @Nullable Input quantised;
 
   private int alone = AS_FITS;
 
   /**
-   * @throws dev.knapsack.memory.BudgetExceededException if the account's budget cannot give {@link
+   * @throws dev.knapsack.error.BudgetExceededException if the account's budget cannot give {@link
    *     #scratchBytes}
    * @throws IllegalArgumentException if scratch memory is on the heap, and so many workers leave no
    *     room there
@@ -89,12 +83,18 @@ public final class Compute implements AutoCloseable {
               ? MemorySegment.ofArray(new float[Math.toIntExact(each / Float.BYTES)])
               : scratchLease.segment().asSlice(i * each, each);
     }
-    codesLease =
-        precision == Precision.EIGHT_BIT ? more(account, codeBytes(limits), scratchLease) : null;
-    partsLease =
-        codesLease == null
-            ? more(account, partBytes(limits), scratchLease)
-            : more(account, partBytes(limits), scratchLease, codesLease);
+    Lease codes = null;
+    try {
+      codes = precision == Precision.EIGHT_BIT ? account.lease(codeBytes(limits)) : null;
+      attention = new TeamAttention(kernels, team, limits, scratch, account);
+    } catch (Throwable e) {
+      if (codes != null) {
+        codes.close();
+      }
+      scratchLease.close();
+      throw e;
+    }
+    codesLease = codes;
   }
 
   /** Who runs out of heap ends the program, or a thread of it, without a word that helps. */
@@ -116,36 +116,18 @@ public final class Compute implements AutoCloseable {
     return runtime.maxMemory() - runtime.totalMemory() + runtime.freeMemory();
   }
 
-  private static Lease more(Account account, long bytes, Lease... before) {
-    try {
-      return account.lease(bytes);
-    } catch (Throwable e) {
-      for (Lease lease : before) {
-        lease.close();
-      }
-      throw e;
-    }
-  }
-
   /** Bytes that a {@link Compute} of this kind leases. */
   public static long scratchBytes(
       Kernels kernels, int workers, Precision precision, KernelLimits limits) {
     long codes = precision == Precision.EIGHT_BIT ? codeBytes(limits) : 0;
-    return workers * bytesPerWorker(kernels, limits) + codes + partBytes(limits);
-  }
-
-  /** The softmax of each row or part, and the values of each part. */
-  private static long partBytes(KernelLimits limits) {
-    long softmax = (long) Math.max(MOST_PARTS, limits.tokens()) * PartialAttention.STATE;
-    long values = (long) MOST_PARTS * limits.headSize();
-    return wholePages(limits.heads() * (softmax + values) * Float.BYTES);
+    return workers * bytesPerWorker(kernels, limits) + codes + TeamAttention.bytes(limits);
   }
 
   private static long bytesPerWorker(Kernels kernels, KernelLimits limits) {
     return wholePages(kernels.scratchBytes(limits));
   }
 
-  private static long wholePages(long bytes) {
+  static long wholePages(long bytes) {
     return Math.ceilDiv(bytes, PAGE) * PAGE;
   }
 
@@ -180,7 +162,7 @@ public final class Compute implements AutoCloseable {
       }
       Matrix q = new Matrix(Q8Activations.FORMAT, x.rows(), x.columns(), codesLease.segment());
       if (quantised != this) {
-        rows(x.rows(), (from, to) -> kernels.quantise(x, q, from, to));
+        rows(x, (from, to) -> kernels.quantise(x, q, from, to));
         quantised = this;
       }
       return q;
@@ -263,7 +245,7 @@ public final class Compute implements AutoCloseable {
 
   /** See {@link Kernels#encode}. */
   public void encode(Matrix x, Matrix out) {
-    rows(x.rows(), (from, to) -> kernels.encode(x, out, from, to));
+    rows(x, (from, to) -> kernels.encode(x, out, from, to));
   }
 
   /** RMS norm of whole rows: see {@link Kernels#rmsNorm}. */
@@ -274,13 +256,13 @@ public final class Compute implements AutoCloseable {
   /** See {@link Kernels#rmsNorm}. */
   public void rmsNorm(
       Matrix x, @Nullable MemorySegment weight, int groupSize, float epsilon, Matrix out) {
-    rows(x.rows(), (from, to) -> kernels.rmsNorm(x, weight, groupSize, epsilon, out, from, to));
+    rows(x, (from, to) -> kernels.rmsNorm(x, weight, groupSize, epsilon, out, from, to));
   }
 
   /** See {@link Kernels#layerNorm}. */
   public void layerNorm(
       Matrix x, MemorySegment weight, @Nullable MemorySegment bias, float epsilon, Matrix out) {
-    rows(x.rows(), (from, to) -> kernels.layerNorm(x, weight, bias, epsilon, out, from, to));
+    rows(x, (from, to) -> kernels.layerNorm(x, weight, bias, epsilon, out, from, to));
   }
 
   /** {@code x += y}. */
@@ -290,27 +272,27 @@ public final class Compute implements AutoCloseable {
 
   /** {@code x += scale · y}. */
   public void add(Matrix x, Matrix y, float scale) {
-    rows(x.rows(), (from, to) -> kernels.add(x, y, scale, from, to));
+    rows(x, (from, to) -> kernels.add(x, y, scale, from, to));
   }
 
   /** {@code x[t] += bias} for every row. */
   public void addBias(Matrix x, MemorySegment bias) {
-    rows(x.rows(), (from, to) -> kernels.addBias(x, bias, from, to));
+    rows(x, (from, to) -> kernels.addBias(x, bias, from, to));
   }
 
   /** {@code x *= scale}. */
   public void scale(Matrix x, float scale) {
-    rows(x.rows(), (from, to) -> kernels.scale(x, scale, from, to));
+    rows(x, (from, to) -> kernels.scale(x, scale, from, to));
   }
 
   /** {@code x = cap · tanh(x / cap)}. */
   public void softCap(Matrix x, float cap) {
-    rows(x.rows(), (from, to) -> kernels.softCap(x, cap, from, to));
+    rows(x, (from, to) -> kernels.softCap(x, cap, from, to));
   }
 
   /** See {@link Kernels#rope}. */
   public void rope(Matrix x, int headSize, Rope rope, int[] positions) {
-    rows(x.rows(), (from, to) -> kernels.rope(x, headSize, rope, positions, from, to));
+    rows(x, (from, to) -> kernels.rope(x, headSize, rope, positions, from, to));
   }
 
   /**
@@ -336,7 +318,7 @@ public final class Compute implements AutoCloseable {
   /** Rotates every head of every row in place: see {@link Hadamard}. */
   public void rotate(Matrix x, int headSize) {
     rows(
-        x.rows(),
+        x,
         (from, to) -> {
           // In an array the compiler finds several sums to do at once.
           float[] row = new float[x.columns()];
@@ -364,7 +346,7 @@ public final class Compute implements AutoCloseable {
 
   private void rearrange(Matrix x, BiConsumer<float[], float[]> move) {
     rows(
-        x.rows(),
+        x,
         (from, to) -> {
           float[] row = new float[x.columns()];
           float[] out = new float[x.columns()];
@@ -378,7 +360,7 @@ public final class Compute implements AutoCloseable {
 
   /** {@code out = activation(gate) · up}; {@code out} may be {@code gate}. */
   public void gatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) {
-    rows(gate.rows(), (from, to) -> kernels.gatedActivation(activation, gate, up, out, from, to));
+    rows(gate, (from, to) -> kernels.gatedActivation(activation, gate, up, out, from, to));
   }
 
   /** Softmax of one row in place. */
@@ -387,87 +369,11 @@ public final class Compute implements AutoCloseable {
   }
 
   /**
-   * Attention over tokens that come in pieces, such as those that are read from disk meanwhile.
-   *
-   * @param pieces at least one: the spans of each KV head, which need be there only until the next
-   *     piece is asked for
+   * Attention of all query rows of some sequences with all KV heads: see {@link Kernels#attention}.
+   * What each gets is what it would get alone.
    */
-  public void attention(
-      AttentionShape shape, Matrix q, int firstPosition, Iterator<KvSpan[][]> pieces, Matrix out) {
-    KvSpan[][] heads = pieces.next();
-    if (!pieces.hasNext()) {
-      attention(shape, q, firstPosition, heads, out);
-      return;
-    }
-    PartialAttention part = new PartialAttention(out, softmax(q.rows(), shape, 0));
-    part.clear();
-    attentionPart(shape, q, firstPosition, heads, part);
-    while (pieces.hasNext()) {
-      attentionPart(shape, q, firstPosition, pieces.next(), part);
-    }
-    rows(
-        q.rows(),
-        (from, to) -> {
-          for (int row = from; row < to; row++) {
-            PartialAttention.merge(shape, new PartialAttention[] {part}, out, row);
-          }
-        });
-  }
-
-  private void attentionPart(
-      AttentionShape shape, Matrix q, int firstPosition, KvSpan[][] heads, PartialAttention part) {
-    int chunks = Math.ceilDiv(q.rows(), ATTENTION_ROWS);
-    team.run(
-        shape.kvHeads() * chunks,
-        (task, all, worker) -> {
-          int from = task % chunks * ATTENTION_ROWS;
-          int head = task / chunks;
-          int to = Math.min(q.rows(), from + ATTENTION_ROWS);
-          kernels.attentionPart(
-              shape, q, firstPosition, heads[head], head, part, from, to, scratch[worker]);
-        });
-  }
-
-  /** Memory for the softmax of some rows, after that of {@code before} others. */
-  private Matrix softmax(int rows, AttentionShape shape, int before) {
-    int columns = shape.heads() * PartialAttention.STATE;
-    MemorySegment memory = partsLease.segment().asSlice(Formats.F32.bytes((long) before * columns));
-    return new Matrix(Formats.F32, rows, columns, memory);
-  }
-
-  /**
-   * Attention of all query rows with all KV heads: see {@link Kernels#attention}. A single row has
-   * few heads to spread over the workers: a long cache is split for it, and the partial results are
-   * put together.
-   *
-   * @param heads the spans of each KV head
-   */
-  public void attention(
-      AttentionShape shape, Matrix q, int firstPosition, KvSpan[][] heads, Matrix out) {
-    boolean one = q.rows() == 1 && alone != 0;
-    int parts = one ? Math.min(MOST_PARTS, longest(heads) / PART_TOKENS) : 1;
-    if (parts > 1) {
-      attentionInParts(shape, q, firstPosition, heads, parts, out);
-      return;
-    }
-    int chunks = Math.ceilDiv(q.rows(), ATTENTION_ROWS);
-    team.run(
-        shape.kvHeads() * chunks,
-        (part, all, worker) -> {
-          int from = part % chunks * ATTENTION_ROWS;
-          int head = part / chunks;
-          int to = Math.min(q.rows(), from + ATTENTION_ROWS);
-          kernels.attention(
-              shape, q, firstPosition, heads[head], head, out, from, to, scratch[worker]);
-        });
-  }
-
-  private static int longest(KvSpan[][] heads) {
-    int longest = 0;
-    for (KvSpan[] spans : heads) {
-      longest = Math.max(longest, KvSpan.length(spans));
-    }
-    return longest;
+  public void attention(AttentionShape shape, List<Queries> sequences) {
+    attention.attend(shape, sequences);
   }
 
   /**
@@ -478,43 +384,6 @@ public final class Compute implements AutoCloseable {
       AttentionShape shape, Matrix q, int firstPosition, KvSpan[] spans, int kvHead, Matrix out) {
     MemorySegment mine = scratch[team.worker()];
     kernels.attentionWeights(shape, q, firstPosition, spans, kvHead, out, 0, q.rows(), mine);
-  }
-
-  private void attentionInParts(
-      AttentionShape shape, Matrix q, int position, KvSpan[][] heads, int parts, Matrix out) {
-    PartialAttention[] results = new PartialAttention[parts];
-    int columns = shape.heads() * shape.valueSize();
-    long values =
-        Formats.F32.bytes(
-            (long) Math.max(MOST_PARTS, limits.tokens()) * shape.heads() * PartialAttention.STATE);
-    for (int p = 0; p < parts; p++) {
-      long at = values + p * Formats.F32.bytes(columns);
-      results[p] =
-          new PartialAttention(
-              new Matrix(Formats.F32, 1, columns, partsLease.segment().asSlice(at)),
-              softmax(1, shape, p));
-      results[p].clear();
-    }
-    team.run(
-        shape.kvHeads() * parts,
-        (task, all, worker) -> {
-          int part = task % parts;
-          int head = task / parts;
-          KvSpan[] spans = heads[head].clone();
-          for (int s = 0; s < spans.length; s++) {
-            spans[s] = part(spans[s], part, parts);
-          }
-          kernels.attentionPart(
-              shape, q, position, spans, head, results[part], 0, 1, scratch[worker]);
-        });
-    PartialAttention.merge(shape, results, out, 0);
-  }
-
-  private static KvSpan part(KvSpan span, int part, int parts) {
-    int pages = Math.ceilDiv(span.length(), span.pageTokens());
-    int from = (int) ((long) pages * part / parts) * span.pageTokens();
-    int to = (int) ((long) pages * (part + 1) / parts) * span.pageTokens();
-    return span.part(Math.min(from, span.length()), Math.min(to, span.length()));
   }
 
   /** A part of a task that needs scratch memory for {@link Kernels}. */
@@ -528,27 +397,38 @@ public final class Compute implements AutoCloseable {
     team.run(parts, (part, all, worker) -> task.run(part, scratch[worker]));
   }
 
-  private interface Rows {
+  /** A range of rows. */
+  @FunctionalInterface
+  public interface Rows {
     void accept(int from, int to);
   }
 
-  /** A row by itself is not worth a second thread. */
-  private void rows(int rows, Rows task) {
-    if (rows < 2 || team.workers() == 1) {
+  /**
+   * Does all rows, range by range: by all workers, where that is worth a task.
+   *
+   * @param columns numbers of a row
+   */
+  public void rows(int rows, int columns, Rows task) {
+    long worth = (long) rows * columns / PART_NUMBERS;
+    int parts = (int) Math.min(Math.min(rows, team.workers() * 2), worth);
+    if (parts < 2 || team.workers() == 1) {
       task.accept(0, rows);
       return;
     }
-    int parts = Math.min(rows, team.workers() * 2);
     team.run(
         parts,
         (part, all, worker) ->
             task.accept((int) ((long) rows * part / all), (int) ((long) rows * (part + 1) / all)));
   }
 
+  private void rows(Matrix x, Rows task) {
+    rows(x.rows(), x.columns(), task);
+  }
+
   @Override
   public void close() {
     scratchLease.close();
-    partsLease.close();
+    attention.close();
     if (codesLease != null) {
       codesLease.close();
     }

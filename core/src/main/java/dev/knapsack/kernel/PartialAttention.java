@@ -57,12 +57,14 @@ public record PartialAttention(Matrix values, Matrix softmax) {
   }
 
   /**
-   * Attention of row {@code row} over the tokens of all parts.
+   * Attention of row {@code row} with one KV head over the tokens of all parts.
    *
    * @param out receives it; may be the values of the first part
    */
-  static void merge(AttentionShape shape, PartialAttention[] parts, Matrix out, int row) {
-    for (int head = 0; head < shape.heads(); head++) {
+  static void merge(
+      AttentionShape shape, int kvHead, PartialAttention[] parts, Matrix out, int row) {
+    int group = shape.heads() / shape.kvHeads();
+    for (int head = kvHead * group; head < (kvHead + 1) * group; head++) {
       float max = Float.NEGATIVE_INFINITY;
       for (PartialAttention part : parts) {
         max = Math.max(max, part.max(row, head));

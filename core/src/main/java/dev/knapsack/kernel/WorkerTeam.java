@@ -121,6 +121,10 @@ public final class WorkerTeam implements AutoCloseable {
     if (parts <= 0) {
       return;
     }
+    if (parts == 1) {
+      runAlone(task);
+      return;
+    }
     this.task = task;
     this.parts = parts;
     failure.set(null);
@@ -136,6 +140,16 @@ public final class WorkerTeam implements AutoCloseable {
     if (thrown != null) {
       failure.set(null);
       WorkerTeam.<RuntimeException>rethrow(thrown);
+    }
+  }
+
+  /** What is one part is nobody else's business. */
+  private void runAlone(Part task) {
+    pending.set(1);
+    try {
+      task.run(0, 1, 0);
+    } finally {
+      pending.set(0);
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.knapsack.memory;
 
+import dev.knapsack.error.BudgetExceededException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -170,7 +171,7 @@ public final class Budget {
     }
   }
 
-  /** What every account holds at this moment. */
+  /** The bytes that every account holds at this moment. */
   public Snapshot snapshot() {
     synchronized (lock) {
       SortedMap<String, Long> own = new TreeMap<>();

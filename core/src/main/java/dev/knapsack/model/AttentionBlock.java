@@ -1,19 +1,17 @@
 package dev.knapsack.model;
 
-import dev.knapsack.cache.KvTransform;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Queries;
 import dev.knapsack.model.Workspace.Slot;
 import dev.knapsack.tensor.Matrix;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Attention over the cached keys and values of each sequence of a step. */
 final class AttentionBlock {
-  /** Rows that are encoded into a cache as one part of the work. */
-  private static final int ROWS_PER_PART = 16;
-
   private final Blocks blocks;
   private final Compute compute;
 
@@ -60,40 +58,19 @@ final class AttentionBlock {
     int keySize = key.columns() / layer.kvHeads();
     Matrix attended = blocks.matrix(Slot.ATTENDED, rows, layer.attendedColumns());
     AttentionShape shape = shape(layer, keySize, weights.find("attn_sinks.weight"));
+    HeadTransforms transforms = new HeadTransforms(blocks, layer, weights, runs);
+    @Nullable OutputNorms[] norms = outputNorms(layer, weights, runs, value);
+    if (!sketched) {
+      transforms.keys(query);
+      transforms.keys(key);
+    }
+    transforms.values(value);
+    append(runs, weights.index(), key, value);
+    attend(runs, weights.index(), shape, query, attended);
     int first = 0;
-    int alone = compute.alone(Compute.AS_FITS);
-    for (Run run : runs) {
-      compute.alone(
-          switch (run.kind()) {
-            case WRITTEN -> 1;
-            case PROMPT -> 0;
-            case SHARED -> Compute.AS_FITS;
-          });
+    for (int i = 0; i < norms.length; i++) {
+      Run run = runs.get(i);
       int end = first + run.length();
-      KvTransform transform = run.state().layout().transform();
-      if (!sketched) {
-        // Keys are met by queries that are transformed alike, so scores stay what they were.
-        transformKeys(transform, layer, weights, query.rows(first, end));
-        transformKeys(transform, layer, weights, key.rows(first, end));
-      }
-      OutputNorms norms =
-          run.state().kv().wantsOutputNorms(weights.index(), run.length())
-              ? OutputNorms.of(layer, weights, value.rows(first, end), blocks)
-              : null;
-      Retained retained =
-          run.state().kv().wantsRetention(weights.index(), run.length())
-              ? Retained.of(
-                  blocks.workspace.gates().get(weights.index()), x.rows(first, end), blocks)
-              : null;
-      transformValues(transform, layer, weights, value.rows(first, end));
-      append(run, weights.index(), key, value, first);
-      run.state().kv().fetch(weights.index(), query.rows(first, end));
-      compute.attention(
-          shape,
-          query.rows(first, end),
-          run.state().length(),
-          run.state().kv().pieces(weights.index(), run.length()),
-          attended.rows(first, end));
       run.state()
           .kv()
           .observe(
@@ -104,48 +81,48 @@ final class AttentionBlock {
                   query.rows(first, end),
                   rotated.rows(first, end),
                   sketched,
-                  new RotaryFrame(layer, weights, transform, blocks),
+                  new RotaryFrame(layer, weights, transforms.transform(i), blocks),
                   shape,
-                  norms,
-                  retained,
+                  norms[i],
+                  retained(run, weights.index(), x.rows(first, end)),
                   compute));
-      undoTransform(transform, layer, weights, attended.rows(first, end));
       first = end;
     }
-    compute.alone(alone);
+    transforms.undoValues(attended);
     blocks.project(
         weights, "attn_output.weight", "attn_output.bias", compute.input(attended), delta);
   }
 
-  private void transformKeys(
-      KvTransform transform, LayerSpec layer, LayerWeights weights, Matrix x) {
-    switch (transform) {
-      case NONE -> {}
-      case ROTATED -> compute.rotate(x, layer.keySize());
-      case REORDERED -> compute.reorder(x, blocks.workspace.orders().keys(layer, weights, compute));
+  /** By run; of values that are not transformed yet. */
+  private @Nullable OutputNorms[] outputNorms(
+      LayerSpec layer, LayerWeights weights, List<Run> runs, Matrix value) {
+    @Nullable OutputNorms[] norms = new OutputNorms[runs.size()];
+    int first = 0;
+    for (int i = 0; i < norms.length; i++) {
+      Run run = runs.get(i);
+      int end = first + run.length();
+      if (run.state().kv().wantsOutputNorms(weights.index(), run.length())) {
+        norms[i] = OutputNorms.of(layer, weights, value.rows(first, end), blocks);
+      }
+      first = end;
     }
+    return norms;
   }
 
-  private void transformValues(
-      KvTransform transform, LayerSpec layer, LayerWeights weights, Matrix x) {
-    switch (transform) {
-      case NONE -> {}
-      case ROTATED -> compute.rotate(x, layer.valueSize());
-      case REORDERED ->
-          compute.reorder(x, blocks.workspace.orders().values(layer, weights, compute));
+  private @Nullable Retained retained(Run run, int layer, Matrix x) {
+    if (!run.state().kv().wantsRetention(layer, run.length())) {
+      return null;
     }
-  }
-
-  /** A sum of transformed values is the transformed sum. */
-  private void undoTransform(
-      KvTransform transform, LayerSpec layer, LayerWeights weights, Matrix x) {
-    switch (transform) {
-      case NONE -> {}
-      // Its own inverse.
-      case ROTATED -> compute.rotate(x, layer.valueSize());
-      case REORDERED ->
-          compute.reorderBack(x, blocks.workspace.orders().values(layer, weights, compute));
-    }
+    int alone =
+        compute.alone(
+            switch (run.kind()) {
+              case WRITTEN -> 1;
+              case PROMPT -> 0;
+              case SHARED -> Compute.AS_FITS;
+            });
+    Retained retained = Retained.of(blocks.workspace.gates().get(layer), x, blocks);
+    compute.alone(alone);
+    return retained;
   }
 
   /** Heads by the directions in which keys are cached; scores stay what they were. */
@@ -177,17 +154,42 @@ final class AttentionBlock {
     }
   }
 
-  /** Encodes the rows of a run, which start at {@code first}, into its cache. */
-  private void append(Run run, int layer, Matrix key, Matrix value, int first) {
-    compute
-        .team()
-        .run(
-            Math.ceilDiv(run.length(), ROWS_PER_PART),
-            (part, parts, worker) -> {
-              int from = part * ROWS_PER_PART;
-              int rows = Math.min(ROWS_PER_PART, run.length() - from);
-              run.state().kv().append(layer, from, key, value, first + from, rows);
-            });
+  /** Encodes the rows of all runs into their caches. */
+  private void append(List<Run> runs, int layer, Matrix key, Matrix value) {
+    compute.rows(
+        key.rows(),
+        key.columns() + value.columns(),
+        (from, to) -> {
+          int first = 0;
+          for (Run run : runs) {
+            int end = first + run.length();
+            int row = Math.max(from, first);
+            int rows = Math.min(to, end) - row;
+            if (rows > 0) {
+              run.state().kv().append(layer, row - first, key, value, row, rows);
+            }
+            first = end;
+          }
+        });
+  }
+
+  private void attend(
+      List<Run> runs, int layer, AttentionShape shape, Matrix query, Matrix attended) {
+    List<Queries> queries = new ArrayList<>(runs.size());
+    int first = 0;
+    for (Run run : runs) {
+      int end = first + run.length();
+      run.state().kv().fetch(layer, query.rows(first, end));
+      queries.add(
+          new Queries(
+              query.rows(first, end),
+              run.state().length(),
+              run.state().kv().pieces(layer, run.length()),
+              run.kind() != Run.Kind.PROMPT,
+              attended.rows(first, end)));
+      first = end;
+    }
+    compute.attention(shape, queries);
   }
 
   private void scaleByPosition(Matrix query, QueryScale scale, int[] positions) {

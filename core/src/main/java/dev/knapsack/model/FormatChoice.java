@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
 record FormatChoice(Format format, Format output, Format experts) {
   /**
    * @param output null for the usual one
-   * @throws dev.knapsack.tensor.UnsupportedFormatException for a format that files do not hold
+   * @throws dev.knapsack.error.UnsupportedFormatException for a format that files do not hold
    */
   static FormatChoice of(Format format, @Nullable Format output, boolean hasExperts) {
     Formats.checkInFiles(format);

@@ -1,10 +1,10 @@
 package dev.knapsack.model;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.MetadataBuilder;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;

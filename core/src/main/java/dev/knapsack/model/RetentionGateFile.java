@@ -1,8 +1,8 @@
 package dev.knapsack.model;
 
 import dev.knapsack.cache.RetentionGates;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;

@@ -1,7 +1,7 @@
 package dev.knapsack.model;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.GgufWriter;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
@@ -53,7 +53,7 @@ public final class SyntheticModel {
    * Reads a shape as people write it: {@code llama-3.2-1b:q4_0}; Q4_0 if there is no format.
    *
    * @throws IllegalArgumentException if there is no such shape
-   * @throws dev.knapsack.tensor.UnsupportedFormatException if there is no such format
+   * @throws dev.knapsack.error.UnsupportedFormatException if there is no such format
    */
   public static SyntheticModel of(String text) {
     int colon = text.indexOf(':');

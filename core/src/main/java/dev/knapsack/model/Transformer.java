@@ -52,7 +52,7 @@ public final class Transformer {
    *     wanted of, run after run; valid until the next step
    * @throws IllegalArgumentException if the step is larger than the workspace, or a token is none
    *     of the vocabulary; nothing has been computed then
-   * @throws dev.knapsack.memory.BudgetExceededException if the caches cannot grow; they are as they
+   * @throws dev.knapsack.error.BudgetExceededException if the caches cannot grow; they are as they
    *     were
    */
   public Matrix forward(List<Run> runs) {

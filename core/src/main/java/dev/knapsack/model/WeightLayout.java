@@ -1,7 +1,7 @@
 package dev.knapsack.model;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import java.util.ArrayList;
 import java.util.List;

@@ -71,7 +71,7 @@ public final class Workspace implements AutoCloseable {
    * @param cache what sequences cache
    * @param tokens the most tokens in a step, over all runs
    * @param logitRows the most tokens whose logits a step is asked for
-   * @throws dev.knapsack.memory.BudgetExceededException if it does not fit
+   * @throws dev.knapsack.error.BudgetExceededException if it does not fit
    */
   public Workspace(ModelSpec spec, KvLayout cache, int tokens, int logitRows, Account account) {
     if (tokens < 1 || logitRows < 1) {

@@ -1,8 +1,8 @@
 package dev.knapsack.plan;
 
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Kernels;
@@ -17,7 +17,7 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * What a model costs on a machine: bytes of each account and seconds of a step, from the model's
+ * The cost of a model on a machine: bytes of each account and seconds of a step, from the model's
  * header and a plan's choices alone.
  *
  * <p>Bytes are what the engine will lease, page for page. Time is the roofline of each matrix: the
@@ -28,8 +28,9 @@ public final class CostModel {
   private static final String EMBEDDING = "token_embd.weight";
 
   /**
-   * What a step takes for a layer beside products and attention: norms, rotations, and starting and
-   * joining threads a dozen times. Measured with small models, whose steps consist of little else.
+   * Seconds that a step takes for a layer beside products and attention: norms, rotations, and
+   * starting and joining threads a dozen times. Measured with small models, whose steps consist of
+   * little else.
    */
   private static final double LAYER_SECONDS = 120e-6;
 

@@ -7,6 +7,7 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.kernel.Queries;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.kernel.x86.X86Kernels;
 import dev.knapsack.memory.Account;
@@ -54,7 +55,7 @@ public final class MachineProbe implements AutoCloseable {
    */
   private static final double LEAST_SECONDS = 1.5;
 
-  /** The same where what is measured is machine code from the start. */
+  /** Seconds to measure at the least where what is measured is machine code from the start. */
   private static final double LEAST_SECONDS_OF_MACHINE_CODE = 0.4;
 
   // What attention is measured with: a usual shape.
@@ -77,7 +78,7 @@ public final class MachineProbe implements AutoCloseable {
   /**
    * Leases memory to measure with: 64 MiB, or half of what is free if that is less.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if not even a megabyte is free
+   * @throws dev.knapsack.error.BudgetExceededException if not even a megabyte is free
    */
   public MachineProbe(Kernels kernels, WorkerTeam team, Account account) {
     this(kernels, team, account, MOST_SECONDS);
@@ -240,7 +241,7 @@ public final class MachineProbe implements AutoCloseable {
       Matrix q = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(0, bytes));
       Matrix out = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(bytes));
       return rate.of(() -> {
-        compute.attention(shape, q, length - 1, heads, out);
+        compute.attention(shape, List.of(new Queries(q, length - 1, heads, out)));
         return 2.0 * tokens * columns * length;
       });
     }

@@ -11,8 +11,8 @@ import dev.knapsack.model.WeightLayout;
 import java.util.List;
 
 /**
- * What a step has to do at the least: weights and cached tokens that it reads once, and the
- * multiply-adds of its products and its attention.
+ * The work that a step has to do at the least: weights and cached tokens that it reads once, and
+ * the multiply-adds of its products and its attention.
  *
  * @param bytes of weights and of the KV cache
  * @param multiplyAdds of matrix products and of attention
@@ -23,7 +23,7 @@ public record StepWork(double bytes, double multiplyAdds) {
   /** The work of one model, with a KV cache that keeps this. */
   public record Model(ModelFile file, ModelSpec spec, Plan.Cache cache) {
     /**
-     * A step.
+     * The work of a step.
      *
      * @param tokens tokens that it takes
      * @param past tokens already cached
@@ -128,7 +128,7 @@ public record StepWork(double bytes, double multiplyAdds) {
     return Math.min(past, (double) policy.most(past) + policy.mostCoarse(past)) + own(tokens);
   }
 
-  /** Those of the step itself. */
+  /** Tokens of the step itself that a token of it sees, on average. */
   private static double own(int tokens) {
     return (tokens + 1) / 2.0;
   }

@@ -3,10 +3,10 @@ package dev.knapsack.cache;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;

@@ -6,6 +6,7 @@ import static dev.knapsack.cache.KvCacheTest.sequence;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.SpillException;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Format;

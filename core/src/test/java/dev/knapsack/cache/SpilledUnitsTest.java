@@ -3,6 +3,7 @@ package dev.knapsack.cache;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;

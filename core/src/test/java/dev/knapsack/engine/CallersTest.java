@@ -3,9 +3,11 @@ package dev.knapsack.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;

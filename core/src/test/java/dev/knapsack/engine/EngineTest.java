@@ -4,13 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;

@@ -6,7 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.knapsack.cache.FullDisk;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPool;
-import dev.knapsack.cache.SpillException;
+import dev.knapsack.error.SpillException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;

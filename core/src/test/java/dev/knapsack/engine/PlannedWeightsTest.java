@@ -4,11 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.model.LayerWeights;
 import dev.knapsack.model.WeightLayout;
 import dev.knapsack.plan.Plan;

@@ -3,10 +3,10 @@ package dev.knapsack.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;

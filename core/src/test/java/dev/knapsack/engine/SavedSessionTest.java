@@ -4,12 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.KvFormat;
-import dev.knapsack.cache.store.CacheFileException;
-import dev.knapsack.cache.store.CacheFileException.Problem;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.QueueFullException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Format;

@@ -2,14 +2,16 @@ package dev.knapsack.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.knapsack.cache.store.CacheFileException;
-import dev.knapsack.cache.store.CacheNotSavedException;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheNotSavedException;
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.QueueFullException;
+import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
 import java.nio.file.Path;

@@ -5,15 +5,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.kernel.Compute.Precision;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Iterator;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -71,16 +72,64 @@ class ComputeTest {
           AttentionShape shape = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 0, true, sinks);
           KvSpan[][] all = spans(operands, 700);
           Matrix whole = operands.poisoned(tokens, 512);
-          compute.attention(shape, x, 700 - tokens, all, whole);
+          compute.attention(shape, List.of(new Queries(x, 700 - tokens, all, whole)));
           Matrix out = operands.poisoned(tokens, 512);
           List<KvSpan[][]> pieces =
               List.of(part(all, 0, 64), part(all, 64, 640), part(all, 640, 700));
-          compute.attention(shape, x, 700 - tokens, pieces.iterator(), out);
+          compute.attention(
+              shape, List.of(new Queries(x, 700 - tokens, pieces.iterator(), true, out)));
           if (provider == KernelProvider.SCALAR) {
             Operands.assertClose(out, whole, 1e-12);
           } else {
             assertThat(floats(out)).isEqualTo(floats(whole));
           }
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void sequencesOfAStepGetWhatEachGetsAlone(KernelProvider provider) {
+    Operands operands = new Operands(5);
+    AttentionShape shape = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 0, true, null);
+    record Sequence(Matrix rows, List<KvSpan[][]> pieces, int length, boolean divisible) {
+      Queries queries(Matrix out) {
+        return new Queries(rows, length - rows.rows(), pieces.iterator(), divisible, out);
+      }
+    }
+    KvSpan[][] two = spans(operands, 130);
+    KvSpan[][] lengthy = spans(operands, 5000);
+    List<Sequence> sequences =
+        List.of(
+            new Sequence(
+                operands.floats(1, 512), List.<KvSpan[][]>of(spans(operands, 70)), 70, true),
+            new Sequence(operands.floats(1, 512), List.<KvSpan[][]>of(lengthy), 5000, true),
+            new Sequence(
+                operands.floats(37, 512), List.<KvSpan[][]>of(spans(operands, 40)), 40, false),
+            new Sequence(
+                operands.floats(3, 512), List.of(part(two, 0, 64), part(two, 64, 130)), 130, true),
+            new Sequence(operands.floats(1, 512), List.<KvSpan[][]>of(lengthy), 5000, false));
+    for (int workers : new int[] {1, 3}) {
+      try (WorkerTeam team = new WorkerTeam(workers);
+          Compute compute =
+              new Compute(
+                  provider.open().kernels(),
+                  team,
+                  Precision.FLOAT,
+                  LIMITS,
+                  Budget.of("16MiB").account("activations"))) {
+        List<Matrix> together = new ArrayList<>();
+        sequences.forEach(s -> together.add(operands.poisoned(s.rows().rows(), 512)));
+        List<Queries> all = new ArrayList<>();
+        for (int i = 0; i < sequences.size(); i++) {
+          all.add(sequences.get(i).queries(together.get(i)));
+        }
+        compute.attention(shape, all);
+        for (int i = 0; i < sequences.size(); i++) {
+          Matrix alone = operands.poisoned(sequences.get(i).rows().rows(), 512);
+          compute.attention(shape, List.of(sequences.get(i).queries(alone)));
+          assertThat(floats(together.get(i))).as("%d", i).isEqualTo(floats(alone));
         }
       }
     }
@@ -129,20 +178,17 @@ class ComputeTest {
           operands.random().ints(tokens, 0, 99).toArray());
       results.add(floats(out));
       AttentionShape shape = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 20, true, null);
-      compute.attention(shape, x, 50 - tokens, spans(operands, 50), out);
+      compute.attention(shape, List.of(new Queries(x, 50 - tokens, spans(operands, 50), out)));
       results.add(floats(out));
       KvSpan[][] pieces = spans(operands, 300);
-      compute.attention(
-          shape,
-          x,
-          300 - tokens,
-          List.of(part(pieces, 0, 64), part(pieces, 64, 300)).iterator(),
-          out);
+      Iterator<KvSpan[][]> two = List.of(part(pieces, 0, 64), part(pieces, 64, 300)).iterator();
+      compute.attention(shape, List.of(new Queries(x, 300 - tokens, two, true, out)));
       results.add(floats(out));
       // So many that workers share the positions of a row that is alone.
       int length = tokens == 1 ? 5000 : 300;
       AttentionShape all = new AttentionShape(8, 2, 64, 64, 0.1f, 0, 0, true, null);
-      compute.attention(all, x, length - tokens, spans(operands, length), out);
+      compute.attention(
+          all, List.of(new Queries(x, length - tokens, spans(operands, length), out)));
       results.add(floats(out));
     }
     assertThat(account.used()).isZero();
@@ -184,7 +230,7 @@ class ComputeTest {
     try (WorkerTeam team = new WorkerTeam(2);
         Compute compute =
             new Compute(provider.open().kernels(), team, Precision.FLOAT, LIMITS, account)) {
-      compute.attention(shape, q, 4999, spans, out);
+      compute.attention(shape, List.of(new Queries(q, 4999, spans, out)));
     }
     assertThat(floats(out)).usingComparatorWithPrecision(1e-5f).containsExactly(floats(expected));
   }

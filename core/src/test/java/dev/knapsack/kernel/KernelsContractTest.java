@@ -567,7 +567,7 @@ class KernelsContractTest {
         int size = shape.heads() / shape.kvHeads() * shape.valueSize();
         for (int t = 0; t < q.rows(); t++) {
           Matrix merged = count == 1 ? parts[0].values() : operands.copy(whole);
-          PartialAttention.merge(shape, parts, merged, t);
+          PartialAttention.merge(shape, head, parts, merged, t);
           long at = whole.rowOffset(t) + 4L * head * size;
           assertClose(row(merged, at, size), row(whole, at, size), 1e-10);
         }

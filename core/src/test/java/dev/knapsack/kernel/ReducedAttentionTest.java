@@ -218,7 +218,7 @@ class ReducedAttentionTest {
     }
     Matrix merged = operands.copy(expected);
     for (int row = 0; row < rows; row++) {
-      PartialAttention.merge(shape, parts, merged, row);
+      PartialAttention.merge(shape, kvHead, parts, merged, row);
     }
     int columns = group * shape.valueSize();
     for (int row = 0; row < rows; row++) {

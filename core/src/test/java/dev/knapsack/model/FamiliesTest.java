@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.tensor.Formats;

@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;

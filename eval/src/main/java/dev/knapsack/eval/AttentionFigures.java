@@ -91,7 +91,7 @@ final class AttentionFigures implements KvPolicy {
     moments.begin();
   }
 
-  /** How queries, keys and values lay. */
+  /** The moments of queries, keys and values. */
   HeadMoments moments() {
     return moments;
   }
@@ -118,7 +118,7 @@ final class AttentionFigures implements KvPolicy {
     }
   }
 
-  /** What was seen of the model of this {@linkplain dev.knapsack.model.ModelIdentity identity}. */
+  /** The figures of the model of this {@linkplain dev.knapsack.model.ModelIdentity identity}. */
   Calibration calibration(String model) {
     List<Calibration.Layer> layers = new ArrayList<>();
     for (int l = 0; l < heads.length; l++) {
@@ -164,13 +164,13 @@ final class AttentionFigures implements KvPolicy {
     return watching;
   }
 
-  /** What a window looks at. */
+  /** One: the attention of a window. */
   @Override
   public int numbers(LayerLayout.Heads heads) {
     return 1;
   }
 
-  /** What a window looks at is not kept by stores. */
+  /** True: the attention of a window is not kept by stores. */
   @Override
   public boolean remembers() {
     return true;

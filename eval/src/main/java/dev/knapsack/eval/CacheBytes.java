@@ -65,7 +65,7 @@ public record CacheBytes(int tokens, long numbers, long ledger, long resident, l
    * Fills a cache and gives it back, a few times: the medians count, because the JVM's own heap
    * grows and shrinks beside it.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if it does not fit; nothing is held then
+   * @throws dev.knapsack.error.BudgetExceededException if it does not fit; nothing is held then
    */
   static CacheBytes measure(KvLayout layout, int tokens, Account account) {
     int step = layout.pageTokens();

@@ -19,7 +19,7 @@ import java.util.stream.Collectors;
  * and {@code +recent=64}.
  */
 public record CacheForm(KvFormat format) {
-  /** What all others are compared with. */
+  /** The form that all others are compared with. */
   public static final CacheForm FULL = new CacheForm(KvFormat.F16);
 
   /** Some of every size, the largest first. */

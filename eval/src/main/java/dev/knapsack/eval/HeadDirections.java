@@ -26,8 +26,8 @@ import org.ejml.interfaces.decomposition.EigenDecomposition_F64;
  */
 public final class HeadDirections {
   /**
-   * What a direction counts at the least, as a share of what it does on average: the text had not
-   * all queries.
+   * The least that a direction counts, as a share of what it does on average: the text had not all
+   * queries.
    */
   private static final double LEAST = 1e-3;
 
@@ -46,7 +46,7 @@ public final class HeadDirections {
   /**
    * Writes them where KV recipes look for them.
    *
-   * @throws dev.knapsack.file.ModelFileException if the model cannot be read or the file not be
+   * @throws dev.knapsack.error.ModelFileException if the model cannot be read or the file not be
    *     written
    */
   public void write(Path path) {

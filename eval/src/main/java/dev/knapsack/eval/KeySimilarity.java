@@ -32,7 +32,7 @@ final class KeySimilarity implements KvPolicy {
 
   private final Cosines[][] heads;
 
-  /** What has been read with everything kept. */
+  /** The cache of what has been read with everything kept. */
   private @Nullable KvCache whole;
 
   private boolean comparing;
@@ -60,7 +60,7 @@ final class KeySimilarity implements KvPolicy {
     }
   }
 
-  /** The same figures, and how alike the keys of layers were. */
+  /** These figures with the likeness of each layer's keys. */
   Calibration with(Calibration figures) {
     List<Calibration.Layer> layers = new ArrayList<>();
     for (int l = 0; l < heads.length; l++) {
@@ -120,7 +120,7 @@ final class KeySimilarity implements KvPolicy {
     return FORGETTING.numbers(layer);
   }
 
-  /** What a patch looks at is not kept by stores. */
+  /** True: what a patch looks at is not kept by stores. */
   @Override
   public boolean remembers() {
     return true;

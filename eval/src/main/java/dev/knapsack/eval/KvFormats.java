@@ -51,7 +51,10 @@ public final class KvFormats {
    * on make up an answer.
    */
   private record Reading(int[] tokens, int first, int answer) {
-    /** Its last prediction counts only where something follows: a token, or the answer's end. */
+    /**
+     * The end of the tokens whose prediction counts: that of the last does only where something
+     * follows, a token or the answer's end.
+     */
     int end() {
       return answer < tokens.length ? tokens.length : tokens.length - 1;
     }
@@ -75,7 +78,7 @@ public final class KvFormats {
   }
 
   /**
-   * What is to be measured with a model, whose header and vocabulary are read and nothing else.
+   * A measurement to be made with a model, whose header and vocabulary are read and nothing else.
    *
    * @param questions may be none if there is a text
    * @param context tokens of a passage of the text
@@ -165,7 +168,7 @@ public final class KvFormats {
     }
   }
 
-  /** What was answered, how many rightly, how fast. */
+  /** Answers, how many are right, and how fast they came. */
   private record Answers(List<int[]> tokens, int right, double tokensPerSecond) {}
 
   private Answers answer(Knapsack model) {
@@ -203,7 +206,7 @@ public final class KvFormats {
     return readings;
   }
 
-  /** What all forms are compared with. */
+  /** The full cache, which all forms are compared with. */
   private record Reference(
       List<Reading> readings, LogitsTape tape, int footprintTokens, CacheBytes bytes) {
     static Reference of(Knapsack model, List<Reading> readings, Path scratch) throws IOException {

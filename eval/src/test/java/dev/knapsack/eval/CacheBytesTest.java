@@ -5,8 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;

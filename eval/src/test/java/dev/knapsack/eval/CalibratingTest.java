@@ -12,7 +12,7 @@ import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.CalibrationFile;
 import dev.knapsack.model.ModelCompanions;

@@ -9,11 +9,11 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * The same for all heads, but more of it as it is in layers whose last query rows spread their
- * attention, and over other tokens in each row: the original share of ARKV (arXiv 2603.08727), for
- * an action that keeps others in coarser formats. A layer's is {@code O/max O}, where {@code O} is
- * {@code H^(1/τ₁)·V^(1/τ₂)·K^(1/τ₃)} of the entropy of the window's rows, and of the sums of the
- * tokens' variances and kurtoses among them.
+ * The same share for all heads, but more of it as it is in layers whose last query rows spread
+ * their attention, and over other tokens in each row: the original share of ARKV (arXiv
+ * 2603.08727), for an action that keeps others in coarser formats. A layer's is {@code O/max O},
+ * where {@code O} is {@code H^(1/τ₁)·V^(1/τ₂)·K^(1/τ₃)} of the entropy of the window's rows, and of
+ * the sums of the tokens' variances and kurtoses among them.
  *
  * <p>The paper finds shares once, when the prompt has been read; here they are found whenever heads
  * are brought back to their size, so that one goes by the text that comes last, and nothing need be

@@ -16,7 +16,7 @@ interface HeadSizes extends Allocator {
   /** A KV head of a layer. */
   record Place(int layer, int head) {}
 
-  /** What was measured; null until it is given. */
+  /** The figures that were measured; null until they are given. */
   @Nullable Calibration figures();
 
   /**
@@ -80,7 +80,7 @@ interface HeadSizes extends Allocator {
   }
 
   /**
-   * Those first of which more was measured.
+   * The places of heads, those first of which more was measured.
    *
    * @param figure of one of the query heads that share a KV head, whose mean counts
    */
@@ -111,7 +111,7 @@ interface HeadSizes extends Allocator {
         .orElse(0);
   }
 
-  /** What was measured, where nothing can be done without. */
+  /** The figures that were measured, where nothing can be done without. */
   static Calibration given(@Nullable Calibration figures) {
     if (figures == null) {
       throw new IllegalStateException(

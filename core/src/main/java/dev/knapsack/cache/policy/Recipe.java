@@ -53,7 +53,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     return scorer.moments().or(allocator::moments);
   }
 
-  /** What can be asked for. */
+  /** The names that can be asked for. */
   public static final List<String> NAMES = RecipeText.names();
 
   /**
@@ -151,7 +151,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     return rows > 0 && (left == 0 || (left > 0 && dueAfter(cache, tokens))) ? rows : 0;
   }
 
-  /** Whether a step that adds so many tokens makes it time. */
+  /** Says whether a step that adds so many tokens makes it time. */
   private boolean dueAfter(KvCache cache, int tokens) {
     int left = cache.promptEnd() - cache.length() - tokens;
     if (!trigger.due(Integer.MAX_VALUE, left)) {

@@ -45,7 +45,7 @@ record RetrievalBudget(Size tokens, Size others, @Nullable Calibration figures)
   }
 
   /**
-   * How many heads keep all of a sequence.
+   * The room for heads that keep all of a sequence.
    *
    * @param heads of all layers together
    * @param average tokens for each
@@ -58,7 +58,7 @@ record RetrievalBudget(Size tokens, Size others, @Nullable Calibration figures)
       this.least = Math.min(average, least);
     }
 
-    /** What the head of this rank keeps of a sequence. */
+    /** The tokens that the head of this rank keeps of a sequence. */
     long of(int rank, long length) {
       return length <= average
           ? average

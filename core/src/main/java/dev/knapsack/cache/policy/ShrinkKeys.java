@@ -9,11 +9,11 @@ import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 
 /**
- * They stay, and their keys lose the channels that say least to the last queries: ThinK (Xu et al.,
- * arXiv 2407.21018). A channel counts by the mean square of the last {@value #ROWS} queries'
- * numbers in it times that of the keys' numbers (the norms of its equation 4, which choose as its
- * greedy minimisation of the scores' error does). The channels are chosen when the first tokens
- * lose some, and stay chosen.
+ * Keeps such tokens with keys that lose the channels that say least to the last queries: ThinK (Xu
+ * et al., arXiv 2407.21018). A channel counts by the mean square of the last {@value #ROWS}
+ * queries' numbers in it times that of the keys' numbers (the norms of its equation 4, which choose
+ * as its greedy minimisation of the scores' error does). The channels are chosen when the first
+ * tokens lose some, and stay chosen.
  *
  * <p>Where heads are rotated no channel counts less than others: this goes with heads as they are.
  *

@@ -4,7 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.SequenceState;
-import dev.knapsack.cache.store.CacheFileException.Problem;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

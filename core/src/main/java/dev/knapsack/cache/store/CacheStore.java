@@ -1,7 +1,9 @@
 package dev.knapsack.cache.store;
 
 import dev.knapsack.cache.SequenceState;
-import dev.knapsack.cache.store.CacheFileException.Problem;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
+import dev.knapsack.error.CacheNotSavedException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -369,7 +371,7 @@ public final class CacheStore {
    * @param vocabulary token ids are below it
    * @return the tokens that the cache holds now
    * @throws CacheFileException if there is none, or it cannot be used; the cache is empty
-   * @throws dev.knapsack.memory.BudgetExceededException if the pages do not fit; the cache is empty
+   * @throws dev.knapsack.error.BudgetExceededException if the pages do not fit; the cache is empty
    */
   public int[] restore(
       String name, SequenceState state, Fingerprint expected, int capacity, int vocabulary) {

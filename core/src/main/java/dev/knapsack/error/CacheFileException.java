@@ -1,4 +1,4 @@
-package dev.knapsack.cache.store;
+package dev.knapsack.error;
 
 import java.nio.file.Path;
 
@@ -6,7 +6,7 @@ import java.nio.file.Path;
  * A saved cache that is not restored: says which file, what is wrong with it, and what would work.
  * Nothing of it has been taken; the prompt can be read instead.
  */
-public final class CacheFileException extends RuntimeException {
+public final class CacheFileException extends KnapsackException {
   /** What is wrong. */
   public enum Problem {
     /** There is no such file. */
@@ -39,15 +39,15 @@ public final class CacheFileException extends RuntimeException {
   private final Problem problem;
   private final String reason;
 
-  CacheFileException(Path file, Problem problem, String message) {
-    super(file + ": " + message);
+  public CacheFileException(Path file, Problem problem, String message) {
+    super(Kind.FILE, file + ": " + message);
     this.file = file;
     this.problem = problem;
     this.reason = message;
   }
 
-  CacheFileException(Path file, Problem problem, String message, Throwable cause) {
-    super(file + ": " + message, cause);
+  public CacheFileException(Path file, Problem problem, String message, Throwable cause) {
+    super(Kind.FILE, file + ": " + message, cause);
     this.file = file;
     this.problem = problem;
     this.reason = message;
@@ -62,7 +62,7 @@ public final class CacheFileException extends RuntimeException {
   }
 
   /** What is wrong, without the file's name before it. */
-  String reason() {
+  public String reason() {
     return reason;
   }
 }

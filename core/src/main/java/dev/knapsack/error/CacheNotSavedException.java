@@ -1,14 +1,15 @@
-package dev.knapsack.cache.store;
+package dev.knapsack.error;
 
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 
 /** A cache that could not be saved; what was saved under its name before is still there. */
-public final class CacheNotSavedException extends RuntimeException {
+public final class CacheNotSavedException extends KnapsackException {
   private final long missing;
 
-  CacheNotSavedException(Path file, long missing, String message, @Nullable Throwable cause) {
-    super(file + ": not saved: " + message, cause);
+  public CacheNotSavedException(
+      Path file, long missing, String message, @Nullable Throwable cause) {
+    super(Kind.FILE, file + ": not saved: " + message, cause);
     this.missing = missing;
   }
 

@@ -1,4 +1,4 @@
-package dev.knapsack.file;
+package dev.knapsack.error;
 
 import java.nio.file.Path;
 
@@ -6,13 +6,13 @@ import java.nio.file.Path;
  * A model file that cannot be used: says which file, which field of it, what is wrong, and what is
  * supported.
  */
-public final class ModelFileException extends RuntimeException {
+public final class ModelFileException extends KnapsackException {
   public ModelFileException(Path file, String field, String problem) {
-    super(file + ": " + readable(field) + ": " + problem);
+    super(Kind.FILE, file + ": " + readable(field) + ": " + problem);
   }
 
   public ModelFileException(Path file, String field, String problem, Throwable cause) {
-    super(file + ": " + readable(field) + ": " + problem, cause);
+    super(Kind.FILE, file + ": " + readable(field) + ": " + problem, cause);
   }
 
   /** A name out of a damaged file may be long, and anything but printable. */

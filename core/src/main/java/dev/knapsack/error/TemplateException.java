@@ -1,4 +1,4 @@
-package dev.knapsack.text.template;
+package dev.knapsack.error;
 
 /**
  * A chat template that cannot be read, or that refuses the conversation it is given.
@@ -7,7 +7,7 @@ package dev.knapsack.text.template;
  * implementation's where an expression fails, and names the limit where the template asks for too
  * much; {@link #line} and {@link #column} say where in the template.
  */
-public final class TemplateException extends RuntimeException {
+public final class TemplateException extends KnapsackException {
   /** Offset in the source; -1 where there is none to name. */
   private final int at;
 
@@ -21,15 +21,15 @@ public final class TemplateException extends RuntimeException {
   /**
    * @param at offset in the source
    */
-  TemplateException(String message, int at) {
-    super(message);
+  public TemplateException(String message, int at) {
+    super(Kind.FILE, message);
     this.at = at;
     this.line = 0;
     this.column = 0;
   }
 
   private TemplateException(String message, TemplateException cause, int at, int line, int column) {
-    super(message, cause);
+    super(Kind.FILE, message, cause);
     this.at = at;
     this.line = line;
     this.column = column;
@@ -45,8 +45,8 @@ public final class TemplateException extends RuntimeException {
     return column;
   }
 
-  /** This, with its line and column. */
-  TemplateException in(String source, int otherwise) {
+  /** This exception with its line and column. */
+  public TemplateException in(String source, int otherwise) {
     int offset = Math.min(at < 0 ? otherwise : at, source.length());
     if (offset < 0) {
       return this;
@@ -58,7 +58,7 @@ public final class TemplateException extends RuntimeException {
   }
 
   /**
-   * This again, with where the template stands before the message.
+   * This exception with the template's place before its message.
    *
    * @param place the file and the key in it; empty if they are not known, and then nothing is added
    */

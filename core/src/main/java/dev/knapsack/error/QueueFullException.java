@@ -1,12 +1,13 @@
-package dev.knapsack.engine;
+package dev.knapsack.error;
 
 /** Thrown when a request would have to wait for a sequence, and as many wait as may. */
-public final class QueueFullException extends EngineException {
+public final class QueueFullException extends KnapsackException {
   private final int waiting;
   private final int sequences;
 
-  QueueFullException(int waiting, int sequences) {
+  public QueueFullException(int waiting, int sequences) {
     super(
+        Kind.BUSY,
         "The plan's %,d sequence(s) are all answering, and %,d request(s) wait, which is all that may. Ask again when one has ended, let more wait, or plan more sequences."
             .formatted(sequences, waiting));
     this.waiting = waiting;

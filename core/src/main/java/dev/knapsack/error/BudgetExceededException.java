@@ -1,13 +1,14 @@
-package dev.knapsack.memory;
+package dev.knapsack.error;
 
 /** Thrown when an account asks for more bytes than its budget has free. */
-public final class BudgetExceededException extends RuntimeException {
+public final class BudgetExceededException extends KnapsackException {
   private final String account;
   private final long requested;
   private final long free;
 
   public BudgetExceededException(String account, long requested, long free, long total) {
     super(
+        Kind.MEMORY,
         "Account '%s' asked for %,d bytes, but only %,d of the budget's %,d bytes are free (%,d missing)"
             .formatted(account, requested, free, total, requested - free));
     this.account = account;
