@@ -76,7 +76,7 @@ public final class SequenceState implements AutoCloseable {
   /**
    * Makes room for {@code tokens} tokens more in every layer.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if it does not fit; the sequence is as it
+   * @throws dev.knapsack.error.BudgetExceededException if it does not fit; the sequence is as it
    *     was
    */
   public void reserve(int tokens) {
@@ -162,7 +162,7 @@ public final class SequenceState implements AutoCloseable {
   /**
    * A second sequence with the same tokens so far, which grows on its own.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if what it needs beside pages does not fit
+   * @throws dev.knapsack.error.BudgetExceededException if what it needs beside pages does not fit
    * @throws SpillException if what is on disk cannot be copied
    */
   public SequenceState fork() {

@@ -7,7 +7,7 @@ import java.nio.file.Path;
  * Nothing of it has been taken; the prompt can be read instead.
  */
 public final class CacheFileException extends KnapsackException {
-  /** What is wrong. */
+  /** The kinds of things that are wrong with such a file. */
   public enum Problem {
     /** There is no such file. */
     MISSING,
@@ -19,7 +19,7 @@ public final class CacheFileException extends KnapsackException {
     TRUNCATED,
     /** A checksum or a count is wrong. */
     DAMAGED,
-    /** It is another model's. */
+    /** The file is another model's. */
     MODEL,
     /** The model's layers, heads or rotary angles are others. */
     SHAPE,
@@ -29,7 +29,7 @@ public final class CacheFileException extends KnapsackException {
     RECIPE,
     /** Another version of the engine computed it. */
     ENGINE,
-    /** It has more tokens than a sequence may have here. */
+    /** The file has more tokens than a sequence may have here. */
     TOO_LONG,
     /** The system cannot read it. */
     UNREADABLE
@@ -61,7 +61,7 @@ public final class CacheFileException extends KnapsackException {
     return problem;
   }
 
-  /** What is wrong, without the file's name before it. */
+  /** The problem, without the file's name before it. */
   public String reason() {
     return reason;
   }

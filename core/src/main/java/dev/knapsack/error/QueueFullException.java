@@ -14,7 +14,7 @@ public final class QueueFullException extends KnapsackException {
     this.sequences = sequences;
   }
 
-  /** Requests that wait. */
+  /** The number of requests that wait. */
   public int waiting() {
     return waiting;
   }
