@@ -22,23 +22,26 @@ class RoomsTest {
 
   private static final List<String> ROOMS =
       List.of(
-          "error", "memory", "tensor", "kernel", "cache", "file", "text", "model", "plan",
+          "error", "memory", "tensor", "kernel", "cache", "file", "text", "model", "plan", "host",
           "engine");
 
   private static final Map<String, List<String>> KNOWS =
-      Map.of(
-          "error", List.of(),
-          "memory", List.of("error"),
-          "tensor", List.of("error", "memory"),
-          "kernel", List.of("error", "memory", "tensor"),
-          "cache", List.of("error", "memory", "tensor", "kernel"),
-          "file", List.of("error", "memory", "tensor"),
-          "text", List.of("error", "file"),
-          "model", List.of("error", "memory", "tensor", "kernel", "cache", "file", "text"),
-          "plan", List.of("error", "memory", "tensor", "kernel", "cache", "file", "text", "model"),
-          "engine",
-              List.of(
-                  "error", "memory", "tensor", "kernel", "cache", "file", "text", "model", "plan"));
+      Map.ofEntries(
+          Map.entry("error", List.of()),
+          Map.entry("memory", List.of("error")),
+          Map.entry("tensor", List.of("error", "memory")),
+          Map.entry("kernel", List.of("error", "memory", "tensor")),
+          Map.entry("cache", List.of("error", "memory", "tensor", "kernel")),
+          Map.entry("file", List.of("error", "memory", "tensor")),
+          Map.entry("text", List.of("error", "file")),
+          Map.entry("model", above("model")),
+          Map.entry("plan", above("plan")),
+          Map.entry("host", above("host")),
+          Map.entry("engine", above("engine")));
+
+  private static List<String> above(String room) {
+    return ROOMS.subList(0, ROOMS.indexOf(room));
+  }
 
   @Test
   void aRoomKnowsOnlyTheRoomsAboveIt() {

@@ -227,7 +227,7 @@ final class EngineOptions {
    */
   Knapsack open(Path model, UnaryOperator<Options> change, int tokens) {
     Options options = change.apply(options()).withContext(tokens);
-    return Knapsack.open(model, budget(null), options);
+    return Knapsack.open(model, home(null), options);
   }
 
   /** Opens a model within the budget, with a progress bar while it loads. */
@@ -235,14 +235,14 @@ final class EngineOptions {
     try (ProgressBar bar = host.progress("loading")) {
       Plan given = given(model);
       Options options = options().withProgress(bar::update);
-      return Knapsack.open(model, budget(given), given == null ? options : options.withPlan(given));
+      return Knapsack.open(model, home(given), given == null ? options : options.withPlan(given));
     }
   }
 
   /** The plan by which {@link #open} would open a model; nothing is loaded. */
   Plan plan(Path model) throws IOException {
     Plan given = given(model);
-    return given == null ? Knapsack.plan(model, budget(null), options()) : given;
+    return given == null ? Knapsack.plan(model, home(null), options()) : given;
   }
 
   /** The budget asked for, else that of the plan, else the usual. */
@@ -253,12 +253,18 @@ final class EngineOptions {
     return Budget.ofBytes(given == null ? Footprint.defaultBudget() : given.budget());
   }
 
+  /** Where the model is open: alone in this process, whose memory is what counts. */
+  private dev.knapsack.host.Host home(@Nullable Plan given) {
+    KernelProvider.Choice choice = kernels == null ? KernelProvider.best() : kernels.open();
+    return new dev.knapsack.host.Host(
+        budget(given),
+        dev.knapsack.host.Host.Options.of(choice).withWholeProcess(true).withCache(host.cache()));
+  }
+
   private Options options() {
     Options options =
         Options.usual()
-            .withWholeProcess(true)
             .withSequences(sequences)
-            .withCache(host.cache())
             .withPrefixes(!noPrefixes)
             .withReproducible(reproducible)
             .withParseSpecial(parseSpecial);
@@ -298,9 +304,6 @@ final class EngineOptions {
     }
     if (threads != null) {
       options = options.withWorkers(threads);
-    }
-    if (kernels != null) {
-      options = options.withKernels(kernels);
     }
     if (activations != null) {
       options = options.withPrecision(activations);

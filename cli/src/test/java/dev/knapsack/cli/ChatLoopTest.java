@@ -124,8 +124,11 @@ class ChatLoopTest {
   @Test
   void aMessageThatIsTooLongDoesNotEndTheChat() {
     Path stories = Shell.data("models/stories260K.gguf");
-    Options options = Options.usual().withContext(64).withWorkers(1).withCache(cache);
-    try (Knapsack knapsack = Knapsack.open(stories, Budget.of("64MiB"), options);
+    Options options = Options.usual().withContext(64).withWorkers(1);
+    dev.knapsack.host.Host host =
+        new dev.knapsack.host.Host(
+            Budget.of("64MiB"), dev.knapsack.host.Host.Options.usual().withCache(cache));
+    try (Knapsack knapsack = Knapsack.open(stories, host, options);
         EngineConversation real =
             new EngineConversation(knapsack, null, request -> request.withMaxTokens(3))) {
       new ChatLoop(

@@ -86,7 +86,7 @@ public final class Reading implements AutoCloseable {
     }
     for (int done = 0; done < more.length; ) {
       int from = done;
-      done += engine.loop().alone(() -> step(more, from));
+      done += engine.computing(() -> step(more, from));
     }
     last.accept(state.length() - 1, MemorySegment.ofArray(logits));
   }

@@ -5,6 +5,7 @@ import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
+import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
@@ -28,10 +29,15 @@ import org.jspecify.annotations.Nullable;
  * Admission} says which answers have a sequence, {@link Batch} what a step computes for them.
  */
 final class Scheduler implements StepLoop.Steps, Reclaimer {
-  /** What the scheduler has to work with. */
+  /**
+   * What the scheduler has to work with.
+   *
+   * @param team threads that a step has for itself, of those that models in one host share
+   */
   record Resources(
       int vocabulary,
       @Nullable Tokenizer tokenizer,
+      WorkerTeam team,
       KvPool pool,
       PrefixTree prefixes,
       Limits limits,
@@ -142,7 +148,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         session,
         request,
         limits.reproducible() || request.sampling().seed().isPresent(),
-        new Sampler(request.sampling(), resources.vocabulary(), seed),
+        new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
         tokenizer == null ? null : tokenizer.stream(request.lastToken()));
   }
 
@@ -255,11 +261,12 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     if (!answer.ended()) {
       try {
         answer.finish(FinishReason.CANCELLED);
-      } finally {
-        answer.standAlone();
-        end(answer);
-        serve();
+      } catch (RuntimeException | Error e) {
+        answer.fail(e);
       }
+      answer.standAlone();
+      end(answer);
+      serve();
     }
   }
 
@@ -298,6 +305,11 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   @Override
   public void step() {
+    resources.team().turn(this::compute);
+    serve();
+  }
+
+  private void compute() {
     Batch batch = Batch.next(live, admission.waiting() > 0, limits);
     long begin = System.nanoTime();
     inUse = true;
@@ -313,7 +325,6 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     // Who was served waits behind those who were not.
     live.removeAll(batch.answers());
     batch.answers().stream().filter(a -> !a.ended()).forEach(live::add);
-    serve();
   }
 
   @Override

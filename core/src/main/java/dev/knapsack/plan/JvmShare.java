@@ -94,13 +94,14 @@ public record JvmShare(long resident, long heap, long code, long other) {
    * adds.
    *
    * @param threads threads that will be started
+   * @param leased bytes of what is resident that the budget counts as something else
    */
-  public static JvmShare ofThisProcess(int threads) {
+  public static JvmShare ofThisProcess(int threads, long leased) {
     Runtime runtime = Runtime.getRuntime();
     long usedHeap = runtime.totalMemory() - runtime.freeMemory();
     long resident = Footprint.now().map(Footprint::resident).orElse(usedHeap);
     return new JvmShare(
-        resident,
+        Math.max(0, resident - leased),
         Math.clamp(runtime.maxMemory() - usedHeap, 0, HEAP_GROWTH),
         compiled(),
         METADATA_GROWTH + threads * STACK);
@@ -111,11 +112,9 @@ public record JvmShare(long resident, long heap, long code, long other) {
    * program's own heap: what opening a model adds to the JVM.
    *
    * @param threads threads that will be started
-   * @param counted bytes that the budget counts for the JVM already: guests that share one share
-   *     what compiling takes
    */
-  public static JvmShare ofGuest(int threads, long counted) {
-    return new JvmShare(0, 0, Math.max(0, compiled() - counted), threads * STACK);
+  public static JvmShare ofGuest(int threads) {
+    return new JvmShare(0, 0, compiled(), threads * STACK);
   }
 
   private static long compiled() {

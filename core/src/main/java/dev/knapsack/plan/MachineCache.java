@@ -54,6 +54,9 @@ public final class MachineCache {
   private final double mostSeconds;
   private final long small;
 
+  /** What could not be written; null if nothing. */
+  private @Nullable JsonObject unwritten;
+
   /**
    * @param directory where the file is or will be, made if need be
    */
@@ -217,6 +220,9 @@ public final class MachineCache {
   }
 
   private JsonObject read() {
+    if (unwritten != null) {
+      return unwritten;
+    }
     try {
       String text = Files.readString(directory.resolve(FILE));
       if (JsonParser.parseString(text) instanceof JsonObject object) {
@@ -239,7 +245,7 @@ public final class MachineCache {
         Files.deleteIfExists(made);
       }
     } catch (IOException notWritable) {
-      // The next start measures again.
+      unwritten = root; // the next start measures again
     }
   }
 }

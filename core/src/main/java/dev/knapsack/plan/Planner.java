@@ -6,6 +6,7 @@ import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Kernels;
+import dev.knapsack.model.Attention;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
@@ -174,7 +175,8 @@ public final class Planner {
 
   private boolean fitsHeads(KvFormat format) {
     for (LayerSpec layer : spec.layers()) {
-      if (!format.fits(layer.keySize(), layer.valueSize())) {
+      Attention attention = layer.attention();
+      if (attention != null && !format.fits(attention.keySize(), attention.valueSize())) {
         return false;
       }
     }

@@ -9,6 +9,7 @@ import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.error.CacheFileException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.text.Tokenizer;
@@ -45,8 +46,8 @@ class EpisodesTest {
                 file,
                 null,
                 TinyModel.plan(1, CHUNK, TinyModel.RESIDENT, POLICY),
-                budget,
-                Engine.Options.best())) {
+                new Host(budget),
+                Engine.Options.usual())) {
       use.accept(engine);
     }
   }

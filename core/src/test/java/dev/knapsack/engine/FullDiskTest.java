@@ -8,7 +8,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.error.SpillException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
@@ -53,11 +53,7 @@ class FullDiskTest {
     try (ModelFile file = ModelFile.open(TinyModel.dense(folder, Formats.F32));
         Engine engine =
             Engine.open(
-                file,
-                null,
-                plan,
-                budget,
-                Engine.Options.of(KernelProvider.best()).withSpill(folder));
+                file, null, plan, new Host(budget), Engine.Options.usual().withSpill(folder));
         KvPool full = FullDisk.pool(engine.kvLayout(), other.account("kv"), folder);
         Session first = engine.session();
         Session second = engine.session()) {

@@ -7,6 +7,7 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
@@ -51,8 +52,8 @@ class QueueTest {
                 file,
                 null,
                 TinyModel.plan(sequences, 16, TinyModel.RESIDENT),
-                budget,
-                Engine.Options.best().withQueue(queue))) {
+                new Host(budget),
+                Engine.Options.usual().withQueue(queue))) {
       use.accept(engine);
     }
   }

@@ -11,6 +11,7 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.MemorySegment;
@@ -54,8 +55,8 @@ class ReadingTest {
                 file,
                 null,
                 TinyModel.plan(1, CHUNK, TinyModel.RESIDENT, policy),
-                budget,
-                Engine.Options.best())) {
+                new Host(budget),
+                Engine.Options.usual())) {
       use.accept(engine);
     }
   }

@@ -13,7 +13,7 @@ import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
@@ -118,8 +118,8 @@ class RetrievalTest {
   }
 
   private Engine engine(KvPolicy policy, Budget budget) {
-    Engine.Options options = Engine.Options.of(KernelProvider.best()).withSpill(folder);
-    return Engine.open(file, null, plan(policy), budget, options);
+    Engine.Options options = Engine.Options.usual().withSpill(folder);
+    return Engine.open(file, null, plan(policy), new Host(budget), options);
   }
 
   private float[][] logits(KvPolicy policy, int[] tokens, int from) {
@@ -212,7 +212,7 @@ class RetrievalTest {
       int[] next = Arrays.copyOf(turn, turn.length + 60);
       try (Answer answer = session.start(ten(next))) {
         answer.text();
-        assertThat(answer.stats().cachedTokens()).isEqualTo(turn.length - 1);
+        assertThat(answer.usage().cachedTokens()).isEqualTo(turn.length - 1);
         assertThat(answer.tokens()).hasSize(10);
       }
       // What it cannot go back to it reads anew.

@@ -76,7 +76,7 @@ class ModelCompanionsTest {
     List<Calibration.Layer> layers = new ArrayList<>();
     for (LayerSpec layer : spec.layers()) {
       List<Calibration.Head> heads = new ArrayList<>();
-      for (int h = 0; h < layer.heads(); h++) {
+      for (int h = 0; h < layer.attention().heads(); h++) {
         heads.add(new Calibration.Head(0.5, 1 / (1.0 + h), layers.size() / 100.0));
       }
       layers.add(new Calibration.Layer(0.125, 1.5, OptionalDouble.of(0.75), heads));

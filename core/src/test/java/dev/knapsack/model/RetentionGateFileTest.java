@@ -74,7 +74,7 @@ class RetentionGateFileTest {
   private void write(int width, int without) {
     List<TensorInfo> tensors = new ArrayList<>();
     for (int l = 0; l < spec.layers().size(); l++) {
-      long kvHeads = spec.layers().get(l).kvHeads();
+      long kvHeads = spec.layers().get(l).attention().kvHeads();
       String name = "blk." + l + ".retention_";
       tensors.add(tensor(name + "in.weight", width, UNITS));
       tensors.add(tensor(name + "in.bias", UNITS));
@@ -206,7 +206,7 @@ class RetentionGateFileTest {
         rig.transformer.forward(List.of(new Run(cache, tokens, from, to, 0)));
         cache.settle();
         for (int l = 0; l < spec.layers().size(); l++) {
-          for (int h = 0; h < spec.layers().get(l).kvHeads(); h++) {
+          for (int h = 0; h < spec.layers().get(l).attention().kvHeads(); h++) {
             CachedHead head = cache.kv().head(l, h);
             List<Integer> expected =
                 held.computeIfAbsent(Watched.key(head), _ -> new ArrayList<>());

@@ -7,7 +7,7 @@ import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
-import dev.knapsack.engine.Stats;
+import dev.knapsack.engine.Usage;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
@@ -182,9 +182,9 @@ public final class KvFormats {
       try (Answer answer = model.engine().start(request)) {
         right += asked.question().answeredBy(answer.text()) ? 1 : 0;
         tokens.add(answer.tokens());
-        Stats stats = answer.stats();
-        written += Math.max(0, stats.tokens() - 1);
-        seconds += stats.decodeSeconds();
+        Usage usage = answer.usage();
+        written += Math.max(0, usage.tokens() - 1);
+        seconds += usage.decodeSeconds();
       }
     }
     return new Answers(tokens, right, seconds > 0 ? written / seconds : 0);

@@ -1,7 +1,7 @@
 package dev.knapsack.engine;
 
 /**
- * What an answer took, so far.
+ * The tokens and the time that an answer took, so far.
  *
  * @param promptTokens tokens of the prompt
  * @param cachedTokens of these, those that were not computed: the session still had them, or
@@ -10,17 +10,15 @@ package dev.knapsack.engine;
  * @param prefillSeconds from the first step of the prompt to the first token of the answer
  * @param decodeSeconds of the steps that wrote the further tokens
  * @param secondsToFirstToken from asking to the first token, with waiting for others
- * @param peakResident the most bytes that the process ever had resident; 0 where the operating
- *     system does not say
  */
-public record Stats(
+public record Usage(
     int promptTokens,
     int cachedTokens,
     int tokens,
     double prefillSeconds,
     double decodeSeconds,
-    double secondsToFirstToken,
-    long peakResident) {
+    double secondsToFirstToken)
+    implements Event {
   /** Rate of reading the prompt, without what was cached; 0 if nothing was read yet. */
   public double prefillTokensPerSecond() {
     return prefillSeconds > 0 ? (promptTokens - cachedTokens) / prefillSeconds : 0;
