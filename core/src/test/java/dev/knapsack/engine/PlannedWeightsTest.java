@@ -96,7 +96,7 @@ class PlannedWeightsTest {
               file,
               Families.spec(file),
               plan,
-              budget,
+              budget.account("weights"),
               (done, total) -> {
                 assertThat(done).isGreaterThanOrEqualTo(progress[0]);
                 progress[0] = done;
@@ -378,6 +378,7 @@ class PlannedWeightsTest {
   }
 
   private static PlannedWeights open(ModelFile file, Plan.Weights plan, Budget budget) {
-    return PlannedWeights.open(file, Families.spec(file), plan, budget, LoadProgress.NONE);
+    return PlannedWeights.open(
+        file, Families.spec(file), plan, budget.account("weights"), LoadProgress.NONE);
   }
 }
