@@ -10,6 +10,8 @@ import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Offer;
 import dev.knapsack.memory.Reclaimer;
 import dev.knapsack.text.Tokenizer;
 import java.util.ArrayList;
@@ -33,6 +35,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * What the scheduler has to work with.
    *
    * @param team threads that a step has for itself, of those that models in one host share
+   * @param memory what sequences take their memory from
+   * @param secondsPerByte it takes to compute again what such a byte holds
    * @param clock nanoseconds since some moment
    */
   record Resources(
@@ -41,6 +45,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       WorkerTeam team,
       KvPool pool,
       PrefixTree prefixes,
+      Account memory,
+      double secondsPerByte,
       Limits limits,
       Supplier<Fingerprint> fingerprint,
       LongSupplier clock) {}
@@ -92,7 +98,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     this.resources = resources;
     this.limits = resources.limits();
     this.forward = forward;
-    this.admission = new Admission(resources.pool(), resources.prefixes(), limits);
+    this.admission = new Admission(resources, loop);
     Tokenizer tokenizer = resources.tokenizer();
     this.endTokens = tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens());
   }
@@ -227,8 +233,6 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     } catch (RuntimeException | Error e) {
       admission.release(session);
       throw e;
-    } finally {
-      serve();
     }
   }
 
@@ -242,7 +246,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   /** Begins the answers whose turn has come. */
-  private void serve() {
+  @Override
+  public void serve() {
     for (Admission.Group next = admission.next(); next != null; next = admission.next()) {
       begin(next);
     }
@@ -323,22 +328,27 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       }
     } finally {
       answer.publish();
+      resources.memory().budget().announce(); // an idle session can give back
     }
   }
 
   @Override
   public boolean wanted() {
-    return !live.isEmpty() && (admission.waiting() > 0 || live.stream().anyMatch(Answer::wanted));
+    return !live.isEmpty() && (pressed() || live.stream().anyMatch(Answer::wanted));
   }
 
   @Override
   public void step() {
     resources.team().turn(this::compute);
-    serve();
+  }
+
+  /** Whether somebody waits for answers to end, in this model or another, and not for a reader. */
+  private boolean pressed() {
+    return admission.waiting() > 0 || resources.memory().budget().isClaimed();
   }
 
   private void compute() {
-    Batch<Settlement> batch = Batch.next(live, admission.waiting() > 0, limits, endTokens);
+    Batch<Settlement> batch = Batch.next(live, pressed(), limits, endTokens);
     inUse = true;
     try {
       batch.compute(forward, resources.team(), resources.clock());
@@ -363,8 +373,13 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   @Override
-  public long offer() {
-    return loop.giveBack(() -> inUse ? 0 : admission.offer(), 0L);
+  public List<Offer> offers() {
+    return loop.giveBack(() -> inUse ? List.of() : admission.offers(), List.of());
+  }
+
+  @Override
+  public void hurry() {
+    loop.wake();
   }
 
   /** Gives up cached prefixes and the memory of idle sessions. */

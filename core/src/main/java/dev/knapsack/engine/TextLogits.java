@@ -35,16 +35,15 @@ final class TextLogits implements AutoCloseable {
     this.tokens = tokens;
     KvLayout layout = engine.kvLayout();
     int chunk = engine.plan().prefillChunk();
-    Budget budget = engine.budget();
     long cached = layout.bytes(tokens.length, chunk);
     int rows = rows(engine, Math.min(chunk, tokens.length), cached);
     try {
-      Lease promise = hold(budget.account("kv").reserve(cached));
+      Lease promise = hold(engine.kv().reserve(cached));
       Account purse = Budget.ofBytes(promise.bytes()).account("kv");
       this.pages = hold(engine.pages(purse));
       SequenceState state = hold(pages.sequence());
       Workspace workspace =
-          hold(new Workspace(engine.spec(), layout, rows, rows, budget.account("activations")));
+          hold(new Workspace(engine.spec(), layout, rows, rows, engine.activations()));
       this.transformer = engine.transformer(workspace);
       // What comes before is the prompt, to the end of the step that gives the first logits.
       int most = workspace.tokens();
@@ -68,14 +67,15 @@ final class TextLogits implements AutoCloseable {
    * up before anybody gives anything back for one of the two.
    */
   private static int rows(Engine engine, int most, long cached) {
-    long available = engine.budget().available();
+    long available = engine.kv().available();
     for (int rows = most; ; rows /= 2) {
       long wanted = cached + Workspace.bytes(engine.spec(), engine.kvLayout(), rows, rows);
       if (wanted <= available) {
         return rows;
       }
       if (rows == 1) {
-        throw new BudgetExceededException("kv", wanted, available, engine.budget().total());
+        throw new BudgetExceededException(
+            engine.kv().name(), wanted, available, engine.budget().total());
       }
     }
   }
