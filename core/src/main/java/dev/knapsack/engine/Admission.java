@@ -317,11 +317,12 @@ final class Admission {
    * it is written, since others pay for them.
    */
   private int shareable(Answer answer) {
-    // What a policy keeps depends on more than the tokens before; and where tokens go to disk there
-    // is no memory for more than one sequence's.
+    // What a policy keeps depends on more than the tokens before; a state that layers carry is no
+    // page; and where tokens go to disk there is no memory for more than one sequence's.
     // Nor is what recent tokens are held in the same after a shared beginning as without one.
     if (!limits.prefixes()
         || !pool.layout().policy().equals(KvPolicy.FULL)
+        || pool.layout().carriesStates()
         || pool.layout().resident() > 0
         || (answer.reproducible && pool.layout().recent() > 0)) {
       return 0;

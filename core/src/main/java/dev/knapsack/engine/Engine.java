@@ -44,6 +44,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -167,7 +168,12 @@ public final class Engine implements AutoCloseable {
   private final ReentrantLock texts = new ReentrantLock(true);
 
   private Engine(
-      ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Host host, Options options) {
+      ModelFile file,
+      @Nullable Tokenizer tokenizer,
+      Plan plan,
+      Host host,
+      Options options,
+      LongSupplier clock) {
     this.plan = plan;
     this.budget = host.budget();
     this.tokenizer = tokenizer;
@@ -232,7 +238,8 @@ public final class Engine implements AutoCloseable {
                       options.queue(),
                       options.prefixes(),
                       options.reproducible()),
-                  () -> CacheIdentity.of(file, spec, layout)),
+                  () -> CacheIdentity.of(file, spec, layout),
+                  clock),
               this::forward);
       hold(budget.onPressure(Rung.DROP_PREFIXES, kv, scheduler));
       loop().start();
@@ -253,7 +260,22 @@ public final class Engine implements AutoCloseable {
    */
   public static Engine open(
       ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Host host, Options options) {
-    return new Engine(file, tokenizer, plan, host, options);
+    return open(file, tokenizer, plan, host, options, System::nanoTime);
+  }
+
+  /**
+   * Loads a model, and takes the time from elsewhere.
+   *
+   * @param clock nanoseconds since some moment; who turns it wakes the {@link #loop}
+   */
+  static Engine open(
+      ModelFile file,
+      @Nullable Tokenizer tokenizer,
+      Plan plan,
+      Host host,
+      Options options,
+      LongSupplier clock) {
+    return new Engine(file, tokenizer, plan, host, options, clock);
   }
 
   /** Refuses a plan that does not fit, before others give anything back for a part of it. */
@@ -284,7 +306,7 @@ public final class Engine implements AutoCloseable {
     return forward(transformer, runs);
   }
 
-  Matrix forward(Transformer in, List<Run> runs) {
+  private Matrix forward(Transformer in, List<Run> runs) {
     weights.expectOutput(runs.stream().anyMatch(r -> r.logits() > 0));
     return in.forward(runs);
   }
@@ -565,15 +587,14 @@ public final class Engine implements AutoCloseable {
     return scheduler.fingerprint();
   }
 
-  /**
-   * Computes tokens of a sequence that no scheduler knows, with the model for itself.
-   *
-   * @return the logits of the last, if {@code last}; valid until the next step
-   */
-  Matrix step(SequenceState state, int[] tokens, int from, Chunk chunk, boolean last) {
-    int to = from + chunk.tokens();
-    return forward(
-        transformer, List.of(Run.ahead(state, tokens, from, to, last ? 1 : 0, chunk.ahead())));
+  /** Computes a passage's next tokens, in turn. */
+  Passage.Rows step(Passage passage) {
+    return step(transformer, passage);
+  }
+
+  /** The same in another workspace. */
+  Passage.Rows step(Transformer in, Passage passage) {
+    return passage.step(runs -> forward(in, runs), compute.team());
   }
 
   /**

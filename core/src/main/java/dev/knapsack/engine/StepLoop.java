@@ -27,6 +27,12 @@ import org.jspecify.annotations.Nullable;
 final class StepLoop {
   /** What the loop computes between what others ask for; used on its thread alone. */
   interface Steps {
+    /** Does what is due by now, whether anybody asks or not. */
+    void elapse();
+
+    /** Nanoseconds until something is due; the longest there are if nothing will be. */
+    long untilDue();
+
     /** Whether a step would have something to compute. */
     boolean wanted();
 
@@ -264,6 +270,7 @@ final class StepLoop {
       while (next()) {
         runAll(givingBack);
         runAll(asked);
+        steps.elapse();
         if (steps.wanted()) {
           compute(steps::step);
           steps.serve();
@@ -291,19 +298,21 @@ final class StepLoop {
 
   /** Waits for something to do; false when the loop is to end. */
   private boolean next() {
-    boolean wanted = steps.wanted();
+    long left = steps.wanted() ? 0 : steps.untilDue();
     lock.lock();
     try {
-      while (!wanted
+      while (left > 0
           && !woken
           && !closed
           && givingBack.isEmpty()
           && asked.isEmpty()
           && alone.isEmpty()) {
-        changed.awaitUninterruptibly();
+        left = changed.awaitNanos(left);
       }
       woken = false;
       return !closed;
+    } catch (InterruptedException e) {
+      return !closed; // the turn comes earlier, that is all
     } finally {
       lock.unlock();
     }

@@ -187,6 +187,7 @@ class PlannedWeightsTest {
           tensors.put(blk + "ffn_norm.weight", w.norms().before().data());
           tensors.put(blk + "ffn_gate_inp.weight", w.router().matrix().data());
         }
+        default -> throw new AssertionError(block);
       }
     }
     return tensors;
