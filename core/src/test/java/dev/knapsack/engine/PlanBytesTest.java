@@ -140,7 +140,7 @@ class PlanBytesTest {
         Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
         PlannedWeights weights =
             PlannedWeights.open(
-                file, spec, plan.weights(), budget.account("weights"), LoadProgress.NONE);
+                file, spec, plan.weights(), budget.account("weights"), team, LoadProgress.NONE);
         KvPool pool = new KvPool(layout, budget.account("kv"));
         SequenceState cache = pool.sequence()) {
       assertThat(weights.outputNorm().columns()).isEqualTo(spec.width());
