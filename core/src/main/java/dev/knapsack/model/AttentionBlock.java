@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Compute.Product;
 import dev.knapsack.kernel.Queries;
 import dev.knapsack.model.Workspace.Slot;
 import dev.knapsack.tensor.Matrix;
@@ -137,15 +138,26 @@ final class AttentionBlock {
     Compute.Input input = compute.input(x);
     Matrix fused = weights.find("attn_qkv.weight");
     if (fused == null) {
-      blocks.project(weights, "attn_q.weight", "attn_q.bias", input, query);
-      blocks.project(weights, "attn_k.weight", "attn_k.bias", input, key);
-      blocks.project(weights, "attn_v.weight", "attn_v.bias", input, value);
+      compute.matmul(
+          input,
+          new Product(weights.get("attn_q.weight"), query),
+          new Product(weights.get("attn_k.weight"), key),
+          new Product(weights.get("attn_v.weight"), value));
+      blocks.addBias(query, weights.find("attn_q.bias"), 0);
+      blocks.addBias(key, weights.find("attn_k.bias"), 0);
+      blocks.addBias(value, weights.find("attn_v.bias"), 0);
       return;
     }
     Matrix bias = weights.find("attn_qkv.bias");
     int row = 0;
+    List<Product> products = new ArrayList<>();
     for (Matrix out : List.of(query, key, value)) {
-      compute.matmul(fused.rows(row, row + out.columns()), input, out);
+      products.add(new Product(fused.rows(row, row + out.columns()), out));
+      row += out.columns();
+    }
+    compute.matmul(input, products.toArray(Product[]::new));
+    row = 0;
+    for (Matrix out : List.of(query, key, value)) {
       if (bias != null) {
         compute.addBias(out, bias.data().asSlice(4L * row, 4L * out.columns()));
       }
@@ -155,7 +167,7 @@ final class AttentionBlock {
 
   /** Encodes the rows of all runs into their caches. */
   private void append(List<Run> runs, int layer, Matrix key, Matrix value) {
-    compute.rows(
+    compute.encode(
         key.rows(),
         key.columns() + value.columns(),
         (from, to) -> {

@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Compute.Product;
 import dev.knapsack.model.Workspace.Slot;
 import dev.knapsack.tensor.Matrix;
 
@@ -36,12 +37,18 @@ final class DenseBlock {
     Matrix up = blocks.matrix(Slot.UP, x.rows(), width);
     Compute.Input input = compute.input(x);
     if (weights.find(gateWeight) != null) {
-      blocks.project(weights, gateWeight, gateBias, input, gate);
-      blocks.project(weights, upWeight, upBias, input, up);
+      compute.matmul(
+          input,
+          new Product(weights.get(gateWeight), gate),
+          new Product(weights.get(upWeight), up));
+      blocks.addBias(gate, weights.find(gateBias), 0);
+      blocks.addBias(up, weights.find(upBias), 0);
     } else {
       Matrix fused = weights.get(upWeight);
-      compute.matmul(fused.rows(0, width), input, gate);
-      compute.matmul(fused.rows(width, 2 * width), input, up);
+      compute.matmul(
+          input,
+          new Product(fused.rows(0, width), gate),
+          new Product(fused.rows(width, 2 * width), up));
     }
     compute.gatedActivation(activation, gate, up, gate);
     blocks.project(weights, downWeight, downBias, compute.input(gate), delta);

@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Compute.Product;
 import dev.knapsack.model.Workspace.Slot;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -69,9 +70,8 @@ final class ExpertsBlock {
       compute.alone(router.countBefore(expert, alone));
     }
     Compute.Input input = compute.input(gathered);
-    compute.matmul(gateWeight, input, gate);
+    compute.matmul(input, new Product(gateWeight, gate), new Product(upWeight, up));
     blocks.addBias(gate, weights.find("ffn_gate_exps.bias"), expert);
-    compute.matmul(upWeight, input, up);
     blocks.addBias(up, weights.find("ffn_up_exps.bias"), expert);
     compute.gatedActivation(experts.activation(), gate, up, gate);
     Matrix out = blocks.matrix(Slot.EXPERT, rows, x.columns());
