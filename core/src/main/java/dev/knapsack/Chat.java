@@ -39,10 +39,9 @@ public final class Chat implements AutoCloseable {
    * Says something, with a request that is adjusted: {@code chat.send("Hi", r ->
    * r.withMaxTokens(50))}. An answer to the message before that has not ended is ended where it is.
    *
-   * @throws dev.knapsack.engine.ContextExceededException if the conversation is longer than the
+   * @throws dev.knapsack.error.ContextExceededException if the conversation is longer than the
    *     plan's context
-   * @throws dev.knapsack.text.template.TemplateException if the model's template refuses the
-   *     conversation
+   * @throws dev.knapsack.error.TemplateException if the model's template refuses the conversation
    */
   public Answer send(String text, UnaryOperator<Request> adjust) {
     settle();
@@ -77,7 +76,7 @@ public final class Chat implements AutoCloseable {
    * not read it again. An answer that has not ended is ended where it is.
    *
    * @return bytes of the file; 0 if nothing was said yet, and nothing was saved
-   * @throws dev.knapsack.cache.store.CacheNotSavedException if it cannot be saved
+   * @throws dev.knapsack.error.CacheNotSavedException if it cannot be saved
    */
   public long save(CacheStore store, String name) {
     settle();
@@ -89,8 +88,8 @@ public final class Chat implements AutoCloseable {
    * again.
    *
    * @return tokens that were restored
-   * @throws dev.knapsack.cache.store.CacheFileException if nothing was saved, or it cannot be used;
-   *     the next message then has the whole conversation read
+   * @throws dev.knapsack.error.CacheFileException if nothing was saved, or it cannot be used; the
+   *     next message then has the whole conversation read
    */
   public int restore(CacheStore store, String name) {
     settle();

@@ -4,17 +4,10 @@ import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.kernel.KernelProvider;
-import dev.knapsack.kernel.WorkerTeam;
-import dev.knapsack.kernel.x86.X86Kernels;
-import dev.knapsack.memory.Account;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.Lease;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
-import dev.knapsack.plan.JvmShare;
-import dev.knapsack.plan.Machine;
-import dev.knapsack.plan.MachineCache;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
@@ -45,12 +38,10 @@ import org.jspecify.annotations.Nullable;
  * }</pre>
  *
  * <p>Opening plans what gets which bytes, and loads the model as planned; closing gives every byte
- * back. Several may share a budget. Safe for use by many threads.
+ * back. Several may share a {@link Host}, and so one budget and one team of threads. Safe for use
+ * by many threads.
  */
 public final class Knapsack implements AutoCloseable {
-  /** What measuring the machine needs in any case. */
-  private static final long LEAST_TO_MEASURE = 8L << 20;
-
   private final ModelFile file;
   private final Engine engine;
   private final Tokenizer tokenizer;
@@ -71,49 +62,48 @@ public final class Knapsack implements AutoCloseable {
   }
 
   /**
-   * Opens a model: a GGUF file.
+   * Opens a model, a GGUF file or a directory of safetensors, in a host of its own.
    *
-   * @throws dev.knapsack.file.ModelFileException if it cannot be read or is not supported
-   * @throws dev.knapsack.plan.PlanDoesNotFitException if it fits in the budget in no way: says how
+   * @throws dev.knapsack.error.ModelFileException if it cannot be read or is not supported
+   * @throws dev.knapsack.error.PlanDoesNotFitException if it fits in the budget in no way: says how
    *     many bytes are missing, and what would fit
    */
   public static Knapsack open(Path model, Budget budget) {
-    return open(model, budget, Options.usual());
+    return open(model, new Host(budget), Options.usual());
   }
 
   /**
-   * Opens a model as asked for.
+   * Opens a model as asked for, beside what else is open in a host.
    *
-   * @throws dev.knapsack.engine.PlanMismatchException if a plan was given that is not for this
-   *     model
-   * @throws dev.knapsack.memory.BudgetExceededException if a plan was given that does not fit
-   * @throws dev.knapsack.cache.SpillException if the plan keeps cached tokens on disk, and the
+   * @throws dev.knapsack.error.PlanMismatchException if a plan was given that is not for this model
+   * @throws dev.knapsack.error.BudgetExceededException if a plan was given that does not fit
+   * @throws dev.knapsack.error.SpillException if the plan keeps cached tokens on disk, and the
    *     folder cannot be used for that
    */
-  public static Knapsack open(Path model, Budget budget, Options options) {
+  public static Knapsack open(Path model, Host host, Options options) {
     ModelFile file = ModelFile.open(model);
-    try {
+    // What planning starts is there for the model, too.
+    try (Host.Tenant tenant = host.enter()) {
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplates templates = ChatTemplates.of(file.templates());
-      KernelProvider.Choice kernels = options.kernelChoice();
       Plan plan =
           options
               .plan
-              .orElseGet(() -> plan(file, budget, options, kernels))
+              .orElseGet(() -> plan(file, host, tenant, options))
               .withNotes(notes(file, tokenizer));
       Engine.Options opened =
-          Engine.Options.of(kernels)
+          Engine.Options.usual()
               .withQueue(options.queue)
               .withPrefixes(options.prefixes)
               .withReproducible(options.reproducible)
-              .withSpill(options.spillFolder())
+              .withSpill(options.spill.orElseGet(() -> host.cache().resolve("spill")))
               .withProgress(options.progress);
       Engine engine =
           Engine.open(
               file,
               tokenizer,
               plan,
-              budget,
+              host,
               options.precision.map(opened::withPrecision).orElse(opened));
       return new Knapsack(file, engine, tokenizer, templates, options.parseSpecial);
     } catch (RuntimeException | Error e) {
@@ -123,20 +113,20 @@ public final class Knapsack implements AutoCloseable {
   }
 
   /**
-   * The plan by which {@link #open(Path, Budget, Options)} would open a model, from its header; no
+   * The plan by which {@link #open(Path, Host, Options)} would open a model, from its header; no
    * weights are loaded.
    *
-   * @throws dev.knapsack.plan.PlanDoesNotFitException if it fits in the budget in no way
+   * @throws dev.knapsack.error.PlanDoesNotFitException if it fits in the budget in no way
    */
-  public static Plan plan(Path model, Budget budget, Options options) {
-    try (ModelFile file = ModelFile.open(model)) {
+  public static Plan plan(Path model, Host host, Options options) {
+    try (ModelFile file = ModelFile.open(model);
+        Host.Tenant tenant = host.enter()) {
       // Opening has read the vocabulary and the templates when it plans: planning alone must find
       // as much of the process's memory taken, or it would accept a budget that opening refuses.
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplates templates = ChatTemplates.of(file.templates());
       try {
-        return plan(file, budget, options, options.kernelChoice())
-            .withNotes(notes(file, tokenizer));
+        return plan(file, host, tenant, options).withNotes(notes(file, tokenizer));
       } finally {
         Reference.reachabilityFence(tokenizer);
         Reference.reachabilityFence(templates);
@@ -163,41 +153,17 @@ public final class Knapsack implements AutoCloseable {
     return notes;
   }
 
-  private static JvmShare share(Options options, Account jvm) {
+  private static Plan plan(ModelFile file, Host host, Host.Tenant tenant, Options options) {
     int workers = options.workerCount();
-    return options.wholeProcess
-        ? JvmShare.ofThisProcess(workers)
-        : JvmShare.ofGuest(workers, jvm.used());
-  }
-
-  private static Plan plan(
-      ModelFile file, Budget budget, Options options, KernelProvider.Choice kernels) {
-    ModelSpec spec = Families.spec(file);
-    int workers = options.workerCount();
-    Machine machine;
-    // Measuring keeps within the budget too: what the JVM takes of it is not there to measure with.
-    Account account = budget.account("jvm");
-    long taken =
-        Math.min(share(options, account).bytes(), Math.max(0, budget.free() - LEAST_TO_MEASURE));
-    try (Lease _ = account.reserve(taken);
-        WorkerTeam team = new WorkerTeam(workers)) {
-      machine =
-          new MachineCache(options.cache)
-              .machine(file, kernels.kernels(), team, budget.account("probe"));
-    }
-    JvmShare jvm = share(options, account);
-    if (!machine.isMeasured()) {
-      jvm = jvm.withMeasuring(kernels.kernels() instanceof X86Kernels);
-    }
-    PlanRequest request =
+    Planner planner = tenant.planner(file, workers);
+    return planner.plan(
         new PlanRequest(
-            budget.free(),
+            host.room(),
             options.context,
             options.sequences,
             workers,
             options.cacheChoice,
-            options.prefillChunk);
-    return new Planner(file, spec, machine, kernels.kernels(), jvm).plan(request);
+            options.prefillChunk));
   }
 
   /** What got which bytes, and what speed to expect. */
@@ -239,10 +205,10 @@ public final class Knapsack implements AutoCloseable {
    *
    * @param tools descriptions of the tools that the model may call, as the OpenAI API has them;
    *     null when there are none
-   * @throws dev.knapsack.engine.ContextExceededException if it is too long for the context whatever
+   * @throws dev.knapsack.error.ContextExceededException if it is too long for the context whatever
    *     its tokens are; neither the template nor the tokenizer sees it then
-   * @throws dev.knapsack.text.template.TemplateException if the template refuses the conversation,
-   *     or is none
+   * @throws dev.knapsack.error.TemplateException if the template refuses the conversation, or is
+   *     none
    */
   public int[] tokens(List<Message> messages, @Nullable List<Map<String, Object>> tools) {
     // Templates leave out blanks around a message, and parts of what the model itself has said.
@@ -261,7 +227,7 @@ public final class Knapsack implements AutoCloseable {
    * What the user should know of how a conversation is written, in sentences: such as that the
    * model has no template, or that its template takes no system message, and where its text goes.
    *
-   * @throws dev.knapsack.text.template.TemplateException if the model's template is none
+   * @throws dev.knapsack.error.TemplateException if the model's template is none
    */
   public List<String> notes(List<Message> messages) {
     return templates.isEmpty()
@@ -281,7 +247,7 @@ public final class Knapsack implements AutoCloseable {
    * The tokens of a text that begins a sequence.
    *
    * @param parseSpecial read special tokens written in the text as such
-   * @throws dev.knapsack.engine.ContextExceededException if it is too long for the context whatever
+   * @throws dev.knapsack.error.ContextExceededException if it is too long for the context whatever
    *     its tokens are
    */
   public int[] tokens(String text, boolean parseSpecial) {
@@ -316,7 +282,7 @@ public final class Knapsack implements AutoCloseable {
    * Continues a text, without a template and without special tokens; the answer is written as its
    * text is taken.
    *
-   * @throws dev.knapsack.engine.ContextExceededException if the text does not fit in the context
+   * @throws dev.knapsack.error.ContextExceededException if the text does not fit in the context
    */
   public Answer complete(String text) {
     return complete(text, request -> request);

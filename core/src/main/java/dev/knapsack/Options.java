@@ -4,7 +4,6 @@ import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.LoadProgress;
 import dev.knapsack.kernel.Compute;
-import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
@@ -16,9 +15,9 @@ import java.util.OptionalInt;
 import java.util.function.Consumer;
 
 /**
- * How a model is opened, and what is not left to the plan: a value that {@code with…} derives
- * others from. Each refuses with an {@link IllegalArgumentException} what no model can be opened
- * with.
+ * How a model is opened in a host, and what is not left to the plan: a value that {@code with…}
+ * derives others from. Each refuses with an {@link IllegalArgumentException} what no model can be
+ * opened with.
  */
 public final class Options {
   OptionalInt context = OptionalInt.empty();
@@ -26,11 +25,8 @@ public final class Options {
   KvChoice cacheChoice = KvChoice.USUAL;
   OptionalInt prefillChunk = OptionalInt.empty();
   OptionalInt workers = OptionalInt.empty();
-  Optional<KernelProvider> kernels = Optional.empty();
   Optional<Compute.Precision> precision = Optional.empty();
   Optional<Plan> plan = Optional.empty();
-  boolean wholeProcess;
-  Path cache = usualCache();
   Optional<Path> spill = Optional.empty();
   int queue = Engine.Options.USUAL_QUEUE;
   boolean prefixes = true;
@@ -52,11 +48,8 @@ public final class Options {
     copy.cacheChoice = cacheChoice;
     copy.prefillChunk = prefillChunk;
     copy.workers = workers;
-    copy.kernels = kernels;
     copy.precision = precision;
     copy.plan = plan;
-    copy.wholeProcess = wholeProcess;
-    copy.cache = cache;
     copy.spill = spill;
     copy.queue = queue;
     copy.prefixes = prefixes;
@@ -108,11 +101,6 @@ public final class Options {
     return with(o -> o.workers = OptionalInt.of(WorkerTeam.check(count)));
   }
 
-  /** The arithmetic; the fastest that works here by default. */
-  public Options withKernels(KernelProvider provider) {
-    return with(o -> o.kernels = Optional.of(provider));
-  }
-
   /**
    * What activations are when they meet weights in a block format; what the arithmetic is fastest
    * with by default.
@@ -127,24 +115,8 @@ public final class Options {
   }
 
   /**
-   * Whether the budget bounds the whole process, its Java heap included, and not only what Knapsack
-   * adds to it.
-   */
-  public Options withWholeProcess(boolean value) {
-    return with(o -> o.wholeProcess = value);
-  }
-
-  /**
-   * Folder where the measured speed of this machine is kept; {@code $XDG_CACHE_HOME/knapsack} or
-   * {@code ~/.cache/knapsack} by default.
-   */
-  public Options withCache(Path folder) {
-    return with(o -> o.cache = folder);
-  }
-
-  /**
-   * Folder for cached tokens that the plan has no memory for; {@code spill} in that of {@link
-   * #withCache} by default. It is made when it is needed, and nothing is left there.
+   * Folder for cached tokens that the plan has no memory for; {@code spill} in the host's by
+   * default. It is made when it is needed, and nothing is left there.
    */
   public Options withSpill(Path folder) {
     return with(o -> o.spill = Optional.of(folder));
@@ -188,22 +160,5 @@ public final class Options {
 
   int workerCount() {
     return workers.orElse(Runtime.getRuntime().availableProcessors());
-  }
-
-  KernelProvider.Choice kernelChoice() {
-    return kernels.map(KernelProvider::open).orElseGet(KernelProvider::best);
-  }
-
-  Path spillFolder() {
-    return spill.orElseGet(() -> cache.resolve("spill"));
-  }
-
-  private static Path usualCache() {
-    String given = System.getenv("XDG_CACHE_HOME");
-    Path base =
-        given != null && !given.isBlank()
-            ? Path.of(given)
-            : Path.of(System.getProperty("user.home"), ".cache");
-    return base.resolve("knapsack");
   }
 }

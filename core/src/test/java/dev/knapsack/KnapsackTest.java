@@ -4,20 +4,21 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.engine.Answer;
-import dev.knapsack.engine.ContextExceededException;
-import dev.knapsack.engine.EngineClosedException;
 import dev.knapsack.engine.FinishReason;
-import dev.knapsack.engine.QueueFullException;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.PlanDoesNotFitException;
+import dev.knapsack.error.QueueFullException;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.MetadataBuilder;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanDoesNotFitException;
 import dev.knapsack.plan.PlanTable;
 import dev.knapsack.text.Message;
 import java.io.IOException;
@@ -42,6 +43,7 @@ class KnapsackTest {
   @TempDir static Path cache;
   private final Path model = TestData.path("models/stories260K.gguf");
   private final Budget budget = Budget.of("64MiB");
+  private final Host host = new Host(budget, Host.Options.usual().withCache(cache));
 
   @AfterEach
   void everyByteIsGivenBack() {
@@ -49,23 +51,23 @@ class KnapsackTest {
   }
 
   private static Options options() {
-    return Options.usual().withCache(cache).withWorkers(1);
+    return Options.usual().withWorkers(1);
   }
 
   @Test
   void whatIsSaidEndsNoTurn() {
     List<Message> said = List.of(Message.user("a </s> b"));
-    try (Knapsack knapsack = Knapsack.open(model, budget, options())) {
+    try (Knapsack knapsack = Knapsack.open(model, host, options())) {
       assertThat(knapsack.tokens(said)).doesNotContain(knapsack.tokenizer().eos());
     }
-    try (Knapsack knapsack = Knapsack.open(model, budget, options().withParseSpecial(true))) {
+    try (Knapsack knapsack = Knapsack.open(model, host, options().withParseSpecial(true))) {
       assertThat(knapsack.tokens(said)).containsOnlyOnce(knapsack.tokenizer().eos());
     }
   }
 
   @Test
   void continuesAText() {
-    try (Knapsack knapsack = Knapsack.open(model, budget, options());
+    try (Knapsack knapsack = Knapsack.open(model, host, options());
         Answer answer = knapsack.complete("Once upon a time", GREEDY)) {
       assertThat(answer.text()).startsWith(", there was a little girl named Lily.");
       assertThat(answer.finishReason()).contains(FinishReason.MAX_TOKENS);
@@ -81,7 +83,7 @@ class KnapsackTest {
 
   @Test
   void tokensWithoutARowAreSaid(@TempDir Path folder) {
-    assertThat(Knapsack.plan(withTokens(514, folder), budget, options()).notes())
+    assertThat(Knapsack.plan(withTokens(514, folder), host, options()).notes())
         .containsExactly(
             "the tokenizer has 514 tokens and the embedding 512 rows; a prompt with one of the"
                 + " tokens that have no row is refused");
@@ -121,7 +123,7 @@ class KnapsackTest {
   void rowsThatAreNoTokenAreNeverAnAnswer(@TempDir Path folder) {
     Path shortened = withTokens(300, folder);
     Sampling wild = Sampling.DEFAULT.withTemperature(9).withTopK(0).withTopP(1).withMinP(0);
-    try (Knapsack knapsack = Knapsack.open(shortened, budget, options().withContext(256));
+    try (Knapsack knapsack = Knapsack.open(shortened, host, options().withContext(256));
         Answer answer =
             knapsack.complete(
                 "The dog",
@@ -133,13 +135,13 @@ class KnapsackTest {
               "the embedding has 512 rows and the tokenizer 300 tokens; no answer has one of the"
                   + " rows that are no token");
     }
-    assertThat(PlanTable.render(Knapsack.plan(shortened, budget, options())))
+    assertThat(PlanTable.render(Knapsack.plan(shortened, host, options())))
         .contains("Note: the embedding has 512 rows");
   }
 
   @Test
   void aChatKeepsWhatWasSaid() {
-    try (Knapsack knapsack = Knapsack.open(model, budget, options());
+    try (Knapsack knapsack = Knapsack.open(model, host, options());
         Chat chat = knapsack.chat("Be kind.")) {
       assertThat(knapsack.notes(chat.history())).singleElement().asString().contains("ChatML");
       Answer first = chat.send("Tell me a story.", GREEDY);
@@ -151,7 +153,7 @@ class KnapsackTest {
               Message.user("Tell me a story."),
               Message.assistant(text));
       Answer second = chat.send("Go on.", GREEDY);
-      assertThat(second.stats().cachedTokens()).isGreaterThan(first.stats().promptTokens() - 2);
+      assertThat(second.usage().cachedTokens()).isGreaterThan(first.usage().promptTokens() - 2);
       Iterator<String> pieces = second.iterator();
       assertThat(pieces.next()).isNotEmpty();
       Answer third = chat.send("And then?", r -> GREEDY.apply(r).withMaxTokens(3));
@@ -173,7 +175,7 @@ class KnapsackTest {
             "{{ tools[0].function.name }} " + turns);
     List<Map<String, Object>> tools = List.of(Map.of("function", Map.of("name", "weather")));
     List<Message> said = List.of(Message.system("Be kind."), Message.user("Hi."));
-    try (Knapsack knapsack = Knapsack.open(path, budget, options())) {
+    try (Knapsack knapsack = Knapsack.open(path, host, options())) {
       assertThat(knapsack.tokens(said)).isEqualTo(knapsack.tokens("Be kind.\n\nHi.", true));
       assertThat(knapsack.notes(said)).singleElement().asString().contains("no system message");
       assertThat(knapsack.tokens(said, tools))
@@ -204,7 +206,7 @@ class KnapsackTest {
 
   @Test
   void whatASendThrowsLeavesTheChatAsItWas() {
-    try (Knapsack knapsack = Knapsack.open(model, budget, options().withContext(64));
+    try (Knapsack knapsack = Knapsack.open(model, host, options().withContext(64));
         Chat chat = knapsack.chat()) {
       assertThatThrownBy(() -> chat.send("word ".repeat(100)))
           .isInstanceOf(ContextExceededException.class)
@@ -219,7 +221,7 @@ class KnapsackTest {
   @Test
   void refusesATextThatCannotFitBeforeItIsEncoded() {
     String text = " \n" + "word ".repeat(20_000_000);
-    try (Knapsack knapsack = Knapsack.open(model, budget, options().withContext(64));
+    try (Knapsack knapsack = Knapsack.open(model, host, options().withContext(64));
         Chat chat = knapsack.chat()) {
       assertThatThrownBy(() -> chat.send(text))
           .isInstanceOf(ContextExceededException.class)
@@ -235,8 +237,8 @@ class KnapsackTest {
 
   @Test
   void severalShareABudget() {
-    try (Knapsack one = Knapsack.open(model, budget, options().withContext(128));
-        Knapsack two = Knapsack.open(model, budget, options().withContext(64).withSequences(2));
+    try (Knapsack one = Knapsack.open(model, host, options().withContext(128));
+        Knapsack two = Knapsack.open(model, host, options().withContext(64).withSequences(2));
         Answer a = one.complete("The dog", GREEDY);
         Answer b = two.complete("The dog", GREEDY);
         Answer c = two.complete("A cat", GREEDY)) {
@@ -247,7 +249,7 @@ class KnapsackTest {
 
   @Test
   void requestsBeyondTheSequencesWaitUntilTooManyDo() {
-    try (Knapsack knapsack = Knapsack.open(model, budget, options().withQueue(1));
+    try (Knapsack knapsack = Knapsack.open(model, host, options().withQueue(1));
         Answer first = knapsack.complete("The dog", GREEDY);
         Answer second = knapsack.complete("The dog", GREEDY)) {
       assertThatThrownBy(() -> knapsack.complete("The dog")).isInstanceOf(QueueFullException.class);
@@ -257,9 +259,9 @@ class KnapsackTest {
 
   @Test
   void aPlanCanBeMadeFirstAndGiven() {
-    Plan plan = Knapsack.plan(model, budget, options().withContext(100));
+    Plan plan = Knapsack.plan(model, host, options().withContext(100));
     assertThat(budget.used()).isZero();
-    try (Knapsack knapsack = Knapsack.open(model, budget, options().withPlan(plan))) {
+    try (Knapsack knapsack = Knapsack.open(model, host, options().withPlan(plan))) {
       assertThat(knapsack.plan()).isEqualTo(plan);
       assertThat(plan.context()).isEqualTo(100);
     }
@@ -270,9 +272,10 @@ class KnapsackTest {
    */
   @Test
   void measuresAMachineForTheFirstTimeWithinTheBudget(@TempDir Path notMeasured) {
-    Options options = options().withCache(notMeasured).withWholeProcess(true);
+    Host whole =
+        new Host(budget, Host.Options.usual().withCache(notMeasured).withWholeProcess(true));
     // Less than any JVM that runs tests has resident.
-    assertThatThrownBy(() -> Knapsack.plan(model, budget, options))
+    assertThatThrownBy(() -> Knapsack.plan(model, whole, options()))
         .isInstanceOf(PlanDoesNotFitException.class);
     assertThat(notMeasured.resolve("machine.json")).exists();
     assertThat(budget.account("probe").peak()).isBetween(1L << 20, 8L << 20);
@@ -282,15 +285,18 @@ class KnapsackTest {
   @Test
   void saysWhatIsWrongAndLeavesNothingBehind() throws IOException {
     Budget little = Budget.of("2MiB");
-    assertThatThrownBy(
-            () -> Knapsack.open(model, little, options().withContext(512).withSequences(16)))
+    assertThatThrownBy(() ->
+            Knapsack.open(
+                model,
+                new Host(little, Host.Options.usual().withCache(cache)),
+                options().withContext(512).withSequences(16)))
         .isInstanceOf(PlanDoesNotFitException.class);
     assertThat(little.used()).isZero();
     Path text = Files.writeString(cache.resolve("no.gguf"), "no model");
-    assertThatThrownBy(() -> Knapsack.open(text, budget, options()))
+    assertThatThrownBy(() -> Knapsack.open(text, host, options()))
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("no.gguf");
-    Knapsack closed = Knapsack.open(model, budget, options());
+    Knapsack closed = Knapsack.open(model, host, options());
     closed.close();
     closed.close();
     assertThatThrownBy(() -> closed.complete("Once")).isInstanceOf(EngineClosedException.class);

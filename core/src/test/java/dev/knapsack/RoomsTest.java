@@ -2,11 +2,13 @@ package dev.knapsack;
 
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
+import dev.knapsack.error.KnapsackException;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
@@ -19,20 +21,27 @@ class RoomsTest {
           .importPackages("dev.knapsack");
 
   private static final List<String> ROOMS =
-      List.of("memory", "tensor", "kernel", "cache", "file", "text", "model", "plan", "engine");
+      List.of(
+          "error", "memory", "tensor", "kernel", "cache", "file", "text", "model", "plan", "host",
+          "engine");
 
   private static final Map<String, List<String>> KNOWS =
-      Map.of(
-          "memory", List.of(),
-          "tensor", List.of("memory"),
-          "kernel", List.of("memory", "tensor"),
-          "cache", List.of("memory", "tensor", "kernel"),
-          "file", List.of("memory", "tensor"),
-          "text", List.of("file"),
-          "model", List.of("memory", "tensor", "kernel", "cache", "file", "text"),
-          "plan", List.of("memory", "tensor", "kernel", "cache", "file", "text", "model"),
-          "engine",
-              List.of("memory", "tensor", "kernel", "cache", "file", "text", "model", "plan"));
+      Map.ofEntries(
+          Map.entry("error", List.of()),
+          Map.entry("memory", List.of("error")),
+          Map.entry("tensor", List.of("error", "memory")),
+          Map.entry("kernel", List.of("error", "memory", "tensor")),
+          Map.entry("cache", List.of("error", "memory", "tensor", "kernel")),
+          Map.entry("file", List.of("error", "memory", "tensor")),
+          Map.entry("text", List.of("error", "file")),
+          Map.entry("model", above("model")),
+          Map.entry("plan", above("plan")),
+          Map.entry("host", above("host")),
+          Map.entry("engine", above("engine")));
+
+  private static List<String> above(String room) {
+    return ROOMS.subList(0, ROOMS.indexOf(room));
+  }
 
   @Test
   void aRoomKnowsOnlyTheRoomsAboveIt() {
@@ -52,6 +61,16 @@ class RoomsTest {
           .dependOnClassesThat(resideInAPackage("dev.knapsack"))
           .check(CLASSES);
     }
+  }
+
+  @Test
+  void whatIsThrownHasOneRoot() {
+    classes()
+        .that()
+        .areAssignableTo(RuntimeException.class)
+        .should()
+        .beAssignableTo(KnapsackException.class)
+        .check(CLASSES);
   }
 
   @Test

@@ -67,7 +67,7 @@ public class AttentionBenchmark {
     out = operands.empty(Formats.F32, 1, HEADS * SIZE);
   }
 
-  /** So many cached tokens of one head. */
+  /** A span of so many cached tokens of one head. */
   static KvSpan span(Operands operands, Format stored, int size, int tokens) {
     int page = KvLayout.PAGE_TOKENS;
     long bytes = stored.bytes((long) page * size);
@@ -82,7 +82,7 @@ public class AttentionBenchmark {
     operands.free();
   }
 
-  /** In multiply-adds. */
+  /** Attention of one row, in multiply-adds. */
   @Benchmark
   public void oneRow(ProductBenchmark.Done done) {
     for (int head = 0; head < KV_HEADS; head++) {

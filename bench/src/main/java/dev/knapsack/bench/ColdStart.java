@@ -32,7 +32,7 @@ import java.util.function.Supplier;
  * own code may be written too, and so are others.
  */
 final class ColdStart {
-  /** What the JVM needs to call the first native function of all. */
+  /** The label of the JVM's own cost of its first native call. */
   static final String FIRST_CALL = "a return alone: the JVM's first native call";
 
   private static final int COLUMNS = 256;

@@ -56,7 +56,7 @@ final class MemoryCgroup implements AutoCloseable {
     return line;
   }
 
-  /** How often the kernel killed a process because the limit was reached. */
+  /** The number of times that the kernel killed a process because the limit was reached. */
   long kills() throws IOException {
     String events =
         Files.readString(directory.resolve(v2 ? "memory.events" : "memory.oom_control"));

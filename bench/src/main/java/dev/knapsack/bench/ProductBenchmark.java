@@ -57,7 +57,7 @@ public class ProductBenchmark {
   private Matrix tokenOut;
   private Matrix out;
 
-  /** What was done, to be divided by the time. */
+  /** The work that was done, to be divided by the time. */
   @State(Scope.Thread)
   @AuxCounters(AuxCounters.Type.OPERATIONS)
   public static class Done {
@@ -83,14 +83,14 @@ public class ProductBenchmark {
     operands.free();
   }
 
-  /** In bytes of weights. */
+  /** Products with one token, in bytes of weights. */
   @Benchmark
   public void oneToken(Done done) {
     kernels.matmul(manyRows, token, tokenOut, 0, MANY_ROWS, scratch);
     done.work += manyRows.rowBytes() * MANY_ROWS;
   }
 
-  /** In multiply-adds. */
+  /** Products with many tokens, in multiply-adds. */
   @Benchmark
   public void manyTokens(Done done) {
     kernels.matmul(rows, tokens, out, 0, ROWS, scratch);

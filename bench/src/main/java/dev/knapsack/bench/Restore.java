@@ -9,6 +9,7 @@ import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
 import dev.knapsack.engine.Session;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Footprint;
 import dev.knapsack.model.ModelSpec;
@@ -76,9 +77,11 @@ public final class Restore {
   }
 
   private static void measure(Path model, int length, CacheStore store) throws IOException {
-    Options options = Options.usual().withWholeProcess(true).withContext(length + NEW + 1);
-    try (Knapsack knapsack =
-        Knapsack.open(model, Budget.ofBytes(Footprint.defaultBudget()), options)) {
+    Options options = Options.usual().withContext(length + NEW + 1);
+    Host host =
+        new Host(
+            Budget.ofBytes(Footprint.defaultBudget()), Host.Options.usual().withWholeProcess(true));
+    try (Knapsack knapsack = Knapsack.open(model, host, options)) {
       Engine engine = knapsack.engine();
       int vocabulary = knapsack.spec().vocabulary();
       int[] prompt = new SplittableRandom(length).ints(length, 0, vocabulary).toArray();
@@ -145,7 +148,7 @@ public final class Restore {
         Request.of(prompt).withMaxTokens(1).withSampling(Sampling.GREEDY).withIgnoreEnd(true);
     try (Answer answer = session.start(request)) {
       answer.text();
-      return new First(answer.tokens()[0], answer.stats().cachedTokens(), seconds(begin));
+      return new First(answer.tokens()[0], answer.usage().cachedTokens(), seconds(begin));
     }
   }
 

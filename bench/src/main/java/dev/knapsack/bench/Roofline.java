@@ -25,14 +25,14 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
  * Markdown table, and draws {@code docs/pictures/roofline.png}.
  */
 public final class Roofline {
-  /** Where the picture begins and ends, in multiply-adds per byte. */
+  /** The beginning of the picture, in multiply-adds per byte; {@link #MOST} is its end. */
   private static final double LEAST = 0.25;
 
   private static final double MOST = 4096;
 
   private Roofline() {}
 
-  /** What reading or writing reached at one depth. */
+  /** The rate of reading or writing at one depth. */
   private record Point(int depth, double intensity, double rate) {}
 
   /** A model's measurements. */

@@ -1,11 +1,12 @@
 package dev.knapsack.bench;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
-import dev.knapsack.cache.store.CacheFileException;
+import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
+import dev.knapsack.error.CacheFileException;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -27,7 +28,7 @@ import java.util.SplittableRandom;
 public final class Sessions {
   private static final int TOKENS = 2048;
   private static final KvLayout LAYOUT =
-      new KvLayout(List.of(new KvLayout.Layer(8, 64, 64, 0, 1)), Formats.F16, Formats.F16);
+      new KvLayout(List.of(new LayerLayout.Heads(8, 64, 64, 0, 1)), Formats.F16, Formats.F16);
   private static final Fingerprint FINGERPRINT =
       new Fingerprint(
           "0", "numbers", "0", Fingerprint.formats(LAYOUT), LAYOUT.policy().name(), "measured");
@@ -130,8 +131,8 @@ public final class Sessions {
   /** The number of what was saved; -1 if not all of it is of one number. */
   private static int restore(CacheStore store) {
     try (KvPool pool = new KvPool(LAYOUT, Budget.of("64MiB").account("kv"));
-        KvCache cache = pool.cache();
-        KvCache expected = pool.cache()) {
+        SequenceState cache = pool.sequence();
+        SequenceState expected = pool.sequence()) {
       int[] tokens = store.restore("a", cache, FINGERPRINT, TOKENS, Integer.MAX_VALUE);
       int number = tokens[0];
       fill(expected, number);
@@ -144,14 +145,14 @@ public final class Sessions {
     }
   }
 
-  private static byte[] content(KvCache cache, int head) {
-    var part = cache.parts(0, head).getFirst();
+  private static byte[] content(SequenceState cache, int head) {
+    var part = cache.kv().parts(0, head).getFirst();
     byte[] bytes = new byte[(int) (part.count() * part.tokenBytes())];
     part.read(0, part.count(), MemorySegment.ofArray(bytes), 0);
     return bytes;
   }
 
-  private static void fill(KvCache cache, int number) {
+  private static void fill(SequenceState cache, int number) {
     SplittableRandom random = new SplittableRandom(number);
     float[] row = new float[8 * 64];
     for (int i = 0; i < row.length; i++) {
@@ -160,7 +161,7 @@ public final class Sessions {
     Matrix one = new Matrix(Formats.F32, 1, row.length, MemorySegment.ofArray(row));
     cache.reserve(TOKENS);
     for (int i = 0; i < TOKENS; i++) {
-      cache.append(0, i, one, one, 0, 1);
+      cache.kv().append(0, i, one, one, 0, 1);
     }
     cache.commit(TOKENS);
   }
@@ -174,7 +175,7 @@ public final class Sessions {
       int[] tokens = new int[TOKENS];
       for (int number = Integer.parseInt(args[1]) + 1; ; number++) {
         try (KvPool pool = new KvPool(LAYOUT, Budget.of("64MiB").account("kv"));
-            KvCache cache = pool.cache()) {
+            SequenceState cache = pool.sequence()) {
           fill(cache, number);
           Arrays.fill(tokens, number);
           store.save("a", cache, tokens, FINGERPRINT, CacheStore.Precision.AS_STORED);

@@ -24,7 +24,8 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.openjdk.jmh.annotations.Warmup;
 
 /**
- * What a step does beside products and attention, on 16 tokens of 2048 numbers, which are cached.
+ * A benchmark of the work of a step beside products and attention, on 16 tokens of 2048 numbers,
+ * which are cached.
  */
 @SuppressWarnings("NullAway.Init") // JMH calls what is annotated Setup first
 @State(Scope.Thread)

@@ -5,6 +5,7 @@ import dev.knapsack.Options;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Footprint;
 import java.nio.file.Path;
@@ -43,14 +44,12 @@ public final class Together {
 
   private static void measure(Path model, int count) {
     Options options =
-        Options.usual()
-            .withWholeProcess(true)
-            .withContext(PROMPT + TOKENS + 1)
-            .withSequences(count)
-            .withPrefixes(false);
+        Options.usual().withContext(PROMPT + TOKENS + 1).withSequences(count).withPrefixes(false);
     double[][] rates = new double[2][ROUNDS];
-    try (Knapsack knapsack =
-        Knapsack.open(model, Budget.ofBytes(Footprint.defaultBudget()), options)) {
+    Host host =
+        new Host(
+            Budget.ofBytes(Footprint.defaultBudget()), Host.Options.usual().withWholeProcess(true));
+    try (Knapsack knapsack = Knapsack.open(model, host, options)) {
       rate(knapsack, count, false); // the compiler's time is not measured
       rate(knapsack, count, true);
       for (int round = 0; round < ROUNDS; round++) {

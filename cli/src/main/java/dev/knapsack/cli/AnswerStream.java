@@ -39,7 +39,7 @@ final class AnswerStream {
     lineOpen = text.charAt(text.length() - 1) != '\n';
   }
 
-  /** Whether nobody reads any more, as when the other end of a pipe has closed. */
+  /** Says whether nobody reads any more, as when the other end of a pipe has closed. */
   boolean isClosed() {
     return out.checkError();
   }

@@ -241,7 +241,7 @@ final class BenchCommand implements Callable<Integer> {
     }
   }
 
-  /** What was predicted is for an empty cache. */
+  /** Prints a row; what was predicted is for an empty cache. */
   private void row(
       String what, DepthBench.Result at, double predicted, double measured, double share) {
     boolean empty = at.depth() == 0;

@@ -2,9 +2,9 @@ package dev.knapsack.cli;
 
 import dev.knapsack.cli.Conversation.Answer;
 import dev.knapsack.cli.Prompt.Input;
-import dev.knapsack.engine.ContextExceededException;
-import dev.knapsack.memory.BudgetExceededException;
-import dev.knapsack.text.template.TemplateException;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.TemplateException;
 import java.io.PrintStream;
 import java.util.List;
 import java.util.Locale;
@@ -38,7 +38,7 @@ final class ChatLoop {
   private final PrintStream notes;
   private @Nullable Answer last;
 
-  /** What was said of how the conversation is written. */
+  /** The notes that were given of how the conversation is written. */
   private List<String> told = List.of();
 
   ChatLoop(Conversation conversation, Prompt prompt, AnswerStream answers, PrintStream notes) {

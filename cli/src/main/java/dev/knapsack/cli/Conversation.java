@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 
-/** What a user talks with: it remembers what was said until it is cleared. */
+/** The partner of a user's talk: it remembers what was said until it is cleared. */
 interface Conversation {
   /**
    * Answers a message; both become part of the conversation, a stopped answer as far as it came.
@@ -21,14 +21,14 @@ interface Conversation {
   /** Sets the system prompt, and forgets all that was said; an empty one is none. */
   void system(String prompt);
 
-  /** What the user should know of how the conversation is written, in sentences. */
+  /** Sentences that the user should know of how the conversation is written. */
   List<String> notes();
 
-  /** What to tell a user who asks for figures: lines of text, predicted beside measured. */
+  /** The figures for a user who asks for them: lines of text, predicted beside measured. */
   String report();
 
   /**
-   * How an answer went.
+   * The course of an answer: tokens, times and its end.
    *
    * @param promptTokens tokens that were read for it
    * @param tokens tokens of the answer
@@ -43,7 +43,7 @@ interface Conversation {
     }
   }
 
-  /** Why an answer ended. */
+  /** The reason for which an answer ended. */
   enum Ending {
     /** The model ended it. */
     COMPLETE,

@@ -6,7 +6,8 @@ import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
 import dev.knapsack.engine.Session;
-import dev.knapsack.engine.Stats;
+import dev.knapsack.engine.Usage;
+import dev.knapsack.model.Work;
 import dev.knapsack.plan.Limits;
 import dev.knapsack.plan.StepWork;
 import java.util.ArrayList;
@@ -57,8 +58,8 @@ record DepthBench(int prompt, int decode, int rounds, boolean random) {
       double decode,
       double firstSeconds,
       Limits limits,
-      StepWork prefillWork,
-      StepWork decodeWork,
+      Work prefillWork,
+      Work decodeWork,
       double prefillShare,
       double decodeShare) {}
 
@@ -80,8 +81,8 @@ record DepthBench(int prompt, int decode, int rounds, boolean random) {
         List<Round> measured = new ArrayList<>();
         for (int i = 0; i < rounds; i++) {
           Limits limits = engine.limits();
-          Stats read = measure(session, past, depth, tokens(numbers, engine, prompt), 1);
-          Stats write = measure(session, past, depth, tokens(numbers, engine, 1), decode + 1);
+          Usage read = measure(session, past, depth, tokens(numbers, engine, prompt), 1);
+          Usage write = measure(session, past, depth, tokens(numbers, engine, 1), decode + 1);
           measured.add(
               new Round(
                   read.prefillTokensPerSecond(),
@@ -100,7 +101,7 @@ record DepthBench(int prompt, int decode, int rounds, boolean random) {
   }
 
   /** An answer to {@code depth} tokens that are cached, and more that are not. */
-  private Stats measure(Session session, int[] past, int depth, int[] more, int answer) {
+  private Usage measure(Session session, int[] past, int depth, int[] more, int answer) {
     int[] cached = Arrays.copyOf(past, depth);
     if (random && depth > 0) {
       session.fill(cached); // each time: a cache that has forgotten some cannot go back
@@ -108,28 +109,28 @@ record DepthBench(int prompt, int decode, int rounds, boolean random) {
       answer(session, cached, 1);
     }
     int[] all = IntStream.concat(Arrays.stream(cached), Arrays.stream(more)).toArray();
-    Stats stats = answer(session, all, answer);
-    if (depth > 0 && stats.cachedTokens() != depth) {
+    Usage usage = answer(session, all, answer);
+    if (depth > 0 && usage.cachedTokens() != depth) {
       throw new IllegalStateException(
-          "%,d tokens were cached, not %,d".formatted(stats.cachedTokens(), depth));
+          "%,d tokens were cached, not %,d".formatted(usage.cachedTokens(), depth));
     }
-    return stats;
+    return usage;
   }
 
-  private static Stats answer(Session session, int[] tokens, int count) {
+  private static Usage answer(Session session, int[] tokens, int count) {
     Request request =
         Request.of(tokens).withMaxTokens(count).withSampling(Sampling.GREEDY).withIgnoreEnd(true);
     try (Answer answer = session.start(request)) {
       answer.text();
-      return answer.stats();
+      return answer.usage();
     }
   }
 
   private Result result(Knapsack knapsack, int depth, List<Round> measured) {
-    StepWork.Model model = knapsack.engine().work();
-    StepWork read = model.prompt(prompt, depth, knapsack.plan().prefillChunk());
-    StepWork readOne = new StepWork(read.bytes() / prompt, read.multiplyAdds() / prompt);
-    StepWork writeOne = model.step(1, depth + (decode + 1) / 2, true);
+    StepWork model = knapsack.engine().work();
+    Work read = model.prompt(prompt, depth, knapsack.plan().prefillChunk());
+    Work readOne = new Work(read.bytes() / prompt, read.multiplyAdds() / prompt);
+    Work writeOne = model.step(1, depth + (decode + 1) / 2, true);
     return new Result(
         depth,
         median(measured, Round::prefill),

@@ -26,7 +26,7 @@ final class EmbeddedModel {
    */
   private static final long CHECKSUM = 0x8e13bea6L;
 
-  /** What {@code knapsack calibrate} measured of it, for KV recipes that go by that. */
+  /** The files that {@code knapsack calibrate} measured of it, for KV recipes that go by them. */
   private static final Map<String, Long> COMPANIONS =
       Map.of(
           FILE_NAME + "." + Calibration.FILE.suffix(), 0xac542615L,

@@ -4,7 +4,7 @@ import dev.knapsack.Chat;
 import dev.knapsack.Knapsack;
 import dev.knapsack.engine.FinishReason;
 import dev.knapsack.engine.Request;
-import dev.knapsack.engine.Stats;
+import dev.knapsack.engine.Usage;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BooleanSupplier;
@@ -18,7 +18,7 @@ final class EngineConversation implements Conversation, AutoCloseable {
   private final UnaryOperator<Request> adjust;
   private final @Nullable NamedChat kept;
   private Chat chat;
-  private @Nullable Stats last;
+  private @Nullable Usage last;
 
   EngineConversation(Knapsack knapsack, @Nullable String system, UnaryOperator<Request> adjust) {
     this(knapsack, null, adjust, null);
@@ -56,13 +56,13 @@ final class EngineConversation implements Conversation, AutoCloseable {
     if (kept != null) {
       kept.said(chat);
     }
-    Stats stats = answer.stats();
-    last = stats;
+    Usage usage = answer.usage();
+    last = usage;
     return new Answer(
-        stats.promptTokens() - stats.cachedTokens(),
-        stats.tokens(),
-        duration(stats.secondsToFirstToken()),
-        duration(stats.secondsToFirstToken() + stats.decodeSeconds()),
+        usage.promptTokens() - usage.cachedTokens(),
+        usage.tokens(),
+        duration(usage.secondsToFirstToken()),
+        duration(usage.secondsToFirstToken() + usage.decodeSeconds()),
         ending(answer.finishReason().orElse(FinishReason.CANCELLED)));
   }
 
@@ -75,7 +75,7 @@ final class EngineConversation implements Conversation, AutoCloseable {
       case END_TOKEN, STOP_STRING -> Ending.COMPLETE;
       case MAX_TOKENS -> Ending.LENGTH;
       case CONTEXT_FULL -> Ending.CONTEXT_FULL;
-      case CANCELLED -> Ending.STOPPED;
+      case CANCELLED, FAILED -> Ending.STOPPED;
     };
   }
 

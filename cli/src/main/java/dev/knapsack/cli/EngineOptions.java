@@ -3,6 +3,7 @@ package dev.knapsack.cli;
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.error.PlanFileException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
@@ -11,7 +12,6 @@ import dev.knapsack.memory.Footprint;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanFileException;
 import dev.knapsack.plan.PlanJson;
 import dev.knapsack.plan.PlanRequest;
 import java.io.IOException;
@@ -194,7 +194,7 @@ final class EngineOptions {
     parseSpecial = value;
   }
 
-  /** So much context, if the user did not ask for another. */
+  /** Takes so much context, if the user did not ask for another. */
   void useContext(int tokens) {
     if (context == null) {
       context = tokens;
@@ -227,7 +227,7 @@ final class EngineOptions {
    */
   Knapsack open(Path model, UnaryOperator<Options> change, int tokens) {
     Options options = change.apply(options()).withContext(tokens);
-    return Knapsack.open(model, budget(null), options);
+    return Knapsack.open(model, home(null), options);
   }
 
   /** Opens a model within the budget, with a progress bar while it loads. */
@@ -235,14 +235,14 @@ final class EngineOptions {
     try (ProgressBar bar = host.progress("loading")) {
       Plan given = given(model);
       Options options = options().withProgress(bar::update);
-      return Knapsack.open(model, budget(given), given == null ? options : options.withPlan(given));
+      return Knapsack.open(model, home(given), given == null ? options : options.withPlan(given));
     }
   }
 
   /** The plan by which {@link #open} would open a model; nothing is loaded. */
   Plan plan(Path model) throws IOException {
     Plan given = given(model);
-    return given == null ? Knapsack.plan(model, budget(null), options()) : given;
+    return given == null ? Knapsack.plan(model, home(null), options()) : given;
   }
 
   /** The budget asked for, else that of the plan, else the usual. */
@@ -253,12 +253,18 @@ final class EngineOptions {
     return Budget.ofBytes(given == null ? Footprint.defaultBudget() : given.budget());
   }
 
+  /** Where the model is open: alone in this process, whose memory is what counts. */
+  private dev.knapsack.host.Host home(@Nullable Plan given) {
+    KernelProvider.Choice choice = kernels == null ? KernelProvider.best() : kernels.open();
+    return new dev.knapsack.host.Host(
+        budget(given),
+        dev.knapsack.host.Host.Options.of(choice).withWholeProcess(true).withCache(host.cache()));
+  }
+
   private Options options() {
     Options options =
         Options.usual()
-            .withWholeProcess(true)
             .withSequences(sequences)
-            .withCache(host.cache())
             .withPrefixes(!noPrefixes)
             .withReproducible(reproducible)
             .withParseSpecial(parseSpecial);
@@ -298,9 +304,6 @@ final class EngineOptions {
     }
     if (threads != null) {
       options = options.withWorkers(threads);
-    }
-    if (kernels != null) {
-      options = options.withKernels(kernels);
     }
     if (activations != null) {
       options = options.withPrecision(activations);

@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.Map;
 
 /**
- * What a command runs in: its standard streams, the variables of its environment, and the user's
+ * The outside of a command: its standard streams, the variables of its environment, and the user's
  * home. Commands know the outside by this alone.
  *
  * <p>Files of Knapsack's own lie where the XDG base directory specification says.
@@ -21,12 +21,15 @@ record Host(StandardStreams streams, Map<String, String> variables, Path home) {
         Path.of(System.getProperty("user.home", ".")));
   }
 
-  /** What can be made again: the embedded model unpacked, the machine's measured speed. */
+  /**
+   * The folder of what can be made again: the embedded model unpacked, the machine's measured
+   * speed.
+   */
   Path cache() {
     return base("XDG_CACHE_HOME", ".cache");
   }
 
-  /** What was downloaded or typed: models, the chat's history. */
+  /** The folder of what was downloaded or typed: models, the chat's history. */
   Path data() {
     return base("XDG_DATA_HOME", ".local/share");
   }

@@ -3,16 +3,16 @@ package dev.knapsack.cli;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
-import dev.knapsack.tensor.UnsupportedFormatException;
+import dev.knapsack.error.UnsupportedFormatException;
 import java.util.Optional;
 
 /**
- * What {@code --kv} says: which tokens are kept, or that the plan chooses that and the formats.
+ * The value of {@code --kv}: which tokens are kept, or that the plan chooses that and the formats.
  *
  * @param policy which tokens are kept; empty if the plan chooses
  */
 record KvRecipe(Optional<KvPolicy> policy) {
-  /** Nothing is forgotten. */
+  /** The recipe that forgets nothing. */
   static final KvRecipe FULL = new KvRecipe(Optional.of(KvPolicy.FULL));
 
   private static final KvRecipe AUTO = new KvRecipe(Optional.empty());

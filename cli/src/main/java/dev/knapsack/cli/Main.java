@@ -1,24 +1,13 @@
 package dev.knapsack.cli;
 
-import dev.knapsack.cache.SpillException;
-import dev.knapsack.engine.ContextExceededException;
-import dev.knapsack.engine.LogitsException;
-import dev.knapsack.engine.PlanMismatchException;
-import dev.knapsack.engine.SequencesExceededException;
+import dev.knapsack.error.KnapsackException;
+import dev.knapsack.error.TemplateException;
+import dev.knapsack.error.UnsupportedFormatException;
 import dev.knapsack.eval.CacheForm;
-import dev.knapsack.eval.TextException;
-import dev.knapsack.file.DownloadException;
-import dev.knapsack.file.ModelFileException;
-import dev.knapsack.file.NoSuchModelException;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
-import dev.knapsack.memory.NativeMemoryException;
 import dev.knapsack.plan.KvChoice;
-import dev.knapsack.plan.PlanDoesNotFitException;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
-import dev.knapsack.tensor.UnsupportedFormatException;
-import dev.knapsack.text.template.TemplateException;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
@@ -183,24 +172,17 @@ public final class Main {
 
   private static int exitCode(Exception e) {
     return switch (e) {
-      case PlanDoesNotFitException _, BudgetExceededException _, NativeMemoryException _ ->
-          DOES_NOT_FIT;
-      case ModelFileException _,
-          NoSuchModelException _,
-          UnusableFileException _,
-          PlanMismatchException _,
-          TemplateException _,
-          LogitsException _,
-          TextException _,
-          SpillException _,
-          IOException _ ->
-          BAD_FILE;
-      case DownloadException _ -> DOWNLOAD_FAILED;
-      case IllegalArgumentException _,
-          UnsupportedFormatException _,
-          ContextExceededException _,
-          SequencesExceededException _ ->
-          CommandLine.ExitCode.USAGE;
+      case KnapsackException ours ->
+          switch (ours.kind()) {
+            case MEMORY -> DOES_NOT_FIT;
+            case FILE -> BAD_FILE;
+            case DOWNLOAD -> DOWNLOAD_FAILED;
+            case REQUEST -> CommandLine.ExitCode.USAGE;
+            case INTERRUPTED -> INTERRUPTED;
+            case BUSY, CLOSED -> CommandLine.ExitCode.SOFTWARE;
+          };
+      case IOException _ -> BAD_FILE;
+      case IllegalArgumentException _ -> CommandLine.ExitCode.USAGE;
       case InterruptedException _ -> INTERRUPTED;
       default -> CommandLine.ExitCode.SOFTWARE;
     };

@@ -15,7 +15,7 @@ import org.jline.reader.SyntaxError;
 final class MessageParser implements Parser {
   private static final String FENCE = "\"\"\"";
 
-  /** Whether a message goes on on the next line. */
+  /** Says whether a message goes on on the next line. */
   static boolean isOpen(CharSequence typed) {
     String text = typed.toString().strip();
     if (text.startsWith(FENCE)) {

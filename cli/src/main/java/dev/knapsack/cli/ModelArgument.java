@@ -30,7 +30,7 @@ final class ModelArgument {
     this.host = host;
   }
 
-  /** Whether no model was named, so that it is the one inside Knapsack. */
+  /** Says whether no model was named, so that it is the one inside Knapsack. */
   boolean embedded() {
     return model == null;
   }

@@ -2,11 +2,11 @@ package dev.knapsack.cli;
 
 import dev.knapsack.Chat;
 import dev.knapsack.Knapsack;
-import dev.knapsack.cache.store.CacheFileException;
-import dev.knapsack.cache.store.CacheFileException.Problem;
-import dev.knapsack.cache.store.CacheNotSavedException;
-import dev.knapsack.engine.QueueFullException;
-import dev.knapsack.memory.BudgetExceededException;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
+import dev.knapsack.error.CacheNotSavedException;
+import dev.knapsack.error.QueueFullException;
 import dev.knapsack.plan.PlanTable;
 import dev.knapsack.text.Message;
 import java.io.IOException;

@@ -1,6 +1,6 @@
 package dev.knapsack.cli;
 
-/** Where a user's messages come from. */
+/** The source of a user's messages. */
 interface Prompt extends AutoCloseable {
   /** The next thing that the user does. */
   Input read();
@@ -21,7 +21,7 @@ interface Prompt extends AutoCloseable {
     void close();
   }
 
-  /** What a user does at the prompt. */
+  /** An act of a user at the prompt. */
   sealed interface Input {
     /** A message or command, of one line or several. */
     record Line(String text) implements Input {}

@@ -9,7 +9,7 @@ import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** Which questions a model is asked: {@code --questions} and {@code --limit}. */
+/** The questions that a model is asked: {@code --questions} and {@code --limit}. */
 final class QuestionOptions {
   @Option(
       names = "--questions",
@@ -25,7 +25,7 @@ final class QuestionOptions {
       description = "Ask no more than the first N questions.")
   private @Nullable Integer limit;
 
-  /** Whether a file was named. */
+  /** Says whether a file was named. */
   boolean given() {
     return questions != null;
   }
@@ -55,7 +55,7 @@ final class QuestionOptions {
     return model.embedded() ? Questions.ofNotes(most) : List.of();
   }
 
-  /** Where they are from; empty if there are none. */
+  /** The name of where they are from; empty if there are none. */
   String name(ModelArgument model) {
     return questions != null ? questions.toString() : model.embedded() ? "questions inside" : "";
   }

@@ -2,22 +2,23 @@ package dev.knapsack.cli;
 
 import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
-import dev.knapsack.engine.Stats;
+import dev.knapsack.engine.Usage;
+import dev.knapsack.memory.Footprint;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanTable;
 import java.util.Locale;
 
 /** Predicted figures beside measured ones. */
-record Report(Plan plan, Stats stats, long predictedPeak) {
+record Report(Plan plan, Usage usage, long predictedPeak) {
   /** Within these the compiler is still at work, and rates measured say little about later ones. */
   private static final double WARM_UP_SECONDS = 3;
 
   /** Of the last answer of a program that writes so many at once. */
-  static Report of(Knapsack knapsack, Stats stats, int samples) {
+  static Report of(Knapsack knapsack, Usage usage, int samples) {
     return new Report(
         knapsack.plan(),
-        stats,
-        knapsack.engine().predictedPeak(stats.promptTokens(), stats.tokens(), samples));
+        usage,
+        knapsack.engine().predictedPeak(usage.promptTokens(), usage.tokens(), samples));
   }
 
   /** A table for people. */
@@ -25,32 +26,32 @@ record Report(Plan plan, Stats stats, long predictedPeak) {
     Plan.Prediction predicted = plan.prediction();
     StringBuilder out = new StringBuilder();
     out.append("%-24s %14s %14s%n".formatted("", "predicted", "measured"));
-    row(out, "peak resident", PlanTable.size(predictedPeak), PlanTable.size(stats.peakResident()));
+    row(out, "peak resident", PlanTable.size(predictedPeak), PlanTable.size(peakResident()));
     row(out, "  context and steps full", PlanTable.size(plan.bytes()), "");
     row(out, "budget", PlanTable.size(plan.budget()), "");
     row(
         out,
         "prefill, tokens/s",
         number(predicted.prefillTokensPerSecond()),
-        number(stats.prefillTokensPerSecond()));
+        number(usage.prefillTokensPerSecond()));
     row(
         out,
         "decode, tokens/s",
         number(predicted.decodeTokensPerSecond()),
-        number(stats.decodeTokensPerSecond()));
+        number(usage.decodeTokensPerSecond()));
     row(
         out,
         "first token, s",
         number(predicted.secondsToFirstToken()),
-        number(stats.secondsToFirstToken()));
+        number(usage.secondsToFirstToken()));
     row(out, "prompt tokens", Integer.toString(predicted.promptTokens()), promptTokens());
-    row(out, "answer tokens", "", Integer.toString(stats.tokens()));
+    row(out, "answer tokens", "", Integer.toString(usage.tokens()));
     row(
         out,
         "memory read, per second",
         PlanTable.size((long) predicted.memoryBytesPerSecond()),
         "");
-    if (stats.prefillSeconds() + stats.decodeSeconds() < WARM_UP_SECONDS) {
+    if (usage.prefillSeconds() + usage.decodeSeconds() < WARM_UP_SECONDS) {
       out.append(
           "(The run was shorter than Java takes to compile what computes it: predicted is the speed"
               + " after that.)%n".formatted());
@@ -58,10 +59,15 @@ record Report(Plan plan, Stats stats, long predictedPeak) {
     return out.toString();
   }
 
+  /** The most bytes that the process ever had resident; 0 where the operating system is silent. */
+  private static long peakResident() {
+    return Footprint.now().map(Footprint::peak).orElse(0L);
+  }
+
   private String promptTokens() {
-    return stats.cachedTokens() == 0
-        ? Integer.toString(stats.promptTokens())
-        : "%d (%d cached)".formatted(stats.promptTokens(), stats.cachedTokens());
+    return usage.cachedTokens() == 0
+        ? Integer.toString(usage.promptTokens())
+        : "%d (%d cached)".formatted(usage.promptTokens(), usage.cachedTokens());
   }
 
   /** Adds the objects {@code predicted} and {@code measured}. */
@@ -77,13 +83,13 @@ record Report(Plan plan, Stats stats, long predictedPeak) {
     predicted.addProperty("memoryBytesPerSecond", p.memoryBytesPerSecond());
     object.add("predicted", predicted);
     JsonObject measured = new JsonObject();
-    measured.addProperty("peakResidentBytes", stats.peakResident());
-    measured.addProperty("prefillTokensPerSecond", stats.prefillTokensPerSecond());
-    measured.addProperty("decodeTokensPerSecond", stats.decodeTokensPerSecond());
-    measured.addProperty("secondsToFirstToken", stats.secondsToFirstToken());
-    measured.addProperty("promptTokens", stats.promptTokens());
-    measured.addProperty("cachedTokens", stats.cachedTokens());
-    measured.addProperty("answerTokens", stats.tokens());
+    measured.addProperty("peakResidentBytes", peakResident());
+    measured.addProperty("prefillTokensPerSecond", usage.prefillTokensPerSecond());
+    measured.addProperty("decodeTokensPerSecond", usage.decodeTokensPerSecond());
+    measured.addProperty("secondsToFirstToken", usage.secondsToFirstToken());
+    measured.addProperty("promptTokens", usage.promptTokens());
+    measured.addProperty("cachedTokens", usage.cachedTokens());
+    measured.addProperty("answerTokens", usage.tokens());
     object.add("measured", measured);
   }
 

@@ -237,7 +237,7 @@ final class RunCommand implements Callable<Integer> {
       }
     }
     if (stats) {
-      streams.err().print(Report.of(knapsack, answers.getFirst().stats(), samples).text());
+      streams.err().print(Report.of(knapsack, answers.getFirst().usage(), samples).text());
     }
     answers.forEach(Answer::close);
     return 0;
@@ -292,7 +292,7 @@ final class RunCommand implements Callable<Integer> {
     knapsack.plan().notes().forEach(said::add);
     notes.forEach(said::add);
     object.add("notes", said);
-    Report.of(knapsack, answer.stats(), samples).addTo(object);
+    Report.of(knapsack, answer.usage(), samples).addTo(object);
     return object;
   }
 

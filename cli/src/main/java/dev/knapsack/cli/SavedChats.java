@@ -54,7 +54,7 @@ final class SavedChats {
   record Other(Path file, long bytes, String problem) {}
 
   /**
-   * What there is.
+   * The chats that there are, and other files beside them.
    *
    * @param chats the last used first
    */
@@ -70,7 +70,7 @@ final class SavedChats {
     this.caches = new CacheStore(host.cache().resolve("sessions"), most);
   }
 
-  /** What the model had cached. */
+  /** The store of what the model had cached. */
   CacheStore caches() {
     return caches;
   }
@@ -147,7 +147,7 @@ final class SavedChats {
   }
 
   /**
-   * What was said; nothing in a chat that is new.
+   * The messages of a chat; none in a chat that is new.
    *
    * @throws UnusableFileException if the file is damaged
    */

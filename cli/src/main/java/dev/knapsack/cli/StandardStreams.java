@@ -106,8 +106,8 @@ record StandardStreams(
   }
 
   /**
-   * Why something that was to be on standard output is not; null if all of it is, or whoever reads
-   * it has closed it, as {@code head} does.
+   * The reason why something that was to be on standard output is not; null if all of it is, or
+   * whoever reads it has closed it, as {@code head} does.
    */
   @Nullable String lostOutput() {
     if (!out.checkError()) {
@@ -133,7 +133,7 @@ record StandardStreams(
     return charset.equals(StandardCharsets.US_ASCII) ? StandardCharsets.UTF_8 : charset;
   }
 
-  /** Whether a user sits at a terminal that can show them a prompt. */
+  /** Says whether a user sits at a terminal that can show them a prompt. */
   boolean isInteractive() {
     return inputIsTerminal && (outputIsTerminal || errorIsTerminal);
   }

@@ -1,12 +1,14 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.error.KnapsackException;
+
 /** A file that was named cannot be used: says which, what is wrong with it, and what would work. */
-final class UnusableFileException extends RuntimeException {
+final class UnusableFileException extends KnapsackException {
   UnusableFileException(String message) {
-    super(message);
+    super(Kind.FILE, message);
   }
 
   UnusableFileException(String message, Throwable cause) {
-    super(message, cause);
+    super(Kind.FILE, message, cause);
   }
 }

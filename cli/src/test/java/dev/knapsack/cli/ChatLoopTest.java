@@ -6,8 +6,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
 import dev.knapsack.cli.Prompt.Input;
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.text.template.TemplateException;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.io.StringReader;
@@ -124,8 +124,11 @@ class ChatLoopTest {
   @Test
   void aMessageThatIsTooLongDoesNotEndTheChat() {
     Path stories = Shell.data("models/stories260K.gguf");
-    Options options = Options.usual().withContext(64).withWorkers(1).withCache(cache);
-    try (Knapsack knapsack = Knapsack.open(stories, Budget.of("64MiB"), options);
+    Options options = Options.usual().withContext(64).withWorkers(1);
+    dev.knapsack.host.Host host =
+        new dev.knapsack.host.Host(
+            Budget.of("64MiB"), dev.knapsack.host.Host.Options.usual().withCache(cache));
+    try (Knapsack knapsack = Knapsack.open(stories, host, options);
         EngineConversation real =
             new EngineConversation(knapsack, null, request -> request.withMaxTokens(3))) {
       new ChatLoop(

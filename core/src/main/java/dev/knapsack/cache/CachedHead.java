@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.SpillException;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
@@ -131,8 +132,8 @@ public final class CachedHead {
   }
 
   /** Sizes of the layer's heads. */
-  public KvLayout.Layer heads() {
-    return cache.layout().layers().get(layer);
+  public LayerLayout.Heads heads() {
+    return cache.layout().heads(layer);
   }
 
   /**

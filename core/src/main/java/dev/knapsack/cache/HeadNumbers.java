@@ -57,7 +57,7 @@ final class HeadNumbers {
   /**
    * Remembers one number of each of the first tokens.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if there is no room for more pages
+   * @throws dev.knapsack.error.BudgetExceededException if there is no room for more pages
    */
   void put(int which, float[] numbers) {
     while (pages * pageTokens < numbers.length) {

@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
@@ -52,7 +53,7 @@ public final class KvCache implements AutoCloseable {
     this.heads = new HeadCache[pool.layout().layers().size()][];
     for (int l = 0; l < heads.length; l++) {
       int layer = l;
-      heads[l] = new HeadCache[pool.layout().layers().get(l).kvHeads()];
+      heads[l] = new HeadCache[pool.layout().heads(l).kvHeads()];
       Arrays.setAll(heads[l], h -> new HeadCache(pool, layer, h));
     }
     this.view = new PolicyView(this, pool, heads);
@@ -167,7 +168,7 @@ public final class KvCache implements AutoCloseable {
   /**
    * Makes room for {@code tokens} tokens more in every layer.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if the pages do not fit; the cache is as it
+   * @throws dev.knapsack.error.BudgetExceededException if the pages do not fit; the cache is as it
    *     was and holds no page more
    */
   public void reserve(int tokens) {
@@ -202,7 +203,7 @@ public final class KvCache implements AutoCloseable {
    */
   public void append(int layer, int after, Matrix keys, Matrix values, int firstRow, int rows) {
     checkOpen();
-    KvLayout.Layer sizes = pool.layout().layers().get(layer);
+    LayerLayout.Heads sizes = pool.layout().heads(layer);
     long key = (long) sizes.keySize() * Float.BYTES;
     long value = (long) sizes.valueSize() * Float.BYTES;
     for (int h = 0; h < sizes.kvHeads(); h++) {
@@ -247,7 +248,7 @@ public final class KvCache implements AutoCloseable {
   }
 
   boolean windowed(int layer) {
-    return pool.layout().layers().get(layer).window() > 0;
+    return pool.layout().heads(layer).window() > 0;
   }
 
   /** What is on disk, or is to go there. */
@@ -444,7 +445,7 @@ public final class KvCache implements AutoCloseable {
   private void spill() {
     int resident = layout().resident();
     for (int l = 0; resident > 0 && l < heads.length; l++) {
-      if (!windowed(l)) {
+      if (layout().heads(l).seeAll()) {
         while (heads[l][0].storedCount() >= (long) resident + layout().diskBlock()) {
           try {
             spilled().add(heads);
@@ -499,7 +500,7 @@ public final class KvCache implements AutoCloseable {
     int page = pool.layout().pageTokens();
     int i = 0;
     for (int l = 0; l < heads.length; l++) {
-      boolean window = pool.layout().layers().get(l).window() > 0;
+      boolean window = pool.layout().heads(l).window() > 0;
       int from = window ? firstSeen(l, to * page) / page : held;
       for (HeadCache head : heads[l]) {
         head.truncate(window ? 0 : held * page);
@@ -526,6 +527,9 @@ public final class KvCache implements AutoCloseable {
       return "the recipe '%s' has moved some to disk".formatted(layout().policy());
     }
     for (int l = 0; l < heads.length; l++) {
+      if (heads[l].length == 0) {
+        continue;
+      }
       int start = windowed(l) || spilledTokens() == 0 ? heads[l][0].start() : 0;
       if (start > firstSeen(l, tokens)) {
         return "layer %d has freed those before %,d".formatted(l, start);
@@ -539,14 +543,14 @@ public final class KvCache implements AutoCloseable {
 
   /** The first position that the token at {@code position} sees in a layer. */
   private int firstSeen(int layer, int position) {
-    int window = pool.layout().layers().get(layer).window();
+    int window = pool.layout().heads(layer).window();
     return window == 0 ? 0 : Math.max(0, position - window + 1);
   }
 
   /**
    * A second sequence with the same tokens so far, which grows on its own.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if what it needs beside pages does not fit
+   * @throws dev.knapsack.error.BudgetExceededException if what it needs beside pages does not fit
    * @throws SpillException if what is on disk cannot be copied
    */
   public KvCache fork() {
@@ -575,7 +579,7 @@ public final class KvCache implements AutoCloseable {
    */
   public List<KvPart> parts(int layer, int head) {
     checkOpen();
-    int window = pool.layout().layers().get(layer).window();
+    int window = pool.layout().heads(layer).window();
     // What a window no longer sees is freed page by page.
     int most = window == 0 ? Integer.MAX_VALUE : window + pool.layout().pageTokens();
     return heads[layer][head].parts(

@@ -80,7 +80,7 @@ public record KvFormat(Format keys, Format values, int recent, KvTransform trans
    * Keys and values in what {@link #keyName} and the values' format call themselves, and no more to
    * it.
    *
-   * @throws dev.knapsack.tensor.UnsupportedFormatException if there is no such format
+   * @throws dev.knapsack.error.UnsupportedFormatException if there is no such format
    * @throws IllegalArgumentException if it is not for caches
    */
   public static KvFormat of(String keys, String values) {
@@ -105,7 +105,7 @@ public record KvFormat(Format keys, Format values, int recent, KvTransform trans
    * Reads formats as people write them: {@code q8_0}, or {@code k=q8_0,v=q4_0}, in any order;
    * {@code k=qjl} for sketched keys, {@code k=qjl:4} for those of 4 bits for each channel.
    *
-   * @throws dev.knapsack.tensor.UnsupportedFormatException if there is no such format
+   * @throws dev.knapsack.error.UnsupportedFormatException if there is no such format
    * @throws IllegalArgumentException if it is not for caches, or it is written in another way
    */
   public static KvFormat parse(String text) {

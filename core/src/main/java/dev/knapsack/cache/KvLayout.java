@@ -8,12 +8,13 @@ import java.util.List;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.stream.Stream;
 
 /**
  * What a sequence's cache holds in each layer, and in which formats: all that is needed to know how
  * many bytes a number of tokens takes.
  *
- * @param layers one entry a layer
+ * @param layers what each layer remembers
  * @param keyFormat format of cached keys: one of {@link Formats#cache()}
  * @param valueFormat format of cached values
  * @param recent how many of the last tokens stay in {@link #FULL} precision
@@ -25,7 +26,7 @@ import java.util.TreeMap;
  * @param pageTokens tokens in a page
  */
 public record KvLayout(
-    List<Layer> layers,
+    List<LayerLayout> layers,
     Format keyFormat,
     Format valueFormat,
     int recent,
@@ -42,34 +43,6 @@ public record KvLayout(
   /** The format of recent tokens. */
   public static final Format FULL = Formats.F16;
 
-  /**
-   * One layer's heads.
-   *
-   * @param kvHeads key and value heads
-   * @param keySize numbers in a cached key head
-   * @param valueSize numbers in a value head
-   * @param window sliding window in tokens; 0 for none
-   * @param group query heads that share a KV head
-   * @param sketch how many directions keys have for each of their channels ({@link
-   *     dev.knapsack.tensor.SketchMatrix}); 0 if they are cached channel by channel
-   */
-  public record Layer(int kvHeads, int keySize, int valueSize, int window, int group, int sketch) {
-    /** Not sketched. */
-    public Layer(int kvHeads, int keySize, int valueSize, int window, int group) {
-      this(kvHeads, keySize, valueSize, window, group, 0);
-    }
-
-    /** Numbers in a key before it is sketched, and in a query. */
-    public int channels() {
-      return keySize / Math.max(1, sketch);
-    }
-
-    /** The same with keys of this many directions for each channel, or with keys as they are. */
-    public Layer sketched(int times) {
-      return new Layer(kvHeads, channels() * Math.max(1, times), valueSize, window, group, times);
-    }
-  }
-
   public KvLayout {
     layers = List.copyOf(layers);
     if (pageTokens < 1 || recent < 0 || resident < 0) {
@@ -83,12 +56,12 @@ public record KvLayout(
               .formatted(policy));
     }
     if (policy.bases().isPresent()
-        && (transform == KvTransform.REORDERED || layers.stream().anyMatch(l -> l.sketch() > 0))) {
+        && (transform == KvTransform.REORDERED || heads(layers).anyMatch(l -> l.sketch() > 0))) {
       throw new IllegalArgumentException(
           "The recipe '%s' reduces heads as the model computes them, or rotated; not reordered or sketched"
               .formatted(policy));
     }
-    for (Layer layer : layers) {
+    for (LayerLayout.Heads layer : heads(layers).toList()) {
       checkFits("key", keyFormat, layer.keySize());
       checkFits("value", valueFormat, layer.valueSize());
       policy
@@ -103,19 +76,45 @@ public record KvLayout(
     }
   }
 
-  public KvLayout(List<Layer> layers, Format keyFormat, Format valueFormat) {
+  public KvLayout(List<? extends LayerLayout> layers, Format keyFormat, Format valueFormat) {
     this(layers, keyFormat, valueFormat, 0, KvPolicy.FULL, PAGE_TOKENS);
   }
 
   /** Heads as they are, and all in memory. */
   public KvLayout(
-      List<Layer> layers,
+      List<? extends LayerLayout> layers,
       Format keyFormat,
       Format valueFormat,
       int recent,
       KvPolicy policy,
       int pageTokens) {
-    this(layers, keyFormat, valueFormat, recent, KvTransform.NONE, policy, 0, pageTokens);
+    this(
+        List.copyOf(layers),
+        keyFormat,
+        valueFormat,
+        recent,
+        KvTransform.NONE,
+        policy,
+        0,
+        pageTokens);
+  }
+
+  private static Stream<LayerLayout.Heads> heads(List<LayerLayout> layers) {
+    return layers.stream().map(KvLayout::heads);
+  }
+
+  private static LayerLayout.Heads heads(LayerLayout layer) {
+    return layer instanceof LayerLayout.Heads heads ? heads : LayerLayout.Heads.NONE;
+  }
+
+  /** A layer's heads: {@link LayerLayout.Heads#NONE} if it has none. */
+  public LayerLayout.Heads heads(int layer) {
+    return heads(layers.get(layer));
+  }
+
+  /** Those of each layer. */
+  public List<LayerLayout.Heads> heads() {
+    return heads(layers).toList();
   }
 
   /** The same, with this many recent tokens in full precision. */
@@ -162,7 +161,7 @@ public record KvLayout(
   }
 
   /** The most tokens that a head of a layer has in the layout's formats. */
-  private int stored(int tokens, int step, Layer layer) {
+  private int stored(int tokens, int step, LayerLayout.Heads layer) {
     if (layer.window() == 0 && !policy.equals(KvPolicy.FULL)) {
       return (int) Math.min(tokens, (long) policy.most(tokens) + step);
     }
@@ -181,8 +180,8 @@ public record KvLayout(
       int layer = l;
       numbers(l)
           .ifPresent(form -> {
-            long heads = layers.get(layer).kvHeads();
-            long most = Math.min(tokens, (long) stored(tokens, step, layers.get(layer)) + coarse);
+            long heads = heads(layer).kvHeads();
+            long most = Math.min(tokens, (long) stored(tokens, step, heads(layer)) + coarse);
             long together = policy.together(this, layer, tokens) + heads * coarse;
             slabs.merge(
                 form.pageBytes(),
@@ -199,8 +198,8 @@ public record KvLayout(
     SortedMap<Long, Long> heads = new TreeMap<>();
     boolean all = policy.equals(KvPolicy.FULL);
     for (int l = 0; l < layers.size(); l++) {
-      Layer layer = layers.get(l);
-      if (layer.window() == 0) {
+      LayerLayout.Heads layer = heads(l);
+      if (layer.seeAll()) {
         long pages = (long) layer.kvHeads() * pages(stored(tokens, step, layer));
         if (!all) {
           long together = policy.together(this, l, tokens);
@@ -280,21 +279,21 @@ public record KvLayout(
   }
 
   /** Whether tokens between others may be forgotten. */
-  private boolean gaps(Layer heads) {
-    return heads.window() == 0 && !policy.equals(KvPolicy.FULL);
+  private boolean gaps(LayerLayout.Heads heads) {
+    return heads.seeAll() && !policy.equals(KvPolicy.FULL);
   }
 
   /** The form in which a layer's tokens are kept. */
   Form stored(int layer) {
-    Layer heads = layers.get(layer);
+    LayerLayout.Heads heads = heads(layer);
     return new Form(
         keyFormat, valueFormat, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
   }
 
   /** The form of a layer's tokens that count less; empty if there are none. */
   Optional<Form> coarse(int layer) {
-    Layer heads = layers.get(layer);
-    return heads.window() > 0
+    LayerLayout.Heads heads = heads(layer);
+    return !heads.seeAll()
         ? Optional.empty()
         : policy
             .coarse()
@@ -310,24 +309,24 @@ public record KvLayout(
 
   /** Numbers that are held of a key of a layer's coarser tokens; all if there are none. */
   public int heldOfKeys(int layer) {
-    return coarse(layer).map(Form::keySize).orElse(layers.get(layer).keySize());
+    return coarse(layer).map(Form::keySize).orElse(heads(layer).keySize());
   }
 
   /** Numbers that are held of a value of such. */
   public int heldOfValues(int layer) {
-    return coarse(layer).map(Form::valueSize).orElse(layers.get(layer).valueSize());
+    return coarse(layer).map(Form::valueSize).orElse(heads(layer).valueSize());
   }
 
   /** The form in which a layer's recent tokens are kept. */
   Form full(int layer) {
-    Layer heads = layers.get(layer);
+    LayerLayout.Heads heads = heads(layer);
     return new Form(FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
   }
 
   /** The form of what the policy remembers of a layer's tokens; empty if that is nothing. */
   Optional<Form> numbers(int layer) {
-    Layer heads = layers.get(layer);
-    int numbers = heads.window() > 0 ? 0 : policy.numbers(heads);
+    LayerLayout.Heads heads = heads(layer);
+    int numbers = heads.seeAll() ? policy.numbers(heads) : 0;
     return numbers == 0
         ? Optional.empty()
         : Optional.of(new Form(Formats.F32, Formats.F32, numbers, 0, pageTokens));
@@ -336,7 +335,7 @@ public record KvLayout(
   /** Bytes of one token in a layer, recent ones aside. */
   public long tokenBytes(int layer) {
     Form form = stored(layer);
-    return layers.get(layer).kvHeads() * (form.keyBytes() + form.valueBytes());
+    return heads(layer).kvHeads() * (form.keyBytes() + form.valueBytes());
   }
 
   /** Pages of one head that {@code tokens} tokens take. */
@@ -370,7 +369,7 @@ public record KvLayout(
     SortedMap<Long, Long> slabs = keptSlabs(tokens, step, shared);
     numberSlabs(tokens, step).forEach((size, n) -> slabs.merge(size, n, Long::sum));
     for (int l = 0; l < layers.size(); l++) {
-      Layer layer = layers.get(l);
+      LayerLayout.Heads layer = heads(l);
       if (layer.window() > 0) {
         long pages = pages(stored(tokens, step, layer));
         // A window and a step begin anywhere in a page: they touch one page more than they fill.
@@ -389,7 +388,7 @@ public record KvLayout(
                   coarse.pageBytes(),
                   (long) layer.kvHeads() * pages(Math.min(tokens, policy.mostCoarse(tokens))),
                   Long::sum));
-      if (recent > 0) {
+      if (recent > 0 && layer.kvHeads() > 0) {
         long full = Math.min(pages(tokens), pages(recent + pageTokens - 1 + step));
         slabs.merge(full(l).pageBytes(), layer.kvHeads() * full, Long::sum);
       }
@@ -399,8 +398,8 @@ public record KvLayout(
 
   /**
    * Bytes that such a sequence leases beside its pages: for the attention weights of a layer's
-   * heads and some rows, where the policy wants any, for what the policy remembers of heads, and
-   * for what comes back from disk.
+   * heads and some rows, where the policy wants any, for what the policy remembers of heads, for
+   * states of layers that have no heads, and for what comes back from disk.
    */
   long besidePages(int length, int step) {
     int tokens = withLookahead(length);
@@ -408,14 +407,15 @@ public record KvLayout(
     int coarse = policy.mostCoarse(tokens);
     long most = Math.min(tokens, (long) policy.most(tokens) + coarse + step);
     for (int l = 0; l < layers.size(); l++) {
-      if (layers.get(l).window() == 0) {
-        long more = (long) layers.get(l).kvHeads() * (coarse + step);
+      if (heads(l).seeAll()) {
+        long more = (long) heads(l).kvHeads() * (coarse + step);
         long together = policy.together(this, l, tokens) + more;
         weights = Math.max(weights, PolicyView.weightBytes(this, l, most, together, step));
       }
     }
     return Account.charged(weights)
         + Account.charged(PolicyMemory.bytes(this))
+        + RecurrentStates.charged(this)
         + (diskBlocks(tokens) > 0 ? Account.charged(SpilledTokens.bufferBytes(this)) : 0)
         + (policy.retrieval().isPresent() ? Account.charged(SpilledUnits.bufferBytes(this)) : 0);
   }
@@ -432,7 +432,7 @@ public record KvLayout(
 
   /** Whether tokens of a layer go to disk by the policy's choice. */
   boolean retrieves(int layer) {
-    return layers.get(layer).window() == 0 && policy.retrieval().isPresent();
+    return heads(layer).seeAll() && policy.retrieval().isPresent();
   }
 
   /** The most tokens of such a unit. */
@@ -447,7 +447,7 @@ public record KvLayout(
 
   /** The form of units' mean keys. */
   Form unitKeys(int layer) {
-    return new Form(FULL, FULL, layers.get(layer).keySize(), 0, pageTokens);
+    return new Form(FULL, FULL, heads(layer).keySize(), 0, pageTokens);
   }
 
   /** Tokens that go to disk together. */
@@ -457,7 +457,7 @@ public record KvLayout(
 
   /** Blocks of so many tokens that are on disk. */
   private int diskBlocks(int tokens) {
-    boolean some = resident > 0 && layers.stream().anyMatch(layer -> layer.window() == 0);
+    boolean some = resident > 0 && heads(layers).anyMatch(LayerLayout.Heads::seeAll);
     return some ? (int) (Math.max(0, (long) tokens - recent - resident) / diskBlock()) : 0;
   }
 
@@ -471,8 +471,8 @@ public record KvLayout(
   SortedMap<Long, Long> blockSlabs(boolean windowed) {
     SortedMap<Long, Long> slabs = new TreeMap<>();
     for (int l = 0; l < layers.size(); l++) {
-      if (layers.get(l).window() > 0 == windowed && layers.get(l).kvHeads() > 0) {
-        slabs.merge(stored(l).pageBytes(), (long) layers.get(l).kvHeads(), Long::sum);
+      if (heads(l).window() > 0 == windowed && heads(l).kvHeads() > 0) {
+        slabs.merge(stored(l).pageBytes(), (long) heads(l).kvHeads(), Long::sum);
       }
     }
     return slabs;
@@ -480,6 +480,6 @@ public record KvLayout(
 
   /** The longest sliding window of a layer; 0 if none has one. */
   public int longestWindow() {
-    return layers.stream().mapToInt(Layer::window).max().orElse(0);
+    return heads(layers).mapToInt(LayerLayout.Heads::window).max().orElse(0);
   }
 }

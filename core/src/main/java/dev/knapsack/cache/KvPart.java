@@ -109,7 +109,7 @@ public final class KvPart {
    *
    * @param start the position of the first
    * @param positions the position of each, ascending; null if each follows the one before
-   * @throws dev.knapsack.memory.BudgetExceededException if the pages do not fit
+   * @throws dev.knapsack.error.BudgetExceededException if the pages do not fit
    * @throws IllegalArgumentException if there are gaps, and some of them are to go to disk
    */
   public void reserve(int tokens, int start, int @Nullable [] positions) {

@@ -59,14 +59,14 @@ public interface KvPolicy {
    * #most} says of one: for policies that give heads or layers different numbers.
    */
   default long together(KvLayout layout, int layer, int tokens) {
-    return (long) layout.layers().get(layer).kvHeads() * most(tokens);
+    return (long) layout.heads(layer).kvHeads() * most(tokens);
   }
 
   /** The most tokens that the heads of all such layers hold together, as {@link #most} says. */
   default long inAll(KvLayout layout, int tokens) {
     long sum = 0;
     for (int l = 0; l < layout.layers().size(); l++) {
-      sum += layout.layers().get(l).window() == 0 ? together(layout, l, tokens) : 0;
+      sum += layout.heads(l).seeAll() ? together(layout, l, tokens) : 0;
     }
     return sum;
   }
@@ -234,7 +234,7 @@ public interface KvPolicy {
   default void observe(CachedHead head, LayerStep step) {}
 
   /** Numbers that it keeps of each head as a whole, for the time that a sequence needs them. */
-  default int memory(KvLayout.Layer heads) {
+  default int memory(LayerLayout.Heads heads) {
     return 0;
   }
 
@@ -242,7 +242,7 @@ public interface KvPolicy {
    * How many numbers it keeps of each token of a layer without a sliding window: {@link
    * CachedHead#scores}.
    */
-  default int numbers(KvLayout.Layer heads) {
+  default int numbers(LayerLayout.Heads heads) {
     return 0;
   }
 

@@ -1,9 +1,10 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.SlabArena;
 import java.nio.file.Path;
@@ -97,11 +98,14 @@ public final class KvPool implements AutoCloseable {
     this.account = account;
     this.most = most;
     this.blockArenas =
-        new SlabArena[layout.layers().stream().mapToInt(KvLayout.Layer::kvHeads).sum()];
+        new SlabArena[layout.heads().stream().mapToInt(LayerLayout.Heads::kvHeads).sum()];
     int page = 0;
     for (int l = 0; l < layout.layers().size(); l++) {
+      if (layout.heads(l).kvHeads() == 0) {
+        continue;
+      }
       SlabArena arena = add(layout.stored(l));
-      for (int h = 0; h < layout.layers().get(l).kvHeads(); h++) {
+      for (int h = 0; h < layout.heads(l).kvHeads(); h++) {
         blockArenas[page++] = arena;
       }
       layout.coarse(l).ifPresent(this::add);
@@ -126,6 +130,11 @@ public final class KvPool implements AutoCloseable {
 
   Account account() {
     return account;
+  }
+
+  /** What a sequence remembers that has no tokens yet. */
+  public SequenceState sequence() {
+    return new SequenceState(this);
   }
 
   /** A new empty cache of one sequence. */

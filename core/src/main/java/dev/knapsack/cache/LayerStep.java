@@ -41,7 +41,7 @@ public interface LayerStep {
    * A row's queries before RoPE, and as if the layout did nothing to keys.
    *
    * @param out receives those of all query heads that share the KV head, {@link
-   *     KvLayout.Layer#channels()} numbers each
+   *     LayerLayout.Heads#channels()} numbers each
    */
   void unrotatedQueries(int row, int kvHead, float[] out);
 

@@ -22,7 +22,7 @@ final class PolicyMemory implements AutoCloseable {
 
   /** Bytes of the layers before this one. */
   private static long before(KvLayout layout, int layer) {
-    List<KvLayout.Layer> layers = layout.layers();
+    List<LayerLayout.Heads> layers = layout.heads();
     long bytes = 0;
     for (int l = 0; l < layer; l++) {
       bytes += layers.get(l).kvHeads() * headBytes(layout, l);
@@ -31,7 +31,7 @@ final class PolicyMemory implements AutoCloseable {
   }
 
   private static long headBytes(KvLayout layout, int layer) {
-    KvLayout.Layer heads = layout.layers().get(layer);
+    LayerLayout.Heads heads = layout.heads(layer);
     return heads.window() > 0 ? 0 : (long) Float.BYTES * layout.policy().memory(heads);
   }
 

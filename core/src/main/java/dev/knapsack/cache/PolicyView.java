@@ -110,7 +110,7 @@ final class PolicyView {
     observeWeights(layer, step);
     if (policy.looks(cache, layer, step.rows())) {
       frames[layer] = step.frame();
-      if (memory == null && policy.memory(pool.layout().layers().get(layer)) > 0) {
+      if (memory == null && policy.memory(pool.layout().heads(layer)) > 0) {
         memory = new PolicyMemory(pool);
       }
       step.forEach(
@@ -131,7 +131,7 @@ final class PolicyView {
       return;
     }
     int together = Math.min(wanted, ROWS_TOGETHER);
-    long rowBytes = (long) Float.BYTES * pool.layout().layers().get(layer).group() * together;
+    long rowBytes = (long) Float.BYTES * pool.layout().heads(layer).group() * together;
     int[] tokens = new int[heads[layer].length];
     long[] offsets = new long[tokens.length];
     long bytes = 0;
@@ -192,7 +192,7 @@ final class PolicyView {
    * @param step tokens by which it grows at most
    */
   static long weightBytes(KvLayout layout, int layer, long most, long together, int step) {
-    KvLayout.Layer sizes = layout.layers().get(layer);
+    LayerLayout.Heads sizes = layout.heads(layer);
     int rows = Math.min(Math.min(step, ROWS_TOGETHER), layout.policy().weightRows(layer));
     return Float.BYTES * (long) rows * sizes.group() * Math.min(sizes.kvHeads() * most, together);
   }

@@ -119,7 +119,7 @@ public final class PrefixTree implements AutoCloseable {
     this.windowSlabs = layout.blockSlabs(true);
     this.inWindow = new boolean[pool.blockPages()];
     int page = 0;
-    for (KvLayout.Layer layer : layout.layers()) {
+    for (LayerLayout.Heads layer : layout.heads()) {
       Arrays.fill(inWindow, page, page + layer.kvHeads(), layer.window() > 0);
       page += layer.kvHeads();
     }

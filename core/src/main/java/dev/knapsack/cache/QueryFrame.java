@@ -23,7 +23,7 @@ public interface QueryFrame {
      * it has there with the cached key.
      *
      * @param key as {@link CachedHead#key} decodes it
-     * @param out receives {@link KvLayout.Layer#channels()} numbers
+     * @param out receives {@link LayerLayout.Heads#channels()} numbers
      */
     void turn(int kvHead, float[] key, float[] out);
   }

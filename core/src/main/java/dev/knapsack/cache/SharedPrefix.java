@@ -43,8 +43,8 @@ public final class SharedPrefix implements AutoCloseable {
   }
 
   /** Makes what is shared all that a sequence has cached. */
-  public void adopt(KvCache cache) {
-    cache.adopt(0, last.depth, PrefixTree.path(last));
+  public void adopt(SequenceState state) {
+    state.kv().adopt(0, last.depth, PrefixTree.path(last));
   }
 
   /**
@@ -57,13 +57,13 @@ public final class SharedPrefix implements AutoCloseable {
    * @return tokens that need not be computed
    */
   public int advance(
-      KvCache cache, KvPromise promise, IntFunction<int[]> tokens, int most, boolean exact) {
+      SequenceState state, KvPromise promise, IntFunction<int[]> tokens, int most, boolean exact) {
     PrefixTree.Node node = tree.deepest(last, tokens, most, exact);
-    int found = node.depth * tree.pool().layout().pageTokens() - cache.length();
+    int found = node.depth * tree.pool().layout().pageTokens() - state.length();
     if (found <= 0) {
       return 0;
     }
-    cache.adopt(last.depth, node.depth, PrefixTree.path(node));
+    state.kv().adopt(last.depth, node.depth, PrefixTree.path(node));
     moveTo(node);
     promise.share(node.depth);
     return found;
@@ -71,8 +71,8 @@ public final class SharedPrefix implements AutoCloseable {
 
   /**
    * Adds the blocks that a sequence has completed to the tree; those that the tree has, the
-   * sequence shares from now on. To be done between {@link KvCache#encode} and {@link
-   * KvCache#compress}.
+   * sequence shares from now on. To be done between {@link SequenceState#encode} and {@link
+   * SequenceState#compress}.
    *
    * @param tokens the tokens of each block of the sequence
    * @param most blocks to share at most
@@ -80,17 +80,18 @@ public final class SharedPrefix implements AutoCloseable {
    * @param exact whether only {@linkplain PrefixTree#find exact} blocks will do
    */
   public void extend(
-      KvCache cache,
+      SequenceState state,
       KvPromise promise,
       IntFunction<int[]> tokens,
       int most,
       int exactTokens,
       boolean exact) {
     int page = tree.pool().layout().pageTokens();
-    int complete = Math.min(most, cache.length() / page);
+    int complete = Math.min(most, state.length() / page);
     while (last.depth < complete) {
       boolean here = (last.depth + 1) * page <= exactTokens;
-      PrefixTree.Node node = tree.add(last, tokens.apply(last.depth), cache, promise, here, exact);
+      PrefixTree.Node node =
+          tree.add(last, tokens.apply(last.depth), state.kv(), promise, here, exact);
       if (node == null) {
         return;
       }

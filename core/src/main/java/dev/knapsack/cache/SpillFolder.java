@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.SpillException;
 import dev.knapsack.memory.DirectFile;
 import java.io.EOFException;
 import java.io.IOException;

@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.Lease;
@@ -91,7 +92,7 @@ final class SpilledTokens implements AutoCloseable {
 
   /** Bytes of a layer's part of a block. */
   private static long layerBytes(KvLayout layout, int layer) {
-    KvLayout.Layer heads = layout.layers().get(layer);
+    LayerLayout.Heads heads = layout.heads(layer);
     return heads.window() > 0 ? 0 : heads.kvHeads() * headBytes(layout, layer);
   }
 
@@ -263,7 +264,7 @@ final class SpilledTokens implements AutoCloseable {
       readAhead(following(layer), 0);
     }
     KvLayout.Form form = layout.stored(layer);
-    KvSpan[][] spans = new KvSpan[layout.layers().get(layer).kvHeads()][1];
+    KvSpan[][] spans = new KvSpan[layout.heads(layer).kvHeads()][1];
     for (int h = 0; h < spans.length; h++) {
       long[] pages = new long[PAGES];
       for (int p = 0; p < PAGES; p++) {

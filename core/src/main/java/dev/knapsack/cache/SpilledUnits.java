@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.Lease;
@@ -69,7 +70,7 @@ final class SpilledUnits implements AutoCloseable {
     this(pool, new HeadUnits[pool.layout().layers().size()][]);
     for (int l = 0; l < heads.length; l++) {
       int layer = l;
-      KvLayout.Layer sizes = pool.layout().layers().get(l);
+      LayerLayout.Heads sizes = pool.layout().heads(l);
       heads[l] = new HeadUnits[sizes.window() > 0 ? 0 : sizes.kvHeads()];
       Arrays.setAll(heads[l], h -> new HeadUnits(pool, layer));
     }
@@ -102,7 +103,7 @@ final class SpilledUnits implements AutoCloseable {
 
   /** Bytes in the file of a unit of each head of a layer. */
   private static long unitBytes(KvLayout layout, int layer, int tokens) {
-    KvLayout.Layer sizes = layout.layers().get(layer);
+    LayerLayout.Heads sizes = layout.heads(layer);
     return sizes.window() > 0
         ? 0
         : sizes.kvHeads() * blocks(HeadUnits.bytes(layout.stored(layer), tokens));

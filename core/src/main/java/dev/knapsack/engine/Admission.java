@@ -1,13 +1,14 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvPromise;
 import dev.knapsack.cache.PrefixTree;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.SharedPrefix;
-import dev.knapsack.cache.SpillException;
-import dev.knapsack.memory.BudgetExceededException;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.QueueFullException;
+import dev.knapsack.error.SpillException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -129,7 +130,7 @@ final class Admission {
     List<Answer> lacking =
         group.answers().stream()
             .filter(a ->
-                a.session.cache == null || !a.session.continues(a.request.prompt(), shareable(a)))
+                a.session.state == null || !a.session.continues(a.request.prompt(), shareable(a)))
             .toList();
     if (!hasSequences(lacking.size())) {
       return false;
@@ -221,9 +222,9 @@ final class Admission {
 
   private void give(Need need) {
     Session session = need.session;
-    KvCache cache = pool.cache();
+    SequenceState state = pool.sequence();
     try {
-      need.shared.adopt(cache); // before the tree gives anything up: it may be what is found here
+      need.shared.adopt(state); // before the tree gives anything up: it may be what is found here
       // What sequences share they have not been promised, so that without the rest of the tree
       // there is room for all that the plan allows.
       int blocks = need.shared.blocks();
@@ -231,10 +232,10 @@ final class Admission {
         // The tree gives up what is in the way.
       }
       KvPromise promise = pool.promise(need.capacity, limits.chunk(), blocks);
-      session.hold(cache, promise, need.shared, need.prompt);
+      session.hold(state, promise, need.shared, need.prompt);
       session.capacity = need.capacity;
     } catch (RuntimeException | Error e) {
-      cache.close();
+      state.close();
       throw e;
     }
   }

@@ -1,40 +1,60 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.memory.Footprint;
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.LogitsException;
+import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.text.StreamDecoder;
-import java.util.ArrayDeque;
-import java.util.Deque;
+import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Spliterator;
 import java.util.Spliterators;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Flow;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An answer while it is being written: a bounded stream of text.
+ * An answer while it is being written: a bounded channel of {@linkplain Event events}.
  *
  * <p>The engine's own thread writes it, together with others, and rests when {@value #AHEAD} tokens
- * wait to be taken: an answer that nobody takes from costs nothing then but its cache. It can be
- * taken from once, by one thread; {@link #cancel} and {@link #close} may be called by any.
+ * wait to be taken: an answer that nobody takes from costs nothing then but its cache. It is taken
+ * from once and by one thread, in one of these ways: as pieces of text ({@link #iterator}, {@link
+ * #stream}, {@link #each}), as {@link #events}, by a {@linkplain #publisher subscriber}, or as a
+ * whole ({@link #text}, {@link #result}). {@link #cancel} and {@link #close} may be called by any.
  *
  * <p>While all sequences are busy an answer waits for one, in the order of asking, and holds
  * nothing but its prompt. As long as any waits, those that have a sequence are written to their end
  * whether someone takes from them or not, so that every turn comes.
  *
- * <p>Taking throws {@link dev.knapsack.file.ModelFileException} when weights cannot be read, {@link
- * LogitsException} when no token can be chosen, {@link dev.knapsack.memory.BudgetExceededException}
- * when its cache does not fit although its turn has come, {@link EngineClosedException} when the
- * engine was closed before the end, and {@link WaitInterruptedException} when the thread that takes
- * is interrupted, which cancels this answer and no other. So does a listener that throws.
+ * <p>Taking text throws {@link dev.knapsack.error.ModelFileException} when weights cannot be read,
+ * {@link LogitsException} when no token can be chosen, {@link
+ * dev.knapsack.error.BudgetExceededException} when its cache does not fit although its turn has
+ * come, and {@link EngineClosedException} when the engine was closed before the end; among the
+ * events the same is a {@link Event.Failure}. All ways throw {@link WaitInterruptedException} when
+ * the thread that takes is interrupted, which cancels this answer and no other. So does a listener
+ * that throws.
  */
 public final class Answer implements Iterable<String>, AutoCloseable {
   /** Tokens that may wait to be taken before the answer is written on. */
   static final int AHEAD = 32;
+
+  /**
+   * An answer that has ended.
+   *
+   * @param tokens those of its text, in order
+   */
+  public record Result(String text, List<Event.Token> tokens, Usage usage, FinishReason reason) {
+    public Result {
+      tokens = List.copyOf(tokens);
+    }
+  }
 
   private final Scheduler scheduler;
   final Request request;
@@ -43,6 +63,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private final int promptTokens;
   private final @Nullable StreamDecoder decoder;
   private final StopStrings stops;
+  private final EventChannel channel;
   private final long asked = System.nanoTime();
 
   // What follows is used on the engine's thread alone.
@@ -61,17 +82,13 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private @Nullable FinishReason finish;
   private boolean lost;
 
+  /** What has happened and is not in the channel yet. */
+  private final List<Event> events = new ArrayList<>();
+
   // What follows is guarded by this object, which is locked for moments only.
 
-  private final Deque<String> pieces = new ArrayDeque<>();
   private final StringBuilder text = new StringBuilder();
-  private final Tokens tokens = new Tokens(16);
-
-  /** Tokens that were written since somebody has last taken from it. */
-  private int unread;
-
-  private boolean taken;
-  private boolean taking;
+  private final List<Event.Token> tokens = new ArrayList<>();
   private @Nullable FinishReason ended;
   private @Nullable Throwable failure;
   private int cachedTokens;
@@ -94,47 +111,25 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     this.sampler = sampler;
     this.decoder = decoder;
     this.stops = new StopStrings(request.stops());
+    this.channel = new EventChannel(scheduler.loop()::wake);
   }
 
   /** Pieces of text as they come, each of whole characters; can be asked for once. */
   @Override
   public Iterator<String> iterator() {
-    synchronized (this) {
-      if (taken) {
-        throw new IllegalStateException("The pieces of an answer can be taken once.");
-      }
-      taken = true;
-    }
-    return new Iterator<>() {
-      private @Nullable String next;
-
-      @Override
-      public boolean hasNext() {
-        if (next == null) {
-          next = take();
-        }
-        return next != null;
-      }
-
-      @Override
-      public String next() {
-        String piece = hasNext() ? next : null;
-        if (piece == null) {
-          throw new NoSuchElementException("The answer has ended");
-        }
-        next = null;
-        return piece;
-      }
-    };
+    return stream().iterator();
   }
 
   /** The same pieces as a stream; closing it closes the answer. */
   public Stream<String> stream() {
-    return StreamSupport.stream(
-            Spliterators.spliteratorUnknownSize(
-                iterator(), Spliterator.ORDERED | Spliterator.NONNULL),
-            false)
-        .onClose(this::close);
+    return events()
+        .mapMulti((event, pieces) -> {
+          switch (event) {
+            case Event.Text(String piece) -> pieces.accept(piece);
+            case Event.Failure(Throwable problem) -> throw thrown(problem);
+            case Event.Token _, Event.End _, Usage _ -> {}
+          }
+        });
   }
 
   /**
@@ -151,58 +146,120 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return this;
   }
 
+  /**
+   * All that happens, as it happens; can be asked for once. Closing the stream closes the answer.
+   */
+  public Stream<Event> events() {
+    channel.claim();
+    Iterator<Event> events =
+        new Iterator<>() {
+          private @Nullable Event next;
+
+          @Override
+          public boolean hasNext() {
+            if (next == null) {
+              next = take();
+            }
+            return next != null;
+          }
+
+          @Override
+          public Event next() {
+            Event event = hasNext() ? next : null;
+            if (event == null) {
+              throw new NoSuchElementException("The answer has ended");
+            }
+            next = null;
+            return event;
+          }
+        };
+    return StreamSupport.stream(
+            Spliterators.spliteratorUnknownSize(events, Spliterator.ORDERED | Spliterator.NONNULL),
+            false)
+        .onClose(this::close);
+  }
+
+  /** The next event, once it is there; null after the last. */
+  private @Nullable Event take() {
+    try {
+      return channel.take();
+    } catch (InterruptedException e) {
+      throw interrupted();
+    }
+  }
+
+  private WaitInterruptedException interrupted() {
+    Thread.currentThread().interrupt();
+    cancel();
+    return new WaitInterruptedException();
+  }
+
+  private static RuntimeException thrown(Throwable problem) {
+    return switch (problem) {
+      case RuntimeException e -> e;
+      case Error e -> throw e;
+      default -> new IllegalStateException(problem);
+    };
+  }
+
+  /**
+   * The same events for one subscriber, in a virtual thread of its own, no more of them than it has
+   * requested; its first event waits for its first request. In place of a {@link Event.Failure}
+   * comes {@code onError}. Cancelling the subscription cancels the answer; so does a subscriber
+   * that throws.
+   */
+  public Flow.Publisher<Event> publisher() {
+    return subscriber ->
+        Thread.ofVirtual().start(new EventSubscription(this, channel, subscriber)::run);
+  }
+
   /** All text of the answer, once it has ended. */
   public String text() {
-    synchronized (this) {
-      taken = true;
-    }
-    while (take() != null) {
-      // What is taken is in the text.
-    }
+    awaitEnd();
     return textSoFar();
   }
 
-  /** The next piece, once it is there; null after the last. */
-  private @Nullable String take() {
+  private void awaitEnd() {
     try {
-      return awaitPiece();
+      channel.awaitEnd();
     } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      cancel();
-      throw new WaitInterruptedException();
+      throw interrupted();
+    }
+    synchronized (this) {
+      if (failure != null) {
+        throw thrown(failure);
+      }
     }
   }
 
-  private synchronized @Nullable String awaitPiece() throws InterruptedException {
-    while (pieces.isEmpty() && ended == null) {
-      taking = true;
-      if (unread >= AHEAD) {
-        scheduler.loop().wake();
-      }
-      try {
-        wait();
-      } finally {
-        taking = false;
-      }
-    }
-    String piece = pieces.poll();
-    if (piece == null && failure != null) {
-      switch (failure) {
-        case RuntimeException e -> throw e;
-        case Error e -> throw e;
-        default -> throw new IllegalStateException(failure);
-      }
-    }
-    read();
-    return piece;
+  /**
+   * The whole answer, once it has ended, or what {@link #text} would throw. Cancelling the future
+   * that it is cancels the answer.
+   */
+  public CompletionStage<Result> result() {
+    CompletableFuture<Result> result =
+        new CompletableFuture<>() {
+          @Override
+          public boolean cancel(boolean mayInterrupt) {
+            boolean cancelled = super.cancel(mayInterrupt);
+            Answer.this.cancel(); // if it has not ended
+            return cancelled;
+          }
+        };
+    Thread.ofVirtual()
+        .start(() -> {
+          try {
+            awaitEnd();
+            result.complete(whole());
+          } catch (Throwable e) {
+            result.completeExceptionally(e);
+          }
+        });
+    return result;
   }
 
-  private void read() {
-    boolean full = unread >= AHEAD;
-    unread = Math.min(unread, pieces.size());
-    if (full && unread < AHEAD) {
-      scheduler.loop().wake();
-    }
+  private synchronized Result whole() {
+    return new Result(text.toString(), tokens, usage(), finishReason().orElseThrow());
   }
 
   /** The text so far, taken or not. */
@@ -212,7 +269,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
 
   /** The tokens so far, without the one that ended the answer. */
   public synchronized int[] tokens() {
-    return tokens.slice(0, tokens.size());
+    return tokens.stream().mapToInt(Event.Token::id).toArray();
   }
 
   /** Why it ended; empty while it has not. */
@@ -238,18 +295,15 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return reproducible;
   }
 
-  public Stats stats() {
-    long peak = Footprint.now().map(Footprint::peak).orElse(0L);
-    synchronized (this) {
-      return new Stats(
-          promptTokens,
-          cachedTokens,
-          tokens.size(),
-          firstToken == 0 ? 0 : (firstToken - firstStep) / 1e9,
-          decodeNanos / 1e9,
-          firstToken == 0 ? 0 : (firstToken - asked) / 1e9,
-          peak);
-    }
+  /** What it took so far. */
+  public synchronized Usage usage() {
+    return new Usage(
+        promptTokens,
+        cachedTokens,
+        tokens.size(),
+        firstToken == 0 ? 0 : (firstToken - firstStep) / 1e9,
+        decodeNanos / 1e9,
+        firstToken == 0 ? 0 : (firstToken - asked) / 1e9);
   }
 
   /**
@@ -272,11 +326,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
    * Whether a step should compute for it, as long as it has not ended: little waits to be taken.
    */
   boolean wanted() {
-    return leader == null && (hasRoom() || siblings.stream().anyMatch(Answer::hasRoom));
-  }
-
-  private synchronized boolean hasRoom() {
-    return taking || unread < AHEAD;
+    return leader == null
+        && (channel.hasRoom() || siblings.stream().anyMatch(s -> s.channel.hasRoom()));
   }
 
   /** Reads the prompt for these answers too, which begin when it has been read. */
@@ -322,18 +373,21 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     lost = true;
   }
 
-  /** Ends it with a problem, if it has not ended. */
+  /** Ends it with a problem, if nobody has been told of another end. */
   synchronized void fail(Throwable problem) {
-    if (finish == null) {
+    if (failure == null && ended == null) {
       failure = problem;
-      finish = FinishReason.CANCELLED;
+      finish = FinishReason.FAILED;
     }
   }
 
   /** Tells who takes from it that it has ended: all else about the end has been done. */
   synchronized void publish() {
-    ended = finish;
-    notifyAll();
+    FinishReason reason = Objects.requireNonNull(finish);
+    ended = reason;
+    events.add(usage());
+    events.add(failure == null ? new Event.End(reason) : new Event.Failure(failure));
+    channel.end(events);
   }
 
   /** So many tokens of its prompt need not be computed. */
@@ -352,7 +406,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   }
 
   /** Takes a token into the answer; it may end it. */
-  synchronized void accept(int token, boolean endToken, long now) {
+  synchronized void accept(Event.Token token, boolean endToken, long now) {
     if (firstToken == 0) {
       firstToken = now;
     }
@@ -361,14 +415,17 @@ public final class Answer implements Iterable<String>, AutoCloseable {
       return;
     }
     tokens.add(token);
-    unread++;
+    events.add(token);
     if (decoder != null) {
-      emit(stops.next(decoder.next(token)));
+      emit(stops.next(decoder.next(token.id())));
     }
     if (stops.found()) {
       finish(FinishReason.STOP_STRING);
     } else if (tokens.size() >= request.maxTokens()) {
       finish(FinishReason.MAX_TOKENS);
+    } else {
+      channel.put(events);
+      events.clear();
     }
   }
 
@@ -385,8 +442,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private void emit(String piece) {
     if (!piece.isEmpty()) {
       text.append(piece);
-      pieces.add(piece);
-      notifyAll();
+      events.add(new Event.Text(piece));
     }
   }
 }

@@ -40,8 +40,8 @@ record Batch(List<Answer> answers, List<Run> runs) {
         if ((session.pending() == 1) == writing && room > 0) {
           Chunk chunk =
               session.kind() == Run.Kind.PROMPT
-                  ? Chunk.fixed(session.cache(), session.pending(), room, limits.fixedChunk())
-                  : Chunk.next(session.cache(), session.pending(), room, limits.chunk());
+                  ? Chunk.fixed(session.state(), session.pending(), room, limits.fixedChunk())
+                  : Chunk.next(session.state(), session.pending(), room, limits.chunk());
           if (chunk.tokens() > 0) {
             runs.put(answer, session.run(chunk));
             room -= chunk.rows();

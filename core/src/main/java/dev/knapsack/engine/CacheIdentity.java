@@ -7,6 +7,7 @@ import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Rope;
+import dev.knapsack.model.Attention;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelIdentity;
 import dev.knapsack.model.ModelSpec;
@@ -43,25 +44,32 @@ final class CacheIdentity {
     MessageDigest digest = sha256();
     add(digest, spec.family() + " " + spec.width());
     for (LayerSpec layer : spec.layers()) {
-      add(
-          digest,
-          "%d %d %d %d %s %s %d"
-              .formatted(
-                  layer.heads(),
-                  layer.kvHeads(),
-                  layer.keySize(),
-                  layer.valueSize(),
-                  layer.attentionScale(),
-                  layer.attentionSoftCap(),
-                  layer.window()));
-      Rope rope = layer.rope();
-      if (rope != null) {
-        add(digest, rope.pairs() + " " + rope.dimensions() + " " + rope.magnitude());
-        add(digest, Arrays.toString(rope.frequencies()));
+      Attention attention = layer.attention();
+      if (attention != null) {
+        add(digest, attention);
       }
-      add(digest, String.valueOf(layer.queryScale()));
     }
     return hex(digest);
+  }
+
+  private static void add(MessageDigest digest, Attention attention) {
+    add(
+        digest,
+        "%d %d %d %d %s %s %d"
+            .formatted(
+                attention.heads(),
+                attention.kvHeads(),
+                attention.keySize(),
+                attention.valueSize(),
+                attention.scale(),
+                attention.softCap(),
+                attention.window()));
+    Rope rope = attention.rope();
+    if (rope != null) {
+      add(digest, rope.pairs() + " " + rope.dimensions() + " " + rope.magnitude());
+      add(digest, Arrays.toString(rope.frequencies()));
+    }
+    add(digest, String.valueOf(attention.queryScale()));
   }
 
   private static MessageDigest sha256() {

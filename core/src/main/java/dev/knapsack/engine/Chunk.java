@@ -1,6 +1,6 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.SequenceState;
 
 /**
  * The tokens of one sequence that a step computes next.
@@ -17,10 +17,10 @@ record Chunk(int tokens, int ahead) {
    * @param room rows that the step has left, at least one
    * @param most rows that a sequence may have in a step
    */
-  static Chunk next(KvCache cache, int pending, int room, int most) {
+  static Chunk next(SequenceState state, int pending, int room, int most) {
     int rows = Math.min(room, most);
-    int tokens = Math.min(pending, Math.max(1, rows - cache.lookahead(most)));
-    return new Chunk(tokens, Math.min(cache.lookahead(most, tokens), rows - tokens));
+    int tokens = Math.min(pending, Math.max(1, rows - state.lookahead(most)));
+    return new Chunk(tokens, Math.min(state.lookahead(most, tokens), rows - tokens));
   }
 
   /**
@@ -30,10 +30,10 @@ record Chunk(int tokens, int ahead) {
    * @param most rows in a step, of which there is always room for one such part
    * @return no tokens where there is not enough room in this step
    */
-  static Chunk fixed(KvCache cache, int pending, int room, int most) {
-    int part = Math.max(1, most - cache.lookahead(most));
-    int tokens = Math.min(pending, part - cache.length() % part);
-    int ahead = Math.min(cache.lookahead(most, tokens), most - tokens);
+  static Chunk fixed(SequenceState state, int pending, int room, int most) {
+    int part = Math.max(1, most - state.lookahead(most));
+    int tokens = Math.min(pending, part - state.length() % part);
+    int ahead = Math.min(state.lookahead(most, tokens), most - tokens);
     return tokens + ahead <= room ? new Chunk(tokens, ahead) : new Chunk(0, 0);
   }
 

@@ -1,19 +1,24 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.PlanMismatchException;
+import dev.knapsack.error.QueueFullException;
+import dev.knapsack.error.SequencesExceededException;
+import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
-import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.Rung;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
@@ -36,7 +41,9 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -55,8 +62,8 @@ public final class Engine implements AutoCloseable {
   /**
    * How an engine is opened.
    *
-   * @param kernels the arithmetic
-   * @param precision what activations are when they meet weights in a block format
+   * @param precision what activations are when they meet weights in a block format; if empty, what
+   *     the host's arithmetic is fastest with
    * @param queue requests that may wait for a sequence; 0 refuses them at once
    * @param prefixes whether a prompt is looked up among what other sequences have computed, which
    *     is kept as long as nobody needs its memory
@@ -66,8 +73,7 @@ public final class Engine implements AutoCloseable {
    * @param progress is told how far loading has come
    */
   public record Options(
-      KernelProvider.Choice kernels,
-      Compute.Precision precision,
+      Optional<Compute.Precision> precision,
       int queue,
       boolean prefixes,
       boolean reproducible,
@@ -83,16 +89,10 @@ public final class Engine implements AutoCloseable {
       }
     }
 
-    /** The fastest arithmetic of this machine. */
-    public static Options best() {
-      return of(KernelProvider.best());
-    }
-
-    /** This arithmetic, with activations as it likes them. */
-    public static Options of(KernelProvider.Choice kernels) {
+    /** A queue and shared prefixes, and for what is written to disk the folder of the system. */
+    public static Options usual() {
       return new Options(
-          kernels,
-          kernels.kernels().precision(),
+          Optional.empty(),
           USUAL_QUEUE,
           true,
           false,
@@ -100,34 +100,28 @@ public final class Engine implements AutoCloseable {
           LoadProgress.NONE);
     }
 
-    /** With other arithmetic, and activations as that likes them. */
-    public Options withKernels(KernelProvider.Choice value) {
-      return new Options(
-          value, value.kernels().precision(), queue, prefixes, reproducible, spill, progress);
-    }
-
     public Options withPrecision(Compute.Precision value) {
-      return new Options(kernels, value, queue, prefixes, reproducible, spill, progress);
+      return new Options(Optional.of(value), queue, prefixes, reproducible, spill, progress);
     }
 
     public Options withQueue(int value) {
-      return new Options(kernels, precision, value, prefixes, reproducible, spill, progress);
+      return new Options(precision, value, prefixes, reproducible, spill, progress);
     }
 
     public Options withPrefixes(boolean value) {
-      return new Options(kernels, precision, queue, value, reproducible, spill, progress);
+      return new Options(precision, queue, value, reproducible, spill, progress);
     }
 
     public Options withReproducible(boolean value) {
-      return new Options(kernels, precision, queue, prefixes, value, spill, progress);
+      return new Options(precision, queue, prefixes, value, spill, progress);
     }
 
     public Options withSpill(Path folder) {
-      return new Options(kernels, precision, queue, prefixes, reproducible, folder, progress);
+      return new Options(precision, queue, prefixes, reproducible, folder, progress);
     }
 
     public Options withProgress(LoadProgress value) {
-      return new Options(kernels, precision, queue, prefixes, reproducible, spill, value);
+      return new Options(precision, queue, prefixes, reproducible, spill, value);
     }
   }
 
@@ -150,7 +144,7 @@ public final class Engine implements AutoCloseable {
   /** What activations are in the products that most weights are in. */
   private final Compute.Precision productPrecision;
 
-  private final StepWork.Model work;
+  private final StepWork work;
   private final Deque<AutoCloseable> held = new ArrayDeque<>();
   private final PlannedWeights weights;
   private final Compute compute;
@@ -163,50 +157,46 @@ public final class Engine implements AutoCloseable {
   private final ReentrantLock texts = new ReentrantLock(true);
 
   private Engine(
-      ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Budget budget, Options options) {
+      ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Host host, Options options) {
     this.plan = plan;
-    this.budget = budget;
+    this.budget = host.budget();
     this.tokenizer = tokenizer;
-    this.kernels = options.kernels();
+    this.kernels = host.kernels();
+    Compute.Precision precision = options.precision().orElse(kernels.kernels().precision());
     this.spill = options.spill();
     boolean codes =
         MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
-    this.productPrecision = codes ? options.precision() : Compute.Precision.FLOAT;
+    this.productPrecision = codes ? precision : Compute.Precision.FLOAT;
     this.spec = Families.spec(file, plan.context());
     Plan.Cache cache =
         plan.cache().withPolicy(ModelCompanions.given(plan.cache().policy(), file, spec));
     try {
-      checkRoom(plan, budget);
-      held.push(reserveJvm(plan, budget));
+      Host.Tenant tenant = hold(host.enter());
+      checkRoom(plan, host);
+      tenant.reserveJvm(share(plan, "jvm"));
       int tokens = Math.max(plan.prefillChunk(), plan.sequences());
       KvLayout layout = cache.layout(spec);
       // The plan's bytes: for what sequences are promised and what they share, together.
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
-      this.work = new StepWork.Model(file, spec, cache);
+      this.work = new StepWork(file, spec, cache);
       this.pool = hold(new KvPool(layout, budget.account("kv"), most, options.spill()));
       if (tokenizer != null && layout.policy().wantsSentences()) {
         pool.sentenceEnds(SentenceEnds.of(tokenizer));
       }
       PrefixTree prefixes = hold(new PrefixTree(pool, budget.account("kv/prefixes")));
       Account activations = budget.account("activations");
-      WorkerTeam team = hold(new WorkerTeam(plan.workers()));
+      WorkerTeam team = tenant.team(plan.workers());
       this.compute =
           hold(
               new Compute(
-                  kernels.kernels(),
-                  team,
-                  options.precision(),
-                  spec.limits(tokens, layout),
-                  activations));
+                  kernels.kernels(), team, precision, spec.limits(tokens, layout), activations));
       pool.workers(team);
       Workspace workspace =
           hold(new Workspace(spec, layout, tokens, plan.sequences(), activations));
       pool.bases(workspace.bases());
       this.weights =
-          hold(
-              PlannedWeights.open(
-                  file, spec.layers().size(), plan.weights(), budget, options.progress()));
+          hold(PlannedWeights.open(file, spec, plan.weights(), budget, options.progress()));
       this.transformer = transformer(workspace);
       this.scheduler =
           new Scheduler(
@@ -216,6 +206,7 @@ public final class Engine implements AutoCloseable {
                       ? spec.vocabulary()
                       : Math.min(spec.vocabulary(), tokenizer.size()),
                   tokenizer,
+                  team,
                   pool,
                   prefixes,
                   new Scheduler.Limits(
@@ -237,36 +228,28 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Loads a model as its plan says.
+   * Loads a model as its plan says, in a host that it shares with others.
    *
    * @param file stays open until the engine is closed, and is left to its owner
    * @param tokenizer turns tokens into text; without one an answer has tokens only
    * @throws PlanMismatchException if the plan is not for this file
    * @throws BudgetExceededException if what the plan wants does not fit in what the budget has free
-   * @throws dev.knapsack.file.ModelFileException if the model cannot be read or is not supported
+   * @throws dev.knapsack.error.ModelFileException if the model cannot be read or is not supported
    */
   public static Engine open(
-      ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Budget budget, Options options) {
-    return new Engine(file, tokenizer, plan, budget, options);
+      ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Host host, Options options) {
+    return new Engine(file, tokenizer, plan, host, options);
   }
 
   /** Refuses a plan that does not fit, before others give anything back for a part of it. */
-  private static void checkRoom(Plan plan, Budget budget) {
+  private static void checkRoom(Plan plan, Host host) {
     // Caches are leased as sequences are admitted.
-    long wanted = plan.bytes() - share(plan, "kv") - share(plan, "jvm") + missingJvm(plan, budget);
-    long available = budget.available();
+    long wanted =
+        plan.bytes() - share(plan, "kv") - share(plan, "jvm") + host.missingJvm(share(plan, "jvm"));
+    long available = host.budget().available();
     if (wanted > available) {
-      throw new BudgetExceededException("weights", wanted, available, budget.total());
+      throw new BudgetExceededException("weights", wanted, available, host.budget().total());
     }
-  }
-
-  private static Lease reserveJvm(Plan plan, Budget budget) {
-    return budget.account("jvm").reserve(missingJvm(plan, budget));
-  }
-
-  /** The plan's share of the JVM, but for what another engine has reserved already. */
-  private static long missingJvm(Plan plan, Budget budget) {
-    return Math.max(0, share(plan, "jvm") - budget.account("jvm").used());
   }
 
   private <T extends AutoCloseable> T hold(T resource) {
@@ -390,14 +373,12 @@ public final class Engine implements AutoCloseable {
    * weights as what is read, so that no memory is needed for it. Takes about a second.
    */
   public Limits limits() {
-    return loop()
-        .alone(() ->
-            Limits.measure(
-                compute.kernels(), compute.team(), productPrecision, weights.residents()));
+    return computing(() ->
+        Limits.measure(compute.kernels(), compute.team(), productPrecision, weights.residents()));
   }
 
   /** What steps of this engine have to do at the least. */
-  public StepWork.Model work() {
+  public StepWork work() {
     return work;
   }
 
@@ -443,7 +424,7 @@ public final class Engine implements AutoCloseable {
     }
     try (TextLogits text = loop().ask(() -> new TextLogits(this, tokens, first))) {
       while (!text.done()) {
-        loop().alone(text::step).forEach(use);
+        computing(text::step).forEach(use);
       }
     } finally {
       texts.unlock();
@@ -463,7 +444,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * The same, with a text that queries to come will be like: see {@link KvCache#patch}.
+   * The same, with a text that queries to come will be like: see {@link SequenceState#patch}.
    *
    * @param patch its tokens; none if it is not known
    */
@@ -481,8 +462,8 @@ public final class Engine implements AutoCloseable {
   /**
    * Takes up what a {@linkplain Reading#save reading has saved}, as a prompt that has been read.
    *
-   * @throws dev.knapsack.cache.store.CacheFileException if there is none, or it is damaged or not
-   *     of this model opened like this
+   * @throws dev.knapsack.error.CacheFileException if there is none, or it is damaged or not of this
+   *     model opened like this
    * @throws BudgetExceededException if its cache does not fit in the budget
    */
   public Reading restore(CacheStore store, String name) {
@@ -542,6 +523,11 @@ public final class Engine implements AutoCloseable {
     return scheduler.loop();
   }
 
+  /** Does something that computes, in its turn, with the model and the threads for itself. */
+  <T> T computing(Supplier<T> work) {
+    return loop().alone(() -> compute.team().turn(work));
+  }
+
   /** What tells this engine's caches from all others. */
   Fingerprint fingerprint() {
     return scheduler.fingerprint();
@@ -552,10 +538,10 @@ public final class Engine implements AutoCloseable {
    *
    * @return the logits of the last, if {@code last}; valid until the next step
    */
-  Matrix step(KvCache cache, int[] tokens, int from, Chunk chunk, boolean last) {
+  Matrix step(SequenceState state, int[] tokens, int from, Chunk chunk, boolean last) {
     int to = from + chunk.tokens();
     return forward(
-        transformer, List.of(Run.ahead(cache, tokens, from, to, last ? 1 : 0, chunk.ahead())));
+        transformer, List.of(Run.ahead(state, tokens, from, to, last ? 1 : 0, chunk.ahead())));
   }
 
   /**

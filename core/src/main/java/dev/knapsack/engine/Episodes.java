@@ -1,6 +1,7 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -54,8 +55,8 @@ public final class Episodes implements AutoCloseable {
    * @param name of their files there, with a number behind it
    * @param seed segments are grouped by chance
    * @throws ContextExceededException if there are more tokens than the plan's context
-   * @throws dev.knapsack.memory.BudgetExceededException if the budget has no room for them
-   * @throws dev.knapsack.cache.store.CacheNotSavedException if an episode cannot be saved
+   * @throws dev.knapsack.error.BudgetExceededException if the budget has no room for them
+   * @throws dev.knapsack.error.CacheNotSavedException if an episode cannot be saved
    */
   public static Episodes read(
       Engine engine, List<int[]> segments, int most, CacheStore store, String name, long seed) {
@@ -130,8 +131,8 @@ public final class Episodes implements AutoCloseable {
    * What has been read of an episode, to be forked for each question; until another is asked for,
    * before which forks are to be closed: only one is in memory.
    *
-   * @throws dev.knapsack.cache.store.CacheFileException if it is no longer in the store
-   * @throws dev.knapsack.memory.BudgetExceededException if the budget has no room for it
+   * @throws dev.knapsack.error.CacheFileException if it is no longer in the store
+   * @throws dev.knapsack.error.BudgetExceededException if the budget has no room for it
    */
   public Reading reading(int episode) {
     if (here == null || hereAt != episode) {

@@ -1,12 +1,12 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.model.ExpertBank;
 import dev.knapsack.model.WeightLayout;
-import dev.knapsack.model.WeightSource.ExpertUse;
-import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
@@ -111,10 +111,10 @@ final class ExpertCache implements AutoCloseable {
   }
 
   /**
-   * As {@link dev.knapsack.model.WeightSource#experts}: in the order given, because sums must not
-   * depend on what happens to be cached.
+   * As {@link ExpertBank#use}: in the order given, because sums must not depend on what happens to
+   * be cached.
    */
-  void use(int layer, int[] wanted, ExpertUse use) {
+  void use(int layer, int[] wanted, ExpertBank.Use use) {
     count(layer, wanted);
     for (int expert : wanted) {
       int slot = slotOf[key(layer, expert)];
@@ -154,25 +154,14 @@ final class ExpertCache implements AutoCloseable {
     }
   }
 
-  private void use(int expert, int slot, ExpertUse use) {
+  private void use(int expert, int slot, ExpertBank.Use use) {
     MemorySegment memory = lease.segment().asSlice(slot * slotBytes, slotBytes);
-    Matrix gate = null;
-    Matrix up = null;
-    Matrix down = null;
-    for (Region.Part part : regions[slot].parts()) {
-      Matrix matrix = Region.matrix(part, memory);
-      switch (WeightLayout.suffix(part.tensor().name())) {
-        case "ffn_gate_exps.weight" -> gate = matrix;
-        case "ffn_up_exps.weight" -> up = matrix;
-        case "ffn_down_exps.weight" -> down = matrix;
-        default -> {}
-      }
-    }
+    List<Region.Part> parts = regions[slot].parts();
     use.accept(
         expert,
-        PlannedWeights.require(file, gate, "ffn_gate_exps.weight"),
-        PlannedWeights.require(file, up, "ffn_up_exps.weight"),
-        PlannedWeights.require(file, down, "ffn_down_exps.weight"));
+        Region.matrix(parts.get(0), memory),
+        Region.matrix(parts.get(1), memory),
+        Region.matrix(parts.get(2), memory));
   }
 
   private void count(int layer, int[] wanted) {

@@ -11,5 +11,7 @@ public enum FinishReason {
   /** The sequence has as many tokens as the plan gives it. */
   CONTEXT_FULL,
   /** Someone cancelled or closed it. */
-  CANCELLED
+  CANCELLED,
+  /** Something went wrong, which who takes from the answer is told. */
+  FAILED
 }

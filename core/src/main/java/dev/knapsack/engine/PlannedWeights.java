@@ -1,12 +1,14 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.LayerWeights;
+import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.WeightLayout;
 import dev.knapsack.model.WeightSource;
 import dev.knapsack.plan.Plan;
@@ -20,6 +22,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -32,9 +35,6 @@ import org.jspecify.annotations.Nullable;
  * one thread at a time.
  */
 final class PlannedWeights implements WeightSource, AutoCloseable {
-  private static final String EMBEDDING = "token_embd.weight";
-  private static final String OUTPUT = "output.weight";
-
   /** Bytes read between two reports of progress. */
   private static final long STRIDE = 16L << 20;
 
@@ -42,6 +42,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   private final WeightLayout layout;
   private final Deque<AutoCloseable> held = new ArrayDeque<>();
 
+  private final ModelSpec spec;
   private final Map<String, Matrix> resident = new HashMap<>();
   private final Set<Integer> streamedLayers;
   private final boolean outputStreamed;
@@ -51,10 +52,16 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   /** The tensor that is the output projection: the embedding, where there is no other. */
   private final TensorInfo output;
 
+  private final @Nullable Matrix embeddingMatrix;
+  private final @Nullable Matrix outputMatrix;
+  private final Matrix outputNorm;
+
   /** A row of the embedding, where that is not resident. */
   private @Nullable MemorySegment row;
 
-  private final LayerWeights[] layers;
+  /** Each layer's weights: where they stay, or as they lie in either buffer. */
+  private final LayerWeights[][] layers;
+
   private final @Nullable ExpertCache experts;
   private final @Nullable WeightStream stream;
 
@@ -62,27 +69,22 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   private final List<Region> units = new ArrayList<>();
   private final int[] unitOfLayer;
 
-  /** Each streamed layer as it lies in either buffer. */
-  private final LayerWeights[][] streamed;
-
   private int firstOutputUnit;
   private int blockRows;
   private boolean outputWanted = true;
 
-  /** Expert matrices of the layer that {@link #layer} gave last. */
-  private Map<String, Matrix> current = Map.of();
-
   private PlannedWeights(
-      ModelFile file, int layerCount, Plan.Weights plan, Budget budget, LoadProgress progress) {
+      ModelFile file, ModelSpec spec, Plan.Weights plan, Budget budget, LoadProgress progress) {
     this.file = file;
-    this.layout = WeightLayout.of(file, layerCount);
+    this.spec = spec;
+    this.layout = WeightLayout.of(file, spec);
+    int layerCount = spec.layers().size();
     this.streamedLayers = new HashSet<>(plan.streamedLayers());
     this.outputStreamed = plan.outputStreamed();
-    this.embedding = tensor(file, EMBEDDING);
-    this.output = file.tensors().getOrDefault(OUTPUT, embedding);
-    this.layers = new LayerWeights[layerCount];
+    this.embedding = tensor(file, ModelSpec.EMBEDDING);
+    this.output = tensor(file, spec.outputTensor());
+    this.layers = new LayerWeights[layerCount][];
     this.unitOfLayer = new int[layerCount];
-    this.streamed = new LayerWeights[layerCount][];
     try {
       for (int layer : streamedLayers) {
         if (layer < 0 || layer >= layerCount) {
@@ -101,15 +103,14 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         matrices.add(all);
       }
       load(matrices, budget.account("weights"), progress);
+      this.embeddingMatrix = resident.get(ModelSpec.EMBEDDING);
+      this.outputMatrix = resident.get(spec.outputTensor());
+      this.outputNorm = require(resident.get(spec.outputNorm()));
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
         reader = new WeightReader(file);
         held.push(reader);
       }
-      this.stream =
-          reader == null || (streamedLayers.isEmpty() && !outputStreamed)
-              ? null
-              : stream(matrices, plan.streamBuffer(), budget.account("weights/stream"), reader);
       this.experts =
           reader == null || !cached
               ? null
@@ -117,6 +118,19 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
                   file, layout, plan.expertCache(), budget.account("weights/experts"), reader);
       if (experts != null) {
         held.addLast(experts);
+      }
+      this.stream =
+          reader == null || (streamedLayers.isEmpty() && !outputStreamed)
+              ? null
+              : stream(matrices, plan.streamBuffer(), budget.account("weights/stream"), reader);
+      for (int i = 0; i < layerCount; i++) {
+        layers[i] =
+            stream == null || !streamedLayers.contains(i)
+                ? new LayerWeights[] {weights(i, Map.of())}
+                : new LayerWeights[] {inBuffer(i, stream.memory(0)), inBuffer(i, stream.memory(1))};
+      }
+      if (stream != null) {
+        stream.prefetch(0);
       }
     } catch (RuntimeException | Error e) {
       close();
@@ -128,12 +142,12 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
    * Leases and reads what stays, and starts reading what is streamed first.
    *
    * @throws PlanMismatchException if the plan is not for this file
-   * @throws dev.knapsack.memory.BudgetExceededException if the weights do not fit
+   * @throws dev.knapsack.error.BudgetExceededException if the weights do not fit
    * @throws ModelFileException if they cannot be read
    */
   static PlannedWeights open(
-      ModelFile file, int layerCount, Plan.Weights plan, Budget budget, LoadProgress progress) {
-    return new PlannedWeights(file, layerCount, plan, budget, progress);
+      ModelFile file, ModelSpec spec, Plan.Weights plan, Budget budget, LoadProgress progress) {
+    return new PlannedWeights(file, spec, plan, budget, progress);
   }
 
   /** Matrices that stay in memory. */
@@ -183,15 +197,6 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         resident.put(part.tensor().name(), Region.matrix(part, memory));
       }
     }
-    for (int i = 0; i < matrices.size(); i++) {
-      if (!streamedLayers.contains(i)) {
-        Map<String, Matrix> tensors = small(i);
-        for (TensorInfo tensor : matrices.get(i)) {
-          tensors.put(WeightLayout.suffix(tensor.name()), require(file, resident, tensor.name()));
-        }
-        layers[i] = new LayerWeights(i, Map.copyOf(tensors));
-      }
-    }
   }
 
   private MemorySegment lease(Account account, long bytes) {
@@ -219,17 +224,6 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         at += (4 * tensor.values() + 63) / 64 * 64;
       }
     }
-  }
-
-  /** A layer's vectors, by suffix. */
-  private Map<String, Matrix> small(int layer) {
-    Map<String, Matrix> tensors = new HashMap<>();
-    for (TensorInfo tensor : layout.small()) {
-      if (WeightLayout.layer(tensor.name()) == layer) {
-        tensors.put(WeightLayout.suffix(tensor.name()), require(file, resident, tensor.name()));
-      }
-    }
-    return tensors;
   }
 
   private WeightStream stream(
@@ -261,12 +255,6 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     }
     WeightStream made = new WeightStream(units, bufferBytes, account, reader);
     held.addLast(made);
-    for (int i = 0; i < matrices.size(); i++) {
-      if (streamedLayers.contains(i)) {
-        streamed[i] = new LayerWeights[] {inBuffer(i, made.memory(0)), inBuffer(i, made.memory(1))};
-      }
-    }
-    made.prefetch(0);
     return made;
   }
 
@@ -284,22 +272,30 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   }
 
   private LayerWeights inBuffer(int layer, MemorySegment buffer) {
-    Map<String, Matrix> tensors = small(layer);
+    Map<String, Matrix> tensors = new HashMap<>();
     for (Region.Part part : units.get(unitOfLayer[layer]).parts()) {
-      tensors.put(WeightLayout.suffix(part.tensor().name()), Region.matrix(part, buffer));
+      tensors.put(part.tensor().name(), Region.matrix(part, buffer));
     }
-    return new LayerWeights(layer, Map.copyOf(tensors));
+    return weights(layer, tensors);
   }
 
-  static Matrix require(ModelFile file, @Nullable Matrix matrix, String name) {
-    if (matrix == null) {
-      throw new ModelFileException(file.path(), name, "the tensor is missing");
-    }
-    return matrix;
+  /** A layer's weights: those in a buffer, and what stays. */
+  private LayerWeights weights(int layer, Map<String, Matrix> buffered) {
+    ExpertCache cache = experts;
+    return LayerWeights.of(
+        layer,
+        spec.layers().get(layer),
+        suffix -> {
+          String name = WeightLayout.name(layer, suffix);
+          Matrix matrix = buffered.get(name);
+          return matrix == null ? resident.get(name) : matrix;
+        },
+        cache == null ? null : (wanted, use) -> cache.use(layer, wanted, use));
   }
 
-  private static Matrix require(ModelFile file, Map<String, Matrix> matrices, String name) {
-    return require(file, matrices.get(name), name);
+  /** A matrix that the file has: it was checked when the spec was read. */
+  private static Matrix require(@Nullable Matrix matrix) {
+    return Objects.requireNonNull(matrix, "a tensor that the model declares");
   }
 
   /** Says whether the steps that follow need the output projection, so that it is read ahead. */
@@ -316,15 +312,11 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
 
   @Override
   public LayerWeights layer(int index) {
-    LayerWeights weights;
-    if (stream != null && streamedLayers.contains(index)) {
-      int unit = unitOfLayer[index];
-      weights = streamed[index][stream.acquire(unit, after(unit))];
-    } else {
-      weights = layers[index];
+    if (stream == null || !streamedLayers.contains(index)) {
+      return layers[index][0];
     }
-    current = weights.tensors();
-    return weights;
+    int unit = unitOfLayer[index];
+    return layers[index][stream.acquire(unit, after(unit))];
   }
 
   /** The unit that is needed after this one. */
@@ -334,24 +326,15 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public Matrix global(String name) {
-    return require(file, resident, name);
+  public Matrix outputNorm() {
+    return outputNorm;
   }
 
   @Override
-  public boolean has(String name) {
-    return file.tensors().containsKey(name);
-  }
-
-  @Override
-  public void globalBlocks(String name, RowBlock use) {
-    Matrix whole = resident.get(name);
-    if (whole != null) {
-      use.accept(0, whole);
+  public void output(RowBlock use) {
+    if (stream == null || !outputStreamed) {
+      use.accept(0, require(outputMatrix));
       return;
-    }
-    if (stream == null || !name.equals(output.name())) {
-      throw new ModelFileException(file.path(), name, "the tensor is missing");
     }
     for (int unit = firstOutputUnit; unit < units.size(); unit++) {
       MemorySegment memory = stream.memory(stream.acquire(unit, after(unit)));
@@ -363,43 +346,19 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
 
   @Override
   public void embedding(int token, Matrix target, int targetRow) {
-    Matrix table = resident.get(EMBEDDING);
     long to = target.rowOffset(targetRow);
-    if (table != null) {
+    if (row == null) {
+      Matrix table = require(embeddingMatrix);
       table
           .format()
           .decode(table.data(), table.rowOffset(token), target.data(), to, table.columns());
       return;
-    }
-    if (row == null) {
-      throw new ModelFileException(file.path(), EMBEDDING, "the tensor is missing");
     }
     long bytes = embedding.format().bytes(embedding.shape().getFirst());
     long at = file.alignment(embedding, token * bytes);
     MemorySegment source = row.asSlice(at, bytes);
     file.read(embedding, token * bytes, source);
     embedding.format().decode(source, 0, target.data(), to, embedding.shape().getFirst());
-  }
-
-  @Override
-  public void experts(int layer, int[] wanted, ExpertUse use) {
-    if (experts != null) {
-      experts.use(layer, wanted, use);
-      return;
-    }
-    Matrix gate = require(file, current, "ffn_gate_exps.weight");
-    Matrix up = require(file, current, "ffn_up_exps.weight");
-    Matrix down = require(file, current, "ffn_down_exps.weight");
-    int count = Math.toIntExact(tensor(file, "blk." + layer + ".ffn_gate_exps.weight").matrices());
-    for (int expert : wanted) {
-      use.accept(
-          expert, slice(gate, expert, count), slice(up, expert, count), slice(down, expert, count));
-    }
-  }
-
-  private static Matrix slice(Matrix all, int expert, int count) {
-    int rows = all.rows() / count;
-    return all.rows(expert * rows, (expert + 1) * rows);
   }
 
   /** Ends reading and gives every byte back. */

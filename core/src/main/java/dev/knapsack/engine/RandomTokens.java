@@ -1,7 +1,7 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
-import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -13,36 +13,38 @@ final class RandomTokens {
   private RandomTokens() {}
 
   /**
-   * Fills an empty cache.
+   * Fills an empty sequence.
    *
    * @param step tokens at a time, as if a prompt were read so
    * @return the tokens
    */
-  static int[] fill(KvCache cache, int[] tokens, int step) {
+  static int[] fill(SequenceState state, int[] tokens, int step) {
     SplittableRandom random = new SplittableRandom(tokens.length);
-    List<KvLayout.Layer> layers = cache.layout().layers();
-    cache.prompt(tokens.length);
+    List<LayerLayout.Heads> layers = state.layout().heads();
+    state.prompt(tokens.length);
     int widest = 0;
-    for (KvLayout.Layer layer : layers) {
+    for (LayerLayout.Heads layer : layers) {
       widest = Math.max(widest, layer.kvHeads() * Math.max(layer.keySize(), layer.valueSize()));
     }
     float[] keys = new float[step * widest];
     float[] values = new float[step * widest];
-    while (cache.length() < tokens.length) {
-      int rows = Math.min(step, tokens.length - cache.length());
-      cache.reserve(rows);
+    while (state.length() < tokens.length) {
+      int rows = Math.min(step, tokens.length - state.length());
+      state.reserve(rows);
       for (int l = 0; l < layers.size(); l++) {
-        KvLayout.Layer layer = layers.get(l);
-        cache.append(
-            l,
-            0,
-            matrix(random, rows, layer.kvHeads() * layer.keySize(), keys),
-            matrix(random, rows, layer.kvHeads() * layer.valueSize(), values),
-            0,
-            rows);
+        LayerLayout.Heads layer = layers.get(l);
+        state
+            .kv()
+            .append(
+                l,
+                0,
+                matrix(random, rows, layer.kvHeads() * layer.keySize(), keys),
+                matrix(random, rows, layer.kvHeads() * layer.valueSize(), values),
+                0,
+                rows);
       }
-      cache.commit(rows);
-      cache.settle();
+      state.commit(rows);
+      state.settle();
     }
     return tokens;
   }

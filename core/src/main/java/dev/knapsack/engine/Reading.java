@@ -1,8 +1,9 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -31,7 +32,7 @@ public final class Reading implements AutoCloseable {
 
   private final Engine engine;
   private final Pages pages;
-  private final KvCache cache;
+  private final SequenceState state;
   private final Tokens tokens = new Tokens(16);
 
   /** Of the last token that was read. */
@@ -41,21 +42,21 @@ public final class Reading implements AutoCloseable {
   private long fetched;
   private boolean closed;
 
-  private Reading(Engine engine, Pages pages, KvCache cache) {
+  private Reading(Engine engine, Pages pages, SequenceState state) {
     this.engine = engine;
     this.pages = pages;
-    this.cache = cache;
+    this.state = state;
     pages.holders++;
   }
 
   /** A reading that has read nothing. */
   static Reading begin(Engine engine, KvPool pool) {
-    return new Reading(engine, new Pages(pool), pool.cache());
+    return new Reading(engine, new Pages(pool), pool.sequence());
   }
 
   void readPrompt(int[] prompt, int[] patch, Engine.LogitsUse last) {
-    cache.patch(patch);
-    cache.prompt(prompt.length);
+    state.patch(patch);
+    state.prompt(prompt.length);
     read(prompt, last);
   }
 
@@ -65,7 +66,7 @@ public final class Reading implements AutoCloseable {
    * @param more token ids, at least one
    * @param last is given the logits of the last of them
    * @throws ContextExceededException if there are more tokens then than the plan's context
-   * @throws dev.knapsack.memory.BudgetExceededException if the budget has no room for them
+   * @throws dev.knapsack.error.BudgetExceededException if the budget has no room for them
    */
   public void read(int[] more, Engine.LogitsUse last) {
     checkOpen();
@@ -73,8 +74,8 @@ public final class Reading implements AutoCloseable {
       throw new IllegalArgumentException("Nothing is to be read; give at least one token.");
     }
     int context = engine.plan().context();
-    if (more.length > context - cache.length()) {
-      throw new ContextExceededException(cache.length() + more.length, context);
+    if (more.length > context - state.length()) {
+      throw new ContextExceededException(state.length() + more.length, context);
     }
     for (int token : more) {
       if (token < 0 || token >= engine.spec().vocabulary()) {
@@ -85,17 +86,17 @@ public final class Reading implements AutoCloseable {
     }
     for (int done = 0; done < more.length; ) {
       int from = done;
-      done += engine.loop().alone(() -> step(more, from));
+      done += engine.computing(() -> step(more, from));
     }
-    last.accept(cache.length() - 1, MemorySegment.ofArray(logits));
+    last.accept(state.length() - 1, MemorySegment.ofArray(logits));
   }
 
   /** Computes the next tokens, on the engine's thread; how many. */
   private int step(int[] more, int from) {
     int most = engine.plan().prefillChunk();
-    Chunk chunk = Chunk.next(cache, more.length - from, most, most);
+    Chunk chunk = Chunk.next(state, more.length - from, most, most);
     boolean last = from + chunk.tokens() == more.length;
-    Matrix computed = engine.step(cache, more, from, chunk, last);
+    Matrix computed = engine.step(state, more, from, chunk, last);
     if (last) {
       // Others compute before they are used.
       logits =
@@ -105,8 +106,8 @@ public final class Reading implements AutoCloseable {
               .toArray(ValueLayout.JAVA_FLOAT);
     }
     peak = Math.max(peak, bytes());
-    fetched = Math.max(fetched, cache.fetchedBytes());
-    cache.settle();
+    fetched = Math.max(fetched, state.kv().fetchedBytes());
+    state.settle();
     pages.pool.compact();
     tokens.addAll(Arrays.copyOfRange(more, from, from + chunk.tokens()));
     return chunk.tokens();
@@ -114,7 +115,7 @@ public final class Reading implements AutoCloseable {
 
   /** Tokens that have been read, kept or not. */
   public int tokens() {
-    return cache.length();
+    return state.length();
   }
 
   /** Bytes that its pages and those of its forks take of the account: each page once. */
@@ -138,10 +139,10 @@ public final class Reading implements AutoCloseable {
   /** A second one that has read the same, and goes on by itself. */
   public Reading fork() {
     checkOpen();
-    Reading fork = engine.loop().ask(() -> new Reading(engine, pages, cache.fork()));
+    Reading fork = engine.loop().ask(() -> new Reading(engine, pages, state.fork()));
     fork.tokens.addAll(tokens.slice(0, tokens.size()));
     fork.peak = peak;
-    fork.fetched = cache.fetchedBytes();
+    fork.fetched = state.kv().fetchedBytes();
     return fork;
   }
 
@@ -149,8 +150,8 @@ public final class Reading implements AutoCloseable {
    * Saves what is cached, for {@link Engine#restore} of an engine that opens this model like this.
    *
    * @return bytes of the file
-   * @throws dev.knapsack.cache.store.CacheNotSavedException if there is no room for it, it cannot
-   *     be written, or the policy remembers what no store keeps
+   * @throws dev.knapsack.error.CacheNotSavedException if there is no room for it, it cannot be
+   *     written, or the policy remembers what no store keeps
    */
   public long save(CacheStore store, String name, CacheStore.Precision precision) {
     checkOpen();
@@ -158,7 +159,7 @@ public final class Reading implements AutoCloseable {
         .loop()
         .alone(() ->
             store.save(
-                name, cache, tokens.slice(0, tokens.size()), engine.fingerprint(), precision));
+                name, state, tokens.slice(0, tokens.size()), engine.fingerprint(), precision));
   }
 
   void restore(CacheStore store, String name) {
@@ -169,11 +170,11 @@ public final class Reading implements AutoCloseable {
               int[] restored =
                   store.restore(
                       name,
-                      cache,
+                      state,
                       engine.fingerprint(),
                       engine.plan().context() - 1,
                       engine.spec().vocabulary());
-              cache.prompt(cache.length());
+              state.prompt(state.length());
               return restored;
             }));
   }
@@ -194,7 +195,7 @@ public final class Reading implements AutoCloseable {
     engine
         .loop()
         .settle(() -> {
-          cache.close();
+          state.close();
           if (--pages.holders == 0) {
             pages.pool.close();
           } else {

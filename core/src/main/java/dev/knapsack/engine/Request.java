@@ -1,6 +1,8 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.ContextExceededException;
 import java.util.List;
+import java.util.OptionalInt;
 
 /**
  * What an answer is wanted to: the tokens of a prompt, and when to stop.
@@ -11,6 +13,8 @@ import java.util.List;
  * @param stops texts that end the answer and are no part of it
  * @param ignoreEnd go on when the model writes a token that ends an answer
  * @param overflow what to do when the context is full
+ * @param logProbabilities with each token its log-probability and that of so many alternatives, 0
+ *     or more; empty for none
  */
 public record Request(
     int[] prompt,
@@ -18,7 +22,8 @@ public record Request(
     Sampling sampling,
     List<String> stops,
     boolean ignoreEnd,
-    Overflow overflow) {
+    Overflow overflow,
+    OptionalInt logProbabilities) {
   /** What happens when a sequence has as many tokens as the plan gives it. */
   public sealed interface Overflow {
     /** The answer ends with {@link FinishReason#CONTEXT_FULL}. */
@@ -46,6 +51,11 @@ public record Request(
           "The answer may have " + maxTokens + " tokens; give 1 or more.");
     }
     prompt = prompt.clone();
+    if (logProbabilities.orElse(0) < 0) {
+      throw new IllegalArgumentException(
+          "Log-probabilities of %d alternatives; give 0 or more."
+              .formatted(logProbabilities.getAsInt()));
+    }
     stops = List.copyOf(stops);
     if (stops.contains("")) {
       throw new IllegalArgumentException("A stop string is empty; give at least one character.");
@@ -55,7 +65,13 @@ public record Request(
   /** This prompt, with {@link Sampling#DEFAULT}, until the model ends or the context is full. */
   public static Request of(int... prompt) {
     return new Request(
-        prompt, Integer.MAX_VALUE, Sampling.DEFAULT, List.of(), false, new Overflow.Stop());
+        prompt,
+        Integer.MAX_VALUE,
+        Sampling.DEFAULT,
+        List.of(),
+        false,
+        new Overflow.Stop(),
+        OptionalInt.empty());
   }
 
   @Override
@@ -94,22 +110,35 @@ public record Request(
   }
 
   public Request withMaxTokens(int value) {
-    return new Request(prompt, value, sampling, stops, ignoreEnd, overflow);
+    return new Request(prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities);
   }
 
   public Request withSampling(Sampling value) {
-    return new Request(prompt, maxTokens, value, stops, ignoreEnd, overflow);
+    return new Request(prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities);
   }
 
   public Request withStops(String... value) {
-    return new Request(prompt, maxTokens, sampling, List.of(value), ignoreEnd, overflow);
+    return new Request(
+        prompt, maxTokens, sampling, List.of(value), ignoreEnd, overflow, logProbabilities);
   }
 
   public Request withIgnoreEnd(boolean value) {
-    return new Request(prompt, maxTokens, sampling, stops, value, overflow);
+    return new Request(prompt, maxTokens, sampling, stops, value, overflow, logProbabilities);
   }
 
   public Request withOverflow(Overflow value) {
-    return new Request(prompt, maxTokens, sampling, stops, ignoreEnd, value);
+    return new Request(prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities);
+  }
+
+  /**
+   * With the log-probability of each token in the model's own distribution, as {@link
+   * Event.Token#logProbability} has it, and that of the likeliest tokens in its place: a pass over
+   * the vocabulary for each token.
+   *
+   * @param alternatives how many of these, 0 or more
+   */
+  public Request withLogProbabilities(int alternatives) {
+    return new Request(
+        prompt, maxTokens, sampling, stops, ignoreEnd, overflow, OptionalInt.of(alternatives));
   }
 }

@@ -1,8 +1,13 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.LogitsException;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
 import java.util.SplittableRandom;
 
 /**
@@ -10,8 +15,8 @@ import java.util.SplittableRandom;
  * the state of its random numbers.
  *
  * <p>Equal likelihoods count in the order of token ids, and one random number is drawn for each
- * token that is not greedy, so that a seed fixes the answer. Nothing is allocated for each token,
- * and nothing is sorted but the tokens that a cut lets through.
+ * token that is not greedy, so that a seed fixes the answer. Nothing is sorted but the tokens that
+ * a cut lets through.
  */
 final class Sampler {
   private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -22,6 +27,7 @@ final class Sampler {
   private final Sampling sampling;
   private final int vocabulary;
   private final long seed;
+  private final OptionalInt logProbabilities;
   private final SplittableRandom random;
 
   /** Candidates, each as its logit in sortable bits above its id turned round. */
@@ -30,7 +36,17 @@ final class Sampler {
   private double[] weights = new double[0];
   private int[] window = new int[0];
 
-  Sampler(Sampling sampling, int vocabulary, long seed) {
+  /** Logits that bias and penalties change: the tokens, and what is to be put back. */
+  private int[] changed = new int[0];
+
+  private float[] original = new float[0];
+  private int changes;
+
+  /**
+   * @param vocabulary tokens that may be chosen, the first of those that have logits
+   * @param logProbabilities of how many alternatives, and of the token, they are wanted
+   */
+  Sampler(Sampling sampling, int vocabulary, long seed, OptionalInt logProbabilities) {
     for (int token : sampling.logitBias().keySet()) {
       if (token >= vocabulary) {
         throw new IllegalArgumentException(
@@ -40,6 +56,7 @@ final class Sampler {
     this.sampling = sampling;
     this.vocabulary = vocabulary;
     this.seed = seed;
+    this.logProbabilities = logProbabilities;
     this.random = new SplittableRandom(seed);
   }
 
@@ -50,18 +67,56 @@ final class Sampler {
   /**
    * The next token.
    *
-   * @param logits F32 from byte {@code offset}; bias and penalties are applied in place
+   * @param logits F32 from byte {@code offset}, which are the same again afterwards
+   * @param columns how many there are
    * @param history the tokens of the sequence so far
    * @throws LogitsException if no token can be chosen: a logit is NaN or infinite, or all are
    *     forbidden
    */
-  int sample(MemorySegment logits, long offset, Tokens history) {
-    sampling
-        .logitBias()
-        .forEach((token, bias) -> set(logits, offset, token, get(logits, offset, token) + bias));
-    if (sampling.penalises()) {
-      penalise(logits, offset, history);
+  Event.Token sample(MemorySegment logits, long offset, int columns, Tokens history) {
+    int token;
+    changes = 0;
+    try {
+      sampling
+          .logitBias()
+          .forEach((id, bias) -> change(logits, offset, id, get(logits, offset, id) + bias));
+      if (sampling.penalises()) {
+        penalise(logits, offset, history);
+      }
+      token = choose(logits, offset);
+    } finally {
+      while (changes > 0) {
+        changes--;
+        set(logits, offset, changed[changes], original[changes]);
+      }
     }
+    return logProbabilities.isPresent()
+        ? measured(token, logits, offset, columns)
+        : Event.Token.of(token);
+  }
+
+  /** A token and its alternatives with their log-probabilities, after what was said before. */
+  private Event.Token measured(int token, MemorySegment logits, long offset, int columns) {
+    float max = Float.NEGATIVE_INFINITY;
+    for (int i = 0; i < columns; i++) {
+      max = Math.max(max, get(logits, offset, i));
+    }
+    double sum = 0;
+    for (int i = 0; i < columns; i++) {
+      sum += Math.exp(get(logits, offset, i) - (double) max);
+    }
+    double all = max + Math.log(sum);
+    List<Event.Alternative> alternatives = new ArrayList<>();
+    int wanted = logProbabilities.orElse(0);
+    int count = wanted == 0 ? 0 : select(logits, offset, wanted);
+    for (int i = 0; i < count; i++) {
+      alternatives.add(new Event.Alternative(token(candidates[i]), logit(candidates[i]) - all));
+    }
+    return new Event.Token(
+        token, OptionalDouble.of(get(logits, offset, token) - all), List.copyOf(alternatives));
+  }
+
+  private int choose(MemorySegment logits, long offset) {
     int best = likeliest(logits, offset);
     if (sampling.temperature() == 0) {
       return best;
@@ -107,12 +162,23 @@ final class Sampler {
       float logit = get(logits, offset, token);
       logit =
           logit > 0 ? logit / sampling.repetitionPenalty() : logit * sampling.repetitionPenalty();
-      set(
+      change(
           logits,
           offset,
           token,
           logit - sampling.presencePenalty() - count * sampling.frequencyPenalty());
     }
+  }
+
+  private void change(MemorySegment logits, long offset, int token, float logit) {
+    if (changes == changed.length) {
+      changed = Arrays.copyOf(changed, Math.max(16, 2 * changes));
+      original = Arrays.copyOf(original, changed.length);
+    }
+    changed[changes] = token;
+    original[changes] = get(logits, offset, token);
+    changes++;
+    set(logits, offset, token, logit);
   }
 
   private int likeliest(MemorySegment logits, long offset) {

@@ -1,10 +1,15 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.QueueFullException;
+import dev.knapsack.error.SequencesExceededException;
+import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Reclaimer;
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
@@ -24,10 +29,15 @@ import org.jspecify.annotations.Nullable;
  * Admission} says which answers have a sequence, {@link Batch} what a step computes for them.
  */
 final class Scheduler implements StepLoop.Steps, Reclaimer {
-  /** What the scheduler has to work with. */
+  /**
+   * What the scheduler has to work with.
+   *
+   * @param team threads that a step has for itself, of those that models in one host share
+   */
   record Resources(
       int vocabulary,
       @Nullable Tokenizer tokenizer,
+      WorkerTeam team,
       KvPool pool,
       PrefixTree prefixes,
       Limits limits,
@@ -138,7 +148,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         session,
         request,
         limits.reproducible() || request.sampling().seed().isPresent(),
-        new Sampler(request.sampling(), resources.vocabulary(), seed),
+        new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
         tokenizer == null ? null : tokenizer.stream(request.lastToken()));
   }
 
@@ -173,14 +183,14 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /** See {@link Session#save(CacheStore, String, CacheStore.Precision)}. */
   long save(Session session, CacheStore store, String name, CacheStore.Precision precision) {
     checkIdle(session);
-    if (session.cache == null || session.cache().length() == 0) {
+    if (session.state == null || session.state().length() == 0) {
       return 0;
     }
     return using(() ->
         store.save(
             name,
-            session.cache(),
-            session.tokens.slice(0, session.cache().length()),
+            session.state(),
+            session.tokens.slice(0, session.state().length()),
             fingerprint(),
             precision));
   }
@@ -189,9 +199,9 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   int restore(Session session, CacheStore store, String name) {
     return fill(
         session,
-        cache ->
+        state ->
             store.restore(
-                name, cache, fingerprint(), limits.context() - 1, resources.vocabulary()));
+                name, state, fingerprint(), limits.context() - 1, resources.vocabulary()));
   }
 
   /** See {@link Session#fill}. */
@@ -199,22 +209,22 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     if (tokens.length >= limits.context()) {
       throw new ContextExceededException(tokens.length, limits.context());
     }
-    return fill(session, cache -> RandomTokens.fill(cache, tokens, limits.chunk()));
+    return fill(session, state -> RandomTokens.fill(state, tokens, limits.chunk()));
   }
 
   /**
    * Puts tokens into a session in place of what it holds.
    *
-   * @param source fills an empty cache and says which tokens it then holds
+   * @param source fills an empty sequence and says which tokens it then holds
    */
-  private int fill(Session session, Function<KvCache, int[]> source) {
+  private int fill(Session session, Function<SequenceState, int[]> source) {
     checkIdle(session);
     admission.release(session);
     if (!admission.admit(session, limits.context())) {
       throw new QueueFullException(admission.waiting(), limits.sequences());
     }
     try {
-      int[] tokens = using(() -> source.apply(session.cache()));
+      int[] tokens = using(() -> source.apply(session.state()));
       session.tokens.addAll(tokens);
       return tokens.length;
     } catch (RuntimeException | Error e) {
@@ -251,11 +261,12 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     if (!answer.ended()) {
       try {
         answer.finish(FinishReason.CANCELLED);
-      } finally {
-        answer.standAlone();
-        end(answer);
-        serve();
+      } catch (RuntimeException | Error e) {
+        answer.fail(e);
       }
+      answer.standAlone();
+      end(answer);
+      serve();
     }
   }
 
@@ -294,6 +305,11 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   @Override
   public void step() {
+    resources.team().turn(this::compute);
+    serve();
+  }
+
+  private void compute() {
     Batch batch = Batch.next(live, admission.waiting() > 0, limits);
     long begin = System.nanoTime();
     inUse = true;
@@ -309,7 +325,6 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     // Who was served waits behind those who were not.
     live.removeAll(batch.answers());
     batch.answers().stream().filter(a -> !a.ended()).forEach(live::add);
-    serve();
   }
 
   @Override

@@ -1,9 +1,11 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvPromise;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.SharedPrefix;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.QueueFullException;
 import dev.knapsack.model.Run;
 import java.util.Arrays;
 import java.util.stream.IntStream;
@@ -27,7 +29,7 @@ public final class Session implements AutoCloseable {
   /** Tokens that the sequence may have. */
   int capacity;
 
-  @Nullable KvCache cache;
+  @Nullable SequenceState state;
 
   /** The bytes of {@link #capacity} tokens, but for those that are shared. */
   @Nullable KvPromise promise;
@@ -61,7 +63,7 @@ public final class Session implements AutoCloseable {
    * Begins an answer, which is written from now on; while all sequences are busy, it waits.
    *
    * @throws ContextExceededException if the prompt does not fit in the context
-   * @throws dev.knapsack.memory.BudgetExceededException if its cache does not fit in the budget
+   * @throws dev.knapsack.error.BudgetExceededException if its cache does not fit in the budget
    * @throws QueueFullException if it would have to wait for a sequence, and too many do
    * @throws IllegalStateException if the last answer of this session has not ended
    */
@@ -71,7 +73,7 @@ public final class Session implements AutoCloseable {
 
   /** Tokens that are cached now. */
   public int cachedTokens() {
-    return scheduler.loop().settle(() -> cache == null ? 0 : cache.length());
+    return scheduler.loop().settle(() -> state == null ? 0 : state.length());
   }
 
   /**
@@ -79,8 +81,8 @@ public final class Session implements AutoCloseable {
    * smaller, but for the last page of tokens. No step is computed meanwhile.
    *
    * @return bytes of the file; 0 if nothing is cached, and nothing was saved
-   * @throws dev.knapsack.cache.store.CacheNotSavedException if there is no room for it, or it
-   *     cannot be written; what had the name before is still there
+   * @throws dev.knapsack.error.CacheNotSavedException if there is no room for it, or it cannot be
+   *     written; what had the name before is still there
    * @throws IllegalStateException if it is answering
    */
   public long save(CacheStore store, String name) {
@@ -98,9 +100,9 @@ public final class Session implements AutoCloseable {
    * computes its whole prompt.
    *
    * @return tokens that are cached now
-   * @throws dev.knapsack.cache.store.CacheFileException if there is none, or it is damaged or not
-   *     of this model opened like this
-   * @throws dev.knapsack.memory.BudgetExceededException if its cache does not fit in the budget
+   * @throws dev.knapsack.error.CacheFileException if there is none, or it is damaged or not of this
+   *     model opened like this
+   * @throws dev.knapsack.error.BudgetExceededException if its cache does not fit in the budget
    * @throws QueueFullException if all sequences are answering
    * @throws IllegalStateException if it is answering
    */
@@ -114,7 +116,7 @@ public final class Session implements AutoCloseable {
    * what is answered after these tokens means nothing.
    *
    * @throws ContextExceededException if they do not fit in the context with one more
-   * @throws dev.knapsack.memory.BudgetExceededException if their cache does not fit in the budget
+   * @throws dev.knapsack.error.BudgetExceededException if their cache does not fit in the budget
    * @throws QueueFullException if all sequences are answering
    * @throws IllegalStateException if it is answering
    */
@@ -130,16 +132,16 @@ public final class Session implements AutoCloseable {
 
   // For the engine's thread.
 
-  KvCache cache() {
-    if (cache == null) {
-      throw new IllegalStateException("This session has no cache");
+  SequenceState state() {
+    if (state == null) {
+      throw new IllegalStateException("This session has no sequence");
     }
-    return cache;
+    return state;
   }
 
   /** Gives it what it needs to hold a sequence, whose cache begins with what is shared. */
-  void hold(KvCache begun, KvPromise bytes, SharedPrefix prefix, int[] prompt) {
-    cache = begun;
+  void hold(SequenceState begun, KvPromise bytes, SharedPrefix prefix, int[] prompt) {
+    state = begun;
     promise = bytes;
     shared = prefix;
     tokens.truncate(0);
@@ -160,12 +162,12 @@ public final class Session implements AutoCloseable {
   private int kept(int[] prompt) {
     // The last token is always computed: its logits are not kept.
     int common =
-        Math.min(Math.min(tokens.commonPrefix(prompt), prompt.length - 1), cache().length());
-    return cache().holds(common) ? common : 0;
+        Math.min(Math.min(tokens.commonPrefix(prompt), prompt.length - 1), state().length());
+    return state().holds(common) ? common : 0;
   }
 
   private int[] block(int block) {
-    int page = cache().layout().pageTokens();
+    int page = state().layout().pageTokens();
     return tokens.slice(block * page, (block + 1) * page);
   }
 
@@ -178,8 +180,8 @@ public final class Session implements AutoCloseable {
     if (shared == null || promise == null) {
       return 0;
     }
-    int most = Math.min(shareable, (tokens.size() - 1) / cache().layout().pageTokens());
-    int found = shared.advance(cache(), promise, this::block, most, own);
+    int most = Math.min(shareable, (tokens.size() - 1) / state().layout().pageTokens());
+    int found = shared.advance(state(), promise, this::block, most, own);
     if (found > 0) {
       exact = Math.min(shared.exactTokens(), prompt);
     }
@@ -192,22 +194,22 @@ public final class Session implements AutoCloseable {
    * @param run what the step computed for it
    */
   void settle(Run run) {
-    cache().encode();
-    if (run.kind() == Run.Kind.PROMPT && exact == cache().length() - run.added()) {
-      exact = cache().length();
+    state().encode();
+    if (run.kind() == Run.Kind.PROMPT && exact == state().length() - run.added()) {
+      exact = state().length();
     }
     if (shared != null && promise != null) {
-      shared.extend(cache(), promise, this::block, shareable, exact, own);
+      shared.extend(state(), promise, this::block, shareable, exact, own);
       if (shared.exactTokens() < shared.tokens()) {
         exact = Math.min(exact, shared.exactTokens());
       }
     }
-    cache().compress();
+    state().compress();
   }
 
   /** Tokens that are yet to be computed. */
   int pending() {
-    return tokens.size() - cache().length();
+    return tokens.size() - state().length();
   }
 
   /**
@@ -219,7 +221,7 @@ public final class Session implements AutoCloseable {
   int begin(int[] tokens, boolean own) {
     int kept = kept(tokens);
     this.own = own;
-    cache().truncate(kept);
+    state().truncate(kept);
     becomePrompt(tokens);
     return kept;
   }
@@ -227,20 +229,20 @@ public final class Session implements AutoCloseable {
   private void becomePrompt(int[] all) {
     tokens.truncate(0);
     tokens.addAll(all);
-    cache().prompt(all.length);
+    state().prompt(all.length);
     prompt = all.length;
-    exact = Math.min(exact, cache().length());
+    exact = Math.min(exact, state().length());
   }
 
   /** The computation of the next tokens, with logits if no more are to come. */
   Run run(Chunk next) {
-    int from = cache().length();
+    int from = state().length();
     int n = next.tokens();
     int logits = n == pending() ? 1 : 0;
     Run run =
         next.ahead() == 0
-            ? new Run(cache(), tokens.slice(from, from + n), 0, n, logits)
-            : Run.ahead(cache(), tokens.slice(0, from + n), from, from + n, logits, next.ahead());
+            ? new Run(state(), tokens.slice(from, from + n), 0, n, logits)
+            : Run.ahead(state(), tokens.slice(0, from + n), from, from + n, logits, next.ahead());
     return run.withKind(kind());
   }
 
@@ -251,13 +253,13 @@ public final class Session implements AutoCloseable {
 
   /** Whether the next token is one that was written. */
   private boolean isWriting() {
-    return cache().length() >= prompt;
+    return state().length() >= prompt;
   }
 
   /** Takes over another's tokens and what is cached of them, to go on alone from there. */
   void become(Session other) {
-    cache().close();
-    cache = other.cache().fork();
+    state().close();
+    state = other.state().fork();
     if (shared != null && other.shared != null && promise != null) {
       shared.close();
       shared = other.shared.fork(promise);
@@ -273,17 +275,17 @@ public final class Session implements AutoCloseable {
     int size = tokens.size();
     int[] head = tokens.slice(0, keep);
     int[] tail = tokens.slice(size - (size - keep) / 2, size);
-    int kept = Math.min(keep, cache().length());
-    cache().truncate(cache().holds(kept) ? kept : 0);
+    int kept = Math.min(keep, state().length());
+    state().truncate(state().holds(kept) ? kept : 0);
     becomePrompt(IntStream.concat(Arrays.stream(head), Arrays.stream(tail)).toArray());
   }
 
   /** Forgets the sequence and gives its memory back; how many bytes that was. */
   long release() {
     long bytes = 0;
-    if (cache != null) {
-      cache.close();
-      cache = null;
+    if (state != null) {
+      state.close();
+      state = null;
     }
     if (promise != null) {
       bytes = promise.bytes();

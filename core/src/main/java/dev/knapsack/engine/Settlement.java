@@ -2,8 +2,6 @@ package dev.knapsack.engine;
 
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.Set;
 
@@ -64,15 +62,7 @@ final class Settlement {
 
   /** Chooses the next token of an answer, and the first one of those that waited for its prompt. */
   private void choose(Answer answer, Matrix logits, int row, long now) {
-    long offset = logits.rowOffset(row);
     List<Answer> waiting = answer.siblings;
-    if (waiting.isEmpty()) {
-      next(answer, logits.data(), offset, now);
-      return;
-    }
-    // Each is to see the logits as they are, before another's penalties.
-    float[] original = new float[logits.columns()];
-    MemorySegment.copy(logits.data(), ValueLayout.JAVA_FLOAT, offset, original, 0, original.length);
     answer.siblings = List.of();
     for (Answer sibling : waiting) {
       sibling.leader = null;
@@ -83,24 +73,24 @@ final class Settlement {
         sibling.fail(e);
       }
     }
-    next(answer, logits.data(), offset, now);
+    next(answer, logits, row, now);
     for (Answer sibling : waiting) {
       if (!sibling.ended()) {
         sibling.computed(now, now);
-        MemorySegment.copy(
-            original, 0, logits.data(), ValueLayout.JAVA_FLOAT, offset, original.length);
-        next(sibling, logits.data(), offset, now);
+        next(sibling, logits, row, now);
       }
     }
   }
 
-  private void next(Answer answer, MemorySegment logits, long offset, long now) {
+  private void next(Answer answer, Matrix logits, int row, long now) {
     try {
       Session session = answer.session;
-      int token = answer.sampler.sample(logits, offset, session.tokens);
-      boolean endToken = endTokens.contains(token);
+      Event.Token token =
+          answer.sampler.sample(
+              logits.data(), logits.rowOffset(row), logits.columns(), session.tokens);
+      boolean endToken = endTokens.contains(token.id());
       if (!endToken || answer.request.ignoreEnd()) {
-        session.tokens.add(token);
+        session.tokens.add(token.id());
       }
       answer.accept(token, endToken, now);
       if (!answer.ended() && session.tokens.size() >= session.capacity) {

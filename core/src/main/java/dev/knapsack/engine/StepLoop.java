@@ -1,5 +1,7 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.kernel.WorkerTeam;
 import java.util.ArrayDeque;
 import java.util.ArrayList;

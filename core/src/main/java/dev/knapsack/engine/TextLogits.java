@@ -1,11 +1,11 @@
 package dev.knapsack.engine;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.SequenceState;
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.Run;
 import dev.knapsack.model.Transformer;
@@ -38,7 +38,7 @@ final class TextLogits implements AutoCloseable {
   private final int first;
   private final Deque<AutoCloseable> held = new ArrayDeque<>();
   private final KvPool pages;
-  private final KvCache cache;
+  private final SequenceState state;
   private final Workspace workspace;
   private final Transformer transformer;
 
@@ -61,7 +61,7 @@ final class TextLogits implements AutoCloseable {
       Lease promise = hold(budget.account("kv").reserve(cached));
       Account purse = Budget.ofBytes(promise.bytes()).account("kv");
       this.pages = hold(engine.pages(purse));
-      this.cache = hold(pages.cache());
+      this.state = hold(pages.sequence());
       this.workspace =
           hold(new Workspace(engine.spec(), layout, rows, rows, budget.account("activations")));
       this.transformer = engine.transformer(workspace);
@@ -71,9 +71,9 @@ final class TextLogits implements AutoCloseable {
     }
     // What comes before is the prompt, to the end of the step that gives the first logits.
     int most = workspace.tokens();
-    cache.prompt(tokens.length);
-    int step = most - cache.lookahead(most);
-    cache.prompt(Math.min(tokens.length, (first / step + 1) * step));
+    state.prompt(tokens.length);
+    int step = most - state.lookahead(most);
+    state.prompt(Math.min(tokens.length, (first / step + 1) * step));
   }
 
   private <T extends AutoCloseable> T hold(T resource) {
@@ -99,20 +99,20 @@ final class TextLogits implements AutoCloseable {
   }
 
   boolean done() {
-    return cache.length() == tokens.length;
+    return state.length() == tokens.length;
   }
 
   /** Computes the next tokens, on the engine's thread. */
   Rows step() {
-    int from = cache.length();
+    int from = state.length();
     int most = workspace.tokens();
-    Chunk chunk = Chunk.next(cache, tokens.length - from, most, most);
+    Chunk chunk = Chunk.next(state, tokens.length - from, most, most);
     int to = from + chunk.tokens();
     int rows = Math.clamp(to - first, 0, chunk.tokens());
     Matrix logits =
         engine.forward(
-            transformer, List.of(Run.ahead(cache, tokens, from, to, rows, chunk.ahead())));
-    cache.settle();
+            transformer, List.of(Run.ahead(state, tokens, from, to, rows, chunk.ahead())));
+    state.settle();
     pages.compact();
     return new Rows(to - rows, logits);
   }

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.file.ModelFile;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.CompletableFuture;

@@ -87,7 +87,7 @@ final class WeightStream implements AutoCloseable {
    * Waits until a unit has been read and starts to read the next into the other buffer.
    *
    * @return the buffer that holds the unit until the next call
-   * @throws dev.knapsack.file.ModelFileException if it cannot be read; another call tries again
+   * @throws dev.knapsack.error.ModelFileException if it cannot be read; another call tries again
    */
   int acquire(int unit, int next) {
     int at = find(unit);

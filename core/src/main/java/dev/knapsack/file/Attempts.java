@@ -1,11 +1,12 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.DownloadException;
 import java.net.URI;
 import java.time.Duration;
 
 /**
- * How often something is tried at a server: after each failure that may pass there is a wait, twice
- * as long each time or as long as the server asks for, and some day it is enough.
+ * The attempts at a server: after each failure that may pass there is a wait, twice as long each
+ * time or as long as the server asks for, and some day it is enough.
  */
 final class Attempts {
   private static final Duration LONGEST_WAIT = Duration.ofMinutes(1);
@@ -40,7 +41,7 @@ final class Attempts {
     Thread.sleep(wait(failures, failure.atLeast()));
   }
 
-  /** How long to wait after so many failures, the last of which asks for this at least. */
+  /** The wait after so many failures, the last of which asks for this at least. */
   Duration wait(int count, Duration atLeast) {
     Duration backoff = settings.backoff().multipliedBy(1L << Math.clamp(count - 1, 0, 20));
     Duration wait = atLeast.compareTo(backoff) > 0 ? atLeast : backoff;

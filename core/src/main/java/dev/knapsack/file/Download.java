@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.DownloadException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
@@ -73,7 +74,10 @@ final class Download {
     progress.at(name(), size(), size());
   }
 
-  /** Another download has fetched it meanwhile, which may have expected something else. */
+  /**
+   * Checks the file that another download has fetched meanwhile, which may have expected something
+   * else.
+   */
   private void checkCome() throws IOException {
     if (sha256.isPresent()) {
       String found = Sha256.of(target);
@@ -154,7 +158,10 @@ final class Download {
     }
   }
 
-  /** What has come is not thrown away for a page that says to come back later. */
+  /**
+   * Says whether an answer is a page, such as one that says to come back later: what has come is
+   * not thrown away for it.
+   */
   private static boolean isPage(HttpAccess.Response response) {
     return response
         .headers()

@@ -1,10 +1,11 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** Where a file goes that is written beside its place and moved there when it is whole. */
+/** The place of a file that is written beside it and moved there when it is whole. */
 public final class FilePlace {
   private FilePlace() {}
 

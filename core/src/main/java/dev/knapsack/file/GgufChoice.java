@@ -5,7 +5,7 @@ import java.util.function.BiPredicate;
 import java.util.function.Function;
 
 /**
- * Which GGUF files a user means who writes {@code FILE} in {@code hf:owner/repo:FILE}.
+ * The GGUF files that a user means who writes {@code FILE} in {@code hf:owner/repo:FILE}.
  *
  * <p>A file's name means that file. How numbers are stored, such as {@code Q6_K}, means the files
  * whose label is exactly that, and never {@code Q6_K_L}. Other words mean the files in whose names
@@ -14,7 +14,7 @@ import java.util.function.Function;
 final class GgufChoice {
   private GgufChoice() {}
 
-  /** Those that are models: where there are others, without what is seldom one. */
+  /** The files that are models: where there are others, without what is seldom one. */
   static <T> List<T> models(List<T> files, Function<T, GgufName> name) {
     List<T> models = files.stream().filter(f -> !name.apply(f).isBesideModels()).toList();
     List<T> surely = models.stream().filter(f -> !name.apply(f).isSeldomModel()).toList();

@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -30,7 +31,7 @@ final class GgufFile implements ModelFile {
   private final Map<String, TensorInfo> tensors;
   private final Map<String, Part> holders;
 
-  /** One file. */
+  /** One file of a model, and its header. */
   private record Part(OpenFile file, GgufHeader header) {
     static Part open(Path path, List<OpenFile> opened) {
       OpenFile file = OpenFile.open(path);

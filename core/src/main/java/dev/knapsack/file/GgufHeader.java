@@ -1,8 +1,9 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.UnsupportedFormatException;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
-import dev.knapsack.tensor.UnsupportedFormatException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -12,8 +13,8 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What stands before the tensor bytes of a GGUF file, version 2 or 3, little-endian: metadata, and
- * where each tensor is.
+ * The header of a GGUF file, version 2 or 3, little-endian: all that stands before the tensor
+ * bytes, which is metadata, and where each tensor is.
  *
  * <p>Parsing trusts nothing: counts and lengths are checked against the file before memory is
  * taken, and every tensor must lie inside the file, aligned, and apart from all others.

@@ -10,7 +10,7 @@ import java.util.regex.Pattern;
 import java.util.stream.IntStream;
 
 /**
- * What the name of a GGUF file says of what is in it.
+ * The name of a GGUF file, and what it says of what is in it.
  *
  * <p>Source: the naming convention of the GGUF specification (base name, size, version, encoding,
  * type, part), and the names on the hub that keep to it more or less.
@@ -43,13 +43,13 @@ record GgufName(String text) {
     return GGUF.matcher(text).matches();
   }
 
-  /** Which part of a model this is, from 1; 1 for a model in one file. */
+  /** The part of a model that this is, from 1; 1 for a model in one file. */
   int part() {
     Matcher part = PART.matcher(text);
     return part.matches() ? Integer.parseInt(part.group(2)) : 1;
   }
 
-  /** How many parts the model has. */
+  /** The number of the model's parts. */
   int parts() {
     Matcher part = PART.matcher(text);
     return part.matches() ? Math.max(1, Integer.parseInt(part.group(3))) : 1;
@@ -77,12 +77,14 @@ record GgufName(String text) {
     return part.matches() ? part.group(1) : text.replaceFirst("(?i)\\.gguf$", "");
   }
 
-  /** How its numbers are stored, as the name has it, if it says so. */
+  /** The label of its numbers' encoding, as the name has it, if it says so. */
   Optional<String> label() {
     return LABEL.matcher(stem()).results().map(MatchResult::group).reduce((_, last) -> last);
   }
 
-  /** Whether the name ends with its label: nothing is said that tells it from others of that. */
+  /**
+   * Says whether the name ends with its label: nothing is said that tells it from others of that.
+   */
   boolean endsWithLabel() {
     return label().filter(stem()::endsWith).isPresent();
   }
@@ -95,12 +97,15 @@ record GgufName(String text) {
     return label().filter(wanted::equalsIgnoreCase).isPresent();
   }
 
-  /** Whether it has the label but for the mark of one who mixes encodings by a way of their own. */
+  /**
+   * Says whether it has the label but for the mark of one who mixes encodings by a way of their
+   * own.
+   */
   boolean hasMarkedLabel(String wanted) {
     return hasLabel("UD-" + wanted);
   }
 
-  /** Whether words of the name, as they stand there together, are these. */
+  /** Says whether words of the name, as they stand there together, are these. */
   boolean says(String words) {
     String name = stem().toLowerCase(Locale.ROOT);
     return Pattern.compile(
@@ -111,19 +116,19 @@ record GgufName(String text) {
         .find();
   }
 
-  /** Whether this is the whole name, or the file's without folders; of any part. */
+  /** Says whether this is the whole name, or the file's without folders; of any part. */
   boolean is(GgufName other) {
     String first = part(1).text;
     String wanted = other.part(1).text;
     return first.equals(wanted) || first.endsWith("/" + wanted);
   }
 
-  /** Whether it is what lies beside models and is none: a projector, an importance matrix. */
+  /** Says whether it is what lies beside models and is none: a projector, an importance matrix. */
   boolean isBesideModels() {
     return BESIDE_MODELS.matcher(text).matches();
   }
 
-  /** Whether it is more likely an adapter or a vocabulary, though models are called so too. */
+  /** Says whether it is more likely an adapter or a vocabulary, though models are called so too. */
   boolean isSeldomModel() {
     return SELDOM_MODELS.matcher(text).matches();
   }

@@ -4,6 +4,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import dev.knapsack.error.ModelFileException;
 import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.List;
@@ -195,7 +196,10 @@ final class GgufTokenizer {
     return scores;
   }
 
-  /** How text is cut before pairs are merged: told by the regex, where families share a name. */
+  /**
+   * The cuts of text before pairs are merged, by name: told by the regex, where families share a
+   * name.
+   */
   private String preTokenizer() {
     String regex = String.valueOf(json.section("pre_tokenizer"));
     if (regex.contains("\"add_prefix_space\":true")) {

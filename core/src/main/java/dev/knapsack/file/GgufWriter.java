@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
@@ -47,7 +48,7 @@ public final class GgufWriter implements AutoCloseable {
     }
   }
 
-  /** How the file is made. */
+  /** Makes the file. */
   @FunctionalInterface
   interface Opener {
     SeekableByteChannel open(Path path) throws IOException;

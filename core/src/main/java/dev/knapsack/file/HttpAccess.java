@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.DownloadException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;
@@ -86,7 +87,7 @@ final class HttpAccess implements AutoCloseable {
     throw new DownloadException(address.toString(), "more than " + MOST_REDIRECTS + " redirects");
   }
 
-  /** What a user can do about an answer that is no success. */
+  /** The failure that says what a user can do about an answer that is no success. */
   DownloadException refused(URI uri, int status) {
     boolean hub = sameOrigin(uri, settings.endpoint());
     String token = settings.token().isPresent() ? "the token in HF_TOKEN" : "a token in HF_TOKEN";

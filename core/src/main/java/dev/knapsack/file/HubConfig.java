@@ -5,6 +5,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import dev.knapsack.error.ModelFileException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -138,7 +139,7 @@ final class HubConfig {
     return notes;
   }
 
-  /** Whether the embedding is to be the output projection too, if the files do not differ. */
+  /** Says whether the embedding is to be the output projection too, if the files do not differ. */
   boolean tied() {
     JsonElement own = outer.get("tie_word_embeddings");
     // What a model that also sees shares is said of the whole model, and by default it does.
@@ -147,7 +148,7 @@ final class HubConfig {
         : own == null && (!json.equals(outer) || flag("tie_word_embeddings"));
   }
 
-  /** Whether a layer's module has a bias if there is one in the files. */
+  /** Says whether a layer's module has a bias if there is one in the files. */
   boolean biased(String module) {
     Set<String> known = family.defaults().keySet();
     return switch (module) {
@@ -333,7 +334,9 @@ final class HubConfig {
     };
   }
 
-  /** Which layers have a rotary embedding; the key that says so is named for the others. */
+  /**
+   * Marks the layers that have a rotary embedding; the key that says so is named for the others.
+   */
   private boolean[] rotated() {
     boolean[] rotated = new boolean[layers()];
     long interval = whole("no_rope_layer_interval", 0);
@@ -409,7 +412,7 @@ final class HubConfig {
     return value != null && truth(key, value);
   }
 
-  /** Whether a value is true; numbers are, but for 0, as in the reference. */
+  /** Says whether a value is true; numbers are, but for 0, as in the reference. */
   boolean truth(String key, JsonElement json) {
     if (json instanceof JsonPrimitive flag && flag.isBoolean()) {
       return flag.getAsBoolean();

@@ -11,7 +11,7 @@ import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How a model family is written on the hub, and how GGUF names the same: one row a family, with
+ * A model family as it is written on the hub, and GGUF's names for the same: one row a family, with
  * what the reference implementation (the transformers library, 5.18) takes for each key of {@code
  * config.json} that a directory leaves out.
  *
@@ -33,24 +33,24 @@ record HubFamily(
   /** A key of {@code config.json} and the GGUF key, after the architecture, for the same value. */
   record Key(String hub, String gguf, ValueType type) {}
 
-  /** Which layers of a family see a sliding window only, if the configuration has a window. */
+  /** The layers of a family that see a sliding window only, if the configuration has a window. */
   enum Windows {
     NO_LAYER,
     ALL,
     /** All, if {@code use_sliding_window}. */
     ALL_IF_USED,
-    /** Those from {@code max_window_layers} on, if {@code use_sliding_window}. */
+    /** The layers from {@code max_window_layers} on, if {@code use_sliding_window}. */
     LAST_IF_USED,
     /** Every second of those before {@code max_window_layers}, if {@code use_sliding_window}. */
     EVERY_SECOND_IF_USED,
-    /** Those without a rotary embedding, if {@code use_sliding_window}. */
+    /** The layers without a rotary embedding, if {@code use_sliding_window}. */
     UNROTATED_IF_USED,
     /** The first of every two. */
     EVERY_SECOND,
     /** All but the last of every {@code sliding_window_pattern}. */
     ALL_BUT_EVERY_NTH;
 
-    /** Whether {@code layer_types}, where it is given, decides in place of the rule. */
+    /** Says whether {@code layer_types}, where it is given, decides in place of the rule. */
     boolean byLayerTypes() {
       return this != NO_LAYER && this != ALL && this != ALL_IF_USED;
     }
@@ -153,7 +153,7 @@ record HubFamily(
        sliding_window_pattern: 6}\
       """;
 
-  /** By {@code model_type}. */
+  /** The families by {@code model_type}. */
   private static final Map<String, HubFamily> FAMILIES =
       Map.ofEntries(
           entry(
@@ -306,12 +306,12 @@ record HubFamily(
     return own != null ? own : COMMON_MODULES.get(hub);
   }
 
-  /** Whether layers may see everything, unrotated: the configuration says which. */
+  /** Says whether layers may see everything, unrotated: the configuration says which. */
   boolean leavesLayersUnrotated() {
     return defaults.containsKey("no_rope_layer_interval");
   }
 
-  /** Whether a part of each head only may be rotated. */
+  /** Says whether a part of each head only may be rotated. */
   boolean rotatesPartly() {
     return defaults.containsKey("partial_rotary_factor");
   }
@@ -345,7 +345,7 @@ record HubFamily(
     return new HubFamily(architecture, GEMMA, GEMMA_MODULES, true, windows, defaults(common, own));
   }
 
-  /** Later texts win. */
+  /** The defaults of all these texts; later texts win. */
   private static Map<String, JsonElement> defaults(String... texts) {
     Map<String, JsonElement> defaults = new HashMap<>();
     for (String text : texts) {

@@ -5,6 +5,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
+import dev.knapsack.error.DownloadException;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.URI;
@@ -255,7 +256,7 @@ record HubListing(ModelAddress.Hub address, List<Entry> files) {
         + (more > 0 ? "\n  and " + more + " more" : "");
   }
 
-  /** Where the hub serves a file. */
+  /** The address at which the hub serves a file. */
   URI location(StoreSettings settings, Entry file) {
     try {
       String path =

@@ -11,9 +11,9 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a {@code config.json} says of the rotary embedding, in GGUF's words: the parameters stand in
- * {@code rope_scaling} or, in newer files, in {@code rope_parameters}, for all layers or for each
- * kind of layer.
+ * The rotary embedding of a {@code config.json}, in GGUF's words: the parameters stand in {@code
+ * rope_scaling} or, in newer files, in {@code rope_parameters}, for all layers or for each kind of
+ * layer.
  */
 final class HubRope {
   private static final int MOST_FACTORS = 1 << 12;

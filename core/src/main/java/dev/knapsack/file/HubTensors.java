@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.SafetensorsHeader.Entry;
 import dev.knapsack.file.TensorSource.Extent;
 import dev.knapsack.tensor.Format;
@@ -46,7 +47,7 @@ final class HubTensors {
       return new Extent(file, entry.offset(), entry.bytes());
     }
 
-    /** Whether the files have the same bytes for both. */
+    /** Says whether the files have the same bytes for both. */
     boolean sameNumbers(Raw other) {
       if (!entry.type().equals(other.entry.type()) || !entry.shape().equals(other.entry.shape())) {
         return false;

@@ -5,6 +5,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import com.google.gson.stream.JsonReader;
+import dev.knapsack.error.ModelFileException;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.StringReader;
@@ -15,7 +16,7 @@ import java.nio.file.Path;
 
 /** JSON files that others wrote: of bounded size, and whatever is wrong in them has one type. */
 public final class Json {
-  /** What reads a document or a part of one. */
+  /** Reads a document or a part of one. */
   @FunctionalInterface
   public interface Reading<T> {
     T run() throws IOException;

@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;

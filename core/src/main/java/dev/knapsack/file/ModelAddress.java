@@ -11,7 +11,7 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Where a model can be fetched from. */
+/** An address from which a model can be fetched. */
 public sealed interface ModelAddress {
   /** File systems take names of 255 bytes; what is on its way has a longer one. */
   int MOST_NAME_BYTES = 240;
@@ -33,7 +33,7 @@ public sealed interface ModelAddress {
     private static final int MOST_QUERY = 100;
 
     /**
-     * Where the file lies in the store: the host, with its port, and the path. The query, which may
+     * The file's place in the store: the host, with its port, and the path. The query, which may
      * say which file is meant, stands in braces, as no address has them; a long one is hashed.
      */
     Path path() {
@@ -47,7 +47,7 @@ public sealed interface ModelAddress {
               + query);
     }
 
-    /** Whether it is a file of a safetensors model, which is no model alone. */
+    /** Says whether it is a file of a safetensors model, which is no model alone. */
     boolean isOneOfSet() {
       return uri.getPath().matches("(?i).*\\.(safetensors|json|jinja)");
     }
@@ -87,7 +87,7 @@ public sealed interface ModelAddress {
     }
   }
 
-  /** Whether a text is meant as an address, and not as the name of a file. */
+  /** Says whether a text is meant as an address, and not as the name of a file. */
   static boolean isAddress(String text) {
     return Patterns.SCHEME.matcher(text).lookingAt();
   }

@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
@@ -8,8 +9,8 @@ import java.util.Locale;
 import java.util.Optional;
 
 /**
- * Whether the bytes of a file are what its name says, by how they begin: servers answer with pages
- * where there should be files.
+ * A check that the bytes of a file are what its name says, by how they begin: servers answer with
+ * pages where there should be files.
  */
 final class ModelBytes {
   private static final String TYPE = "general.type";
@@ -20,7 +21,7 @@ final class ModelBytes {
   private ModelBytes() {}
 
   /**
-   * What is wrong with a file that has come, if it is not what it should be: JSON, text or
+   * Says what is wrong with a file that has come, if it is not what it should be: JSON, text or
    * safetensors by its name, and a GGUF model whatever else it is called.
    */
   static Optional<String> problem(Path name, HeaderInput.Source bytes) throws IOException {

@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -29,7 +30,7 @@ public interface ModelFile extends AutoCloseable {
     return List.of(path());
   }
 
-  /** What the header says; the tokenizer is part of it unless it is a {@link #tokenizerJson()}. */
+  /** The header's metadata; the tokenizer is part of it unless it is a {@link #tokenizerJson()}. */
   Metadata metadata();
 
   /** The tokenizer of a directory, as the hub writes it. */

@@ -1,5 +1,7 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.DownloadException;
+import dev.knapsack.error.NoSuchModelException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;

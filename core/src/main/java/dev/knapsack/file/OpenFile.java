@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.FileChangedException;
 import dev.knapsack.memory.FileTruncatedException;

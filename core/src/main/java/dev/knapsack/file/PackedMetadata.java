@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.ModelFileException;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -26,7 +27,7 @@ final class PackedMetadata implements Metadata {
     this.types = Map.copyOf(types);
   }
 
-  /** The same but for the keys that begin so. */
+  /** This metadata but for the keys that begin so. */
   PackedMetadata without(String prefix) {
     Map<String, Object> others = new LinkedHashMap<>(values);
     others.keySet().removeIf(key -> key.startsWith(prefix));

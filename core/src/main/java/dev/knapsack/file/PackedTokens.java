@@ -49,7 +49,7 @@ public final class PackedTokens {
     return builder.build(tokens.size());
   }
 
-  /** These, and others by id, in one more copy and no larger one. */
+  /** These tokens and others by id, in one more copy and no larger one. */
   PackedTokens with(SortedMap<Integer, String> more) {
     int size = Math.max(size(), more.lastKey() + 1);
     int[] ends = new int[size + 1];
@@ -104,7 +104,7 @@ public final class PackedTokens {
     return to - from > longest ? -1 : find(hash(bytes, from, to), bytes, from, to);
   }
 
-  /** What {@link #find(int, byte[], int, int)} takes for no bytes. */
+  /** The hash of no bytes, for {@link #find(int, byte[], int, int)}. */
   public static int hash() {
     return START;
   }

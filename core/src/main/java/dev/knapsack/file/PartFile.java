@@ -1,5 +1,6 @@
 package dev.knapsack.file;
 
+import dev.knapsack.error.DownloadException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -101,7 +102,7 @@ final class PartFile implements AutoCloseable {
     }
   }
 
-  /** What tells the file at a path from others there; null if there is none. */
+  /** The key that tells the file at a path from others there; null if there is none. */
   private static @Nullable Object key(Path path) throws IOException {
     try {
       BasicFileAttributes attributes = Files.readAttributes(path, BasicFileAttributes.class);
@@ -117,7 +118,7 @@ final class PartFile implements AutoCloseable {
     return length;
   }
 
-  /** What the server called the version of these bytes. */
+  /** The version that the server gave for these bytes. */
   Optional<String> version() throws IOException {
     try {
       return Optional.of(Files.readString(mark));

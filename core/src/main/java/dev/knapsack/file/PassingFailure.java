@@ -30,7 +30,7 @@ final class PassingFailure extends Exception {
     this.wait = wait;
   }
 
-  /** What an answer says of itself, if it is one of those that pass. */
+  /** The failure that an answer tells, if it is one of those that pass. */
   static Optional<PassingFailure> of(HttpAccess.Response response) {
     int status = response.status();
     if (status != 408 && status != 429 && status < 500) {
@@ -51,7 +51,7 @@ final class PassingFailure extends Exception {
     return wait;
   }
 
-  /** What the hub says in place of that: {@code "api";r=0;t=55}, seconds until it answers again. */
+  /** The wait of the hub's own header, {@code "api";r=0;t=55}: seconds until it answers again. */
   static Duration untilReset(String rateLimit) {
     Matcher reset = RESET.matcher(rateLimit);
     return reset.find() ? Duration.ofSeconds(Long.parseLong(reset.group(1))) : Duration.ZERO;

@@ -2,6 +2,7 @@ package dev.knapsack.file;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
+import dev.knapsack.error.ModelFileException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -58,7 +59,7 @@ final class SafetensorsDirectory implements ModelFile {
     this.tensors = Collections.unmodifiableMap(infos);
   }
 
-  /** Whether a file is one of those in such a directory. */
+  /** Says whether a file is one of those in such a directory. */
   static boolean isPart(Path path) {
     String name = String.valueOf(path.getFileName());
     return (FILE_NAME.matcher(name).matches() || name.equals(INDEX)) && Files.isRegularFile(path);

@@ -2,6 +2,7 @@ package dev.knapsack.file;
 
 import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonToken;
+import dev.knapsack.error.ModelFileException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.InputStreamReader;
@@ -16,7 +17,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What stands before the tensor bytes of a safetensors file: a 64-bit length and a JSON object with
+ * The header of a safetensors file, before the tensor bytes: a 64-bit length and a JSON object with
  * the type, shape and byte range of each tensor.
  *
  * @param tensors by the name in the file

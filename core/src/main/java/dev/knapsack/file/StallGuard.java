@@ -14,7 +14,7 @@ final class StallGuard implements AutoCloseable {
     watcher = Thread.ofVirtual().name("download watcher").start(() -> watch(stream, most));
   }
 
-  /** Something came. */
+  /** Notes that something came. */
   void moved() {
     lastMove = System.nanoTime();
   }

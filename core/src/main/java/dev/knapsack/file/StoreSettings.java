@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * Where models are kept, and how they are fetched.
+ * The place where models are kept, and the settings by which they are fetched.
  *
  * @param directory the local store
  * @param endpoint the hub that {@code hf:} addresses mean
@@ -37,7 +37,7 @@ public record StoreSettings(
   }
 
   /**
-   * What the variables of an environment say: {@code KNAPSACK_MODELS} (by default {@code
+   * The settings by the variables of an environment: {@code KNAPSACK_MODELS} (by default {@code
    * knapsack/models} in {@code XDG_DATA_HOME} or, in the home, {@code .local/share}), {@code
    * HF_ENDPOINT} and {@code HF_TOKEN}.
    *

@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.regex.Matcher;
 
 /**
- * Which models of the store a name means.
+ * The models of the store that a name means.
  *
  * <p>An address means what would be fetched from there. So {@code hf:owner/repo:Q6_K} means a file
  * here only if it is what the hub would give: the label alone tells it from others.

@@ -4,7 +4,7 @@ import dev.knapsack.tensor.Format;
 import java.util.List;
 
 /**
- * Where a tensor is: its GGUF name, format and shape, from the header alone.
+ * A tensor as the header alone has it: its GGUF name, format and shape.
  *
  * @param name the GGUF name, such as {@code blk.0.attn_q.weight}, whatever kind of file it comes
  *     from
@@ -20,7 +20,7 @@ public record TensorInfo(String name, Format format, List<Long> shape) {
     return shape.stream().reduce(1L, Math::multiplyExact);
   }
 
-  /** How many matrices lie one after the other: experts, of which there may be one. */
+  /** The number of matrices that lie one after the other: experts, of which there may be one. */
   public long matrices() {
     return shape.stream().skip(2).reduce(1L, Math::multiplyExact);
   }

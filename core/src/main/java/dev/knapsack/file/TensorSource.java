@@ -7,7 +7,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
- * Where the bytes of a GGUF tensor come from when the file holds them otherwise.
+ * The source of a GGUF tensor's bytes when the file holds them otherwise.
  *
  * <p>What has to be converted passes through at most {@link #CHUNK} bytes of native memory at a
  * time.

@@ -6,6 +6,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonToken;
+import dev.knapsack.error.ModelFileException;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -95,7 +96,7 @@ public final class TokenizerJson {
     return tokens;
   }
 
-  /** Whether a token is one of the model's, not only an added one. */
+  /** Says whether a token is one of the model's, not only an added one. */
   public boolean isModelToken(int id) {
     return !onlyAdded.get(id) && tokens.length(id) > 0;
   }
@@ -133,7 +134,7 @@ public final class TokenizerJson {
     return scores;
   }
 
-  /** Whether the model is one with merges. */
+  /** Says whether the model is one with merges. */
   public boolean hasMerges() {
     return hasMerges;
   }

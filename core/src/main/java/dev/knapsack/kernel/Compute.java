@@ -66,7 +66,7 @@ public final class Compute implements AutoCloseable {
   private int alone = AS_FITS;
 
   /**
-   * @throws dev.knapsack.memory.BudgetExceededException if the account's budget cannot give {@link
+   * @throws dev.knapsack.error.BudgetExceededException if the account's budget cannot give {@link
    *     #scratchBytes}
    * @throws IllegalArgumentException if scratch memory is on the heap, and so many workers leave no
    *     room there

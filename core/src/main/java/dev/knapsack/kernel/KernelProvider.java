@@ -1,8 +1,8 @@
 package dev.knapsack.kernel;
 
+import dev.knapsack.error.NativeMemoryException;
 import dev.knapsack.kernel.vector.VectorKernels;
 import dev.knapsack.kernel.x86.X86Kernels;
-import dev.knapsack.memory.NativeMemoryException;
 import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;

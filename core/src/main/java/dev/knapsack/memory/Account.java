@@ -1,5 +1,7 @@
 package dev.knapsack.memory;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.NativeMemoryException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -58,7 +60,7 @@ public final class Account {
     }
   }
 
-  /** What a lease of {@code bytes} bytes takes from its account: whole pages. */
+  /** The bytes that a lease of {@code bytes} bytes takes from its account: whole pages. */
   public static long charged(long bytes) {
     return NativeMemory.wholePages(bytes);
   }

@@ -1,5 +1,6 @@
 package dev.knapsack.memory;
 
+import dev.knapsack.error.BudgetExceededException;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -9,6 +10,7 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
@@ -63,7 +65,7 @@ public final class Budget {
   private final long total;
   private final Map<String, Account> accounts = new TreeMap<>(); // guarded by lock
   private final List<Step> ladder = new ArrayList<>(); // guarded by lock
-  private final Set<Thread> reclaiming = ConcurrentHashMap.newKeySet();
+  private final Set<Thread> askNobody = ConcurrentHashMap.newKeySet();
   private long used; // guarded by lock
   private long peak; // guarded by lock
 
@@ -170,7 +172,7 @@ public final class Budget {
     }
   }
 
-  /** What every account holds at this moment. */
+  /** The bytes that every account holds at this moment. */
   public Snapshot snapshot() {
     synchronized (lock) {
       SortedMap<String, Long> own = new TreeMap<>();
@@ -203,20 +205,9 @@ public final class Budget {
       return;
     }
     // A reclaimer may lease (to compress, say): it must fit in what is free, or fail.
-    if (reclaiming.add(Thread.currentThread())) {
-      try {
-        for (Step step : available() < bytes ? List.<Step>of() : steps()) {
-          long missing = bytes - free();
-          if (missing > 0) {
-            step.reclaimer.reclaim(missing);
-          }
-          if (tryTake(account, bytes)) {
-            return;
-          }
-        }
-      } finally {
-        reclaiming.remove(Thread.currentThread());
-      }
+    if (!askNobody.contains(Thread.currentThread())
+        && askingNobody(() -> reclaim(account, bytes))) {
+      return;
     }
     long free;
     synchronized (lock) {
@@ -226,6 +217,35 @@ public final class Budget {
       free = total - used;
     }
     throw new BudgetExceededException(account.name(), bytes, free, total);
+  }
+
+  /** Asks for what a lease lacks; whether it has been taken then. */
+  private boolean reclaim(Account account, long bytes) {
+    for (Step step : available() < bytes ? List.<Step>of() : steps()) {
+      long missing = bytes - free();
+      if (missing > 0) {
+        step.reclaimer.reclaim(missing);
+      }
+      if (tryTake(account, bytes)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * Does work whose leases, in the calling thread, take what is free and ask nobody to give back:
+   * for who holds what others could be waiting for.
+   */
+  public <T> T askingNobody(Supplier<T> work) {
+    boolean first = askNobody.add(Thread.currentThread());
+    try {
+      return work.get();
+    } finally {
+      if (first) {
+        askNobody.remove(Thread.currentThread());
+      }
+    }
   }
 
   private List<Step> steps() {

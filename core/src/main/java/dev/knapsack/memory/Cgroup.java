@@ -25,7 +25,7 @@ public record Cgroup(int version, Path directory, Optional<Long> limit, long usa
 
   private static final Pattern OCTAL = Pattern.compile("\\\\([0-7]{3})");
 
-  /** Where a hierarchy is mounted, and which of its cgroups the mount shows as its top. */
+  /** A mount of a hierarchy: its place, and which of the cgroups it shows as its top. */
   private record Mount(String root, Path point) {}
 
   /** The memory cgroup of this process; empty where there is none. */

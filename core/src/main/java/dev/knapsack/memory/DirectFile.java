@@ -43,7 +43,7 @@ public final class DirectFile implements AutoCloseable {
   private volatile Channels channels;
   private volatile boolean closed;
 
-  /** What tells one version of a file from another. */
+  /** The marks that tell one version of a file from another. */
   private record Stamp(long size, long modified, @Nullable Object key) {
     static Stamp of(Path path) throws IOException {
       BasicFileAttributes a = Files.readAttributes(path, BasicFileAttributes.class);
@@ -120,7 +120,7 @@ public final class DirectFile implements AutoCloseable {
     return stamp.size;
   }
 
-  /** Whether reads bypass the page cache; some file systems, such as tmpfs, refuse that. */
+  /** Says whether reads bypass the page cache; some file systems, such as tmpfs, refuse that. */
   public boolean direct() {
     return channels.direct != null;
   }

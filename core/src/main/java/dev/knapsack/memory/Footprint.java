@@ -9,7 +9,7 @@ import java.util.OptionalLong;
 import java.util.TreeMap;
 
 /**
- * What this process holds of the machine's memory, as the kernel counts it, in bytes.
+ * The machine's memory that this process holds, as the kernel counts it, in bytes.
  *
  * @param resident the resident set
  * @param peak the most that the resident set ever was
@@ -23,7 +23,7 @@ public record Footprint(long resident, long peak, long anonymous, long file, lon
 
   private static final Path PROC = Path.of("/proc");
 
-  /** This process now; empty where the operating system has no {@code /proc}. */
+  /** The footprint of this process now; empty where the operating system has no {@code /proc}. */
   public static Optional<Footprint> now() {
     return of(PROC.resolve("self/status"));
   }

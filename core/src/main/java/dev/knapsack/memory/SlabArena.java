@@ -1,5 +1,7 @@
 package dev.knapsack.memory;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.NativeMemoryException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -46,7 +48,7 @@ public final class SlabArena implements AutoCloseable {
   private long reserved;
   private long charged;
 
-  /** Where the part ends that the operating system may have given memory. */
+  /** The end of the part that the operating system may have given memory. */
   private long touched;
 
   private volatile long moves;
@@ -104,18 +106,20 @@ public final class SlabArena implements AutoCloseable {
     return charged;
   }
 
-  /** What all slabs lie in. */
+  /** The memory in which all slabs lie. */
   public MemorySegment memory() {
     return region;
   }
 
-  /** Where a slab begins in {@link #memory}, until the next {@link #compact}. */
+  /** The beginning of a slab in {@link #memory}, until the next {@link #compact}. */
   public synchronized long offset(int slab) {
     checkLive(slab);
     return places[slab] * stride;
   }
 
-  /** How often slabs have been moved: while it stays the same, so do their places. */
+  /**
+   * The number of times that slabs have been moved: while it stays the same, so do their places.
+   */
   public long moves() {
     return moves;
   }
@@ -272,13 +276,13 @@ public final class SlabArena implements AutoCloseable {
     return slab;
   }
 
-  /** Adds a holder. */
+  /** Adds a holder to a slab. */
   public synchronized void share(int slab) {
     checkLive(slab);
     references[slab]++;
   }
 
-  /** Whether a slab has more than one holder. */
+  /** Says whether a slab has more than one holder. */
   public synchronized boolean shared(int slab) {
     checkLive(slab);
     return references[slab] > 1;

@@ -1,5 +1,5 @@
 /**
- * Where native memory comes from: budgets, accounts, leases, slabs, direct file reads and footprint
+ * Sources of native memory: budgets, accounts, leases, slabs, direct file reads and footprint
  * probes.
  */
 @NullMarked

@@ -50,17 +50,20 @@ final class ChannelOrders {
   }
 
   private static long bytes(LayerSpec layer) {
-    return ChannelOrder.bytes(layer.keyColumns() + layer.valueColumns());
+    Attention attention = layer.attention();
+    return attention == null
+        ? 0
+        : ChannelOrder.bytes(attention.keyColumns() + attention.valueColumns());
   }
 
   /** The order of a layer's keys, and of the queries that meet them. */
-  ChannelOrder keys(LayerSpec layer, LayerWeights weights, Compute compute) {
-    int l = weights.index();
+  ChannelOrder keys(Attention.Weights weights, Compute compute) {
+    Attention layer = weights.spec();
+    int l = weights.layer();
     ChannelOrder order = keys[l];
     if (order == null) {
-      double[] squares =
-          squares(weights, "attn_k", layer.queryColumns(), layer.keyColumns(), compute);
-      norm(squares, weights.find("attn_k_norm.weight"));
+      double[] squares = squares(weights, weights.key(), compute);
+      norm(squares, weights.keyNorm());
       if (layer.rope() != null) {
         share(squares, layer.keySize(), layer.rope());
       }
@@ -72,12 +75,12 @@ final class ChannelOrders {
   }
 
   /** The order of a layer's values, and of what attention makes of them. */
-  ChannelOrder values(LayerSpec layer, LayerWeights weights, Compute compute) {
-    int l = weights.index();
+  ChannelOrder values(Attention.Weights weights, Compute compute) {
+    Attention layer = weights.spec();
+    int l = weights.layer();
     ChannelOrder order = values[l];
     if (order == null) {
-      int before = layer.queryColumns() + layer.keyColumns();
-      double[] squares = squares(weights, "attn_v", before, layer.valueColumns(), compute);
+      double[] squares = squares(weights, weights.value(), compute);
       long at = offsets[l] + ChannelOrder.bytes(layer.keyColumns());
       MemorySegment place = data.asSlice(at, ChannelOrder.bytes(squares.length));
       order = ChannelOrder.largestFirst(squares, layer.valueSize(), place);
@@ -86,18 +89,12 @@ final class ChannelOrders {
     return order;
   }
 
-  /**
-   * Mean squares of what a matrix gives for normed inputs.
-   *
-   * @param name of the matrix, if it has a tensor of its own
-   * @param first its first row in {@code attn_qkv} if it has not
-   */
-  private static double[] squares(
-      LayerWeights weights, String name, int first, int rows, Compute compute) {
-    Matrix fused = weights.find("attn_qkv.weight");
-    Matrix matrix = fused == null ? weights.get(name + ".weight") : fused.rows(first, first + rows);
-    Matrix bias = weights.find(fused == null ? name + ".bias" : "attn_qkv.bias");
-    float[] inputs = floats(weights.get("attn_norm.weight"));
+  /** Mean squares of what a product gives for normed inputs. */
+  private static double[] squares(Attention.Weights weights, Linear product, Compute compute) {
+    Matrix matrix = product.matrix();
+    Matrix norm = weights.norms().before();
+    float @Nullable [] inputs = norm == null ? null : floats(norm.data(), norm.columns());
+    int rows = matrix.rows();
     double[] squares = new double[rows];
     compute
         .team()
@@ -111,17 +108,16 @@ final class ChannelOrders {
                 compute.kernels().decodeRow(matrix, row, decoded, 0);
                 double sum = 0;
                 for (int i = 0; i < numbers.length; i++) {
-                  double number = (double) numbers[i] * inputs[i];
+                  double number = inputs == null ? numbers[i] : (double) numbers[i] * inputs[i];
                   sum += number * number;
                 }
                 squares[row] = sum;
               }
             });
-    if (bias != null) {
-      float[] numbers = floats(bias);
-      int at = fused == null ? 0 : first;
+    if (product.bias() != null) {
+      float[] numbers = floats(product.bias(), rows);
       for (int i = 0; i < rows; i++) {
-        squares[i] += (double) numbers[at + i] * numbers[at + i];
+        squares[i] += (double) numbers[i] * numbers[i];
       }
     }
     return squares;
@@ -132,7 +128,7 @@ final class ChannelOrders {
     if (weight == null) {
       return;
     }
-    float[] factors = floats(weight);
+    float[] factors = floats(weight.data(), weight.columns());
     for (int head = 0; head < squares.length; head += factors.length) {
       for (int i = 0; i < factors.length; i++) {
         squares[head + i] *= (double) factors[i] * factors[i];
@@ -153,10 +149,7 @@ final class ChannelOrders {
     }
   }
 
-  private static float[] floats(Matrix vector) {
-    return vector
-        .data()
-        .asSlice(0, Float.BYTES * (long) vector.columns() * vector.rows())
-        .toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
+  private static float[] floats(MemorySegment numbers, int count) {
+    return numbers.asSlice(0, Float.BYTES * (long) count).toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
   }
 }

@@ -2,51 +2,49 @@ package dev.knapsack.model;
 
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Compute.Product;
-import dev.knapsack.model.Workspace.Slot;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The MLP of a layer with experts: each token goes through the few that a router chooses, and
- * through the shared one if there is one.
+ * Computes {@link Experts}: each token goes through the few that a router chooses, and through the
+ * shared one if there is one.
  *
  * <p>Tokens are grouped by expert, so that each expert's weights are read once in a step.
  */
 final class ExpertsBlock {
   private final Blocks blocks;
   private final Compute compute;
-  private final WeightSource source;
   private final Router router;
-  private final DenseBlock shared;
+  private final DenseBlock dense;
 
-  ExpertsBlock(Blocks blocks, WeightSource source) {
+  ExpertsBlock(Blocks blocks, DenseBlock dense) {
     this.blocks = blocks;
     this.compute = blocks.compute;
-    this.source = source;
     this.router = new Router(blocks.workspace.tokens());
-    this.shared = new DenseBlock(blocks, "_shexp");
+    this.dense = dense;
   }
 
   /** Computes {@code delta} from {@code x}, one row a token. */
-  void apply(Mlp.Experts experts, LayerWeights weights, Matrix x, Matrix delta) {
-    Matrix logits = blocks.matrix(Slot.ROUTER, x.rows(), experts.count());
-    blocks.project(weights, "ffn_gate_inp.weight", "ffn_gate_inp.bias", compute.input(x), logits);
-    router.route(experts, logits);
+  void apply(Experts.Weights weights, Matrix x, Matrix delta) {
+    Matrix logits = blocks.matrix(Slot.ROUTER, x.rows(), weights.spec().count());
+    weights.router().apply(compute, compute.input(x), logits);
+    router.route(weights.spec(), logits);
     delta.data().fill((byte) 0);
     // In ascending order, so that the sum does not depend on the other tokens of the step.
-    source.experts(
-        weights.index(),
-        router.active(),
-        (expert, gate, up, down) -> expert(experts, weights, expert, gate, up, down, x, delta));
-    if (experts.sharedWidth() > 0) {
-      shared(experts, weights, x, delta);
+    weights
+        .experts()
+        .use(
+            router.active(),
+            (expert, gate, up, down) -> expert(weights, expert, gate, up, down, x, delta));
+    if (weights.shared() != null) {
+      shared(weights.shared(), weights.sharedGate(), x, delta);
     }
   }
 
   private void expert(
-      Mlp.Experts experts,
-      LayerWeights weights,
+      Experts.Weights weights,
       int expert,
       Matrix gateWeight,
       Matrix upWeight,
@@ -63,31 +61,30 @@ final class ExpertsBlock {
           gathered.rowOffset(i),
           x.rowBytes());
     }
-    Matrix gate = blocks.matrix(Slot.GATE, rows, experts.width());
-    Matrix up = blocks.matrix(Slot.UP, rows, experts.width());
+    Matrix gate = blocks.matrix(Slot.GATE, rows, weights.spec().hidden());
+    Matrix up = blocks.matrix(Slot.UP, rows, weights.spec().hidden());
     int alone = compute.alone(Compute.AS_FITS);
     if (alone != Compute.AS_FITS) {
       compute.alone(router.countBefore(expert, alone));
     }
     Compute.Input input = compute.input(gathered);
     compute.matmul(input, new Product(gateWeight, gate), new Product(upWeight, up));
-    blocks.addBias(gate, weights.find("ffn_gate_exps.bias"), expert);
-    blocks.addBias(up, weights.find("ffn_up_exps.bias"), expert);
-    compute.gatedActivation(experts.activation(), gate, up, gate);
+    blocks.addBias(gate, weights.gateBias(), expert);
+    blocks.addBias(up, weights.upBias(), expert);
+    compute.gatedActivation(weights.spec().activation(), gate, up, gate);
     Matrix out = blocks.matrix(Slot.EXPERT, rows, x.columns());
     compute.matmul(downWeight, gate, out);
     compute.alone(alone);
-    blocks.addBias(out, weights.find("ffn_down_exps.bias"), expert);
+    blocks.addBias(out, weights.downBias(), expert);
     for (int i = 0; i < rows; i++) {
       int token = router.row(expert, i);
       compute.add(delta.rows(token, token + 1), out.rows(i, i + 1), router.weight(expert, i));
     }
   }
 
-  private void shared(Mlp.Experts experts, LayerWeights weights, Matrix x, Matrix delta) {
+  private void shared(Dense.Weights weights, @Nullable Matrix gateWeight, Matrix x, Matrix delta) {
     Matrix out = blocks.matrix(Slot.EXPERT, x.rows(), x.columns());
-    shared.apply(experts.sharedWidth(), experts.activation(), weights, x, out);
-    Matrix gateWeight = weights.find("ffn_gate_inp_shexp.weight");
+    dense.apply(weights, x, out);
     if (gateWeight == null) {
       compute.add(delta, out);
       return;

@@ -1,9 +1,10 @@
 package dev.knapsack.model;
 
+import dev.knapsack.file.TensorInfo;
+import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,7 +21,7 @@ import org.jspecify.annotations.Nullable;
 record FormatChoice(Format format, Format output, Format experts) {
   /**
    * @param output null for the usual one
-   * @throws dev.knapsack.tensor.UnsupportedFormatException for a format that files do not hold
+   * @throws dev.knapsack.error.UnsupportedFormatException for a format that files do not hold
    */
   static FormatChoice of(Format format, @Nullable Format output, boolean hasExperts) {
     Formats.checkInFiles(format);
@@ -41,17 +42,36 @@ record FormatChoice(Format format, Format output, Format experts) {
    *
    * @param tied whether the token embedding is the output projection too
    */
-  Format wanted(String name, List<Long> shape, boolean tied) {
-    if (shape.size() == 1
-        || name.endsWith(".bias")
-        || name.contains("_norm.")
-        || name.contains("ffn_gate_inp")) {
-      return Formats.F32;
+  Format wanted(Role role, boolean tied) {
+    return switch (role) {
+      case NORM, BIAS, NUMBERS, ROUTER -> Formats.F32;
+      case OUTPUT -> output;
+      case EMBEDDING -> tied ? output : format;
+      case EXPERTS -> experts;
+      case MATRIX -> format;
+    };
+  }
+
+  /** The role of a tensor that no supported family declares, by its name and shape. */
+  static Role guess(TensorInfo tensor) {
+    String name = tensor.name();
+    if (tensor.shape().size() == 1 || name.contains("_norm.")) {
+      return Role.NORM;
     }
-    if (name.equals("output.weight") || (tied && name.equals("token_embd.weight"))) {
-      return output;
+    if (name.endsWith(".bias")) {
+      return Role.BIAS;
     }
-    return name.endsWith("_exps.weight") ? experts : format;
+    if (name.contains("ffn_gate_inp")) {
+      return Role.ROUTER;
+    }
+    if (name.endsWith("_exps.weight")) {
+      return Role.EXPERTS;
+    }
+    return switch (name) {
+      case ModelSpec.OUTPUT -> Role.OUTPUT;
+      case ModelSpec.EMBEDDING -> Role.EMBEDDING;
+      default -> Role.MATRIX;
+    };
   }
 
   /** The format that rows of {@code columns} numbers can have: Q8_0, or else F16, if not this. */

@@ -4,10 +4,11 @@ import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.MetadataBuilder;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Reduction;
 import dev.knapsack.tensor.Formats;
@@ -97,12 +98,12 @@ public final class HeadBasesFile implements HeadBases {
   }
 
   private static boolean reduced(KvLayout layout, int layer) {
-    KvLayout.Layer heads = layout.layers().get(layer);
-    return heads.window() == 0 && heads.kvHeads() > 0;
+    LayerLayout.Heads heads = layout.heads(layer);
+    return heads.seeAll();
   }
 
   private static TensorInfo square(KvLayout layout, int layer, boolean keys, String side) {
-    KvLayout.Layer heads = layout.layers().get(layer);
+    LayerLayout.Heads heads = layout.heads(layer);
     long size = keys ? heads.channels() : heads.valueSize();
     String name = "blk.%d.kv_%s_%s".formatted(layer, keys ? "keys" : "values", side);
     return new TensorInfo(name, Formats.F32, List.of(size, size * heads.kvHeads()));
@@ -155,7 +156,7 @@ public final class HeadBasesFile implements HeadBases {
     long numbers = 0;
     for (int l = 0; l < layout.layers().size(); l++) {
       for (boolean keys : new boolean[] {true, false}) {
-        long heads = layout.layers().get(l).kvHeads();
+        long heads = layout.heads(l).kvHeads();
         numbers += 2 * heads * held(layout, l, keys) * size(layout, l, keys);
       }
     }
@@ -163,7 +164,7 @@ public final class HeadBasesFile implements HeadBases {
   }
 
   private static int size(KvLayout layout, int layer, boolean keys) {
-    KvLayout.Layer heads = layout.layers().get(layer);
+    LayerLayout.Heads heads = layout.heads(layer);
     return keys ? heads.keySize() : heads.valueSize();
   }
 
@@ -183,7 +184,7 @@ public final class HeadBasesFile implements HeadBases {
       long at = 0;
       for (int l = 0; l < layout.layers().size(); l++) {
         List<Head> heads = new ArrayList<>();
-        for (int h = 0; reduced(layout, l) && h < layout.layers().get(l).kvHeads(); h++) {
+        for (int h = 0; reduced(layout, l) && h < layout.heads(l).kvHeads(); h++) {
           @Nullable Reduction[] both = new Reduction[2];
           for (boolean keys : new boolean[] {true, false}) {
             int held = held(layout, l, keys);

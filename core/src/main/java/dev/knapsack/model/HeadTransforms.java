@@ -9,7 +9,7 @@ import java.util.List;
  * The transforms that the caches of a step's runs want of a layer's heads, in place: of
  * neighbouring runs that want the same at once.
  */
-record HeadTransforms(Blocks blocks, LayerSpec layer, LayerWeights weights, List<Run> runs) {
+record HeadTransforms(Blocks blocks, Attention.Weights weights, List<Run> runs) {
   /** Of queries as of keys: what they are multiplied to stays what it was. */
   void keys(Matrix x) {
     each(x, this::keys);
@@ -27,18 +27,16 @@ record HeadTransforms(Blocks blocks, LayerSpec layer, LayerWeights weights, List
   private void keys(KvTransform transform, Matrix x) {
     switch (transform) {
       case NONE -> {}
-      case ROTATED -> compute().rotate(x, layer.keySize());
-      case REORDERED ->
-          compute().reorder(x, blocks.workspace.orders().keys(layer, weights, compute()));
+      case ROTATED -> compute().rotate(x, weights.spec().keySize());
+      case REORDERED -> compute().reorder(x, blocks.workspace.orders().keys(weights, compute()));
     }
   }
 
   private void values(KvTransform transform, Matrix x) {
     switch (transform) {
       case NONE -> {}
-      case ROTATED -> compute().rotate(x, layer.valueSize());
-      case REORDERED ->
-          compute().reorder(x, blocks.workspace.orders().values(layer, weights, compute()));
+      case ROTATED -> compute().rotate(x, weights.spec().valueSize());
+      case REORDERED -> compute().reorder(x, blocks.workspace.orders().values(weights, compute()));
     }
   }
 
@@ -46,9 +44,9 @@ record HeadTransforms(Blocks blocks, LayerSpec layer, LayerWeights weights, List
     switch (transform) {
       case NONE -> {}
       // Its own inverse.
-      case ROTATED -> compute().rotate(x, layer.valueSize());
+      case ROTATED -> compute().rotate(x, weights.spec().valueSize());
       case REORDERED ->
-          compute().reorderBack(x, blocks.workspace.orders().values(layer, weights, compute()));
+          compute().reorderBack(x, blocks.workspace.orders().values(weights, compute()));
     }
   }
 
@@ -73,6 +71,6 @@ record HeadTransforms(Blocks blocks, LayerSpec layer, LayerWeights weights, List
   }
 
   KvTransform transform(int run) {
-    return runs.get(run).cache().layout().transform();
+    return runs.get(run).state().layout().transform();
   }
 }

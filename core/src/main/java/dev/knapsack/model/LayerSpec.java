@@ -1,50 +1,41 @@
 package dev.knapsack.model;
 
-import dev.knapsack.kernel.Rope;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/**
- * One layer's shape. Norms, biases and sinks are not listed: they are there when their tensors are.
- *
- * @param heads query heads
- * @param kvHeads key and value heads
- * @param keySize numbers in a query or key head
- * @param valueSize numbers in a value head
- * @param attentionScale factor of the scores
- * @param attentionSoftCap soft cap of the scores; 0 for none
- * @param window sliding window in tokens; 0 for none
- * @param rope rotary embedding of this layer; null where the layer has none
- * @param queryScale how queries grow with their position; null where they do not
- * @param mlp the feed-forward part
- */
-public record LayerSpec(
-    int heads,
-    int kvHeads,
-    int keySize,
-    int valueSize,
-    float attentionScale,
-    float attentionSoftCap,
-    int window,
-    @Nullable Rope rope,
-    @Nullable QueryScale queryScale,
-    Mlp mlp) {
-  /** Numbers in a token's queries, all heads. */
-  public int queryColumns() {
-    return heads * keySize;
+/** A layer's blocks, in the order in which they are computed. */
+public record LayerSpec(List<Block> blocks) {
+  public LayerSpec {
+    blocks = List.copyOf(blocks);
   }
 
-  /** Numbers in a token's keys, all heads. */
-  public int keyColumns() {
-    return kvHeads * keySize;
+  /** Its attention; null where it has none. */
+  public @Nullable Attention attention() {
+    return first(Attention.class);
   }
 
-  /** Numbers in a token's values, all heads. */
-  public int valueColumns() {
-    return kvHeads * valueSize;
+  /** Its experts; null where it has none. */
+  public @Nullable Experts experts() {
+    return first(Experts.class);
   }
 
-  /** Numbers in a token's attention output, all heads. */
-  public int attendedColumns() {
-    return heads * valueSize;
+  /** Its attention if that sees all tokens before, and not those in a sliding window only. */
+  public @Nullable Attention fullAttention() {
+    Attention attention = attention();
+    return attention == null || attention.window() > 0 ? null : attention;
+  }
+
+  private <T extends Block> @Nullable T first(Class<T> kind) {
+    for (Block block : blocks) {
+      if (kind.isInstance(block)) {
+        return kind.cast(block);
+      }
+    }
+    return null;
+  }
+
+  /** The tensors of all blocks. */
+  public List<TensorSpec> tensors() {
+    return blocks.stream().flatMap(block -> block.tensors().stream()).toList();
   }
 }

@@ -1,25 +1,29 @@
 package dev.knapsack.model;
 
-import dev.knapsack.tensor.Matrix;
-import java.util.Map;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One layer's tensors by their GGUF suffix ({@code attn_q.weight}). Vectors are F32 matrices of one
- * row.
+ * A layer's weights, block by block, where they lie in memory.
+ *
+ * @param index the layer
  */
-public record LayerWeights(int index, Map<String, Matrix> tensors) {
-  /** The tensor of this suffix, or null if the model has none. */
-  public @Nullable Matrix find(String suffix) {
-    return tensors.get(suffix);
+public record LayerWeights(int index, List<Block.Weights> blocks) {
+  public LayerWeights {
+    blocks = List.copyOf(blocks);
   }
 
-  /** The tensor of this suffix, which the model has: its file was checked when it was opened. */
-  public Matrix get(String suffix) {
-    Matrix tensor = tensors.get(suffix);
-    if (tensor == null) {
-      throw new IllegalStateException("Layer " + index + " has no " + suffix);
-    }
-    return tensor;
+  /**
+   * Finds them among the layer's tensors.
+   *
+   * @param experts the layer's, if they are not among the tensors
+   */
+  public static LayerWeights of(
+      int index, LayerSpec layer, LayerTensors tensors, @Nullable ExpertBank experts) {
+    return new LayerWeights(
+        index,
+        layer.blocks().stream()
+            .<Block.Weights>map(block -> block.weights(index, tensors, experts))
+            .toList());
   }
 }

@@ -6,8 +6,8 @@ import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.cache.policy.Calibration;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Objects;
@@ -86,8 +86,8 @@ public final class ModelCompanions implements Companion.Reader {
       return false;
     }
     for (int l = 0; l < spec.layers().size(); l++) {
-      LayerSpec layer = spec.layers().get(l);
-      int heads = layer.window() > 0 || layer.kvHeads() == 0 ? 0 : layer.heads();
+      Attention attention = spec.layers().get(l).fullAttention();
+      int heads = attention == null ? 0 : attention.heads();
       if (read.layers().get(l).heads().size() != heads) {
         return false;
       }

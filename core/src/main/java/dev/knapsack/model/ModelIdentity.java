@@ -30,7 +30,7 @@ public final class ModelIdentity {
   /**
    * Sixteen hexadecimal digits.
    *
-   * @throws dev.knapsack.file.ModelFileException if the file cannot be read
+   * @throws dev.knapsack.error.ModelFileException if the file cannot be read
    */
   public static String of(ModelFile file) {
     MessageDigest digest = sha256();

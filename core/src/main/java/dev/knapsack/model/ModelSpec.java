@@ -2,10 +2,14 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.kernel.KernelLimits;
+import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Format;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * A model's shape, from its header alone: all that planning, caching and computing need to know
@@ -22,6 +26,7 @@ import java.util.List;
  * @param residualScale factor on what each sublayer adds, 1 for none
  * @param logitScale factor on the logits, 1 for none
  * @param logitSoftCap logits become {@code cap · tanh(logit / cap)}; 0 for none
+ * @param outputNorm the tensor that the last norm's factors are in
  * @param tiedOutput whether the output projection is the token embedding
  */
 public record ModelSpec(
@@ -36,14 +41,32 @@ public record ModelSpec(
     float residualScale,
     float logitScale,
     float logitSoftCap,
+    String outputNorm,
     boolean tiedOutput) {
+  /** The tensor that the token embeddings are in. */
+  public static final String EMBEDDING = "token_embd.weight";
+
   public ModelSpec {
     layers = List.copyOf(layers);
   }
 
+  /** The tensor that the output projection is in, where it is not the token embedding. */
+  public static final String OUTPUT = "output.weight";
+
   /** The tensor that the output projection is in. */
   public String outputTensor() {
-    return tiedOutput ? "token_embd.weight" : "output.weight";
+    return tiedOutput ? EMBEDDING : OUTPUT;
+  }
+
+  /** The tensors outside the layers that a step computes with. */
+  public List<TensorSpec> tensors() {
+    List<TensorSpec> tensors = new ArrayList<>();
+    tensors.add(new TensorSpec(EMBEDDING, Role.EMBEDDING, width, vocabulary));
+    if (!tiedOutput) {
+      tensors.add(new TensorSpec(OUTPUT, Role.OUTPUT, width, vocabulary));
+    }
+    tensors.add(new TensorSpec(outputNorm, Role.NORM, width));
+    return tensors;
   }
 
   /** The largest work that a step of {@code tokens} tokens asks of the kernels. */
@@ -52,18 +75,17 @@ public record ModelSpec(
     int heads = 1;
     int group = 1;
     int head = 1;
-    for (KvLayout.Layer layer : cache.layers()) {
+    for (LayerLayout.Heads layer : cache.heads()) {
       head = Math.max(head, Math.max(layer.keySize(), layer.valueSize()));
     }
     columns = Math.max(columns, cache.policy().gates().map(RetentionGates::hidden).orElse(0));
     for (LayerSpec layer : layers) {
-      columns = Math.max(columns, layer.attendedColumns());
-      heads = Math.max(heads, layer.heads());
-      group = Math.max(group, layer.heads() / layer.kvHeads());
-      columns = Math.max(columns, layer.keySize());
-      columns = Math.max(columns, layer.mlp().width());
-      if (layer.mlp() instanceof Mlp.Experts experts) {
-        columns = Math.max(columns, experts.sharedWidth());
+      for (Block block : layer.blocks()) {
+        columns = Math.max(columns, block.widest());
+        if (block instanceof Attention attention) {
+          heads = Math.max(heads, attention.heads());
+          group = Math.max(group, attention.heads() / attention.kvHeads());
+        }
       }
     }
     return new KernelLimits(tokens, columns, heads, group, head);
@@ -87,16 +109,7 @@ public record ModelSpec(
 
   private KvLayout kvLayout(Format keyFormat, Format valueFormat, int sketch) {
     return new KvLayout(
-        layers.stream()
-            .map(l ->
-                new KvLayout.Layer(
-                        l.kvHeads(),
-                        l.keySize(),
-                        l.valueSize(),
-                        l.window(),
-                        l.heads() / l.kvHeads())
-                    .sketched(sketch))
-            .toList(),
+        layers.stream().map(l -> Objects.requireNonNull(l.attention()).cached(sketch)).toList(),
         keyFormat,
         valueFormat);
   }

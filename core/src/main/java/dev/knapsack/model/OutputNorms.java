@@ -1,6 +1,5 @@
 package dev.knapsack.model;
 
-import dev.knapsack.model.Workspace.Slot;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -37,7 +36,7 @@ final class OutputNorms {
   }
 
   /** Numbers in {@link Slot#NORMS} for each part. */
-  private static int partNumbers(LayerSpec layer, int tokens) {
+  private static int partNumbers(Attention layer, int tokens) {
     return ROWS * (line(layer.attendedColumns()) + line(layer.valueSize()) + line(tokens))
         + line(tokens * layer.kvHeads());
   }
@@ -47,7 +46,7 @@ final class OutputNorms {
   }
 
   /** Numbers in {@link Slot#NORMS} for a step of so many tokens. */
-  static int numbers(LayerSpec layer, int tokens) {
+  static int numbers(Attention layer, int tokens) {
     return Math.addExact(
         tokens * layer.valueColumns(), Math.multiplyExact(PARTS, partNumbers(layer, tokens)));
   }
@@ -57,7 +56,8 @@ final class OutputNorms {
    *
    * @param values a row a token, as projected: not transformed
    */
-  static OutputNorms of(LayerSpec layer, LayerWeights weights, Matrix values, Blocks blocks) {
+  static OutputNorms of(Attention.Weights weights, Matrix values, Blocks blocks) {
+    Attention layer = weights.spec();
     int tokens = values.rows();
     int numbers = numbers(layer, tokens);
     MemorySegment memory = blocks.matrix(Slot.NORMS, 1, numbers).data();
@@ -72,7 +72,7 @@ final class OutputNorms {
             byHead.rowBytes());
       }
     }
-    Matrix output = weights.get("attn_output.weight");
+    Matrix output = weights.output().matrix();
     int chunks = Math.ceilDiv(output.rows(), ROWS);
     Part[] parts = new Part[PARTS];
     for (int p = 0; p < PARTS; p++) {
@@ -109,7 +109,7 @@ final class OutputNorms {
 
   /** Sums over some rows of W_o. */
   private static final class Part {
-    final LayerSpec layer;
+    final Attention layer;
     final Matrix output;
     final Matrix values;
     final int tokens;
@@ -122,7 +122,7 @@ final class OutputNorms {
      * @param values by KV head, and within it by token
      * @param at where its numbers begin in the memory
      */
-    Part(LayerSpec layer, Matrix output, Matrix values, MemorySegment memory, int at) {
+    Part(Attention layer, Matrix output, Matrix values, MemorySegment memory, int at) {
       this.layer = layer;
       this.output = output;
       this.values = values;

@@ -1,21 +1,25 @@
 package dev.knapsack.model;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.MetadataBuilder;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.model.TensorSpec.Role;
+import dev.knapsack.model.arch.Families;
 import dev.knapsack.tensor.Format;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -59,11 +63,16 @@ public final class Quantizer {
   public Quantizer(ModelFile source, Format format, @Nullable Format output) {
     this.source = source;
     order = RowOrder.of(source);
-    boolean experts = source.tensors().keySet().stream().anyMatch(n -> n.endsWith("_exps.weight"));
-    boolean tied = !source.tensors().containsKey("output.weight");
-    choice = FormatChoice.of(format, output, experts);
+    Map<String, Role> declared =
+        Families.supports(source) ? WeightLayout.roles(Families.spec(source)) : Map.of();
+    Map<TensorInfo, Role> roles = new HashMap<>();
     for (TensorInfo tensor : source.tensors().values()) {
-      Format wanted = choice.wanted(tensor.name(), tensor.shape(), tied);
+      roles.put(tensor, declared.getOrDefault(tensor.name(), FormatChoice.guess(tensor)));
+    }
+    choice = FormatChoice.of(format, output, roles.containsValue(Role.EXPERTS));
+    boolean tied = !roles.containsValue(Role.OUTPUT);
+    for (TensorInfo tensor : source.tensors().values()) {
+      Format wanted = choice.wanted(roles.get(tensor), tied);
       Format fitting = FormatChoice.fitting(wanted, tensor.shape().getFirst());
       conversions.add(
           new Conversion(tensor, new TensorInfo(tensor.name(), fitting, tensor.shape()), wanted));

@@ -2,7 +2,6 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.kernel.Compute;
-import dev.knapsack.model.Workspace.Slot;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.ValueLayout;
 

@@ -1,8 +1,8 @@
 package dev.knapsack.model;
 
 import dev.knapsack.cache.RetentionGates;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -44,8 +44,8 @@ final class RetentionGateFile implements RetentionGates {
       int hidden = 0;
       long bytes = 0;
       for (int l = 0; l < spec.layers().size(); l++) {
-        LayerSpec layer = spec.layers().get(l);
-        if (layer.window() == 0) {
+        Attention layer = spec.layers().get(l).fullAttention();
+        if (layer != null) {
           TensorInfo in = tensor(file, l, 0);
           int units = in.shape().size() == 2 ? Math.toIntExact(in.shape().get(1)) : 0;
           check(file, in, spec.width(), units);
@@ -108,7 +108,7 @@ final class RetentionGateFile implements RetentionGates {
       for (int l = 0; l < spec.layers().size(); l++) {
         Matrix[] tensors = new Matrix[TENSORS.size()];
         for (int i = 0; i < tensors.length; i++) {
-          if (spec.layers().get(l).window() > 0) {
+          if (spec.layers().get(l).fullAttention() == null) {
             tensors[i] = new Matrix(Formats.F32, 0, 0, MemorySegment.NULL);
             continue;
           }

@@ -14,14 +14,14 @@ import org.jspecify.annotations.Nullable;
  * the model does that, and then transformed or sketched as keys are.
  */
 final class RotaryFrame implements QueryFrame {
-  private final LayerSpec layer;
-  private final LayerWeights weights;
+  private final Attention layer;
+  private final Attention.Weights weights;
   private final KvTransform transform;
   private final Workspace workspace;
   private final Compute compute;
 
-  RotaryFrame(LayerSpec layer, LayerWeights weights, KvTransform transform, Blocks blocks) {
-    this.layer = layer;
+  RotaryFrame(Attention.Weights weights, KvTransform transform, Blocks blocks) {
+    this.layer = weights.spec();
     this.weights = weights;
     this.transform = transform;
     this.workspace = blocks.workspace;
@@ -30,7 +30,7 @@ final class RotaryFrame implements QueryFrame {
 
   @Override
   public float scale() {
-    return layer.attentionScale();
+    return layer.scale();
   }
 
   /**
@@ -75,7 +75,7 @@ final class RotaryFrame implements QueryFrame {
       case NONE -> new Transformed(null, null, false);
       case ROTATED -> new Transformed(null, null, true);
       case REORDERED ->
-          new Transformed(null, workspace.orders().keys(layer, weights, compute).channels(), false);
+          new Transformed(null, workspace.orders().keys(weights, compute).channels(), false);
     };
   }
 
@@ -120,7 +120,7 @@ final class RotaryFrame implements QueryFrame {
   private record Turn(
       @Nullable Rope rope, int size, double[] cosines, double[] sines, double rest) {
     /** Undoes what a position does to queries. */
-    static Turn inverse(LayerSpec layer, int position) {
+    static Turn inverse(Attention layer, int position) {
       Turn turn = mean(layer, position, 1);
       double length = turn.rope == null ? 1 : turn.rope.magnitude() * turn.rest;
       double square = length * length;
@@ -132,7 +132,7 @@ final class RotaryFrame implements QueryFrame {
     }
 
     /** What positions do to queries, on average. */
-    static Turn mean(LayerSpec layer, int first, int count) {
+    static Turn mean(Attention layer, int first, int count) {
       Rope rope = layer.rope();
       double[] frequencies = rope == null ? new double[0] : rope.frequencies();
       double magnitude = rope == null ? 1 : rope.magnitude();

@@ -30,7 +30,7 @@ final class Router {
   }
 
   /** Routes one token for each row of logits. */
-  void route(Mlp.Experts experts, Matrix logits) {
+  void route(Experts experts, Matrix logits) {
     prepare(experts);
     int used = experts.used();
     for (int t = 0; t < logits.rows(); t++) {
@@ -50,7 +50,7 @@ final class Router {
     group(experts, logits.rows());
   }
 
-  private void prepare(Mlp.Experts experts) {
+  private void prepare(Experts experts) {
     if (probabilities.length < experts.count() || chosen.length < tokens * experts.used()) {
       int choices = tokens * experts.used();
       probabilities = new float[experts.count()];
@@ -79,7 +79,7 @@ final class Router {
   }
 
   /** The highest first; of equal ones the one that comes first. */
-  private void choose(Mlp.Experts experts, int at) {
+  private void choose(Experts experts, int at) {
     for (int k = 0; k < experts.used(); k++) {
       int best = -1;
       for (int e = 0; e < experts.count(); e++) {
@@ -101,7 +101,7 @@ final class Router {
     return false;
   }
 
-  private void scale(Mlp.Experts experts, int at) {
+  private void scale(Experts experts, int at) {
     float factor = experts.scale();
     if (experts.normalise() && !experts.softmaxLast()) {
       double sum = 0;
@@ -115,7 +115,7 @@ final class Router {
     }
   }
 
-  private void group(Mlp.Experts experts, int tokenCount) {
+  private void group(Experts experts, int tokenCount) {
     Arrays.fill(starts, 0);
     int choices = tokenCount * experts.used();
     for (int i = 0; i < choices; i++) {

@@ -6,8 +6,6 @@ import dev.knapsack.file.TensorInfo;
 import dev.knapsack.model.arch.Families;
 import java.util.List;
 import java.util.Optional;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /**
  * How the rows of a model's queries and keys have to move so that they lie as GGUF defines its
@@ -19,9 +17,6 @@ import java.util.regex.Pattern;
  * dev.knapsack.file.ModelFile#ROPE_PAIRS}; no other program reads that key.
  */
 final class RowOrder {
-  private static final Pattern QUERIES_OR_KEYS =
-      Pattern.compile("blk\\.(\\d{1,4})\\.attn_[qk]\\.(weight|bias)");
-
   private final boolean named;
 
   /** Of models whose rows move; empty for the others. */
@@ -40,10 +35,14 @@ final class RowOrder {
 
   /** Rows that move among themselves, those of a head; 1 where rows stay. */
   int headRows(TensorInfo tensor) {
-    Matcher matcher = QUERIES_OR_KEYS.matcher(tensor.name());
-    return layers.isEmpty() || !matcher.matches()
-        ? 1
-        : layers.get(Integer.parseInt(matcher.group(1))).keySize();
+    int layer = WeightLayout.layer(tensor.name());
+    if (layer < 0 || layer >= layers.size()) {
+      return 1;
+    }
+    Attention attention = layers.get(layer).attention();
+    return attention != null && attention.isPaired(WeightLayout.suffix(tensor.name()))
+        ? attention.keySize()
+        : 1;
   }
 
   /** Where the row is, in halves, that comes {@code row}-th in pairs. */

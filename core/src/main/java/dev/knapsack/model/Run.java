@@ -1,24 +1,24 @@
 package dev.knapsack.model;
 
-import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.SequenceState;
 import java.util.Arrays;
 import java.util.Objects;
 
 /**
- * Tokens of one sequence that a step computes, in the order in which they follow what its cache
- * holds.
+ * Tokens of one sequence that a step computes, in the order in which they follow what it remembers.
  *
- * @param cache the sequence so far; the first token stands at position {@code cache.length()}
+ * @param state the sequence so far; the first token stands at position {@code state.length()}
  * @param tokens the ids, of which those from {@code from} (inclusive) to {@code to} (exclusive)
  *     count
  * @param logits how many tokens, at the end, the logits are wanted of: 0 for none, 1 to choose the
  *     next token
  * @param ahead how many tokens, after those, are only looked at: see {@link
- *     dev.knapsack.cache.KvPolicy#lookahead}; the cache does not keep them
+ *     dev.knapsack.cache.KvPolicy#lookahead}; the sequence does not keep them
  * @param kind of a step's runs, those that do not depend on others come first, as {@link Kind} has
  *     them
  */
-public record Run(KvCache cache, int[] tokens, int from, int to, int logits, int ahead, Kind kind) {
+public record Run(
+    SequenceState state, int[] tokens, int from, int to, int logits, int ahead, Kind kind) {
   /** Whether what is computed may depend, in rounding, on the other runs of the step. */
   public enum Kind {
     /** It does not: one token, as if it were alone. */
@@ -41,42 +41,43 @@ public record Run(KvCache cache, int[] tokens, int from, int to, int logits, int
     }
   }
 
-  public Run(KvCache cache, int[] tokens, int from, int to, int logits) {
-    this(cache, tokens, from, to, logits, 0, Kind.SHARED);
+  public Run(SequenceState state, int[] tokens, int from, int to, int logits) {
+    this(state, tokens, from, to, logits, 0, Kind.SHARED);
   }
 
   public Run withKind(Kind value) {
-    return new Run(cache, tokens, from, to, logits, ahead, value);
+    return new Run(state, tokens, from, to, logits, ahead, value);
   }
 
   /**
-   * Tokens of a text, and after them {@code ahead} to be looked at: the last of the cache's
-   * {@linkplain KvCache#patch() patch}, or of the text itself where there is none.
+   * Tokens of a text, and after them {@code ahead} to be looked at: the last of the sequence's
+   * {@linkplain SequenceState#patch() patch}, or of the text itself where there is none.
    *
    * @param text with all of the tokens before {@code to}
    */
-  public static Run ahead(KvCache cache, int[] text, int from, int to, int logits, int ahead) {
+  public static Run ahead(
+      SequenceState state, int[] text, int from, int to, int logits, int ahead) {
     if (ahead == 0) {
-      return new Run(cache, text, from, to, logits);
+      return new Run(state, text, from, to, logits);
     }
     int[] tokens = Arrays.copyOfRange(text, from, to + ahead);
-    int[] patch = cache.patch();
+    int[] patch = state.patch();
     int[] looked = patch.length == 0 ? text : patch;
     int end = patch.length == 0 ? to : patch.length;
     for (int i = 0; i < ahead; i++) {
       tokens[to - from + i] = looked[Math.floorMod(end - ahead + i, end)];
     }
-    return new Run(cache, tokens, 0, tokens.length, logits, ahead, Kind.SHARED);
+    return new Run(state, tokens, 0, tokens.length, logits, ahead, Kind.SHARED);
   }
 
   /** All of these tokens, and the logits of the last. */
-  public static Run last(KvCache cache, int... tokens) {
-    return new Run(cache, tokens, 0, tokens.length, 1);
+  public static Run last(SequenceState state, int... tokens) {
+    return new Run(state, tokens, 0, tokens.length, 1);
   }
 
   /** All of these tokens, and the logits of each. */
-  public static Run all(KvCache cache, int... tokens) {
-    return new Run(cache, tokens, 0, tokens.length, tokens.length);
+  public static Run all(SequenceState state, int... tokens) {
+    return new Run(state, tokens, 0, tokens.length, tokens.length);
   }
 
   /** Tokens that the step computes. */
@@ -84,7 +85,7 @@ public record Run(KvCache cache, int[] tokens, int from, int to, int logits, int
     return to - from;
   }
 
-  /** Tokens that it adds to the cache. */
+  /** Tokens that it adds to the sequence. */
   public int added() {
     return length() - ahead;
   }

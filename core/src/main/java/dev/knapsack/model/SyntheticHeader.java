@@ -2,14 +2,23 @@ package dev.knapsack.model;
 
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.MetadataBuilder;
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.model.TensorSpec.Role;
+import dev.knapsack.model.arch.Families;
 import dev.knapsack.tensor.Format;
-import dev.knapsack.tensor.Formats;
 import dev.knapsack.text.ByteAlphabet;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
 
 /** The header of a {@link SyntheticModel}: metadata, a made-up vocabulary, and the tensors. */
@@ -31,17 +40,26 @@ final class SyntheticHeader {
 
   private final PublishedShape shape;
   private final FormatChoice choice;
+  private final Map<String, TensorInfo> tensors = new LinkedHashMap<>();
+  private final Map<String, Role> roles = new HashMap<>();
+  private final Set<String> mixers = new HashSet<>();
 
   SyntheticHeader(PublishedShape shape, Format format) {
     this.shape = shape;
     choice = FormatChoice.of(format, null, shape.experts() > 0);
+    addTensors();
+    findMixers();
   }
 
   Metadata metadata(Path file, long seed) {
+    String name = shape.name() + " with random weights, seed " + seed;
+    return vocabulary(hyperparameters().string("general.name", name)).build(file);
+  }
+
+  private MetadataBuilder hyperparameters() {
     MetadataBuilder metadata =
         new MetadataBuilder()
             .string("general.architecture", shape.architecture())
-            .string("general.name", shape.name() + " with random weights, seed " + seed)
             .integer("general.file_type", FormatChoice.fileType(choice.experts()))
             .integer("general.quantization_version", 2)
             .integer(key("block_count"), shape.layers())
@@ -74,7 +92,7 @@ final class SyntheticHeader {
             metadata.real(key(name), real);
           }
         });
-    return vocabulary(metadata).build(file);
+    return metadata;
   }
 
   private String key(String name) {
@@ -128,113 +146,86 @@ final class SyntheticHeader {
 
   /** The tensors in the order in which published files have them. */
   List<TensorInfo> tensors() {
-    List<TensorInfo> tensors = new ArrayList<>();
-    long width = shape.width();
-    add(tensors, "token_embd.weight", width, shape.vocabulary());
-    if (!shape.tied()) {
-      add(tensors, "output.weight", width, shape.vocabulary());
-    }
-    add(tensors, "output_norm.weight", width);
-    if (shape.keys().containsKey(PublishedShape.LLAMA3_FACTOR)) {
-      add(tensors, "rope_freqs.weight", shape.headSize() / 2);
-    }
-    if (shape.architecture().equals("phi3")) {
-      add(tensors, "rope_factors_long.weight", shape.headSize() / 2);
-      add(tensors, "rope_factors_short.weight", shape.headSize() / 2);
-    }
-    for (int layer = 0; layer < shape.layers(); layer++) {
-      String prefix = "blk." + layer + ".";
-      attention(tensors, prefix);
-      if (shape.experts() > 0) {
-        experts(tensors, prefix);
-      } else {
-        dense(tensors, prefix);
+    return List.copyOf(tensors.values());
+  }
+
+  Role role(TensorInfo tensor) {
+    return Objects.requireNonNull(roles.get(tensor.name()));
+  }
+
+  /** Whether a tensor says how much is added by a block in which tokens see each other. */
+  boolean isOfMixer(TensorInfo tensor) {
+    return mixers.contains(tensor.name());
+  }
+
+  private void findMixers() {
+    List<LayerSpec> layers = Families.spec(new HeaderOnly()).layers();
+    for (int l = 0; l < layers.size(); l++) {
+      for (Block block : layers.get(l).blocks()) {
+        List<TensorSpec> matrices =
+            block.tensors().stream().filter(t -> t.role() == Role.MATRIX).toList();
+        if (block.mixesTokens()) {
+          mixers.add(WeightLayout.name(l, matrices.getLast().name()));
+          mixers.add(WeightLayout.name(l, String.valueOf(block.norms().after())));
+        }
       }
     }
-    return tensors;
   }
 
-  private void attention(List<TensorInfo> tensors, String prefix) {
-    String architecture = shape.architecture();
-    long width = shape.width();
-    long queries = (long) shape.heads() * shape.headSize();
-    long keys = (long) shape.kvHeads() * shape.headSize();
-    boolean gptOss = architecture.equals("gpt-oss");
-    add(tensors, prefix + "attn_norm.weight", width);
-    if (architecture.equals("phi3")) {
-      add(tensors, prefix + "attn_qkv.weight", width, queries + 2 * keys);
-    } else {
-      add(tensors, prefix + "attn_q.weight", width, queries);
-      add(tensors, prefix + "attn_k.weight", width, keys);
-      add(tensors, prefix + "attn_v.weight", width, keys);
+  private void addTensors() {
+    List<TensorSpec> tensors = new ArrayList<>();
+    tensors.add(
+        new TensorSpec(ModelSpec.EMBEDDING, Role.EMBEDDING, shape.width(), shape.vocabulary()));
+    if (!shape.tied()) {
+      tensors.add(new TensorSpec(ModelSpec.OUTPUT, Role.OUTPUT, shape.width(), shape.vocabulary()));
     }
-    if (gptOss || architecture.equals("qwen2")) {
-      add(tensors, prefix + "attn_q.bias", queries);
-      add(tensors, prefix + "attn_k.bias", keys);
-      add(tensors, prefix + "attn_v.bias", keys);
+    if (shape.keys().containsKey(PublishedShape.LLAMA3_FACTOR)) {
+      tensors.add(new TensorSpec("rope_freqs.weight", Role.NUMBERS, shape.headSize() / 2));
     }
-    if (architecture.startsWith("qwen3") || architecture.equals("gemma3")) {
-      add(tensors, prefix + "attn_q_norm.weight", shape.headSize());
-      add(tensors, prefix + "attn_k_norm.weight", shape.headSize());
-    }
-    add(tensors, prefix + "attn_output.weight", queries, width);
-    if (gptOss) {
-      add(tensors, prefix + "attn_output.bias", width);
-      add(tensors, prefix + "attn_sinks.weight", shape.heads());
-    }
-    if (gptOss || architecture.equals("gemma3")) {
-      add(tensors, prefix + "post_attention_norm.weight", width);
-    }
-    if (!gptOss) {
-      add(tensors, prefix + "ffn_norm.weight", width);
-    }
-  }
-
-  private void dense(List<TensorInfo> tensors, String prefix) {
-    long width = shape.width();
-    long hidden = shape.feedForward();
     if (shape.architecture().equals("phi3")) {
-      add(tensors, prefix + "ffn_up.weight", width, 2 * hidden);
-    } else {
-      add(tensors, prefix + "ffn_gate.weight", width, hidden);
-      add(tensors, prefix + "ffn_up.weight", width, hidden);
+      tensors.add(new TensorSpec("rope_factors_long.weight", Role.NUMBERS, shape.headSize() / 2));
+      tensors.add(new TensorSpec("rope_factors_short.weight", Role.NUMBERS, shape.headSize() / 2));
     }
-    add(tensors, prefix + "ffn_down.weight", hidden, width);
-    if (shape.architecture().equals("gemma3")) {
-      add(tensors, prefix + "post_ffw_norm.weight", width);
+    tensors.forEach(this::add);
+    Families.tensors(new HeaderOnly()).forEach(this::add);
+  }
+
+  private void add(TensorSpec tensor) {
+    Format wanted = choice.wanted(tensor.role(), shape.tied());
+    Format fitting = FormatChoice.fitting(wanted, tensor.shape().getFirst());
+    roles.put(tensor.name(), tensor.role());
+    tensors.put(tensor.name(), new TensorInfo(tensor.name(), fitting, tensor.shape()));
+  }
+
+  /** The header as a file, of whose tensors the rotary divisors can be read. */
+  private final class HeaderOnly implements ModelFile {
+    @Override
+    public Path path() {
+      return Path.of(shape.name());
     }
-  }
 
-  private void experts(List<TensorInfo> tensors, String prefix) {
-    long width = shape.width();
-    long hidden = shape.expertFeedForward();
-    long count = shape.experts();
-    add(tensors, prefix + "ffn_gate_inp.weight", width, count);
-    add(tensors, prefix + "ffn_gate_exps.weight", width, hidden, count);
-    add(tensors, prefix + "ffn_up_exps.weight", width, hidden, count);
-    add(tensors, prefix + "ffn_down_exps.weight", hidden, width, count);
-    if (shape.architecture().equals("gpt-oss")) {
-      add(tensors, prefix + "ffn_gate_inp.bias", count);
-      add(tensors, prefix + "ffn_gate_exps.bias", hidden, count);
-      add(tensors, prefix + "ffn_up_exps.bias", hidden, count);
-      add(tensors, prefix + "ffn_down_exps.bias", width, count);
+    @Override
+    public Metadata metadata() {
+      return hyperparameters().build(path());
     }
-  }
 
-  private void add(List<TensorInfo> tensors, String name, long... size) {
-    List<Long> list = Arrays.stream(size).boxed().toList();
-    Format wanted = choice.wanted(name, list, shape.tied());
-    tensors.add(new TensorInfo(name, FormatChoice.fitting(wanted, size[0]), list));
-  }
+    @Override
+    public Map<String, TensorInfo> tensors() {
+      return tensors;
+    }
 
-  /** Whether {@code post_attention_norm} norms what attention adds, and not what the MLP reads. */
-  boolean hasNormAfterAttention() {
-    return shape.architecture().equals("gemma3");
-  }
+    @Override
+    public void read(TensorInfo tensor, long from, MemorySegment into) {
+      into.copyFrom(MemorySegment.ofArray(ropeDivisors(tensor.name())));
+    }
 
-  /** Whether a vector's numbers are all 1. */
-  static boolean isOne(TensorInfo tensor) {
-    return tensor.name().contains("_norm.") && tensor.format().equals(Formats.F32);
+    @Override
+    public long alignment(TensorInfo tensor, long from) {
+      return 0;
+    }
+
+    @Override
+    public void close() {}
   }
 
   /** The divisors of the rotary frequencies in a tensor of that name. */

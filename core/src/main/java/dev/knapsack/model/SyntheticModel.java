@@ -1,10 +1,11 @@
 package dev.knapsack.model;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.GgufWriter;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.MemorySegment;
@@ -53,7 +54,7 @@ public final class SyntheticModel {
    * Reads a shape as people write it: {@code llama-3.2-1b:q4_0}; Q4_0 if there is no format.
    *
    * @throws IllegalArgumentException if there is no such shape
-   * @throws dev.knapsack.tensor.UnsupportedFormatException if there is no such format
+   * @throws dev.knapsack.error.UnsupportedFormatException if there is no such format
    */
   public static SyntheticModel of(String text) {
     int colon = text.indexOf(':');
@@ -79,7 +80,7 @@ public final class SyntheticModel {
 
   /** Bytes of memory that {@link #write} leases: some megabytes. */
   public long memory() {
-    return Account.charged(CHUNK + poolBytes(new SyntheticHeader(shape, format).tensors()));
+    return Account.charged(CHUNK + poolBytes(new SyntheticHeader(shape, format)));
   }
 
   /**
@@ -93,17 +94,17 @@ public final class SyntheticModel {
     List<TensorInfo> tensors = header.tensors();
     long total = bytes();
     long done = 0;
-    try (Lease memory = account.lease(CHUNK + poolBytes(tensors));
+    try (Lease memory = account.lease(CHUNK + poolBytes(header));
         GgufWriter writer = GgufWriter.create(target, header.metadata(target, seed), tensors)) {
       MemorySegment chunk = memory.segment().asSlice(0, CHUNK);
-      Map<Kind, MemorySegment> pools = pools(tensors, seed, memory.segment().asSlice(CHUNK));
+      Map<Kind, MemorySegment> pools = pools(header, seed, memory.segment().asSlice(CHUNK));
       for (TensorInfo tensor : tensors) {
         progress.at(tensor.name(), done, total);
         SplittableRandom random = new SplittableRandom(seed * 31 + tensor.name().hashCode());
         if (tensor.shape().size() == 1) {
           writer.write(tensor, vector(header, tensor, random));
         } else {
-          MemorySegment pool = Objects.requireNonNull(pools.get(Kind.of(tensor)));
+          MemorySegment pool = Objects.requireNonNull(pools.get(Kind.of(header, tensor)));
           matrix(tensor, pool, random, chunk, writer);
         }
         done += tensor.bytes();
@@ -121,15 +122,7 @@ public final class SyntheticModel {
     } else {
       values = new float[Math.toIntExact(tensor.values())];
       for (int i = 0; i < values.length; i++) {
-        values[i] =
-            switch (tensor) {
-              case TensorInfo t when t.name().equals("output_norm.weight") ->
-                  random.nextBoolean() ? 1 : -1;
-              case TensorInfo t when t.name().endsWith(".post_attention_norm.weight") ->
-                  header.hasNormAfterAttention() ? ATTENDED : 1;
-              case TensorInfo t when SyntheticHeader.isOne(t) -> 1;
-              default -> (float) (0.02 * random.nextGaussian());
-            };
+        values[i] = number(header, tensor, random);
       }
     }
     MemorySegment bytes = MemorySegment.ofArray(new byte[values.length * Float.BYTES]);
@@ -137,17 +130,30 @@ public final class SyntheticModel {
     return bytes;
   }
 
+  private static float number(SyntheticHeader header, TensorInfo tensor, SplittableRandom random) {
+    if (header.role(tensor) != Role.NORM) {
+      return (float) (0.02 * random.nextGaussian());
+    }
+    if (WeightLayout.layer(tensor.name()) < 0) {
+      return random.nextBoolean() ? 1 : -1;
+    }
+    return header.isOfMixer(tensor) ? ATTENDED : 1;
+  }
+
   /** What the blocks of a pool are: which format, and numbers of which standard deviation. */
   private record Kind(Format format, double deviation) {
-    static Kind of(TensorInfo tensor) {
+    static Kind of(SyntheticHeader header, TensorInfo tensor) {
       double usual = 1 / Math.sqrt((double) tensor.shape().getFirst());
-      boolean attended = tensor.name().endsWith(".attn_output.weight");
-      return new Kind(tensor.format(), attended ? ATTENDED * usual : usual);
+      return new Kind(tensor.format(), header.isOfMixer(tensor) ? ATTENDED * usual : usual);
     }
   }
 
-  private static List<Kind> kinds(List<TensorInfo> tensors) {
-    return tensors.stream().filter(t -> t.shape().size() > 1).map(Kind::of).distinct().toList();
+  private static List<Kind> kinds(SyntheticHeader header) {
+    return header.tensors().stream()
+        .filter(t -> t.shape().size() > 1)
+        .map(t -> Kind.of(header, t))
+        .distinct()
+        .toList();
   }
 
   /** Numbers in each pool: the small models of tests need no large ones. */
@@ -156,19 +162,19 @@ public final class SyntheticModel {
     return Math.clamp(4 * largest / PIECE * PIECE, PIECE, LARGEST_POOL);
   }
 
-  private static long poolBytes(List<TensorInfo> tensors) {
-    int values = poolValues(tensors);
-    return kinds(tensors).stream().mapToLong(kind -> kind.format().bytes(values)).sum();
+  private static long poolBytes(SyntheticHeader header) {
+    int values = poolValues(header.tensors());
+    return kinds(header).stream().mapToLong(kind -> kind.format().bytes(values)).sum();
   }
 
   /** Encodes a pool of each kind, one after the other, into {@code memory}. */
   private static Map<Kind, MemorySegment> pools(
-      List<TensorInfo> tensors, long seed, MemorySegment memory) {
+      SyntheticHeader header, long seed, MemorySegment memory) {
     Map<Kind, MemorySegment> pools = new HashMap<>();
-    int values = poolValues(tensors);
+    int values = poolValues(header.tensors());
     float[] numbers = new float[PIECE];
     long at = 0;
-    for (Kind kind : kinds(tensors)) {
+    for (Kind kind : kinds(header)) {
       MemorySegment pool = memory.asSlice(at, kind.format().bytes(values));
       SplittableRandom random = new SplittableRandom(seed);
       for (int from = 0; from < values; from += numbers.length) {

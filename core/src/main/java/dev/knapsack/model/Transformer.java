@@ -1,7 +1,6 @@
 package dev.knapsack.model;
 
 import dev.knapsack.kernel.Compute;
-import dev.knapsack.model.Workspace.Slot;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -22,6 +21,9 @@ public final class Transformer {
   private final DenseBlock dense;
   private final ExpertsBlock experts;
 
+  /** The block after which tokens do not see each other. */
+  private final Place lastMixing;
+
   private final int[] positions;
   private final int[] logitRows;
 
@@ -35,10 +37,25 @@ public final class Transformer {
     this.workspace = workspace;
     this.blocks = new Blocks(spec, compute, workspace);
     this.attention = new AttentionBlock(blocks);
-    this.dense = new DenseBlock(blocks, "");
-    this.experts = new ExpertsBlock(blocks, weights);
+    this.dense = new DenseBlock(blocks);
+    this.experts = new ExpertsBlock(blocks, dense);
+    this.lastMixing = lastMixing(spec);
     this.positions = new int[workspace.tokens()];
     this.logitRows = new int[workspace.logitRows()];
+  }
+
+  private record Place(int layer, int block) {}
+
+  private static Place lastMixing(ModelSpec spec) {
+    for (int l = spec.layers().size() - 1; l >= 0; l--) {
+      List<Block> blocks = spec.layers().get(l).blocks();
+      for (int b = blocks.size() - 1; b >= 0; b--) {
+        if (blocks.get(b).mixesTokens()) {
+          return new Place(l, b);
+        }
+      }
+    }
+    throw new IllegalArgumentException("In " + spec.name() + " no token sees another");
   }
 
   public ModelSpec spec() {
@@ -46,40 +63,38 @@ public final class Transformer {
   }
 
   /**
-   * Computes a step: each run's tokens are added to its cache.
+   * Computes a step: each run's tokens are added to its sequence.
    *
    * @return F32, a row of {@link ModelSpec#vocabulary()} logits for each token that they were
    *     wanted of, run after run; valid until the next step
    * @throws IllegalArgumentException if the step is larger than the workspace, or a token is none
    *     of the vocabulary; nothing has been computed then
-   * @throws dev.knapsack.memory.BudgetExceededException if the caches cannot grow; they are as they
+   * @throws dev.knapsack.error.BudgetExceededException if the caches cannot grow; they are as they
    *     were
    */
   public Matrix forward(List<Run> runs) {
     int tokens = check(runs);
     for (Run run : runs) {
-      run.cache().reserve(run.length());
-      run.cache().read(run.tokens(), run.from(), run.from() + run.added());
+      run.state().reserve(run.length());
+      run.state().read(run.tokens(), run.from(), run.from() + run.added());
     }
     Matrix hidden = embed(runs, tokens);
     int wanted = place(runs);
     compute.alone(alone(runs));
     for (int l = 0; l < spec.layers().size(); l++) {
-      LayerSpec layer = spec.layers().get(l);
-      LayerWeights tensors = weights.layer(l);
-      attend(layer, tensors, runs, hidden);
-      if (l == spec.layers().size() - 1) {
-        // From here on tokens do not see each other: only those count whose logits are wanted.
-        hidden = gather(hidden, wanted);
-        compute.alone(aloneLogits(runs));
-      }
-      if (hidden.rows() > 0) {
-        feedForward(layer, tensors, hidden);
+      LayerWeights layer = weights.layer(l);
+      for (int b = 0; b < layer.blocks().size() && hidden.rows() > 0; b++) {
+        apply(layer.blocks().get(b), runs, hidden);
+        if (l == lastMixing.layer && b == lastMixing.block) {
+          // From here on tokens do not see each other: only those count whose logits are wanted.
+          hidden = gather(hidden, wanted);
+          compute.alone(aloneLogits(runs));
+        }
       }
     }
     Matrix logits = logits(hidden);
     for (Run run : runs) {
-      run.cache().commit(run.added());
+      run.state().commit(run.added());
     }
     return logits;
   }
@@ -153,7 +168,7 @@ public final class Transformer {
     int wanted = 0;
     for (Run run : runs) {
       for (int i = 0; i < run.length(); i++) {
-        positions[row] = run.cache().length() + i;
+        positions[row] = run.state().length() + i;
         if (i >= run.added() - run.logits() && i < run.added()) {
           logitRows[wanted++] = row;
         }
@@ -163,32 +178,16 @@ public final class Transformer {
     return wanted;
   }
 
-  private void attend(LayerSpec layer, LayerWeights tensors, List<Run> runs, Matrix hidden) {
+  private void apply(Block.Weights block, List<Run> runs, Matrix hidden) {
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
     Matrix delta = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
-    blocks.norm(hidden, tensors.get("attn_norm.weight"), spec.width(), normed);
-    attention.apply(layer, tensors, runs, positions, normed, delta);
-    if (tensors.find("ffn_norm.weight") != null) {
-      blocks.norm(delta, tensors.find("post_attention_norm.weight"), spec.width(), delta);
+    Matrix x = blocks.norm(hidden, block.norms().before(), spec.width(), normed);
+    switch (block) {
+      case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
+      case Dense.Weights w -> dense.apply(w, x, delta);
+      case Experts.Weights w -> experts.apply(w, x, delta);
     }
-    blocks.addResidual(hidden, delta);
-  }
-
-  private void feedForward(LayerSpec layer, LayerWeights tensors, Matrix hidden) {
-    Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
-    Matrix delta = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
-    // Some families name the norm before the MLP after what it follows.
-    Matrix before = tensors.find("ffn_norm.weight");
-    blocks.norm(
-        hidden,
-        before != null ? before : tensors.get("post_attention_norm.weight"),
-        spec.width(),
-        normed);
-    switch (layer.mlp()) {
-      case Mlp.Dense mlp -> dense.apply(mlp.width(), mlp.activation(), tensors, normed, delta);
-      case Mlp.Experts mlp -> experts.apply(mlp, tensors, normed, delta);
-    }
-    blocks.norm(delta, tensors.find("post_ffw_norm.weight"), spec.width(), delta);
+    blocks.norm(delta, block.norms().after(), spec.width(), delta);
     blocks.addResidual(hidden, delta);
   }
 
@@ -213,10 +212,9 @@ public final class Transformer {
       return logits;
     }
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
-    blocks.norm(hidden, weights.global("output_norm.weight"), spec.width(), normed);
+    blocks.norm(hidden, weights.outputNorm(), spec.width(), normed);
     Compute.Input input = compute.input(normed);
-    weights.globalBlocks(
-        spec.outputTensor(), (first, block) -> project(block, first, normed, input, logits));
+    weights.output((first, block) -> project(block, first, normed, input, logits));
     if (spec.logitScale() != 1) {
       compute.scale(logits, spec.logitScale());
     }

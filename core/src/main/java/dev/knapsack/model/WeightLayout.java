@@ -1,10 +1,12 @@
 package dev.knapsack.model;
 
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.model.TensorSpec.Role;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * A model's tensors by where they can be kept: small ones that always stay, each layer's matrices,
@@ -13,8 +15,8 @@ import java.util.List;
  * @param small vectors and biases, of layers and others: decoded to F32 and always resident
  * @param global matrices outside the layers, such as the token embedding and the output projection
  * @param layers each layer's matrices other than its experts, in file order
- * @param experts each layer's expert matrices ({@code [columns, rows, experts]}), none in a layer
- *     without
+ * @param experts each layer's expert matrices ({@code [columns, rows, experts]}), as its block
+ *     declares them: gate, up and down; none in a layer without
  */
 public record WeightLayout(
     List<TensorInfo> small,
@@ -32,45 +34,62 @@ public record WeightLayout(
   }
 
   /**
-   * Sorts a file's tensors.
-   *
-   * @param layerCount layers of the model; tensors of further layers (such as those that predict
-   *     more tokens) are left out
-   * @throws ModelFileException if a layer has no tensors
+   * Sorts the tensors that a model declares; others that its file has, such as of further layers
+   * that predict more tokens, are left out.
    */
-  public static WeightLayout of(ModelFile file, int layerCount) {
+  public static WeightLayout of(ModelFile file, ModelSpec spec) {
+    Map<String, Role> declared = roles(spec);
     List<TensorInfo> small = new ArrayList<>();
     List<TensorInfo> global = new ArrayList<>();
     List<List<TensorInfo>> layers = new ArrayList<>();
     List<List<TensorInfo>> experts = new ArrayList<>();
-    for (int i = 0; i < layerCount; i++) {
+    for (int i = 0; i < spec.layers().size(); i++) {
       layers.add(new ArrayList<>());
       experts.add(new ArrayList<>());
     }
     for (TensorInfo tensor : file.tensors().values()) {
-      int layer = layer(tensor.name());
-      if (layer >= layerCount) {
+      Role role = declared.get(tensor.name());
+      if (role == null) {
         continue;
       }
-      if (tensor.shape().size() == 1 || tensor.name().endsWith(".bias")) {
+      if (role.isSmall()) {
         small.add(tensor);
-      } else if (layer < 0) {
+      } else if (role == Role.EMBEDDING || role == Role.OUTPUT) {
         global.add(tensor);
-      } else if (tensor.name().endsWith("_exps.weight")) {
-        experts.get(layer).add(tensor);
-      } else {
-        layers.get(layer).add(tensor);
+      } else if (role != Role.EXPERTS) {
+        layers.get(layer(tensor.name())).add(tensor);
       }
     }
-    for (int i = 0; i < layerCount; i++) {
-      if (layers.get(i).isEmpty()) {
-        throw new ModelFileException(
-            file.path(),
-            "blk." + i,
-            "the model has " + layerCount + " layers; this one is missing");
+    for (int i = 0; i < spec.layers().size(); i++) {
+      for (TensorSpec tensor : spec.layers().get(i).tensors()) {
+        if (tensor.role() == Role.EXPERTS) {
+          experts.get(i).add(file.tensors().get(name(i, tensor.name())));
+        }
       }
     }
     return new WeightLayout(small, global, layers, experts);
+  }
+
+  /** The roles of all tensors that a model may have, by their names in a file. */
+  static Map<String, Role> roles(ModelSpec spec) {
+    Map<String, Role> roles = new HashMap<>();
+    for (TensorSpec tensor : spec.tensors()) {
+      roles.put(tensor.name(), tensor.role());
+    }
+    for (int l = 0; l < spec.layers().size(); l++) {
+      for (TensorSpec tensor : spec.layers().get(l).tensors()) {
+        roles.put(name(l, tensor.name()), tensor.role());
+        if (tensor.fused() != null) {
+          roles.put(name(l, tensor.fused()), tensor.role());
+        }
+      }
+    }
+    return roles;
+  }
+
+  /** The name in a file of what a layer calls {@code suffix}. */
+  public static String name(int layer, String suffix) {
+    return "blk." + layer + "." + suffix;
   }
 
   /** The layer that a tensor's name says it is in, or -1 for none. */

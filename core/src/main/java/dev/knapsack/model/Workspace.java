@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
@@ -10,16 +11,18 @@ import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.SketchMatrix;
 import java.lang.foreign.MemorySegment;
 import java.util.EnumMap;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The memory of a step's activations, leased once: enough for the largest step, F32 throughout.
  *
- * <p>What attention needs, what the MLP needs and the logits never live at the same time, and share
+ * <p>What one block needs, what another needs and the logits never live at the same time, and share
  * their memory. Behind all of it lies what does not change: the directions of sketched keys, the
  * orders in which channels are cached, and gates that say for how long tokens are wanted.
  */
@@ -35,43 +38,13 @@ public final class Workspace implements AutoCloseable {
   private final List<RetentionGates.Layer> gates;
   private final List<List<HeadBases.Head>> bases;
 
-  /** What a matrix of activations is for. */
-  enum Slot {
-    /** The residual stream. */
-    HIDDEN,
-    /** What a sublayer reads: the residual stream, normed. */
-    NORMED,
-    /** What a sublayer adds to the residual stream. */
-    DELTA,
-    QUERY,
-    KEY,
-    VALUE,
-    /** Queries and keys by random directions, where these are cached. */
-    QUERY_SKETCH,
-    KEY_SKETCH,
-    ATTENDED,
-    /** For {@link OutputNorms}, where the cache's policy wants them. */
-    NORMS,
-    /** For {@link Retained}, where the cache's policy has gates. */
-    GATE_UNITS,
-    GATE_HEADS,
-    GATE,
-    UP,
-    ROUTER,
-    /** The rows that one expert is to compute. */
-    GATHERED,
-    /** What one expert computed. */
-    EXPERT,
-    LOGITS
-  }
-
   /**
    * Leases the memory.
    *
    * @param cache what sequences cache
    * @param tokens the most tokens in a step, over all runs
    * @param logitRows the most tokens whose logits a step is asked for
-   * @throws dev.knapsack.memory.BudgetExceededException if it does not fit
+   * @throws dev.knapsack.error.BudgetExceededException if it does not fit
    */
   public Workspace(ModelSpec spec, KvLayout cache, int tokens, int logitRows, Account account) {
     if (tokens < 1 || logitRows < 1) {
@@ -147,8 +120,11 @@ public final class Workspace implements AutoCloseable {
 
   private static List<Sketch> sketches(ModelSpec spec, KvLayout cache) {
     return IntStream.range(0, spec.layers().size())
-        .filter(l -> cache.layers().get(l).sketch() > 0)
-        .mapToObj(l -> new Sketch(spec.layers().get(l).keySize(), cache.layers().get(l).sketch()))
+        .filter(l -> cache.heads(l).sketch() > 0)
+        .mapToObj(l -> {
+          LayerLayout.Heads layer = cache.heads(l);
+          return new Sketch(layer.channels(), layer.sketch());
+        })
         .distinct()
         .toList();
   }
@@ -157,71 +133,36 @@ public final class Workspace implements AutoCloseable {
   private static long place(
       ModelSpec spec, KvLayout cache, int tokens, int logitRows, Map<Slot, Long> offsets) {
     long end = 0;
-    end = put(Slot.HIDDEN, tokens, spec.width(), end, offsets);
-    end = put(Slot.NORMED, tokens, spec.width(), end, offsets);
-    end = put(Slot.DELTA, tokens, spec.width(), end, offsets);
+    for (Slot slot : List.of(Slot.HIDDEN, Slot.NORMED, Slot.DELTA)) {
+      end = put(slot, (long) tokens * spec.width(), end, offsets);
+    }
     long shared = end;
-    long most = put(Slot.LOGITS, logitRows, spec.vocabulary(), shared, offsets);
-
-    int query = 0;
-    int key = 0;
-    int value = 0;
-    int attended = 0;
-    int hidden = 0;
-    int router = 0;
-    int querySketch = 0;
-    int keySketch = 0;
-    int norms = 0;
+    Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
+    Map<Slot, Set<Slot>> beside = new EnumMap<>(Slot.class);
     for (int l = 0; l < spec.layers().size(); l++) {
-      LayerSpec layer = spec.layers().get(l);
-      int times = cache.layers().get(l).sketch();
-      querySketch = Math.max(querySketch, times * layer.queryColumns());
-      keySketch = Math.max(keySketch, times * layer.keyColumns());
-      query = Math.max(query, layer.queryColumns());
-      key = Math.max(key, layer.keyColumns());
-      if (layer.window() == 0 && cache.policy().wantsOutputNorms(l)) {
-        norms = Math.max(norms, OutputNorms.numbers(layer, tokens));
-      }
-      value = Math.max(value, layer.valueColumns());
-      attended = Math.max(attended, layer.attendedColumns());
-      hidden = Math.max(hidden, layer.mlp().width());
-      if (layer.mlp() instanceof Mlp.Experts experts) {
-        hidden = Math.max(hidden, experts.sharedWidth());
-        router = Math.max(router, experts.count());
+      for (Block block : spec.layers().get(l).blocks()) {
+        Map<Slot, Long> own = block.activations(tokens, cache, l);
+        own.forEach((slot, count) -> {
+          numbers.merge(slot, count, Math::max);
+          beside.computeIfAbsent(slot, s -> EnumSet.noneOf(Slot.class)).addAll(own.keySet());
+        });
       }
     }
-    long attention = put(Slot.QUERY, tokens, query, shared, offsets);
-    attention = put(Slot.KEY, tokens, key, attention, offsets);
-    attention = put(Slot.VALUE, tokens, value, attention, offsets);
-    if (keySketch > 0) {
-      attention = put(Slot.QUERY_SKETCH, tokens, querySketch, attention, offsets);
-      attention = put(Slot.KEY_SKETCH, tokens, keySketch, attention, offsets);
+    numbers.put(Slot.LOGITS, (long) logitRows * spec.vocabulary());
+    Map<Slot, Long> ends = new EnumMap<>(Slot.class);
+    for (Slot slot : numbers.keySet()) {
+      long at = shared;
+      for (Slot other : beside.getOrDefault(slot, Set.of())) {
+        at = Math.max(at, ends.getOrDefault(other, shared));
+      }
+      ends.put(slot, put(slot, numbers.get(slot), at, offsets));
     }
-    attention = put(Slot.ATTENDED, tokens, attended, attention, offsets);
-    if (norms > 0) {
-      attention = put(Slot.NORMS, 1, norms, attention, offsets);
-    }
-
-    int units = cache.policy().gates().map(RetentionGates::hidden).orElse(0);
-    if (units > 0) {
-      int kvHeads = spec.layers().stream().mapToInt(LayerSpec::kvHeads).max().orElse(0);
-      attention = put(Slot.GATE_UNITS, tokens, units, attention, offsets);
-      attention = put(Slot.GATE_HEADS, tokens, kvHeads, attention, offsets);
-    }
-
-    long mlp = put(Slot.GATE, tokens, hidden, shared, offsets);
-    mlp = put(Slot.UP, tokens, hidden, mlp, offsets);
-    if (router > 0) {
-      mlp = put(Slot.ROUTER, tokens, router, mlp, offsets);
-      mlp = put(Slot.GATHERED, tokens, spec.width(), mlp, offsets);
-      mlp = put(Slot.EXPERT, tokens, spec.width(), mlp, offsets);
-    }
-    return Math.max(most, Math.max(attention, mlp));
+    return ends.values().stream().mapToLong(at -> at).max().orElse(shared);
   }
 
-  private static long put(Slot slot, int rows, int columns, long at, Map<Slot, Long> offsets) {
+  private static long put(Slot slot, long numbers, long at, Map<Slot, Long> offsets) {
     offsets.put(slot, at);
-    long bytes = Math.multiplyExact(4L * rows, (long) columns);
+    long bytes = Math.multiplyExact(Float.BYTES, numbers);
     return Math.addExact(at, Math.ceilDiv(bytes, LINE) * LINE);
   }
 

@@ -1,15 +1,16 @@
 package dev.knapsack.plan;
 
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Kernels;
+import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerSpec;
-import dev.knapsack.model.Mlp;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.WeightLayout;
+import dev.knapsack.model.Work;
 import dev.knapsack.model.Workspace;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -17,7 +18,7 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * What a model costs on a machine: bytes of each account and seconds of a step, from the model's
+ * The cost of a model on a machine: bytes of each account and seconds of a step, from the model's
  * header and a plan's choices alone.
  *
  * <p>Bytes are what the engine will lease, page for page. Time is the roofline of each matrix: the
@@ -25,11 +26,10 @@ import java.util.Set;
  * computed with, so a stretch of layers takes the longer of its reading and its computing.
  */
 public final class CostModel {
-  private static final String EMBEDDING = "token_embd.weight";
-
   /**
-   * What a step takes for a layer beside products and attention: norms, rotations, and starting and
-   * joining threads a dozen times. Measured with small models, whose steps consist of little else.
+   * Seconds that a step takes for a layer beside products and attention: norms, rotations, and
+   * starting and joining threads a dozen times. Measured with small models, whose steps consist of
+   * little else.
    */
   private static final double LAYER_SECONDS = 120e-6;
 
@@ -79,7 +79,7 @@ public final class CostModel {
     this.machine = machine;
     this.kernels = kernels;
     int count = spec.layers().size();
-    this.layout = WeightLayout.of(file, count);
+    this.layout = WeightLayout.of(file, spec);
     TensorInfo projection = file.tensors().get(spec.outputTensor());
     if (projection == null) {
       throw new ModelFileException(file.path(), spec.outputTensor(), "the tensor is missing");
@@ -102,7 +102,7 @@ public final class CostModel {
             WeightLayout.bytes(
                 file,
                 layout.global().stream()
-                    .filter(t -> !t.name().equals(EMBEDDING) && !t.equals(output))
+                    .filter(t -> !t.name().equals(ModelSpec.EMBEDDING) && !t.equals(output))
                     .toList()));
     this.expertCount =
         layout.experts().stream()
@@ -110,7 +110,7 @@ public final class CostModel {
             .mapToInt(layer -> Math.toIntExact(layer.getFirst().matrices()))
             .sum();
     this.expertBytes = layout.expertBytes();
-    TensorInfo embedding = file.tensors().getOrDefault(EMBEDDING, output);
+    TensorInfo embedding = file.tensors().getOrDefault(ModelSpec.EMBEDDING, output);
     this.embeddingRowBytes =
         pages(embedding.format().bytes(embedding.shape().getFirst()) + WeightLayout.SECTOR);
     this.outputProduct = product(output);
@@ -273,12 +273,13 @@ public final class CostModel {
   }
 
   private double computeSeconds(int layer, int tokens, int past, Setting s) {
-    double seconds = LAYER_SECONDS + attentionSeconds(spec.layers().get(layer), tokens, past, s);
+    double seconds = LAYER_SECONDS + besideSeconds(spec.layers().get(layer), tokens, past, s);
     for (Product product : products.get(layer)) {
       seconds += seconds(product, 1, tokens);
     }
-    if (spec.layers().get(layer).mlp() instanceof Mlp.Experts experts) {
-      double distinct = StepWork.distinctExperts(experts, tokens);
+    Experts experts = spec.layers().get(layer).experts();
+    if (experts != null) {
+      double distinct = experts.distinct(tokens);
       double part = distinct / experts.count();
       double tokensEach = tokens * experts.used() / distinct;
       for (Product product : expertProducts.get(layer)) {
@@ -288,21 +289,21 @@ public final class CostModel {
     return seconds;
   }
 
-  private double attentionSeconds(LayerSpec layer, int tokens, int past, Setting s) {
-    double bytes = StepWork.cacheBytes(layer, s.cache, tokens, past);
-    double multiplyAdds = StepWork.attentionMultiplyAdds(layer, s.cache, tokens, past);
+  /** Seconds of a layer's attention, or of what it has in its place. */
+  private double besideSeconds(LayerSpec layer, int tokens, int past, Setting s) {
+    Work work = StepWork.beside(layer, s.cache, tokens, past);
     double rate = tokens > 1 ? machine.attention().prefill() : machine.attention().decode();
-    return Math.max(bytes / machine.memoryBytesPerSecond(), multiplyAdds / rate);
+    return Math.max(work.bytes() / machine.memoryBytesPerSecond(), work.multiplyAdds() / rate);
   }
 
   private double missingExpertsSeconds(int layer, int tokens, Plan.Weights weights) {
-    if (weights.expertCache() < 0
-        || !(spec.layers().get(layer).mlp() instanceof Mlp.Experts experts)) {
+    Experts experts = spec.layers().get(layer).experts();
+    if (weights.expertCache() < 0 || experts == null) {
       return 0;
     }
     long slots = weights.expertCache() / expertBytes;
     double kept = Math.min(1, (double) slots / expertCount);
-    double misses = StepWork.distinctExperts(experts, tokens) * (1 - kept);
+    double misses = experts.distinct(tokens) * (1 - kept);
     return misses * (expertBytes / machine.diskBytesPerSecond() + (misses > 0 ? DISK_LATENCY : 0));
   }
 
@@ -316,7 +317,7 @@ public final class CostModel {
     }
     double all = 0;
     for (int i = 0; i < layers(); i++) {
-      seconds[i] = spec.layers().get(i).window() > 0 ? 0 : layout.tokenBytes(i);
+      seconds[i] = spec.layers().get(i).fullAttention() == null ? 0 : layout.tokenBytes(i);
       all += seconds[i];
     }
     for (int i = 0; i < layers(); i++) {

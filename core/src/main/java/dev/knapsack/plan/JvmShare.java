@@ -4,7 +4,7 @@ import dev.knapsack.memory.Footprint;
 import java.util.Arrays;
 
 /**
- * What the JVM takes of a budget that bounds a whole process: what is resident now, and what will
+ * The JVM's share of a budget that bounds a whole process: what is resident now, and what will
  * still become resident.
  *
  * @param resident resident bytes when planning, class archive and libraries included
@@ -14,16 +14,16 @@ import java.util.Arrays;
  */
 public record JvmShare(long resident, long heap, long code, long other) {
   /**
-   * What compiled code and the compiler's arenas, which come and go, add to what a JVM holds that
-   * has started and read a model's header, where {@link #LIMIT} says that one method may take 8
-   * MiB. Over runs of 20,000 tokens: 7 to 11 MiB, and 3 more where kernels are loops that the
+   * Bytes that compiled code and the compiler's arenas, which come and go, add to what a JVM holds
+   * that has started and read a model's header, where {@link #LIMIT} says that one method may take
+   * 8 MiB. Over runs of 20,000 tokens: 7 to 11 MiB, and 3 more where kernels are loops that the
    * compiler has to find vectors for.
    */
   private static final long LIMITED_CODE = 12L << 20;
 
   /**
-   * The same without a limit: sooner or later the compiler puts a whole step into each frame above
-   * it, which takes 28 to 36 MiB for a moment.
+   * Bytes of compiled code and of the compiler's arenas where it has no limit: sooner or later the
+   * compiler puts a whole step into each frame above it, which takes 28 to 36 MiB for a moment.
    */
   private static final long UNLIMITED_CODE = 40L << 20;
 
@@ -31,19 +31,21 @@ public record JvmShare(long resident, long heap, long code, long other) {
   private static final String LIMIT = "-XX:CompileCommand=MemLimit,";
 
   /**
-   * How far a run fills the heap beyond what planning used, where it may grow so far: the young
-   * generation once over, and little that stays.
+   * Bytes of the heap that a run fills beyond what planning used, where it may grow so far: the
+   * young generation once over, and little that stays.
    */
   private static final long HEAP_GROWTH = 5L << 20;
 
   /**
-   * What one start of a JVM may hold more than another of the same program. Over ten starts each of
-   * planning and of running, with three models, the least budget lay within 1.4 to 2.5 MiB, and a
-   * run wanted at most 1.9 MiB more than planning alone had said.
+   * Bytes that one start of a JVM may hold more than another of the same program. Over ten starts
+   * each of planning and of running, with three models, the least budget lay within 1.4 to 2.5 MiB,
+   * and a run wanted at most 1.9 MiB more than planning alone had said.
    */
   static final long VARIES = 3L << 20;
 
-  /** What measuring leaves resident: 3 to 4 MiB, and 9 to 12 where the JVM compiles kernels. */
+  /**
+   * Bytes that measuring leaves resident: 3 to 4 MiB, and 9 to 12 where the JVM compiles kernels.
+   */
   private static final long MEASURING = 5L << 20;
 
   private static final long MEASURING_LOOPS = 14L << 20;
@@ -74,7 +76,7 @@ public record JvmShare(long resident, long heap, long code, long other) {
   }
 
   /**
-   * The same once a machine has been measured: what that compiles and loads stays.
+   * The share once a machine has been measured: what that compiles and loads stays.
    *
    * @param machineCode whether kernels need not be compiled
    */
@@ -92,13 +94,14 @@ public record JvmShare(long resident, long heap, long code, long other) {
    * adds.
    *
    * @param threads threads that will be started
+   * @param leased bytes of what is resident that the budget counts as something else
    */
-  public static JvmShare ofThisProcess(int threads) {
+  public static JvmShare ofThisProcess(int threads, long leased) {
     Runtime runtime = Runtime.getRuntime();
     long usedHeap = runtime.totalMemory() - runtime.freeMemory();
     long resident = Footprint.now().map(Footprint::resident).orElse(usedHeap);
     return new JvmShare(
-        resident,
+        Math.max(0, resident - leased),
         Math.clamp(runtime.maxMemory() - usedHeap, 0, HEAP_GROWTH),
         compiled(),
         METADATA_GROWTH + threads * STACK);
@@ -109,11 +112,9 @@ public record JvmShare(long resident, long heap, long code, long other) {
    * program's own heap: what opening a model adds to the JVM.
    *
    * @param threads threads that will be started
-   * @param counted bytes that the budget counts for the JVM already: guests that share one share
-   *     what compiling takes
    */
-  public static JvmShare ofGuest(int threads, long counted) {
-    return new JvmShare(0, 0, Math.max(0, compiled() - counted), threads * STACK);
+  public static JvmShare ofGuest(int threads) {
+    return new JvmShare(0, 0, compiled(), threads * STACK);
   }
 
   private static long compiled() {

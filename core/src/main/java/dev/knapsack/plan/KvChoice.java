@@ -12,7 +12,7 @@ import java.util.OptionalInt;
 import java.util.stream.Stream;
 
 /**
- * What is said about what the KV cache keeps and how, and what is left to the plan.
+ * The part of a request that says what the KV cache keeps and how, and what is left to the plan.
  *
  * @param format the formats; if empty, the plan chooses among {@link #LADDER}
  * @param weightsFirst whether fewer bits are taken as soon as they keep all weights resident, and
@@ -36,8 +36,8 @@ public record KvChoice(
   }
 
   /**
-   * What a plan that may forget does so by, that which was measured to lose least first; nothing
-   * that was measured to lose more than one answer in twenty ({@link KvQuality}).
+   * Policies of a plan that may forget, that which was measured to lose least first; nothing that
+   * was measured to lose more than one answer in twenty ({@link KvQuality}).
    */
   private static final List<KvPolicy> FORGETTING =
       Stream.of("duo(50%)", "keydiff(50%)").map(Recipe::of).toList();
@@ -68,7 +68,7 @@ public record KvChoice(
   /** Tokens that stay in full precision beside four bits. */
   private static final int RECENT = 64;
 
-  /** What a plan chooses among, that which loses least first. */
+  /** The formats that a plan chooses among, that which loses least first. */
   public static final List<KvFormat> LADDER =
       List.of(
           KvFormat.F16,
@@ -76,7 +76,7 @@ public record KvChoice(
           new KvFormat(Formats.Q8_0, Formats.Q4_0, RECENT, KvTransform.ROTATED),
           new KvFormat(Formats.Q4_0, Formats.Q4_0, RECENT, KvTransform.ROTATED));
 
-  /** These formats. */
+  /** A choice of these formats, with nothing forgotten. */
   public static KvChoice of(KvFormat format) {
     return new KvChoice(
         Optional.of(format),
@@ -87,7 +87,7 @@ public record KvChoice(
         OptionalInt.empty());
   }
 
-  /** This format for keys and values. */
+  /** A choice of this format for keys and values. */
   public static KvChoice of(Format format) {
     return of(KvFormat.of(format, format));
   }
@@ -95,7 +95,7 @@ public record KvChoice(
   /**
    * Reads formats as {@link KvFormat#parse} does, or {@code auto}.
    *
-   * @throws dev.knapsack.tensor.UnsupportedFormatException as {@link KvFormat#parse}
+   * @throws dev.knapsack.error.UnsupportedFormatException as {@link KvFormat#parse}
    * @throws IllegalArgumentException as {@link KvFormat#parse}
    */
   public static KvChoice parse(String text) {
@@ -126,17 +126,17 @@ public record KvChoice(
     return new KvChoice(format, weightsFirst, recent, transform, policies, OptionalInt.of(tokens));
   }
 
-  /** Whether tokens may go to disk where all of them fit in no way. */
+  /** Says whether tokens may go to disk where all of them fit in no way. */
   boolean maySpill() {
     return resident.isEmpty() && policies.contains(KvPolicy.FULL);
   }
 
-  /** What may be taken, in the order in which it is preferred. */
+  /** The caches that may be taken, in the order in which they are preferred. */
   List<Plan.Cache> candidates() {
     return with(format.map(List::of).orElse(LADDER));
   }
 
-  /** What the ladder's steps are with what was said. */
+  /** The caches of the ladder's steps, with what was said. */
   List<Plan.Cache> alternatives() {
     return with(LADDER);
   }

@@ -9,7 +9,7 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * What storing the KV cache in fewer bits, or forgetting some of it, costs in quality, as measured.
+ * The measured cost in quality of storing the KV cache in fewer bits, or of forgetting some of it.
  *
  * <p>The figures are for one small model (notes-2.6m, whose heads have 32 numbers) and say in which
  * order forms lose and how far they are apart; another model loses more or less.
@@ -59,8 +59,8 @@ record KvQuality(Plan.Cache cache, double divergence, double recall) {
   }
 
   /**
-   * What was measured of forms that forget, along the answers to 40 questions that were asked after
-   * texts of 1,021 tokens had been read; {@code knapsack eval kv notes-2.6m-f16.gguf --questions
+   * Figures of forms that forget, along the answers to 40 questions that were asked after texts of
+   * 1,021 tokens had been read; {@code knapsack eval kv notes-2.6m-f16.gguf --questions
    * eval-ctx1024.jsonl --limit 40 --recipes
    * 'duo(50%)+q4_0+rotate+recent=64;keydiff(50%)+q4_0+rotate+recent=64'} prints them.
    */
@@ -72,7 +72,7 @@ record KvQuality(Plan.Cache cache, double divergence, double recall) {
     return new KvQuality(cache, divergence, recall);
   }
 
-  /** What was measured of this form; F16 with all tokens loses nothing against itself. */
+  /** The figures of this form; F16 with all tokens loses nothing against itself. */
   static Optional<KvQuality> of(Plan.Cache cache) {
     return Stream.concat(MEASURED.stream(), FORGETTING.stream())
         .filter(q -> q.cache.format().equals(cache.format()))

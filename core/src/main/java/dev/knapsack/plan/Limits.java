@@ -11,8 +11,7 @@ import java.util.concurrent.atomic.DoubleAdder;
 import java.util.concurrent.atomic.LongAdder;
 
 /**
- * What all threads together can do at the most, whatever they compute: what no model runs faster
- * than.
+ * The most that all threads together can do, whatever they compute: no model runs faster.
  *
  * @param memoryBytesPerSecond rate of reading weights from where they lie
  * @param multiplyAddsPerSecond rate of the instruction that matrix products are made of, on numbers

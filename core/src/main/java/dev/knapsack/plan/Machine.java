@@ -4,7 +4,7 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * What a machine can do, as measured with the kernels and the number of threads that will be used.
+ * A machine's speed, as measured with the kernels and the number of threads that will be used.
  *
  * @param processor the processor's own name
  * @param kernels the kernel provider that was measured
@@ -52,7 +52,7 @@ public record Machine(
     return new Machine(processor, kernels, workers, GUESS, 2e8, rates, Map.of(format, rates));
   }
 
-  /** Whether it was measured. */
+  /** Says whether it was measured. */
   public boolean isMeasured() {
     return memoryBytesPerSecond != GUESS;
   }

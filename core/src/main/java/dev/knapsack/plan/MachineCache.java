@@ -22,7 +22,7 @@ import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What was measured before, in a file, so that a machine is measured once.
+ * A file of what was measured before, so that a machine is measured once.
  *
  * <p>The rate of reading memory is the exception: on a machine that is shared it changes within
  * minutes, and it decides how fast a large model writes. It is measured again, in less than half a
@@ -45,7 +45,7 @@ public final class MachineCache {
   /** Weights of fewer bytes are read and multiplied in no time, whatever the figures. */
   private static final long SMALL_MODEL = 64L << 20;
 
-  /** What measuring needs at the least. */
+  /** Bytes that measuring needs at the least. */
   private static final long LEAST_BYTES = 4L << 20;
 
   private static final double ROUGH_SECONDS = 0.1;
@@ -53,6 +53,9 @@ public final class MachineCache {
   private final Path directory;
   private final double mostSeconds;
   private final long small;
+
+  /** What could not be written; null if nothing. */
+  private @Nullable JsonObject unwritten;
 
   /**
    * @param directory where the file is or will be, made if need be
@@ -154,7 +157,10 @@ public final class MachineCache {
     return machine;
   }
 
-  /** Whether exact figures are not worth their time, since they decide nothing or are forgotten. */
+  /**
+   * Says whether exact figures are not worth their time, since they decide nothing or are
+   * forgotten.
+   */
   boolean isRough(ModelFile file) {
     if (bytes(file) < small) {
       return true;
@@ -214,6 +220,9 @@ public final class MachineCache {
   }
 
   private JsonObject read() {
+    if (unwritten != null) {
+      return unwritten;
+    }
     try {
       String text = Files.readString(directory.resolve(FILE));
       if (JsonParser.parseString(text) instanceof JsonObject object) {
@@ -236,7 +245,7 @@ public final class MachineCache {
         Files.deleteIfExists(made);
       }
     } catch (IOException notWritable) {
-      // The next start measures again.
+      unwritten = root; // the next start measures again
     }
   }
 }

@@ -55,7 +55,7 @@ public final class MachineProbe implements AutoCloseable {
    */
   private static final double LEAST_SECONDS = 1.5;
 
-  /** The same where what is measured is machine code from the start. */
+  /** Seconds to measure at the least where what is measured is machine code from the start. */
   private static final double LEAST_SECONDS_OF_MACHINE_CODE = 0.4;
 
   // What attention is measured with: a usual shape.
@@ -78,7 +78,7 @@ public final class MachineProbe implements AutoCloseable {
   /**
    * Leases memory to measure with: 64 MiB, or half of what is free if that is less.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if not even a megabyte is free
+   * @throws dev.knapsack.error.BudgetExceededException if not even a megabyte is free
    */
   public MachineProbe(Kernels kernels, WorkerTeam team, Account account) {
     this(kernels, team, account, MOST_SECONDS);

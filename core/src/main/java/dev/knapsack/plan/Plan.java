@@ -8,8 +8,8 @@ import dev.knapsack.model.ModelSpec;
 import java.util.List;
 
 /**
- * What gets which bytes, what that costs, and all that the engine needs to open the model: a value
- * that prints as a table, serialises to JSON, and can be edited.
+ * The division of a budget: who gets which bytes, what that costs, and all that the engine needs to
+ * open the model; a value that prints as a table, serialises to JSON, and can be edited.
  *
  * @param model the model's name, for people
  * @param budget bytes that the process may have resident
@@ -71,7 +71,7 @@ public record Plan(
         List.of());
   }
 
-  /** The same plan with these notes. */
+  /** This plan with these notes. */
   public Plan withNotes(List<String> sentences) {
     return new Plan(
         model,
@@ -94,7 +94,7 @@ public record Plan(
   }
 
   /**
-   * What a sequence's cache keeps, and how.
+   * The cache of a sequence: what it keeps, and how.
    *
    * @param format how numbers are stored
    * @param policy which tokens are kept: {@link KvPolicy#FULL}, or a {@link
@@ -121,23 +121,23 @@ public record Plan(
       return new Cache(format, KvPolicy.FULL, 0);
     }
 
-    /** The same, keeping what this policy keeps. */
+    /** This cache, keeping what this policy keeps. */
     public Cache withPolicy(KvPolicy value) {
       return new Cache(format, value, resident);
     }
 
-    /** The same, with so many tokens in memory at the least; 0 for all. */
+    /** This cache with so many tokens in memory at the least; 0 for all. */
     public Cache withResident(int tokens) {
       return new Cache(format, policy, tokens);
     }
 
-    /** Whether every token is kept. */
+    /** Says whether every token is kept. */
     public boolean keepsAll() {
       return policy.equals(KvPolicy.FULL);
     }
 
     /**
-     * What this is for a model.
+     * The layout of this cache for a model.
      *
      * @throws IllegalArgumentException if the heads are no whole blocks of a format
      */
@@ -181,7 +181,7 @@ public record Plan(
   }
 
   /**
-   * Where weights are.
+   * The places of weights: resident, streamed, or kept by use.
    *
    * @param streamedLayers layers read from disk in every step, in order; the others stay (all but
    *     their experts, if those are cached)
@@ -194,7 +194,7 @@ public record Plan(
    */
   public record Weights(
       List<Integer> streamedLayers, boolean outputStreamed, long streamBuffer, long expertCache) {
-    /** Everything stays. */
+    /** All weights stay, none is streamed. */
     public static final Weights RESIDENT = new Weights(List.of(), false, 0, -1);
 
     public Weights {
@@ -222,7 +222,7 @@ public record Plan(
   public record Alternative(String name, long bytes, double decodeTokensPerSecond, String cost) {}
 
   /**
-   * Predicted speed.
+   * The speed that is predicted.
    *
    * @param prefillTokensPerSecond rate of reading a prompt
    * @param decodeTokensPerSecond rate of writing an answer, at a nearly empty cache

@@ -11,9 +11,10 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.error.PlanFileException;
+import dev.knapsack.error.UnsupportedFormatException;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.tensor.Format;
-import dev.knapsack.tensor.UnsupportedFormatException;
 import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.List;
@@ -154,7 +155,9 @@ public final class PlanJson {
         root.has("notes") ? root.list("notes", e -> note(e)) : List.of());
   }
 
-  /** How the cache is; of older plans, which lack what there was no choice of, how it was then. */
+  /**
+   * The cache of a plan; of an older one, which lacks what there was no choice of, as it was then.
+   */
   private static Plan.Cache cache(Fields root) {
     KvFormat keys = root.keys("keyFormat");
     KvFormat format =

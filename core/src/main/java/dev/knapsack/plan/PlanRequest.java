@@ -4,7 +4,7 @@ import dev.knapsack.tensor.Format;
 import java.util.OptionalInt;
 
 /**
- * What a plan is asked to do, and what is not left to it.
+ * A request for a plan: what it is to do, and what is not left to it.
  *
  * @param budget bytes that the process may have resident
  * @param context tokens that a sequence may hold; if empty, what the model was trained for, at most

@@ -3,8 +3,10 @@ package dev.knapsack.plan;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Kernels;
+import dev.knapsack.model.Attention;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
@@ -69,7 +71,7 @@ public final class Planner {
   /**
    * A planner for one model on one machine.
    *
-   * @throws dev.knapsack.file.ModelFileException if the file lacks layers or an embedding
+   * @throws dev.knapsack.error.ModelFileException if the file lacks layers or an embedding
    */
   public Planner(ModelFile file, ModelSpec spec, Machine machine, Kernels kernels, JvmShare jvm) {
     this.file = file;
@@ -79,7 +81,7 @@ public final class Planner {
     this.leastWeights = leastWeightBytes();
   }
 
-  /** What this planner computes with. */
+  /** The cost model that this planner computes with. */
   public CostModel costs() {
     return costs;
   }
@@ -90,7 +92,7 @@ public final class Planner {
    * @throws PlanDoesNotFitException if there is none, with what would fit
    * @throws IllegalArgumentException if the request names a cache format that the model's heads do
    *     not fit, or more context than the model was trained for
-   * @throws dev.knapsack.file.ModelFileException if the recipe for the cache goes by a file beside
+   * @throws dev.knapsack.error.ModelFileException if the recipe for the cache goes by a file beside
    *     the model that is missing or of another model
    */
   public Plan plan(PlanRequest asked) {
@@ -111,16 +113,38 @@ public final class Planner {
       best = spilled(request, context);
     }
     if (best.isEmpty()) {
-      throw new PlanDoesNotFitException(
-          spec.name(),
-          request.budget(),
-          context,
-          request.sequences(),
-          leastBytes(request, context),
-          jvm.varies(),
-          largestContext(request, context));
+      throw doesNotFit(request, context);
     }
     return describe(request, best.get());
+  }
+
+  private PlanDoesNotFitException doesNotFit(PlanRequest request, int context) {
+    long least = leastBytes(request, context);
+    int largest = largestContext(request, context);
+    String work =
+        request.sequences() == 1
+            ? "%,d tokens of context".formatted(context)
+            : "%,d sequences of %,d tokens each".formatted(request.sequences(), context);
+    String instead =
+        largest > 0
+            ? "; or ask for at most %,d tokens of context".formatted(largest)
+            : "; no context is small enough for the budget";
+    // By so much the least budget may be larger at another start.
+    long wholeMebibytes = Math.ceilDiv(least + jvm.varies(), 1L << 20);
+    return new PlanDoesNotFitException(
+        "%s with %s needs at least %,d bytes (%s), %,d more than the budget of %,d bytes. Give it --memory %sMiB%s."
+            .formatted(
+                spec.name(),
+                work,
+                least,
+                PlanTable.size(least),
+                least - request.budget(),
+                request.budget(),
+                wholeMebibytes,
+                instead),
+        request.budget(),
+        least,
+        largest);
   }
 
   /** The policies with what they lack; of several, those alone whose files are there. */
@@ -151,7 +175,8 @@ public final class Planner {
 
   private boolean fitsHeads(KvFormat format) {
     for (LayerSpec layer : spec.layers()) {
-      if (!format.fits(layer.keySize(), layer.valueSize())) {
+      Attention attention = layer.attention();
+      if (attention != null && !format.fits(attention.keySize(), attention.valueSize())) {
         return false;
       }
     }
@@ -475,9 +500,7 @@ public final class Planner {
     return new Plan.Choice("kv", chosenCache(best.setting), alternatives);
   }
 
-  /**
-   * What the cache is, and what is to be known of that: the figures beside it say nothing of it.
-   */
+  /** The chosen cache, and what is to be known of it: the figures beside it say nothing of that. */
   private String chosenCache(Setting s) {
     String chosen = s.cache().describe(s.context());
     if (!s.cache().keepsAll()) {
@@ -491,7 +514,7 @@ public final class Planner {
                 chosen, PlanTable.size(disk), 1 / costs.stepSeconds(s, 1, s.context() - 1, true));
   }
 
-  /** What an answer was measured to lose by this. */
+  /** The measured loss of answers by this cache. */
   private static Optional<String> quality(Plan.Cache cache) {
     Optional<String> measured = KvQuality.of(cache).map(KvQuality::describe);
     return measured.isEmpty() && !cache.keepsAll() ? Optional.of("quality not measured") : measured;

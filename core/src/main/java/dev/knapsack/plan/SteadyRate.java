@@ -20,7 +20,7 @@ record SteadyRate(double leastSeconds, double mostSeconds) {
 
   private static final int STEADY_ROUNDS = 8;
 
-  /** What {@code work} does a second, by what each call says it has done. */
+  /** The rate of {@code work} a second, by what each call says it has done. */
   double of(DoubleSupplier work) {
     // What the first call makes and loads is not its rate, unless there is time for no other.
     long first = System.nanoTime();

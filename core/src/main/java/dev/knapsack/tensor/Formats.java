@@ -1,5 +1,6 @@
 package dev.knapsack.tensor;
 
+import dev.knapsack.error.UnsupportedFormatException;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;

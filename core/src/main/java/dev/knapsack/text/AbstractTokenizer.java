@@ -3,7 +3,7 @@ package dev.knapsack.text;
 import java.util.List;
 import java.util.Objects;
 
-/** What tokenizers have in common: a vocabulary, and what the model's file says of its tokens. */
+/** The common part of tokenizers: a vocabulary, and what the model's file says of its tokens. */
 abstract class AbstractTokenizer implements Tokenizer {
   final Vocabulary vocabulary;
   private final int bos;
@@ -24,7 +24,7 @@ abstract class AbstractTokenizer implements Tokenizer {
     return vocabulary.type(Objects.checkIndex(token, vocabulary.size()));
   }
 
-  /** Whether what follows a token goes on with its text; not if there is none before (-1). */
+  /** Says whether what follows a token goes on with its text; not if there is none before (-1). */
   final boolean isTextBefore(int previous) {
     return previous >= 0
         && switch (type(previous)) {

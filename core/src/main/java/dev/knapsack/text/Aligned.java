@@ -10,12 +10,15 @@ import org.jspecify.annotations.Nullable;
 final class Aligned {
   private final String text;
 
-  /** Where what each character comes from begins and ends; null where nobody will ask. */
+  /**
+   * Bounds of what each character comes from: its beginnings, and its ends; null if nobody will
+   * ask.
+   */
   private final int @Nullable [] starts;
 
   private final int @Nullable [] ends;
 
-  /** Where this part of the text began when it was last cut. */
+  /** The place at which this part of the text began when it was last cut. */
   private final int origin;
 
   private Aligned(String text, int @Nullable [] starts, int @Nullable [] ends, int origin) {
@@ -54,7 +57,7 @@ final class Aligned {
     return text.isEmpty();
   }
 
-  /** Where this part began when it was last cut; meaningful where it is traced. */
+  /** The place at which this part began when it was last cut; meaningful where it is traced. */
   int origin() {
     return origin;
   }

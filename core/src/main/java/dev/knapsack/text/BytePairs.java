@@ -14,10 +14,10 @@ final class BytePairs implements PieceModel {
   private final ModelTokens steering;
   private final Merges merges;
 
-  /** What a character that does not begin a piece has before it in the vocabulary. */
+  /** The bytes before a character that does not begin a piece, as the vocabulary has it. */
   private final byte[] prefix;
 
-  /** What the last character of a piece has after it in the vocabulary. */
+  /** The bytes after the last character of a piece, as the vocabulary has it. */
   private final byte[] suffix;
 
   private final boolean hasUnknown;
@@ -69,7 +69,7 @@ final class BytePairs implements PieceModel {
     return falls || (hasUnknown && !fusesUnknown) || (ofBytes && spellsBytes());
   }
 
-  /** Whether it has the characters that stand for bytes, as a byte-level vocabulary has. */
+  /** Says whether it has the characters that stand for bytes, as a byte-level vocabulary has. */
   private boolean spellsBytes() {
     for (int b = 0; b < 256; b++) {
       byte[] text = String.valueOf(ByteAlphabet.character(b)).getBytes(StandardCharsets.UTF_8);

@@ -9,9 +9,9 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What ties results to the calls of tools: identifiers, and names of the tools. Those that a
- * template asks for and a client did not send are made. The same conversation, and the same with
- * more after it, has the same ones.
+ * The ties between calls of tools and their results: identifiers, and names of the tools. Those
+ * that a template asks for and a client did not send are made. The same conversation, and the same
+ * with more after it, has the same ones.
  */
 final class CallLinks {
   private static final int SHORT = 9;

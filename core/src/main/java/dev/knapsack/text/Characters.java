@@ -52,7 +52,7 @@ final class Characters {
     };
   }
 
-  /** What a regular expression calls {@code \w}. */
+  /** Says whether a regular expression's {@code \w} matches. */
   static boolean isWord(int c) {
     return Character.isAlphabetic(c)
         || isMark(c)

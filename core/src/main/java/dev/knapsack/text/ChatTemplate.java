@@ -1,8 +1,8 @@
 package dev.knapsack.text;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.file.TemplateSource;
 import dev.knapsack.text.template.Template;
-import dev.knapsack.text.template.TemplateException;
 import java.time.Clock;
 import java.time.ZoneId;
 import java.util.LinkedHashMap;
@@ -36,7 +36,7 @@ public final class ChatTemplate {
   private final Template template;
   private final Clock clock;
 
-  /** Where it stands, for messages; empty where there is no file. */
+  /** The template's place, for messages; empty where there is no file. */
   private final String place;
 
   private ChatTemplate(String source, Clock clock, String place) {
@@ -135,7 +135,7 @@ public final class ChatTemplate {
   public record Fitted(Conversation conversation, List<String> notes) {}
 
   /**
-   * What a template is given.
+   * The variables that a template is given.
    *
    * @param tools descriptions of the tools that the model may call, as the OpenAI API has them;
    *     null when there are none

@@ -1,7 +1,7 @@
 package dev.knapsack.text;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.file.TemplateSource;
-import dev.knapsack.text.template.TemplateException;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -50,7 +50,7 @@ public final class ChatTemplates {
         sources.stream().filter(s -> !"".equals(s.text())).map(Named::of).toList());
   }
 
-  /** Whether the model has none. */
+  /** Says whether the model has none. */
   public boolean isEmpty() {
     return all.isEmpty();
   }

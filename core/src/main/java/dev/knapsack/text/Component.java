@@ -4,7 +4,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.error.ModelFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

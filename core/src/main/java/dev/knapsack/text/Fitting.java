@@ -1,7 +1,7 @@
 package dev.knapsack.text;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.ChatTemplate.Conversation;
-import dev.knapsack.text.template.TemplateException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -25,7 +25,7 @@ final class Fitting {
       "The model's chat template takes a system message at the beginning alone; the text of a later"
           + " one goes before the user's next message.";
 
-  /** What no template writes by itself. */
+  /** A text that no template writes by itself. */
   static final String NEEDLE = "Qzjxneedle";
 
   private final ChatTemplate template;
@@ -45,7 +45,7 @@ final class Fitting {
     return new ChatTemplate.Fitted(given.with(messages), List.copyOf(fitting.notes));
   }
 
-  /** What the template makes of messages; null if it refuses them. */
+  /** The text that the template makes of messages; null if it refuses them. */
   @Nullable String written(List<Message> messages) {
     try {
       return template.render(given.with(messages)).text();
@@ -83,7 +83,7 @@ final class Fitting {
     return written != null && written.contains(NEEDLE);
   }
 
-  /** Whether the text of a part is written, and not the part as a Python value. */
+  /** Says whether the text of a part is written, and not the part as a Python value. */
   private boolean takesParts() {
     String written = written(List.of(new Message("user", List.of(part(NEEDLE)), Map.of())));
     if (written == null) {
@@ -124,7 +124,7 @@ final class Fitting {
     return message.role().equals("system") || message.role().equals("developer");
   }
 
-  /** What the template refuses or leaves out goes before the user's next message. */
+  /** Puts instructions that the template refuses or leaves out before the user's next message. */
   private List<Message> instructions(List<Message> messages) {
     if (messages.stream().noneMatch(Fitting::instructs) || keeps(messages, m -> m)) {
       return messages;
@@ -141,7 +141,7 @@ final class Fitting {
     return messages;
   }
 
-  /** Whether all instructions are written once the messages are changed so. */
+  /** Says whether all instructions are written once the messages are changed so. */
   private boolean keeps(List<Message> messages, UnaryOperator<List<Message>> change) {
     List<Message> marked = new ArrayList<>();
     List<String> needles = new ArrayList<>();

@@ -9,15 +9,18 @@ import java.util.Arrays;
  * <p>Immutable. Compared by its characters alone, whatever their marks.
  */
 public final class MarkedText implements Comparable<MarkedText> {
-  /** No characters. */
+  /** The text without characters. */
   public static final MarkedText EMPTY = new MarkedText("", false, new int[0]);
 
   private final String text;
 
-  /** Whether the first character is control. */
+  /** True if the first character is control. */
   private final boolean control;
 
-  /** Where control and input change, in UTF-16 units: rising, all of them within the text. */
+  /**
+   * The places at which control and input change, in UTF-16 units: rising, all of them within the
+   * text.
+   */
   private final int[] turns;
 
   private MarkedText(String text, boolean control, int[] turns) {
@@ -66,7 +69,7 @@ public final class MarkedText implements Comparable<MarkedText> {
     return text;
   }
 
-  /** UTF-16 units. */
+  /** The length in UTF-16 units. */
   public int length() {
     return text.length();
   }
@@ -79,7 +82,9 @@ public final class MarkedText implements Comparable<MarkedText> {
     return text.charAt(index);
   }
 
-  /** Whether the characters from {@code from} to {@code to} may together be a special token. */
+  /**
+   * Says whether the characters from {@code from} to {@code to} may together be a special token.
+   */
   public boolean isControl(int from, int to) {
     int before = turnsUpTo(from);
     return (control ^ (before % 2 == 1)) && (before == turns.length || turns[before] >= to);

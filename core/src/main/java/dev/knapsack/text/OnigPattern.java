@@ -34,7 +34,7 @@ final class OnigPattern {
   private final String source;
   private final StringBuilder out = new StringBuilder();
 
-  /** Where the item that a quantifier may follow begins in {@link #out}. */
+  /** The beginning in {@link #out} of the item that a quantifier may follow. */
   private int item;
 
   private int at;
@@ -149,7 +149,7 @@ final class OnigPattern {
     at = option + 1;
   }
 
-  /** Where the options of a group end, at a colon or a closing bracket; -1 if it has none. */
+  /** The end of a group's options, at a colon or a closing bracket; -1 if it has none. */
   private int options(int from) {
     if (!source.startsWith("(?", from)) {
       return -1;

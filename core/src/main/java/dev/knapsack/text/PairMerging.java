@@ -14,9 +14,9 @@ final class PairMerging {
   /** The priority of a pair that does not merge. */
   static final int NEVER = Integer.MAX_VALUE;
 
-  /** What merging means for symbols that are known by their index. */
+  /** The pairs of symbols that merge, for symbols that are known by their index. */
   interface Symbols {
-    /** How soon two neighbours merge: less is sooner. */
+    /** The rank in which two neighbours merge: less is sooner. */
     int priority(int left, int right);
 
     /** Makes {@code left} stand for both. */

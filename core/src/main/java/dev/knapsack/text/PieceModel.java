@@ -2,10 +2,10 @@ package dev.knapsack.text;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.TokenizerJson;
 
-/** How a {@code tokenizer.json} turns the pieces of a text into tokens: its {@code model}. */
+/** The {@code model} of a {@code tokenizer.json}: turns the pieces of a text into tokens. */
 sealed interface PieceModel permits BytePairs, Unigram, WholeWords, WordPieces {
   /**
    * An encoder with scratch space of its own; for one thread.
@@ -15,7 +15,7 @@ sealed interface PieceModel permits BytePairs, Unigram, WholeWords, WordPieces {
   Encoder encoder(boolean steers);
 
   /**
-   * Whether every character becomes a part of a token, or tokens.
+   * Says whether every character becomes a part of a token, or tokens.
    *
    * @param ofBytes whether pieces are bytes spelled in {@link ByteAlphabet}
    */

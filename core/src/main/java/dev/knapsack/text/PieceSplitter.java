@@ -5,8 +5,8 @@ import java.util.List;
 import java.util.function.IntPredicate;
 
 /**
- * How a {@code tokenizer.json} cuts a text into the pieces that its model sees: its {@code
- * pre_tokenizer}.
+ * The {@code pre_tokenizer} of a {@code tokenizer.json}: cuts a text into the pieces that its model
+ * sees.
  */
 sealed interface PieceSplitter {
   String KNOWN =
@@ -24,15 +24,15 @@ sealed interface PieceSplitter {
   /** Cuts a piece into smaller ones, none of them empty. */
   void split(Aligned piece, Sink next);
 
-  /** Whether every character of a piece is in one of the smaller ones. */
+  /** Says whether every character of a piece is in one of the smaller ones. */
   boolean keepsAll();
 
-  /** Whether it writes bytes in {@link ByteAlphabet}. */
+  /** Says whether it writes bytes in {@link ByteAlphabet}. */
   default boolean spellsBytes() {
     return false;
   }
 
-  /** Whether it asks where a piece comes from. */
+  /** Says whether it asks where a piece comes from. */
   default boolean traces() {
     return false;
   }
@@ -209,7 +209,7 @@ sealed interface PieceSplitter {
     }
   }
 
-  /** So many characters each. */
+  /** Cuts pieces of so many characters each. */
   record FixedLength(int length) implements PieceSplitter {
     @Override
     public void split(Aligned piece, Sink next) {
@@ -272,7 +272,7 @@ sealed interface PieceSplitter {
       };
     }
 
-    /** What begins with characters of no script loses them. */
+    /** False: a piece that begins with characters of no script loses them. */
     @Override
     public boolean keepsAll() {
       return false;

@@ -128,7 +128,7 @@ record PostProcessing(int[] around) {
     return result;
   }
 
-  /** The same, with a token first or without it. */
+  /** This processing with a token first, or without it. */
   PostProcessing withFirst(int token, boolean there) {
     boolean is = around.length > 0 && around[0] == token;
     if (token < 0 || is == there) {
@@ -144,7 +144,7 @@ record PostProcessing(int[] around) {
     return new PostProcessing(tokens.toArray());
   }
 
-  /** The same, with a token last or without it. */
+  /** This processing with a token last, or without it. */
   PostProcessing withLast(int token, boolean there) {
     boolean is = around.length > 0 && around[around.length - 1] == token;
     if (token < 0 || is == there) {
@@ -173,7 +173,7 @@ record PostProcessing(int[] around) {
     return all.toArray();
   }
 
-  /** Whether a text has at least one place. */
+  /** Says whether a text has at least one place. */
   boolean keepsText() {
     for (int token : around) {
       if (token == TEXT) {

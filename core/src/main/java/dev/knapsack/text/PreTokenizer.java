@@ -11,7 +11,7 @@ import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How byte pair encoding cuts text into words before it merges: no merge crosses a cut.
+ * The cuts that byte pair encoding makes in a text before it merges: no merge crosses one.
  *
  * <p>A list of patterns, each applied to what the one before it left: a match is a piece, and so is
  * the text between matches. The patterns are those of the models' own tokenizers, under the names

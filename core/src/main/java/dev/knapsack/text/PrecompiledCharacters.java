@@ -1,6 +1,6 @@
 package dev.knapsack.text;
 
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.error.ModelFileException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -80,7 +80,7 @@ record PrecompiledCharacters(int[] units, byte[] replacements) implements TextNo
     return true;
   }
 
-  /** What the shortest beginning of a string that is in the table becomes. */
+  /** The replacement of the shortest beginning of a string that is in the table. */
   private @Nullable String find(byte[] key) {
     int at = offset(units[0]);
     for (byte b : key) {

@@ -69,7 +69,7 @@ final class SentencePieceModel implements TextModel {
     private final PairMerging merging = new PairMerging();
     private final ByteList bytes = new ByteList(64);
 
-    /** Where each symbol begins in {@link #bytes}, and where it ends. */
+    /** The bounds of each symbol in {@link #bytes}: beginnings, and ends. */
     private int[] starts = new int[32];
 
     private int[] ends = new int[32];

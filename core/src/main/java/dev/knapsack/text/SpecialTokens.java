@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class SpecialTokens {
   /**
-   * How a token stands in text.
+   * A token as it stands in text.
    *
    * @param steers the model, and is found only where the text may do that
    * @param singleWord stands between characters that are no part of a word
@@ -31,7 +31,7 @@ final class SpecialTokens {
       boolean leftStrip,
       boolean rightStrip) {}
 
-  /** Whether the characters from {@code from} to {@code to} may steer the model. */
+  /** Says whether the characters from {@code from} to {@code to} may steer the model. */
   interface Control {
     boolean allows(int from, int to);
   }
@@ -70,9 +70,9 @@ final class SpecialTokens {
   }
 
   /**
-   * Whether a token steers the model. Many files have tokens that mark turns among the user-defined
-   * ones (Gemma's {@code <start_of_turn>}); they count by their look, as in the converter of
-   * llama.cpp.
+   * Says whether a token steers the model. Many files have tokens that mark turns among the
+   * user-defined ones (Gemma's {@code <start_of_turn>}); they count by their look, as in the
+   * converter of llama.cpp.
    */
   static boolean steers(TokenType type, String text) {
     return type != TokenType.USER_DEFINED
@@ -85,7 +85,7 @@ final class SpecialTokens {
     return entries.length == 0;
   }
 
-  /** Whether there is a token that swallows the blanks beside it. */
+  /** Says whether there is a token that swallows the blanks beside it. */
   boolean swallowBlanks() {
     return Arrays.stream(entries).anyMatch(e -> e.leftStrip() || e.rightStrip());
   }

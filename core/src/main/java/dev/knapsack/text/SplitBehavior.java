@@ -3,7 +3,7 @@ package dev.knapsack.text;
 import java.util.Arrays;
 import java.util.stream.Collectors;
 
-/** What becomes of the matches by which a text is cut into pieces. */
+/** The fates of the matches by which a text is cut into pieces. */
 enum SplitBehavior {
   /** Matches are left out. */
   REMOVED("Removed"),
@@ -54,7 +54,7 @@ enum SplitBehavior {
     private int from = -1;
     private int to = -1;
 
-    /** Whether the last stretch was a match, or may still be taken for one. */
+    /** True if the last stretch was a match, or may still be taken for one. */
     private boolean wasMatch;
 
     private Cutter(SplitBehavior behavior, Pieces pieces) {

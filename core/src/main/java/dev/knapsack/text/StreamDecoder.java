@@ -11,6 +11,6 @@ public interface StreamDecoder {
   /** The text that this token completes, possibly empty. */
   String next(int token);
 
-  /** What is left at the end: an unfinished character becomes U+FFFD. */
+  /** The text that is left at the end: an unfinished character becomes U+FFFD. */
   String finish();
 }

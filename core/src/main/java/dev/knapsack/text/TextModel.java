@@ -13,11 +13,12 @@ sealed interface TextModel permits BytePairModel, SentencePieceModel, WordPieceM
   byte[] piece(int token);
 
   /**
-   * Whether {@link #encoder} writes a space before text that follows nothing or a special token.
+   * Says whether {@link #encoder} writes a space before text that follows nothing or a special
+   * token.
    */
   boolean prefixesSpace();
 
-  /** Whether no character is left out: each becomes a part of a token, or tokens. */
+  /** Says whether no character is left out: each becomes a part of a token, or tokens. */
   boolean keepsAll();
 
   /** Encodes stretches of one text. */

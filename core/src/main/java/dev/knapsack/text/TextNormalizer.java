@@ -7,7 +7,7 @@ import java.util.List;
 import java.util.function.IntPredicate;
 import java.util.function.IntUnaryOperator;
 
-/** What a {@code tokenizer.json} does to a text before it is cut: its {@code normalizer}. */
+/** The {@code normalizer} of a {@code tokenizer.json}: changes a text before it is cut. */
 interface TextNormalizer {
   String KNOWN =
       "BertNormalizer, ByteLevel, Lowercase, NFC, NFD, NFKC, NFKD, Nmt, Precompiled, Prepend,"
@@ -16,10 +16,10 @@ interface TextNormalizer {
   /** The text as the model sees it. */
   Aligned apply(Aligned text);
 
-  /** How many characters (UTF-16 units) one may come of at the most; 0 if characters may vanish. */
+  /** The most characters (UTF-16 units) that one may come of; 0 if characters may vanish. */
   int shrinks();
 
-  /** Whether it writes bytes in {@link ByteAlphabet}. */
+  /** Says whether it writes bytes in {@link ByteAlphabet}. */
   default boolean spellsBytes() {
     return false;
   }
@@ -169,7 +169,7 @@ interface TextNormalizer {
     }
 
     /**
-     * Where what is normalised together ends: before a character that nothing before can change.
+     * The end of what is normalised together: before a character that nothing before can change.
      */
     private int end(String text, int from) {
       int last = text.codePointAt(from);
@@ -246,7 +246,7 @@ interface TextNormalizer {
     }
   }
 
-  /** Spaces around ideographs. */
+  /** Puts spaces around ideographs. */
   record SpacedHan() implements ByCharacter {
     @Override
     public void write(int c, int at, int next, Aligned.Builder out) {

@@ -2,7 +2,7 @@ package dev.knapsack.text;
 
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.error.ModelFileException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.regex.PatternSyntaxException;

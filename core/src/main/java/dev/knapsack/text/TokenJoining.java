@@ -8,9 +8,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How a {@code tokenizer.json} makes a text of tokens: its {@code decoder}, as stages that take
- * what comes and pass on what is certain, so that a stream of tokens gives the text that all of
- * them give at once.
+ * The {@code decoder} of a {@code tokenizer.json}: makes a text of tokens, in stages that take what
+ * comes and pass on what is certain, so that a stream of tokens gives the text that all of them
+ * give at once.
  */
 sealed interface TokenJoining {
   String KNOWN =
@@ -99,7 +99,7 @@ sealed interface TokenJoining {
    */
   Stage stage(Stage next, boolean continues);
 
-  /** Whether all tokens are one behind it. */
+  /** Says whether all tokens are one behind it. */
   default boolean fuses() {
     return false;
   }

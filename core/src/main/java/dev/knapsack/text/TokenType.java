@@ -1,6 +1,6 @@
 package dev.knapsack.text;
 
-/** What a vocabulary entry is. */
+/** The kind of a vocabulary entry. */
 enum TokenType {
   UNDEFINED(0),
   NORMAL(1),

@@ -1,7 +1,7 @@
 package dev.knapsack.text;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import java.util.List;
 
 /**

@@ -1,8 +1,8 @@
 package dev.knapsack.text;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TokenizerJson;
 import java.math.BigInteger;
 import java.nio.file.Path;
@@ -67,7 +67,10 @@ public final class Tokenizers {
           "fim_rep_token_id",
           "fim_sep_token_id");
 
-  /** What llama.cpp takes in byte pair encodings for a first or last token that does not exist. */
+  /**
+   * The id that llama.cpp takes in byte pair encodings for a first or last token that does not
+   * exist.
+   */
   private static final int BYTE_PAIRS_INSTEAD = 11;
 
   private final Metadata metadata;
@@ -210,7 +213,8 @@ public final class Tokenizers {
   }
 
   /**
-   * The same.
+   * A token id that the metadata gives; where it gives none, the usual one, if the vocabulary goes
+   * so far.
    *
    * @param instead what stands in for an id that is not in the vocabulary
    */

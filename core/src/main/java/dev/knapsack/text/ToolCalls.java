@@ -43,7 +43,7 @@ final class ToolCalls {
       new GsonBuilder().disableHtmlEscaping().serializeNulls().create();
 
   /**
-   * How a template is given a call.
+   * The form in which a template is given a call.
    *
    * @param id of the call and its result; null for none
    * @param object whether arguments are an object
@@ -84,7 +84,7 @@ final class ToolCalls {
     return message.more().get(CALLS) instanceof List<?> calls ? calls : List.of();
   }
 
-  /** Whether a message has calls, and so may be without content. */
+  /** Says whether a message has calls, and so may be without content. */
   static boolean in(Message message) {
     return !calls(message).isEmpty();
   }
@@ -152,8 +152,8 @@ final class ToolCalls {
   }
 
   /**
-   * Whether arguments are written from an object: they are, unless it becomes a Python value where
-   * a text becomes JSON.
+   * Says whether arguments are written from an object: they are, unless it becomes a Python value
+   * where a text becomes JSON.
    */
   private static boolean takesObject(@Nullable String object, @Nullable String text) {
     String name = Fitting.NEEDLE;
@@ -164,7 +164,7 @@ final class ToolCalls {
     return object.contains(name) ? !(fromText && object.contains("'" + name + "':")) : !fromText;
   }
 
-  /** Whether calls are written beside null, and null is not: a template that looks for it. */
+  /** Says whether calls are written beside null, and null is not: a template that looks for it. */
   private static boolean keepsNull(@Nullable String empty, @Nullable String written) {
     return written != null
         && written.contains(Fitting.NEEDLE)

@@ -8,7 +8,7 @@ import java.util.Arrays;
  * greatest sum (Kudo, "Subword Regularization", 2018).
  */
 final class Unigram implements PieceModel {
-  /** How much less an unknown character scores than the worst token. */
+  /** The score that an unknown character loses against the worst token. */
   private static final double PENALTY = 10;
 
   private final ModelTokens tokens;
@@ -59,7 +59,7 @@ final class Unigram implements PieceModel {
 
     private int[] last = new int[64];
 
-    /** Where that token begins; -1 if there is no way. */
+    /** The byte at which that last token begins; -1 if there is no way. */
     private int[] begins = new int[64];
 
     Lattice(ModelTokens known) {

@@ -1,7 +1,7 @@
 package dev.knapsack.text;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.Metadata;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.PackedTokens;
 import dev.knapsack.file.TokenizerJson;
 import java.nio.file.Path;

@@ -94,8 +94,8 @@ final class VocabularyTokenizer extends AbstractTokenizer {
   }
 
   /**
-   * Whether a space with which a token begins is no part of the text when the token follows {@code
-   * previous}, or begins the text (-1): some models put a space before each text.
+   * Says whether a space with which a token begins is no part of the text when the token follows
+   * {@code previous}, or begins the text (-1): some models put a space before each text.
    */
   boolean hidesSpaceAfter(int previous) {
     return model.prefixesSpace() && !isTextBefore(previous);

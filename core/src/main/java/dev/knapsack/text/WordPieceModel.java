@@ -128,7 +128,10 @@ final class WordPieceModel implements TextModel {
     return c == '\t' || c == '\n' || c == '\r' || Character.isSpaceChar(c);
   }
 
-  /** Not an accent, which the decomposition has taken off its letter, nor a control character. */
+  /**
+   * Says whether a character is neither an accent, which the decomposition has taken off its
+   * letter, nor a control character.
+   */
   private static boolean isText(int c) {
     return switch (Character.getType(c)) {
       case Character.NON_SPACING_MARK,

@@ -11,7 +11,7 @@ final class WordPieces implements PieceModel {
   private final ModelTokens steering;
   private final Unknown unknown;
 
-  /** What a token that does not begin a piece has before it in the vocabulary. */
+  /** The bytes before a token that does not begin a piece, as the vocabulary has it. */
   private final byte[] prefix;
 
   /** Longer pieces are unknown. */

@@ -3,10 +3,10 @@ package dev.knapsack.cache;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -30,9 +30,9 @@ class KvCacheTest {
   private static KvLayout layout(Format keys, Format values) {
     return new KvLayout(
         List.of(
-            new KvLayout.Layer(2, 32, 64, 0, 1),
-            new KvLayout.Layer(2, 32, 64, 20, 1),
-            new KvLayout.Layer(1, 64, 32, 0, 1)),
+            new LayerLayout.Heads(2, 32, 64, 0, 1),
+            new LayerLayout.Heads(2, 32, 64, 20, 1),
+            new LayerLayout.Heads(1, 64, 32, 0, 1)),
         keys,
         values,
         0,
@@ -62,9 +62,9 @@ class KvCacheTest {
   static void grow(KvCache cache, int sequence, int tokens) {
     cache.reserve(tokens);
     int first = cache.length();
-    List<KvLayout.Layer> layers = cache.layout().layers();
+    List<LayerLayout.Heads> layers = cache.layout().heads();
     for (int l = 0; l < layers.size(); l++) {
-      KvLayout.Layer heads = layers.get(l);
+      LayerLayout.Heads heads = layers.get(l);
       // The rows that count are in the middle of a larger batch.
       cache.append(
           l,
@@ -80,9 +80,9 @@ class KvCacheTest {
   /** All that is held must be what was written, as its format stores it. */
   static void check(KvCache cache, int... sequenceOfToken) {
     assertThat(cache.length()).isEqualTo(sequenceOfToken.length);
-    List<KvLayout.Layer> layers = cache.layout().layers();
+    List<LayerLayout.Heads> layers = cache.layout().heads();
     for (int l = 0; l < layers.size(); l++) {
-      KvLayout.Layer heads = layers.get(l);
+      LayerLayout.Heads heads = layers.get(l);
       int[] ends = null;
       // Each piece is looked at while it is there.
       for (Iterator<KvSpan[][]> pieces = cache.pieces(l, 0); pieces.hasNext(); ) {
@@ -103,7 +103,7 @@ class KvCacheTest {
   }
 
   private static void checkSpan(
-      KvSpan span, int layer, int head, KvLayout.Layer heads, int[] sequenceOfToken) {
+      KvSpan span, int layer, int head, LayerLayout.Heads heads, int[] sequenceOfToken) {
     for (int i = 0; i < span.length(); i++) {
       int token = span.start() + i;
       int sequence = sequenceOfToken[token];
@@ -169,7 +169,8 @@ class KvCacheTest {
   @Test
   void refusesHeadsThatAreNoWholeBlocks() {
     assertThatThrownBy(() ->
-            new KvLayout(List.of(new KvLayout.Layer(1, 48, 64, 0, 1)), Formats.Q8_0, Formats.Q8_0))
+            new KvLayout(
+                List.of(new LayerLayout.Heads(1, 48, 64, 0, 1)), Formats.Q8_0, Formats.Q8_0))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("keys of 48 numbers in Q8_0, whose blocks are of 32");
   }

@@ -31,13 +31,13 @@ class PrefixTreeTest {
   private static final int CAPACITY = 120;
   private static final int ALL = Integer.MAX_VALUE;
 
-  private static final KvLayout.Layer PLAIN = new KvLayout.Layer(2, 32, 32, 0, 1);
+  private static final LayerLayout.Heads PLAIN = new LayerLayout.Heads(2, 32, 32, 0, 1);
   private static final KvLayout FULL = layout(Formats.F16, 0, PLAIN, PLAIN);
   private static final KvLayout WINDOWS =
-      layout(Formats.F16, 0, PLAIN, new KvLayout.Layer(2, 32, 32, WINDOW, 1));
+      layout(Formats.F16, 0, PLAIN, new LayerLayout.Heads(2, 32, 32, WINDOW, 1));
   private static final KvLayout RECENT = layout(Formats.Q8_0, 11, PLAIN, PLAIN);
 
-  private static KvLayout layout(Format format, int recent, KvLayout.Layer... layers) {
+  private static KvLayout layout(Format format, int recent, LayerLayout.Heads... layers) {
     return new KvLayout(List.of(layers), format, format, recent, KvPolicy.FULL, PAGE);
   }
 
@@ -112,7 +112,7 @@ class PrefixTreeTest {
     final int share;
     final SharedPrefix shared;
     final KvPromise promise;
-    final KvCache cache;
+    final SequenceState cache;
     int computed;
 
     Sequence(Caches caches, KvLayout recipe, int[] tokens, int share) {
@@ -122,7 +122,7 @@ class PrefixTreeTest {
       int most = Math.min(share, (tokens.length - 1) / PAGE);
       KvPool pool = caches.pool;
       shared = caches.tree.find(recipe, block(tokens), most, false);
-      cache = pool.cache();
+      cache = pool.sequence();
       shared.adopt(cache);
       boolean room = pool.hasRoom(CAPACITY, STEP, shared.blocks());
       while (!room && caches.tree.drop(1) > 0) {
@@ -144,9 +144,9 @@ class PrefixTreeTest {
           cache, promise, block(tokens), Math.min(share, (tokens.length - 1) / PAGE), false);
       int n = Math.min(most, tokens.length - cache.length());
       cache.reserve(n);
-      List<KvLayout.Layer> layers = cache.layout().layers();
+      List<LayerLayout.Heads> layers = cache.layout().heads();
       for (int l = 0; l < layers.size(); l++) {
-        cache.append(l, 0, rows(l, true, n), rows(l, false, n), 0, n);
+        cache.kv().append(l, 0, rows(l, true, n), rows(l, false, n), 0, n);
       }
       cache.commit(n);
       computed += n;
@@ -156,7 +156,7 @@ class PrefixTreeTest {
     }
 
     private Matrix rows(int layer, boolean key, int n) {
-      KvLayout.Layer heads = cache.layout().layers().get(layer);
+      LayerLayout.Heads heads = cache.layout().heads(layer);
       int columns = heads.kvHeads() * heads.keySize();
       float[] numbers = new float[n * columns];
       for (int i = 0; i < numbers.length; i++) {
@@ -173,10 +173,10 @@ class PrefixTreeTest {
 
     /** All that the next token sees must be what was written, as it is stored. */
     void check() {
-      List<KvLayout.Layer> layers = cache.layout().layers();
+      List<LayerLayout.Heads> layers = cache.layout().heads();
       for (int l = 0; l < layers.size(); l++) {
-        KvLayout.Layer heads = layers.get(l);
-        KvSpan[][] spans = cache.spans(l, 0);
+        LayerLayout.Heads heads = layers.get(l);
+        KvSpan[][] spans = cache.kv().spans(l, 0);
         for (int h = 0; h < heads.kvHeads(); h++) {
           int end = spans[h][0].start();
           int seen = heads.window() == 0 ? 0 : Math.max(0, cache.length() - heads.window() + 1);

@@ -6,6 +6,7 @@ import static dev.knapsack.cache.KvCacheTest.sequence;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.SpillException;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Format;
@@ -30,9 +31,9 @@ class SpilledTokensTest {
   private static KvLayout layout(Format keys, Format values) {
     return new KvLayout(
             List.of(
-                new KvLayout.Layer(2, 32, 64, 0, 1),
-                new KvLayout.Layer(2, 32, 64, 20, 1),
-                new KvLayout.Layer(1, 64, 32, 0, 1)),
+                new LayerLayout.Heads(2, 32, 64, 0, 1),
+                new LayerLayout.Heads(2, 32, 64, 20, 1),
+                new LayerLayout.Heads(1, 64, 32, 0, 1)),
             keys,
             values,
             0,
@@ -90,7 +91,7 @@ class SpilledTokensTest {
   void goesBackToWhereverItWas() {
     KvLayout layout =
         new KvLayout(
-                List.of(new KvLayout.Layer(2, 32, 32, 0, 1)),
+                List.of(new LayerLayout.Heads(2, 32, 32, 0, 1)),
                 Formats.F16,
                 Formats.F16,
                 0,

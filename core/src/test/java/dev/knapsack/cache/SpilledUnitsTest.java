@@ -3,6 +3,7 @@ package dev.knapsack.cache;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -77,7 +78,7 @@ class SpilledUnitsTest {
     @Override
     public void compress(KvCache cache) {
       for (int l = 0; l < cache.layout().layers().size(); l++) {
-        for (int h = 0; h < HEADS && cache.layout().layers().get(l).window() == 0; h++) {
+        for (int h = 0; h < HEADS && cache.layout().heads(l).window() == 0; h++) {
           CachedHead head = cache.head(l, h);
           int units = (Math.min(head.spillable(), head.count() - LAST)) / UNIT;
           if (units * UNIT >= after) {
@@ -101,8 +102,8 @@ class SpilledUnitsTest {
   }
 
   private static KvLayout layout(Format format, int recent) {
-    KvLayout.Layer layer = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, GROUP);
-    KvLayout.Layer window = new KvLayout.Layer(HEADS, SIZE, SIZE, 20, GROUP);
+    LayerLayout.Heads layer = new LayerLayout.Heads(HEADS, SIZE, SIZE, 0, GROUP);
+    LayerLayout.Heads window = new LayerLayout.Heads(HEADS, SIZE, SIZE, 20, GROUP);
     return new KvLayout(
         List.of(layer, window, layer), format, format, recent, new InUnits(24), PAGE);
   }

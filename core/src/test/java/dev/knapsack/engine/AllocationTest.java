@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import java.lang.management.ManagementFactory;
@@ -30,8 +31,8 @@ class AllocationTest {
                 file,
                 null,
                 TinyModel.plan(1, 16, TinyModel.RESIDENT),
-                Budget.of("64MiB"),
-                Engine.Options.best())) {
+                new Host(Budget.of("64MiB")),
+                Engine.Options.usual())) {
       long least = Long.MAX_VALUE;
       long bound = TinyModel.LAYERS * BYTES_PER_LAYER;
       for (int round = 0; round < 100 && least > bound; round++) {

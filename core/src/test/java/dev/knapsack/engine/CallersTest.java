@@ -3,16 +3,15 @@ package dev.knapsack.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
-import dev.knapsack.text.MarkedText;
-import dev.knapsack.text.StreamDecoder;
-import dev.knapsack.text.Tokenizer;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Iterator;
@@ -53,77 +52,9 @@ class CallersTest {
                 file,
                 new Numbers(),
                 TinyModel.plan(sequences, 16, weights),
-                budget,
-                Engine.Options.best())) {
+                new Host(budget),
+                Engine.Options.usual())) {
       use.accept(engine);
-    }
-  }
-
-  /** Writes tokens as numbers, but for one that it cannot. */
-  private static final class Numbers implements Tokenizer {
-    static final int UNKNOWN = 210;
-
-    @Override
-    public int size() {
-      return TinyModel.VOCABULARY;
-    }
-
-    @Override
-    public int[] encode(MarkedText text, boolean addSpecial) {
-      return new int[0];
-    }
-
-    @Override
-    public long fewestTokens(long characters) {
-      return 0;
-    }
-
-    @Override
-    public byte[] bytes(int token, boolean special) {
-      if (token == UNKNOWN) {
-        throw new IllegalStateException("no such token");
-      }
-      return (token + " ").getBytes(StandardCharsets.US_ASCII);
-    }
-
-    @Override
-    public StreamDecoder stream(int previous, boolean special) {
-      return new StreamDecoder() {
-        @Override
-        public String next(int token) {
-          return new String(bytes(token, special), StandardCharsets.UTF_8);
-        }
-
-        @Override
-        public String finish() {
-          return "";
-        }
-      };
-    }
-
-    @Override
-    public int bos() {
-      return -1;
-    }
-
-    @Override
-    public int eos() {
-      return -1;
-    }
-
-    @Override
-    public List<Integer> endTokens() {
-      return List.of();
-    }
-
-    @Override
-    public boolean isControl(int token) {
-      return false;
-    }
-
-    @Override
-    public int find(String token) {
-      return -1;
     }
   }
 
@@ -169,7 +100,7 @@ class CallersTest {
               });
           for (Answer answer : bad) {
             assertThatThrownBy(answer::text).hasMessage("no such token");
-            assertThat(answer.finishReason()).contains(FinishReason.CANCELLED);
+            assertThat(answer.finishReason()).contains(FinishReason.FAILED);
             answer.close();
           }
           for (int i = 0; i < 2; i++) {

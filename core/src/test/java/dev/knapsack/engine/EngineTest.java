@@ -4,13 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
@@ -56,7 +60,7 @@ class EngineTest {
 
   private void with(Path path, Plan plan, Use use) {
     try (ModelFile file = ModelFile.open(path);
-        Engine engine = Engine.open(file, null, plan, budget, options())) {
+        Engine engine = Engine.open(file, null, plan, new Host(budget), options())) {
       use.accept(engine);
     }
   }
@@ -69,7 +73,7 @@ class EngineTest {
   }
 
   private static Engine.Options options() {
-    return Engine.Options.best().withPrecision(Compute.Precision.EIGHT_BIT);
+    return Engine.Options.usual().withPrecision(Compute.Precision.EIGHT_BIT);
   }
 
   /** An answer of this many tokens at random, by seed. */
@@ -94,8 +98,8 @@ class EngineTest {
     try (ModelFile file = ModelFile.open(TestData.path("models/stories260K.gguf"))) {
       Tokenizer tokenizer = Tokenizer.of(file);
       Plan plan = withContext(TinyModel.plan(1, 32, TinyModel.RESIDENT), 512);
-      Engine.Options options = options().withKernels(kernels.open());
-      try (Engine engine = Engine.open(file, tokenizer, plan, budget, options);
+      Host host = new Host(budget, Host.Options.of(kernels.open()));
+      try (Engine engine = Engine.open(file, tokenizer, plan, host, options());
           Answer answer =
               engine.start(
                   Request.of(tokenizer.bos()).withSampling(Sampling.GREEDY).withMaxTokens(200))) {
@@ -263,7 +267,7 @@ class EngineTest {
         engine -> {
           try (Session session = engine.session()) {
             Answer first = session.start(random(1, 10, PROMPT));
-            assertThat(first.stats().cachedTokens()).isZero();
+            assertThat(first.usage().cachedTokens()).isZero();
             int[] answer = tokens(first);
             int[] next =
                 Stream.of(PROMPT, answer, new int[] {5, 6, 7})
@@ -271,19 +275,19 @@ class EngineTest {
                     .toArray();
             try (Answer second = session.start(random(2, 10, next))) {
               // The last token of an answer has not been computed when the answer ends.
-              assertThat(second.stats().cachedTokens()).isEqualTo(PROMPT.length + 9);
+              assertThat(second.usage().cachedTokens()).isEqualTo(PROMPT.length + 9);
               second.text();
               assertThat(second.tokens()).isEqualTo(tokens(engine.start(random(2, 10, next))));
             }
             int[] other = PROMPT.clone();
             other[30] = 1;
             try (Answer third = session.start(random(3, 4, other))) {
-              assertThat(third.stats().cachedTokens()).isEqualTo(30);
+              assertThat(third.usage().cachedTokens()).isEqualTo(30);
               third.text();
               assertThat(third.tokens()).isEqualTo(tokens(engine.start(random(3, 4, other))));
             }
             try (Answer same = session.start(random(3, 60, other))) {
-              assertThat(same.stats().cachedTokens()).isEqualTo(other.length - 1);
+              assertThat(same.usage().cachedTokens()).isEqualTo(other.length - 1);
               assertThatThrownBy(() -> session.start(random(3, 4, other)))
                   .isInstanceOf(IllegalStateException.class)
                   .hasMessageContaining("still answering");
@@ -429,7 +433,7 @@ class EngineTest {
     Plan plan = TinyModel.plan(1, 16, weights);
     int[] prompt = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 3, 8};
     try (file;
-        Engine engine = Engine.open(file, null, plan, budget, options());
+        Engine engine = Engine.open(file, null, plan, new Host(budget), options());
         Session session = engine.session()) {
       int[] expected = tokens(session.start(random(1, 8, prompt)));
       for (int reads = 0; reads < 8; reads += 3) {
@@ -453,7 +457,7 @@ class EngineTest {
       for (String size : List.of("4KiB", "64KiB", "256KiB", "512KiB")) {
         Budget small = Budget.of(size);
         Plan plan = TinyModel.plan(1, 16, TinyModel.RESIDENT);
-        assertThatThrownBy(() -> Engine.open(file, null, plan, small, options()))
+        assertThatThrownBy(() -> Engine.open(file, null, plan, new Host(small), options()))
             .isInstanceOf(BudgetExceededException.class);
         assertThat(small.used()).isZero();
       }
@@ -465,17 +469,17 @@ class EngineTest {
     try (ModelFile file = ModelFile.open(TestData.path("models/stories260K.gguf"))) {
       Tokenizer tokenizer = Tokenizer.of(file);
       Plan plan = withContext(TinyModel.plan(2, 32, TinyModel.RESIDENT), 512);
-      try (Engine engine = Engine.open(file, tokenizer, plan, budget, options())) {
+      try (Engine engine = Engine.open(file, tokenizer, plan, new Host(budget), options())) {
         Request greedy = Request.of(tokenizer.bos()).withSampling(Sampling.GREEDY);
         String story;
         try (Answer answer = engine.start(greedy.withMaxTokens(60))) {
           StringBuilder heard = new StringBuilder();
           story = answer.each(heard::append).textSoFar();
           assertThat(heard.toString()).isEqualTo(story);
-          Stats stats = answer.stats();
-          assertThat(stats.tokens()).isEqualTo(60);
-          assertThat(stats.decodeTokensPerSecond()).isPositive();
-          assertThat(stats.secondsToFirstToken()).isPositive();
+          Usage usage = answer.usage();
+          assertThat(usage.tokens()).isEqualTo(60);
+          assertThat(usage.decodeTokensPerSecond()).isPositive();
+          assertThat(usage.secondsToFirstToken()).isPositive();
         }
         try (Answer answer = engine.start(greedy.withMaxTokens(60))) {
           for (int turn = 0; turn < 60; turn++) {

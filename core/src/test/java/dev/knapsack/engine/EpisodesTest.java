@@ -6,9 +6,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
-import dev.knapsack.cache.store.CacheFileException;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.CacheFileException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.text.Tokenizer;
@@ -45,8 +46,8 @@ class EpisodesTest {
                 file,
                 null,
                 TinyModel.plan(1, CHUNK, TinyModel.RESIDENT, POLICY),
-                budget,
-                Engine.Options.best())) {
+                new Host(budget),
+                Engine.Options.usual())) {
       use.accept(engine);
     }
   }

@@ -6,9 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.knapsack.cache.FullDisk;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPool;
-import dev.knapsack.cache.SpillException;
+import dev.knapsack.error.SpillException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
@@ -53,11 +53,7 @@ class FullDiskTest {
     try (ModelFile file = ModelFile.open(TinyModel.dense(folder, Formats.F32));
         Engine engine =
             Engine.open(
-                file,
-                null,
-                plan,
-                budget,
-                Engine.Options.of(KernelProvider.best()).withSpill(folder));
+                file, null, plan, new Host(budget), Engine.Options.usual().withSpill(folder));
         KvPool full = FullDisk.pool(engine.kvLayout(), other.account("kv"), folder);
         Session first = engine.session();
         Session second = engine.session()) {
@@ -67,8 +63,8 @@ class FullDiskTest {
               .loop()
               .ask(() -> {
                 Answer started = first.start(doomed);
-                first.cache().close();
-                first.cache = full.cache();
+                first.state().close();
+                first.state = full.sequence();
                 first.begin(doomed.prompt(), false);
                 return started;
               });

@@ -7,8 +7,9 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
@@ -34,6 +35,7 @@ class KvBoundTest {
       int[] prompt = new Random(1).ints(CONTEXT - 8, 0, vocabulary).toArray();
       for (Format format : Formats.cache()) {
         if (!spec.layers().stream()
+            .map(LayerSpec::attention)
             .allMatch(
                 l -> KvLayout.fits(format, l.keySize()) && KvLayout.fits(format, l.valueSize()))) {
           continue;
@@ -48,7 +50,9 @@ class KvBoundTest {
       }
       for (int sketch : List.of(2, 4, 8)) {
         KvFormat form = KvFormat.of("QJL:" + sketch, "F16").withRecent(checked % 2 * 20);
-        if (spec.layers().stream().allMatch(l -> form.fits(l.keySize(), l.valueSize()))) {
+        if (spec.layers().stream()
+            .map(LayerSpec::attention)
+            .allMatch(l -> form.fits(l.keySize(), l.valueSize()))) {
           check(file, spec, form, 20, prompt);
           checked++;
           sketched++;
@@ -63,8 +67,7 @@ class KvBoundTest {
     Budget budget = Budget.of("256MiB");
     long bound = spec.kvLayout(form).bytes(CONTEXT, step);
     try (Engine engine =
-            Engine.open(
-                file, null, plan(form, step), budget, Engine.Options.of(KernelProvider.best()));
+            Engine.open(file, null, plan(form, step), new Host(budget), Engine.Options.usual());
         Answer answer =
             engine.start(Request.of(prompt).withSampling(Sampling.GREEDY).withMaxTokens(8))) {
       // The pages come out of a purse of this size: one more would fail the answer.

@@ -6,11 +6,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
-import dev.knapsack.cache.store.CacheFileException;
-import dev.knapsack.cache.store.CacheFileException.Problem;
-import dev.knapsack.cache.store.CacheNotSavedException;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
+import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.arch.Families;
@@ -79,7 +80,8 @@ class KvRecipeTest {
   }
 
   private Engine engine(Plan plan, Budget budget) {
-    return Engine.open(file, null, plan, budget, Engine.Options.best().withKernels(kernels));
+    return Engine.open(
+        file, null, plan, new Host(budget, Host.Options.of(kernels)), Engine.Options.usual());
   }
 
   private Request request(int tokens, int answer) {
@@ -116,7 +118,7 @@ class KvRecipeTest {
       assertThat(alone).hasSize(100);
       // Samples of one prompt, side by side; what is forgotten depends on the sequence alone.
       for (Answer answer : engine.start(request(400, 100), sequences)) {
-        assertThat(answer.stats().cachedTokens()).as("nothing is shared with the first").isZero();
+        assertThat(answer.usage().cachedTokens()).as("nothing is shared with the first").isZero();
         assertThat(tokens(answer)).isEqualTo(alone);
       }
       assertThat(budget.account("kv").peak()).isPositive().isLessThanOrEqualTo(share(plan, "kv"));
@@ -304,7 +306,7 @@ class KvRecipeTest {
         Session session = engine.session()) {
       assertThat(session.restore(store, "kept")).isEqualTo(319);
       try (Answer answer = session.start(more)) {
-        assertThat(answer.stats().cachedTokens()).isEqualTo(319);
+        assertThat(answer.usage().cachedTokens()).isEqualTo(319);
         assertThat(tokens(answer)).isEqualTo(next);
       }
     }

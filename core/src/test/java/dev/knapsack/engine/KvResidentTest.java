@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.ModelSpec;
@@ -70,6 +71,7 @@ class KvResidentTest {
         s.residualScale(),
         s.logitScale(),
         s.logitSoftCap(),
+        s.outputNorm(),
         s.tiedOutput());
   }
 
@@ -94,9 +96,9 @@ class KvResidentTest {
 
   private int[][] answers(Plan plan, Request... requests) {
     Budget budget = Budget.ofBytes(plan.bytes());
-    Engine.Options options =
-        Engine.Options.best().withKernels(kernels).withSpill(folder.resolve("made/when/needed"));
-    try (Engine engine = Engine.open(file, null, plan, budget, options);
+    Engine.Options options = Engine.Options.usual().withSpill(folder.resolve("made/when/needed"));
+    try (Engine engine =
+            Engine.open(file, null, plan, new Host(budget, Host.Options.of(kernels)), options);
         Session session = engine.session()) {
       int[][] answers =
           Stream.of(requests)

@@ -11,11 +11,12 @@ import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
-import dev.knapsack.cache.store.CacheFileException;
-import dev.knapsack.cache.store.CacheFileException.Problem;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Reduction;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.HeadBasesFile;
@@ -119,7 +120,7 @@ class LowRankCacheTest {
 
   private void with(String recipe, Use use) {
     Plan plan = TinyModel.plan(1, 16, TinyModel.RESIDENT, Recipe.of(recipe));
-    try (Engine engine = Engine.open(file, null, plan, budget, Engine.Options.best())) {
+    try (Engine engine = Engine.open(file, null, plan, new Host(budget), Engine.Options.usual())) {
       use.accept(engine);
     }
   }

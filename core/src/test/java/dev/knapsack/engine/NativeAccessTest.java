@@ -3,6 +3,7 @@ package dev.knapsack.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
@@ -72,8 +73,8 @@ class NativeAccessTest {
                   file,
                   null,
                   TinyModel.plan(1, 16, TinyModel.RESIDENT),
-                  budget,
-                  Engine.Options.of(kernels));
+                  new Host(budget, Host.Options.of(kernels)),
+                  Engine.Options.usual());
           Answer answer = engine.start(Request.of(1, 2, 3).withMaxTokens(16))) {
         answer.text();
         tokens = answer.tokens().length;

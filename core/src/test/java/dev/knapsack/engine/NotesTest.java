@@ -6,6 +6,7 @@ import dev.knapsack.NotesQuestion;
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.ScalarKernels;
 import dev.knapsack.memory.Budget;
@@ -32,8 +33,9 @@ class NotesTest {
     Budget budget = Budget.of("64MiB");
     try (ModelFile file = ModelFile.open(TestData.path("notes/notes-2.6m-q8_0.gguf"))) {
       Tokenizer tokenizer = Tokenizer.of(file);
-      Engine.Options options = Engine.Options.best().withKernels(kernels);
-      try (Engine engine = Engine.open(file, tokenizer, plan(KvFormat.F16), budget, options)) {
+      Host host = new Host(budget, Host.Options.of(kernels));
+      try (Engine engine =
+          Engine.open(file, tokenizer, plan(KvFormat.F16), host, Engine.Options.usual())) {
         List<String> expected = new ArrayList<>();
         List<String> answers = new ArrayList<>();
         for (NotesQuestion question : questions) {
@@ -67,8 +69,9 @@ class NotesTest {
     int wrong = 0;
     try (ModelFile file = ModelFile.open(TestData.path("notes/notes-2.6m-q8_0.gguf"))) {
       Tokenizer tokenizer = Tokenizer.of(file);
-      Engine.Options options = Engine.Options.best().withKernels(kernels);
-      try (Engine engine = Engine.open(file, tokenizer, plan(format), budget, options)) {
+      Host host = new Host(budget, Host.Options.of(kernels));
+      try (Engine engine =
+          Engine.open(file, tokenizer, plan(format), host, Engine.Options.usual())) {
         for (NotesQuestion question : questions) {
           int[] prompt = tokenizer.encode(question.context(), true, true);
           Request request = Request.of(prompt).withSampling(Sampling.GREEDY).withMaxTokens(40);

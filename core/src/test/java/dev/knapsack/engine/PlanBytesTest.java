@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
@@ -15,6 +16,7 @@ import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Workspace;
 import dev.knapsack.model.arch.Families;
@@ -22,7 +24,6 @@ import dev.knapsack.plan.JvmShare;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Machine;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanDoesNotFitException;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
 import dev.knapsack.tensor.Format;
@@ -96,6 +97,7 @@ class PlanBytesTest {
         Formats.cache().stream()
             .filter(f ->
                 spec.layers().stream()
+                    .map(LayerSpec::attention)
                     .allMatch(
                         l -> KvLayout.fits(f, l.keySize()) && KvLayout.fits(f, l.valueSize())))
             .toList();
@@ -106,7 +108,9 @@ class PlanBytesTest {
             turn % 3 * 20,
             KvTransform.values()[turn % 3]);
     KvFormat sketched = KvFormat.of("QJL:" + (1 << turn % 4), form.values().name());
-    if (spec.layers().stream().allMatch(l -> sketched.fits(l.keySize(), l.valueSize()))) {
+    if (spec.layers().stream()
+        .map(LayerSpec::attention)
+        .allMatch(l -> sketched.fits(l.keySize(), l.valueSize()))) {
       form = sketched.withRecent(form.recent());
     }
     PlanRequest request =
@@ -132,11 +136,10 @@ class PlanBytesTest {
                 kernels, team, Compute.Precision.FLOAT, spec.limits(tokens, layout), activations);
         Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
         PlannedWeights weights =
-            PlannedWeights.open(
-                file, spec.layers().size(), plan.weights(), budget, LoadProgress.NONE);
+            PlannedWeights.open(file, spec, plan.weights(), budget, LoadProgress.NONE);
         KvPool pool = new KvPool(layout, budget.account("kv"));
         KvCache cache = pool.cache()) {
-      assertThat(weights.has("token_embd.weight")).isTrue();
+      assertThat(weights.outputNorm().columns()).isEqualTo(spec.width());
       assertThat(workspace.tokens()).isEqualTo(tokens);
       assertThat(compute.team()).isSameAs(team);
       for (int done = 0; done < plan.context(); ) {

@@ -4,13 +4,19 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
+import dev.knapsack.model.Attention;
+import dev.knapsack.model.Block;
+import dev.knapsack.model.Dense;
+import dev.knapsack.model.ExpertBank;
+import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerWeights;
-import dev.knapsack.model.WeightLayout;
+import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -88,7 +94,7 @@ class PlannedWeightsTest {
       try (PlannedWeights weights =
           PlannedWeights.open(
               file,
-              TinyModel.LAYERS,
+              Families.spec(file),
               plan,
               budget,
               (done, total) -> {
@@ -126,39 +132,66 @@ class PlannedWeightsTest {
       for (int i = 0; i < TinyModel.LAYERS; i++) {
         LayerWeights layer = weights.layer(i);
         assertThat(layer.index()).isEqualTo(i);
-        for (TensorInfo tensor : file.tensors().values()) {
-          if (WeightLayout.layer(tensor.name()) == i && !tensor.name().contains("_exps")) {
-            Matrix matrix = layer.find(WeightLayout.suffix(tensor.name()));
-            assertThat(matrix).as(tensor.name()).isNotNull();
-            assertThat(matrix.data().mismatch(read(file, tensor))).as(tensor.name()).isEqualTo(-1);
-          }
-        }
+        tensors(layer)
+            .forEach((name, data) -> {
+              TensorInfo tensor = file.tensors().get(name);
+              assertThat(data.mismatch(read(file, tensor))).as(name).isEqualTo(-1);
+            });
         if (random != null) {
           checkExperts(file, weights, i, random);
         }
       }
       assertThat(
               weights
-                  .global("output_norm.weight")
+                  .outputNorm()
                   .data()
                   .mismatch(read(file, file.tensors().get("output_norm.weight"))))
           .isEqualTo(-1);
       if (output) {
         MemorySegment all = read(file, file.tensors().get("output.weight"));
         int[] next = {0};
-        weights.globalBlocks(
-            "output.weight",
-            (first, block) -> {
-              assertThat(first).isEqualTo(next[0]);
-              next[0] += block.rows();
-              long at = first * block.rowBytes();
-              long bytes = block.rows() * block.rowBytes();
-              assertThat(block.data().asSlice(0, bytes).mismatch(all.asSlice(at, bytes)))
-                  .isEqualTo(-1);
-            });
+        weights.output((first, block) -> {
+          assertThat(first).isEqualTo(next[0]);
+          next[0] += block.rows();
+          long at = first * block.rowBytes();
+          long bytes = block.rows() * block.rowBytes();
+          assertThat(block.data().asSlice(0, bytes).mismatch(all.asSlice(at, bytes))).isEqualTo(-1);
+        });
         assertThat(next[0]).isEqualTo(TinyModel.VOCABULARY);
       }
     }
+  }
+
+  /** What steps multiply with, and norms, by the names that these have in the file. */
+  private static Map<String, MemorySegment> tensors(LayerWeights layer) {
+    Map<String, MemorySegment> tensors = new HashMap<>();
+    String blk = "blk." + layer.index() + ".";
+    for (Block.Weights block : layer.blocks()) {
+      switch (block) {
+        case Attention.Weights w -> {
+          tensors.put(blk + "attn_norm.weight", w.norms().before().data());
+          tensors.put(blk + "attn_q.weight", w.query().matrix().data());
+          tensors.put(blk + "attn_k.weight", w.key().matrix().data());
+          tensors.put(blk + "attn_v.weight", w.value().matrix().data());
+          tensors.put(blk + "attn_output.weight", w.output().matrix().data());
+        }
+        case Dense.Weights w -> {
+          tensors.put(blk + "ffn_norm.weight", w.norms().before().data());
+          tensors.put(blk + "ffn_gate.weight", w.gate().matrix().data());
+          tensors.put(blk + "ffn_up.weight", w.up().matrix().data());
+          tensors.put(blk + "ffn_down.weight", w.down().matrix().data());
+        }
+        case Experts.Weights w -> {
+          tensors.put(blk + "ffn_norm.weight", w.norms().before().data());
+          tensors.put(blk + "ffn_gate_inp.weight", w.router().matrix().data());
+        }
+      }
+    }
+    return tensors;
+  }
+
+  private static ExpertBank experts(LayerWeights layer) {
+    return ((Experts.Weights) layer.blocks().getLast()).experts();
   }
 
   private static void checkExperts(
@@ -166,15 +199,15 @@ class PlannedWeightsTest {
     int[] wanted =
         IntStream.range(0, TinyModel.EXPERTS).filter(e -> random.nextInt(3) == 0).toArray();
     List<Integer> used = new ArrayList<>();
-    weights.experts(
-        layer,
-        wanted,
-        (expert, gate, up, down) -> {
-          used.add(expert);
-          checkExpert(file, "blk." + layer + ".ffn_gate_exps.weight", expert, gate);
-          checkExpert(file, "blk." + layer + ".ffn_up_exps.weight", expert, up);
-          checkExpert(file, "blk." + layer + ".ffn_down_exps.weight", expert, down);
-        });
+    experts(weights.layer(layer))
+        .use(
+            wanted,
+            (expert, gate, up, down) -> {
+              used.add(expert);
+              checkExpert(file, "blk." + layer + ".ffn_gate_exps.weight", expert, gate);
+              checkExpert(file, "blk." + layer + ".ffn_up_exps.weight", expert, up);
+              checkExpert(file, "blk." + layer + ".ffn_down_exps.weight", expert, down);
+            });
     assertThat(used)
         .containsExactlyInAnyOrder(IntStream.of(wanted).boxed().toArray(Integer[]::new));
   }
@@ -276,7 +309,8 @@ class PlannedWeightsTest {
         file.failAfter(reads);
         try {
           for (int layer = 0; layer < TinyModel.LAYERS; layer++) {
-            weights.experts(layer, new int[] {0, 2, 5, 7}, (expert, gate, up, down) -> {});
+            experts(weights.layer(layer))
+                .use(new int[] {0, 2, 5, 7}, (expert, gate, up, down) -> {});
           }
         } catch (ModelFileException e) {
           failures++;
@@ -336,13 +370,13 @@ class PlannedWeightsTest {
   /** A step that reads each byte once. */
   private static void checkStepBytes(PlannedWeights weights) {
     for (int i = 0; i < TinyModel.LAYERS; i++) {
-      Matrix matrix = weights.layer(i).find("ffn_down.weight");
+      Matrix matrix = ((Dense.Weights) weights.layer(i).blocks().getLast()).down().matrix();
       matrix.data().get(ValueLayout.JAVA_BYTE, matrix.data().byteSize() - 1);
     }
-    weights.globalBlocks("output.weight", (first, block) -> {});
+    weights.output((first, block) -> {});
   }
 
   private static PlannedWeights open(ModelFile file, Plan.Weights plan, Budget budget) {
-    return PlannedWeights.open(file, TinyModel.LAYERS, plan, budget, LoadProgress.NONE);
+    return PlannedWeights.open(file, Families.spec(file), plan, budget, LoadProgress.NONE);
   }
 }

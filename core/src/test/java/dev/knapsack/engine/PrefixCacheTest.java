@@ -3,10 +3,11 @@ package dev.knapsack.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
@@ -56,7 +57,8 @@ class PrefixCacheTest {
             plan.prediction());
     try (ModelFile file = ModelFile.open(TinyModel.dense(folder, Formats.F16));
         Engine engine =
-            Engine.open(file, null, plan, budget, Engine.Options.best().withPrefixes(shared))) {
+            Engine.open(
+                file, null, plan, new Host(budget), Engine.Options.usual().withPrefixes(shared))) {
       return use.apply(engine);
     }
   }
@@ -128,7 +130,7 @@ class PrefixCacheTest {
               assertThat(prefixes.used()).isEqualTo(tree);
               List<int[]> all = new ArrayList<>();
               for (Answer answer : answers) {
-                assertThat(answer.stats().cachedTokens()).isEqualTo(2000 / 64 * 64);
+                assertThat(answer.usage().cachedTokens()).isEqualTo(2000 / 64 * 64);
                 all.add(tokens(answer));
                 assertThat(kv.used()).isLessThanOrEqualTo(bytes);
               }
@@ -146,7 +148,7 @@ class PrefixCacheTest {
                 assertThat(kv.used()).isEqualTo(base);
               }
               Answer again = engine.start(requests.getFirst());
-              assertThat(again.stats().cachedTokens()).isZero();
+              assertThat(again.usage().cachedTokens()).isZero();
               assertThat(tokens(again)).isEqualTo(alone.getFirst());
               return bytes;
             });
@@ -190,7 +192,7 @@ class PrefixCacheTest {
                   assertThat(all.get(i).join()).isEqualTo(alone.get(i));
                 }
               }
-              return answers.stream().mapToInt(a -> a.stats().cachedTokens()).sum();
+              return answers.stream().mapToInt(a -> a.usage().cachedTokens()).sum();
             });
     assertThat(cached).isBetween(5 * 256, 7 * 256);
   }
@@ -216,7 +218,7 @@ class PrefixCacheTest {
             engine -> {
               tokens(engine.start(request(200, 40, 1, 9)));
               Answer answer = engine.start(request(100, 40, 2, 9));
-              int cached = answer.stats().cachedTokens();
+              int cached = answer.usage().cachedTokens();
               answer.close();
               return cached;
             });
@@ -233,17 +235,17 @@ class PrefixCacheTest {
           tokens(engine.start(request(200, 1, 1, 5)));
           try (Session session = engine.session()) {
             Answer first = session.start(request(200, 30, 2, 5));
-            assertThat(first.stats().cachedTokens()).isEqualTo(192);
+            assertThat(first.usage().cachedTokens()).isEqualTo(192);
             int[] expected = tokens(first);
             Answer same = session.start(request(200, 30, 2, 5));
-            assertThat(same.stats().cachedTokens()).isEqualTo(229);
+            assertThat(same.usage().cachedTokens()).isEqualTo(229);
             assertThat(tokens(same)).isEqualTo(expected);
             Answer other = session.start(request(70, 30, 2, 5));
-            assertThat(other.stats().cachedTokens()).isEqualTo(64);
+            assertThat(other.usage().cachedTokens()).isEqualTo(64);
             tokens(other);
             Answer back = session.start(request(200, 30, 2, 5));
             assertThat(tokens(back)).isEqualTo(expected);
-            assertThat(back.stats().cachedTokens()).isEqualTo(192);
+            assertThat(back.usage().cachedTokens()).isEqualTo(192);
           }
           return true;
         });

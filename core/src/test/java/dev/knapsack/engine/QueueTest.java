@@ -3,9 +3,12 @@ package dev.knapsack.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.QueueFullException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
 import java.nio.file.Path;
@@ -49,8 +52,8 @@ class QueueTest {
                 file,
                 null,
                 TinyModel.plan(sequences, 16, TinyModel.RESIDENT),
-                budget,
-                Engine.Options.best().withQueue(queue))) {
+                new Host(budget),
+                Engine.Options.usual().withQueue(queue))) {
       use.accept(engine);
     }
   }

@@ -6,11 +6,13 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
-import dev.knapsack.cache.store.CacheFileException;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -53,8 +55,8 @@ class ReadingTest {
                 file,
                 null,
                 TinyModel.plan(1, CHUNK, TinyModel.RESIDENT, policy),
-                budget,
-                Engine.Options.best())) {
+                new Host(budget),
+                Engine.Options.usual())) {
       use.accept(engine);
     }
   }

@@ -7,6 +7,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
@@ -55,7 +56,7 @@ class ReorderedCacheTest {
             List.of(),
             new Plan.Prediction(0, 0, 0, 0, 0));
     try (ModelFile file = ModelFile.open(TestData.path("golden/llama/model.gguf"));
-        Engine engine = Engine.open(file, null, plan, budget, Engine.Options.best())) {
+        Engine engine = Engine.open(file, null, plan, new Host(budget), Engine.Options.usual())) {
       use.accept(engine);
     }
   }
@@ -96,7 +97,7 @@ class ReorderedCacheTest {
           int[] first = answer(engine);
           try (Answer again = engine.start(request(PROMPT))) {
             again.text();
-            assertThat(again.stats().cachedTokens()).isPositive();
+            assertThat(again.usage().cachedTokens()).isPositive();
             assertThat(again.tokens()).isEqualTo(first);
           }
         });

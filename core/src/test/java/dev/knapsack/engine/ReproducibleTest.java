@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
@@ -51,14 +52,11 @@ class ReproducibleTest {
     void accept(Engine engine);
   }
 
-  private static Engine.Options options(KernelProvider kernels) {
-    return Engine.Options.of(kernels.open());
-  }
-
-  private static void with(Path path, KvFormat format, Engine.Options options, Use use) {
-    Budget budget = Budget.of("64MiB");
+  private static void with(
+      Path path, KvFormat format, KernelProvider kernels, Engine.Options options, Use use) {
+    Host host = new Host(Budget.of("64MiB"), Host.Options.of(kernels.open()));
     try (ModelFile file = ModelFile.open(path);
-        Engine engine = Engine.open(file, null, plan(format), budget, options)) {
+        Engine engine = Engine.open(file, null, plan(format), host, options)) {
       use.accept(engine);
     }
   }
@@ -92,7 +90,8 @@ class ReproducibleTest {
     with(
         path,
         format,
-        options(kernels).withPrefixes(false),
+        kernels,
+        Engine.Options.usual().withPrefixes(false),
         engine ->
             IntStream.range(0, count)
                 .forEach(i -> alone.add(tokens(engine.start(request(i, true))))));
@@ -105,7 +104,8 @@ class ReproducibleTest {
     with(
         path,
         format,
-        options(kernels),
+        kernels,
+        Engine.Options.usual(),
         engine -> {
           try (ExecutorService threads = Executors.newFixedThreadPool(6)) {
             List<CompletableFuture<int[]>> together = new ArrayList<>();
@@ -152,7 +152,8 @@ class ReproducibleTest {
     with(
         TinyModel.dense(folder, Formats.Q8_0),
         KvFormat.F16,
-        options(KernelProvider.SCALAR).withReproducible(all),
+        KernelProvider.SCALAR,
+        Engine.Options.usual().withReproducible(all),
         engine -> {
           try (Answer answer = engine.start(request(3, false));
               Answer seeded = engine.start(request(3, true))) {

@@ -10,10 +10,10 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.Retrieval;
 import dev.knapsack.cache.policy.Recipe;
-import dev.knapsack.cache.store.CacheNotSavedException;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
@@ -76,7 +76,7 @@ class RetrievalTest {
     @Override
     public void compress(KvCache cache) {
       for (int l = 0; l < cache.layout().layers().size(); l++) {
-        for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
+        for (int h = 0; h < cache.layout().heads(l).kvHeads(); h++) {
           CachedHead head = cache.head(l, h);
           int units = Math.max(0, head.count() - last) / UNIT;
           int[][] places = new int[units][];
@@ -118,8 +118,8 @@ class RetrievalTest {
   }
 
   private Engine engine(KvPolicy policy, Budget budget) {
-    Engine.Options options = Engine.Options.of(KernelProvider.best()).withSpill(folder);
-    return Engine.open(file, null, plan(policy), budget, options);
+    Engine.Options options = Engine.Options.usual().withSpill(folder);
+    return Engine.open(file, null, plan(policy), new Host(budget), options);
   }
 
   private float[][] logits(KvPolicy policy, int[] tokens, int from) {
@@ -212,7 +212,7 @@ class RetrievalTest {
       int[] next = Arrays.copyOf(turn, turn.length + 60);
       try (Answer answer = session.start(ten(next))) {
         answer.text();
-        assertThat(answer.stats().cachedTokens()).isEqualTo(turn.length - 1);
+        assertThat(answer.usage().cachedTokens()).isEqualTo(turn.length - 1);
         assertThat(answer.tokens()).hasSize(10);
       }
       // What it cannot go back to it reads anew.

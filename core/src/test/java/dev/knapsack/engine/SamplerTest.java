@@ -3,6 +3,7 @@ package dev.knapsack.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.LogitsException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -11,6 +12,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalInt;
 import java.util.SplittableRandom;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
@@ -116,10 +118,11 @@ class SamplerTest {
           history.add(random.nextInt(Math.min(40, logits.length)));
         }
         MemorySegment memory = arena.allocate(4L * logits.length + 8, 4);
-        Sampler sampler = new Sampler(sampling, logits.length, round);
+        Sampler sampler = new Sampler(sampling, logits.length, round, OptionalInt.empty());
         double u = new SplittableRandom(round).nextDouble();
         MemorySegment.copy(logits, 0, memory, ValueLayout.JAVA_FLOAT, 8, logits.length);
-        if (sampler.sample(memory, 8, history) != naive(sampling, logits, history, u)) {
+        if (sampler.sample(memory, 8, logits.length, history).id()
+            != naive(sampling, logits, history, u)) {
           different++;
         }
       }
@@ -190,7 +193,8 @@ class SamplerTest {
         .hasMessageContaining("repetition penalty");
     assertThatThrownBy(() -> Sampling.DEFAULT.withLogitBias(Map.of(-1, 0f)))
         .hasMessageContaining("token -1");
-    assertThatThrownBy(() -> new Sampler(Sampling.DEFAULT.withLogitBias(Map.of(9, 1f)), 9, 0))
+    assertThatThrownBy(() ->
+            new Sampler(Sampling.DEFAULT.withLogitBias(Map.of(9, 1f)), 9, 0, OptionalInt.empty()))
         .hasMessageContaining("vocabulary has 9 tokens");
   }
 
@@ -205,9 +209,11 @@ class SamplerTest {
   private static int[] draws(Sampling sampling, float[] logits, int draws, long seed) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment memory = arena.allocateFrom(ValueLayout.JAVA_FLOAT, logits);
-      Sampler sampler = new Sampler(sampling, logits.length, seed);
+      Sampler sampler = new Sampler(sampling, logits.length, seed, OptionalInt.empty());
       Tokens none = new Tokens(0);
-      return IntStream.range(0, draws).map(i -> sampler.sample(memory, 0, none)).toArray();
+      return IntStream.range(0, draws)
+          .map(i -> sampler.sample(memory, 0, logits.length, none).id())
+          .toArray();
     }
   }
 }

@@ -4,12 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.KvFormat;
-import dev.knapsack.cache.store.CacheFileException;
-import dev.knapsack.cache.store.CacheFileException.Problem;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.error.QueueFullException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Format;
@@ -49,7 +52,7 @@ class SavedSessionTest {
 
   private void with(Plan plan, Format weights, Use use) {
     try (ModelFile file = ModelFile.open(TinyModel.dense(models, weights));
-        Engine engine = Engine.open(file, null, plan, budget, Engine.Options.best())) {
+        Engine engine = Engine.open(file, null, plan, new Host(budget), Engine.Options.usual())) {
       use.accept(engine);
     }
   }
@@ -113,7 +116,7 @@ class SavedSessionTest {
         try (Answer answer =
             session.start(Request.of(join(tokens, new int[] {3})).withMaxTokens(4))) {
           answer.text();
-          assertThat(answer.stats().cachedTokens()).isEqualTo(50);
+          assertThat(answer.usage().cachedTokens()).isEqualTo(50);
         }
         assertThat(greedy(session, PROMPT))
             .as("nothing that was computed is changed")
@@ -143,7 +146,7 @@ class SavedSessionTest {
             session.start(Request.of(next).withMaxTokens(20).withSampling(Sampling.GREEDY))) {
           continued.text();
           assertThat(continued.tokens()).isEqualTo(expected[0]);
-          assertThat(continued.stats().cachedTokens()).isEqualTo(restored);
+          assertThat(continued.usage().cachedTokens()).isEqualTo(restored);
         }
       }
     });
@@ -219,8 +222,8 @@ class SavedSessionTest {
                 file,
                 null,
                 TinyModel.plan(1, 16, TinyModel.RESIDENT),
-                budget,
-                Engine.Options.best());
+                new Host(budget),
+                Engine.Options.usual());
         Session session = engine.session()) {
       assertThatThrownBy(() -> session.restore(store, "a"))
           .asInstanceOf(InstanceOfAssertFactories.type(CacheFileException.class))

@@ -2,14 +2,17 @@ package dev.knapsack.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.knapsack.cache.store.CacheFileException;
-import dev.knapsack.cache.store.CacheNotSavedException;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheNotSavedException;
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.error.QueueFullException;
+import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
 import java.nio.file.Path;
@@ -53,11 +56,12 @@ class StressTest {
   @ValueSource(longs = {1, 2})
   void everyCallEndsAndEveryByteIsGivenBack(long seed) throws Exception {
     Budget budget = Budget.ofBytes(3_400_000);
+    Host host = new Host(budget);
     CacheStore store = new CacheStore(folder.resolve("store"), 4L << 20);
     List<Throwable> wrong = new ArrayList<>();
     try (TinyModel.Failing first = open();
         TinyModel.Failing second = open()) {
-      List<Model> models = List.of(model(first, budget), model(second, budget));
+      List<Model> models = List.of(model(first, host), model(second, host));
       List<Thread> threads = new ArrayList<>();
       for (int t = 0; t < THREADS; t++) {
         SplittableRandom random = new SplittableRandom(seed * 100 + t);
@@ -97,14 +101,14 @@ class StressTest {
     return new TinyModel.Failing(ModelFile.open(TinyModel.dense(folder, Formats.Q8_0)));
   }
 
-  private static Model model(TinyModel.Failing file, Budget budget) {
+  private static Model model(TinyModel.Failing file, Host host) {
     Engine engine =
         Engine.open(
             file,
             null,
             TinyModel.plan(3, 16, TinyModel.streaming(true, 64 << 10, 0, 3)),
-            budget,
-            Engine.Options.best().withPrecision(Compute.Precision.EIGHT_BIT).withQueue(4));
+            host,
+            Engine.Options.usual().withPrecision(Compute.Precision.EIGHT_BIT).withQueue(4));
     List<int[]> alone =
         IntStream.range(0, REQUESTS).mapToObj(i -> taken(engine.start(request(i)))).toList();
     return new Model(

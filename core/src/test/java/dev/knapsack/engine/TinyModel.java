@@ -2,11 +2,11 @@ package dev.knapsack.engine;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.MetadataBuilder;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Format;

@@ -3,6 +3,7 @@ package dev.knapsack.file;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.lang.foreign.Arena;

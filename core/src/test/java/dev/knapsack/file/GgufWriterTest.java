@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.lang.foreign.Arena;

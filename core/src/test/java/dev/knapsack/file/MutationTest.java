@@ -3,6 +3,7 @@ package dev.knapsack.file;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.text.Tokenizers;

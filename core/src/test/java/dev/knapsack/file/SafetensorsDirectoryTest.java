@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.sun.management.ThreadMXBean;
 import dev.knapsack.TestData;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.text.Tokenizer;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;

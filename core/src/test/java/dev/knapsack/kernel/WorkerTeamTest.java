@@ -4,7 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.junit.jupiter.api.Test;
@@ -96,6 +99,66 @@ class WorkerTeamTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 4})
+  void teamsOfTheSameThreadsKeepToTheirSizes(int workers) throws InterruptedException {
+    try (WorkerTeam first = new WorkerTeam(2)) {
+      WorkerTeam second = first.of(workers);
+      assertThat(second.workers()).isEqualTo(workers);
+      Set<Thread> threads = ConcurrentHashMap.newKeySet();
+      // Plain counters: tasks that overlapped would lose counts.
+      long[] counts = new long[40];
+      List<Thread> callers = new ArrayList<>();
+      for (WorkerTeam team : List.of(first, second)) {
+        Runnable caller =
+            () -> {
+              for (int round = 0; round < 2000; round++) {
+                team.run(
+                    counts.length,
+                    (part, all, worker) -> {
+                      counts[part]++;
+                      if (worker >= team.workers()) {
+                        throw new IllegalStateException("worker " + worker);
+                      }
+                      if (worker > 0) {
+                        threads.add(Thread.currentThread());
+                      }
+                    });
+              }
+            };
+        callers.add(Thread.ofPlatform().start(caller));
+      }
+      for (Thread caller : callers) {
+        caller.join();
+      }
+      assertThat(counts).containsOnly(4000);
+      assertThat(threads).hasSizeLessThan(Math.max(2, workers));
+    }
+  }
+
+  @Test
+  void aTurnIsInterleavedWithNothingAndWhoWaitsComesNext() throws InterruptedException {
+    try (WorkerTeam first = new WorkerTeam(2)) {
+      WorkerTeam second = first.of(2);
+      List<String> order = Collections.synchronizedList(new ArrayList<>());
+      Thread other = new Thread(() -> second.turn(() -> order.add("other")));
+      first.turn(() -> {
+        other.start();
+        while (other.getState() != Thread.State.WAITING) {
+          Thread.onSpinWait();
+        }
+        for (int i = 0; i < 3; i++) {
+          first.turn(() -> first.run(2, (part, all, worker) -> order.add("task")));
+        }
+      });
+      // Whoever had a turn is behind who waited for one.
+      first.run(1, (part, all, worker) -> order.add("again"));
+      other.join();
+      assertThat(order)
+          .containsExactly("task", "task", "task", "task", "task", "task", "other", "again");
+    }
+  }
+
   @Test
   void partsKnowWhichWorkerTheyRunOn() {
     try (WorkerTeam team = new WorkerTeam(3);
@@ -159,6 +222,7 @@ class WorkerTeamTest {
     assertThatThrownBy(() -> team.run(1, (part, all, worker) -> {}))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("closed");
+    assertThatThrownBy(() -> team.of(2)).hasMessageContaining("closed");
     team.close();
   }
 

@@ -18,11 +18,12 @@ class ChannelOrdersTest {
     try (Rig rig = new Rig(model, Rig.Parts.USUAL.with(KvTransform.REORDERED).workers(2))) {
       ChannelOrders orders = rig.workspace.orders();
       for (int l = 0; l < 3; l++) {
-        LayerSpec layer = rig.spec.layers().get(l);
-        ChannelOrder keys = orders.keys(layer, rig.weights.layer(l), rig.compute);
-        ChannelOrder values = orders.values(layer, rig.weights.layer(l), rig.compute);
-        assertThat(orders.keys(layer, rig.weights.layer(l), rig.compute)).isSameAs(keys);
-        assertThat(orders.values(layer, rig.weights.layer(l), rig.compute)).isSameAs(values);
+        Attention.Weights weights = (Attention.Weights) rig.weights.layer(l).blocks().getFirst();
+        Attention layer = weights.spec();
+        ChannelOrder keys = orders.keys(weights, rig.compute);
+        ChannelOrder values = orders.values(weights, rig.compute);
+        assertThat(orders.keys(weights, rig.compute)).isSameAs(keys);
+        assertThat(orders.values(weights, rig.compute)).isSameAs(values);
         int from = layer.queryColumns();
         double[] keySizes = sizes(model, l, "attn_k", from, layer.keyColumns());
         from += layer.keyColumns();
@@ -55,7 +56,7 @@ class ChannelOrdersTest {
   }
 
   /** Both of a pair have their mean, and so stay side by side. */
-  private static double[] paired(double[] sizes, LayerSpec layer) {
+  private static double[] paired(double[] sizes, Attention layer) {
     Rope rope = layer.rope();
     double[] paired = new double[sizes.length];
     for (int i = 0; i < sizes.length; i++) {

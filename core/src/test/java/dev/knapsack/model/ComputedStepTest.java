@@ -11,6 +11,7 @@ import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.QueryFrame;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -60,8 +61,8 @@ class ComputedStepTest {
 
     @Override
     public void observe(CachedHead head, LayerStep step) {
-      LayerWeights weights = Objects.requireNonNull(rig).weights.layer(head.layer());
-      LayerSpec layer = rig.spec.layers().get(head.layer());
+      Attention.Weights weights = attention(Objects.requireNonNull(rig), head.layer());
+      Attention layer = weights.spec();
       int kv = head.kvHead();
       int group = head.heads().group();
       float[] queries = new float[group * head.keySize()];
@@ -81,13 +82,18 @@ class ComputedStepTest {
             assertThat(product(unrotated, g, back)).isEqualTo(product(queries, g, key), CLOSE);
           }
         }
-        compareWithProjection(
-            weights, "attn_q", step.input(), row, kv * unrotated.length, unrotated);
+        if (weights.queryNorm() == null) {
+          double[] expected =
+              project(weights.query(), step.input(), row, kv * unrotated.length, unrotated.length);
+          for (int i = 0; i < expected.length; i++) {
+            assertThat((double) unrotated[i]).isEqualTo(expected[i], within(1e-4));
+          }
+        }
         if (head.layer() > 0) {
           norm(layer, weights, head, step, row);
         }
       }
-      assertThat(step.frame().scale()).isEqualTo(layer.attentionScale());
+      assertThat(step.frame().scale()).isEqualTo(layer.scale());
       average(head, step.frame());
     }
 
@@ -111,14 +117,11 @@ class ComputedStepTest {
     }
 
     private void norm(
-        LayerSpec layer, LayerWeights weights, CachedHead head, LayerStep step, int row) {
-      if (weights.find("attn_v.weight") == null) {
-        return;
-      }
+        Attention layer, Attention.Weights weights, CachedHead head, LayerStep step, int row) {
       norms.incrementAndGet();
       int size = layer.valueSize();
-      double[] value = project(weights, "attn_v", step.input(), row, head.kvHead() * size, size);
-      float[] output = decoded(weights.get("attn_output.weight"));
+      double[] value = project(weights.value(), step.input(), row, head.kvHead() * size, size);
+      float[] output = decoded(weights.output().matrix());
       int group = layer.heads() / layer.kvHeads();
       double norm = 0;
       for (int g = 0; g < group; g++) {
@@ -134,26 +137,15 @@ class ComputedStepTest {
       assertThat((double) step.outputNorm(row, head.kvHead())).isEqualTo(norm, within(norm / 1e5));
     }
 
-    /** Compares with what a matrix makes of the input, where nothing is done to that after. */
-    private void compareWithProjection(
-        LayerWeights weights, String name, Matrix input, int row, int first, float[] numbers) {
-      if (weights.find(name + ".weight") != null && weights.find(name + "_norm.weight") == null) {
-        double[] expected = project(weights, name, input, row, first, numbers.length);
-        for (int i = 0; i < expected.length; i++) {
-          assertThat((double) numbers[i]).isEqualTo(expected[i], within(1e-4));
-        }
-      }
-    }
-
-    private double[] project(
-        LayerWeights weights, String name, Matrix input, int row, int first, int count) {
-      Matrix matrix = weights.get(name + ".weight");
-      Matrix bias = weights.find(name + ".bias");
+    private double[] project(Linear linear, Matrix input, int row, int first, int count) {
+      Matrix matrix = linear.matrix();
+      float[] bias =
+          linear.bias() == null ? null : linear.bias().toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
       float[] numbers = decoded(matrix);
       float[] x = Rig.floats(input.rows(row, row + 1));
       double[] out = new double[count];
       for (int i = 0; i < count; i++) {
-        out[i] = bias == null ? 0 : decoded(bias)[first + i];
+        out[i] = bias == null ? 0 : bias[first + i];
         for (int c = 0; c < x.length; c++) {
           out[i] += numbers[(first + i) * x.length + c] * (double) x[c];
         }
@@ -181,6 +173,10 @@ class ComputedStepTest {
     }
   }
 
+  private static Attention.Weights attention(Rig rig, int layer) {
+    return (Attention.Weights) rig.weights.layer(layer).blocks().getFirst();
+  }
+
   private static final Offset<Double> CLOSE = within(1e-3);
 
   @ParameterizedTest
@@ -201,11 +197,12 @@ class ComputedStepTest {
           assertThat(rig.logits(tokens, 7)).as("looking changes nothing").isEqualTo(plain);
           int seen =
               rig.spec.layers().stream()
-                  .filter(layer -> layer.window() == 0)
-                  .mapToInt(LayerSpec::kvHeads)
+                  .map(LayerSpec::fullAttention)
+                  .filter(Objects::nonNull)
+                  .mapToInt(Attention::kvHeads)
                   .sum();
           assertThat(looker.rows.get()).isEqualTo(seen * (TOKENS - 7));
-          if (seen > 0 && rig.weights.layer(0).find("attn_v.weight") != null) {
+          if (seen > 0) {
             assertThat(looker.norms.get()).isPositive();
           }
         }

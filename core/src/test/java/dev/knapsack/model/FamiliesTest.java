@@ -4,8 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.tensor.Formats;
@@ -25,6 +26,14 @@ class FamiliesTest {
     }
   }
 
+  private static Attention attention(ModelSpec spec, int layer) {
+    return spec.layers().get(layer).attention();
+  }
+
+  private static List<Integer> windows(ModelSpec spec) {
+    return spec.layers().stream().map(l -> l.attention().window()).toList();
+  }
+
   @Test
   void readsALlama() {
     ModelSpec spec = Families.spec(FixtureModel.llama(1));
@@ -34,14 +43,20 @@ class FamiliesTest {
     assertThat(spec.context()).isEqualTo(128);
     assertThat(spec.tiedOutput()).isFalse();
     assertThat(spec.layers()).hasSize(3);
-    LayerSpec layer = spec.layers().getFirst();
+    Attention layer = attention(spec, 0);
     assertThat(layer.heads()).isEqualTo(4);
     assertThat(layer.kvHeads()).isEqualTo(2);
     assertThat(layer.keySize()).isEqualTo(8);
-    assertThat(layer.attentionScale()).isEqualTo((float) (1 / Math.sqrt(8)));
+    assertThat(layer.scale()).isEqualTo((float) (1 / Math.sqrt(8)));
     assertThat(layer.rope().pairs()).isEqualTo(Rope.Pairs.ADJACENT);
-    assertThat(layer.rope()).isSameAs(spec.layers().getLast().rope());
-    assertThat(layer.mlp()).isEqualTo(new Mlp.Dense(48, dev.knapsack.kernel.Activation.SILU));
+    assertThat(layer.rope()).isSameAs(attention(spec, 2).rope());
+    assertThat(spec.layers().getFirst().blocks().getLast())
+        .isInstanceOfSatisfying(
+            Dense.class,
+            mlp -> {
+              assertThat(mlp.hidden()).isEqualTo(48);
+              assertThat(mlp.activation()).isEqualTo(Activation.SILU);
+            });
     // 3 layers × 2 heads × (8 + 8) numbers × 2 bytes × a page of 64 tokens.
     assertThat(spec.kvLayout(Formats.F16, Formats.F16).bytes(1)).isEqualTo(12288);
   }
@@ -50,8 +65,7 @@ class FamiliesTest {
   void aFileMayNameItsPairing() {
     FixtureModel model = FixtureModel.llama(1);
     model.keys.put("knapsack.rope.pairs", "half");
-    assertThat(Families.spec(model).layers().getFirst().rope().pairs())
-        .isEqualTo(Rope.Pairs.HALF_SPLIT);
+    assertThat(attention(Families.spec(model), 0).rope().pairs()).isEqualTo(Rope.Pairs.HALF_SPLIT);
     model.keys.put("knapsack.rope.pairs", "quarter");
     assertThatThrownBy(() -> Families.spec(model))
         .isInstanceOf(ModelFileException.class)
@@ -70,17 +84,17 @@ class FamiliesTest {
   @Test
   void gemma3LooksAfarInEverySixthLayer() {
     ModelSpec spec = golden("gemma3");
-    List<Integer> windows = spec.layers().stream().map(LayerSpec::window).toList();
+    List<Integer> windows = windows(spec);
     assertThat(windows).containsExactly(16, 16, 16, 16, 16, 0, 16);
-    assertThat(spec.layers().get(5).rope()).isNotSameAs(spec.layers().get(0).rope());
+    assertThat(attention(spec, 5).rope()).isNotSameAs(attention(spec, 0).rope());
   }
 
   @Test
   void longFactorsServeLongContexts() {
     try (ModelFile file = ModelFile.open(TestData.path("golden/phi3_long/model.gguf"))) {
-      Rope atTrained = Families.spec(file).layers().getFirst().rope();
-      Rope atOriginal = Families.spec(file, 128).layers().getFirst().rope();
-      Rope beyond = Families.spec(file, 129).layers().getFirst().rope();
+      Rope atTrained = attention(Families.spec(file), 0).rope();
+      Rope atOriginal = attention(Families.spec(file, 128), 0).rope();
+      Rope beyond = attention(Families.spec(file, 129), 0).rope();
       assertThat(atTrained.frequencies()).isEqualTo(beyond.frequencies());
       assertThat(atOriginal.frequencies()).isNotEqualTo(beyond.frequencies());
     }
@@ -89,14 +103,14 @@ class FamiliesTest {
   @ParameterizedTest
   @CsvSource({"rope.scaling.factor, 4, 4", "rope.scale_linear, 4, 4", "rope.scaling.factor, 0, 1"})
   void aScalingFactorWithoutATypeIsLinear(String key, double value, double divisor) {
-    double[] plain = Families.spec(FixtureModel.llama(1)).layers().getFirst().rope().frequencies();
+    double[] plain = attention(Families.spec(FixtureModel.llama(1)), 0).rope().frequencies();
     FixtureModel model = FixtureModel.llama(1).key(key, value);
-    double[] scaled = Families.spec(model).layers().getFirst().rope().frequencies();
+    double[] scaled = attention(Families.spec(model), 0).rope().frequencies();
     for (int i = 0; i < plain.length; i++) {
       assertThat(scaled[i]).isEqualTo(plain[i] / divisor);
     }
     model.key("rope.scaling.type", "none");
-    assertThat(Families.spec(model).layers().getFirst().rope().frequencies()).isEqualTo(plain);
+    assertThat(attention(Families.spec(model), 0).rope().frequencies()).isEqualTo(plain);
   }
 
   @Test
@@ -112,7 +126,7 @@ class FamiliesTest {
   }
 
   private static List<Integer> windows(ModelFile model) {
-    return Families.spec(model).layers().stream().map(LayerSpec::window).toList();
+    return windows(Families.spec(model));
   }
 
   @ParameterizedTest
@@ -144,9 +158,9 @@ class FamiliesTest {
           .weights(p + "ffn_up_shexp.weight", 32, 48)
           .weights(p + "ffn_down_shexp.weight", 48, 32);
     }
-    Mlp.Experts experts = (Mlp.Experts) Families.spec(model).layers().getFirst().mlp();
-    assertThat(experts.width()).isEqualTo(width);
-    assertThat(experts.sharedWidth()).isEqualTo(shared);
+    Experts experts = Families.spec(model).layers().getFirst().experts();
+    assertThat(experts.hidden()).isEqualTo(width);
+    assertThat(experts.shared() == null ? 0 : experts.shared().hidden()).isEqualTo(shared);
   }
 
   @Test
@@ -160,7 +174,7 @@ class FamiliesTest {
 
   @Test
   void smolLm3RotatesThreeLayersOfFour() {
-    assertThat(golden("smollm3").layers().stream().map(l -> l.rope() != null))
+    assertThat(golden("smollm3").layers().stream().map(l -> l.attention().rope() != null))
         .containsExactly(true, true, true, false, true);
   }
 

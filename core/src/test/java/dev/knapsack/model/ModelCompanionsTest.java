@@ -8,8 +8,8 @@ import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Calibration;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.model.arch.Families;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -76,7 +76,7 @@ class ModelCompanionsTest {
     List<Calibration.Layer> layers = new ArrayList<>();
     for (LayerSpec layer : spec.layers()) {
       List<Calibration.Head> heads = new ArrayList<>();
-      for (int h = 0; h < layer.heads(); h++) {
+      for (int h = 0; h < layer.attention().heads(); h++) {
         heads.add(new Calibration.Head(0.5, 1 / (1.0 + h), layers.size() / 100.0));
       }
       layers.add(new Calibration.Layer(0.125, 1.5, OptionalDouble.of(0.75), heads));

@@ -17,6 +17,7 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   private final List<Lease> leases = new ArrayList<>();
   private final Map<String, Matrix> tensors = new HashMap<>();
   private final List<LayerWeights> layers = new ArrayList<>();
+  private final ModelSpec spec;
   private final int outputRows;
 
   /**
@@ -24,18 +25,15 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
    */
   ResidentWeights(ModelFile file, ModelSpec spec, Account account, int outputRows) {
     this.outputRows = outputRows;
-    List<Map<String, Matrix>> byLayer = new ArrayList<>();
-    spec.layers().forEach(l -> byLayer.add(new HashMap<>()));
     for (TensorInfo tensor : file.tensors().values()) {
-      Matrix matrix = load(file, tensor, account);
-      tensors.put(tensor.name(), matrix);
-      int layer = WeightLayout.layer(tensor.name());
-      if (layer >= 0) {
-        byLayer.get(layer).put(WeightLayout.suffix(tensor.name()), matrix);
-      }
+      tensors.put(tensor.name(), load(file, tensor, account));
     }
-    for (int l = 0; l < byLayer.size(); l++) {
-      layers.add(new LayerWeights(l, byLayer.get(l)));
+    this.spec = spec;
+    for (int l = 0; l < spec.layers().size(); l++) {
+      int layer = l;
+      layers.add(
+          LayerWeights.of(
+              l, spec.layers().get(l), name -> tensors.get(WeightLayout.name(layer, name)), null));
     }
   }
 
@@ -64,18 +62,13 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public Matrix global(String name) {
-    return tensors.get(name);
+  public Matrix outputNorm() {
+    return tensors.get(spec.outputNorm());
   }
 
   @Override
-  public boolean has(String name) {
-    return tensors.containsKey(name);
-  }
-
-  @Override
-  public void globalBlocks(String name, RowBlock use) {
-    Matrix all = tensors.get(name);
+  public void output(RowBlock use) {
+    Matrix all = tensors.get(spec.outputTensor());
     for (int row = 0; row < all.rows(); row += outputRows) {
       use.accept(row, all.rows(row, Math.min(all.rows(), row + outputRows)));
     }
@@ -87,24 +80,6 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
     all.format()
         .decode(
             all.data(), all.rowOffset(token), target.data(), target.rowOffset(row), all.columns());
-  }
-
-  @Override
-  public void experts(int layer, int[] experts, ExpertUse use) {
-    for (int expert : experts) {
-      use.accept(
-          expert,
-          expert(layer, "ffn_gate_exps.weight", expert),
-          expert(layer, "ffn_up_exps.weight", expert),
-          expert(layer, "ffn_down_exps.weight", expert));
-    }
-  }
-
-  private Matrix expert(int layer, String suffix, int expert) {
-    Matrix all = layers.get(layer).get(suffix);
-    int count = layers.get(layer).get("ffn_gate_inp.weight").rows();
-    int rows = all.rows() / count;
-    return all.rows(expert * rows, (expert + 1) * rows);
   }
 
   @Override

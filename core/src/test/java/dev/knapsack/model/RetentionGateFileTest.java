@@ -9,13 +9,15 @@ import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.RetentionGates;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.MetadataBuilder;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.tensor.Formats;
@@ -72,7 +74,7 @@ class RetentionGateFileTest {
   private void write(int width, int without) {
     List<TensorInfo> tensors = new ArrayList<>();
     for (int l = 0; l < spec.layers().size(); l++) {
-      long kvHeads = spec.layers().get(l).kvHeads();
+      long kvHeads = spec.layers().get(l).attention().kvHeads();
       String name = "blk." + l + ".retention_";
       tensors.add(tensor(name + "in.weight", width, UNITS));
       tensors.add(tensor(name + "in.bias", UNITS));
@@ -147,7 +149,7 @@ class RetentionGateFileTest {
     }
 
     @Override
-    public int numbers(KvLayout.Layer heads) {
+    public int numbers(LayerLayout.Heads heads) {
       return recipe.numbers(heads);
     }
 
@@ -198,14 +200,14 @@ class RetentionGateFileTest {
     int[] tokens = Rig.tokens(120, 500, 1);
     Map<Integer, List<Integer>> held = new HashMap<>();
     try (Rig rig = new Rig(file, Rig.Parts.USUAL.workers(2), policy);
-        KvCache cache = rig.pool.cache()) {
+        SequenceState cache = rig.pool.sequence()) {
       for (int from = 0; from < tokens.length; from += step) {
         int to = Math.min(tokens.length, from + step);
         rig.transformer.forward(List.of(new Run(cache, tokens, from, to, 0)));
         cache.settle();
         for (int l = 0; l < spec.layers().size(); l++) {
-          for (int h = 0; h < spec.layers().get(l).kvHeads(); h++) {
-            CachedHead head = cache.head(l, h);
+          for (int h = 0; h < spec.layers().get(l).attention().kvHeads(); h++) {
+            CachedHead head = cache.kv().head(l, h);
             List<Integer> expected =
                 held.computeIfAbsent(Watched.key(head), _ -> new ArrayList<>());
             for (int position = from; position < to; position++) {

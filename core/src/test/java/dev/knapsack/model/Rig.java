@@ -1,10 +1,11 @@
 package dev.knapsack.model;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
@@ -101,8 +102,8 @@ final class Rig implements AutoCloseable {
 
   Rig(ModelFile file, Parts parts, KvPolicy policy) {
     spec = Families.spec(file);
-    List<KvLayout.Layer> layers =
-        spec.kvLayout(Formats.F32, Formats.F32).layers().stream()
+    List<LayerLayout.Heads> layers =
+        spec.kvLayout(Formats.F32, Formats.F32).heads().stream()
             .map(l -> l.sketched(parts.sketch()))
             .toList();
     KvLayout layout =
@@ -140,7 +141,7 @@ final class Rig implements AutoCloseable {
   /** The logits after each token, computed in steps of {@code step} tokens. */
   float[] logits(int[] tokens, int step) {
     float[] all = new float[tokens.length * spec.vocabulary()];
-    try (KvCache cache = pool.cache()) {
+    try (SequenceState cache = pool.sequence()) {
       for (int from = 0; from < tokens.length; from += step) {
         int to = Math.min(tokens.length, from + step);
         float[] some =

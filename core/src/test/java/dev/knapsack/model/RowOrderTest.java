@@ -47,12 +47,12 @@ class RowOrderTest {
       model.bias("blk." + l + ".attn_q.bias", 32);
     }
     model.keys.put(ModelFile.ROPE_PAIRS, "half");
-    assertThat(Families.spec(model).layers().getFirst().rope().pairs())
+    assertThat(Families.spec(model).layers().getFirst().attention().rope().pairs())
         .isEqualTo(Rope.Pairs.HALF_SPLIT);
     try (ModelFile file = written(model, format);
         Arena arena = Arena.ofConfined()) {
       assertThat(file.metadata().has(ModelFile.ROPE_PAIRS)).isFalse();
-      assertThat(Families.spec(file).layers().getFirst().rope().pairs())
+      assertThat(Families.spec(file).layers().getFirst().attention().rope().pairs())
           .isEqualTo(Rope.Pairs.ADJACENT);
       assertThat(SyntheticModelTest.read(file, "blk.1.attn_k.weight", arena))
           .containsExactly(interleaved(model.numbers.get("blk.1.attn_k.weight"), 32, 8));

@@ -7,6 +7,7 @@ import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
@@ -51,7 +52,8 @@ class SyntheticModelRunTest {
         .write(path, 5, budget.account("synth"), Progress.NONE);
     try (ModelFile file = ModelFile.open(path)) {
       Tokenizer tokenizer = Tokenizer.of(file);
-      try (Engine engine = Engine.open(file, tokenizer, PLAN, budget, Engine.Options.best())) {
+      try (Engine engine =
+          Engine.open(file, tokenizer, PLAN, new Host(budget), Engine.Options.usual())) {
         int[] prompt = tokenizer.encode("Hello, the world is", true, false);
         engine.logits(
             prompt,
@@ -65,7 +67,7 @@ class SyntheticModelRunTest {
               assertThat(largest).isBetween(0.1f, 30f);
             });
         Request request =
-            new Request(prompt, 32, Sampling.GREEDY, List.of(), true, new Request.Overflow.Stop());
+            Request.of(prompt).withMaxTokens(32).withSampling(Sampling.GREEDY).withIgnoreEnd(true);
         int[] answer = engine.start(request).each(piece -> {}).tokens();
         assertThat(answer).hasSize(32);
         assertThat(Arrays.stream(answer).distinct().count()).isGreaterThanOrEqualTo(4);

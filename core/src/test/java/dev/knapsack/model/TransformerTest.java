@@ -4,11 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.SequenceState;
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -67,8 +67,8 @@ class TransformerTest {
     int[] first = Rig.tokens(20, 40, 3);
     int[] second = Rig.tokens(13, 40, 4);
     try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL);
-        KvCache a = rig.pool.cache();
-        KvCache b = rig.pool.cache()) {
+        SequenceState a = rig.pool.sequence();
+        SequenceState b = rig.pool.sequence()) {
       // Beginnings of different lengths first, so that the runs stand at different positions.
       Matrix none =
           rig.transformer.forward(List.of(new Run(a, first, 0, 9, 0), new Run(b, second, 0, 2, 0)));
@@ -223,9 +223,9 @@ class TransformerTest {
     NaiveModel naive = NaiveModels.GEMMA2.make();
     int[] prompt = Rig.tokens(10, 40, 5);
     try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL);
-        KvCache cache = rig.pool.cache()) {
+        SequenceState cache = rig.pool.sequence()) {
       rig.transformer.forward(List.of(Run.last(cache, prompt)));
-      try (KvCache fork = cache.fork()) {
+      try (SequenceState fork = cache.fork()) {
         Matrix logits =
             rig.transformer.forward(List.of(Run.last(cache, 1, 2), Run.last(fork, 3, 4, 5)));
         float[] both = Rig.floats(logits);
@@ -246,7 +246,7 @@ class TransformerTest {
     NaiveModel naive = NaiveModels.LLAMA.make();
     int[] tokens = Rig.tokens(70, 40, 6);
     try (Rig rig = new Rig(naive.model, Rig.Parts.USUAL);
-        KvCache cache = rig.pool.cache()) {
+        SequenceState cache = rig.pool.sequence()) {
       rig.transformer.forward(List.of(new Run(cache, tokens, 0, 60, 0)));
       try (Lease rest = rig.budget.account("others").lease(rig.budget.free())) {
         assertThat(rest.bytes()).isPositive();
@@ -266,7 +266,7 @@ class TransformerTest {
   @Test
   void refusesStepsThatItHasNoRoomForAndTokensThatDoNotExist() {
     try (Rig rig = new Rig(NaiveModels.LLAMA.make().model, Rig.Parts.USUAL);
-        KvCache cache = rig.pool.cache()) {
+        SequenceState cache = rig.pool.sequence()) {
       assertThatThrownBy(() -> rig.transformer.forward(List.of(Run.last(cache, new int[65]))))
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("65 tokens");
@@ -314,7 +314,7 @@ class TransformerTest {
     String expected = Files.readString(TestData.path("models/stories260K.expected.txt"));
     try (ModelFile file = ModelFile.open(TestData.path("models/stories260K.gguf"));
         Rig rig = new Rig(file, Rig.Parts.USUAL.with(provider));
-        KvCache cache = rig.pool.cache()) {
+        SequenceState cache = rig.pool.sequence()) {
       Tokenizer tokenizer = Tokenizer.of(file);
       int[] tokens = new int[201];
       tokens[0] = tokenizer.bos();

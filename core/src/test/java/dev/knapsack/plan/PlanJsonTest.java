@@ -7,6 +7,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.error.PlanFileException;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
 import java.util.SplittableRandom;

@@ -8,10 +8,10 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
-import dev.knapsack.kernel.Activation;
+import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
-import dev.knapsack.model.Mlp;
+import dev.knapsack.model.Block;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
@@ -479,7 +479,7 @@ class PlannerTest {
                 2048,
                 true,
                 2,
-                ShapeFile.layer(4, 4, 80, 0, new Mlp.Dense(640, Activation.SILU))),
+                ShapeFile.layer(4, 4, 80, 0, ShapeFile.dense(320, 640))),
             Formats.Q8_0);
     assertThatThrownBy(() -> planner(odd).plan(request(512 * MIB).withCacheFormat(Formats.Q4_0)))
         .isInstanceOf(IllegalArgumentException.class)
@@ -541,11 +541,11 @@ class PlannerTest {
     int width = 256 * random.nextInt(1, 9);
     int hidden = 256 * random.nextInt(1, 17);
     int window = random.nextBoolean() ? 0 : random.nextInt(16, 2048);
-    Mlp mlp = new Mlp.Dense(hidden, Activation.SILU);
+    Block mlp = ShapeFile.dense(width, hidden);
     if (random.nextInt(3) == 0) {
       int count = random.nextInt(2, 65);
       int used = random.nextInt(1, count + 1);
-      mlp = new Mlp.Experts(count, used, hidden, Activation.SILU, true, false, 1, 0);
+      mlp = ShapeFile.experts(width, count, used, hidden);
     }
     List<Format> formats = List.of(Formats.Q4_0, Formats.Q8_0, Formats.F16, Formats.Q4_K);
     // K-quants need rows of whole 256s in every matrix, the attention's output among them.

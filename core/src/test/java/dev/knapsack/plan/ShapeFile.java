@@ -5,9 +5,15 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Rope;
+import dev.knapsack.model.Attention;
+import dev.knapsack.model.Block;
+import dev.knapsack.model.Dense;
+import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerSpec;
-import dev.knapsack.model.Mlp;
 import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.Norms;
+import dev.knapsack.model.TensorSpec;
+import dev.knapsack.model.WeightLayout;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.MemorySegment;
@@ -26,43 +32,24 @@ final class ShapeFile implements ModelFile {
 
   ShapeFile(ModelSpec spec, Format format) {
     this.spec = spec;
-    long width = spec.width();
-    add("token_embd.weight", format, width, spec.vocabulary());
-    add("output_norm.weight", Formats.F32, width);
-    if (!spec.tiedOutput()) {
-      add("output.weight", Formats.Q6_K, width, spec.vocabulary());
-    }
-    for (int i = 0; i < spec.layers().size(); i++) {
-      LayerSpec layer = spec.layers().get(i);
-      String blk = "blk." + i + ".";
-      add(blk + "attn_norm.weight", Formats.F32, width);
-      add(blk + "attn_q.weight", format, width, (long) layer.heads() * layer.keySize());
-      add(blk + "attn_k.weight", format, width, (long) layer.kvHeads() * layer.keySize());
-      add(blk + "attn_v.weight", format, width, (long) layer.kvHeads() * layer.valueSize());
-      add(blk + "attn_output.weight", format, (long) layer.heads() * layer.valueSize(), width);
-      add(blk + "ffn_norm.weight", Formats.F32, width);
-      switch (layer.mlp()) {
-        case Mlp.Dense dense -> {
-          add(blk + "ffn_gate.weight", format, width, dense.width());
-          add(blk + "ffn_up.weight", format, width, dense.width());
-          add(blk + "ffn_down.weight", format, dense.width(), width);
-        }
-        case Mlp.Experts experts -> {
-          add(blk + "ffn_gate_inp.weight", Formats.F32, width, experts.count());
-          add(blk + "ffn_gate_exps.weight", format, width, experts.width(), experts.count());
-          add(blk + "ffn_up_exps.weight", format, width, experts.width(), experts.count());
-          add(blk + "ffn_down_exps.weight", format, experts.width(), width, experts.count());
+    spec.tensors().forEach(tensor -> add(tensor.name(), tensor, format));
+    for (int l = 0; l < spec.layers().size(); l++) {
+      for (TensorSpec tensor : spec.layers().get(l).tensors()) {
+        if (!tensor.optional()) {
+          add(WeightLayout.name(l, tensor.name()), tensor, format);
         }
       }
     }
   }
 
-  private void add(String name, Format format, long... shape) {
-    List<Long> dimensions = new ArrayList<>();
-    for (long d : shape) {
-      dimensions.add(d);
-    }
-    TensorInfo tensor = new TensorInfo(name, format, dimensions);
+  private void add(String name, TensorSpec spec, Format format) {
+    Format stored =
+        switch (spec.role()) {
+          case NORM, BIAS, NUMBERS, ROUTER -> Formats.F32;
+          case OUTPUT -> Formats.Q6_K;
+          case EMBEDDING, MATRIX, EXPERTS -> format;
+        };
+    TensorInfo tensor = new TensorInfo(name, stored, spec.shape());
     tensors.put(name, tensor);
     end = (end + 31) / 32 * 32;
     offsets.put(name, end);
@@ -85,33 +72,58 @@ final class ShapeFile implements ModelFile {
     for (int i = 0; i < layers; i++) {
       all.add(each);
     }
-    return new ModelSpec("llama", name, width, vocabulary, context, all, 1e-5f, 1, 1, 1, 0, tied);
+    return new ModelSpec(
+        "llama",
+        name,
+        width,
+        vocabulary,
+        context,
+        all,
+        1e-5f,
+        1,
+        1,
+        1,
+        0,
+        "output_norm.weight",
+        tied);
   }
 
-  static LayerSpec layer(int heads, int kvHeads, int headSize, int window, Mlp mlp) {
+  static LayerSpec layer(int heads, int kvHeads, int headSize, int window, Block mlp) {
     return new LayerSpec(
-        heads,
-        kvHeads,
-        headSize,
-        headSize,
-        (float) (1 / Math.sqrt(headSize)),
-        0,
-        window,
-        Rope.plain(Rope.Pairs.ADJACENT, headSize, 500_000),
-        null,
-        mlp);
+        List.of(
+            new Attention(
+                new Norms("attn_norm.weight", null),
+                mlp.width(),
+                heads,
+                kvHeads,
+                headSize,
+                headSize,
+                (float) (1 / Math.sqrt(headSize)),
+                0,
+                window,
+                Rope.plain(Rope.Pairs.ADJACENT, headSize, 500_000),
+                null),
+            mlp));
+  }
+
+  static Dense dense(int width, int hidden) {
+    return new Dense(new Norms("ffn_norm.weight", null), width, hidden, Activation.SILU, "");
+  }
+
+  static Experts experts(int width, int count, int used, int hidden) {
+    Norms norms = new Norms("ffn_norm.weight", null);
+    return new Experts(norms, width, count, used, hidden, Activation.SILU, true, false, 1, null);
   }
 
   /** Llama 3.2 1B. */
   static ShapeFile llama1b() {
-    LayerSpec layer = layer(32, 8, 64, 0, new Mlp.Dense(8192, Activation.SILU));
+    LayerSpec layer = layer(32, 8, 64, 0, dense(2048, 8192));
     return new ShapeFile(spec("llama-1b", 2048, 128_256, 131_072, true, 16, layer), Formats.Q4_0);
   }
 
   /** Mixtral 8x7B. */
   static ShapeFile mixtral() {
-    Mlp experts = new Mlp.Experts(8, 2, 14_336, Activation.SILU, true, false, 1, 0);
-    LayerSpec layer = layer(32, 8, 128, 0, experts);
+    LayerSpec layer = layer(32, 8, 128, 0, experts(4096, 8, 2, 14_336));
     return new ShapeFile(spec("mixtral", 4096, 32_000, 32_768, false, 32, layer), Formats.Q4_K);
   }
 

@@ -3,6 +3,7 @@ package dev.knapsack.tensor;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.UnsupportedFormatException;
 import java.util.Locale;
 import org.junit.jupiter.api.Test;
 

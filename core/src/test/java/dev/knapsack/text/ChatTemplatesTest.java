@@ -3,8 +3,8 @@ package dev.knapsack.text;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.file.TemplateSource;
-import dev.knapsack.text.template.TemplateException;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;

@@ -4,8 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.ChatTemplate.Conversation;
-import dev.knapsack.text.template.TemplateException;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;

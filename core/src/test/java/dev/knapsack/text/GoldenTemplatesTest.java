@@ -11,7 +11,7 @@ import com.google.gson.JsonParser;
 import com.google.gson.ToNumberPolicy;
 import com.google.gson.reflect.TypeToken;
 import dev.knapsack.TestData;
-import dev.knapsack.text.template.TemplateException;
+import dev.knapsack.error.TemplateException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Clock;

@@ -3,7 +3,7 @@ package dev.knapsack.eval;
 import com.google.gson.JsonObject;
 
 /**
- * How near predictions are to those with a full cache.
+ * The nearness of predictions to those with a full cache.
  *
  * @param positions predictions compared
  * @param divergence mean Kullback-Leibler divergence from those with the full cache, in nats
@@ -18,7 +18,7 @@ public record Agreement(long positions, double divergence, double same) {
     return object;
   }
 
-  /** Comparisons, summed up. */
+  /** A sum of comparisons. */
   static final class Sum {
     private long positions;
     private double divergence;

@@ -14,7 +14,10 @@ record Asked(Question question, int[] prompt, int before, int[] exact) {
   /** Tokens that an answer may be longer than the exact one, before it is wrong anyway. */
   private static final int MORE = 8;
 
-  /** The same where the answer may stand anywhere in the output. */
+  /**
+   * Tokens that an answer may be longer than the exact one where it may stand anywhere in the
+   * output.
+   */
   private static final int AROUND = 32;
 
   /**

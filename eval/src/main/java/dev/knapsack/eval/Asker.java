@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Asker {
   /**
-   * What was answered.
+   * An answer as it was written.
    *
    * @param ended whether the model ended it, and not the most tokens that it could have
    */
@@ -100,7 +100,7 @@ final class Asker {
     return steps == 0 ? 0 : steps / (stepNanos / 1e9);
   }
 
-  /** What the model expects next. */
+  /** The prediction of the next token. */
   Distribution next() {
     return next;
   }
@@ -196,7 +196,7 @@ final class Asker {
     }
   }
 
-  /** How likely an answer is, token by token; what is expected next is as it was afterwards. */
+  /** Scores an answer token by token; what is expected next is as it was afterwards. */
   void score(Reading reading, int[] answer, Perplexity.Score score) {
     float[] kept = logits.toArray(ValueLayout.JAVA_FLOAT);
     try (Reading branch = reading.fork()) {

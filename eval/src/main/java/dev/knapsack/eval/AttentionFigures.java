@@ -4,6 +4,7 @@ import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.tensor.Matrix;
@@ -62,11 +63,11 @@ final class AttentionFigures implements KvPolicy {
 
   /** Figures of a model whose cache has such layers. */
   AttentionFigures(KvLayout layout) {
-    List<KvLayout.Layer> layers = layout.layers();
+    List<LayerLayout.Heads> layers = layout.heads();
     heads = new HeadSums[layers.size()][];
     errors = new Errors[heads.length][];
     for (int l = 0; l < heads.length; l++) {
-      KvLayout.Layer layer = layers.get(l);
+      LayerLayout.Heads layer = layers.get(l);
       int kvHeads = layer.window() > 0 ? 0 : layer.kvHeads();
       heads[l] = new HeadSums[kvHeads * layer.group()];
       Arrays.setAll(heads[l], _ -> new HeadSums());
@@ -90,7 +91,7 @@ final class AttentionFigures implements KvPolicy {
     moments.begin();
   }
 
-  /** How queries, keys and values lay. */
+  /** The moments of queries, keys and values. */
   HeadMoments moments() {
     return moments;
   }
@@ -117,7 +118,7 @@ final class AttentionFigures implements KvPolicy {
     }
   }
 
-  /** What was seen of the model of this {@linkplain dev.knapsack.model.ModelIdentity identity}. */
+  /** The figures of the model of this {@linkplain dev.knapsack.model.ModelIdentity identity}. */
   Calibration calibration(String model) {
     List<Calibration.Layer> layers = new ArrayList<>();
     for (int l = 0; l < heads.length; l++) {
@@ -163,13 +164,13 @@ final class AttentionFigures implements KvPolicy {
     return watching;
   }
 
-  /** What a window looks at. */
+  /** One: the attention of a window. */
   @Override
-  public int numbers(KvLayout.Layer heads) {
+  public int numbers(LayerLayout.Heads heads) {
     return 1;
   }
 
-  /** What a window looks at is not kept by stores. */
+  /** True: the attention of a window is not kept by stores. */
   @Override
   public boolean remembers() {
     return true;

@@ -3,6 +3,7 @@ package dev.knapsack.eval;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Footprint;
 import dev.knapsack.memory.Lease;
@@ -64,12 +65,12 @@ public record CacheBytes(int tokens, long numbers, long ledger, long resident, l
    * Fills a cache and gives it back, a few times: the medians count, because the JVM's own heap
    * grows and shrinks beside it.
    *
-   * @throws dev.knapsack.memory.BudgetExceededException if it does not fit; nothing is held then
+   * @throws dev.knapsack.error.BudgetExceededException if it does not fit; nothing is held then
    */
   static CacheBytes measure(KvLayout layout, int tokens, Account account) {
     int step = layout.pageTokens();
     int width =
-        layout.layers().stream()
+        layout.heads().stream()
             .mapToInt(l -> l.kvHeads() * Math.max(l.keySize(), l.valueSize()))
             .max()
             .orElseThrow();
@@ -121,7 +122,7 @@ public record CacheBytes(int tokens, long numbers, long ledger, long resident, l
   private static void append(KvCache cache, MemorySegment rows, int tokens) {
     cache.reserve(tokens);
     for (int l = 0; l < cache.layout().layers().size(); l++) {
-      KvLayout.Layer layer = cache.layout().layers().get(l);
+      LayerLayout.Heads layer = cache.layout().heads(l);
       Format f32 = Formats.F32;
       Matrix keys = new Matrix(f32, tokens, layer.kvHeads() * layer.keySize(), rows);
       Matrix values = new Matrix(f32, tokens, layer.kvHeads() * layer.valueSize(), rows);

@@ -19,7 +19,7 @@ import java.util.stream.Collectors;
  * and {@code +recent=64}.
  */
 public record CacheForm(KvFormat format) {
-  /** What all others are compared with. */
+  /** The form that all others are compared with. */
   public static final CacheForm FULL = new CacheForm(KvFormat.F16);
 
   /** Some of every size, the largest first. */
@@ -64,7 +64,7 @@ public record CacheForm(KvFormat format) {
    * @param gaps whether the cache forgets tokens, and says of each that is left where it stands
    */
   long tokenBytes(KvLayout layout, boolean gaps) {
-    return layout.layers().stream()
+    return layout.heads().stream()
         .mapToLong(l ->
             l.kvHeads()
                 * (format.keys().bytes(format.keySize(l.keySize()))

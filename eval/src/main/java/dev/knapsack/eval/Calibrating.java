@@ -46,7 +46,7 @@ public final class Calibrating {
   private record Asked(int[] prompt, String answer, int maxTokens, int needleFrom, int needleTo) {}
 
   /**
-   * What was found.
+   * The figures that were found.
    *
    * @param figures what heads and layers look at
    * @param directions in which their keys and values take the fewest numbers
@@ -66,7 +66,7 @@ public final class Calibrating {
   }
 
   /**
-   * What is to be measured, of a model whose header and vocabulary are read and nothing else.
+   * A measurement to be made, of a model whose header and vocabulary are read and nothing else.
    *
    * @throws TextException if a question is longer than what the model was trained for
    */

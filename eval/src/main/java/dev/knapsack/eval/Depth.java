@@ -18,7 +18,7 @@ public record Depth(int percent, int asked, int right) {
     return object;
   }
 
-  /** Answers, summed up. */
+  /** A sum of answers. */
   static final class Sum {
     private int asked;
     private int right;

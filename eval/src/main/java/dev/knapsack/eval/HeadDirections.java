@@ -1,6 +1,7 @@
 package dev.knapsack.eval;
 
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.model.HeadBasesFile;
@@ -25,8 +26,8 @@ import org.ejml.interfaces.decomposition.EigenDecomposition_F64;
  */
 public final class HeadDirections {
   /**
-   * What a direction counts at the least, as a share of what it does on average: the text had not
-   * all queries.
+   * The least that a direction counts, as a share of what it does on average: the text had not all
+   * queries.
    */
   private static final double LEAST = 1e-3;
 
@@ -45,7 +46,7 @@ public final class HeadDirections {
   /**
    * Writes them where KV recipes look for them.
    *
-   * @throws dev.knapsack.file.ModelFileException if the model cannot be read or the file not be
+   * @throws dev.knapsack.error.ModelFileException if the model cannot be read or the file not be
    *     written
    */
   public void write(Path path) {
@@ -58,7 +59,7 @@ public final class HeadDirections {
             @Override
             public HeadBasesFile.Squares keys(int layer) {
               return squares(
-                  layout.layers().get(layer).kvHeads(),
+                  layout.heads(layer).kvHeads(),
                   h -> moments.head(layer, h).keys(),
                   h -> moments.head(layer, h).queries());
             }
@@ -67,7 +68,7 @@ public final class HeadDirections {
             public HeadBasesFile.Squares values(int layer) {
               HeadMoments.Sum[] outputs = outputs(file, layer);
               return squares(
-                  layout.layers().get(layer).kvHeads(),
+                  layout.heads(layer).kvHeads(),
                   h -> moments.head(layer, h).values(),
                   h -> outputs[h]);
             }
@@ -188,7 +189,7 @@ public final class HeadDirections {
 
   /** {@code Σ W_oᵀ W_o} over the query heads that share each KV head. */
   private HeadMoments.Sum[] outputs(ModelFile file, int layer) {
-    KvLayout.Layer heads = layout.layers().get(layer);
+    LayerLayout.Heads heads = layout.heads(layer);
     HeadMoments.Sum[] sums = new HeadMoments.Sum[heads.kvHeads()];
     for (int h = 0; h < sums.length; h++) {
       sums[h] = new HeadMoments.Sum(heads.valueSize());

@@ -3,6 +3,7 @@ package dev.knapsack.eval;
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import java.util.Arrays;
 
@@ -51,7 +52,7 @@ final class HeadMoments {
     heads = new Head[layout.layers().size()][];
     seen = new int[heads.length];
     for (int l = 0; l < heads.length; l++) {
-      KvLayout.Layer layer = layout.layers().get(l);
+      LayerLayout.Heads layer = layout.heads(l);
       heads[l] = new Head[layer.window() > 0 ? 0 : layer.kvHeads()];
       Arrays.setAll(
           heads[l],

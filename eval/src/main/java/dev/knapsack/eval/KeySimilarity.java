@@ -4,6 +4,7 @@ import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.cache.policy.Recipe;
@@ -31,7 +32,7 @@ final class KeySimilarity implements KvPolicy {
 
   private final Cosines[][] heads;
 
-  /** What has been read with everything kept. */
+  /** The cache of what has been read with everything kept. */
   private @Nullable KvCache whole;
 
   private boolean comparing;
@@ -40,7 +41,7 @@ final class KeySimilarity implements KvPolicy {
   KeySimilarity(KvLayout layout) {
     heads = new Cosines[layout.layers().size()][];
     for (int l = 0; l < heads.length; l++) {
-      KvLayout.Layer layer = layout.layers().get(l);
+      LayerLayout.Heads layer = layout.heads(l);
       heads[l] = new Cosines[layer.window() > 0 ? 0 : layer.kvHeads()];
       for (int h = 0; h < heads[l].length; h++) {
         heads[l][h] = new Cosines();
@@ -59,7 +60,7 @@ final class KeySimilarity implements KvPolicy {
     }
   }
 
-  /** The same figures, and how alike the keys of layers were. */
+  /** These figures with the likeness of each layer's keys. */
   Calibration with(Calibration figures) {
     List<Calibration.Layer> layers = new ArrayList<>();
     for (int l = 0; l < heads.length; l++) {
@@ -115,11 +116,11 @@ final class KeySimilarity implements KvPolicy {
   }
 
   @Override
-  public int numbers(KvLayout.Layer layer) {
+  public int numbers(LayerLayout.Heads layer) {
     return FORGETTING.numbers(layer);
   }
 
-  /** What a patch looks at is not kept by stores. */
+  /** True: what a patch looks at is not kept by stores. */
   @Override
   public boolean remembers() {
     return true;

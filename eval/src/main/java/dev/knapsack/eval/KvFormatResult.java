@@ -3,7 +3,7 @@ package dev.knapsack.eval;
 import com.google.gson.JsonObject;
 
 /**
- * What keeping the cache in one form costs.
+ * The cost of keeping the cache in one form.
  *
  * @param form name of the form
  * @param keyFormat format of keys

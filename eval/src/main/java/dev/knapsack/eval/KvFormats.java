@@ -2,11 +2,12 @@ package dev.knapsack.eval;
 
 import dev.knapsack.Knapsack;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
-import dev.knapsack.engine.Stats;
+import dev.knapsack.engine.Usage;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
@@ -50,7 +51,10 @@ public final class KvFormats {
    * on make up an answer.
    */
   private record Reading(int[] tokens, int first, int answer) {
-    /** Its last prediction counts only where something follows: a token, or the answer's end. */
+    /**
+     * The end of the tokens whose prediction counts: that of the last does only where something
+     * follows, a token or the answer's end.
+     */
     int end() {
       return answer < tokens.length ? tokens.length : tokens.length - 1;
     }
@@ -74,7 +78,7 @@ public final class KvFormats {
   }
 
   /**
-   * What is to be measured with a model, whose header and vocabulary are read and nothing else.
+   * A measurement to be made with a model, whose header and vocabulary are read and nothing else.
    *
    * @param questions may be none if there is a text
    * @param context tokens of a passage of the text
@@ -145,7 +149,7 @@ public final class KvFormats {
   }
 
   private void checkFits(CacheForm form) {
-    for (KvLayout.Layer layer : full.layers()) {
+    for (LayerLayout.Heads layer : full.heads()) {
       checkFits(form, form.format().keys(), form.format().keySize(layer.keySize()));
       checkFits(form, form.format().values(), layer.valueSize());
     }
@@ -164,7 +168,7 @@ public final class KvFormats {
     }
   }
 
-  /** What was answered, how many rightly, how fast. */
+  /** Answers, how many are right, and how fast they came. */
   private record Answers(List<int[]> tokens, int right, double tokensPerSecond) {}
 
   private Answers answer(Knapsack model) {
@@ -178,9 +182,9 @@ public final class KvFormats {
       try (Answer answer = model.engine().start(request)) {
         right += asked.question().answeredBy(answer.text()) ? 1 : 0;
         tokens.add(answer.tokens());
-        Stats stats = answer.stats();
-        written += Math.max(0, stats.tokens() - 1);
-        seconds += stats.decodeSeconds();
+        Usage usage = answer.usage();
+        written += Math.max(0, usage.tokens() - 1);
+        seconds += usage.decodeSeconds();
       }
     }
     return new Answers(tokens, right, seconds > 0 ? written / seconds : 0);
@@ -202,7 +206,7 @@ public final class KvFormats {
     return readings;
   }
 
-  /** What all forms are compared with. */
+  /** The full cache, which all forms are compared with. */
   private record Reference(
       List<Reading> readings, LogitsTape tape, int footprintTokens, CacheBytes bytes) {
     static Reference of(Knapsack model, List<Reading> readings, Path scratch) throws IOException {

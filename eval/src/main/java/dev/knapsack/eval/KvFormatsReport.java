@@ -11,7 +11,7 @@ import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYSeries;
 
 /**
- * What was measured of forms of the KV cache, for people: a table, pictures, a page.
+ * A report for people of forms of the KV cache: a table, pictures, a page.
  *
  * @param title what was measured: the model, and along what
  * @param results F16 first

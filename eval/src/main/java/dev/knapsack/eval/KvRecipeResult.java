@@ -5,7 +5,7 @@ import com.google.gson.JsonObject;
 import java.util.List;
 
 /**
- * What a recipe of the KV cache costs at a budget, and saves.
+ * The cost of a recipe of the KV cache at a budget, and what it saves.
  *
  * @param trial what was tried
  * @param visible whether questions stood in the prompt that was compressed; if not, they were asked

@@ -48,7 +48,7 @@ public final class KvRecipes {
 
   /** A prompt, and what is asked when it has been read. */
   record Context(int[] tokens, List<Asked> questions) {
-    /** What of a question comes after the prompt. */
+    /** The tokens of a question that come after the prompt. */
     int[] rest(Asked asked) {
       return asked.from(tokens.length);
     }
@@ -67,7 +67,7 @@ public final class KvRecipes {
   }
 
   /**
-   * What is to be measured with a model, whose header and vocabulary are read and nothing else.
+   * A measurement to be made with a model, whose header and vocabulary are read and nothing else.
    *
    * @param text to measure along, too: in passages whose first half is the prompt
    * @param passage tokens of a passage
@@ -98,8 +98,8 @@ public final class KvRecipes {
    * Recipes at budgets of this model's bytes; see {@link KvTrial}.
    *
    * @throws IllegalArgumentException if one is none, or not for this model's heads
-   * @throws dev.knapsack.file.ModelFileException if one goes by a file beside the model that is not
-   *     there: said now, and not when others have been measured
+   * @throws dev.knapsack.error.ModelFileException if one goes by a file beside the model that is
+   *     not there: said now, and not when others have been measured
    */
   public List<KvTrial> trials(List<String> recipes, List<Integer> percents) {
     List<KvTrial> trials = KvTrial.list(recipes, percents, full);
@@ -159,7 +159,7 @@ public final class KvRecipes {
   }
 
   /**
-   * What recipes cost in each stage of a cache's life, with hidden questions: those of a
+   * Measures recipes in each stage of a cache's life, with hidden questions: those of a
    * conversation are asked of one cache.
    *
    * @param scratch folder on disk where caches are saved, meanwhile
@@ -222,7 +222,7 @@ public final class KvRecipes {
     return new Context(Arrays.copyOf(first.prompt(), common), List.copyOf(group));
   }
 
-  /** What the full F16 cache answered, and its predictions meanwhile. */
+  /** Answers of the full F16 cache, and its predictions meanwhile. */
   private record Reference(List<Asker.Written> answers, LogitsTape tape) implements AutoCloseable {
     @Override
     public void close() throws IOException {

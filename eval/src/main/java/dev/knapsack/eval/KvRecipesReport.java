@@ -14,7 +14,7 @@ import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYSeries;
 
 /**
- * What was measured of recipes of the KV cache, for people: a table, pictures, a page.
+ * A report for people of recipes of the KV cache: a table, pictures, a page.
  *
  * @param title what was measured: the model, and with which questions
  * @param results the full F16 cache first; once with hidden questions, or visible ones, or each

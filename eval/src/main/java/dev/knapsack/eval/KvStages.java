@@ -2,9 +2,9 @@ package dev.knapsack.eval;
 
 import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
-import dev.knapsack.cache.store.CacheNotSavedException;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.engine.Reading;
+import dev.knapsack.error.CacheNotSavedException;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.stream.Stream;
 
 /**
- * What a recipe costs in the four stages of a cache's life, after SCBench (Li et al., arXiv
+ * The cost of a recipe in the four stages of a cache's life, after SCBench (Li et al., arXiv
  * 2412.10319): a prompt is read and a first question answered (generation), its cache brought to
  * its size (compression), the others asked of the same cache (retrieval), and the cache saved,
  * dropped, and taken up by another engine that is asked the same (loading).

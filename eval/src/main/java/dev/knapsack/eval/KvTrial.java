@@ -32,7 +32,7 @@ import java.util.regex.Pattern;
  */
 public record KvTrial(
     String recipe, OptionalInt percent, KvPolicy policy, CacheForm form, int episodes) {
-  /** What all others are compared with. */
+  /** The full cache, which all others are compared with. */
   public static final KvTrial FULL =
       new KvTrial("full", OptionalInt.empty(), KvPolicy.FULL, CacheForm.FULL, 0);
 
@@ -87,7 +87,7 @@ public record KvTrial(
     return name && takesBudget(recipe) ? recipe + "(" + BUDGET + ")" : recipe;
   }
 
-  /** Whether a method is told how many tokens it keeps, and not how it keeps all of them. */
+  /** Says whether a method is told how many tokens it keeps, and not how it keeps all of them. */
   private static boolean takesBudget(String method) {
     try {
       Recipe.of(method + "(50%)");
@@ -107,7 +107,7 @@ public record KvTrial(
     return form.apply(options, policy);
   }
 
-  /** What was tried, as the beginning of a JSON object. */
+  /** The trial as the beginning of a JSON object. */
   JsonObject json() {
     JsonObject line = new JsonObject();
     line.addProperty("recipe", recipe);

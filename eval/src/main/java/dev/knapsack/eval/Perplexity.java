@@ -5,8 +5,8 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * How well a model predicts a text: the exponential of the mean negative log probability that it
- * gave to each token that came.
+ * A measure of a model's prediction of a text: the exponential of the mean negative log probability
+ * that it gave to each token that came.
  *
  * <p>The text is cut into passages of the context's length, each read from an empty cache and
  * scored in its second half, so that every scored token has at least half the context before it
@@ -30,12 +30,12 @@ public record Perplexity(int tokens, int context, int passages, long scored, dou
   }
 
   /**
-   * Measures.
+   * Measures the perplexity of a text.
    *
    * @param text its context and at least one passage of tokens
    * @param progress is told of passages read, and of all there are
    * @throws TextException if it has fewer tokens than one passage
-   * @throws dev.knapsack.engine.ContextExceededException if {@code context} is more than the plan's
+   * @throws dev.knapsack.error.ContextExceededException if {@code context} is more than the plan's
    */
   public static Perplexity of(Knapsack model, Text text, int context, Progress progress) {
     int[] tokens = text.tokens(model.tokenizer());

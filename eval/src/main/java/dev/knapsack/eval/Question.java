@@ -26,11 +26,11 @@ public record Question(
     String conversation,
     int depth,
     Match match) {
-  /** When an output is the answer. */
+  /** The rule by which an output is the answer. */
   public enum Match {
-    /** When it is that, to the letter, but for blanks around it. */
+    /** The output is that, to the letter, but for blanks around it. */
     EXACT,
-    /** When it contains each word of it. */
+    /** The output contains each word of it. */
     CONTAINED
   }
 
@@ -39,7 +39,7 @@ public record Question(
     this(id, prompt, answer, kind, -1, "", -1, Match.EXACT);
   }
 
-  /** Whether this output answers it. */
+  /** Says whether this output answers it. */
   boolean answeredBy(String output) {
     return switch (match) {
       case EXACT -> output.strip().equals(answer);

@@ -40,7 +40,7 @@ public final class Table {
     return out.toString();
   }
 
-  /** As Markdown. */
+  /** The table as Markdown. */
   public String markdown() {
     StringBuilder out = new StringBuilder();
     for (int r = 0; r < rows.size(); r++) {

@@ -100,7 +100,7 @@ public enum Task {
   };
 
   /**
-   * What was made.
+   * A question that was made.
    *
    * @param sentences the text
    * @param question asked after it
@@ -147,7 +147,7 @@ public enum Task {
           "zi");
 
   /**
-   * Makes one.
+   * Makes a question.
    *
    * @param number of the question, from 0 on
    * @param tokens that the text may have, about
@@ -155,7 +155,7 @@ public enum Task {
    */
   abstract Made make(Random random, int number, int tokens, ToIntFunction<String> length);
 
-  /** How often a word comes if the first comes {@code most} times. */
+  /** The number of times that a word comes if the first comes {@code most} times. */
   private static int times(int most, int word) {
     return Math.max(1, most / ((word + 1) * (word + 1)));
   }

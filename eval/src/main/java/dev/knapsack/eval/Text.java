@@ -55,13 +55,13 @@ public record Text(String name, String content) {
     return last + length > text.length ? last : text.length;
   }
 
-  /** Its tokens, after the one that begins a sequence where the model wants one. */
+  /** The text's tokens, after the one that begins a sequence where the model wants one. */
   int[] tokens(Tokenizer tokenizer) {
     return tokenizer.encode(content, true, false);
   }
 
   /**
-   * Its tokens in passages.
+   * The text's tokens in passages.
    *
    * @throws TextException if there is not one
    */

@@ -1,5 +1,6 @@
 /**
- * What a choice costs in quality: perplexity, divergence, exact answers, beside the bytes it takes.
+ * Measurements of what a choice costs in quality: perplexity, divergence, exact answers, beside the
+ * bytes it takes.
  */
 @NullMarked
 package dev.knapsack.eval;

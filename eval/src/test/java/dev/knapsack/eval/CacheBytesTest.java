@@ -4,8 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
@@ -15,8 +16,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 class CacheBytesTest {
-  private static final List<KvLayout.Layer> LAYERS =
-      List.of(new KvLayout.Layer(2, 64, 64, 0, 2), new KvLayout.Layer(1, 128, 64, 0, 4));
+  private static final List<LayerLayout.Heads> LAYERS =
+      List.of(new LayerLayout.Heads(2, 64, 64, 0, 2), new LayerLayout.Heads(1, 128, 64, 0, 4));
 
   static Stream<Format> formats() {
     return Formats.cache().stream();

@@ -12,7 +12,7 @@ import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
-import dev.knapsack.file.ModelFileException;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.CalibrationFile;
 import dev.knapsack.model.ModelCompanions;
@@ -48,12 +48,11 @@ class CalibratingTest {
                 (policy, context) ->
                     Knapsack.open(
                         model,
-                        budget,
+                        Data.host(budget),
                         Options.usual()
                             .withContext(context)
                             .withPrefillChunk(chunk)
                             .withPrefixes(false)
-                            .withCache(Data.CACHE)
                             .withCacheFormat(KvChoice.of(Formats.F16).withPolicy(policy))),
                 (done, all) -> progress.add(done + "/" + all));
     assertThat(progress).hasSize(questions.size() + Math.min(8, questions.size()));
@@ -116,15 +115,14 @@ class CalibratingTest {
             .withContext(1024)
             .withPrefillChunk(16)
             .withPrefixes(false)
-            .withCache(Data.CACHE)
             .withCacheFormat(KvChoice.of(Formats.F16).withPolicy(Recipe.of("duo(40%)")));
-    assertThatThrownBy(() -> Knapsack.plan(model, budget, options))
+    assertThatThrownBy(() -> Knapsack.plan(model, Data.host(budget), options))
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("notes.gguf.kv.json")
         .hasMessageContaining("knapsack calibrate");
     CalibrationFile.write(
         ModelCompanions.path(model, Calibration.FILE), measure(Questions.ofNotes(4), 128));
-    try (Knapsack knapsack = Knapsack.open(model, budget, options)) {
+    try (Knapsack knapsack = Knapsack.open(model, Data.host(budget), options)) {
       for (Question question : Questions.ofNotes(8)) {
         Request request = Request.of(knapsack.tokens(question.prompt(), true));
         try (Answer answer =
@@ -167,13 +165,12 @@ class CalibratingTest {
             (trial, context) ->
                 Knapsack.open(
                     model,
-                    budget,
+                    Data.host(budget),
                     trial.apply(
                         Options.usual()
                             .withContext(context)
                             .withPrefillChunk(64)
-                            .withPrefixes(false)
-                            .withCache(Data.CACHE))),
+                            .withPrefixes(false))),
             folder,
             (_, _) -> {});
     KvRecipeResult full = results.get(0);

@@ -35,12 +35,11 @@ class KvEpisodesTest {
             (trial, context) ->
                 Knapsack.open(
                     model,
-                    budget,
+                    Data.host(budget),
                     trial.apply(
                         Options.usual()
                             .withContext(context)
-                            .withPrecision(Compute.Precision.FLOAT)
-                            .withCache(Data.CACHE))),
+                            .withPrecision(Compute.Precision.FLOAT))),
             folder,
             Perplexity.Progress.NONE);
     assertThat(budget.used()).isZero();

@@ -27,12 +27,12 @@ class KvFormatsTest {
     return (form, context) ->
         Knapsack.open(
             model,
-            budget,
+            Data.host(budget),
             form.apply(
                 Options.usual()
                     .withContext(context)
-                    .withPrecision(Compute.Precision.FLOAT) // 8 bits would be most of the noise
-                    .withCache(Data.CACHE)));
+                    // Eight bits would be most of the noise.
+                    .withPrecision(Compute.Precision.FLOAT)));
   }
 
   private List<KvFormatResult> measure(KvFormats work, Path model, String forms)

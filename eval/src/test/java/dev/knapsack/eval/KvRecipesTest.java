@@ -29,12 +29,8 @@ class KvRecipesTest {
       opened.add(trial.name());
       return Knapsack.open(
           model,
-          budget,
-          trial.apply(
-              Options.usual()
-                  .withContext(context)
-                  .withPrecision(Compute.Precision.FLOAT)
-                  .withCache(Data.CACHE)));
+          Data.host(budget),
+          trial.apply(Options.usual().withContext(context).withPrecision(Compute.Precision.FLOAT)));
     };
   }
 

@@ -19,8 +19,8 @@ class PerplexityTest {
   private Knapsack stories(Format cacheFormat) {
     return Knapsack.open(
         Data.path("models/stories260K.gguf"),
-        Budget.of("64MiB"),
-        Options.usual().withContext(256).withCacheFormat(cacheFormat).withCache(Data.CACHE));
+        Data.host(Budget.of("64MiB")),
+        Options.usual().withContext(256).withCacheFormat(cacheFormat));
   }
 
   private static Text shakespeare() throws IOException {

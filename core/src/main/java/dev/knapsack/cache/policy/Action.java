@@ -3,8 +3,8 @@ package dev.knapsack.cache.policy;
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.HeadBases;
-import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.Retrieval;
 import dev.knapsack.tensor.Format;
@@ -14,9 +14,9 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.IntStream;
 
-/** What happens to tokens that are not kept: the third part of a {@link Recipe}. */
+/** The fate of tokens that are not kept: the third part of a {@link Recipe}. */
 public interface Action {
-  /** As it is written in a recipe. */
+  /** The action as it is written in a recipe. */
   String name();
 
   /** See {@link KvPolicy#lacks}. */
@@ -56,7 +56,8 @@ public interface Action {
   }
 
   /**
-   * The same for actions that say how many of those tokens stay as they are.
+   * Brings a head to the tokens that it may have in memory, for actions that say how many of those
+   * stay as they are.
    *
    * @param full which part of them, 0 to 1
    * @param scores of all tokens, if it {@linkplain #forgetsCoarse forgets coarse ones} too
@@ -65,7 +66,7 @@ public interface Action {
     apply(head, tokens, scores);
   }
 
-  /** Whether tokens in coarser formats go, too, when there is no room for them. */
+  /** Says whether tokens in coarser formats go, too, when there is no room for them. */
   default boolean forgetsCoarse() {
     return false;
   }
@@ -85,7 +86,7 @@ public interface Action {
     return coarse().isPresent() ? tokens : 0;
   }
 
-  /** How tokens that it moves to disk are read again. */
+  /** The way in which tokens that it moves to disk are read again. */
   default Optional<Retrieval> retrieval() {
     return Optional.empty();
   }
@@ -112,7 +113,7 @@ public interface Action {
    * See {@link KvPolicy#memory}: its numbers are the last of {@link CachedHead#memory()}, the
    * scorer's the first.
    */
-  default int memory(KvLayout.Layer heads) {
+  default int memory(LayerLayout.Heads heads) {
     return 0;
   }
 
@@ -124,8 +125,8 @@ public interface Action {
   }
 
   /**
-   * They stay, in formats of fewer bits (as in Liu et al., arXiv 2402.02750, and Hooper et al.,
-   * arXiv 2401.18079, which keep first and recent tokens in full precision).
+   * Keeps such tokens in formats of fewer bits (as in Liu et al., arXiv 2402.02750, and Hooper et
+   * al., arXiv 2401.18079, which keep first and recent tokens in full precision).
    *
    * @param keys format of keys
    * @param values format of values
@@ -151,7 +152,7 @@ public interface Action {
     }
   }
 
-  /** They are forgotten, and their pages freed. */
+  /** Forgets such tokens, and frees their pages. */
   Action EVICT =
       new Action() {
         @Override

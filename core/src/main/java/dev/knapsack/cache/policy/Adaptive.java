@@ -32,7 +32,7 @@ record Adaptive(Size tokens) implements Allocator {
 
   @Override
   public long together(KvLayout layout, int layer, int length) {
-    return (long) layout.layers().get(layer).kvHeads() * Math.min(length, tokens.most(length));
+    return (long) layout.heads(layer).kvHeads() * Math.min(length, tokens.most(length));
   }
 
   @Override

@@ -9,9 +9,9 @@ import java.util.Arrays;
 import java.util.Optional;
 import java.util.Set;
 
-/** How tokens are divided among layers and heads: the second part of a {@link Recipe}. */
+/** The division of tokens among layers and heads: the second part of a {@link Recipe}. */
 public interface Allocator {
-  /** As it is written in a recipe. */
+  /** The allocator as it is written in a recipe. */
   String name();
 
   /** See {@link dev.knapsack.cache.KvPolicy#lacks}. */
@@ -29,24 +29,24 @@ public interface Allocator {
 
   /** The most tokens that the heads of a layer are given together, of such a sequence. */
   default long together(KvLayout layout, int layer, int length) {
-    return (long) layout.layers().get(layer).kvHeads() * most(length);
+    return (long) layout.heads(layer).kvHeads() * most(length);
   }
 
   /** The most tokens that all heads of all layers are given, of such a sequence. */
   default long inAll(KvLayout layout, int length) {
     long sum = 0;
     for (int l = 0; l < layout.layers().size(); l++) {
-      sum += layout.layers().get(l).window() == 0 ? together(layout, l, length) : 0;
+      sum += layout.heads(l).seeAll() ? together(layout, l, length) : 0;
     }
     return sum;
   }
 
-  /** What it wants to know of how a window's rows look at tokens. */
+  /** The moments that it wants to know of a window's rows and the tokens that they look at. */
   default Optional<Moments> moments() {
     return Optional.empty();
   }
 
-  /** How many numbers it has remembered of each token, those of {@link #moments} aside. */
+  /** The count of numbers that it has remembered of each token, those of {@link #moments} aside. */
   default int numbers() {
     return 0;
   }
@@ -67,7 +67,7 @@ public interface Allocator {
   /** Tokens that each head of a layer may keep, on average. */
   int tokens(KvCache cache, int layer);
 
-  /** The same of all layers. */
+  /** Tokens that each head may keep, on average, of all layers. */
   default int[] tokens(KvCache cache) {
     int[] each = new int[cache.layout().layers().size()];
     Arrays.setAll(each, l -> tokens(cache, l));
@@ -75,7 +75,7 @@ public interface Allocator {
   }
 
   /**
-   * How many each head of a layer keeps.
+   * The tokens that each head of a layer keeps.
    *
    * @param tokens that each may keep on average, as {@link #tokens} says
    * @param scores of the tokens of each head
@@ -86,13 +86,16 @@ public interface Allocator {
     return each;
   }
 
-  /** The same, for allocators that know more of the layer than scores. */
+  /**
+   * The tokens that each head of a layer keeps, for allocators that know more of the layer than
+   * scores.
+   */
   default int[] divide(KvCache cache, int layer, int tokens, float[][] scores) {
     return divide(tokens, scores);
   }
 
   /**
-   * The same for all heads.
+   * The same number of tokens for all heads.
    *
    * @param tokens that each keeps
    */

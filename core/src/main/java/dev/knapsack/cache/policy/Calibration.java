@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.OptionalDouble;
 
 /**
- * What the heads and layers of a model look at, measured once along prompts that ask for something
+ * The attention of a model's heads and layers, measured once along prompts that ask for something
  * said before: recipes that treat heads or layers differently go by it.
  *
  * @param model what tells the model's weights from others
@@ -34,7 +34,7 @@ public record Calibration(String model, int prompts, int right, List<Layer> laye
   }
 
   /**
-   * One layer.
+   * The figures of one layer.
    *
    * @param spread the entropy of its attention, of the most that there can be: 0 looks at one
    *     token, 1 at all alike

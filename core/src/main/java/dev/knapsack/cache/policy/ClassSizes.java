@@ -45,7 +45,7 @@ record ClassSizes(Classes classes, Size tokens, @Nullable Calibration figures)
             .toArray();
     int[] all = Shares.divide(weights, average, 0, most);
     int first = places.indexOf(new Place(layer, 0));
-    int[] each = new int[layout.layers().get(layer).kvHeads()];
+    int[] each = new int[layout.heads(layer).kvHeads()];
     Arrays.setAll(each, h -> Math.max(1, all[first + h]));
     return each;
   }

@@ -3,9 +3,9 @@ package dev.knapsack.cache.policy;
 import dev.knapsack.cache.KvLayout;
 
 /**
- * Which heads look at what is near, so that they need few tokens, and which look at what is far.
- * Both ways come from papers on visual autoregressive models, which write a picture in scales; how
- * they are told apart in text is ours.
+ * The two ways to tell heads that look at what is near, so that they need few tokens, from those
+ * that look at what is far. Both ways come from papers on visual autoregressive models, which write
+ * a picture in scales; how they are told apart in text is ours.
  */
 enum Classes {
   /**
@@ -43,6 +43,6 @@ enum Classes {
     }
   };
 
-  /** Whether a KV head looks at what is near. */
+  /** Says whether a KV head looks at what is near. */
   abstract boolean near(Calibration figures, KvLayout layout, int layer, int head);
 }

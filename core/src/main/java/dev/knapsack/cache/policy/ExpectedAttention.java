@@ -1,7 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
-import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.QueryFrame;
 import java.lang.foreign.MemorySegment;
@@ -42,9 +42,11 @@ record ExpectedAttention() implements Scorer {
     return true;
   }
 
-  /** How many queries there were, and of each query head their mean and their covariance. */
+  /**
+   * The number of queries that there were, and of each query head their mean and their covariance.
+   */
   @Override
-  public int memory(KvLayout.Layer heads) {
+  public int memory(LayerLayout.Heads heads) {
     return 1 + heads.group() * headNumbers(heads.channels());
   }
 
@@ -158,7 +160,7 @@ record ExpectedAttention() implements Scorer {
         });
   }
 
-  /** What the keys of some tokens have in each channel, turned back. */
+  /** The keys of some tokens by channel, turned back. */
   private static float[][] turned(QueryFrame.Backwards future, CachedHead head, int from, int to) {
     float[][] turned = new float[head.heads().channels()][to - from];
     float[] key = new float[turned.length];

@@ -2,18 +2,18 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
-import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
 
 /**
- * The same for all heads, but more of it as it is in layers whose last query rows spread their
- * attention, and over other tokens in each row: the original share of ARKV (arXiv 2603.08727), for
- * an action that keeps others in coarser formats. A layer's is {@code O/max O}, where {@code O} is
- * {@code H^(1/τ₁)·V^(1/τ₂)·K^(1/τ₃)} of the entropy of the window's rows, and of the sums of the
- * tokens' variances and kurtoses among them.
+ * The same share for all heads, but more of it as it is in layers whose last query rows spread
+ * their attention, and over other tokens in each row: the original share of ARKV (arXiv
+ * 2603.08727), for an action that keeps others in coarser formats. A layer's is {@code O/max O},
+ * where {@code O} is {@code H^(1/τ₁)·V^(1/τ₂)·K^(1/τ₃)} of the entropy of the window's rows, and of
+ * the sums of the tokens' variances and kurtoses among them.
  *
  * <p>The paper finds shares once, when the prompt has been read; here they are found whenever heads
  * are brought back to their size, so that one goes by the text that comes last, and nothing need be
@@ -70,10 +70,10 @@ record FullShare(Size tokens, int window, double entropy, double variance, doubl
 
   @Override
   public double[] full(KvCache cache) {
-    List<KvLayout.Layer> layers = cache.layout().layers();
+    List<LayerLayout.Heads> layers = cache.layout().heads();
     double[] shares = new double[layers.size()];
     for (int l = 0; l < shares.length; l++) {
-      boolean counts = layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0;
+      boolean counts = layers.get(l).seeAll();
       shares[l] = counts ? sensitivity(cache, l) : 0;
     }
     double most = Arrays.stream(shares).max().orElse(0);
@@ -87,7 +87,7 @@ record FullShare(Size tokens, int window, double entropy, double variance, doubl
     double h = 0;
     double v = 0;
     double k = 0;
-    for (int i = 0; i < cache.layout().layers().get(layer).kvHeads(); i++) {
+    for (int i = 0; i < cache.layout().heads(layer).kvHeads(); i++) {
       CachedHead head = cache.head(layer, i);
       Moments.OfTokens moments = new Moments(window).of(head);
       double[] kurtoses = new Kurtosis(window).of(head);

@@ -3,6 +3,7 @@ package dev.knapsack.cache.policy;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -15,7 +16,7 @@ interface HeadSizes extends Allocator {
   /** A KV head of a layer. */
   record Place(int layer, int head) {}
 
-  /** What was measured; null until it is given. */
+  /** The figures that were measured; null until they are given. */
   @Nullable Calibration figures();
 
   /**
@@ -38,7 +39,7 @@ interface HeadSizes extends Allocator {
 
   @Override
   default int tokens(KvCache cache, int layer) {
-    if (cache.layout().layers().get(layer).window() > 0) {
+    if (cache.layout().heads(layer).window() > 0) {
       return 0; // it forgets by itself
     }
     int[] each = each(cache, layer);
@@ -70,8 +71,8 @@ interface HeadSizes extends Allocator {
   static List<Place> places(KvLayout layout) {
     List<Place> places = new ArrayList<>();
     for (int l = 0; l < layout.layers().size(); l++) {
-      KvLayout.Layer layer = layout.layers().get(l);
-      for (int h = 0; layer.window() == 0 && h < layer.kvHeads(); h++) {
+      LayerLayout.Heads layer = layout.heads(l);
+      for (int h = 0; layer.seeAll() && h < layer.kvHeads(); h++) {
         places.add(new Place(l, h));
       }
     }
@@ -79,7 +80,7 @@ interface HeadSizes extends Allocator {
   }
 
   /**
-   * Those first of which more was measured.
+   * The places of heads, those first of which more was measured.
    *
    * @param figure of one of the query heads that share a KV head, whose mean counts
    */
@@ -98,7 +99,7 @@ interface HeadSizes extends Allocator {
       KvLayout layout,
       Place place,
       ToDoubleFunction<Calibration.Head> figure) {
-    int group = layout.layers().get(place.layer()).group();
+    int group = layout.heads(place.layer()).group();
     return figures
         .layers()
         .get(place.layer())
@@ -110,7 +111,7 @@ interface HeadSizes extends Allocator {
         .orElse(0);
   }
 
-  /** What was measured, where nothing can be done without. */
+  /** The figures that were measured, where nothing can be done without. */
   static Calibration given(@Nullable Calibration figures) {
     if (figures == null) {
       throw new IllegalStateException(

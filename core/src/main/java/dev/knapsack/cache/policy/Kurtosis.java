@@ -5,9 +5,9 @@ import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.ValueLayout;
 
 /**
- * How unevenly the rows of a window look at each token of a head: the kurtosis {@code m₄/m₂²} of
- * the weights, 3 for those of a normal distribution. Of query heads those that share a KV head are
- * averaged first. Rows count as those of {@link ObservationWindow} do.
+ * The unevenness with which the rows of a window look at each token of a head: the kurtosis {@code
+ * m₄/m₂²} of the weights, 3 for those of a normal distribution. Of query heads those that share a
+ * KV head are averaged first. Rows count as those of {@link ObservationWindow} do.
  *
  * @param rows of the window
  */
@@ -18,7 +18,7 @@ record Kurtosis(int rows) {
   /** Numbers of a token: the mean, and sums of the 2nd to 4th powers of what differs from it. */
   private static final int SUMS = 4;
 
-  /** How many are remembered of each token. */
+  /** The count of numbers that are remembered of each token. */
   static final int NUMBERS = ObservationWindow.NUMBERS * SUMS;
 
   /** The first number of a sum: those of {@link Moments} come after all of these. */
@@ -45,7 +45,7 @@ record Kurtosis(int rows) {
     }
   }
 
-  /** Of each token. */
+  /** The kurtosis of each token. */
   double[] of(CachedHead head) {
     int count = head.count();
     float[][] now = new float[SUMS][];
@@ -67,7 +67,7 @@ record Kurtosis(int rows) {
   }
 
   /**
-   * Of some rows.
+   * Sums of the powers of some rows' weights.
    *
    * @param rows how many
    * @param mean of their weights

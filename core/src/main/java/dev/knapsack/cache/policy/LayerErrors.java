@@ -54,10 +54,7 @@ record LayerErrors(Size tokens, @Nullable Calibration figures) implements Alloca
     int average = tokens.tokens(cache);
     int most = (int) Math.min(cache.length(), MOST * (long) average);
     int[] layers =
-        IntStream.range(0, layout.layers().size())
-            .filter(l -> layout.layers().get(l).window() == 0)
-            .filter(l -> layout.layers().get(l).kvHeads() > 0)
-            .toArray();
+        IntStream.range(0, layout.layers().size()).filter(l -> layout.heads(l).seeAll()).toArray();
     double[] errors =
         Arrays.stream(layers).mapToDouble(l -> known.layers().get(l).error()).toArray();
     int[] each = Shares.divide(errors, average, LEAST, most);

@@ -3,6 +3,7 @@ package dev.knapsack.cache.policy;
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -54,8 +55,9 @@ record LayerPreference(Size tokens, int window, double entropy, double variance)
 
   @Override
   public long inAll(KvLayout layout, int length) {
-    List<KvLayout.Layer> layers = layout.layers().stream().filter(l -> l.window() == 0).toList();
-    int heads = layers.stream().mapToInt(KvLayout.Layer::kvHeads).max().orElse(0);
+    List<LayerLayout.Heads> layers =
+        layout.heads().stream().filter(LayerLayout.Heads::seeAll).toList();
+    int heads = layers.stream().mapToInt(LayerLayout.Heads::kvHeads).max().orElse(0);
     return (long) layers.size() * heads * Math.min(length, tokens.most(length));
   }
 
@@ -66,7 +68,7 @@ record LayerPreference(Size tokens, int window, double entropy, double variance)
 
   @Override
   public int[] tokens(KvCache cache) {
-    List<KvLayout.Layer> layers = cache.layout().layers();
+    List<LayerLayout.Heads> layers = cache.layout().heads();
     int kept = tokens.tokens(cache);
     int past = cache.length() - window;
     int[] each = new int[layers.size()];
@@ -76,7 +78,7 @@ record LayerPreference(Size tokens, int window, double entropy, double variance)
     }
     double[] preferences = new double[layers.size()];
     for (int l = 0; l < preferences.length; l++) {
-      boolean divided = layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0;
+      boolean divided = layers.get(l).seeAll();
       preferences[l] = divided ? preference(cache, l) : Double.NaN;
     }
     double[] shares = shares(preferences, kept - window, past);
@@ -85,7 +87,7 @@ record LayerPreference(Size tokens, int window, double entropy, double variance)
   }
 
   private double preference(KvCache cache, int layer) {
-    int heads = cache.layout().layers().get(layer).kvHeads();
+    int heads = cache.layout().heads(layer).kvHeads();
     double h = 0;
     double v = 0;
     for (int i = 0; i < heads; i++) {

@@ -63,7 +63,7 @@ record LayerSensitivity(Size tokens, @Nullable Calibration figures) implements A
    */
   @Override
   public long together(KvLayout layout, int layer, int length) {
-    long heads = layout.layers().get(layer).kvHeads();
+    long heads = layout.heads(layer).kvHeads();
     int average = Math.min(length, tokens.most(length));
     int[] layers = layers(layout);
     int place = Arrays.binarySearch(layers, layer);
@@ -82,9 +82,9 @@ record LayerSensitivity(Size tokens, @Nullable Calibration figures) implements A
   @Override
   public long inAll(KvLayout layout, int length) {
     int[] layers = layers(layout);
-    long heads = Arrays.stream(layers).mapToLong(l -> layout.layers().get(l).kvHeads()).sum();
+    long heads = Arrays.stream(layers).mapToLong(l -> layout.heads(l).kvHeads()).sum();
     boolean alike =
-        Arrays.stream(layers).map(l -> layout.layers().get(l).kvHeads()).distinct().count() <= 1;
+        Arrays.stream(layers).map(l -> layout.heads(l).kvHeads()).distinct().count() <= 1;
     return alike
         ? heads * Math.min(length, tokens.most(length))
         : Allocator.super.inAll(layout, length);
@@ -130,8 +130,7 @@ record LayerSensitivity(Size tokens, @Nullable Calibration figures) implements A
   /** Layers that do not forget by themselves. */
   private static int[] layers(KvLayout layout) {
     return IntStream.range(0, layout.layers().size())
-        .filter(l -> layout.layers().get(l).window() == 0)
-        .filter(l -> layout.layers().get(l).kvHeads() > 0)
+        .filter(l -> layout.heads(l).seeAll())
         .toArray();
   }
 }

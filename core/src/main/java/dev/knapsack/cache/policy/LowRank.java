@@ -11,9 +11,9 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * They stay, their keys and values in fewer numbers: products with the directions that say most in
- * each head (after CSKV, Wang et al., arXiv 2409.10593). The directions come from a file beside the
- * model. Attention reads the fewer numbers and nothing else.
+ * Keeps such tokens with keys and values in fewer numbers: products with the directions that say
+ * most in each head (after CSKV, Wang et al., arXiv 2409.10593). The directions come from a file
+ * beside the model. Attention reads the fewer numbers and nothing else.
  *
  * @param keys percent of a key's numbers that are left, or as near to that as whole blocks of the
  *     format allow

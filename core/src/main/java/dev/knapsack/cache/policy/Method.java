@@ -23,12 +23,12 @@ record Method(String name, String parameters, String recipe) {
     return parameters.isEmpty() ? List.of() : Arrays.asList(parameters.split(","));
   }
 
-  /** What its parameters are called. */
+  /** The names of its parameters. */
   List<String> names() {
     return items().stream().map(item -> item.split("=", 2)[0]).toList();
   }
 
-  /** How it is written. */
+  /** The form in which it is written. */
   String form() {
     return Term.form(name, names());
   }

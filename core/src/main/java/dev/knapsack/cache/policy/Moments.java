@@ -4,9 +4,9 @@ import dev.knapsack.cache.CachedHead;
 import dev.knapsack.tensor.Matrix;
 
 /**
- * How the rows of a window look at each token of a head: how much on average, how differently, and
- * with what part of their entropy; of each query head on its own, and then the mean of those that
- * share a KV head. Rows count as those of {@link ObservationWindow} do.
+ * The moments of a window's rows by each token of a head: how much they look at it on average, how
+ * differently, and with what part of their entropy; of each query head on its own, and then the
+ * mean of those that share a KV head. Rows count as those of {@link ObservationWindow} do.
  *
  * @param rows of the window
  */
@@ -21,7 +21,7 @@ record Moments(int rows) {
   }
 
   /**
-   * Of each token.
+   * The moments of each token.
    *
    * @param mean weight
    * @param variance of its weight among the rows
@@ -29,7 +29,9 @@ record Moments(int rows) {
    */
   record OfTokens(float[] mean, float[] variance, float[] entropy) {}
 
-  /** How many are remembered of each token: the last of {@link CachedHead#scores}. */
+  /**
+   * The count of numbers that are remembered of each token: the last of {@link CachedHead#scores}.
+   */
   static int numbers(int group) {
     return ObservationWindow.NUMBERS * (2 + group);
   }
@@ -79,7 +81,7 @@ record Moments(int rows) {
 
   OfTokens of(CachedHead head) {
     int count = head.count();
-    int group = head.cache().layout().layers().get(head.layer()).group();
+    int group = head.cache().layout().heads(head.layer()).group();
     float[] mean = new float[count];
     float[] variance = new float[count];
     float[] entropy = new float[count];

@@ -22,7 +22,7 @@ record ObservationWindow(int rows) implements Scorer {
   /** Neighbouring tokens that share their scores. */
   static final int POOL = 5;
 
-  /** How many numbers are remembered of each token. */
+  /** The count of numbers that are remembered of each token. */
   static final int NUMBERS = 2;
 
   ObservationWindow {
@@ -56,7 +56,8 @@ record ObservationWindow(int rows) implements Scorer {
   }
 
   /**
-   * What is remembered of this window's rows, to which one at this position is to be added.
+   * The numbers that are remembered of this window's rows, to which one at this position is to be
+   * added.
    *
    * @param first of the two numbers that are remembered of a sum, one of each of two windows
    */

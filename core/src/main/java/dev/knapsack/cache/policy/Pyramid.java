@@ -2,6 +2,7 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 
 /**
  * More for the first layers, which look at many tokens, and less for the last, in even steps:
@@ -46,7 +47,7 @@ record Pyramid(Size tokens, int window) implements Allocator {
       int past = past(kept - window, length - window, before(layout, layer), layers(layout));
       each = Math.min(length, window + Math.max(kept - window, past));
     }
-    return (long) layout.layers().get(layer).kvHeads() * each;
+    return (long) layout.heads(layer).kvHeads() * each;
   }
 
   @Override
@@ -66,7 +67,7 @@ record Pyramid(Size tokens, int window) implements Allocator {
 
   /** Layers before one, without those that have a sliding window. */
   private static int before(KvLayout layout, int layer) {
-    return (int) layout.layers().stream().limit(layer).filter(l -> l.window() == 0).count();
+    return (int) layout.heads().stream().limit(layer).filter(LayerLayout.Heads::seeAll).count();
   }
 
   /**

@@ -6,6 +6,7 @@ import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.cache.Retrieval;
@@ -52,7 +53,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     return scorer.moments().or(allocator::moments);
   }
 
-  /** What can be asked for. */
+  /** The names that can be asked for. */
   public static final List<String> NAMES = RecipeText.names();
 
   /**
@@ -102,7 +103,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
 
   @Override
   public long together(KvLayout layout, int layer, int tokens) {
-    long heads = layout.layers().get(layer).kvHeads();
+    long heads = layout.heads(layer).kvHeads();
     return Math.min(
         heads * tokens, allocator.together(layout, layer, tokens) + heads * trigger.slack());
   }
@@ -110,9 +111,9 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   @Override
   public long inAll(KvLayout layout, int tokens) {
     long heads =
-        layout.layers().stream()
-            .filter(l -> l.window() == 0)
-            .mapToLong(KvLayout.Layer::kvHeads)
+        layout.heads().stream()
+            .filter(LayerLayout.Heads::seeAll)
+            .mapToLong(LayerLayout.Heads::kvHeads)
             .sum();
     return Math.min(heads * tokens, allocator.inAll(layout, tokens) + heads * trigger.slack());
   }
@@ -150,16 +151,16 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     return rows > 0 && (left == 0 || (left > 0 && dueAfter(cache, tokens))) ? rows : 0;
   }
 
-  /** Whether a step that adds so many tokens makes it time. */
+  /** Says whether a step that adds so many tokens makes it time. */
   private boolean dueAfter(KvCache cache, int tokens) {
     int left = cache.promptEnd() - cache.length() - tokens;
     if (!trigger.due(Integer.MAX_VALUE, left)) {
       return false;
     }
-    List<KvLayout.Layer> layers = cache.layout().layers();
+    List<LayerLayout.Heads> layers = cache.layout().heads();
     int[] keep = allocator.tokens(cache);
     for (int l = 0; l < keep.length; l++) {
-      boolean forgets = layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0;
+      boolean forgets = layers.get(l).seeAll();
       if (forgets && trigger.due(surplus(cache, l, keep[l]) + tokens, left)) {
         return true;
       }
@@ -226,13 +227,13 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   @Override
-  public int memory(KvLayout.Layer heads) {
+  public int memory(LayerLayout.Heads heads) {
     return scorer.memory(heads) + action.memory(heads);
   }
 
   /** The scorer's first, then the allocator's, and {@link Moments} last. */
   @Override
-  public int numbers(KvLayout.Layer heads) {
+  public int numbers(LayerLayout.Heads heads) {
     int moments = moments().map(_ -> Moments.numbers(heads.group())).orElse(0);
     return scorer.numbers() + allocator.numbers() + moments;
   }
@@ -255,11 +256,11 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     if (!trigger.due(Integer.MAX_VALUE, ahead)) {
       return;
     }
-    List<KvLayout.Layer> layers = cache.layout().layers();
+    List<LayerLayout.Heads> layers = cache.layout().heads();
     int[] keep = allocator.tokens(cache);
     List<Integer> due = new ArrayList<>();
     for (int l = 0; l < layers.size(); l++) {
-      if (layers.get(l).window() == 0 && layers.get(l).kvHeads() > 0 && due(cache, l, keep[l])) {
+      if (layers.get(l).seeAll() && due(cache, l, keep[l])) {
         due.add(l);
       }
     }
@@ -289,7 +290,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
 
   /** By how many tokens heads hold more than they keep, on average. */
   private int surplus(KvCache cache, int layer, int keep) {
-    int heads = cache.layout().layers().get(layer).kvHeads();
+    int heads = cache.layout().heads(layer).kvHeads();
     // Heads may keep different numbers, but all of them grow alike.
     long held = 0;
     for (int h = 0; h < heads; h++) {
@@ -306,7 +307,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   private void compress(KvCache cache, List<Integer> layers, int[] keep, double[] full) {
     List<Place> places = new ArrayList<>();
     for (int l : layers) {
-      for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
+      for (int h = 0; h < cache.layout().heads(l).kvHeads(); h++) {
         places.add(new Place(l, h));
       }
     }
@@ -320,7 +321,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     int[] kept = new int[scores.length];
     for (int l : layers) {
       int first = places.indexOf(new Place(l, 0));
-      int heads = cache.layout().layers().get(l).kvHeads();
+      int heads = cache.layout().heads(l).kvHeads();
       float[][] theirs = Arrays.copyOfRange(scores, first, first + heads);
       int[] divided = allocator.divide(cache, l, trigger.stay(keep[l]), theirs);
       System.arraycopy(divided, 0, kept, first, heads);

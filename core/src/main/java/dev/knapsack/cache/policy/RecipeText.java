@@ -7,7 +7,7 @@ import static dev.knapsack.cache.policy.Term.size;
 import static dev.knapsack.cache.policy.Term.text;
 
 import dev.knapsack.cache.KvFormat;
-import dev.knapsack.tensor.UnsupportedFormatException;
+import dev.knapsack.error.UnsupportedFormatException;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -35,20 +35,22 @@ final class RecipeText {
   private static final Pattern METHOD = Pattern.compile(TERM);
   private static final Pattern PART = Pattern.compile("([A-Za-z]\\w*)\\s*=\\s*" + TERM + "[\\s,]*");
 
-  /** What a part was said to be, and what was between its brackets. */
+  /** A part as it was said to be, and what was between its brackets. */
   private record Given(String name, String in) {}
 
   /** Bounded while a prompt is read, too: a page's tokens, since evicting has a price for each. */
   private static final String IN_BLOCKS = " action=evict when=block(64)";
 
-  /** Once, as published. */
+  /** Forgets once, as published. */
   private static final String AFTER_PROMPT = " action=evict when=prompt";
 
   /** All but the last tokens, while the prompt is read, too. */
   private static final String REDUCED =
       "score=streaming(0) budget=uniform(32) action=lowrank(FORMAT) when=block(8)";
 
-  /** What each does differently from its paper is said where its parts are. */
+  /**
+   * The published methods; what each does differently from its paper is said where its parts are.
+   */
   private static final List<Method> METHODS =
       List.of(
           new Method(
@@ -260,7 +262,7 @@ final class RecipeText {
         method.matches() ? read.method(method.group(1), method.group(2)) : read.text);
   }
 
-  /** What can be asked for. */
+  /** The names that can be asked for. */
   static List<String> names() {
     return Stream.of(
             Stream.of("full"),

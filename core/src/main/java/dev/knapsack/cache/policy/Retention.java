@@ -57,7 +57,7 @@ record Retention(@Nullable RetentionGates learned) implements Scorer {
     }
   }
 
-  /** What a gate said is not said again. */
+  /** True: what a gate said is not said again. */
   @Override
   public boolean remembers() {
     return true;

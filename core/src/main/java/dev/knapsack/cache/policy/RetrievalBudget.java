@@ -35,7 +35,7 @@ record RetrievalBudget(Size tokens, Size others, @Nullable Calibration figures)
   public int[] each(KvLayout layout, int layer, int prompt, int length) {
     List<Place> places = HeadSizes.ranked(HeadSizes.given(figures), layout, Calibration.Head::far);
     Room room = new Room(places.size(), tokens.most(prompt), others.most(prompt));
-    int[] each = new int[layout.layers().get(layer).kvHeads()];
+    int[] each = new int[layout.heads(layer).kvHeads()];
     for (int i = 0; i < places.size(); i++) {
       if (places.get(i).layer() == layer) {
         each[places.get(i).head()] = (int) Math.min(Integer.MAX_VALUE, room.of(i, length));
@@ -45,7 +45,7 @@ record RetrievalBudget(Size tokens, Size others, @Nullable Calibration figures)
   }
 
   /**
-   * How many heads keep all of a sequence.
+   * The room for heads that keep all of a sequence.
    *
    * @param heads of all layers together
    * @param average tokens for each
@@ -58,7 +58,7 @@ record RetrievalBudget(Size tokens, Size others, @Nullable Calibration figures)
       this.least = Math.min(average, least);
     }
 
-    /** What the head of this rank keeps of a sequence. */
+    /** The tokens that the head of this rank keeps of a sequence. */
     long of(int rank, long length) {
       return length <= average
           ? average
@@ -84,7 +84,7 @@ record RetrievalBudget(Size tokens, Size others, @Nullable Calibration figures)
       return HeadSizes.super.together(layout, layer, length);
     }
     List<Place> places = HeadSizes.ranked(figures, layout, Calibration.Head::far);
-    int heads = layout.layers().get(layer).kvHeads();
+    int heads = layout.heads(layer).kvHeads();
     Room room = new Room(places.size(), tokens.most(length), others.most(length));
     long most = 0;
     for (int tokens : each(layout, layer, length, length)) {

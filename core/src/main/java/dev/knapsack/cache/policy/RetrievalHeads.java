@@ -95,7 +95,7 @@ record RetrievalHeads(int heads, int rows, @Nullable Calibration figures) implem
     KvCache cache = head.cache();
     // Heads hold the same tokens, unless something else than these scores divides them.
     float[] layer = new float[cache.length()];
-    for (int h = 0; h < cache.layout().layers().get(head.layer()).kvHeads(); h++) {
+    for (int h = 0; h < cache.layout().heads(head.layer()).kvHeads(); h++) {
       CachedHead other = cache.head(head.layer(), h);
       float[] sums = new float[other.count()];
       ObservationWindow.sums(other, 0, rows, sums);

@@ -43,7 +43,7 @@ record RetrievalShare(int percent, Size others, @Nullable Calibration figures)
 
   private int[] each(KvLayout layout, int layer, int few) {
     List<Place> places = HeadSizes.ranked(HeadSizes.given(figures), layout, Calibration.Head::far);
-    int[] each = new int[layout.layers().get(layer).kvHeads()];
+    int[] each = new int[layout.heads(layer).kvHeads()];
     Arrays.fill(each, few);
     for (Place place : places.subList(0, (places.size() * percent + 50) / 100)) {
       if (place.layer() == layer) {

@@ -89,7 +89,7 @@ final class Rows {
     return dot(a, b, 0);
   }
 
-  /** The same with as much of {@code b}, from {@code at} on, as there is of {@code a}. */
+  /** {@code Σ a·b} with as much of {@code b}, from {@code at} on, as there is of {@code a}. */
   static float dot(float[] a, float[] b, int at) {
     float one = 0;
     float two = 0;

@@ -2,16 +2,16 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
-import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.tensor.Matrix;
 import java.util.Optional;
 import java.util.Set;
 
-/** Which tokens matter: the first of the four parts of a {@link Recipe}. */
+/** The measure of which tokens matter: the first of the four parts of a {@link Recipe}. */
 public interface Scorer {
-  /** As it is written in a recipe. */
+  /** The scorer as it is written in a recipe. */
   String name();
 
   /** See {@link dev.knapsack.cache.KvPolicy#lacks}. */
@@ -42,7 +42,7 @@ public interface Scorer {
     return 0;
   }
 
-  /** Whether rows of an answer count, beside those of prompts. */
+  /** Says whether rows of an answer count, beside those of prompts. */
   default boolean countsAnswer() {
     return true;
   }
@@ -66,11 +66,14 @@ public interface Scorer {
   }
 
   /** See {@link dev.knapsack.cache.KvPolicy#memory}. */
-  default int memory(KvLayout.Layer heads) {
+  default int memory(LayerLayout.Heads heads) {
     return 0;
   }
 
-  /** What it wants to know of how a window's rows look at tokens, beside that. */
+  /**
+   * The moments that it wants to know of a window's rows and the tokens that they look at, beside
+   * that.
+   */
   default Optional<Moments> moments() {
     return Optional.empty();
   }
@@ -81,7 +84,7 @@ public interface Scorer {
   }
 
   /**
-   * How much each token of a head matters; more is more.
+   * Says how much each token of a head matters; more is more.
    *
    * @param out receives a number for each of the head's tokens; {@link Float#POSITIVE_INFINITY} for
    *     those that must stay
@@ -89,7 +92,7 @@ public interface Scorer {
   void score(CachedHead head, float[] out);
 
   /**
-   * The same for scorers that ask how many are kept.
+   * Says how much each token of a head matters, for scorers that ask how many are kept.
    *
    * @param keep tokens that a head of the layer keeps on average
    */

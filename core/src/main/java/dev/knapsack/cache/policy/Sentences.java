@@ -77,7 +77,9 @@ record Sentences(int factor) implements OnDisk {
     return units.toArray(int[][]::new);
   }
 
-  /** Whether a sentence ends after the place before {@code i}, and before that of {@code i}. */
+  /**
+   * Says whether a sentence ends after the place before {@code i}, and before that of {@code i}.
+   */
   private static boolean endsBetween(CachedHead head, int[] places, int i) {
     int end = head.cache().sentenceEnd(head.position(places[i - 1]));
     return end < head.position(places[i]);

@@ -4,7 +4,10 @@ import java.util.Arrays;
 
 /** Tokens that are divided by weight. */
 final class Shares {
-  /** So that what is whole but for the last bit stays so. */
+  /**
+   * The part of a token that is added before rounding down, so that what is whole but for the last
+   * bit stays so.
+   */
   private static final double ROUNDING = 1e-6;
 
   private Shares() {}

@@ -1,19 +1,19 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
-import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Optional;
 
 /**
- * They stay, and their keys lose the channels that say least to the last queries: ThinK (Xu et al.,
- * arXiv 2407.21018). A channel counts by the mean square of the last {@value #ROWS} queries'
- * numbers in it times that of the keys' numbers (the norms of its equation 4, which choose as its
- * greedy minimisation of the scores' error does). The channels are chosen when the first tokens
- * lose some, and stay chosen.
+ * Keeps such tokens with keys that lose the channels that say least to the last queries: ThinK (Xu
+ * et al., arXiv 2407.21018). A channel counts by the mean square of the last {@value #ROWS}
+ * queries' numbers in it times that of the keys' numbers (the norms of its equation 4, which choose
+ * as its greedy minimisation of the scores' error does). The channels are chosen when the first
+ * tokens lose some, and stay chosen.
  *
  * <p>Where heads are rotated no channel counts less than others: this goes with heads as they are.
  *
@@ -44,7 +44,7 @@ record ShrinkKeys(int percent) implements Action {
   }
 
   @Override
-  public int memory(KvLayout.Layer heads) {
+  public int memory(LayerLayout.Heads heads) {
     return 2 * heads.keySize();
   }
 

@@ -118,7 +118,7 @@ record SimilarKeys(int tokens) implements OnDisk {
       part(Arrays.copyOfRange(order, cut, order.length), count - half);
     }
 
-    /** Those that are nearer to {@code low} first. */
+    /** The members, those first that are nearer to {@code low}. */
     private int[] ordered(int[] members, float[] low, float[] high) {
       float[] direction = new float[low.length];
       for (int c = 0; c < direction.length; c++) {

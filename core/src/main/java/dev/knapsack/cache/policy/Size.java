@@ -7,7 +7,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * How many tokens: a number, a share of the prompt's tokens, or both together; written {@code
+ * A number of tokens: so many, a share of the prompt's tokens, or both together; written {@code
  * 1024}, {@code 25%}, {@code 4+12.5%}.
  *
  * <p>How long a prompt is is known before it is read: a share of it is the same from its first step
@@ -30,7 +30,7 @@ public record Size(int tokens, int share) {
     }
   }
 
-  /** So many. */
+  /** A size of so many tokens. */
   public static Size of(int tokens) {
     return new Size(tokens, 0);
   }
@@ -63,12 +63,15 @@ public record Size(int tokens, int share) {
     return new Size(tokens / by, share / by);
   }
 
-  /** How many they are of a sequence. */
+  /** The number of tokens that it is of a sequence. */
   public int tokens(KvCache cache) {
     return resolve(cache.promptEnd() > 0 ? cache.promptEnd() : cache.length());
   }
 
-  /** How many they are at most of a sequence of this length: the whole may be the prompt. */
+  /**
+   * The number of tokens that it is at most of a sequence of this length: the whole may be the
+   * prompt.
+   */
   public int most(int length) {
     return resolve(length);
   }

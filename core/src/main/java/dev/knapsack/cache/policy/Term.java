@@ -17,7 +17,7 @@ import org.jspecify.annotations.Nullable;
  * @param make of that
  */
 record Term<T>(String name, List<Parameter> parameters, Function<Arguments, T> make) {
-  /** What a parameter is. */
+  /** The kind of a parameter. */
   enum Kind {
     NUMBER("\\d{1,9}"),
     /** See {@link Size}. */
@@ -46,10 +46,10 @@ record Term<T>(String name, List<Parameter> parameters, Function<Arguments, T> m
     }
   }
 
-  /** What a term wants to know. */
+  /** A parameter that a term wants to know. */
   record Parameter(String name, Kind kind) {}
 
-  /** What it has been told, of the kinds that it wants. */
+  /** The values that it has been told, of the kinds that it wants. */
   record Arguments(List<String> texts) {
     int number(int i) {
       return Integer.parseInt(texts.get(i));
@@ -105,7 +105,7 @@ record Term<T>(String name, List<Parameter> parameters, Function<Arguments, T> m
 
   private static final Pattern NAMED = Pattern.compile("([A-Za-z]\\w*)\\s*=\\s*(.*)");
 
-  /** How it is written: {@code pyramid(TOKENS,WINDOW)}. */
+  /** The form in which it is written: {@code pyramid(TOKENS,WINDOW)}. */
   String form() {
     return form(name, parameters.stream().map(Parameter::name).toList());
   }
@@ -118,7 +118,7 @@ record Term<T>(String name, List<Parameter> parameters, Function<Arguments, T> m
             .collect(Collectors.joining(",", name + "(", ")"));
   }
 
-  /** What it was told, or null if that is not what it wants. */
+  /** The arguments that it was told, or null if that is not what it wants. */
   @Nullable Arguments arguments(String in) {
     List<String> names = parameters.stream().map(Parameter::name).toList();
     List<String> texts = split(in, names);
@@ -133,7 +133,7 @@ record Term<T>(String name, List<Parameter> parameters, Function<Arguments, T> m
     return new Arguments(texts);
   }
 
-  /** What stands between brackets, in its order, with names or without; null if they are others. */
+  /** The parts between brackets, in its order, with names or without; null if they are others. */
   static @Nullable List<String> split(String in, List<String> names) {
     List<String> texts = new ArrayList<>();
     String[] items = in.isBlank() ? new String[0] : in.split(",", -1);

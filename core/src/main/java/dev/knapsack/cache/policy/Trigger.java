@@ -1,18 +1,18 @@
 package dev.knapsack.cache.policy;
 
-/** When a cache is brought back to its size: the fourth part of a {@link Recipe}. */
+/** The time at which a cache is brought back to its size: the fourth part of a {@link Recipe}. */
 public sealed interface Trigger {
-  /** As it is written in a recipe. */
+  /** The trigger as it is written in a recipe. */
   String name();
 
   /**
-   * By how many tokens a head may pass what it keeps, before it is brought back; {@link
+   * The tokens by which a head may pass what it keeps, before it is brought back; {@link
    * Integer#MAX_VALUE} for any number.
    */
   int slack();
 
   /**
-   * Whether it is time after a step.
+   * Says whether it is time after a step.
    *
    * @param surplus tokens that a head holds more than it keeps
    * @param ahead tokens of the prompt that are yet to be read: 0 when the step has ended it, below
@@ -20,13 +20,13 @@ public sealed interface Trigger {
    */
   boolean due(int surplus, int ahead);
 
-  /** How many of the tokens that a head may keep stay when it is time. */
+  /** The tokens that stay when it is time, of those that a head may keep. */
   default int stay(int tokens) {
     return tokens;
   }
 
   /**
-   * Whether the next time that is due counts rows of a step.
+   * Says whether the next time that is due counts rows of a step.
    *
    * @param ahead as above, when the step has ended
    * @param looked rows before that time that count
@@ -36,8 +36,8 @@ public sealed interface Trigger {
   }
 
   /**
-   * Whenever a head holds a block more than it keeps, while the prompt is read too: so that the
-   * cache never grows past that and one step.
+   * Brings heads back whenever one holds a block more than it keeps, while the prompt is read too:
+   * so that the cache never grows past that and one step.
    *
    * @param tokens of a block
    */
@@ -65,8 +65,8 @@ public sealed interface Trigger {
   }
 
   /**
-   * Whenever a head holds more than it keeps, while the prompt is read too: then half of what it
-   * keeps stays, so that this is seldom.
+   * Brings heads back whenever one holds more than it keeps, while the prompt is read too: then
+   * half of what it keeps stays, so that this is seldom.
    */
   record Half() implements Trigger {
     @Override
@@ -90,7 +90,10 @@ public sealed interface Trigger {
     }
   }
 
-  /** Once, when the prompt has been read: it is held whole until then, and all of the answer. */
+  /**
+   * Brings heads back once, when the prompt has been read: it is held whole until then, and all of
+   * the answer.
+   */
   record Prompt() implements Trigger {
     @Override
     public String name() {
@@ -114,8 +117,8 @@ public sealed interface Trigger {
   }
 
   /**
-   * Whenever a head holds a block more than it keeps, as with {@link Block}, and when the prompt
-   * has been read: so that what is kept of it was chosen with all of it known.
+   * Brings heads back whenever one holds a block more than it keeps, as {@link Block} does, and
+   * when the prompt has been read: so that what is kept of it was chosen with all of it known.
    *
    * @param tokens of a block
    */
@@ -142,7 +145,7 @@ public sealed interface Trigger {
     }
   }
 
-  /** When the prompt has been read, and after each step of the answer. */
+  /** Brings heads back when the prompt has been read, and after each step of the answer. */
   record Step() implements Trigger {
     @Override
     public String name() {

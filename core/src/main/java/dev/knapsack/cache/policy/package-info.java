@@ -1,4 +1,7 @@
-/** Which tokens a cache keeps: small parts that combine, and recipes that name combinations. */
+/**
+ * Policies of which tokens a cache keeps: small parts that combine, and recipes that name
+ * combinations.
+ */
 @NullMarked
 package dev.knapsack.cache.policy;
 

@@ -1,8 +1,9 @@
 package dev.knapsack.cache.store;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
+import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
@@ -87,7 +88,7 @@ final class CacheFormat {
   }
 
   /** How many sections a cache has. */
-  static int sections(KvCache cache) {
-    return 2 + cache.layout().layers().stream().mapToInt(KvLayout.Layer::kvHeads).sum();
+  static int sections(SequenceState state) {
+    return 2 + state.layout().heads().stream().mapToInt(LayerLayout.Heads::kvHeads).sum();
   }
 }

@@ -2,9 +2,10 @@ package dev.knapsack.cache.store;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvPart;
-import dev.knapsack.cache.store.CacheFileException.Problem;
+import dev.knapsack.cache.SequenceState;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -43,10 +44,11 @@ final class CacheReader {
    * @param vocabulary token ids are below it
    * @return the tokens
    */
-  int[] read(Fingerprint expected, int capacity, int vocabulary, KvCache cache) throws IOException {
+  int[] read(Fingerprint expected, int capacity, int vocabulary, SequenceState state)
+      throws IOException {
     Header header = header();
     check(readFingerprint(), expected);
-    if (header.sections() != CacheFormat.sections(cache)) {
+    if (header.sections() != CacheFormat.sections(state)) {
       throw source.damaged("says %,d sections".formatted(header.sections()));
     }
     if (header.tokens() > capacity) {
@@ -66,11 +68,11 @@ final class CacheReader {
       throw source.damaged("has tokens that the vocabulary of %,d has not".formatted(vocabulary));
     }
     try (Arena arena = Arena.ofConfined()) {
-      for (int l = 0; l < cache.layout().layers().size(); l++) {
-        int keySize = cache.layout().layers().get(l).keySize();
-        for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
+      for (int l = 0; l < state.layout().layers().size(); l++) {
+        int keySize = state.layout().heads(l).keySize();
+        for (int h = 0; h < state.layout().heads(l).kvHeads(); h++) {
           source.frame(CacheFormat.HEAD, l, h, -1);
-          for (KvPart part : cache.parts(l, h)) {
+          for (KvPart part : state.kv().parts(l, h)) {
             read(part, keySize, tokens.length, arena);
           }
           source.checkSection();
@@ -79,7 +81,7 @@ final class CacheReader {
     }
     source.checkEnd();
     try {
-      cache.restored(tokens.length);
+      state.kv().restored(tokens.length);
     } catch (IllegalArgumentException e) {
       throw source.damaged("has heads with other tokens than the sequence");
     }

@@ -1,7 +1,9 @@
 package dev.knapsack.cache.store;
 
-import dev.knapsack.cache.KvCache;
-import dev.knapsack.cache.store.CacheFileException.Problem;
+import dev.knapsack.cache.SequenceState;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
+import dev.knapsack.error.CacheNotSavedException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
@@ -202,21 +204,25 @@ public final class CacheStore {
    *     what had the name before is still there
    */
   public long save(
-      String name, KvCache cache, int[] tokens, Fingerprint fingerprint, Precision precision) {
+      String name,
+      SequenceState state,
+      int[] tokens,
+      Fingerprint fingerprint,
+      Precision precision) {
     Path file = file(name);
-    if (cache.layout().policy().remembers()) {
+    if (state.layout().policy().remembers()) {
       throw new CacheNotSavedException(
           file,
           0,
           "the recipe '%s' %s, which a saved cache does not hold; others, such as snapkv, can be saved."
               .formatted(
-                  cache.layout().policy(),
-                  cache.layout().policy().retrieval().isPresent()
+                  state.layout().policy(),
+                  state.layout().policy().retrieval().isPresent()
                       ? "reads tokens again from a file of its own"
                       : "goes by what it has seen of each token so far"),
           null);
     }
-    CacheWriter writer = new CacheWriter(cache, tokens, fingerprint, precision);
+    CacheWriter writer = new CacheWriter(state, tokens, fingerprint, precision);
     long bytes = writer.length();
     if (bytes > most) {
       throw new CacheNotSavedException(
@@ -365,21 +371,21 @@ public final class CacheStore {
    * @param vocabulary token ids are below it
    * @return the tokens that the cache holds now
    * @throws CacheFileException if there is none, or it cannot be used; the cache is empty
-   * @throws dev.knapsack.memory.BudgetExceededException if the pages do not fit; the cache is empty
+   * @throws dev.knapsack.error.BudgetExceededException if the pages do not fit; the cache is empty
    */
   public int[] restore(
-      String name, KvCache cache, Fingerprint expected, int capacity, int vocabulary) {
+      String name, SequenceState state, Fingerprint expected, int capacity, int vocabulary) {
     Path file = file(name);
-    if (cache.length() != 0) {
+    if (state.length() != 0) {
       throw new IllegalArgumentException(
-          "The cache holds %,d tokens; give an empty one.".formatted(cache.length()));
+          "The cache holds %,d tokens; give an empty one.".formatted(state.length()));
     }
     try {
-      int[] tokens = read(file, reader -> reader.read(expected, capacity, vocabulary, cache));
+      int[] tokens = read(file, reader -> reader.read(expected, capacity, vocabulary, state));
       touch(file);
       return tokens;
     } catch (RuntimeException | Error e) {
-      cache.truncate(0);
+      state.truncate(0);
       throw e;
     }
   }

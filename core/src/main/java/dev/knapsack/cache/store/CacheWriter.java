@@ -2,8 +2,8 @@ package dev.knapsack.cache.store;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvPart;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.tensor.Format;
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -12,18 +12,18 @@ import java.util.List;
 
 /** Writes a cache as {@link CacheFormat} says. */
 final class CacheWriter {
-  private final KvCache cache;
+  private final SequenceState state;
   private final int[] tokens;
   private final byte[][] fingerprint;
   private final CacheStore.Precision precision;
 
   CacheWriter(
-      KvCache cache, int[] tokens, Fingerprint fingerprint, CacheStore.Precision precision) {
-    if (tokens.length != cache.length()) {
+      SequenceState state, int[] tokens, Fingerprint fingerprint, CacheStore.Precision precision) {
+    if (tokens.length != state.length()) {
       throw new IllegalArgumentException(
-          "%,d tokens were given, and the cache has %,d".formatted(tokens.length, cache.length()));
+          "%,d tokens were given, and the cache has %,d".formatted(tokens.length, state.length()));
     }
-    this.cache = cache;
+    this.state = state;
     this.tokens = tokens;
     this.precision = precision;
     this.fingerprint = bytes(fingerprint);
@@ -47,19 +47,19 @@ final class CacheWriter {
   long length() {
     long length =
         CacheFormat.HEADER
-            + (long) CacheFormat.sections(cache) * (CacheFormat.FRAME + CacheFormat.CHECKSUM)
+            + (long) CacheFormat.sections(state) * (CacheFormat.FRAME + CacheFormat.CHECKSUM)
             + fingerprintBytes()
             + (long) tokens.length * Integer.BYTES;
-    for (int l = 0; l < cache.layout().layers().size(); l++) {
-      for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
-        length += headBytes(cache.parts(l, h));
+    for (int l = 0; l < state.layout().layers().size(); l++) {
+      for (int h = 0; h < state.layout().heads(l).kvHeads(); h++) {
+        length += headBytes(state.kv().parts(l, h));
       }
     }
     return length;
   }
 
   private int[] compactTokens(List<KvPart> parts) {
-    return CacheFormat.compactTokens(parts, precision, cache.layout().pageTokens());
+    return CacheFormat.compactTokens(parts, precision, state.layout().pageTokens());
   }
 
   private long headBytes(List<KvPart> parts) {
@@ -76,7 +76,7 @@ final class CacheWriter {
     sink.begin();
     sink.put(CacheFormat.MAGIC);
     sink.putInt(CacheFormat.VERSION);
-    sink.putInt(CacheFormat.sections(cache));
+    sink.putInt(CacheFormat.sections(state));
     sink.putLong(length());
     sink.putInt(tokens.length);
     sink.put(new byte[CacheFormat.HEADER - CacheFormat.CHECKSUM - sink.position()]);
@@ -93,9 +93,9 @@ final class CacheWriter {
     }
     sink.putChecksum();
     try (Arena arena = Arena.ofConfined()) {
-      for (int l = 0; l < cache.layout().layers().size(); l++) {
-        for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
-          List<KvPart> parts = cache.parts(l, h);
+      for (int l = 0; l < state.layout().layers().size(); l++) {
+        for (int h = 0; h < state.layout().heads(l).kvHeads(); h++) {
+          List<KvPart> parts = state.kv().parts(l, h);
           int[] compact = compactTokens(parts);
           frame(sink, CacheFormat.HEAD, l, h, headBytes(parts));
           for (int i = 0; i < compact.length; i++) {

@@ -1,6 +1,7 @@
 package dev.knapsack.cache.store;
 
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import java.util.Locale;
 
 /**
@@ -21,7 +22,7 @@ public record Fingerprint(
         "k=%s,v=%s"
             .formatted(layout.keyFormat().name(), layout.valueFormat().name())
             .toLowerCase(Locale.ROOT);
-    int sketch = layout.layers().isEmpty() ? 0 : layout.layers().getFirst().sketch();
+    int sketch = layout.heads().stream().mapToInt(LayerLayout.Heads::sketch).max().orElse(0);
     if (sketch > 0) {
       formats += " of %d directions a channel".formatted(sketch);
     }

@@ -1,6 +1,7 @@
 package dev.knapsack.cache.store;
 
-import dev.knapsack.cache.store.CacheFileException.Problem;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

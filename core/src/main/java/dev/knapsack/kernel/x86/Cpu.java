@@ -30,7 +30,7 @@ record Cpu(boolean avx2, boolean avxVnni, boolean avx512Vnni) {
    * Looks.
    *
    * @throws UnsupportedOperationException if native access is denied
-   * @throws dev.knapsack.memory.NativeMemoryException if there is no executable memory
+   * @throws dev.knapsack.error.NativeMemoryException if there is no executable memory
    */
   static Cpu detect() {
     try (Arena arena = Arena.ofConfined()) {

@@ -24,7 +24,7 @@ final class NativeCode implements Code {
    * Makes code executable.
    *
    * @throws UnsupportedOperationException if the JVM or the system does not allow that
-   * @throws dev.knapsack.memory.NativeMemoryException if the kernel refuses
+   * @throws dev.knapsack.error.NativeMemoryException if the kernel refuses
    */
   NativeCode(byte[] code) {
     if (CALL == null) {

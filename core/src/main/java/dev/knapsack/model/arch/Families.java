@@ -1,9 +1,11 @@
 package dev.knapsack.model.arch;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.TensorSpec;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -61,6 +63,19 @@ public final class Families {
     }
     Rope.Pairs usual = family(file).pairs();
     return usual == Rope.Pairs.ADJACENT && Ropes.pairs(file, usual) == Rope.Pairs.HALF_SPLIT;
+  }
+
+  /** Whether models of a file's architecture can be run. */
+  public static boolean supports(ModelFile file) {
+    return BY_ARCHITECTURE.containsKey(file.metadata().string("general.architecture"));
+  }
+
+  /**
+   * The tensors that files of a family have at the least beside the token embedding and the output
+   * projection, by what the metadata say: those of a published file, whatever this one has.
+   */
+  public static List<TensorSpec> tensors(ModelFile file) {
+    return family(file).tensors(header(file));
   }
 
   private static Header header(ModelFile file) {

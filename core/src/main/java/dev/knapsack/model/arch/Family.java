@@ -3,12 +3,20 @@ package dev.knapsack.model.arch;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.Rope.Pairs;
+import dev.knapsack.model.Attention;
+import dev.knapsack.model.Block;
+import dev.knapsack.model.Dense;
+import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerSpec;
-import dev.knapsack.model.Mlp;
 import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.Norms;
 import dev.knapsack.model.QueryScale;
+import dev.knapsack.model.TensorSpec;
+import dev.knapsack.model.TensorSpec.Role;
+import dev.knapsack.model.WeightLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -20,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * it cannot do without.
  */
 abstract class Family {
+  private static final String AFTER_ATTENTION = "post_attention_norm.weight";
+
   /** How the numbers of a head are paired by the rotary embedding, in GGUF files. */
   Pairs pairs() {
     return Pairs.HALF_SPLIT;
@@ -71,19 +81,50 @@ abstract class Family {
     return null;
   }
 
-  Mlp mlp(Header header, int layer) {
-    int width = header.columns("feed_forward_length", layer, 0);
-    int count = header.optionalCount("expert_count");
-    if (count == 0) {
-      if (width == 0) {
-        throw header.wrong("feed_forward_length", "is missing");
-      }
-      return new Mlp.Dense(width, activation());
-    }
-    return experts(header, count, width);
+  /** The blocks of a layer, in the order in which they are computed. */
+  List<Block> blocks(Header header, int layer, int context) {
+    return List.of(attention(header, layer, context), feedForward(header, layer));
   }
 
-  private Mlp.Experts experts(Header header, int count, int denseWidth) {
+  final Attention attention(Header header, int layer, int context) {
+    return new Attention(
+        new Norms(
+            "attn_norm.weight",
+            AFTER_ATTENTION.equals(feedForwardNorm(header, layer)) ? null : AFTER_ATTENTION),
+        header.width(),
+        header.heads(layer),
+        header.kvHeads(layer),
+        header.keySize(layer),
+        header.valueSize(layer),
+        attentionScale(header, layer),
+        attentionSoftCap(header),
+        window(header, layer),
+        rope(header, layer, context),
+        queryScale(header));
+  }
+
+  /** The norm before the MLP: some files name it after what it follows. */
+  String feedForwardNorm(Header header, int layer) {
+    return header.hasTensor(WeightLayout.name(layer, AFTER_ATTENTION))
+            && !header.hasTensor(WeightLayout.name(layer, "ffn_norm.weight"))
+        ? AFTER_ATTENTION
+        : "ffn_norm.weight";
+  }
+
+  final Block feedForward(Header header, int layer) {
+    Norms norms = new Norms(feedForwardNorm(header, layer), "post_ffw_norm.weight");
+    int hidden = header.columns("feed_forward_length", layer, 0);
+    int count = header.optionalCount("expert_count");
+    if (count == 0) {
+      if (hidden == 0) {
+        throw header.wrong("feed_forward_length", "is missing");
+      }
+      return new Dense(norms, header.width(), hidden, activation(), "");
+    }
+    return experts(header, norms, count, hidden);
+  }
+
+  private Experts experts(Header header, Norms norms, int count, int denseWidth) {
     int used = header.optionalCount("expert_used_count");
     if (used < 1 || used > count) {
       throw header.wrong(
@@ -91,20 +132,23 @@ abstract class Family {
           "must be between 1 and the number of experts %d, and is %d".formatted(count, used));
     }
     int named = header.optionalColumns("expert_feed_forward_length");
-    int width = named == 0 ? usualExpertWidth(denseWidth, used) : named;
-    if (width == 0) {
+    int hidden = named == 0 ? usualExpertWidth(denseWidth, used) : named;
+    if (hidden == 0) {
       throw header.wrong("expert_feed_forward_length", "is missing");
     }
-    int shared = header.optionalColumns("expert_shared_feed_forward_length");
-    return new Mlp.Experts(
+    int given = header.optionalColumns("expert_shared_feed_forward_length");
+    int shared = given == 0 ? usualSharedWidth(denseWidth) : given;
+    return new Experts(
+        norms,
+        header.width(),
         count,
         used,
-        width,
+        hidden,
         activation(),
         header.flag("expert_weights_norm", normaliseExperts()),
         softmaxOverChosen(),
         header.positive("expert_weights_scale", 1),
-        shared == 0 ? usualSharedWidth(denseWidth) : shared);
+        shared == 0 ? null : new Dense(Norms.NONE, header.width(), shared, activation(), "_shexp"));
   }
 
   /** Width of an expert, in a file that names that of a dense layer only. */
@@ -144,38 +188,74 @@ abstract class Family {
     return 0;
   }
 
+  /** The tensor that the last norm's factors are in. */
+  String outputNorm() {
+    return "output_norm.weight";
+  }
+
+  /**
+   * Whether files hold queries, keys and values in one tensor, and gate and up in another; they are
+   * read in either form.
+   */
+  boolean fuses() {
+    return false;
+  }
+
   /** The spec of a file whose header this is, with all tensors checked against it. */
   final ModelSpec spec(Header header, int context) {
-    List<LayerSpec> layers = new ArrayList<>();
-    for (int l = 0; l < header.layers(); l++) {
-      layers.add(
-          new LayerSpec(
-              header.heads(l),
-              header.kvHeads(l),
-              header.keySize(l),
-              header.valueSize(l),
-              attentionScale(header, l),
-              attentionSoftCap(header),
-              window(header, l),
-              rope(header, l, context),
-              queryScale(header),
-              mlp(header, l)));
-    }
     ModelSpec spec =
         new ModelSpec(
             header.architecture(),
             header.name(),
             header.width(),
-            header.rows("token_embd.weight"),
+            header.rows(ModelSpec.EMBEDDING),
             header.context(),
-            layers,
+            layers(header, context),
             header.positive("attention.layer_norm_rms_epsilon"),
             embeddingScale(header),
             residualScale(header),
             logitScale(header),
             logitSoftCap(header),
-            !header.hasTensor("output.weight"));
+            outputNorm(),
+            !header.hasTensor(ModelSpec.OUTPUT));
     new TensorCheck(header.file(), spec, requiredTensors()).run();
     return spec;
+  }
+
+  private List<LayerSpec> layers(Header header, int context) {
+    List<LayerSpec> layers = new ArrayList<>();
+    for (int l = 0; l < header.layers(); l++) {
+      layers.add(new LayerSpec(blocks(header, l, context)));
+    }
+    return layers;
+  }
+
+  /** The tensors that a file of this family has at the least. */
+  final List<TensorSpec> tensors(Header header) {
+    List<TensorSpec> all = new ArrayList<>();
+    all.add(new TensorSpec(outputNorm(), Role.NORM, header.width()));
+    List<LayerSpec> layers = layers(header, header.context());
+    for (int l = 0; l < layers.size(); l++) {
+      for (TensorSpec tensor : least(layers.get(l).tensors())) {
+        all.add(tensor.named(WeightLayout.name(l, tensor.name())));
+      }
+    }
+    return all;
+  }
+
+  private List<TensorSpec> least(List<TensorSpec> tensors) {
+    List<TensorSpec> least = new ArrayList<>();
+    Map<String, TensorSpec> wholes = TensorSpec.fused(tensors);
+    for (TensorSpec tensor : tensors) {
+      if (!tensor.optional() || requiredTensors().contains(tensor.name())) {
+        TensorSpec whole = fuses() ? wholes.get(tensor.fused()) : null;
+        if (whole == null) {
+          least.add(tensor);
+        } else if (!least.contains(whole)) {
+          least.add(whole);
+        }
+      }
+    }
+    return least;
   }
 }

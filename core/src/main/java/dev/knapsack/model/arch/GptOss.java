@@ -28,6 +28,11 @@ final class GptOss extends Family {
   }
 
   @Override
+  String feedForwardNorm(Header header, int layer) {
+    return "post_attention_norm.weight";
+  }
+
+  @Override
   int usualWindow() {
     return 128;
   }

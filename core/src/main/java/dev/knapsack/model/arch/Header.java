@@ -1,8 +1,8 @@
 package dev.knapsack.model.arch;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Rope;
 import java.lang.foreign.Arena;

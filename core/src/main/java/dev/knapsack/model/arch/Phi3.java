@@ -6,6 +6,11 @@ package dev.knapsack.model.arch;
  */
 final class Phi3 extends Family {
   @Override
+  boolean fuses() {
+    return true;
+  }
+
+  @Override
   boolean usuallyWindowed(int layer) {
     return true;
   }

@@ -1,7 +1,7 @@
 package dev.knapsack.model.arch;
 
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.file.ModelFileException;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.Rope.Pairs;
 

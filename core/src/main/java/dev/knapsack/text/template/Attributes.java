@@ -1,12 +1,15 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.MarkedText;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** What stands after a value: {@code .name}, {@code [index]}, {@code [start:stop:step]}. */
+/**
+ * The accesses that stand after a value: {@code .name}, {@code [index]}, {@code [start:stop:step]}.
+ */
 final class Attributes {
   private Attributes() {}
 

@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.MarkedText;
 
 /**
@@ -98,7 +99,7 @@ final class BraceFormat {
     return FormatSpec.format(value, spec, meter);
   }
 
-  /** What a field names: an argument, then attributes and items of it. */
+  /** The value that a field names: an argument, then attributes and items of it. */
   private Object value(String path) {
     int end = 0;
     while (end < path.length() && ".[".indexOf(path.charAt(end)) < 0) {

@@ -3,7 +3,7 @@ package dev.knapsack.text.template;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** What {@code cycler(...)} makes: gives its items one after the other, again and again. */
+/** The value of {@code cycler(...)}: gives its items one after the other, again and again. */
 final class Cycler {
   private final List<Object> items;
   private int position;

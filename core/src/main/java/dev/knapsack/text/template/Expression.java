@@ -65,7 +65,7 @@ sealed interface Expression {
   record Conditional(Expression then, Expression condition, @Nullable Expression otherwise)
       implements Expression {}
 
-  /** What stands between the parentheses of a call. */
+  /** The arguments between the parentheses of a call. */
   record ArgumentList(
       List<Expression> positional,
       List<Keyword> named,

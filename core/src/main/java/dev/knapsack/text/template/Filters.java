@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.MarkedText;
 import java.math.BigDecimal;
 import java.math.BigInteger;
@@ -70,7 +71,7 @@ final class Filters {
           "wordwrap",
           "xmlattr");
 
-  /** Those without arguments. */
+  /** The filters without arguments. */
   private static final Set<String> BARE =
       Set.of(
           "abs",
@@ -146,7 +147,7 @@ final class Filters {
     };
   }
 
-  /** What a line is indented by: so many blanks, or this text. */
+  /** The text that a line is indented by: so many blanks, or this text. */
   static MarkedText indentation(Object width, Meter meter) {
     return width instanceof MarkedText given
         ? given

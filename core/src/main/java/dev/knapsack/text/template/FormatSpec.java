@@ -1,10 +1,11 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.MarkedText;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What stands behind the colon of a replacement field: {@code
+ * The format behind the colon of a replacement field: {@code
  * [[fill]align][sign][#][0][width][,][.precision][type]}.
  */
 final class FormatSpec {

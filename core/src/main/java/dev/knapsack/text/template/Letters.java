@@ -8,7 +8,7 @@ import java.util.Locale;
  * move all that follows whenever one letter becomes two.
  */
 final class Letters {
-  /** What stands within words without being a letter (Unicode's Word_Break, in part). */
+  /** Characters that stand within words without being letters (Unicode's Word_Break, in part). */
   private static final String IN_WORDS =
       "'.:\u00b7\u055f\u05f4\u2018\u2019\u2024\u2027" + "\ufe13\ufe52\ufe55\uff07\uff0e\uff1a";
 
@@ -128,7 +128,7 @@ final class Letters {
     return c == 'ŉ' ? upper : upper.substring(0, first) + lower(upper.substring(first));
   }
 
-  /** Whether a sigma ends a word: letters before it, none behind (Unicode's Final_Sigma). */
+  /** Says whether a sigma ends a word: letters before it, none behind (Unicode's Final_Sigma). */
   private static boolean endsWord(String text, int at) {
     int before = at;
     while (before > 0 && isIgnored(text.codePointBefore(before))) {
@@ -160,7 +160,7 @@ final class Letters {
     return Character.isLowerCase(c) || Character.isUpperCase(c) || Character.isTitleCase(c);
   }
 
-  /** Whether there are letters of this size in a text, and none of another. */
+  /** Says whether there are letters of this size in a text, and none of another. */
   static boolean areAll(boolean upper, String text, Meter meter) {
     meter.step(1 + (text.length() >> 3));
     boolean found = false;
@@ -177,7 +177,7 @@ final class Letters {
     return found;
   }
 
-  /** Whether capitals begin words, and stand nowhere else. */
+  /** Says whether capitals begin words, and stand nowhere else. */
   static boolean areTitled(String text, Meter meter) {
     meter.step(1 + (text.length() >> 3));
     boolean found = false;

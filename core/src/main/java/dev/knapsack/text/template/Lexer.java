@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.template.Token.Kind;
 import java.util.ArrayList;
 import java.util.List;
@@ -83,7 +84,7 @@ final class Lexer {
     return -1;
   }
 
-  /** Where the text before a tag ends when its white space is dropped as the tag asks. */
+  /** The end of the text before a tag when its white space is dropped as the tag asks. */
   private int strippedEnd(int from, int tag, char kind, char sign, boolean lineStart) {
     if (sign == '-') {
       int end = tag;

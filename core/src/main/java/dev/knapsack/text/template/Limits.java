@@ -1,8 +1,8 @@
 package dev.knapsack.text.template;
 
 /**
- * What a template may use before it is refused: a template comes with a model file that anyone may
- * have written, so it must not be able to hang the program or fill its heap.
+ * The most that a template may use before it is refused: a template comes with a model file that
+ * anyone may have written, so it must not be able to hang the program or fill its heap.
  *
  * @param source characters of the template's source
  * @param nesting levels of brackets and blocks within one another in the source

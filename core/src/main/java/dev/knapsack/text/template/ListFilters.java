@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.MarkedText;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -212,7 +213,7 @@ final class ListFilters {
     });
   }
 
-  /** What an item is sorted by: one part of it after the other. */
+  /** The keys that an item is sorted by: one part of it after the other. */
   private List<Object> keys(Object item, Object attribute, boolean caseSensitive) {
     List<Object> keys = meter.list(1);
     if (!(attribute instanceof MarkedText names)) {

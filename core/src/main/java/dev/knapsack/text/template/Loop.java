@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 

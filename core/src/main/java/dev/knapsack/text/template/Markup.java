@@ -34,13 +34,13 @@ final class Markup {
           Map.entry("times", "\u00d7"),
           Map.entry("euro", "\u20ac"));
 
-  /** Those that need no semicolon behind them. */
+  /** The names that need no semicolon behind them. */
   private static final List<String> OPEN =
       List.of(
           "amp", "lt", "gt", "quot", "nbsp", "copy", "reg", "laquo", "raquo", "middot", "deg",
           "times");
 
-  /** What HTML makes of the numbers 128 to 159: the characters of Windows-1252. */
+  /** The characters that HTML takes for the numbers 128 to 159: those of Windows-1252. */
   private static final String WINDOWS =
       "\u20ac\u0081\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u008d\u017d\u008f"
           + "\u0090\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u009d\u017e\u0178";

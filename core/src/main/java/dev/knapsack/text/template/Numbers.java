@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import java.math.BigDecimal;
 import java.math.BigInteger;
 import java.math.MathContext;

@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.MarkedText;
 import java.util.List;
 import java.util.Map;
@@ -35,7 +36,7 @@ final class PercentFormat {
     out = meter.text();
   }
 
-  /** What {@code format % operand} is: a tuple gives all values, a dictionary those by name. */
+  /** The text of {@code format % operand}: a tuple gives all values, a dictionary those by name. */
   static MarkedText format(MarkedText format, Object operand, Meter meter) {
     List<Object> values = operand instanceof Tuple tuple ? tuple : List.of(operand);
     Map<Object, Object> named = operand instanceof Map<?, ?> ? Values.requireMap(operand) : null;

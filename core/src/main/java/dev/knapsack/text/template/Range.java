@@ -4,7 +4,7 @@ import java.util.AbstractList;
 import java.util.Objects;
 import java.util.RandomAccess;
 
-/** What {@code range} returns: whole numbers at equal distances, which are not kept. */
+/** The value of {@code range}: whole numbers at equal distances, which are not kept. */
 final class Range extends AbstractList<Object> implements RandomAccess {
   private final long start;
   private final long stop;

@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.template.Statement.Assign;
 import dev.knapsack.text.template.Statement.AttributeTarget;
@@ -14,7 +15,7 @@ import java.util.Map;
 
 /** Carries out the statements of a template and collects the text that they write. */
 final class Renderer {
-  /** Where to go on after a statement. */
+  /** The way to go on after a statement. */
   private enum Flow {
     NEXT,
     BREAK,
@@ -34,7 +35,7 @@ final class Renderer {
     return evaluator;
   }
 
-  /** Where the statement last begun stands in the source. */
+  /** The place in the source of the statement last begun. */
   int at() {
     return at;
   }

@@ -26,7 +26,7 @@ final class Representation {
     return quoted(value, false, meter);
   }
 
-  /** The same with every dictionary in the order of its keys. */
+  /** Writes a value with every dictionary in the order of its keys. */
   static MarkedText sorted(Object value, Meter meter) {
     return quoted(value, true, meter);
   }
@@ -37,7 +37,7 @@ final class Representation {
     return out.build();
   }
 
-  /** The same with characters beyond ASCII escaped. */
+  /** Writes a value with characters beyond ASCII escaped. */
   static MarkedText ascii(Object value, Meter meter) {
     MarkedText text = quoted(value, meter);
     Meter.Text out = meter.text();

@@ -41,7 +41,7 @@ sealed interface Statement {
    */
   record Capture(@Nullable Target target, Expression filtered, List<Statement> body, int at)
       implements Statement {
-    /** Not a name that a template can write. */
+    /** The name of captured text: one that no template can write. */
     static final String BODY = "captured body";
   }
 
@@ -57,7 +57,7 @@ sealed interface Statement {
   /** {@code with a = 1}: names for the body alone. */
   record With(List<Assign> assignments, List<Statement> body, int at) implements Statement {}
 
-  /** What an assignment assigns to. */
+  /** The target of an assignment. */
   sealed interface Target {}
 
   record NameTarget(String name) implements Target {}

@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.MarkedText;
 import java.nio.charset.StandardCharsets;
 import java.util.HexFormat;
@@ -19,7 +20,7 @@ final class TextFilters {
     this.meter = meter;
   }
 
-  /** What the filter of this name makes of a value; null if there is none here. */
+  /** The result of the filter of this name for a value; null if there is none here. */
   @Nullable Object apply(String name, Object value, Arguments arguments) {
     return switch (name) {
       case "trim" ->

@@ -22,7 +22,7 @@ final class Tuple extends AbstractList<Object> implements RandomAccess {
     return new Tuple(List.of(first, second));
   }
 
-  /** What {@code groupby} makes of elements with equal keys. */
+  /** The tuple that {@code groupby} makes of elements with equal keys. */
   static Tuple group(Object key, List<Object> members) {
     return new Tuple(List.of(key, members), List.of("grouper", "list"));
   }

@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.MarkedText;
 import java.math.BigDecimal;
 import java.util.Iterator;
@@ -7,7 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 
-/** What holds for every value, as in the language of the reference: type names, truth, order. */
+/** The rules for every value, as in the language of the reference: type names, truth, order. */
 final class Values {
   private Values() {}
 
@@ -173,7 +174,7 @@ final class Values {
     };
   }
 
-  /** Whether these are one and the same value, as a namespace is the same only as itself. */
+  /** Says whether these are one and the same value, as a namespace is the same only as itself. */
   @SuppressWarnings("ReferenceEquality")
   static boolean same(Object a, Object b) {
     return a == b;

@@ -1,5 +1,6 @@
 package dev.knapsack.text.template;
 
+import dev.knapsack.error.TemplateException;
 import dev.knapsack.text.MarkedText;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -73,7 +74,7 @@ final class WordWrap {
     return text.text().codePointCount(piece.from(), most);
   }
 
-  /** Where a piece that is longer than a line ends on this one; what is left goes back. */
+  /** The place on this line where a piece longer than it ends; what is left goes back. */
   private int cut(MarkedText text, Piece piece, int room, Deque<Piece> rest, boolean alone) {
     if (!breakWords) {
       if (!alone) {
@@ -140,7 +141,7 @@ final class WordWrap {
     }
   }
 
-  /** Where a dash of two hyphens or more between words ends; -1 if there is none. */
+  /** The end of a dash of two hyphens or more between words; -1 if there is none. */
   private static int dashEnd(String text, int at, int to) {
     if (text.charAt(at) != '-' || at == 0 || !isBeforeDash(text.charAt(at - 1))) {
       return -1;

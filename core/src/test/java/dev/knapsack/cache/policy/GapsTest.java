@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -25,7 +26,7 @@ class GapsTest {
   @RegisterExtension private final MadeCaches made = new MadeCaches();
 
   private KvLayout layout(Format format, int recent, KvPolicy policy) {
-    KvLayout.Layer layer = new KvLayout.Layer(1, SIZE, SIZE, 0, 1);
+    LayerLayout.Heads layer = new LayerLayout.Heads(1, SIZE, SIZE, 0, 1);
     return new KvLayout(List.of(layer), format, format, recent, policy, PAGE);
   }
 

@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SeenStep;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -28,8 +29,8 @@ class LayerSensitivityTest {
   private static final int HEADS = 2;
   private static final int SIZE = 8;
 
-  private static final KvLayout.Layer LAYER = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, 2);
-  private static final KvLayout.Layer WINDOW = new KvLayout.Layer(HEADS, SIZE, SIZE, 40, 2);
+  private static final LayerLayout.Heads LAYER = new LayerLayout.Heads(HEADS, SIZE, SIZE, 0, 2);
+  private static final LayerLayout.Heads WINDOW = new LayerLayout.Heads(HEADS, SIZE, SIZE, 40, 2);
 
   /** The policy with such figures of three layers, between the first two of which is another. */
   static KvPolicy given(KvPolicy policy, double... similarities) {

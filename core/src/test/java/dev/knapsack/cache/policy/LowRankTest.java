@@ -12,6 +12,7 @@ import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -46,8 +47,8 @@ class LowRankTest {
   }
 
   private static KvLayout layout(String recipe, Format format) {
-    KvLayout.Layer layer = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, 2);
-    KvLayout.Layer window = new KvLayout.Layer(HEADS, SIZE, SIZE, 40, 2);
+    LayerLayout.Heads layer = new LayerLayout.Heads(HEADS, SIZE, SIZE, 0, 2);
+    LayerLayout.Heads window = new LayerLayout.Heads(HEADS, SIZE, SIZE, 40, 2);
     KvPolicy policy = MadeBases.given(Recipe.of(recipe));
     return new KvLayout(List.of(layer, window), format, format, 0, policy, 16);
   }

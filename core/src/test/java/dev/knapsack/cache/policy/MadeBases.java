@@ -5,6 +5,7 @@ import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.kernel.Reduction;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -71,7 +72,7 @@ final class MadeBases implements HeadBases {
   public long bytes(KvLayout layout) {
     long numbers = 0;
     for (int l = 0; l < layout.layers().size(); l++) {
-      KvLayout.Layer heads = layout.layers().get(l);
+      LayerLayout.Heads heads = layout.heads(l);
       numbers +=
           (long) heads.kvHeads() * layout.heldOfKeys(l) * heads.keySize()
               + (long) heads.kvHeads() * layout.heldOfValues(l) * heads.valueSize();
@@ -84,7 +85,7 @@ final class MadeBases implements HeadBases {
     List<List<Head>> layers = new ArrayList<>();
     long at = 0;
     for (int l = 0; l < layout.layers().size(); l++) {
-      KvLayout.Layer layer = layout.layers().get(l);
+      LayerLayout.Heads layer = layout.heads(l);
       List<Head> heads = new ArrayList<>();
       for (int h = 0; layer.window() == 0 && h < layer.kvHeads(); h++) {
         int keys = layout.heldOfKeys(l);

@@ -6,6 +6,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.policy.MadeStep.Attention;
 import dev.knapsack.cache.policy.MadeStep.Vectors;
 import dev.knapsack.memory.Account;
@@ -26,8 +27,9 @@ final class MadeCaches implements AfterEachCallback {
   static final int SIZE = 8;
   static final int GROUP = 2;
 
-  private static final KvLayout.Layer LAYER = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, GROUP);
-  private static final KvLayout.Layer WINDOW = new KvLayout.Layer(HEADS, SIZE, SIZE, 40, GROUP);
+  private static final LayerLayout.Heads LAYER = new LayerLayout.Heads(HEADS, SIZE, SIZE, 0, GROUP);
+  private static final LayerLayout.Heads WINDOW =
+      new LayerLayout.Heads(HEADS, SIZE, SIZE, 40, GROUP);
 
   private final AtomicInteger looked = new AtomicInteger();
   private final Account account = Budget.of("64MiB").account("kv");

@@ -4,7 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
-import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SeenStep;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -98,7 +98,7 @@ record MadeStep(
     cache.reserve(tokens);
     cache.read(new int[added], 0, added);
     for (int l = 0; l < cache.layout().layers().size(); l++) {
-      KvLayout.Layer sizes = cache.layout().layers().get(l);
+      LayerLayout.Heads sizes = cache.layout().heads(l);
       int size = sizes.keySize();
       int columns = sizes.kvHeads() * size;
       float[] numbers = new float[tokens * columns];
@@ -115,7 +115,7 @@ record MadeStep(
 
   private SeenStep seen(KvCache cache, int layer, int tokens) {
     int first = cache.length();
-    KvLayout.Layer sizes = cache.layout().layers().get(layer);
+    LayerLayout.Heads sizes = cache.layout().heads(layer);
     return new SeenStep(
         first,
         tokens,

@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SeenStep;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
@@ -59,8 +60,8 @@ class OnDiskTest {
   }
 
   private KvCache cache(String recipe) {
-    KvLayout.Layer layer = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, GROUP);
-    KvLayout.Layer window = new KvLayout.Layer(HEADS, SIZE, SIZE, 40, GROUP);
+    LayerLayout.Heads layer = new LayerLayout.Heads(HEADS, SIZE, SIZE, 0, GROUP);
+    LayerLayout.Heads window = new LayerLayout.Heads(HEADS, SIZE, SIZE, 40, GROUP);
     KvLayout layout =
         new KvLayout(
             List.of(layer, window, layer), Formats.F16, Formats.F16, 0, Recipe.of(recipe), PAGE);

@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.SeenStep;
 import dev.knapsack.kernel.KvSpan;
@@ -79,7 +80,9 @@ class QuantiseTest {
             new Action.Quantise(Formats.F16, Formats.F16),
             new Trigger.Block(16));
     return new KvLayout(
-        List.of(new KvLayout.Layer(2, SIZE, SIZE, 0, 1), new KvLayout.Layer(2, SIZE, SIZE, 90, 1)),
+        List.of(
+            new LayerLayout.Heads(2, SIZE, SIZE, 0, 1),
+            new LayerLayout.Heads(2, SIZE, SIZE, 90, 1)),
         Formats.F32,
         Formats.F32,
         recent,

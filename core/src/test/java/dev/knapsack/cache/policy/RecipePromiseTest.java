@@ -8,10 +8,11 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SeenStep;
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -102,8 +103,8 @@ class RecipePromiseTest {
   }
 
   static KvLayout layout(KvPolicy policy, Format format, int recent) {
-    KvLayout.Layer layer = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, GROUP);
-    KvLayout.Layer window = new KvLayout.Layer(HEADS, SIZE, SIZE, 40, GROUP);
+    LayerLayout.Heads layer = new LayerLayout.Heads(HEADS, SIZE, SIZE, 0, GROUP);
+    LayerLayout.Heads window = new LayerLayout.Heads(HEADS, SIZE, SIZE, 40, GROUP);
     return new KvLayout(List.of(layer, window, layer, layer), format, format, recent, policy, PAGE);
   }
 
@@ -144,7 +145,7 @@ class RecipePromiseTest {
       long used = account.used();
       long pages = pool.livePages();
       // Room for what the policy remembers of heads, and not for what units pass through.
-      long memory = 4L * 3 * HEADS * policy.memory(layout.layers().getFirst());
+      long memory = 4L * 3 * HEADS * policy.memory(layout.heads(0));
       long room = (memory + 8191) / 4096 * 4096;
       try (Lease _ = budget.account("others").lease(budget.total() - used - room)) {
         assertThatThrownBy(cache::fork).isInstanceOf(BudgetExceededException.class);

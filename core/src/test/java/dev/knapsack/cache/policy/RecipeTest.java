@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SeenStep;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
@@ -38,8 +39,8 @@ class RecipeTest {
 
   /** Two layers that see everything, with two heads each, and one with a window. */
   private static KvLayout layout(Format format, int recent, KvPolicy policy) {
-    KvLayout.Layer whole = new KvLayout.Layer(2, SIZE, SIZE, 0, 3);
-    KvLayout.Layer window = new KvLayout.Layer(2, SIZE, SIZE, 100, 3);
+    LayerLayout.Heads whole = new LayerLayout.Heads(2, SIZE, SIZE, 0, 3);
+    LayerLayout.Heads window = new LayerLayout.Heads(2, SIZE, SIZE, 100, 3);
     return new KvLayout(List.of(whole, whole, window), format, format, recent, policy, 16);
   }
 

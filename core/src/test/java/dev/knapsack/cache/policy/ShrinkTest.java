@@ -9,6 +9,7 @@ import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SeenStep;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.kernel.Reduction;
@@ -61,7 +62,7 @@ class ShrinkTest {
             new Allocator.Uniform(Size.of(20)),
             new EverySecond(),
             new Trigger.Block(10));
-    KvLayout.Layer layer = new KvLayout.Layer(2, SIZE, SIZE, 0, 1);
+    LayerLayout.Heads layer = new LayerLayout.Heads(2, SIZE, SIZE, 0, 1);
     return new KvLayout(List.of(layer), format, Formats.F32, 0, recipe, 16);
   }
 
@@ -180,7 +181,7 @@ class ShrinkTest {
   @ParameterizedTest
   @CsvSource({"100", "37", "64", "7"})
   void thinkKeepsTheChannelsThatTheLastQueriesAndKeysAreLargeIn(int step) {
-    KvLayout.Layer layer = new KvLayout.Layer(2, SIZE, SIZE, 0, 3);
+    LayerLayout.Heads layer = new LayerLayout.Heads(2, SIZE, SIZE, 0, 3);
     KvPolicy think = Recipe.of("think(50)");
     KvLayout layout = new KvLayout(List.of(layer), Formats.F32, Formats.F32, 0, think, 16);
     try (KvPool pool = new KvPool(layout, account);

@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SeenStep;
 import dev.knapsack.cache.policy.MadeStep.Vectors;
 import dev.knapsack.tensor.Formats;
@@ -34,7 +35,7 @@ class StepScorersTest {
   private float[] attention = new float[1000];
 
   private KvCache cache(KvPolicy policy) {
-    KvLayout.Layer layer = new KvLayout.Layer(HEADS, SIZE, SIZE, 0, GROUP);
+    LayerLayout.Heads layer = new LayerLayout.Heads(HEADS, SIZE, SIZE, 0, GROUP);
     KvLayout layout = new KvLayout(List.of(layer), Formats.F32, Formats.F32, 0, policy, 8);
     return made.cache(layout);
   }

@@ -9,6 +9,7 @@ import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
@@ -58,7 +59,7 @@ class TiersTest {
   }
 
   private static KvLayout layout(KvPolicy policy, int recent) {
-    KvLayout.Layer layer = new KvLayout.Layer(1, SIZE, SIZE, 0, GROUP);
+    LayerLayout.Heads layer = new LayerLayout.Heads(1, SIZE, SIZE, 0, GROUP);
     return new KvLayout(List.of(layer, layer), Formats.F16, Formats.F16, recent, policy, 16);
   }
 

@@ -47,7 +47,7 @@ class WorkersTest {
         RecipePromiseTest.turn(cache, 64, true);
         RecipePromiseTest.turn(cache, 64, true);
         for (int l = 0; l < cache.layout().layers().size(); l++) {
-          for (int h = 0; h < cache.layout().layers().get(l).kvHeads(); h++) {
+          for (int h = 0; h < cache.layout().heads(l).kvHeads(); h++) {
             kept.add(written(cache.head(l, h)));
           }
         }

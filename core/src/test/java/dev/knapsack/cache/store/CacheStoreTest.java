@@ -4,17 +4,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvTransform;
-import dev.knapsack.cache.store.CacheFileException.Problem;
+import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore.Precision;
 import dev.knapsack.cache.store.Caches.Held;
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
+import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.BudgetExceededException;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -40,11 +43,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class CacheStoreTest {
   /** A layer that sees everything, one with a window, and one with other heads. */
-  private static final List<KvLayout.Layer> LAYERS =
+  private static final List<LayerLayout.Heads> LAYERS =
       List.of(
-          new KvLayout.Layer(2, 32, 64, 0, 1),
-          new KvLayout.Layer(2, 32, 64, 20, 1),
-          new KvLayout.Layer(1, 64, 32, 0, 1));
+          new LayerLayout.Heads(2, 32, 64, 0, 1),
+          new LayerLayout.Heads(2, 32, 64, 20, 1),
+          new LayerLayout.Heads(1, 64, 32, 0, 1));
 
   static final List<KvLayout> LAYOUTS =
       List.of(
@@ -72,7 +75,7 @@ class CacheStoreTest {
   /** Saves a cache of {@link #TOKENS} tokens; what it held. */
   private List<Held> save(CacheStore store, String name, KvLayout layout, Precision precision) {
     try (KvPool pool = new KvPool(layout, account);
-        KvCache cache = pool.cache()) {
+        SequenceState cache = pool.sequence()) {
       Caches.grow(cache, 30, 1);
       Caches.grow(cache, TOKENS - 30, 2);
       long bytes =
@@ -84,7 +87,7 @@ class CacheStoreTest {
 
   private List<Held> restore(CacheStore store, String name, KvLayout layout) {
     try (KvPool pool = new KvPool(layout, account);
-        KvCache cache = pool.cache()) {
+        SequenceState cache = pool.sequence()) {
       int[] tokens =
           store.restore(name, cache, Caches.fingerprint(layout), TOKENS, Caches.VOCABULARY);
       assertThat(tokens).isEqualTo(Caches.tokens(TOKENS, 3));
@@ -138,12 +141,12 @@ class CacheStoreTest {
     Fingerprint fingerprint = Caches.fingerprint(inMemory);
     for (KvLayout layout : List.of(inMemory, onDisk)) {
       try (KvPool pool = new KvPool(layout, account);
-          KvCache cache = pool.cache()) {
+          SequenceState cache = pool.sequence()) {
         for (int i = 0; i < count; i += 50) {
           Caches.grow(cache, 50, i);
           cache.settle();
         }
-        assertThat(cache.spilledTokens() > 300).isEqualTo(layout == onDisk);
+        assertThat(cache.kv().spilledTokens() > 300).isEqualTo(layout == onDisk);
         String name = layout == onDisk ? "disk" : "memory";
         store().save(name, cache, tokens, fingerprint, Precision.AS_STORED);
       }
@@ -151,9 +154,9 @@ class CacheStoreTest {
     for (String name : List.of("disk", "memory")) {
       for (KvLayout layout : List.of(inMemory, onDisk)) {
         try (KvPool pool = new KvPool(layout, account);
-            KvCache cache = pool.cache()) {
+            SequenceState cache = pool.sequence()) {
           store().restore(name, cache, fingerprint, count, Caches.VOCABULARY);
-          assertThat(cache.spilledTokens() > 300).isEqualTo(layout == onDisk);
+          assertThat(cache.kv().spilledTokens() > 300).isEqualTo(layout == onDisk);
           assertThat(account.used()).isLessThanOrEqualTo(layout.bytes(count, 50));
           store().save("again", cache, tokens, fingerprint, Precision.AS_STORED);
         }
@@ -200,7 +203,7 @@ class CacheStoreTest {
   private void refuse(Path file, byte[] bytes, Problem... problems) throws IOException {
     Files.write(file, bytes);
     try (KvPool pool = new KvPool(PLAIN, account);
-        KvCache cache = pool.cache()) {
+        SequenceState cache = pool.sequence()) {
       assertThatThrownBy(() ->
               store().restore("a", cache, Caches.fingerprint(PLAIN), TOKENS, Caches.VOCABULARY))
           .isInstanceOfSatisfying(
@@ -333,7 +336,7 @@ class CacheStoreTest {
 
   @Test
   void aCacheOfSketchedKeysIsNoOther() {
-    List<KvLayout.Layer> twice = PLAIN.layers().stream().map(l -> l.sketched(2)).toList();
+    List<LayerLayout.Heads> twice = PLAIN.heads().stream().map(l -> l.sketched(2)).toList();
     KvLayout sketched = new KvLayout(twice, PLAIN.keyFormat(), PLAIN.valueFormat());
     assertThat(Fingerprint.formats(sketched))
         .isEqualTo("k=f16,v=f16 of 2 directions a channel")
@@ -342,7 +345,7 @@ class CacheStoreTest {
 
   private void refused(Fingerprint expected, Problem problem, String message) {
     try (KvPool pool = new KvPool(PLAIN, account);
-        KvCache cache = pool.cache()) {
+        SequenceState cache = pool.sequence()) {
       assertThatThrownBy(() -> store().restore("a", cache, expected, TOKENS, Caches.VOCABULARY))
           .isInstanceOfSatisfying(
               CacheFileException.class, e -> assertThat(e.problem()).isEqualTo(problem))
@@ -354,7 +357,7 @@ class CacheStoreTest {
   void aCacheThatDoesNotFitInMemoryLeavesNothingBehind() {
     save(store(), "a", PLAIN, Precision.FOUR_BIT);
     try (KvPool pool = new KvPool(PLAIN, Budget.ofBytes(16 << 10).account("kv"));
-        KvCache cache = pool.cache()) {
+        SequenceState cache = pool.sequence()) {
       assertThatThrownBy(() ->
               store().restore("a", cache, Caches.fingerprint(PLAIN), TOKENS, Caches.VOCABULARY))
           .isInstanceOf(BudgetExceededException.class);

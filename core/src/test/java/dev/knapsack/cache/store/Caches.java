@@ -1,8 +1,9 @@
 package dev.knapsack.cache.store;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
+import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -22,19 +23,21 @@ final class Caches {
   }
 
   /** Appends tokens whose numbers are told by the seed. */
-  static void grow(KvCache cache, int tokens, long seed) {
+  static void grow(SequenceState cache, int tokens, long seed) {
     SplittableRandom random = new SplittableRandom(seed);
     cache.reserve(tokens);
-    List<KvLayout.Layer> layers = cache.layout().layers();
+    List<LayerLayout.Heads> layers = cache.layout().heads();
     for (int l = 0; l < layers.size(); l++) {
-      KvLayout.Layer layer = layers.get(l);
-      cache.append(
-          l,
-          0,
-          rows(tokens, layer.kvHeads() * layer.keySize(), random),
-          rows(tokens, layer.kvHeads() * layer.valueSize(), random),
-          0,
-          tokens);
+      LayerLayout.Heads layer = layers.get(l);
+      cache
+          .kv()
+          .append(
+              l,
+              0,
+              rows(tokens, layer.kvHeads() * layer.keySize(), random),
+              rows(tokens, layer.kvHeads() * layer.valueSize(), random),
+              0,
+              tokens);
     }
     cache.commit(tokens);
     cache.settle();
@@ -56,12 +59,12 @@ final class Caches {
   record Held(int layer, int head, int position, List<Float> key, List<Float> value) {}
 
   /** All tokens of all heads, decoded. */
-  static List<Held> held(KvCache cache) {
+  static List<Held> held(SequenceState cache) {
     List<Held> held = new ArrayList<>();
-    List<KvLayout.Layer> layers = cache.layout().layers();
+    List<LayerLayout.Heads> layers = cache.layout().heads();
     for (int l = 0; l < layers.size(); l++) {
       for (int h = 0; h < layers.get(l).kvHeads(); h++) {
-        for (KvPart part : cache.parts(l, h)) {
+        for (KvPart part : cache.kv().parts(l, h)) {
           int[] positions = part.positions();
           MemorySegment bytes = MemorySegment.ofArray(new byte[(int) part.tokenBytes()]);
           for (int i = 0; i < part.count(); i++) {

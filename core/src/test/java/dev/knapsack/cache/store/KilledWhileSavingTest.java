@@ -2,9 +2,10 @@ package dev.knapsack.cache.store;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
@@ -21,7 +22,7 @@ class KilledWhileSavingTest {
   private static final int ROUNDS = 10;
   private static final int TOKENS = 300;
   private static final KvLayout LAYOUT =
-      new KvLayout(List.of(new KvLayout.Layer(4, 64, 64, 0, 1)), Formats.F16, Formats.F16);
+      new KvLayout(List.of(new LayerLayout.Heads(4, 64, 64, 0, 1)), Formats.F16, Formats.F16);
 
   @TempDir Path folder;
 
@@ -95,8 +96,8 @@ class KilledWhileSavingTest {
   /** What was saved: its number, which all of it must tell. */
   private static int restore(CacheStore store) {
     try (KvPool pool = new KvPool(LAYOUT, Budget.of("16MiB").account("kv"));
-        KvCache cache = pool.cache();
-        KvCache expected = pool.cache()) {
+        SequenceState cache = pool.sequence();
+        SequenceState expected = pool.sequence()) {
       int[] tokens =
           store.restore("a", cache, Caches.fingerprint(LAYOUT), TOKENS, Integer.MAX_VALUE);
       int number = tokens[0];
@@ -116,7 +117,7 @@ class KilledWhileSavingTest {
       int[] tokens = new int[TOKENS];
       for (int number = Integer.parseInt(args[1]) + 1; ; number++) {
         try (KvPool pool = new KvPool(LAYOUT, Budget.of("16MiB").account("kv"));
-            KvCache cache = pool.cache()) {
+            SequenceState cache = pool.sequence()) {
           Caches.grow(cache, TOKENS, number);
           Arrays.fill(tokens, number);
           store.save(

@@ -2,9 +2,9 @@ package dev.knapsack.kernel.x86;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.knapsack.error.NativeMemoryException;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.ScalarKernels;
-import dev.knapsack.memory.NativeMemoryException;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.stream.Stream;

@@ -3,6 +3,7 @@ package dev.knapsack.text.template;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.TemplateException;
 import java.time.Clock;
 import java.time.Instant;
 import java.time.ZoneOffset;

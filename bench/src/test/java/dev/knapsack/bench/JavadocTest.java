@@ -1,0 +1,56 @@
+package dev.knapsack.bench;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+
+/** The first sentence of a Javadoc comment names the thing, or says what it does. */
+class JavadocTest {
+  private static final Pattern QUESTION =
+      Pattern.compile("/\\*\\*[\\s*]*(What|How|Where|Whether)\\b[^\n]*");
+
+  /** Packages whose comments have yet to be read again. */
+  private static final Set<String> NOT_YET =
+      Set.of(
+          "dev/knapsack",
+          "dev/knapsack/cache",
+          "dev/knapsack/cache/store",
+          "dev/knapsack/engine",
+          "dev/knapsack/kernel",
+          "dev/knapsack/kernel/vector",
+          "dev/knapsack/kernel/x86",
+          "dev/knapsack/model",
+          "dev/knapsack/model/arch",
+          "dev/knapsack/tensor");
+
+  @Test
+  void javadocDoesNotBeginWithAQuestion() throws Exception {
+    Path root = Path.of(System.getProperty("knapsack.root")).normalize();
+    List<String> found = new ArrayList<>();
+    for (String module : List.of("core", "eval", "cli", "bench")) {
+      Path sources = root.resolve(module).resolve("src/main/java");
+      try (Stream<Path> files = Files.walk(sources)) {
+        for (Path file : files.filter(f -> f.toString().endsWith(".java")).toList()) {
+          if (NOT_YET.contains(sources.relativize(file.getParent()).toString())) {
+            continue;
+          }
+          String source = Files.readString(file);
+          for (Matcher comment = QUESTION.matcher(source); comment.find(); ) {
+            long line =
+                source.substring(0, comment.start()).chars().filter(c -> c == '\n').count() + 1;
+            found.add(root.relativize(file) + ":" + line + ": " + comment.group().strip());
+          }
+        }
+      }
+    }
+    assertThat(found).as("first sentences that begin with What, How, Where or Whether").isEmpty();
+  }
+}

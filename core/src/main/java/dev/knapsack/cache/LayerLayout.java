@@ -1,0 +1,58 @@
+package dev.knapsack.cache;
+
+/** What one layer of a model remembers of a sequence. */
+public sealed interface LayerLayout {
+  /**
+   * Keys and values of each token, head by head.
+   *
+   * @param kvHeads key and value heads
+   * @param keySize numbers in a cached key head
+   * @param valueSize numbers in a value head
+   * @param window sliding window in tokens; 0 for none
+   * @param group query heads that share a KV head
+   * @param sketch how many directions keys have for each of their channels ({@link
+   *     dev.knapsack.tensor.SketchMatrix}); 0 if they are cached channel by channel
+   */
+  record Heads(int kvHeads, int keySize, int valueSize, int window, int group, int sketch)
+      implements LayerLayout {
+    /** What a layer without attention has of heads. */
+    public static final Heads NONE = new Heads(0, 0, 0, 0, 1);
+
+    /** Not sketched. */
+    public Heads(int kvHeads, int keySize, int valueSize, int window, int group) {
+      this(kvHeads, keySize, valueSize, window, group, 0);
+    }
+
+    /** Numbers in a key before it is sketched, and in a query. */
+    public int channels() {
+      return keySize / Math.max(1, sketch);
+    }
+
+    /** Whether there are heads that see all tokens: without a sliding window. */
+    public boolean seeAll() {
+      return kvHeads > 0 && window == 0;
+    }
+
+    /** The same with keys of this many directions for each channel, or with keys as they are. */
+    public Heads sketched(int times) {
+      return new Heads(kvHeads, channels() * Math.max(1, times), valueSize, window, group, times);
+    }
+  }
+
+  /**
+   * A state of the same size after every token, made of the one before it.
+   *
+   * @param bytes of the state of one sequence, in F32
+   */
+  record Recurrent(long bytes) implements LayerLayout {
+    public Recurrent {
+      if (bytes < 1 || bytes % Float.BYTES != 0) {
+        throw new IllegalArgumentException(
+            "A state is of whole F32 numbers, at least one; not of %,d bytes".formatted(bytes));
+      }
+    }
+  }
+
+  /** Nothing. */
+  record None() implements LayerLayout {}
+}

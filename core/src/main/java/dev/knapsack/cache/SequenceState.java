@@ -1,0 +1,187 @@
+package dev.knapsack.cache;
+
+import dev.knapsack.error.SpillException;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * All that one sequence remembers: keys and values of attention's heads, and the states of layers
+ * that carry one from token to token.
+ *
+ * <p>A step first {@linkplain #reserve reserves} room, then writes each layer's part, and at the
+ * end {@linkplain #commit commits}. A step that fails before that has changed nothing. Used by one
+ * thread at a time; sequences that share pages may be used by several.
+ */
+public final class SequenceState implements AutoCloseable {
+  private final KvPool pool;
+  private final KvCache kv;
+
+  /** Leased when the first step begins; null where no layer carries a state. */
+  private @Nullable RecurrentStates states;
+
+  SequenceState(KvPool pool) {
+    this(pool, new KvCache(pool), null);
+  }
+
+  private SequenceState(KvPool pool, KvCache kv, @Nullable RecurrentStates states) {
+    this.pool = pool;
+    this.kv = kv;
+    this.states = states;
+  }
+
+  public KvLayout layout() {
+    return pool.layout();
+  }
+
+  /** The keys and values of layers with heads. */
+  public KvCache kv() {
+    return kv;
+  }
+
+  /** Tokens of the sequence so far: the position of the next one. */
+  public int length() {
+    return kv.length();
+  }
+
+  /** See {@link KvCache#prompt}. */
+  public void prompt(int end) {
+    kv.prompt(end);
+  }
+
+  /** See {@link KvCache#lookahead(int)}. */
+  public int lookahead(int step) {
+    return kv.lookahead(step);
+  }
+
+  /** See {@link KvCache#lookahead(int, int)}. */
+  public int lookahead(int step, int tokens) {
+    return kv.lookahead(step, tokens);
+  }
+
+  /** See {@link KvCache#patch(int[])}. */
+  public void patch(int[] tokens) {
+    kv.patch(tokens);
+  }
+
+  /** See {@link KvCache#patch()}. */
+  public int[] patch() {
+    return kv.patch();
+  }
+
+  /** See {@link KvCache#read}. */
+  public void read(int[] tokens, int from, int to) {
+    kv.read(tokens, from, to);
+  }
+
+  /**
+   * Makes room for {@code tokens} tokens more in every layer.
+   *
+   * @throws dev.knapsack.error.BudgetExceededException if it does not fit; the sequence is as it
+   *     was
+   */
+  public void reserve(int tokens) {
+    if (states == null && RecurrentStates.bytes(layout()) > 0) {
+      states = new RecurrentStates(pool);
+    }
+    if (states != null) {
+      states.begin();
+    }
+    kv.reserve(tokens);
+  }
+
+  private RecurrentStates states() {
+    if (states == null) {
+      throw new IllegalStateException("No layer carries a state, or no step has begun");
+    }
+    return states;
+  }
+
+  /**
+   * The state of a layer after the tokens so far, in F32; zeros at the beginning. To be read during
+   * a step.
+   */
+  public MemorySegment state(int layer) {
+    return states().state(layer);
+  }
+
+  /**
+   * Where a step writes the state of a layer after the tokens that it adds, all of it; what lies
+   * there is of no meaning. A layer for which this was not asked for keeps its state.
+   */
+  public MemorySegment next(int layer) {
+    return states().next(layer);
+  }
+
+  /**
+   * Makes tokens that were computed in every layer part of the sequence: those that {@link #read}
+   * was told.
+   */
+  public void commit(int tokens) {
+    kv.commit(tokens);
+    if (states != null) {
+      states.commit();
+    }
+  }
+
+  /** See {@link KvCache#holds}. */
+  public boolean holds(int tokens) {
+    return kv.holds(tokens) && (states == null || tokens == 0 || tokens == length());
+  }
+
+  /** See {@link KvCache#truncate}. */
+  public void truncate(int tokens) {
+    if (!holds(tokens) && kv.holds(tokens)) {
+      throw new IllegalStateException("Cannot go back to %,d tokens: states are gone");
+    }
+    kv.truncate(tokens);
+    if (states != null && tokens == 0) {
+      states.clear();
+    }
+  }
+
+  /** To be done after each step: {@link #encode}, and then {@link #compress}. */
+  public void settle() {
+    kv.settle();
+  }
+
+  /** See {@link KvCache#encode}. */
+  public void encode() {
+    kv.encode();
+  }
+
+  /** See {@link KvCache#compress}. */
+  public void compress() {
+    try {
+      kv.compress();
+    } catch (SpillException e) {
+      truncate(0);
+      throw e;
+    }
+  }
+
+  /**
+   * A second sequence with the same tokens so far, which grows on its own.
+   *
+   * @throws dev.knapsack.error.BudgetExceededException if what it needs beside pages does not fit
+   * @throws SpillException if what is on disk cannot be copied
+   */
+  public SequenceState fork() {
+    RecurrentStates copy = states == null ? null : states.fork();
+    try {
+      return new SequenceState(pool, kv.fork(), copy);
+    } catch (RuntimeException | Error e) {
+      if (copy != null) {
+        copy.close();
+      }
+      throw e;
+    }
+  }
+
+  @Override
+  public void close() {
+    kv.close();
+    if (states != null) {
+      states.close();
+    }
+  }
+}

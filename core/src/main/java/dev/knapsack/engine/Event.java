@@ -1,0 +1,47 @@
+package dev.knapsack.engine;
+
+import java.util.List;
+import java.util.OptionalDouble;
+
+/**
+ * Something that happens to an answer.
+ *
+ * <p>For each token there is a {@link Token}, and a {@link Text} when its characters, or those of
+ * tokens before it, are complete and no stop string can begin with them. The last two events are
+ * the {@link Usage}, and an {@link End} or a {@link Failure}.
+ */
+public sealed interface Event permits Event.Text, Event.Token, Event.End, Event.Failure, Usage {
+  /** A piece of the answer's text, of whole characters. */
+  record Text(String text) implements Event {}
+
+  /**
+   * A token of the answer; the one that ended it is none.
+   *
+   * @param id its number in the vocabulary
+   * @param logProbability of the token in the model's own distribution, before any bias, penalty,
+   *     cut or temperature; empty where the request did not {@linkplain
+   *     Request#withLogProbabilities ask} for it
+   * @param alternatives the likeliest tokens in its place, itself included if it is one of them, as
+   *     many as were asked for, the likeliest first
+   */
+  record Token(int id, OptionalDouble logProbability, List<Alternative> alternatives)
+      implements Event {
+    /** A token of which no more was asked for. */
+    static Token of(int id) {
+      return new Token(id, OptionalDouble.empty(), List.of());
+    }
+  }
+
+  /**
+   * A token that could have been chosen.
+   *
+   * @param logProbability in the same distribution as a {@link Token}'s
+   */
+  record Alternative(int id, double logProbability) {}
+
+  /** The end of an answer, with nothing after it. */
+  record End(FinishReason reason) implements Event {}
+
+  /** The end of an answer that something went wrong with; what came before is still part of it. */
+  record Failure(Throwable problem) implements Event {}
+}

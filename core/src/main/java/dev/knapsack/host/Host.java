@@ -1,0 +1,233 @@
+package dev.knapsack.host;
+
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.kernel.x86.X86Kernels;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.model.arch.Families;
+import dev.knapsack.plan.JvmShare;
+import dev.knapsack.plan.Machine;
+import dev.knapsack.plan.MachineCache;
+import dev.knapsack.plan.Planner;
+import java.nio.file.Path;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Home of all models that are open in one {@link Budget}: one team of threads, one choice of
+ * kernels, one measurement of the machine and one share of the JVM serve them all.
+ *
+ * <p>Nothing is held while no {@link Tenant} is there: the first starts threads and takes the JVM's
+ * share of the budget, the last to leave ends them and gives it back. Safe for use by many threads.
+ */
+public final class Host {
+  /** What measuring the machine needs in any case. */
+  private static final long LEAST_TO_MEASURE = 8L << 20;
+
+  /**
+   * What all that is open in a host has in common.
+   *
+   * @param kernels the arithmetic
+   * @param wholeProcess whether the budget bounds the whole process, its Java heap included, and
+   *     not only what Knapsack adds to it
+   * @param cache folder where the measured speed of this machine is kept
+   */
+  public record Options(KernelProvider.Choice kernels, boolean wholeProcess, Path cache) {
+    /**
+     * The fastest arithmetic of this machine, a guest in a larger program, and {@code
+     * $XDG_CACHE_HOME/knapsack} or {@code ~/.cache/knapsack}.
+     */
+    public static Options usual() {
+      return of(KernelProvider.best());
+    }
+
+    /** With other arithmetic. */
+    public static Options of(KernelProvider.Choice kernels) {
+      return new Options(kernels, false, usualCache());
+    }
+
+    public Options withWholeProcess(boolean value) {
+      return new Options(kernels, value, cache);
+    }
+
+    public Options withCache(Path folder) {
+      return new Options(kernels, wholeProcess, folder);
+    }
+
+    private static Path usualCache() {
+      String given = System.getenv("XDG_CACHE_HOME");
+      Path base =
+          given != null && !given.isBlank()
+              ? Path.of(given)
+              : Path.of(System.getProperty("user.home"), ".cache");
+      return base.resolve("knapsack");
+    }
+  }
+
+  private final Budget budget;
+  private final Options options;
+  private final MachineCache speeds;
+
+  // Guarded by this host.
+  private int tenants;
+  private @Nullable WorkerTeam team;
+  private final Deque<Lease> jvm = new ArrayDeque<>();
+
+  /** A host with the usual options. */
+  public Host(Budget budget) {
+    this(budget, Options.usual());
+  }
+
+  public Host(Budget budget, Options options) {
+    this.budget = budget;
+    this.options = options;
+    this.speeds = new MachineCache(options.cache());
+  }
+
+  public Budget budget() {
+    return budget;
+  }
+
+  /** The arithmetic in use, and why. */
+  public KernelProvider.Choice kernels() {
+    return options.kernels();
+  }
+
+  /** Folder of what is kept between runs. */
+  public Path cache() {
+    return options.cache();
+  }
+
+  /** A tenant more, until it is closed. */
+  public synchronized Tenant enter() {
+    tenants++;
+    return new Tenant();
+  }
+
+  /**
+   * Somebody who computes in a host, such as a model that is open: as long as it is not closed, the
+   * threads are there, and what the JVM was found to take stays reserved.
+   */
+  public final class Tenant implements AutoCloseable {
+    private boolean closed; // guarded by the host
+
+    private Tenant() {}
+
+    /**
+     * So many of the host's threads, the caller among them; more are started if need be.
+     *
+     * @throws IllegalArgumentException if a team cannot be so large
+     */
+    public WorkerTeam team(int workers) {
+      synchronized (Host.this) {
+        checkOpen();
+        WorkerTeam shared = team;
+        if (shared == null) {
+          shared = new WorkerTeam(workers);
+          team = shared;
+        }
+        return shared.of(workers);
+      }
+    }
+
+    /**
+     * Reserves what a plan says that the JVM takes, but for what has been reserved before.
+     *
+     * @throws dev.knapsack.error.BudgetExceededException if it does not fit
+     */
+    public void reserveJvm(long bytes) {
+      synchronized (Host.this) {
+        checkOpen();
+        jvm.push(account().reserve(missingJvm(bytes)));
+      }
+    }
+
+    /**
+     * A planner for a model that is to compute with so many threads, on this machine as it was
+     * measured before, or is now; nobody else of this host computes meanwhile.
+     */
+    public Planner planner(ModelFile file, int workers) {
+      Kernels kernels = kernels().kernels();
+      Machine machine;
+      // Measuring keeps within the budget too: what the JVM takes is not there to measure with.
+      long taken =
+          Math.min(
+              missingJvm(jvmShare(workers).bytes()), Math.max(0, budget.free() - LEAST_TO_MEASURE));
+      try (Lease _ = account().reserve(taken)) {
+        WorkerTeam threads = team(workers);
+        machine =
+            threads.turn(() ->
+                budget.askingNobody(
+                    () -> speeds.machine(file, kernels, threads, budget.account("probe"))));
+      }
+      JvmShare share = jvmShare(workers);
+      if (!machine.isMeasured()) {
+        share = share.withMeasuring(kernels instanceof X86Kernels);
+      }
+      return new Planner(file, Families.spec(file), machine, kernels, share);
+    }
+
+    @Override
+    public void close() {
+      synchronized (Host.this) {
+        if (!closed) {
+          closed = true;
+          tenants--;
+          if (tenants == 0) {
+            leave();
+          }
+        }
+      }
+    }
+
+    private void checkOpen() {
+      if (closed) {
+        throw new IllegalStateException("This tenant of a host is closed");
+      }
+    }
+  }
+
+  /**
+   * Bytes that a plan of a model may have: those that are free or would be given back, and those
+   * that are counted for the JVM, which are in every plan.
+   */
+  public long room() {
+    return budget.available() + reservedJvm();
+  }
+
+  /** Bytes of a plan's share of the JVM that are not reserved yet. */
+  public long missingJvm(long bytes) {
+    return Math.max(0, bytes - reservedJvm());
+  }
+
+  private synchronized long reservedJvm() {
+    return jvm.stream().mapToLong(Lease::bytes).sum();
+  }
+
+  private JvmShare jvmShare(int workers) {
+    return options.wholeProcess()
+        ? JvmShare.ofThisProcess(workers, budget.used() - account().used())
+        : JvmShare.ofGuest(workers);
+  }
+
+  private Account account() {
+    return budget.account("jvm");
+  }
+
+  /** Gives back what the tenants had in common. */
+  private void leave() {
+    WorkerTeam shared = team;
+    team = null;
+    if (shared != null) {
+      shared.close();
+    }
+    while (!jvm.isEmpty()) {
+      jvm.pop().close();
+    }
+  }
+}

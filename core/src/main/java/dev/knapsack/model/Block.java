@@ -1,0 +1,57 @@
+package dev.knapsack.model;
+
+import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A part of a layer that adds to the residual stream, with all that others have to know of it:
+ * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
+ * computes it.
+ */
+public sealed interface Block permits Attention, Dense, Experts {
+  Norms norms();
+
+  /** Numbers in a row of the residual stream. */
+  int width();
+
+  /** The block's tensors and its norms', in the order of published files. */
+  List<TensorSpec> tensors();
+
+  /** Whether a token's result depends on tokens before it. */
+  boolean mixesTokens();
+
+  /** Columns of the widest activations that a matrix of it multiplies. */
+  int widest();
+
+  /**
+   * Numbers of activations that a step of {@code tokens} tokens has in each slot.
+   *
+   * @param layer the block's layer in {@code cache}
+   */
+  Map<Slot, Long> activations(int tokens, KvLayout cache, int layer);
+
+  /**
+   * The work of a step beside products with the block's matrices.
+   *
+   * @param tokens tokens that the step takes
+   * @param past tokens already cached
+   */
+  Work work(KvFormat format, KvPolicy policy, int tokens, int past);
+
+  /**
+   * The block's weights, found in its layer's tensors.
+   *
+   * @param layer the layer that the block is in
+   * @param experts the layer's, if they are not among the tensors
+   */
+  Weights weights(int layer, LayerTensors tensors, @Nullable ExpertBank experts);
+
+  /** The weights of a block of a layer. */
+  sealed interface Weights permits Attention.Weights, Dense.Weights, Experts.Weights {
+    Norms.Weights norms();
+  }
+}

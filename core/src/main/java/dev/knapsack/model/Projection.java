@@ -1,0 +1,68 @@
+package dev.knapsack.model;
+
+import dev.knapsack.model.TensorSpec.Role;
+import dev.knapsack.tensor.Matrix;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A {@link Linear} of a block, as its tensors are named: {@code name.weight}, and {@code name.bias}
+ * if the model has it.
+ *
+ * @param fused what the tensors are named that may hold this one's rows and others'; null for none
+ */
+record Projection(String name, int columns, int rows, @Nullable String fused) {
+  Projection(String name, int columns, int rows) {
+    this(name, columns, rows, null);
+  }
+
+  List<TensorSpec> tensors() {
+    return List.of(
+        new TensorSpec(weight(name), Role.MATRIX, columns, rows)
+            .in(fused == null ? null : weight(fused)),
+        new TensorSpec(bias(name), Role.BIAS, rows)
+            .orNone()
+            .in(fused == null ? null : bias(fused)));
+  }
+
+  static List<TensorSpec> tensors(List<Projection> parts) {
+    return parts.stream().flatMap(part -> part.tensors().stream()).toList();
+  }
+
+  Linear in(LayerTensors tensors) {
+    return in(tensors, List.of(this)).getFirst();
+  }
+
+  /** Those that may be fused, in the order of their rows. */
+  static List<Linear> in(LayerTensors tensors, List<Projection> parts) {
+    int all = parts.stream().mapToInt(Projection::rows).sum();
+    String fused = parts.getFirst().fused;
+    Matrix matrix = fused == null ? null : tensors.find(weight(fused));
+    Matrix bias = fused == null ? null : tensors.find(bias(fused));
+    List<Linear> linears = new ArrayList<>();
+    int row = 0;
+    for (Projection part : parts) {
+      int end = row + part.rows;
+      Matrix own = tensors.find(bias(part.name));
+      linears.add(
+          new Linear(
+              matrix != null && matrix.rows() == all
+                  ? matrix.rows(row, end)
+                  : tensors.get(weight(part.name)),
+              bias != null && bias.columns() == all
+                  ? bias.data().asSlice(4L * row, 4L * part.rows)
+                  : own == null ? null : own.data()));
+      row = end;
+    }
+    return linears;
+  }
+
+  private static String weight(String name) {
+    return name + ".weight";
+  }
+
+  private static String bias(String name) {
+    return name + ".bias";
+  }
+}

@@ -1,0 +1,31 @@
+package dev.knapsack.model;
+
+/** The use of a matrix of activations in the {@link Workspace}. */
+enum Slot {
+  /** The residual stream. */
+  HIDDEN,
+  /** The input of a block: the residual stream, normed. */
+  NORMED,
+  /** The result of a block, which is added to the residual stream. */
+  DELTA,
+  QUERY,
+  KEY,
+  VALUE,
+  /** Queries and keys by random directions, where these are cached. */
+  QUERY_SKETCH,
+  KEY_SKETCH,
+  ATTENDED,
+  /** For {@link OutputNorms}, where the cache's policy wants them. */
+  NORMS,
+  /** For {@link Retained}, where the cache's policy has gates. */
+  GATE_UNITS,
+  GATE_HEADS,
+  GATE,
+  UP,
+  ROUTER,
+  /** The rows that one expert is to compute. */
+  GATHERED,
+  /** The results of one expert. */
+  EXPERT,
+  LOGITS
+}

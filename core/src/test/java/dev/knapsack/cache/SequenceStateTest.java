@@ -1,0 +1,253 @@
+package dev.knapsack.cache;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.tensor.Formats;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.SplittableRandom;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** What every mixture of layers promises of a sequence. */
+class SequenceStateTest {
+  private static final int PAGE = 8;
+  private static final LayerLayout HEADS = new LayerLayout.Heads(2, 32, 32, 0, 1);
+  private static final LayerLayout WINDOW = new LayerLayout.Heads(1, 32, 32, 20, 1);
+  private static final LayerLayout SMALL = new LayerLayout.Recurrent(12);
+  private static final LayerLayout LARGE = new LayerLayout.Recurrent(5000);
+  private static final LayerLayout NONE = new LayerLayout.None();
+
+  static Stream<KvLayout> layouts() {
+    return Stream.of(
+            List.of(HEADS, HEADS),
+            List.of(HEADS, WINDOW),
+            List.of(SMALL, LARGE),
+            List.of(NONE, SMALL, HEADS),
+            List.of(LARGE, WINDOW, NONE, HEADS))
+        .map(layers -> new KvLayout(layers, Formats.F16, Formats.F16, 0, KvPolicy.FULL, PAGE));
+  }
+
+  private final Budget budget = Budget.of("16MiB");
+  private final Account kv = budget.account("kv");
+
+  @AfterEach
+  void everyByteIsGivenBack() {
+    assertThat(budget.used()).isZero();
+    assertThat(budget.accounts()).allMatch(a -> a.used() == 0);
+  }
+
+  /** What a layer that carries a state makes of a token: no two sequences of tokens end alike. */
+  private static float after(float before, int token) {
+    return (float) Math.fma(before, 0.75, Math.sin(token + 1));
+  }
+
+  private static float number(int token, int column) {
+    return (token * 7 + column) % 32 / 32f;
+  }
+
+  /** Computes tokens, and does not commit them. */
+  private static void compute(SequenceState state, int... tokens) {
+    state.reserve(tokens.length);
+    state.read(tokens, 0, tokens.length);
+    KvLayout layout = state.layout();
+    for (int l = 0; l < layout.layers().size(); l++) {
+      switch (layout.layers().get(l)) {
+        case LayerLayout.Heads heads -> {
+          int columns = heads.kvHeads() * heads.keySize();
+          float[] rows = new float[tokens.length * columns];
+          for (int i = 0; i < rows.length; i++) {
+            rows[i] = number(tokens[i / columns], i % columns);
+          }
+          Matrix matrix =
+              new Matrix(Formats.F32, tokens.length, columns, MemorySegment.ofArray(rows));
+          state.kv().append(l, 0, matrix, matrix, 0, tokens.length);
+        }
+        case LayerLayout.Recurrent(long bytes) -> {
+          MemorySegment before = state.state(l);
+          MemorySegment next = state.next(l);
+          for (long at = 0; at < bytes; at += Float.BYTES) {
+            float number = before.get(ValueLayout.JAVA_FLOAT, at);
+            for (int token : tokens) {
+              number = after(number, token + (int) at);
+            }
+            next.set(ValueLayout.JAVA_FLOAT, at, number);
+          }
+        }
+        case LayerLayout.None() -> {}
+      }
+    }
+  }
+
+  private static void grow(SequenceState state, int... tokens) {
+    compute(state, tokens);
+    state.commit(tokens.length);
+    state.settle();
+  }
+
+  /** The state must be what these tokens, computed one by one, make of nothing. */
+  private static void check(SequenceState state, int... tokens) {
+    assertThat(state.length()).isEqualTo(tokens.length);
+    state.reserve(1);
+    KvLayout layout = state.layout();
+    for (int l = 0; l < layout.layers().size(); l++) {
+      switch (layout.layers().get(l)) {
+        case LayerLayout.Heads heads -> {
+          for (int h = 0; h < heads.kvHeads(); h++) {
+            CachedHead head = state.kv().head(l, h);
+            float[] key = new float[heads.keySize()];
+            for (int place = 0; place < head.count(); place++) {
+              head.key(place, key);
+              int first = h * key.length;
+              int token = tokens[head.position(place)];
+              for (int c = 0; c < key.length; c++) {
+                assertThat(key[c]).isEqualTo(number(token, first + c));
+              }
+            }
+          }
+        }
+        case LayerLayout.Recurrent(long bytes) -> {
+          for (long at : new long[] {0, bytes - Float.BYTES}) {
+            float expected = 0;
+            for (int token : tokens) {
+              expected = after(expected, token + (int) at);
+            }
+            assertThat(state.state(l).get(ValueLayout.JAVA_FLOAT, at)).isEqualTo(expected);
+          }
+        }
+        case LayerLayout.None() -> {}
+      }
+    }
+  }
+
+  private static int[] tokens(int count, long seed) {
+    return new SplittableRandom(seed).ints(count, 0, 1000).toArray();
+  }
+
+  private static int[] joined(int[] first, int... then) {
+    int[] all = Arrays.copyOf(first, first.length + then.length);
+    System.arraycopy(then, 0, all, first.length, then.length);
+    return all;
+  }
+
+  @ParameterizedTest
+  @MethodSource("layouts")
+  void stepsAddWhatTheyCommit(KvLayout layout) {
+    try (KvPool pool = new KvPool(layout, kv);
+        SequenceState state = pool.sequence()) {
+      int[] all = tokens(45, 1);
+      grow(state, Arrays.copyOf(all, 13));
+      check(state, Arrays.copyOf(all, 13));
+      for (int i = 13; i < 45; i++) {
+        grow(state, all[i]);
+      }
+      check(state, all);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("layouts")
+  void aStepThatFailsHasChangedNothing(KvLayout layout) {
+    try (KvPool pool = new KvPool(layout, kv);
+        SequenceState state = pool.sequence()) {
+      int[] all = tokens(20, 2);
+      compute(state, tokens(5, 3));
+      grow(state, all);
+      compute(state, tokens(17, 4));
+      check(state, all);
+      grow(state, 7, 8);
+      check(state, joined(all, 7, 8));
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("layouts")
+  void forksGoOnAlone(KvLayout layout) {
+    try (KvPool pool = new KvPool(layout, kv);
+        SequenceState state = pool.sequence();
+        SequenceState unread = state.fork()) {
+      int[] all = tokens(21, 5);
+      grow(state, all);
+      grow(unread, 3);
+      try (SequenceState fork = state.fork()) {
+        grow(fork, 1, 2, 3);
+        grow(state, 4);
+        check(fork, joined(all, 1, 2, 3));
+      }
+      check(state, joined(all, 4));
+      check(unread, 3);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("layouts")
+  void allGoBackToTheBeginning(KvLayout layout) {
+    try (KvPool pool = new KvPool(layout, kv);
+        SequenceState state = pool.sequence()) {
+      grow(state, tokens(30, 6));
+      grow(state, 1);
+      state.truncate(0);
+      int[] again = tokens(9, 7);
+      grow(state, again);
+      check(state, again);
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("layouts")
+  void sequencesLeaseWhatTheyWerePromised(KvLayout layout) {
+    long bytes = layout.bytes(60, 13);
+    try (KvPool pool = new KvPool(layout, kv, bytes, Path.of("unused"))) {
+      try (KvPromise promise = pool.promise(60, 13, 0);
+          SequenceState state = pool.sequence()) {
+        assertThat(promise.bytes()).isEqualTo(bytes);
+        int[] all = tokens(60, 8);
+        for (int i = 0; i < 60; i += 12) {
+          grow(state, Arrays.copyOfRange(all, i, i + 12));
+        }
+        check(state, all);
+        assertThat(pool.hasRoom(1, 1, 0)).isFalse();
+      }
+      assertThat(pool.hasRoom(60, 13, 0)).isTrue();
+    }
+  }
+
+  @Test
+  void aStateThatDoesNotFitIsRefused() {
+    Account small = Budget.of("64KiB").account("kv");
+    LayerLayout huge = new LayerLayout.Recurrent(1 << 16);
+    KvLayout layout = new KvLayout(List.of(HEADS, huge), Formats.F16, Formats.F16);
+    try (KvPool pool = new KvPool(layout, small);
+        SequenceState state = pool.sequence()) {
+      assertThatThrownBy(() -> state.reserve(1)).isInstanceOf(BudgetExceededException.class);
+      assertThat(pool.livePages()).isZero();
+    }
+    assertThat(small.used()).isZero();
+  }
+
+  @Test
+  void layersWithoutAStateAreRefused() {
+    KvLayout layout = new KvLayout(List.of(HEADS, SMALL, NONE), Formats.F16, Formats.F16);
+    try (KvPool pool = new KvPool(layout, kv);
+        SequenceState state = pool.sequence()) {
+      state.reserve(1);
+      assertThatThrownBy(() -> state.next(0)).isInstanceOf(IllegalArgumentException.class);
+      assertThatThrownBy(() -> state.state(2)).isInstanceOf(IllegalArgumentException.class);
+    }
+    assertThatThrownBy(() -> new LayerLayout.Recurrent(0))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> new LayerLayout.Recurrent(6))
+        .isInstanceOf(IllegalArgumentException.class);
+  }
+}

@@ -1,0 +1,75 @@
+package dev.knapsack.engine;
+
+import dev.knapsack.text.MarkedText;
+import dev.knapsack.text.StreamDecoder;
+import dev.knapsack.text.Tokenizer;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+
+/** Writes tokens as numbers, but for one that it cannot. */
+final class Numbers implements Tokenizer {
+  static final int UNKNOWN = 210;
+
+  @Override
+  public int size() {
+    return TinyModel.VOCABULARY;
+  }
+
+  @Override
+  public int[] encode(MarkedText text, boolean addSpecial) {
+    return new int[0];
+  }
+
+  @Override
+  public long fewestTokens(long characters) {
+    return 0;
+  }
+
+  @Override
+  public byte[] bytes(int token, boolean special) {
+    if (token == UNKNOWN) {
+      throw new IllegalStateException("no such token");
+    }
+    return (token + " ").getBytes(StandardCharsets.US_ASCII);
+  }
+
+  @Override
+  public StreamDecoder stream(int previous, boolean special) {
+    return new StreamDecoder() {
+      @Override
+      public String next(int token) {
+        return new String(bytes(token, special), StandardCharsets.UTF_8);
+      }
+
+      @Override
+      public String finish() {
+        return "";
+      }
+    };
+  }
+
+  @Override
+  public int bos() {
+    return -1;
+  }
+
+  @Override
+  public int eos() {
+    return -1;
+  }
+
+  @Override
+  public List<Integer> endTokens() {
+    return List.of();
+  }
+
+  @Override
+  public boolean isControl(int token) {
+    return false;
+  }
+
+  @Override
+  public int find(String token) {
+    return -1;
+  }
+}
