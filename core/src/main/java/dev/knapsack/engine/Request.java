@@ -1,7 +1,9 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.error.ContextExceededException;
+import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -15,6 +17,7 @@ import java.util.OptionalInt;
  * @param overflow what to do when the context is full
  * @param logProbabilities with each token its log-probability and that of so many alternatives, 0
  *     or more; empty for none
+ * @param deadline the time it may take, from asking, with waiting for others; empty for any
  */
 public record Request(
     int[] prompt,
@@ -23,7 +26,8 @@ public record Request(
     List<String> stops,
     boolean ignoreEnd,
     Overflow overflow,
-    OptionalInt logProbabilities) {
+    OptionalInt logProbabilities,
+    Optional<Duration> deadline) {
   /** What happens when a sequence has as many tokens as the plan gives it. */
   public sealed interface Overflow {
     /** The answer ends with {@link FinishReason#CONTEXT_FULL}. */
@@ -56,6 +60,10 @@ public record Request(
           "Log-probabilities of %d alternatives; give 0 or more."
               .formatted(logProbabilities.getAsInt()));
     }
+    if (deadline.isPresent() && deadline.get().isNegative()) {
+      throw new IllegalArgumentException(
+          "A deadline of %s; give a time that is to come.".formatted(deadline.get()));
+    }
     stops = List.copyOf(stops);
     if (stops.contains("")) {
       throw new IllegalArgumentException("A stop string is empty; give at least one character.");
@@ -71,7 +79,8 @@ public record Request(
         List.of(),
         false,
         new Overflow.Stop(),
-        OptionalInt.empty());
+        OptionalInt.empty(),
+        Optional.empty());
   }
 
   @Override
@@ -110,24 +119,35 @@ public record Request(
   }
 
   public Request withMaxTokens(int value) {
-    return new Request(prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities);
+    return new Request(
+        prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline);
   }
 
   public Request withSampling(Sampling value) {
-    return new Request(prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities);
+    return new Request(
+        prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities, deadline);
   }
 
   public Request withStops(String... value) {
     return new Request(
-        prompt, maxTokens, sampling, List.of(value), ignoreEnd, overflow, logProbabilities);
+        prompt,
+        maxTokens,
+        sampling,
+        List.of(value),
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        deadline);
   }
 
   public Request withIgnoreEnd(boolean value) {
-    return new Request(prompt, maxTokens, sampling, stops, value, overflow, logProbabilities);
+    return new Request(
+        prompt, maxTokens, sampling, stops, value, overflow, logProbabilities, deadline);
   }
 
   public Request withOverflow(Overflow value) {
-    return new Request(prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities);
+    return new Request(
+        prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities, deadline);
   }
 
   /**
@@ -139,6 +159,30 @@ public record Request(
    */
   public Request withLogProbabilities(int alternatives) {
     return new Request(
-        prompt, maxTokens, sampling, stops, ignoreEnd, overflow, OptionalInt.of(alternatives));
+        prompt,
+        maxTokens,
+        sampling,
+        stops,
+        ignoreEnd,
+        overflow,
+        OptionalInt.of(alternatives),
+        deadline);
+  }
+
+  /**
+   * To be answered within a time that begins when it is asked for: what has not ended then ends
+   * with {@link FinishReason#DEADLINE}, in the queue, in the prompt or after some of the answer,
+   * once the step under way is done.
+   */
+  public Request withDeadline(Duration time) {
+    return new Request(
+        prompt,
+        maxTokens,
+        sampling,
+        stops,
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        Optional.of(time));
   }
 }

@@ -452,9 +452,9 @@ public final class Compute implements AutoCloseable {
   /**
    * Does all rows, range by range: by all workers, where that is worth a task.
    *
-   * @param nanos what a row takes on one core
+   * @param nanos what a row takes on one core, roughly: some nanoseconds a number
    */
-  private void rows(int rows, double nanos, Rows task) {
+  public void rows(int rows, double nanos, Rows task) {
     int parts = (int) Math.min(Math.min(rows, team.workers() * 2), rows * nanos / PART_NANOS);
     if (parts < 2 || team.workers() == 1) {
       task.accept(0, rows);

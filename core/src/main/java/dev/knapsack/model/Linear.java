@@ -13,6 +13,12 @@ import org.jspecify.annotations.Nullable;
  * @param bias F32; null for none
  */
 public record Linear(Matrix matrix, @Nullable MemorySegment bias) {
+  /** Some of its results: those of rows {@code [from, to)} of the matrix. */
+  Linear rows(int from, int to) {
+    return new Linear(
+        matrix.rows(from, to), bias == null ? null : bias.asSlice(4L * from, 4L * (to - from)));
+  }
+
   /** A linear map, and where its result goes. */
   record Into(Linear map, Matrix out) {}
 

@@ -385,7 +385,7 @@ public final class CacheStore {
       touch(file);
       return tokens;
     } catch (RuntimeException | Error e) {
-      state.truncate(0);
+      state.back(0);
       throw e;
     }
   }
