@@ -14,14 +14,14 @@ import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What model code calls: whole operations, spread over a {@link WorkerTeam}.
+ * The operations of a forward pass, whole, spread over a {@link WorkerTeam}.
  *
  * <p>How work is split changes no result: with any number of workers they are the same, bit for
  * bit. Scratch memory is leased once. For use by one thread at a time; closing gives the scratch
  * back and leaves the team to its owner.
  */
 public final class Compute implements AutoCloseable {
-  /** What activations are when they meet weights in a block format. */
+  /** The form of activations when they meet weights in a block format. */
   public enum Precision {
     /** As they are. */
     FLOAT,
