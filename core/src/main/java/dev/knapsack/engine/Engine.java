@@ -283,10 +283,7 @@ public final class Engine implements AutoCloseable {
     // Caches are leased as sequences are admitted.
     long wanted =
         plan.bytes() - share(plan, "kv") - share(plan, "jvm") + host.missingJvm(share(plan, "jvm"));
-    long available = weights.available();
-    if (wanted > available) {
-      throw new BudgetExceededException(weights.name(), wanted, available, host.budget().total());
-    }
+    weights.checkRoom(wanted);
   }
 
   /** Time that it takes to compute cached tokens again, for each byte that they take. */

@@ -84,6 +84,21 @@ public final class Account {
     return budget.reachable(this, true);
   }
 
+  /**
+   * Refuses a lease that would not fit even if all gave back what they offer, before anybody does.
+   * Nobody is asked for what is free.
+   *
+   * @throws BudgetExceededException if so much is not to be had now
+   */
+  public void checkRoom(long bytes) {
+    if (bytes > free()) {
+      long available = available();
+      if (bytes > available) {
+        throw new BudgetExceededException(name, bytes, available, budget.total());
+      }
+    }
+  }
+
   /** Bytes that this account can lease when all that is under way has ended. */
   public long expected() {
     return budget.reachable(this, false);
