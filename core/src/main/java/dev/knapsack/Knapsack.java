@@ -6,6 +6,7 @@ import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
+import dev.knapsack.host.Share;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
@@ -91,7 +92,7 @@ public final class Knapsack implements AutoCloseable {
   public static Knapsack open(Path model, Host host, Options options) {
     ModelFile file = ModelFile.open(model);
     // What planning starts is there for the model, too.
-    try (Host.Tenant tenant = host.enter()) {
+    try (Host.Tenant tenant = host.enter(Share.USUAL)) {
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplates templates = ChatTemplates.of(file.templates());
       Plan plan =
@@ -104,6 +105,7 @@ public final class Knapsack implements AutoCloseable {
               .withQueue(options.queue)
               .withPrefixes(options.prefixes)
               .withReproducible(options.reproducible)
+              .withShare(options.share)
               .withSpill(options.spill.orElseGet(() -> host.cache().resolve("spill")))
               .withProgress(options.progress);
       Engine engine =
@@ -128,7 +130,7 @@ public final class Knapsack implements AutoCloseable {
    */
   public static Plan plan(Path model, Host host, Options options) {
     try (ModelFile file = ModelFile.open(model);
-        Host.Tenant tenant = host.enter()) {
+        Host.Tenant tenant = host.enter(Share.USUAL)) {
       // Opening has read the vocabulary and the templates when it plans: planning alone must find
       // as much of the process's memory taken, or it would accept a budget that opening refuses.
       Tokenizer tokenizer = Tokenizer.of(file);
@@ -166,7 +168,7 @@ public final class Knapsack implements AutoCloseable {
     Planner planner = tenant.planner(file, workers);
     return planner.plan(
         new PlanRequest(
-            host.room(),
+            host.room(options.share),
             options.context,
             options.sequences,
             workers,

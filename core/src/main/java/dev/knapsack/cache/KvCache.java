@@ -370,23 +370,27 @@ public final class KvCache implements AutoCloseable {
   }
 
   /**
-   * Forgets the tokens from position {@code tokens} on, and gives their pages back.
-   *
-   * @throws IllegalArgumentException if the sequence is shorter
-   * @throws IllegalStateException if what a sliding window needs there has been {@linkplain #settle
-   *     freed}, or tokens have been evicted: going back would not give what a shorter sequence had
+   * The last position at or before {@code to} that the sequence can go {@linkplain #back back} to.
+   * Any is, unless tokens that its next token sees have been evicted, moved to disk by the policy,
+   * or {@linkplain #settle freed} behind a sliding window: then it is the beginning.
    */
-  public void truncate(int tokens) {
+  public int nearest(int to) {
+    if (to < 0) {
+      throw new IllegalArgumentException("There is no position %,d".formatted(to));
+    }
+    int end = Math.min(to, length);
+    return reaches(end) ? end : 0;
+  }
+
+  /**
+   * Goes back to the {@linkplain #nearest nearest} position: forgets the tokens from there on, and
+   * gives their pages back.
+   *
+   * @return that position
+   */
+  public int back(int to) {
     checkOpen();
-    if (tokens < 0 || tokens > length) {
-      throw new IllegalArgumentException(
-          "Cannot keep %,d tokens of a sequence of %,d".formatted(tokens, length));
-    }
-    String obstacle = obstacle(tokens);
-    if (obstacle != null) {
-      throw new IllegalStateException(
-          "Cannot go back to %,d tokens: ".formatted(tokens) + obstacle);
-    }
+    int tokens = nearest(to);
     if (tokens == 0) {
       forgetMemory();
     }
@@ -404,6 +408,7 @@ public final class KvCache implements AutoCloseable {
       }
     }
     length = tokens;
+    return tokens;
   }
 
   /** To be done after each step: {@link #encode}, and then {@link #compress}. */
@@ -435,7 +440,7 @@ public final class KvCache implements AutoCloseable {
     try {
       layout().policy().compress(this);
     } catch (SpillException e) {
-      truncate(0);
+      back(0);
       throw e;
     }
     spill();
@@ -450,7 +455,7 @@ public final class KvCache implements AutoCloseable {
           try {
             spilled().add(heads);
           } catch (RuntimeException e) {
-            truncate(0);
+            back(0);
             throw e;
           }
         }
@@ -513,32 +518,22 @@ public final class KvCache implements AutoCloseable {
     length = to * page;
   }
 
-  /** Whether the sequence can be {@linkplain #truncate cut} to so many tokens. */
-  public boolean holds(int tokens) {
-    return tokens <= length && obstacle(tokens) == null;
-  }
-
-  /** Why the sequence cannot go back to so many tokens; null if it can. */
-  private @Nullable String obstacle(int tokens) {
+  private boolean reaches(int tokens) {
     if (tokens == 0 || tokens == length) {
-      return null;
+      return true;
     }
     if (units != null && !units.isEmpty()) {
-      return "the recipe '%s' has moved some to disk".formatted(layout().policy());
+      return false;
     }
     for (int l = 0; l < heads.length; l++) {
-      if (heads[l].length == 0) {
-        continue;
-      }
-      int start = windowed(l) || spilledTokens() == 0 ? heads[l][0].start() : 0;
-      if (start > firstSeen(l, tokens)) {
-        return "layer %d has freed those before %,d".formatted(l, start);
-      }
-      if (Arrays.stream(heads[l]).anyMatch(HeadCache::hasGaps)) {
-        return "layer %d has evicted some".formatted(l);
+      boolean allSpilled = spilledTokens() > 0 && !windowed(l);
+      int first = firstSeen(l, tokens);
+      if (Arrays.stream(heads[l]).anyMatch(HeadCache::hasGaps)
+          || (heads[l].length > 0 && !allSpilled && heads[l][0].start() > first)) {
+        return false;
       }
     }
-    return null;
+    return true;
   }
 
   /** The first position that the token at {@code position} sees in a layer. */

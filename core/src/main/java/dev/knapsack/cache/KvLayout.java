@@ -478,6 +478,11 @@ public record KvLayout(
     return slabs;
   }
 
+  /** Whether a layer carries a state from token to token. */
+  public boolean carriesStates() {
+    return layers.stream().anyMatch(LayerLayout.Recurrent.class::isInstance);
+  }
+
   /** The longest sliding window of a layer; 0 if none has one. */
   public int longestWindow() {
     return heads(layers).mapToInt(LayerLayout.Heads::window).max().orElse(0);

@@ -201,7 +201,7 @@ public final class KvPool implements AutoCloseable {
       layout.slabs(tokens, step, blocks).forEach((size, n) -> slabs.merge(size, n, Long::sum));
     }
     wanted += change(slabs, 1);
-    long available = account.budget().available();
+    long available = account.available();
     if (wanted > available) {
       throw new BudgetExceededException(
           account.name(), wanted, available, account.budget().total());

@@ -16,7 +16,7 @@ public final class SequenceState implements AutoCloseable {
   private final KvPool pool;
   private final KvCache kv;
 
-  /** Leased when the first step begins; null where no layer carries a state. */
+  /** Leased when it is first needed; null before, and where no layer carries a state. */
   private @Nullable RecurrentStates states;
 
   SequenceState(KvPool pool) {
@@ -43,9 +43,16 @@ public final class SequenceState implements AutoCloseable {
     return kv.length();
   }
 
-  /** See {@link KvCache#prompt}. */
+  /** Says that tokens up to {@code end} are a prompt: see {@link KvCache#prompt}. */
   public void prompt(int end) {
     kv.prompt(end);
+    checkpoint();
+  }
+
+  private void checkpoint() {
+    if (states != null && length() > 0) {
+      states.checkpoint(length());
+    }
   }
 
   /** See {@link KvCache#lookahead(int)}. */
@@ -80,26 +87,23 @@ public final class SequenceState implements AutoCloseable {
    *     was
    */
   public void reserve(int tokens) {
-    if (states == null && RecurrentStates.bytes(layout()) > 0) {
-      states = new RecurrentStates(pool);
-    }
-    if (states != null) {
-      states.begin();
+    if (layout().carriesStates()) {
+      states().begin();
     }
     kv.reserve(tokens);
   }
 
   private RecurrentStates states() {
+    if (!layout().carriesStates()) {
+      throw new IllegalArgumentException("No layer carries a state");
+    }
     if (states == null) {
-      throw new IllegalStateException("No layer carries a state, or no step has begun");
+      states = new RecurrentStates(pool);
     }
     return states;
   }
 
-  /**
-   * The state of a layer after the tokens so far, in F32; zeros at the beginning. To be read during
-   * a step.
-   */
+  /** The state of a layer after the tokens so far, in F32; zeros at the beginning. */
   public MemorySegment state(int layer) {
     return states().state(layer);
   }
@@ -121,22 +125,61 @@ public final class SequenceState implements AutoCloseable {
     if (states != null) {
       states.commit();
     }
+    int end = kv.promptEnd();
+    if (length() == end || (length() < end && length() % RecurrentStates.DISTANCE == 0)) {
+      checkpoint();
+    }
   }
 
-  /** See {@link KvCache#holds}. */
-  public boolean holds(int tokens) {
-    return kv.holds(tokens) && (states == null || tokens == 0 || tokens == length());
+  /**
+   * Says how many tokens the sequence has, once a store has put back its heads' {@linkplain
+   * KvCache#parts parts} and written its {@linkplain #next states}.
+   *
+   * @throws IllegalArgumentException if heads that forget nothing have other tokens than these
+   */
+  public void restored(int tokens) {
+    kv.restored(tokens);
+    if (states != null) {
+      states.commit();
+    }
   }
 
-  /** See {@link KvCache#truncate}. */
-  public void truncate(int tokens) {
-    if (!holds(tokens) && kv.holds(tokens)) {
-      throw new IllegalStateException("Cannot go back to %,d tokens: states are gone");
+  /**
+   * The last position at or before {@code to} that the sequence can go {@linkplain #back back} to:
+   * see {@link KvCache#nearest}. Where layers carry states, that is where it ends or where one of
+   * its checkpoints is: there are some every {@value RecurrentStates#DISTANCE} tokens of a prompt,
+   * at its end and where it began.
+   */
+  public int nearest(int to) {
+    int nearest = kv.nearest(to);
+    while (states != null && nearest < length() && nearest > 0) {
+      int checkpoint = states.before(nearest + 1);
+      if (checkpoint == nearest) {
+        return nearest;
+      }
+      nearest = kv.nearest(checkpoint);
     }
-    kv.truncate(tokens);
-    if (states != null && tokens == 0) {
-      states.clear();
+    return nearest;
+  }
+
+  /**
+   * Goes back to the {@linkplain #nearest nearest} position, and forgets the tokens from there on.
+   *
+   * @return that position
+   */
+  public int back(int to) {
+    int before = length();
+    int nearest = kv.back(nearest(to));
+    if (states != null && (nearest < before || nearest == 0)) {
+      states.back(nearest);
     }
+    return nearest;
+  }
+
+  /** The most tokens that a step may add, so that the next checkpoint can be kept after it. */
+  public int untilCheckpoint() {
+    int distance = RecurrentStates.DISTANCE;
+    return layout().carriesStates() ? distance - length() % distance : Integer.MAX_VALUE;
   }
 
   /** To be done after each step: {@link #encode}, and then {@link #compress}. */
@@ -154,7 +197,7 @@ public final class SequenceState implements AutoCloseable {
     try {
       kv.compress();
     } catch (SpillException e) {
-      truncate(0);
+      back(0);
       throw e;
     }
   }

@@ -19,7 +19,8 @@ record Chunk(int tokens, int ahead) {
    */
   static Chunk next(SequenceState state, int pending, int room, int most) {
     int rows = Math.min(room, most);
-    int tokens = Math.min(pending, Math.max(1, rows - state.lookahead(most)));
+    int added = Math.max(1, rows - state.lookahead(most));
+    int tokens = Math.min(Math.min(pending, added), state.untilCheckpoint());
     return new Chunk(tokens, Math.min(state.lookahead(most, tokens), rows - tokens));
   }
 
@@ -32,7 +33,7 @@ record Chunk(int tokens, int ahead) {
    */
   static Chunk fixed(SequenceState state, int pending, int room, int most) {
     int part = Math.max(1, most - state.lookahead(most));
-    int tokens = Math.min(pending, part - state.length() % part);
+    int tokens = Math.min(Math.min(pending, part - state.length() % part), state.untilCheckpoint());
     int ahead = Math.min(state.lookahead(most, tokens), most - tokens);
     return tokens + ahead <= room ? new Chunk(tokens, ahead) : new Chunk(0, 0);
   }

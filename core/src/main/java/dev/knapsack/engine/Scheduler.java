@@ -10,9 +10,9 @@ import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Offer;
 import dev.knapsack.memory.Reclaimer;
-import dev.knapsack.model.Run;
-import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.List;
@@ -35,6 +35,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * What the scheduler has to work with.
    *
    * @param team threads that a step has for itself, of those that models in one host share
+   * @param memory what sequences take their memory from
+   * @param secondsPerByte it takes to compute again what such a byte holds
    * @param clock nanoseconds since some moment
    */
   record Resources(
@@ -43,6 +45,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       WorkerTeam team,
       KvPool pool,
       PrefixTree prefixes,
+      Account memory,
+      double secondsPerByte,
       Limits limits,
       Supplier<Fingerprint> fingerprint,
       LongSupplier clock) {}
@@ -76,15 +80,10 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     }
   }
 
-  /** Computes a step: a row of logits for each run that wants one. */
-  interface Forward {
-    Matrix forward(List<Run> runs);
-  }
-
   private final Resources resources;
   private final Limits limits;
-  private final Forward forward;
-  private final Settlement settlement;
+  private final Batch.Forward forward;
+  private final Set<Integer> endTokens;
   private final SplittableRandom seeds = new SplittableRandom();
   private final StepLoop loop = new StepLoop(this);
   private final Admission admission;
@@ -95,14 +94,13 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /** Whether caches of sequences are in use, so that their pages must stay where they are. */
   private boolean inUse;
 
-  Scheduler(Resources resources, Forward forward) {
+  Scheduler(Resources resources, Batch.Forward forward) {
     this.resources = resources;
     this.limits = resources.limits();
     this.forward = forward;
-    this.admission = new Admission(resources.pool(), resources.prefixes(), limits);
+    this.admission = new Admission(resources, loop);
     Tokenizer tokenizer = resources.tokenizer();
-    this.settlement =
-        new Settlement(tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens()));
+    this.endTokens = tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens());
   }
 
   /** Where all that this scheduler does is done. */
@@ -235,8 +233,6 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     } catch (RuntimeException | Error e) {
       admission.release(session);
       throw e;
-    } finally {
-      serve();
     }
   }
 
@@ -250,7 +246,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   /** Begins the answers whose turn has come. */
-  private void serve() {
+  @Override
+  public void serve() {
     for (Admission.Group next = admission.next(); next != null; next = admission.next()) {
       begin(next);
     }
@@ -331,36 +328,38 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       }
     } finally {
       answer.publish();
+      resources.memory().budget().announce(); // an idle session can give back
     }
   }
 
   @Override
   public boolean wanted() {
-    return !live.isEmpty() && (admission.waiting() > 0 || live.stream().anyMatch(Answer::wanted));
+    return !live.isEmpty() && (pressed() || live.stream().anyMatch(Answer::wanted));
   }
 
   @Override
   public void step() {
     resources.team().turn(this::compute);
-    serve();
+  }
+
+  /** Whether somebody waits for answers to end, in this model or another, and not for a reader. */
+  private boolean pressed() {
+    return admission.waiting() > 0 || resources.memory().budget().isClaimed();
   }
 
   private void compute() {
-    Batch batch = Batch.next(live, admission.waiting() > 0, limits);
-    long begin = now();
+    Batch<Settlement> batch = Batch.next(live, pressed(), limits, endTokens);
     inUse = true;
     try {
-      Matrix logits = forward.forward(batch.runs());
-      settlement.settle(batch, logits, begin, now());
-    } catch (RuntimeException | Error e) {
-      Settlement.fail(batch, e);
+      batch.compute(forward, resources.team(), resources.clock());
     } finally {
       inUse = false;
     }
     live.stream().filter(Answer::ended).toList().forEach(this::end);
     // Who was served waits behind those who were not.
-    live.removeAll(batch.answers());
-    batch.answers().stream().filter(a -> !a.ended()).forEach(live::add);
+    List<Answer> served = batch.work().stream().map(Settlement::answer).toList();
+    live.removeAll(served);
+    served.stream().filter(a -> !a.ended()).forEach(live::add);
   }
 
   @Override
@@ -374,8 +373,13 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   @Override
-  public long offer() {
-    return loop.giveBack(() -> inUse ? 0 : admission.offer(), 0L);
+  public List<Offer> offers() {
+    return loop.giveBack(() -> inUse ? List.of() : admission.offers(), List.of());
+  }
+
+  @Override
+  public void hurry() {
+    loop.wake();
   }
 
   /** Gives up cached prefixes and the memory of idle sessions. */

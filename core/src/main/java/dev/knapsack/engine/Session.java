@@ -163,7 +163,7 @@ public final class Session implements AutoCloseable {
     // The last token is always computed: its logits are not kept.
     int common =
         Math.min(Math.min(tokens.commonPrefix(prompt), prompt.length - 1), state().length());
-    return state().holds(common) ? common : 0;
+    return state().nearest(common);
   }
 
   private int[] block(int block) {
@@ -219,9 +219,8 @@ public final class Session implements AutoCloseable {
    * @return tokens that are cached
    */
   int begin(int[] tokens, boolean own) {
-    int kept = kept(tokens);
+    int kept = state().back(kept(tokens));
     this.own = own;
-    state().truncate(kept);
     becomePrompt(tokens);
     return kept;
   }
@@ -275,8 +274,7 @@ public final class Session implements AutoCloseable {
     int size = tokens.size();
     int[] head = tokens.slice(0, keep);
     int[] tail = tokens.slice(size - (size - keep) / 2, size);
-    int kept = Math.min(keep, state().length());
-    state().truncate(state().holds(kept) ? kept : 0);
+    state().back(keep);
     becomePrompt(IntStream.concat(Arrays.stream(head), Arrays.stream(tail)).toArray());
   }
 

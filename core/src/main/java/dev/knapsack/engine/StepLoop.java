@@ -39,6 +39,9 @@ final class StepLoop {
     /** Computes a step; what goes wrong is told to those whom it was for, and not thrown. */
     void step();
 
+    /** Lets in who waits: no part of a step, so that others can be asked to give back for it. */
+    void serve();
+
     /** Ends all that is under way: the last thing that happens on the thread. */
     void end();
   }
@@ -126,6 +129,16 @@ final class StepLoop {
       throw new IllegalStateException("What the engine does cannot wait for its next step.");
     }
     return await(alone, work);
+  }
+
+  /** Has those let in who wait, before the next step. */
+  void serve() {
+    put(
+        asked,
+        new Task<>(() -> {
+          steps.serve();
+          return this;
+        }));
   }
 
   /**
@@ -260,10 +273,12 @@ final class StepLoop {
         steps.elapse();
         if (steps.wanted()) {
           compute(steps::step);
+          steps.serve();
         }
         Task<?> turn = poll(alone);
         if (turn != null) {
           compute(turn);
+          steps.serve();
         }
       }
     } finally {

@@ -223,14 +223,15 @@ class KvCacheTest {
     try (KvPool pool = new KvPool(layout(Formats.F32, Formats.F32), account);
         KvCache cache = pool.cache()) {
       grow(cache, 1, 50);
-      cache.truncate(17);
+      cache.back(17);
       pool.compact();
       assertThat(account.used()).isEqualTo(pool.layout().bytes(17));
       grow(cache, 2, 10);
       check(cache, sequence(1, 17, 2, 10));
-      cache.truncate(0);
+      cache.back(0);
       assertThat(account.used()).isZero();
-      assertThatThrownBy(() -> cache.truncate(1)).isInstanceOf(IllegalArgumentException.class);
+      assertThat(cache.nearest(1)).as("there are no more").isZero();
+      assertThatThrownBy(() -> cache.back(-1)).isInstanceOf(IllegalArgumentException.class);
     }
   }
 
@@ -251,11 +252,9 @@ class KvCacheTest {
       assertThat(cache.spans(1, 0)[1][0].start()).isEqualTo(280);
       assertThat(most).isLessThanOrEqualTo(pool.layout().bytes(300, 3));
       assertThat(pool.layout().bytes(300, 3)).isLessThan(pool.layout().bytes(300));
-      cache.truncate(300);
-      assertThatThrownBy(() -> cache.truncate(200))
-          .isInstanceOf(IllegalStateException.class)
-          .hasMessageContaining("layer 1 has freed those before 280");
-      cache.truncate(0);
+      assertThat(cache.back(300)).isEqualTo(300);
+      assertThat(cache.nearest(299)).as("the token at 299 sees 280 to 299").isEqualTo(299);
+      assertThat(cache.back(298)).isZero();
       grow(cache, 5, 4);
       check(cache, sequence(5, 4));
     }
@@ -311,7 +310,7 @@ class KvCacheTest {
           }
           case 4 -> {
             int kept = random.nextInt(cache.length() + 1);
-            cache.truncate(kept);
+            cache.back(kept);
             expected.set(at, java.util.Arrays.copyOf(expected.get(at), kept));
           }
           default -> {
@@ -358,7 +357,7 @@ class KvCacheTest {
       // The numbers of this test are exact in F16, so that the way there changes nothing.
       check(cache, sequence(1, cache.length()));
       int kept = cache.length() - 1;
-      cache.truncate(kept);
+      cache.back(kept);
       grow(cache, 2, 10);
       cache.settle();
       check(cache, sequence(1, kept, 2, 10));

@@ -354,7 +354,7 @@ class PrefixTreeTest {
         assertThat(sequence.shared.blocks()).isEqualTo(3);
         assertThat(sequence.finish().computed).isEqualTo(60 - 24);
         assertThat(sequence.shared.blocks()).isEqualTo(3);
-        sequence.cache.truncate(24);
+        sequence.cache.back(24);
         sequence.check();
       }
     }

@@ -3,9 +3,9 @@ package dev.knapsack.cache;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -197,11 +197,93 @@ class SequenceStateTest {
         SequenceState state = pool.sequence()) {
       grow(state, tokens(30, 6));
       grow(state, 1);
-      state.truncate(0);
+      state.back(0);
       int[] again = tokens(9, 7);
       grow(state, again);
       check(state, again);
     }
+  }
+
+  /** Reads a prompt as far as {@code all} goes, in steps that end where checkpoints are kept. */
+  private static void read(SequenceState state, int[] all) {
+    state.prompt(all.length);
+    while (state.length() < all.length) {
+      int from = state.length();
+      int n = Math.min(Math.min(100, all.length - from), state.untilCheckpoint());
+      grow(state, Arrays.copyOfRange(all, from, from + n));
+    }
+  }
+
+  static Stream<KvLayout> layoutsWithoutWindows() {
+    return layouts().filter(layout -> layout.longestWindow() == 0);
+  }
+
+  @ParameterizedTest
+  @MethodSource("layouts")
+  void goesBackToTheNearestPositionThatCanBeHad(KvLayout layout) {
+    int[] all = tokens(1200, 9);
+    for (int to : new int[] {1300, 1200, 1199, 1100, 1024, 1023, 512, 100, 0}) {
+      try (KvPool pool = new KvPool(layout, kv);
+          SequenceState state = pool.sequence()) {
+        read(state, all);
+        grow(state, 5); // of an answer
+        assertThat(kv.used()).isLessThanOrEqualTo(layout.bytes(1201, 100));
+        int expected =
+            !layout.carriesStates()
+                ? Math.min(to, 1201)
+                : to >= 1201 ? 1201 : to == 1200 ? 1200 : to >= 1024 ? 1024 : to >= 512 ? 512 : 0;
+        if (layout.longestWindow() > 0 && expected < 1190) {
+          expected = 0;
+        }
+        assertThat(state.nearest(to)).isEqualTo(expected);
+        assertThat(state.back(to)).isEqualTo(expected);
+        int[] kept = Arrays.copyOf(joined(all, 5), expected);
+        check(state, kept);
+        grow(state, 6, 7);
+        check(state, joined(kept, 6, 7));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("layoutsWithoutWindows")
+  void theLastTurnCanBeEdited(KvLayout layout) {
+    try (KvPool pool = new KvPool(layout, kv);
+        SequenceState state = pool.sequence()) {
+      int[] said = {};
+      for (int turn = 0; turn < 9; turn++) {
+        int begin = state.length();
+        read(state, joined(said, tokens(9, turn)));
+        said = joined(said, tokens(9, turn));
+        grow(state, 3);
+        grow(state, 4);
+        said = joined(said, 3, 4);
+        assertThat(kv.used()).isLessThanOrEqualTo(layout.bytes(said.length, 9));
+        try (SequenceState fork = state.fork()) {
+          assertThat(fork.nearest(begin + 9)).as("the end of its prompt").isEqualTo(begin + 9);
+          assertThat(fork.back(begin + 5)).isEqualTo(layout.carriesStates() ? begin : begin + 5);
+          int[] kept = Arrays.copyOf(said, fork.length());
+          read(fork, joined(kept, tokens(7, 20)));
+          check(fork, joined(kept, tokens(7, 20)));
+        }
+        check(state, said);
+      }
+    }
+  }
+
+  @Test
+  void aCheckpointIsKeptWhereThereIsRoomAlone() {
+    KvLayout layout = new KvLayout(List.of(LARGE), Formats.F16, Formats.F16);
+    Account small = Budget.ofBytes(Account.charged(10_000) + Account.charged(5000)).account("kv");
+    try (KvPool pool = new KvPool(layout, small);
+        SequenceState state = pool.sequence()) {
+      int[] all = tokens(600, 1);
+      read(state, all);
+      check(state, all);
+      assertThat(state.nearest(599)).isEqualTo(512);
+      assertThat(state.nearest(511)).isZero();
+    }
+    assertThat(small.used()).isZero();
   }
 
   @ParameterizedTest

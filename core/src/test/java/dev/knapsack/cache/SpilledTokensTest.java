@@ -101,13 +101,12 @@ class SpilledTokensTest {
     try (KvPool pool = new KvPool(layout, account, folder);
         KvCache cache = pool.cache()) {
       for (int kept : new int[] {700, 690, 5 * BLOCK, 4 * BLOCK + 1, 4 * BLOCK - 1, BLOCK, 3, 0}) {
-        cache.truncate(0);
+        cache.back(0);
         for (int i = 0; i < 10; i++) {
           grow(cache, 1, 70);
           cache.settle();
         }
-        assertThat(cache.holds(kept)).isTrue();
-        cache.truncate(kept);
+        assertThat(cache.back(kept)).isEqualTo(kept);
         check(cache, sequence(1, kept));
         grow(cache, 2, 90);
         cache.settle();

@@ -23,7 +23,8 @@ import java.util.List;
  * first, how many of them are compact, and flags: whether there are {@link #GAPS}, and whether keys
  * have some {@link #CHANNELS} alone, 4 bytes each; then, with gaps, the position of each (4), and
  * which channels those are (4 each); then each token's key and value: the compact ones in the
- * {@linkplain #compact compact form}, the others as they lay in the cache.
+ * {@linkplain #compact compact form}, the others as they lay in the cache. Then a {@link #STATE}
+ * for each layer that carries one: the state after the last token, as it is in memory.
  */
 final class CacheFormat {
   static final byte[] MAGIC = {'K', 'N', 'A', 'P', 'S', 'K', 'V', '\n'};
@@ -39,6 +40,7 @@ final class CacheFormat {
   static final int FINGERPRINT = 1;
   static final int TOKENS = 2;
   static final int HEAD = 3;
+  static final int STATE = 4;
 
   private CacheFormat() {}
 
@@ -89,6 +91,14 @@ final class CacheFormat {
 
   /** How many sections a cache has. */
   static int sections(SequenceState state) {
-    return 2 + state.layout().heads().stream().mapToInt(LayerLayout.Heads::kvHeads).sum();
+    return 2
+        + state.layout().layers().stream()
+            .mapToInt(layer ->
+                switch (layer) {
+                  case LayerLayout.Heads heads -> heads.kvHeads();
+                  case LayerLayout.Recurrent recurrent -> 1;
+                  case LayerLayout.None none -> 0;
+                })
+            .sum();
   }
 }

@@ -3,9 +3,10 @@ package dev.knapsack.cache.store;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.knapsack.cache.KvPart;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SequenceState;
-import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -79,13 +80,31 @@ final class CacheReader {
         }
       }
     }
+    for (int l = 0; l < state.layout().layers().size(); l++) {
+      if (state.layout().layers().get(l) instanceof LayerLayout.Recurrent(long bytes)) {
+        source.frame(CacheFormat.STATE, l, 0, bytes);
+        read(state.next(l));
+        source.checkSection();
+      }
+    }
     source.checkEnd();
     try {
-      state.kv().restored(tokens.length);
+      state.restored(tokens.length);
     } catch (IllegalArgumentException e) {
       throw source.damaged("has heads with other tokens than the sequence");
     }
     return tokens;
+  }
+
+  private void read(MemorySegment numbers) throws IOException {
+    int left = Math.toIntExact(numbers.byteSize() / Float.BYTES);
+    while (left > 0) {
+      int n = source.records(Float.BYTES, left);
+      long at = numbers.byteSize() - (long) left * Float.BYTES;
+      MemorySegment.copy(source.memory(), source.position(), numbers, at, (long) n * Float.BYTES);
+      source.skip((long) n * Float.BYTES);
+      left -= n;
+    }
   }
 
   private Header header() throws IOException {

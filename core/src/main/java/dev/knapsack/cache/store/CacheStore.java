@@ -1,8 +1,8 @@
 package dev.knapsack.cache.store;
 
 import dev.knapsack.cache.SequenceState;
-import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.CacheNotSavedException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -385,7 +385,7 @@ public final class CacheStore {
       touch(file);
       return tokens;
     } catch (RuntimeException | Error e) {
-      state.truncate(0);
+      state.back(0);
       throw e;
     }
   }

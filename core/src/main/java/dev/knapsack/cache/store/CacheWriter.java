@@ -3,6 +3,7 @@ package dev.knapsack.cache.store;
 import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.knapsack.cache.KvPart;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.tensor.Format;
 import java.io.IOException;
@@ -54,8 +55,15 @@ final class CacheWriter {
       for (int h = 0; h < state.layout().heads(l).kvHeads(); h++) {
         length += headBytes(state.kv().parts(l, h));
       }
+      length += stateBytes(l);
     }
     return length;
+  }
+
+  private long stateBytes(int layer) {
+    return state.layout().layers().get(layer) instanceof LayerLayout.Recurrent(long bytes)
+        ? bytes
+        : 0;
   }
 
   private int[] compactTokens(List<KvPart> parts) {
@@ -105,7 +113,23 @@ final class CacheWriter {
         }
       }
     }
+    for (int l = 0; l < state.layout().layers().size(); l++) {
+      if (stateBytes(l) > 0) {
+        frame(sink, CacheFormat.STATE, l, 0, stateBytes(l));
+        write(sink, state.state(l));
+        sink.putChecksum();
+      }
+    }
     sink.flush();
+  }
+
+  private static void write(Sink sink, MemorySegment numbers) throws IOException {
+    for (long at = 0; at < numbers.byteSize(); ) {
+      long n = Math.min(numbers.byteSize() - at, (long) sink.records(Float.BYTES) * Float.BYTES);
+      MemorySegment.copy(numbers, at, sink.memory(), sink.position(), n);
+      sink.skip(n);
+      at += n;
+    }
   }
 
   private static void frame(Sink sink, int kind, int layer, int head, long bytes)

@@ -223,7 +223,7 @@ class LowRankTest {
         assertThat(read).containsExactly(other, within(0.02f));
       }
       assertThat(mostLost(cache, 0, 100)).isLessThan(1e-4);
-      cache.truncate(0);
+      cache.back(0);
       grow(cache, 100);
       assertThat(cache.head(0, 0).coarse()).isPositive();
       assertThat(mostLost(cache, 0, 100)).isLessThan(1e-4);

@@ -154,8 +154,8 @@ class QuantiseTest {
       assertThat(layout.bytes(4000, STEP))
           .isLessThan(layout.withPolicy(KvPolicy.FULL).bytes(4000, STEP) * 6 / 10);
       int most = cache.length();
-      assertThat(cache.holds(most)).isTrue();
-      assertThat(cache.holds(most - 1)).as("they would not be coarse then").isFalse();
+      assertThat(cache.nearest(most)).isEqualTo(most);
+      assertThat(cache.nearest(most - 1)).as("they would not be coarse then").isZero();
       try (KvCache fork = cache.fork()) {
         for (int i = 0; i < 5; i++) {
           grow(fork, 30, 2);
@@ -164,7 +164,7 @@ class QuantiseTest {
         check(fork, most, 2);
         check(cache, most, 3);
       }
-      cache.truncate(0);
+      cache.back(0);
       grow(cache, 10, 1);
       assertThat(check(cache, Integer.MAX_VALUE, 1)).isZero();
     }

@@ -139,7 +139,7 @@ class ShrinkTest {
           .isBetween(
               layout.withPolicy(KvPolicy.FULL).bytes(2000, 50) * 3 / 4,
               layout.withPolicy(KvPolicy.FULL).bytes(2000, 50) * 82 / 100);
-      cache.truncate(0);
+      cache.back(0);
       grow(cache, 25);
       check(cache, 0);
     }

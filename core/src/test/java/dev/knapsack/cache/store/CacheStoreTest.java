@@ -13,8 +13,8 @@ import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore.Precision;
 import dev.knapsack.cache.store.Caches.Held;
 import dev.knapsack.error.BudgetExceededException;
-import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.CacheFileException;
+import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -49,12 +49,22 @@ class CacheStoreTest {
           new LayerLayout.Heads(2, 32, 64, 20, 1),
           new LayerLayout.Heads(1, 64, 32, 0, 1));
 
+  /** The same, with layers that carry states. */
+  private static final List<LayerLayout> MIXED =
+      List.of(
+          LAYERS.get(0),
+          new LayerLayout.Recurrent(1200),
+          LAYERS.get(1),
+          new LayerLayout.None(),
+          new LayerLayout.Recurrent(8));
+
   static final List<KvLayout> LAYOUTS =
       List.of(
           new KvLayout(LAYERS, Formats.F16, Formats.F16, 0, KvPolicy.FULL, 8),
           new KvLayout(LAYERS, Formats.F32, Formats.Q4_0, 0, KvPolicy.FULL, 8),
           new KvLayout(LAYERS, Formats.Q8_0, Formats.Q4_1, 12, KvPolicy.FULL, 8),
-          new KvLayout(LAYERS, Formats.Q2_1, Formats.F8_E4M3, 12, KvPolicy.FULL, 8));
+          new KvLayout(LAYERS, Formats.Q2_1, Formats.F8_E4M3, 12, KvPolicy.FULL, 8),
+          new KvLayout(MIXED, Formats.F16, Formats.F16, 0, KvPolicy.FULL, 8));
 
   private static final KvLayout PLAIN = LAYOUTS.getFirst();
   private static final int TOKENS = 45;

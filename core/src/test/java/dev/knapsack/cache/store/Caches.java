@@ -7,6 +7,7 @@ import dev.knapsack.cache.SequenceState;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
@@ -39,6 +40,11 @@ final class Caches {
               0,
               tokens);
     }
+    for (int l = 0; l < layers.size(); l++) {
+      if (cache.layout().layers().get(l) instanceof LayerLayout.Recurrent(long bytes)) {
+        cache.next(l).copyFrom(rows(1, (int) bytes / Float.BYTES, random).data());
+      }
+    }
     cache.commit(tokens);
     cache.settle();
   }
@@ -55,7 +61,7 @@ final class Caches {
     return new SplittableRandom(seed).ints(count, 0, VOCABULARY).toArray();
   }
 
-  /** A token as a cache holds it. */
+  /** A token as a cache holds it, or a state as the key of one at the end. */
   record Held(int layer, int head, int position, List<Float> key, List<Float> value) {}
 
   /** All tokens of all heads, decoded. */
@@ -63,6 +69,10 @@ final class Caches {
     List<Held> held = new ArrayList<>();
     List<LayerLayout.Heads> layers = cache.layout().heads();
     for (int l = 0; l < layers.size(); l++) {
+      if (cache.layout().layers().get(l) instanceof LayerLayout.Recurrent) {
+        float[] state = cache.state(l).toArray(ValueLayout.JAVA_FLOAT);
+        held.add(new Held(l, 0, cache.length(), list(state), list(state)));
+      }
       for (int h = 0; h < layers.get(l).kvHeads(); h++) {
         for (KvPart part : cache.kv().parts(l, h)) {
           int[] positions = part.positions();
