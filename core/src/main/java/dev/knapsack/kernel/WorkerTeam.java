@@ -105,6 +105,14 @@ public final class WorkerTeam implements AutoCloseable {
     });
   }
 
+  /**
+   * Waits for something else than computing, between two tasks; if it is the caller's turn, others
+   * have the threads meanwhile.
+   */
+  public void rest(Runnable wait) {
+    crew.rest(wait);
+  }
+
   /** Ends the threads, after the task that runs or the turn that has begun. */
   @Override
   public void close() {
