@@ -139,8 +139,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
         .mapMulti((event, pieces) -> {
           switch (event) {
             case Event.Text(String piece) -> pieces.accept(piece);
-            case Event.Failure(Throwable problem) -> throw thrown(problem);
-            case Event.Token _, Event.End _, Usage _ -> {}
+            case Event.Failure failed -> throw failed.thrown();
+            case Event.Reasoning _, Event.Call _, Event.Token _, Event.End _, Usage _ -> {}
           }
         });
   }
@@ -207,15 +207,6 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return new WaitInterruptedException();
   }
 
-  /** What is to be thrown for a problem; an error is thrown at once. */
-  static RuntimeException thrown(Throwable problem) {
-    return switch (problem) {
-      case RuntimeException e -> e;
-      case Error e -> throw e;
-      default -> new IllegalStateException(problem);
-    };
-  }
-
   /**
    * The same events for one subscriber, in a virtual thread of its own, no more of them than it has
    * requested; its first event waits for its first request. In place of a {@link Event.Failure}
@@ -241,7 +232,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     }
     synchronized (this) {
       if (failure != null) {
-        throw thrown(failure);
+        throw new Event.Failure(failure).thrown();
       }
     }
   }

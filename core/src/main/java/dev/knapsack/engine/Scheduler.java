@@ -151,7 +151,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         request,
         limits.reproducible() || request.sampling().seed().isPresent(),
         new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
-        tokenizer == null ? null : tokenizer.stream(request.lastToken()),
+        tokenizer == null ? null : tokenizer.stream(request.lastToken(), request.shown()::contains),
         now());
   }
 
