@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.KvPool;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.LogitsException;
 import dev.knapsack.error.WaitInterruptedException;
@@ -58,6 +59,10 @@ public final class Answer implements Iterable<String>, AutoCloseable {
 
   private final Scheduler scheduler;
   final Request request;
+
+  /** Where its sequence is to have its pages. */
+  final KvPool pool;
+
   final Sampler sampler;
   final boolean reproducible;
   private final int promptTokens;
@@ -100,12 +105,14 @@ public final class Answer implements Iterable<String>, AutoCloseable {
       Scheduler scheduler,
       Session session,
       Request request,
+      KvPool pool,
       boolean reproducible,
       Sampler sampler,
       @Nullable StreamDecoder decoder) {
     this.scheduler = scheduler;
     this.session = session;
     this.request = request;
+    this.pool = pool;
     this.reproducible = reproducible;
     this.promptTokens = request.prompt().length;
     this.sampler = sampler;

@@ -207,7 +207,7 @@ public final class Engine implements AutoCloseable {
                       : Math.min(spec.vocabulary(), tokenizer.size()),
                   tokenizer,
                   team,
-                  pool,
+                  new CachePools(file, spec, tokenizer, plan.cache(), pool, workspace),
                   prefixes,
                   new Scheduler.Limits(
                       plan.context(),
@@ -217,7 +217,7 @@ public final class Engine implements AutoCloseable {
                       options.queue(),
                       options.prefixes(),
                       options.reproducible()),
-                  () -> CacheIdentity.of(file, spec, layout)),
+                  of -> CacheIdentity.of(file, spec, of)),
               this::forward);
       hold(budget.onPressure(Rung.DROP_PREFIXES, scheduler));
       loop().start();
@@ -350,7 +350,8 @@ public final class Engine implements AutoCloseable {
    *     else as {@link #start(Request)}
    */
   public List<Answer> start(Request request, int samples) {
-    return loop().ask(() -> scheduler.start(request, samples));
+    KvPool of = scheduler.pool(request);
+    return loop().ask(() -> scheduler.start(request, of, samples));
   }
 
   /**
@@ -530,7 +531,7 @@ public final class Engine implements AutoCloseable {
 
   /** What tells this engine's caches from all others. */
   Fingerprint fingerprint() {
-    return scheduler.fingerprint();
+    return scheduler.fingerprint(kvLayout());
   }
 
   /**

@@ -1,7 +1,9 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.plan.Plan;
 import java.util.List;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /**
@@ -15,6 +17,7 @@ import java.util.OptionalInt;
  * @param overflow what to do when the context is full
  * @param logProbabilities with each token its log-probability and that of so many alternatives, 0
  *     or more; empty for none
+ * @param cache which tokens its sequence keeps, and in which formats; empty for what the plan says
  */
 public record Request(
     int[] prompt,
@@ -23,7 +26,8 @@ public record Request(
     List<String> stops,
     boolean ignoreEnd,
     Overflow overflow,
-    OptionalInt logProbabilities) {
+    OptionalInt logProbabilities,
+    Optional<Plan.Cache> cache) {
   /** What happens when a sequence has as many tokens as the plan gives it. */
   public sealed interface Overflow {
     /** The answer ends with {@link FinishReason#CONTEXT_FULL}. */
@@ -71,7 +75,8 @@ public record Request(
         List.of(),
         false,
         new Overflow.Stop(),
-        OptionalInt.empty());
+        OptionalInt.empty(),
+        Optional.empty());
   }
 
   @Override
@@ -110,24 +115,28 @@ public record Request(
   }
 
   public Request withMaxTokens(int value) {
-    return new Request(prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities);
+    return new Request(
+        prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities, cache);
   }
 
   public Request withSampling(Sampling value) {
-    return new Request(prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities);
+    return new Request(
+        prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities, cache);
   }
 
   public Request withStops(String... value) {
     return new Request(
-        prompt, maxTokens, sampling, List.of(value), ignoreEnd, overflow, logProbabilities);
+        prompt, maxTokens, sampling, List.of(value), ignoreEnd, overflow, logProbabilities, cache);
   }
 
   public Request withIgnoreEnd(boolean value) {
-    return new Request(prompt, maxTokens, sampling, stops, value, overflow, logProbabilities);
+    return new Request(
+        prompt, maxTokens, sampling, stops, value, overflow, logProbabilities, cache);
   }
 
   public Request withOverflow(Overflow value) {
-    return new Request(prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities);
+    return new Request(
+        prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities, cache);
   }
 
   /**
@@ -139,6 +148,30 @@ public record Request(
    */
   public Request withLogProbabilities(int alternatives) {
     return new Request(
-        prompt, maxTokens, sampling, stops, ignoreEnd, overflow, OptionalInt.of(alternatives));
+        prompt,
+        maxTokens,
+        sampling,
+        stops,
+        ignoreEnd,
+        overflow,
+        OptionalInt.of(alternatives),
+        cache);
+  }
+
+  /**
+   * With a cache of its own: its recipe and formats in place of the plan's. What it takes is
+   * counted when the request gets its sequence, and must fit beside others in what the plan has for
+   * all.
+   */
+  public Request withCache(Plan.Cache value) {
+    return new Request(
+        prompt,
+        maxTokens,
+        sampling,
+        stops,
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        Optional.of(value));
   }
 }

@@ -1,15 +1,16 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
-import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.SequencesExceededException;
+import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Reclaimer;
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
@@ -38,10 +39,10 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       int vocabulary,
       @Nullable Tokenizer tokenizer,
       WorkerTeam team,
-      KvPool pool,
+      CachePools pools,
       PrefixTree prefixes,
       Limits limits,
-      Supplier<Fingerprint> fingerprint) {}
+      Function<KvLayout, Fingerprint> fingerprint) {}
 
   /**
    * The most of everything.
@@ -95,7 +96,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     this.resources = resources;
     this.limits = resources.limits();
     this.forward = forward;
-    this.admission = new Admission(resources.pool(), resources.prefixes(), limits);
+    this.admission = new Admission(resources.pools().planned(), resources.prefixes(), limits);
     Tokenizer tokenizer = resources.tokenizer();
     this.settlement =
         new Settlement(tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens()));
@@ -106,14 +107,24 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     return loop;
   }
 
-  Fingerprint fingerprint() {
-    return resources.fingerprint().get();
+  /** What tells the caches of this layout from all others. */
+  Fingerprint fingerprint(KvLayout layout) {
+    return resources.fingerprint().apply(layout);
+  }
+
+  /**
+   * Where the sequences of a request are to have their pages: to be asked for by whoever starts it,
+   * on whatever thread.
+   */
+  KvPool pool(Request request) {
+    return resources.pools().of(request.cache());
   }
 
   /** Begins an answer in a session that lives on. */
-  Answer start(Session session, Request request) {
+  Answer start(Session session, Request request, KvPool pool) {
     checkIdle(session);
-    Answer answer = answer(session, request, request.sampling().seed().orElseGet(seeds::nextLong));
+    Answer answer =
+        answer(session, request, pool, request.sampling().seed().orElseGet(seeds::nextLong));
     return enter(List.of(answer), limits.context()).getFirst();
   }
 
@@ -121,7 +132,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * Begins {@code samples} answers to one prompt, which is read once. The seed of each but the
    * first is one more than that of the one before.
    */
-  List<Answer> start(Request request, int samples) {
+  List<Answer> start(Request request, KvPool pool, int samples) {
     if (samples < 1) {
       throw new IllegalArgumentException(samples + " answers asked for; ask for 1 or more.");
     }
@@ -135,18 +146,19 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     for (int i = 0; i < samples; i++) {
       Session session = new Session(this);
       session.closed = true; // nobody else has it: its memory goes when the answer ends
-      answers.add(answer(session, request, seed + i));
+      answers.add(answer(session, request, pool, seed + i));
     }
     return enter(answers, most);
   }
 
-  private Answer answer(Session session, Request request, long seed) {
+  private Answer answer(Session session, Request request, KvPool pool, long seed) {
     Tokenizer tokenizer = resources.tokenizer();
     request.check(resources.vocabulary(), limits.context(), tokenizer != null);
     return new Answer(
         this,
         session,
         request,
+        pool,
         limits.reproducible() || request.sampling().seed().isPresent(),
         new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
         tokenizer == null ? null : tokenizer.stream(request.lastToken()));
@@ -191,7 +203,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
             name,
             session.state(),
             session.tokens.slice(0, session.state().length()),
-            fingerprint(),
+            fingerprint(session.state().layout()),
             precision));
   }
 
@@ -201,7 +213,11 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         session,
         state ->
             store.restore(
-                name, state, fingerprint(), limits.context() - 1, resources.vocabulary()));
+                name,
+                state,
+                fingerprint(state.layout()),
+                limits.context() - 1,
+                resources.vocabulary()));
   }
 
   /** See {@link Session#fill}. */
@@ -353,7 +369,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
             return 0L; // nothing is free for others before pages can be moved
           }
           long given = admission.reclaim(bytes);
-          resources.pool().compact();
+          resources.pools().planned().compact();
           return given;
         },
         0L);
