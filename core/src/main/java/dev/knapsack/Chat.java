@@ -4,7 +4,9 @@ import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Session;
-import dev.knapsack.text.Message;
+import dev.knapsack.message.Conversation;
+import dev.knapsack.message.Message;
+import dev.knapsack.message.Role;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
@@ -47,7 +49,7 @@ public final class Chat implements AutoCloseable {
     settle();
     List<Message> messages = new ArrayList<>(history);
     messages.add(Message.user(text));
-    Request request = adjust.apply(Request.of(knapsack.tokens(messages)));
+    Request request = adjust.apply(Request.of(knapsack.tokens(Conversation.of(messages))));
     Answer started = session.start(request);
     history.add(messages.getLast());
     answer = started;
@@ -99,7 +101,7 @@ public final class Chat implements AutoCloseable {
   /** Forgets what was said, but for the system message. */
   public void clear() {
     settle();
-    history.removeIf(message -> !message.role().equals("system"));
+    history.removeIf(message -> message.role() != Role.SYSTEM);
   }
 
   /** Ends the answer that is being written and gives the conversation's memory back. */

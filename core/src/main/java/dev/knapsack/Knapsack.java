@@ -5,7 +5,11 @@ import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
+import dev.knapsack.host.Share;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.message.Conversation;
+import dev.knapsack.message.Message;
+import dev.knapsack.message.Role;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
@@ -14,16 +18,13 @@ import dev.knapsack.plan.Planner;
 import dev.knapsack.text.ChatTemplate;
 import dev.knapsack.text.ChatTemplates;
 import dev.knapsack.text.MarkedText;
-import dev.knapsack.text.Message;
 import dev.knapsack.text.Tokenizer;
 import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.function.UnaryOperator;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A model, open inside a budget.
@@ -83,7 +84,7 @@ public final class Knapsack implements AutoCloseable {
   public static Knapsack open(Path model, Host host, Options options) {
     ModelFile file = ModelFile.open(model);
     // What planning starts is there for the model, too.
-    try (Host.Tenant tenant = host.enter()) {
+    try (Host.Tenant tenant = host.enter(Share.USUAL)) {
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplates templates = ChatTemplates.of(file.templates());
       Plan plan =
@@ -96,6 +97,7 @@ public final class Knapsack implements AutoCloseable {
               .withQueue(options.queue)
               .withPrefixes(options.prefixes)
               .withReproducible(options.reproducible)
+              .withShare(options.share)
               .withSpill(options.spill.orElseGet(() -> host.cache().resolve("spill")))
               .withProgress(options.progress);
       Engine engine =
@@ -120,7 +122,7 @@ public final class Knapsack implements AutoCloseable {
    */
   public static Plan plan(Path model, Host host, Options options) {
     try (ModelFile file = ModelFile.open(model);
-        Host.Tenant tenant = host.enter()) {
+        Host.Tenant tenant = host.enter(Share.USUAL)) {
       // Opening has read the vocabulary and the templates when it plans: planning alone must find
       // as much of the process's memory taken, or it would accept a budget that opening refuses.
       Tokenizer tokenizer = Tokenizer.of(file);
@@ -158,7 +160,7 @@ public final class Knapsack implements AutoCloseable {
     Planner planner = tenant.planner(file, workers);
     return planner.plan(
         new PlanRequest(
-            host.room(),
+            host.room(options.share),
             options.context,
             options.sequences,
             workers,
@@ -193,34 +195,32 @@ public final class Knapsack implements AutoCloseable {
     return engine;
   }
 
-  /** The tokens of a conversation without tools. */
-  public int[] tokens(List<Message> messages) {
-    return tokens(messages, null);
-  }
-
   /**
    * The tokens of a conversation as the model's template writes it, up to where an answer begins.
    * Special tokens are those that the template writes; what messages have in their place is plain
    * text, unless {@link Options#withParseSpecial} wants it otherwise.
    *
-   * @param tools descriptions of the tools that the model may call, as the OpenAI API has them;
-   *     null when there are none
    * @throws dev.knapsack.error.ContextExceededException if it is too long for the context whatever
    *     its tokens are; neither the template nor the tokenizer sees it then
    * @throws dev.knapsack.error.TemplateException if the template refuses the conversation, or is
    *     none
+   * @throws dev.knapsack.error.UnsupportedMediaException if a message has a part that is no text
    */
-  public int[] tokens(List<Message> messages, @Nullable List<Map<String, Object>> tools) {
+  public int[] tokens(Conversation conversation) {
     // Templates leave out blanks around a message, and parts of what the model itself has said.
     engine.checkLength(
-        messages.stream()
-            .filter(m -> m.role().equals("user") || m.role().equals("system"))
-            .mapToLong(m -> m.content() instanceof String said ? said.strip().length() : 0)
+        conversation.messages().stream()
+            .filter(m -> m.role() == Role.USER || m.role() == Role.SYSTEM)
+            .mapToLong(m -> m.text().strip().length())
             .sum());
-    ChatTemplate template = templates.usual(tools != null);
-    MarkedText text = template.render(template.fit(conversation(messages, tools)).conversation());
+    ChatTemplate template = template(conversation);
+    MarkedText text = template.render(template.fit(input(conversation)).conversation());
     engine.checkLength(text.length());
     return tokenizer.encode(parseSpecial ? MarkedText.control(text.text()) : text, true);
+  }
+
+  private ChatTemplate template(Conversation conversation) {
+    return templates.usual(!conversation.tools().isEmpty());
   }
 
   /**
@@ -229,18 +229,16 @@ public final class Knapsack implements AutoCloseable {
    *
    * @throws dev.knapsack.error.TemplateException if the model's template is none
    */
-  public List<String> notes(List<Message> messages) {
+  public List<String> notes(Conversation conversation) {
     return templates.isEmpty()
         ? List.of(
             "The model's files have no chat template; the conversation is written as ChatML, which"
                 + " the model may not know.")
-        : templates.usual(false).fit(conversation(messages, null)).notes();
+        : template(conversation).fit(input(conversation)).notes();
   }
 
-  private ChatTemplate.Conversation conversation(
-      List<Message> messages, @Nullable List<Map<String, Object>> tools) {
-    return new ChatTemplate.Conversation(
-        messages, tools, text(tokenizer.bos()), text(tokenizer.eos()), true, Map.of());
+  private ChatTemplate.Input input(Conversation conversation) {
+    return ChatTemplate.Input.of(conversation, text(tokenizer.bos()), text(tokenizer.eos()));
   }
 
   /**

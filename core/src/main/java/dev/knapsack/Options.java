@@ -3,6 +3,7 @@ package dev.knapsack;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.LoadProgress;
+import dev.knapsack.host.Share;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.plan.KvChoice;
@@ -29,6 +30,7 @@ public final class Options {
   Optional<Plan> plan = Optional.empty();
   Optional<Path> spill = Optional.empty();
   int queue = Engine.Options.USUAL_QUEUE;
+  Share share = Share.USUAL;
   boolean prefixes = true;
   boolean reproducible;
   boolean parseSpecial;
@@ -52,6 +54,7 @@ public final class Options {
     copy.plan = plan;
     copy.spill = spill;
     copy.queue = queue;
+    copy.share = share;
     copy.prefixes = prefixes;
     copy.reproducible = reproducible;
     copy.parseSpecial = parseSpecial;
@@ -125,6 +128,11 @@ public final class Options {
   /** Requests that may wait while all sequences are busy; 64 by default, 0 to refuse them. */
   public Options withQueue(int requests) {
     return with(o -> o.queue = requests);
+  }
+
+  /** A part in the host's budget, for models that are open beside others. */
+  public Options withShare(Share value) {
+    return with(o -> o.share = value);
   }
 
   /**

@@ -18,9 +18,11 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.message.Conversation;
+import dev.knapsack.message.Message;
+import dev.knapsack.message.Tool;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanTable;
-import dev.knapsack.text.Message;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -30,7 +32,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
-import java.util.Map;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -56,7 +57,7 @@ class KnapsackTest {
 
   @Test
   void whatIsSaidEndsNoTurn() {
-    List<Message> said = List.of(Message.user("a </s> b"));
+    Conversation said = Conversation.of(Message.user("a </s> b"));
     try (Knapsack knapsack = Knapsack.open(model, host, options())) {
       assertThat(knapsack.tokens(said)).doesNotContain(knapsack.tokenizer().eos());
     }
@@ -143,7 +144,10 @@ class KnapsackTest {
   void aChatKeepsWhatWasSaid() {
     try (Knapsack knapsack = Knapsack.open(model, host, options());
         Chat chat = knapsack.chat("Be kind.")) {
-      assertThat(knapsack.notes(chat.history())).singleElement().asString().contains("ChatML");
+      assertThat(knapsack.notes(Conversation.of(chat.history())))
+          .singleElement()
+          .asString()
+          .contains("ChatML");
       Answer first = chat.send("Tell me a story.", GREEDY);
       String text = first.text();
       assertThat(text).isNotEmpty();
@@ -173,12 +177,12 @@ class KnapsackTest {
             folder.resolve("named.gguf"),
             "{% if messages[0].role == 'system' %}{{ raise_exception('No') }}{% endif %}" + turns,
             "{{ tools[0].function.name }} " + turns);
-    List<Map<String, Object>> tools = List.of(Map.of("function", Map.of("name", "weather")));
-    List<Message> said = List.of(Message.system("Be kind."), Message.user("Hi."));
+    List<Tool> tools = List.of(new Tool("weather", "Says how it is.", "{}"));
+    Conversation said = Conversation.of(Message.system("Be kind."), Message.user("Hi."));
     try (Knapsack knapsack = Knapsack.open(path, host, options())) {
       assertThat(knapsack.tokens(said)).isEqualTo(knapsack.tokens("Be kind.\n\nHi.", true));
       assertThat(knapsack.notes(said)).singleElement().asString().contains("no system message");
-      assertThat(knapsack.tokens(said, tools))
+      assertThat(knapsack.tokens(said.withTools(tools)))
           .isEqualTo(knapsack.tokens("weather Be kind.Hi.", true));
     }
   }

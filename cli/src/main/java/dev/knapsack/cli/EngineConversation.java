@@ -75,7 +75,7 @@ final class EngineConversation implements Conversation, AutoCloseable {
       case END_TOKEN, STOP_STRING -> Ending.COMPLETE;
       case MAX_TOKENS -> Ending.LENGTH;
       case CONTEXT_FULL -> Ending.CONTEXT_FULL;
-      case CANCELLED, FAILED -> Ending.STOPPED;
+      case DEADLINE, CANCELLED, FAILED -> Ending.STOPPED;
     };
   }
 
@@ -92,7 +92,7 @@ final class EngineConversation implements Conversation, AutoCloseable {
 
   @Override
   public List<String> notes() {
-    return knapsack.notes(chat.history());
+    return knapsack.notes(dev.knapsack.message.Conversation.of(chat.history()));
   }
 
   @Override

@@ -7,8 +7,9 @@ import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.error.QueueFullException;
+import dev.knapsack.message.Message;
+import dev.knapsack.message.Role;
 import dev.knapsack.plan.PlanTable;
-import dev.knapsack.text.Message;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
@@ -38,13 +39,13 @@ final class NamedChat {
   Chat open(Knapsack knapsack, @Nullable String system) throws IOException {
     List<Message> said = new ArrayList<>(saved.read(name));
     if (system != null) {
-      said.removeIf(message -> message.role().equals("system"));
+      said.removeIf(message -> message.role() == Role.SYSTEM);
       if (!system.isEmpty()) {
         said.addFirst(Message.system(system));
       }
     }
     Chat chat = knapsack.chat(said);
-    if (said.stream().allMatch(message -> message.role().equals("system"))) {
+    if (said.stream().allMatch(message -> message.role() == Role.SYSTEM)) {
       notes.println("session '%s' is new".formatted(name));
       return chat;
     }

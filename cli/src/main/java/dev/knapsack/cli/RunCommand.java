@@ -10,8 +10,9 @@ import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.FinishReason;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
+import dev.knapsack.message.Conversation;
+import dev.knapsack.message.Message;
 import dev.knapsack.plan.PlanTable;
-import dev.knapsack.text.Message;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -171,7 +172,7 @@ final class RunCommand implements Callable<Integer> {
       NamedChat named = named(session);
       try (Chat talk = named.open(knapsack, system)) {
         Answer said = talk.send(text == null ? "" : text, this::adjust);
-        note(knapsack, talk.history());
+        note(knapsack, Conversation.of(talk.history()));
         int code = answer(knapsack, List.of(said), streams);
         named.save(talk);
         return code;
@@ -249,16 +250,17 @@ final class RunCommand implements Callable<Integer> {
       messages.add(Message.system(system));
     }
     messages.add(Message.user(text));
-    int[] tokens = raw ? knapsack.tokens(text, true) : knapsack.tokens(messages);
+    Conversation asked = Conversation.of(messages);
+    int[] tokens = raw ? knapsack.tokens(text, true) : knapsack.tokens(asked);
     if (!raw) {
-      note(knapsack, messages);
+      note(knapsack, asked);
     }
     return knapsack.engine().start(adjust(Request.of(tokens)), samples);
   }
 
   /** Says what the user should know of how a conversation is written. */
-  private void note(Knapsack knapsack, List<Message> messages) {
-    notes = knapsack.notes(messages);
+  private void note(Knapsack knapsack, Conversation conversation) {
+    notes = knapsack.notes(conversation);
     notes.forEach(host.streams().err()::println);
   }
 

@@ -3,12 +3,11 @@ package dev.knapsack.cli;
 import com.google.gson.Gson;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
-import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.text.Message;
+import dev.knapsack.message.Message;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -177,14 +176,12 @@ final class SavedChats {
     try {
       List<Message> messages = new ArrayList<>();
       for (JsonElement element : JsonParser.parseString(Files.readString(file)).getAsJsonArray()) {
-        JsonObject message = element.getAsJsonObject();
-        messages.add(
-            new Message(
-                message.get("role").getAsString(), message.get("content").getAsString(), Map.of()));
+        messages.add(MessageJson.read(element));
       }
       return messages;
     } catch (JsonParseException
         | IllegalStateException
+        | IllegalArgumentException
         | UnsupportedOperationException
         | NullPointerException
         | CharacterCodingException e) {
@@ -196,10 +193,7 @@ final class SavedChats {
   void write(String name, List<Message> messages) throws IOException {
     JsonArray array = new JsonArray();
     for (Message message : messages) {
-      JsonObject object = new JsonObject();
-      object.addProperty("role", message.role());
-      object.addProperty("content", String.valueOf(message.content()));
-      array.add(object);
+      array.add(MessageJson.write(message));
     }
     Files.createDirectories(directory);
     Path unfinished = Files.createTempFile(directory, name, ".tmp");

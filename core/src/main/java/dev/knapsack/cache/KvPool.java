@@ -4,7 +4,6 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
-import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.SlabArena;
 import java.nio.file.Path;
@@ -178,10 +177,10 @@ public final class KvPool implements AutoCloseable {
       layout.slabs(tokens, step, blocks).forEach((size, n) -> slabs.merge(size, n, Long::sum));
     }
     wanted += pages.change(slabs, 1);
-    Budget budget = account().budget();
-    long available = budget.available();
+    long available = account().available();
     if (wanted > available) {
-      throw new BudgetExceededException(account().name(), wanted, available, budget.total());
+      throw new BudgetExceededException(
+          account().name(), wanted, available, account().budget().total());
     }
     if (layout.usesDisk()) {
       pages.spillFolder().checkRoom(shared.size() * layout.diskBytes(tokens));

@@ -10,6 +10,9 @@ import dev.knapsack.cache.SharedPrefix;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.SpillException;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Claim;
+import dev.knapsack.memory.Offer;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -38,18 +41,31 @@ final class Admission {
   private final KvPool pool;
 
   private final PrefixTree prefixes;
+  private final Account memory;
+  private final double secondsPerByte;
   private final Scheduler.Limits limits;
+  private final StepLoop loop;
 
   /** Sessions that hold memory. */
   private final List<Session> holders = new ArrayList<>();
 
   private final Deque<Group> queue = new ArrayDeque<>();
+
+  /** The place of the first in the queue among those of other models; null if it needs none. */
+  private @Nullable Claim claim;
+
   private long clock;
 
-  Admission(KvPool pool, PrefixTree prefixes, Scheduler.Limits limits) {
-    this.pool = pool;
-    this.prefixes = prefixes;
-    this.limits = limits;
+  /**
+   * @param loop lets in who waits, when there may be memory for that
+   */
+  Admission(Scheduler.Resources resources, StepLoop loop) {
+    this.pool = resources.pools().planned();
+    this.prefixes = resources.prefixes();
+    this.memory = resources.memory();
+    this.secondsPerByte = resources.secondsPerByte();
+    this.limits = resources.limits();
+    this.loop = loop;
   }
 
   /**
@@ -88,6 +104,7 @@ final class Admission {
         refusal = e;
       }
       queue.remove();
+      unclaim();
       head.answers().forEach(a -> a.waiting = false);
       if (refusal == null) {
         return head;
@@ -106,6 +123,7 @@ final class Admission {
       answer.waiting = false;
       queue.forEach(group -> group.answers().remove(answer));
       queue.removeIf(group -> group.answers().isEmpty());
+      unclaim();
     }
   }
 
@@ -141,6 +159,11 @@ final class Admission {
     if (!hasSequences(lacking.size())) {
       return false;
     }
+    if (!lacking.isEmpty() && limits.queue() > 0 && !isNext()) {
+      KvLayout layout = lacking.getFirst().pool.layout();
+      claim(lacking.size() * layout.bytes(group.capacity(), limits.chunk()));
+      return false;
+    }
     List<Need> needs = new ArrayList<>();
     for (Answer answer : lacking) {
       int[] prompt = answer.request.prompt();
@@ -149,8 +172,22 @@ final class Admission {
       SharedPrefix shared = find(answer.pool, prompt, most, answer.reproducible);
       needs.add(new Need(answer.session, answer.pool, group.capacity(), prompt, shared));
     }
-    if (!give(needs)) {
-      return false;
+    try {
+      give(needs);
+    } catch (BudgetExceededException e) {
+      if (waitsForOthers(e) || !allIdle()) {
+        return false;
+      }
+      throw e;
+    } catch (SpillException e) {
+      if (!allIdle()) {
+        return false;
+      }
+      throw e;
+    }
+    if (claim != null && !lacking.isEmpty()) {
+      claim.fulfil();
+      claim = null;
     }
     for (Answer answer : group.answers()) {
       answer.session.shareable = shareable(answer);
@@ -168,12 +205,56 @@ final class Admission {
    * @return false if it must wait until an answer has ended
    */
   boolean admit(Session session, int capacity) {
+    if (!hasSequences(1)) {
+      return false;
+    }
     int[] none = new int[0];
-    boolean admitted =
-        hasSequences(1)
-            && give(List.of(new Need(session, pool, capacity, none, find(pool, none, 0, false))));
-    session.lastUsed = admitted ? ++clock : session.lastUsed;
-    return admitted;
+    try {
+      give(List.of(new Need(session, pool, capacity, none, find(pool, none, 0, false))));
+    } catch (BudgetExceededException | SpillException e) {
+      if (allIdle()) {
+        throw e;
+      }
+      return false;
+    }
+    session.lastUsed = ++clock;
+    return true;
+  }
+
+  /** Whether nobody who asked for memory before has to wait for it. */
+  private boolean isNext() {
+    return claim == null ? !memory.budget().isClaimed() : claim.isNext();
+  }
+
+  /** Whether others will give back what does not fit now: that is claimed. */
+  private boolean waitsForOthers(BudgetExceededException e) {
+    boolean waits =
+        limits.queue() > 0
+            && e.requested() > memory.free()
+            && (e.requested() <= memory.expected() || !allIdle());
+    if (waits) {
+      claim(e.requested());
+    }
+    return waits;
+  }
+
+  private void claim(long bytes) {
+    if (claim == null) {
+      claim = memory.budget().claim(memory, bytes, loop::serve);
+      loop.serve(); // for what has become free meanwhile
+    }
+  }
+
+  /** Gives up the place in the queue that nobody of this model needs. */
+  private void unclaim() {
+    if (claim != null && queue.isEmpty()) {
+      claim.close();
+      claim = null;
+    }
+  }
+
+  private boolean allIdle() {
+    return holders.stream().allMatch(Admission::isIdle);
   }
 
   private SharedPrefix find(KvPool of, int[] prompt, int most, boolean exact) {
@@ -188,12 +269,8 @@ final class Admission {
     return limits.sequences() - holders.size() + idle >= count;
   }
 
-  /**
-   * Gives sessions what they need, all of it or nothing, in place of what they have.
-   *
-   * @return false if there may be room when an answer has ended
-   */
-  private boolean give(List<Need> needs) {
+  /** Gives sessions what they need, all of it or nothing, in place of what they have. */
+  private void give(List<Need> needs) {
     Deque<Need> lacking = new ArrayDeque<>(needs);
     try {
       if (!needs.isEmpty()) {
@@ -213,16 +290,11 @@ final class Admission {
       }
     } catch (RuntimeException | Error e) {
       needs.stream().filter(need -> !lacking.contains(need)).forEach(n -> n.session.release());
-      if ((e instanceof BudgetExceededException || e instanceof SpillException)
-          && !holders.stream().allMatch(Admission::isIdle)) {
-        return false;
-      }
       throw e;
     } finally {
       lacking.forEach(need -> need.shared.close());
     }
     needs.forEach(need -> holders.add(need.session));
-    return true;
   }
 
   private void give(Need need) {
@@ -273,12 +345,23 @@ final class Admission {
     return session.answering == null || session.answering.waiting;
   }
 
-  /** Bytes that {@link #reclaim} could give back. */
-  long offer() {
-    List<Session> idle = holders.stream().filter(Admission::isIdle).toList();
-    return pool.given(
-        idle.stream().map(s -> s.promise).filter(Objects::nonNull).toList(),
-        prefixes.droppable(idle.stream().map(s -> s.shared).filter(Objects::nonNull).toList()));
+  /** What {@link #reclaim} could give back, and what answers under way will. */
+  List<Offer> offers() {
+    long now = given(holders.stream().filter(Admission::isIdle).toList());
+    // Also what is on its way to somebody, while this loop itself asks others.
+    long later = Math.max(given(holders), pool.leasedBytes()) - now;
+    return List.of(
+        new Offer(now, now * secondsPerByte, true), new Offer(Math.max(0, later), 0, false));
+  }
+
+  /** Bytes that would be free without these sessions, and without prefixes that others share. */
+  private long given(List<Session> sessions) {
+    return Math.max(
+        0,
+        pool.given(
+            sessions.stream().map(s -> s.promise).filter(Objects::nonNull).toList(),
+            prefixes.droppable(
+                sessions.stream().map(s -> s.shared).filter(Objects::nonNull).toList())));
   }
 
   /**

@@ -5,6 +5,7 @@ import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.LogitsException;
 import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.text.StreamDecoder;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
@@ -69,7 +70,11 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private final @Nullable StreamDecoder decoder;
   private final StopStrings stops;
   private final EventChannel channel;
-  private final long asked = System.nanoTime();
+
+  /** When it was asked for, in nanoseconds, and the time it may take from then on. */
+  private final long asked;
+
+  private final long allowed;
 
   // What follows is used on the engine's thread alone.
 
@@ -108,7 +113,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
       KvPool pool,
       boolean reproducible,
       Sampler sampler,
-      @Nullable StreamDecoder decoder) {
+      @Nullable StreamDecoder decoder,
+      long asked) {
     this.scheduler = scheduler;
     this.session = session;
     this.request = request;
@@ -119,6 +125,13 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     this.decoder = decoder;
     this.stops = new StopStrings(request.stops());
     this.channel = new EventChannel(scheduler.loop()::wake);
+    this.asked = asked;
+    this.allowed = request.deadline().map(Answer::nanoseconds).orElse(Long.MAX_VALUE);
+  }
+
+  private static long nanoseconds(Duration time) {
+    // Longer than any process runs.
+    return time.toDays() > 100_000 ? Long.MAX_VALUE : time.toNanos();
   }
 
   /** Pieces of text as they come, each of whole characters; can be asked for once. */
@@ -201,7 +214,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return new WaitInterruptedException();
   }
 
-  private static RuntimeException thrown(Throwable problem) {
+  /** What is to be thrown for a problem; an error is thrown at once. */
+  static RuntimeException thrown(Throwable problem) {
     return switch (problem) {
       case RuntimeException e -> e;
       case Error e -> throw e;
@@ -365,6 +379,11 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     heir.leader = null;
     heir.lead(siblings.subList(1, siblings.size()));
     siblings = List.of();
+  }
+
+  /** Nanoseconds until its deadline; the longest there are if it has none. */
+  long left(long now) {
+    return allowed == Long.MAX_VALUE ? Long.MAX_VALUE : allowed - (now - asked);
   }
 
   boolean ended() {

@@ -1,28 +1,72 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.model.Run;
+import dev.knapsack.tensor.Matrix;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
- * What a step computes: the next token of every answer that is being written, and parts of prompts
- * in the room that is left.
+ * The tokens that a step computes, and for what: either the next token of every answer that is
+ * being written and parts of prompts in the room that is left, or a part of one text.
  *
- * @param answers those that it computes for
+ * @param work what it computes for
  * @param runs what it computes for each of them
  */
-record Batch(List<Answer> answers, List<Run> runs) {
+record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
+  /**
+   * Something that a step computes tokens for. What its methods throw is given to its own {@link
+   * #fail}, and the others go on.
+   */
+  interface Work {
+    /**
+     * Takes what was computed into its sequence.
+     *
+     * @param begin when the step began, in nanoseconds
+     * @param end when it had been computed
+     */
+    void settle(Run run, long begin, long end);
+
+    /**
+     * Uses the logits that it wanted, if any: on any thread, beside others that use theirs.
+     *
+     * @param row where the run's rows begin
+     * @param rows how many there are
+     */
+    void use(Matrix logits, int row, int rows);
+
+    /** Does what follows from the use and concerns more than this work alone. */
+    void finish();
+
+    /** Is told what went wrong with it; nothing else is called in this step. */
+    void fail(Throwable problem);
+  }
+
+  /** Computes runs: a row of logits for each token that one is wanted of, run after run. */
+  interface Forward {
+    Matrix forward(List<Run> runs);
+  }
+
+  private interface Part {
+    void run(int index);
+  }
+
   /**
    * The next step for those of {@code live} that are wanted, first come first served: the next
    * tokens of answers before parts of prompts, and what may not depend on others before the rest.
    *
    * @param live answers that have a sequence and have not ended
    * @param all whether all of them are wanted: others wait for their sequences
+   * @param endTokens tokens that end an answer
    */
-  static Batch next(List<Answer> live, boolean all, Scheduler.Limits limits) {
+  static Batch<Settlement> next(
+      List<Answer> live, boolean all, Scheduler.Limits limits, Set<Integer> endTokens) {
     List<Answer> wanted = new ArrayList<>();
     for (Answer answer : live) {
       if (all ? answer.leader == null : answer.wanted()) {
@@ -51,8 +95,53 @@ record Batch(List<Answer> answers, List<Run> runs) {
     }
     List<Map.Entry<Answer, Run>> ordered = new ArrayList<>(runs.entrySet());
     ordered.sort(Comparator.comparing(e -> e.getValue().kind()));
-    return new Batch(
-        ordered.stream().map(Map.Entry::getKey).toList(),
+    return new Batch<>(
+        ordered.stream().map(e -> new Settlement(e.getKey(), endTokens)).toList(),
         ordered.stream().map(Map.Entry::getValue).toList());
+  }
+
+  /**
+   * Computes the runs, and has each work take what is its own.
+   *
+   * @param team the threads that logits are used on
+   */
+  void compute(Forward forward, WorkerTeam team, LongSupplier clock) {
+    long begin = clock.getAsLong();
+    Matrix logits;
+    try {
+      logits = forward.forward(runs);
+    } catch (RuntimeException | Error e) {
+      work.forEach(w -> w.fail(e));
+      return;
+    }
+    long end = clock.getAsLong();
+    int[] row = new int[runs.size()];
+    for (int i = 1; i < row.length; i++) {
+      row[i] = row[i - 1] + runs.get(i - 1).logits();
+    }
+    @Nullable Throwable[] problems = new Throwable[runs.size()];
+    for (int i = 0; i < row.length; i++) {
+      each(problems, i, at -> work.get(at).settle(runs.get(at), begin, end));
+    }
+    team.run(
+        row.length,
+        (i, _, _) ->
+            each(problems, i, at -> work.get(at).use(logits, row[at], runs.get(at).logits())));
+    for (int i = 0; i < row.length; i++) {
+      each(problems, i, at -> work.get(at).finish());
+      if (problems[i] != null) {
+        work.get(i).fail(problems[i]);
+      }
+    }
+  }
+
+  private static void each(@Nullable Throwable[] problems, int index, Part part) {
+    if (problems[index] == null) {
+      try {
+        part.run(index);
+      } catch (RuntimeException | Error e) {
+        problems[index] = e;
+      }
+    }
   }
 }

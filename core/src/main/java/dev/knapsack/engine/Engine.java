@@ -14,6 +14,7 @@ import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
+import dev.knapsack.host.Share;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
@@ -43,6 +44,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -70,6 +72,7 @@ public final class Engine implements AutoCloseable {
    * @param reproducible whether no answer depends, in rounding, on what is computed beside it; else
    *     that is so of answers whose request names a seed
    * @param spill folder for what of the KV cache the plan has no memory for
+   * @param share part in the budget where other tenants of the host want the same bytes
    * @param progress is told how far loading has come
    */
   public record Options(
@@ -78,6 +81,7 @@ public final class Engine implements AutoCloseable {
       boolean prefixes,
       boolean reproducible,
       Path spill,
+      Share share,
       LoadProgress progress) {
     /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
     public static final int USUAL_QUEUE = 64;
@@ -97,31 +101,36 @@ public final class Engine implements AutoCloseable {
           true,
           false,
           Path.of(System.getProperty("java.io.tmpdir")),
+          Share.USUAL,
           LoadProgress.NONE);
     }
 
     public Options withPrecision(Compute.Precision value) {
-      return new Options(Optional.of(value), queue, prefixes, reproducible, spill, progress);
+      return new Options(Optional.of(value), queue, prefixes, reproducible, spill, share, progress);
     }
 
     public Options withQueue(int value) {
-      return new Options(precision, value, prefixes, reproducible, spill, progress);
+      return new Options(precision, value, prefixes, reproducible, spill, share, progress);
     }
 
     public Options withPrefixes(boolean value) {
-      return new Options(precision, queue, value, reproducible, spill, progress);
+      return new Options(precision, queue, value, reproducible, spill, share, progress);
     }
 
     public Options withReproducible(boolean value) {
-      return new Options(precision, queue, prefixes, value, spill, progress);
+      return new Options(precision, queue, prefixes, value, spill, share, progress);
     }
 
     public Options withSpill(Path folder) {
-      return new Options(precision, queue, prefixes, reproducible, folder, progress);
+      return new Options(precision, queue, prefixes, reproducible, folder, share, progress);
+    }
+
+    public Options withShare(Share value) {
+      return new Options(precision, queue, prefixes, reproducible, spill, value, progress);
     }
 
     public Options withProgress(LoadProgress value) {
-      return new Options(precision, queue, prefixes, reproducible, spill, value);
+      return new Options(precision, queue, prefixes, reproducible, spill, share, value);
     }
   }
 
@@ -149,6 +158,8 @@ public final class Engine implements AutoCloseable {
   private final PlannedWeights weights;
   private final Compute compute;
   private final Transformer transformer;
+  private final Account kv;
+  private final Account activations;
   private final KvPool pool;
   private final Path spill;
   private final Scheduler scheduler;
@@ -157,7 +168,12 @@ public final class Engine implements AutoCloseable {
   private final ReentrantLock texts = new ReentrantLock(true);
 
   private Engine(
-      ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Host host, Options options) {
+      ModelFile file,
+      @Nullable Tokenizer tokenizer,
+      Plan plan,
+      Host host,
+      Options options,
+      LongSupplier clock) {
     this.plan = plan;
     this.budget = host.budget();
     this.tokenizer = tokenizer;
@@ -171,8 +187,9 @@ public final class Engine implements AutoCloseable {
     Plan.Cache cache =
         plan.cache().withPolicy(ModelCompanions.given(plan.cache().policy(), file, spec));
     try {
-      Host.Tenant tenant = hold(host.enter());
-      checkRoom(plan, host);
+      Host.Tenant tenant = hold(host.enter(options.share()));
+      this.kv = tenant.account("kv");
+      checkRoom(plan, host, tenant.account("weights"));
       tenant.reserveJvm(share(plan, "jvm"));
       int tokens = Math.max(plan.prefillChunk(), plan.sequences());
       KvLayout layout = cache.layout(spec);
@@ -180,12 +197,12 @@ public final class Engine implements AutoCloseable {
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
       this.work = new StepWork(file, spec, cache);
-      this.pool = hold(new KvPool(layout, budget.account("kv"), most, options.spill()));
+      this.pool = hold(new KvPool(layout, kv, most, options.spill()));
       if (tokenizer != null && layout.policy().wantsSentences()) {
         pool.sentenceEnds(SentenceEnds.of(tokenizer));
       }
-      PrefixTree prefixes = hold(new PrefixTree(pool, budget.account("kv/prefixes")));
-      Account activations = budget.account("activations");
+      PrefixTree prefixes = hold(new PrefixTree(pool, kv.part("prefixes")));
+      this.activations = tenant.account("activations");
       WorkerTeam team = tenant.team(plan.workers());
       this.compute =
           hold(
@@ -196,7 +213,9 @@ public final class Engine implements AutoCloseable {
           hold(new Workspace(spec, layout, tokens, plan.sequences(), activations));
       pool.bases(workspace.bases());
       this.weights =
-          hold(PlannedWeights.open(file, spec, plan.weights(), budget, options.progress()));
+          hold(
+              PlannedWeights.open(
+                  file, spec, plan.weights(), tenant.account("weights"), options.progress()));
       this.transformer = transformer(workspace);
       this.scheduler =
           new Scheduler(
@@ -209,6 +228,8 @@ public final class Engine implements AutoCloseable {
                   team,
                   new CachePools(file, spec, tokenizer, plan.cache(), pool, workspace),
                   prefixes,
+                  kv,
+                  secondsPerByte(plan, layout),
                   new Scheduler.Limits(
                       plan.context(),
                       plan.sequences(),
@@ -217,9 +238,10 @@ public final class Engine implements AutoCloseable {
                       options.queue(),
                       options.prefixes(),
                       options.reproducible()),
-                  of -> CacheIdentity.of(file, spec, of)),
+                  of -> CacheIdentity.of(file, spec, of),
+                  clock),
               this::forward);
-      hold(budget.onPressure(Rung.DROP_PREFIXES, scheduler));
+      hold(budget.onPressure(Rung.DROP_PREFIXES, kv, scheduler));
       loop().start();
     } catch (RuntimeException | Error e) {
       closeAll(held);
@@ -238,18 +260,40 @@ public final class Engine implements AutoCloseable {
    */
   public static Engine open(
       ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Host host, Options options) {
-    return new Engine(file, tokenizer, plan, host, options);
+    return open(file, tokenizer, plan, host, options, System::nanoTime);
+  }
+
+  /**
+   * Loads a model, and takes the time from elsewhere.
+   *
+   * @param clock nanoseconds since some moment; who turns it wakes the {@link #loop}
+   */
+  static Engine open(
+      ModelFile file,
+      @Nullable Tokenizer tokenizer,
+      Plan plan,
+      Host host,
+      Options options,
+      LongSupplier clock) {
+    return new Engine(file, tokenizer, plan, host, options, clock);
   }
 
   /** Refuses a plan that does not fit, before others give anything back for a part of it. */
-  private static void checkRoom(Plan plan, Host host) {
+  private static void checkRoom(Plan plan, Host host, Account weights) {
     // Caches are leased as sequences are admitted.
     long wanted =
         plan.bytes() - share(plan, "kv") - share(plan, "jvm") + host.missingJvm(share(plan, "jvm"));
-    long available = host.budget().available();
+    long available = weights.available();
     if (wanted > available) {
-      throw new BudgetExceededException("weights", wanted, available, host.budget().total());
+      throw new BudgetExceededException(weights.name(), wanted, available, host.budget().total());
     }
+  }
+
+  /** Time that it takes to compute cached tokens again, for each byte that they take. */
+  private static double secondsPerByte(Plan plan, KvLayout layout) {
+    double tokensPerByte =
+        (double) plan.context() / Math.max(1, layout.bytes(plan.context(), plan.prefillChunk()));
+    return tokensPerByte / Math.max(1e-9, plan.prediction().prefillTokensPerSecond());
   }
 
   private <T extends AutoCloseable> T hold(T resource) {
@@ -262,7 +306,7 @@ public final class Engine implements AutoCloseable {
     return forward(transformer, runs);
   }
 
-  Matrix forward(Transformer in, List<Run> runs) {
+  private Matrix forward(Transformer in, List<Run> runs) {
     weights.expectOutput(runs.stream().anyMatch(r -> r.logits() > 0));
     return in.forward(runs);
   }
@@ -450,7 +494,7 @@ public final class Engine implements AutoCloseable {
    * @param patch its tokens; none if it is not known
    */
   public Reading read(int[] prompt, int[] patch, LogitsUse last) {
-    Reading reading = Reading.begin(this, pages(budget.account("kv/readings")));
+    Reading reading = Reading.begin(this, pages(kv.part("readings")));
     try {
       reading.readPrompt(prompt, patch, last);
     } catch (RuntimeException | Error e) {
@@ -468,7 +512,7 @@ public final class Engine implements AutoCloseable {
    * @throws BudgetExceededException if its cache does not fit in the budget
    */
   public Reading restore(CacheStore store, String name) {
-    Reading reading = Reading.begin(this, pages(budget.account("kv/readings")));
+    Reading reading = Reading.begin(this, pages(kv.part("readings")));
     try {
       reading.restore(store, name);
     } catch (RuntimeException | Error e) {
@@ -507,6 +551,16 @@ public final class Engine implements AutoCloseable {
     return sum;
   }
 
+  /** The account of what sequences hold. */
+  Account kv() {
+    return kv;
+  }
+
+  /** The account of what steps need beside. */
+  Account activations() {
+    return activations;
+  }
+
   /** Pages beside those of sequences: they are leased as they are filled. */
   KvPool pages(Account from) {
     KvPool pages = new KvPool(pool.layout(), from, spill);
@@ -534,15 +588,14 @@ public final class Engine implements AutoCloseable {
     return scheduler.fingerprint(kvLayout());
   }
 
-  /**
-   * Computes tokens of a sequence that no scheduler knows, with the model for itself.
-   *
-   * @return the logits of the last, if {@code last}; valid until the next step
-   */
-  Matrix step(SequenceState state, int[] tokens, int from, Chunk chunk, boolean last) {
-    int to = from + chunk.tokens();
-    return forward(
-        transformer, List.of(Run.ahead(state, tokens, from, to, last ? 1 : 0, chunk.ahead())));
+  /** Computes a passage's next tokens, in turn. */
+  Passage.Rows step(Passage passage) {
+    return step(transformer, passage);
+  }
+
+  /** The same in another workspace. */
+  Passage.Rows step(Transformer in, Passage passage) {
+    return passage.step(runs -> forward(in, runs), compute.team());
   }
 
   /**

@@ -10,6 +10,8 @@ public enum FinishReason {
   MAX_TOKENS,
   /** The sequence has as many tokens as the plan gives it. */
   CONTEXT_FULL,
+  /** The time that the request allowed is over. */
+  DEADLINE,
   /** Someone cancelled or closed it. */
   CANCELLED,
   /** Something went wrong, which who takes from the answer is told. */

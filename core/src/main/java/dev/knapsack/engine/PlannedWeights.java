@@ -5,7 +5,6 @@ import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Account;
-import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.LayerWeights;
 import dev.knapsack.model.ModelSpec;
@@ -74,7 +73,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   private boolean outputWanted = true;
 
   private PlannedWeights(
-      ModelFile file, ModelSpec spec, Plan.Weights plan, Budget budget, LoadProgress progress) {
+      ModelFile file, ModelSpec spec, Plan.Weights plan, Account account, LoadProgress progress) {
     this.file = file;
     this.spec = spec;
     this.layout = WeightLayout.of(file, spec);
@@ -102,7 +101,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         }
         matrices.add(all);
       }
-      load(matrices, budget.account("weights"), progress);
+      load(matrices, account, progress);
       this.embeddingMatrix = resident.get(ModelSpec.EMBEDDING);
       this.outputMatrix = resident.get(spec.outputTensor());
       this.outputNorm = require(resident.get(spec.outputNorm()));
@@ -114,15 +113,14 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       this.experts =
           reader == null || !cached
               ? null
-              : new ExpertCache(
-                  file, layout, plan.expertCache(), budget.account("weights/experts"), reader);
+              : new ExpertCache(file, layout, plan.expertCache(), account.part("experts"), reader);
       if (experts != null) {
         held.addLast(experts);
       }
       this.stream =
           reader == null || (streamedLayers.isEmpty() && !outputStreamed)
               ? null
-              : stream(matrices, plan.streamBuffer(), budget.account("weights/stream"), reader);
+              : stream(matrices, plan.streamBuffer(), account.part("stream"), reader);
       for (int i = 0; i < layerCount; i++) {
         layers[i] =
             stream == null || !streamedLayers.contains(i)
@@ -146,8 +144,8 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
    * @throws ModelFileException if they cannot be read
    */
   static PlannedWeights open(
-      ModelFile file, ModelSpec spec, Plan.Weights plan, Budget budget, LoadProgress progress) {
-    return new PlannedWeights(file, spec, plan, budget, progress);
+      ModelFile file, ModelSpec spec, Plan.Weights plan, Account account, LoadProgress progress) {
+    return new PlannedWeights(file, spec, plan, account, progress);
   }
 
   /** Matrices that stay in memory. */

@@ -4,7 +4,6 @@ import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.error.ContextExceededException;
-import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -84,33 +83,29 @@ public final class Reading implements AutoCloseable {
                 .formatted(token, engine.spec().vocabulary()));
       }
     }
-    for (int done = 0; done < more.length; ) {
-      int from = done;
-      done += engine.computing(() -> step(more, from));
+    Passage passage =
+        new Passage(state, more, more.length - 1, engine.plan().prefillChunk(), this::measureBytes);
+    while (passage.done() < more.length) {
+      engine.computing(() -> {
+        step(passage, more);
+        return true;
+      });
     }
     last.accept(state.length() - 1, MemorySegment.ofArray(logits));
   }
 
-  /** Computes the next tokens, on the engine's thread; how many. */
-  private int step(int[] more, int from) {
-    int most = engine.plan().prefillChunk();
-    Chunk chunk = Chunk.next(state, more.length - from, most, most);
-    boolean last = from + chunk.tokens() == more.length;
-    Matrix computed = engine.step(state, more, from, chunk, last);
-    if (last) {
-      // Others compute before they are used.
-      logits =
-          computed
-              .data()
-              .asSlice(computed.rowOffset(0), computed.rowBytes())
-              .toArray(ValueLayout.JAVA_FLOAT);
-    }
+  /** Computes the next tokens, on the engine's thread. */
+  private void step(Passage passage, int[] more) {
+    int from = passage.done();
+    // Others compute before they are used.
+    engine.step(passage).forEach((_, row) -> logits = row.toArray(ValueLayout.JAVA_FLOAT));
+    pages.pool.compact();
+    tokens.addAll(Arrays.copyOfRange(more, from, passage.done()));
+  }
+
+  private void measureBytes() {
     peak = Math.max(peak, bytes());
     fetched = Math.max(fetched, state.kv().fetchedBytes());
-    state.settle();
-    pages.pool.compact();
-    tokens.addAll(Arrays.copyOfRange(more, from, from + chunk.tokens()));
-    return chunk.tokens();
   }
 
   /** Tokens that have been read, kept or not. */

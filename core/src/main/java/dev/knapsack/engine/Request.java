@@ -2,6 +2,7 @@ package dev.knapsack.engine;
 
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.plan.Plan;
+import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -17,6 +18,7 @@ import java.util.OptionalInt;
  * @param overflow what to do when the context is full
  * @param logProbabilities with each token its log-probability and that of so many alternatives, 0
  *     or more; empty for none
+ * @param deadline the time it may take, from asking, with waiting for others; empty for any
  * @param cache which tokens its sequence keeps, and in which formats; empty for what the plan says
  */
 public record Request(
@@ -27,6 +29,7 @@ public record Request(
     boolean ignoreEnd,
     Overflow overflow,
     OptionalInt logProbabilities,
+    Optional<Duration> deadline,
     Optional<Plan.Cache> cache) {
   /** What happens when a sequence has as many tokens as the plan gives it. */
   public sealed interface Overflow {
@@ -60,6 +63,10 @@ public record Request(
           "Log-probabilities of %d alternatives; give 0 or more."
               .formatted(logProbabilities.getAsInt()));
     }
+    if (deadline.isPresent() && deadline.get().isNegative()) {
+      throw new IllegalArgumentException(
+          "A deadline of %s; give a time that is to come.".formatted(deadline.get()));
+    }
     stops = List.copyOf(stops);
     if (stops.contains("")) {
       throw new IllegalArgumentException("A stop string is empty; give at least one character.");
@@ -76,6 +83,7 @@ public record Request(
         false,
         new Overflow.Stop(),
         OptionalInt.empty(),
+        Optional.empty(),
         Optional.empty());
   }
 
@@ -116,27 +124,35 @@ public record Request(
 
   public Request withMaxTokens(int value) {
     return new Request(
-        prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities, cache);
+        prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline, cache);
   }
 
   public Request withSampling(Sampling value) {
     return new Request(
-        prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities, cache);
+        prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities, deadline, cache);
   }
 
   public Request withStops(String... value) {
     return new Request(
-        prompt, maxTokens, sampling, List.of(value), ignoreEnd, overflow, logProbabilities, cache);
+        prompt,
+        maxTokens,
+        sampling,
+        List.of(value),
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        deadline,
+        cache);
   }
 
   public Request withIgnoreEnd(boolean value) {
     return new Request(
-        prompt, maxTokens, sampling, stops, value, overflow, logProbabilities, cache);
+        prompt, maxTokens, sampling, stops, value, overflow, logProbabilities, deadline, cache);
   }
 
   public Request withOverflow(Overflow value) {
     return new Request(
-        prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities, cache);
+        prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities, deadline, cache);
   }
 
   /**
@@ -155,6 +171,25 @@ public record Request(
         ignoreEnd,
         overflow,
         OptionalInt.of(alternatives),
+        deadline,
+        cache);
+  }
+
+  /**
+   * To be answered within a time that begins when it is asked for: what has not ended then ends
+   * with {@link FinishReason#DEADLINE}, in the queue, in the prompt or after some of the answer,
+   * once the step under way is done.
+   */
+  public Request withDeadline(Duration time) {
+    return new Request(
+        prompt,
+        maxTokens,
+        sampling,
+        stops,
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        Optional.of(time),
         cache);
   }
 
@@ -172,6 +207,7 @@ public record Request(
         ignoreEnd,
         overflow,
         logProbabilities,
+        deadline,
         Optional.of(value));
   }
 }

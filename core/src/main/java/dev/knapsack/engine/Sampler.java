@@ -307,11 +307,13 @@ final class Sampler {
     for (int i = count / 2 - 1; i >= 0; i--) {
       sink(i, count);
     }
+    float least = logit(candidates[0]);
     for (int token = count; token < vocabulary; token++) {
-      long candidate = candidate(get(logits, offset, token), token);
-      if (candidate > candidates[0]) {
-        candidates[0] = candidate;
+      float logit = get(logits, offset, token);
+      if (logit > least) { // an equal one of a higher id comes after
+        candidates[0] = candidate(logit, token);
         sink(0, count);
+        least = logit(candidates[0]);
       }
     }
     Arrays.sort(candidates, 0, count);

@@ -11,16 +11,18 @@ import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Offer;
 import dev.knapsack.memory.Reclaimer;
-import dev.knapsack.model.Run;
-import dev.knapsack.tensor.Matrix;
 import dev.knapsack.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
 import java.util.function.Function;
+import java.util.function.LongSupplier;
 import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +36,9 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * What the scheduler has to work with.
    *
    * @param team threads that a step has for itself, of those that models in one host share
+   * @param memory what sequences take their memory from
+   * @param secondsPerByte it takes to compute again what such a byte holds
+   * @param clock nanoseconds since some moment
    */
   record Resources(
       int vocabulary,
@@ -41,8 +46,11 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       WorkerTeam team,
       CachePools pools,
       PrefixTree prefixes,
+      Account memory,
+      double secondsPerByte,
       Limits limits,
-      Function<KvLayout, Fingerprint> fingerprint) {}
+      Function<KvLayout, Fingerprint> fingerprint,
+      LongSupplier clock) {}
 
   /**
    * The most of everything.
@@ -73,15 +81,10 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     }
   }
 
-  /** Computes a step: a row of logits for each run that wants one. */
-  interface Forward {
-    Matrix forward(List<Run> runs);
-  }
-
   private final Resources resources;
   private final Limits limits;
-  private final Forward forward;
-  private final Settlement settlement;
+  private final Batch.Forward forward;
+  private final Set<Integer> endTokens;
   private final SplittableRandom seeds = new SplittableRandom();
   private final StepLoop loop = new StepLoop(this);
   private final Admission admission;
@@ -92,14 +95,13 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /** Whether caches of sequences are in use, so that their pages must stay where they are. */
   private boolean inUse;
 
-  Scheduler(Resources resources, Forward forward) {
+  Scheduler(Resources resources, Batch.Forward forward) {
     this.resources = resources;
     this.limits = resources.limits();
     this.forward = forward;
-    this.admission = new Admission(resources.pools().planned(), resources.prefixes(), limits);
+    this.admission = new Admission(resources, loop);
     Tokenizer tokenizer = resources.tokenizer();
-    this.settlement =
-        new Settlement(tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens()));
+    this.endTokens = tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens());
   }
 
   /** Where all that this scheduler does is done. */
@@ -161,7 +163,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         pool,
         limits.reproducible() || request.sampling().seed().isPresent(),
         new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
-        tokenizer == null ? null : tokenizer.stream(request.lastToken()));
+        tokenizer == null ? null : tokenizer.stream(request.lastToken()),
+        now());
   }
 
   private List<Answer> enter(List<Answer> answers, int capacity) {
@@ -246,8 +249,6 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     } catch (RuntimeException | Error e) {
       admission.release(session);
       throw e;
-    } finally {
-      serve();
     }
   }
 
@@ -261,7 +262,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   /** Begins the answers whose turn has come. */
-  private void serve() {
+  @Override
+  public void serve() {
     for (Admission.Group next = admission.next(); next != null; next = admission.next()) {
       begin(next);
     }
@@ -274,9 +276,13 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   /** Ends an answer where it is, if it has not ended. */
   void cancel(Answer answer) {
+    stop(answer, FinishReason.CANCELLED);
+  }
+
+  private void stop(Answer answer, FinishReason reason) {
     if (!answer.ended()) {
       try {
-        answer.finish(FinishReason.CANCELLED);
+        answer.finish(reason);
       } catch (RuntimeException | Error e) {
         answer.fail(e);
       }
@@ -284,6 +290,33 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       end(answer);
       serve();
     }
+  }
+
+  /** Ends the answers whose deadline has come. */
+  @Override
+  public void elapse() {
+    if (untilDue() <= 0) {
+      long now = now();
+      unfinished()
+          .filter(a -> a.left(now) <= 0)
+          .toList()
+          .forEach(a -> stop(a, FinishReason.DEADLINE));
+    }
+  }
+
+  @Override
+  public long untilDue() {
+    long now = now();
+    return unfinished().mapToLong(a -> a.left(now)).min().orElse(Long.MAX_VALUE);
+  }
+
+  /** Answers that have a sequence, or wait for one. */
+  private Stream<Answer> unfinished() {
+    return Stream.concat(live.stream(), admission.waitingAnswers().stream());
+  }
+
+  private long now() {
+    return resources.clock().getAsLong();
   }
 
   /** Ends what a session answers and gives its memory back. */
@@ -311,43 +344,43 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       }
     } finally {
       answer.publish();
+      resources.memory().budget().announce(); // an idle session can give back
     }
   }
 
   @Override
   public boolean wanted() {
-    return !live.isEmpty() && (admission.waiting() > 0 || live.stream().anyMatch(Answer::wanted));
+    return !live.isEmpty() && (pressed() || live.stream().anyMatch(Answer::wanted));
   }
 
   @Override
   public void step() {
     resources.team().turn(this::compute);
-    serve();
+  }
+
+  /** Whether somebody waits for answers to end, in this model or another, and not for a reader. */
+  private boolean pressed() {
+    return admission.waiting() > 0 || resources.memory().budget().isClaimed();
   }
 
   private void compute() {
-    Batch batch = Batch.next(live, admission.waiting() > 0, limits);
-    long begin = System.nanoTime();
+    Batch<Settlement> batch = Batch.next(live, pressed(), limits, endTokens);
     inUse = true;
     try {
-      Matrix logits = forward.forward(batch.runs());
-      settlement.settle(batch, logits, begin, System.nanoTime());
-    } catch (RuntimeException | Error e) {
-      Settlement.fail(batch, e);
+      batch.compute(forward, resources.team(), resources.clock());
     } finally {
       inUse = false;
     }
     live.stream().filter(Answer::ended).toList().forEach(this::end);
     // Who was served waits behind those who were not.
-    live.removeAll(batch.answers());
-    batch.answers().stream().filter(a -> !a.ended()).forEach(live::add);
+    List<Answer> served = batch.work().stream().map(Settlement::answer).toList();
+    live.removeAll(served);
+    served.stream().filter(a -> !a.ended()).forEach(live::add);
   }
 
   @Override
   public void end() {
-    List<Answer> unfinished = new ArrayList<>(live);
-    unfinished.addAll(admission.waitingAnswers());
-    for (Answer answer : unfinished) {
+    for (Answer answer : unfinished().toList()) {
       answer.standAlone();
       answer.fail(new EngineClosedException("engine"));
       end(answer);
@@ -356,8 +389,13 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   @Override
-  public long offer() {
-    return loop.giveBack(() -> inUse ? 0 : admission.offer(), 0L);
+  public List<Offer> offers() {
+    return loop.giveBack(() -> inUse ? List.of() : admission.offers(), List.of());
+  }
+
+  @Override
+  public void hurry() {
+    loop.wake();
   }
 
   /** Gives up cached prefixes and the memory of idle sessions. */

@@ -2,105 +2,108 @@ package dev.knapsack.engine;
 
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 
 /**
- * What becomes of the answers of a {@link Batch} once its logits are there: each is settled by
- * itself, and what goes wrong with one ends that one.
+ * The outcome of a step for an answer, and for those that waited until it had read their prompt:
+ * what goes wrong with one ends that one.
  */
-final class Settlement {
+final class Settlement implements Batch.Work {
+  private final Answer answer;
   private final Set<Integer> endTokens;
+
+  /** Those whose next token is chosen in this step. */
+  private final List<Answer> writing = new ArrayList<>();
+
+  private long now;
 
   /**
    * @param endTokens tokens that end an answer
    */
-  Settlement(Set<Integer> endTokens) {
+  Settlement(Answer answer, Set<Integer> endTokens) {
+    this.answer = answer;
     this.endTokens = endTokens;
   }
 
-  /**
-   * Takes what was computed into the sequences and chooses tokens; that may end answers.
-   *
-   * @param begin when the step began, in nanoseconds
-   * @param end when it ended
-   */
-  void settle(Batch batch, Matrix logits, long begin, long end) {
-    int row = 0;
-    for (int i = 0; i < batch.answers().size(); i++) {
-      Answer answer = batch.answers().get(i);
-      Run run = batch.runs().get(i);
-      int rows = run.logits();
-      try {
-        answer.session.settle(run);
-        answer.computed(begin, end);
-        if (rows > 0) {
-          choose(answer, logits, row, end);
-        }
-      } catch (RuntimeException | Error e) {
-        answer.lose();
-        fail(answer, e);
-      }
-      row += rows;
-    }
+  Answer answer() {
+    return answer;
   }
 
-  /** Ends the answers that a step was for, and those that waited for their prompts. */
-  static void fail(Batch batch, Throwable problem) {
-    batch.answers().forEach(answer -> fail(answer, problem));
-  }
-
-  private static void fail(Answer answer, Throwable problem) {
-    List<Answer> waiting = answer.siblings;
-    answer.siblings = List.of();
-    answer.fail(problem);
-    for (Answer sibling : waiting) {
-      sibling.leader = null;
-      sibling.fail(problem);
-    }
-  }
-
-  /** Chooses the next token of an answer, and the first one of those that waited for its prompt. */
-  private void choose(Answer answer, Matrix logits, int row, long now) {
-    List<Answer> waiting = answer.siblings;
-    answer.siblings = List.of();
-    for (Answer sibling : waiting) {
-      sibling.leader = null;
-      try {
-        sibling.session.become(answer.session);
-      } catch (RuntimeException | Error e) {
-        sibling.lose();
-        sibling.fail(e);
-      }
-    }
-    next(answer, logits, row, now);
-    for (Answer sibling : waiting) {
-      if (!sibling.ended()) {
-        sibling.computed(now, now);
-        next(sibling, logits, row, now);
-      }
-    }
-  }
-
-  private void next(Answer answer, Matrix logits, int row, long now) {
+  @Override
+  public void settle(Run run, long begin, long end) {
+    now = end;
     try {
-      Session session = answer.session;
-      Event.Token token =
-          answer.sampler.sample(
-              logits.data(), logits.rowOffset(row), logits.columns(), session.tokens);
-      boolean endToken = endTokens.contains(token.id());
-      if (!endToken || answer.request.ignoreEnd()) {
-        session.tokens.add(token.id());
-      }
-      answer.accept(token, endToken, now);
-      if (!answer.ended() && session.tokens.size() >= session.capacity) {
-        switch (answer.request.overflow()) {
-          case Request.Overflow.Stop() -> answer.finish(FinishReason.CONTEXT_FULL);
-          case Request.Overflow.Shift(int keep) -> session.shift(keep);
+      answer.session.settle(run);
+    } catch (RuntimeException | Error e) {
+      answer.lose();
+      throw e;
+    }
+    answer.computed(begin, end);
+    if (run.logits() > 0) {
+      writing.add(answer);
+      for (Answer sibling : released()) {
+        try {
+          sibling.session.become(answer.session);
+          sibling.computed(end, end);
+          writing.add(sibling);
+        } catch (RuntimeException | Error e) {
+          sibling.lose();
+          sibling.fail(e);
         }
       }
-    } catch (RuntimeException | Error e) {
-      answer.fail(e);
     }
+  }
+
+  /** The answers that waited for this one to read their prompt, and do no longer. */
+  private List<Answer> released() {
+    List<Answer> siblings = answer.siblings;
+    answer.siblings = List.of();
+    siblings.forEach(sibling -> sibling.leader = null);
+    return siblings;
+  }
+
+  /** Chooses the next token of each. */
+  @Override
+  public void use(Matrix logits, int row, int rows) {
+    for (Answer next : writing) {
+      try {
+        Tokens history = next.session.tokens;
+        Event.Token token =
+            next.sampler.sample(logits.data(), logits.rowOffset(row), logits.columns(), history);
+        boolean endToken = endTokens.contains(token.id());
+        if (!endToken || next.request.ignoreEnd()) {
+          history.add(token.id());
+        }
+        next.accept(token, endToken, now);
+      } catch (RuntimeException | Error e) {
+        next.fail(e);
+      }
+    }
+  }
+
+  /** Makes room for the tokens that follow, or ends what has none. */
+  @Override
+  public void finish() {
+    for (Answer next : writing) {
+      Session session = next.session;
+      if (!next.ended() && session.tokens.size() >= session.capacity) {
+        try {
+          switch (next.request.overflow()) {
+            case Request.Overflow.Stop() -> next.finish(FinishReason.CONTEXT_FULL);
+            case Request.Overflow.Shift(int keep) -> session.shift(keep);
+          }
+        } catch (RuntimeException | Error e) {
+          next.fail(e);
+        }
+      }
+    }
+  }
+
+  @Override
+  public void fail(Throwable problem) {
+    answer.fail(problem);
+    released().forEach(sibling -> sibling.fail(problem));
   }
 }

@@ -27,11 +27,20 @@ import org.jspecify.annotations.Nullable;
 final class StepLoop {
   /** What the loop computes between what others ask for; used on its thread alone. */
   interface Steps {
+    /** Does what is due by now, whether anybody asks or not. */
+    void elapse();
+
+    /** Nanoseconds until something is due; the longest there are if nothing will be. */
+    long untilDue();
+
     /** Whether a step would have something to compute. */
     boolean wanted();
 
     /** Computes a step; what goes wrong is told to those whom it was for, and not thrown. */
     void step();
+
+    /** Lets in who waits: no part of a step, so that others can be asked to give back for it. */
+    void serve();
 
     /** Ends all that is under way: the last thing that happens on the thread. */
     void end();
@@ -120,6 +129,16 @@ final class StepLoop {
       throw new IllegalStateException("What the engine does cannot wait for its next step.");
     }
     return await(alone, work);
+  }
+
+  /** Has those let in who wait, before the next step. */
+  void serve() {
+    put(
+        asked,
+        new Task<>(() -> {
+          steps.serve();
+          return this;
+        }));
   }
 
   /**
@@ -251,12 +270,15 @@ final class StepLoop {
       while (next()) {
         runAll(givingBack);
         runAll(asked);
+        steps.elapse();
         if (steps.wanted()) {
           compute(steps::step);
+          steps.serve();
         }
         Task<?> turn = poll(alone);
         if (turn != null) {
           compute(turn);
+          steps.serve();
         }
       }
     } finally {
@@ -276,19 +298,21 @@ final class StepLoop {
 
   /** Waits for something to do; false when the loop is to end. */
   private boolean next() {
-    boolean wanted = steps.wanted();
+    long left = steps.wanted() ? 0 : steps.untilDue();
     lock.lock();
     try {
-      while (!wanted
+      while (left > 0
           && !woken
           && !closed
           && givingBack.isEmpty()
           && asked.isEmpty()
           && alone.isEmpty()) {
-        changed.awaitUninterruptibly();
+        left = changed.awaitNanos(left);
       }
       woken = false;
       return !closed;
+    } catch (InterruptedException e) {
+      return !closed; // the turn comes earlier, that is all
     } finally {
       lock.unlock();
     }

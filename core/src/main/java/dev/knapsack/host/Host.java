@@ -103,10 +103,21 @@ public final class Host {
     return options.cache();
   }
 
-  /** A tenant more, until it is closed. */
-  public synchronized Tenant enter() {
-    tenants++;
-    return new Tenant();
+  /**
+   * A tenant more, until it is closed.
+   *
+   * @throws dev.knapsack.error.BudgetExceededException if its floor does not fit
+   * @throws IllegalStateException if another one has a share of this name
+   */
+  public Tenant enter(Share share) {
+    Budget.Registration floor =
+        share.equals(Share.USUAL)
+            ? () -> {}
+            : budget.account(share.name()).entitle(share.floor(), share.weight());
+    synchronized (this) {
+      tenants++;
+      return new Tenant(share, floor);
+    }
   }
 
   /**
@@ -114,9 +125,19 @@ public final class Host {
    * threads are there, and what the JVM was found to take stays reserved.
    */
   public final class Tenant implements AutoCloseable {
+    private final Share share;
+    private final Budget.Registration floor;
     private boolean closed; // guarded by the host
 
-    private Tenant() {}
+    private Tenant(Share share, Budget.Registration floor) {
+      this.share = share;
+      this.floor = floor;
+    }
+
+    /** The account of this name that the tenant takes its memory from. */
+    public Account account(String name) {
+      return budget.account(share.account(name));
+    }
 
     /**
      * So many of the host's threads, the caller among them; more are started if need be.
@@ -143,7 +164,7 @@ public final class Host {
     public void reserveJvm(long bytes) {
       synchronized (Host.this) {
         checkOpen();
-        jvm.push(account().reserve(missingJvm(bytes)));
+        jvm.push(jvmAccount().reserve(missingJvm(bytes)));
       }
     }
 
@@ -158,7 +179,7 @@ public final class Host {
       long taken =
           Math.min(
               missingJvm(jvmShare(workers).bytes()), Math.max(0, budget.free() - LEAST_TO_MEASURE));
-      try (Lease _ = account().reserve(taken)) {
+      try (Lease _ = jvmAccount().reserve(taken)) {
         WorkerTeam threads = team(workers);
         machine =
             threads.turn(() ->
@@ -177,6 +198,7 @@ public final class Host {
       synchronized (Host.this) {
         if (!closed) {
           closed = true;
+          floor.close();
           tenants--;
           if (tenants == 0) {
             leave();
@@ -196,8 +218,8 @@ public final class Host {
    * Bytes that a plan of a model may have: those that are free or would be given back, and those
    * that are counted for the JVM, which are in every plan.
    */
-  public long room() {
-    return budget.available() + reservedJvm();
+  public long room(Share share) {
+    return budget.account(share.account("weights")).available() + reservedJvm();
   }
 
   /** Bytes of a plan's share of the JVM that are not reserved yet. */
@@ -211,11 +233,11 @@ public final class Host {
 
   private JvmShare jvmShare(int workers) {
     return options.wholeProcess()
-        ? JvmShare.ofThisProcess(workers, budget.used() - account().used())
+        ? JvmShare.ofThisProcess(workers, budget.used() - jvmAccount().used())
         : JvmShare.ofGuest(workers);
   }
 
-  private Account account() {
+  private Account jvmAccount() {
     return budget.account("jvm");
   }
 

@@ -19,6 +19,11 @@ public final class Account {
   long own;
   long used;
   long peak;
+  long floor;
+  double weight = 1;
+
+  /** What its claims have been given for its weight: see {@link ClaimQueue}. */
+  double served;
 
   Account(Budget budget, String name, @Nullable Account parent) {
     this.budget = budget;
@@ -37,6 +42,51 @@ public final class Account {
   /** The account that this one is a part of, or null for a part of the budget itself. */
   public @Nullable Account parent() {
     return parent;
+  }
+
+  /** The account of this name that is a part of this one. */
+  public Account part(String partName) {
+    return budget.account(name + "/" + partName);
+  }
+
+  /** The account that this one is at last a part of: that of the tenant whose bytes these are. */
+  Account tenant() {
+    return parent == null ? this : parent.tenant();
+  }
+
+  /**
+   * Makes sure of {@code bytes} bytes for this account and its parts, and says what of more it is
+   * to have, until that is closed.
+   *
+   * <p>What it uses less than that nobody else can take, and nobody is asked to give back for
+   * others what it uses up to that. While several tenants {@linkplain Budget#claim wait} for what
+   * becomes free, it is divided among them in proportion to their weights. So of 1,000 bytes, where
+   * one tenant has a floor of 300 and another one of 200, the first can use 800; when the second
+   * then wants 400, it takes the 200 that are free and the first is asked for 200, for 500 at the
+   * most.
+   *
+   * @param weight more than 0; that of whom nobody has said anything is 1
+   * @throws IllegalStateException if this account is a part of another, or has a floor already
+   * @throws BudgetExceededException if so much is not to be had now, after all reclaimers were
+   *     asked
+   */
+  public Budget.Registration entitle(long bytes, double weight) {
+    return budget.entitle(this, bytes, weight);
+  }
+
+  /** Bytes that this account can lease without anybody's giving back. */
+  public long free() {
+    return budget.free(this);
+  }
+
+  /** Bytes that this account can lease now: those that are free or would be given back for it. */
+  public long available() {
+    return budget.reachable(this, true);
+  }
+
+  /** Bytes that this account can lease when all that is under way has ended. */
+  public long expected() {
+    return budget.reachable(this, false);
   }
 
   /** Bytes leased or reserved now, in this account and its parts. */

@@ -3,6 +3,7 @@ package dev.knapsack.memory;
 import dev.knapsack.error.BudgetExceededException;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -20,9 +21,11 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Every large piece of native memory is leased from an {@link Account} of a budget; closing the
  * {@link Lease} gives the bytes back. At any moment {@code used() + free() == total()}. When a
- * lease does not fit, {@linkplain #onPressure reclaimers} are asked to give back, in the order of
- * their {@link Rung}, unless all of them together could not make it fit. A budget is safe for use
- * by many threads, and several engines may share one.
+ * lease does not fit, {@linkplain #onPressure reclaimers} are asked to give back what they offer,
+ * in the order of their {@link Rung} and the cheapest first, unless all of it could not make it
+ * fit. Whoever can wait {@linkplain #claim claims} what others will give back. An account that is
+ * no part of another is a tenant's, and may have {@linkplain Account#entitle bytes of its own}. A
+ * budget is safe for use by many threads, and several engines may share one.
  */
 public final class Budget {
   private static final Pattern SIZE =
@@ -52,11 +55,22 @@ public final class Budget {
   /** A reclaimer on the ladder; each registration is its own, whatever it registers. */
   private static final class Step {
     final Rung rung;
+    final Account tenant;
     final Reclaimer reclaimer;
 
-    Step(Rung rung, Reclaimer reclaimer) {
+    Step(Rung rung, Account tenant, Reclaimer reclaimer) {
       this.rung = rung;
+      this.tenant = tenant;
       this.reclaimer = reclaimer;
+    }
+  }
+
+  /** An offer, and whose it is. */
+  private record Asked(Step step, Offer offer) {
+    Asked atMost(long bytes) {
+      return bytes >= offer.bytes()
+          ? this
+          : new Asked(step, new Offer(bytes, offer.seconds(), offer.now()));
     }
   }
 
@@ -65,6 +79,8 @@ public final class Budget {
   private final long total;
   private final Map<String, Account> accounts = new TreeMap<>(); // guarded by lock
   private final List<Step> ladder = new ArrayList<>(); // guarded by lock
+  private final List<Account> floors = new ArrayList<>(); // guarded by lock
+  private final ClaimQueue claims = new ClaimQueue(lock);
   private final Set<Thread> askNobody = ConcurrentHashMap.newKeySet();
   private long used; // guarded by lock
   private long peak; // guarded by lock
@@ -155,16 +171,6 @@ public final class Budget {
     }
   }
 
-  /** Bytes that are free, and those that {@linkplain #onPressure reclaimers} would give back. */
-  public long available() {
-    long bytes = free();
-    for (Step step : steps()) {
-      long more = bytes + step.reclaimer.offer();
-      bytes = more < bytes ? Long.MAX_VALUE : more;
-    }
-    return bytes;
-  }
-
   /** The most that was ever used. */
   public long peak() {
     synchronized (lock) {
@@ -183,12 +189,13 @@ public final class Budget {
 
   /**
    * Registers a holder that can give bytes back; it is asked when a lease does not fit, after all
-   * of earlier rungs and those that came before it on the same rung.
+   * of earlier rungs and those of its own whose offers cost less.
    *
+   * @param account of what it holds
    * @return takes the reclaimer off the ladder when closed
    */
-  public Registration onPressure(Rung rung, Reclaimer reclaimer) {
-    Step step = new Step(rung, reclaimer);
+  public Registration onPressure(Rung rung, Account account, Reclaimer reclaimer) {
+    Step step = new Step(rung, account.tenant(), reclaimer);
     synchronized (lock) {
       ladder.add(step);
       ladder.sort(Comparator.comparing(s -> s.rung));
@@ -197,6 +204,56 @@ public final class Budget {
       synchronized (lock) {
         ladder.remove(step);
       }
+    };
+  }
+
+  /** Says that a reclaimer has more to give than when it was last asked. */
+  public void announce() {
+    claims.wake();
+  }
+
+  /**
+   * A place in the queue of those who wait for bytes that others will give back.
+   *
+   * @param wake is called, by any thread but this and with no lock held, when it may be worth to
+   *     try again: it does so elsewhere
+   */
+  public Claim claim(Account account, long bytes, Runnable wake) {
+    Claim claim = claims.add(account.tenant(), bytes, wake);
+    steps().forEach(step -> step.reclaimer.hurry());
+    return claim;
+  }
+
+  /** Whether anybody waits for bytes. */
+  public boolean isClaimed() {
+    return !claims.isEmpty();
+  }
+
+  Registration entitle(Account tenant, long bytes, double weight) {
+    if (bytes < 0 || !(weight > 0 && weight < Double.POSITIVE_INFINITY)) {
+      throw new IllegalArgumentException(
+          "Account '%s' cannot have a floor of %,d bytes and a weight of %s"
+              .formatted(tenant.name(), bytes, weight));
+    }
+    if (tenant.parent() != null || floors.contains(tenant)) {
+      throw new IllegalStateException(
+          "Account '%s' is a part of another, or has a floor".formatted(tenant.name()));
+    }
+    long missing = Math.max(0, bytes - tenant.used());
+    take(tenant, missing);
+    synchronized (lock) {
+      change(tenant, -missing);
+      tenant.floor = bytes;
+      tenant.weight = weight;
+      floors.add(tenant);
+    }
+    return () -> {
+      synchronized (lock) {
+        floors.remove(tenant);
+        tenant.floor = 0;
+        tenant.weight = 1;
+      }
+      announce();
     };
   }
 
@@ -214,23 +271,94 @@ public final class Budget {
       if (tryTake(account, bytes)) {
         return;
       }
-      free = total - used;
+      free = free(account);
     }
     throw new BudgetExceededException(account.name(), bytes, free, total);
   }
 
   /** Asks for what a lease lacks; whether it has been taken then. */
   private boolean reclaim(Account account, long bytes) {
-    for (Step step : available() < bytes ? List.<Step>of() : steps()) {
-      long missing = bytes - free();
-      if (missing > 0) {
-        step.reclaimer.reclaim(missing);
-      }
-      if (tryTake(account, bytes)) {
-        return true;
+    List<Asked> offers = offers(account);
+    if (sum(account, offers, true) >= bytes) {
+      for (Asked asked : offers) {
+        long missing = bytes - free(account);
+        if (asked.offer.now() && missing > 0) {
+          asked.step.reclaimer.reclaim(Math.min(missing, asked.offer.bytes()));
+        }
+        if (tryTake(account, bytes)) {
+          return true;
+        }
       }
     }
     return false;
+  }
+
+  long reachable(Account account, boolean now) {
+    return sum(account, offers(account), now);
+  }
+
+  private long sum(Account account, List<Asked> offers, boolean now) {
+    long bytes = free(account);
+    for (Asked asked : offers) {
+      if (asked.offer.now() || !now) {
+        long more = bytes + asked.offer.bytes();
+        bytes = more < bytes ? Long.MAX_VALUE : more;
+      }
+    }
+    return bytes;
+  }
+
+  /** Everything that would be given back for an account, in the order in which it is asked for. */
+  private List<Asked> offers(Account account) {
+    Account tenant = account.tenant();
+    List<Asked> offers = new ArrayList<>();
+    for (Step step : steps()) {
+      for (Offer offer : step.reclaimer.offers()) {
+        offers.add(new Asked(step, offer));
+      }
+    }
+    offers.sort(
+        Comparator.comparing((Asked a) -> a.step.rung)
+            .thenComparingDouble(a -> a.offer.seconds() / Math.max(1, a.offer.bytes())));
+    // Of others nothing below their floors.
+    Map<Account, Long> above = new HashMap<>();
+    return offers.stream()
+        .map(asked -> {
+          Account holder = asked.step.tenant;
+          if (holder == tenant) {
+            return asked;
+          }
+          long most = above.computeIfAbsent(holder, this::aboveFloor);
+          Asked less = asked.atMost(most);
+          above.put(holder, most - less.offer.bytes());
+          return less;
+        })
+        .filter(asked -> asked.offer.bytes() > 0)
+        .toList();
+  }
+
+  private List<Step> steps() {
+    synchronized (lock) {
+      return List.copyOf(ladder);
+    }
+  }
+
+  private long aboveFloor(Account tenant) {
+    synchronized (lock) {
+      return Math.max(0, tenant.used - tenant.floor);
+    }
+  }
+
+  /** Bytes that are free for an account: not those that others lack to their floors. */
+  long free(Account account) {
+    Account tenant = account.tenant();
+    synchronized (lock) {
+      long bytes = total - used;
+      for (Account other : floors) {
+        bytes -= other == tenant ? 0 : Math.max(0, other.floor - other.used);
+      }
+      return bytes;
+    }
   }
 
   /**
@@ -248,15 +376,9 @@ public final class Budget {
     }
   }
 
-  private List<Step> steps() {
-    synchronized (lock) {
-      return List.copyOf(ladder);
-    }
-  }
-
   boolean tryTake(Account account, long bytes) {
     synchronized (lock) {
-      if (bytes > total - used) {
+      if (bytes > free(account)) {
         return false;
       }
       change(account, bytes);
@@ -268,6 +390,7 @@ public final class Budget {
     synchronized (lock) {
       change(account, -bytes);
     }
+    claims.wake();
   }
 
   void change(Account account, long bytes) {

@@ -1,5 +1,7 @@
 package dev.knapsack.memory;
 
+import java.util.List;
+
 /**
  * A holder of leases that can give some back under pressure.
  *
@@ -8,11 +10,8 @@ package dev.knapsack.memory;
  * another thread only where it knows that this one does not wait for anybody in turn.
  */
 public interface Reclaimer {
-  /**
-   * Bytes that {@link #reclaim} would give back at the most if it were asked now. Nothing is given
-   * back for a lease that would not fit even so.
-   */
-  long offer();
+  /** Everything that could be given back from now on; nothing where that cannot be said at once. */
+  List<Offer> offers();
 
   /**
    * Closes leases of about {@code bytes} bytes, if it can. Leases taken in here ask no reclaimers.
@@ -20,4 +19,7 @@ public interface Reclaimer {
    * @return bytes given back, 0 for none
    */
   long reclaim(long bytes);
+
+  /** Said when somebody waits for what this one offers for later; returns at once. */
+  void hurry();
 }

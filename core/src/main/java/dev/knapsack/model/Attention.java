@@ -162,10 +162,9 @@ public record Attention(
     return Math.max(attendedColumns(), keySize);
   }
 
-  /** The heads that a sequence caches, with so many directions for each channel of a key. */
-  LayerLayout.Heads cached(int sketch) {
-    return new LayerLayout.Heads(kvHeads, keySize, valueSize, window, heads / kvHeads)
-        .sketched(sketch);
+  @Override
+  public LayerLayout remembers() {
+    return new LayerLayout.Heads(kvHeads, keySize, valueSize, window, heads / kvHeads);
   }
 
   @Override

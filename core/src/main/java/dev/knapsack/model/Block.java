@@ -3,6 +3,7 @@ package dev.knapsack.model;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -12,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
  * computes it.
  */
-public sealed interface Block permits Attention, Dense, Experts {
+public sealed interface Block permits Attention, ShortConvolution, StateSpace, Dense, Experts {
   Norms norms();
 
   /** Numbers in a row of the residual stream. */
@@ -26,6 +27,9 @@ public sealed interface Block permits Attention, Dense, Experts {
 
   /** Columns of the widest activations that a matrix of it multiplies. */
   int widest();
+
+  /** What it remembers of a sequence. */
+  LayerLayout remembers();
 
   /**
    * Numbers of activations that a step of {@code tokens} tokens has in each slot.
@@ -51,7 +55,12 @@ public sealed interface Block permits Attention, Dense, Experts {
   Weights weights(int layer, LayerTensors tensors, @Nullable ExpertBank experts);
 
   /** The weights of a block of a layer. */
-  sealed interface Weights permits Attention.Weights, Dense.Weights, Experts.Weights {
+  sealed interface Weights
+      permits Attention.Weights,
+          ShortConvolution.Weights,
+          StateSpace.Weights,
+          Dense.Weights,
+          Experts.Weights {
     Norms.Weights norms();
   }
 }

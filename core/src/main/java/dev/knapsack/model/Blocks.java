@@ -16,6 +16,11 @@ final class Blocks {
     this.workspace = workspace;
   }
 
+  /** The ε of norms. */
+  double epsilon() {
+    return spec.normEpsilon();
+  }
+
   /** Rows of {@code columns} numbers in the workspace. */
   Matrix matrix(Slot slot, int rows, int columns) {
     return workspace.matrix(slot, rows, columns);

@@ -3,6 +3,7 @@ package dev.knapsack.model;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.kernel.Activation;
 import java.util.List;
 import java.util.Map;
@@ -52,6 +53,11 @@ public record Dense(Norms norms, int width, int hidden, Activation activation, S
   @Override
   public int widest() {
     return hidden;
+  }
+
+  @Override
+  public LayerLayout remembers() {
+    return new LayerLayout.None();
   }
 
   @Override

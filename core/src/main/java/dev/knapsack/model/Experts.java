@@ -3,6 +3,7 @@ package dev.knapsack.model;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Matrix;
@@ -107,6 +108,11 @@ public record Experts(
   @Override
   public int widest() {
     return Math.max(hidden, shared == null ? 0 : shared.hidden());
+  }
+
+  @Override
+  public LayerLayout remembers() {
+    return new LayerLayout.None();
   }
 
   @Override

@@ -28,8 +28,7 @@ record HeadTransforms(Blocks blocks, Attention.Weights weights, List<Run> runs) 
     switch (transform) {
       case NONE -> {}
       case ROTATED -> compute().rotate(x, weights.spec().keySize());
-      case REORDERED ->
-          compute().reorder(x, blocks.workspace.orders().keys(weights, compute()));
+      case REORDERED -> compute().reorder(x, blocks.workspace.orders().keys(weights, compute()));
     }
   }
 
@@ -37,8 +36,7 @@ record HeadTransforms(Blocks blocks, Attention.Weights weights, List<Run> runs) 
     switch (transform) {
       case NONE -> {}
       case ROTATED -> compute().rotate(x, weights.spec().valueSize());
-      case REORDERED ->
-          compute().reorder(x, blocks.workspace.orders().values(weights, compute()));
+      case REORDERED -> compute().reorder(x, blocks.workspace.orders().values(weights, compute()));
     }
   }
 

@@ -1,5 +1,6 @@
 package dev.knapsack.model;
 
+import dev.knapsack.cache.LayerLayout;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -23,6 +24,16 @@ public record LayerSpec(List<Block> blocks) {
   public @Nullable Attention fullAttention() {
     Attention attention = attention();
     return attention == null || attention.window() > 0 ? null : attention;
+  }
+
+  /** What it remembers of a sequence: the memory of the one block that has any. */
+  LayerLayout remembers() {
+    LayerLayout none = new LayerLayout.None();
+    return blocks.stream()
+        .map(Block::remembers)
+        .filter(layout -> !layout.equals(none))
+        .findFirst()
+        .orElse(none);
   }
 
   private <T extends Block> @Nullable T first(Class<T> kind) {

@@ -9,7 +9,6 @@ import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Format;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Objects;
 
 /**
  * A model's shape, from its header alone: all that planning, caching and computing need to know
@@ -109,7 +108,12 @@ public record ModelSpec(
 
   private KvLayout kvLayout(Format keyFormat, Format valueFormat, int sketch) {
     return new KvLayout(
-        layers.stream().map(l -> Objects.requireNonNull(l.attention()).cached(sketch)).toList(),
+        layers.stream()
+            .map(layer ->
+                layer.remembers() instanceof LayerLayout.Heads heads
+                    ? heads.sketched(sketch)
+                    : layer.remembers())
+            .toList(),
         keyFormat,
         valueFormat);
   }

@@ -88,7 +88,7 @@ final class RecipeHooks {
     for (int i = 0; i < norms.length; i++) {
       Run run = runs.get(i);
       int end = first + run.length();
-      if (!run.state().layout().policy().equals(KvPolicy.FULL)) {
+      if (!run.state().kv().layout().policy().equals(KvPolicy.FULL)) {
         observe(run, i, first, end, shape);
       }
       first = end;
@@ -125,8 +125,7 @@ final class RecipeHooks {
               case PROMPT -> 0;
               case SHARED -> Compute.AS_FITS;
             });
-    Retained retained =
-        Retained.of(blocks.workspace.gates().get(weights.layer()), input, blocks);
+    Retained retained = Retained.of(blocks.workspace.gates().get(weights.layer()), input, blocks);
     compute.alone(alone);
     return retained;
   }

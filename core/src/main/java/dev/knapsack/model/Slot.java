@@ -22,6 +22,14 @@ enum Slot {
   GATE_HEADS,
   GATE,
   UP,
+  /** The second gate of {@link ShortConvolution}. */
+  OUTPUT_GATE,
+  /** Channels that are convolved, and what comes of it. */
+  MIXED,
+  CONVOLVED,
+  /** Steps of the heads of {@link StateSpace}, and their results. */
+  STEP,
+  SCANNED,
   ROUTER,
   /** The rows that one expert is to compute. */
   GATHERED,

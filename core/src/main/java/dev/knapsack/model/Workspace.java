@@ -3,7 +3,6 @@ package dev.knapsack.model;
 import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
-import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
@@ -144,11 +143,9 @@ public final class Workspace implements AutoCloseable {
 
   private static List<Sketch> sketches(ModelSpec spec, KvLayout cache) {
     return IntStream.range(0, spec.layers().size())
-        .filter(l -> cache.heads(l).sketch() > 0)
-        .mapToObj(l -> {
-          LayerLayout.Heads layer = cache.heads(l);
-          return new Sketch(layer.channels(), layer.sketch());
-        })
+        .mapToObj(cache::heads)
+        .filter(heads -> heads.sketch() > 0)
+        .map(heads -> new Sketch(heads.channels(), heads.sketch()))
         .distinct()
         .toList();
   }

@@ -5,11 +5,12 @@ import java.nio.CharBuffer;
 import java.nio.charset.CharsetDecoder;
 import java.nio.charset.CodingErrorAction;
 import java.nio.charset.StandardCharsets;
+import java.util.function.IntPredicate;
 
 /** Decodes the bytes that tokens stand for; those of an unfinished character wait for the rest. */
 final class BytesDecoder implements StreamDecoder {
   private final VocabularyTokenizer tokenizer;
-  private final boolean special;
+  private final IntPredicate shown;
   private final CharsetDecoder decoder =
       StandardCharsets.UTF_8
           .newDecoder()
@@ -20,15 +21,15 @@ final class BytesDecoder implements StreamDecoder {
   /** Bytes of an unfinished character: three at most. */
   private byte[] pending = new byte[0];
 
-  BytesDecoder(VocabularyTokenizer tokenizer, int previous, boolean special) {
+  BytesDecoder(VocabularyTokenizer tokenizer, int previous, IntPredicate shown) {
     this.tokenizer = tokenizer;
     this.previous = previous;
-    this.special = special;
+    this.shown = shown;
   }
 
   @Override
   public String next(int token) {
-    byte[] bytes = tokenizer.bytes(token, special);
+    byte[] bytes = tokenizer.bytes(token, shown.test(token));
     int skip = bytes.length > 0 && bytes[0] == ' ' && tokenizer.hidesSpaceAfter(previous) ? 1 : 0;
     previous = token;
     ByteBuffer in = ByteBuffer.allocate(pending.length + bytes.length - skip);

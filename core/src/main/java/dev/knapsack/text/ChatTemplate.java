@@ -2,6 +2,7 @@ package dev.knapsack.text;
 
 import dev.knapsack.error.TemplateException;
 import dev.knapsack.file.TemplateSource;
+import dev.knapsack.message.Conversation;
 import dev.knapsack.text.template.Template;
 import java.time.Clock;
 import java.time.ZoneId;
@@ -99,9 +100,10 @@ public final class ChatTemplate {
    * @throws TemplateException if the template refuses the conversation (then the message is the
    *     template's own), an expression fails, or a limit is reached
    */
-  public MarkedText render(Conversation conversation) {
+  public MarkedText render(Input conversation) {
     Map<String, @Nullable Object> variables = new LinkedHashMap<>();
-    variables.put("messages", conversation.messages().stream().map(Message::fields).toList());
+    variables.put(
+        "messages", conversation.messages().stream().map(TemplateMessage::fields).toList());
     variables.put("tools", conversation.tools());
     variables.put("documents", null);
     variables.put("bos_token", MarkedText.control(conversation.bosToken()));
@@ -123,7 +125,7 @@ public final class ChatTemplate {
    * @throws IllegalArgumentException if a message has a part that is no text, and the template
    *     takes text alone
    */
-  public Fitted fit(Conversation conversation) {
+  public Fitted fit(Input conversation) {
     return Fitting.of(this, conversation);
   }
 
@@ -132,7 +134,7 @@ public final class ChatTemplate {
    *
    * @param notes what the user should know of the changes, in sentences
    */
-  public record Fitted(Conversation conversation, List<String> notes) {}
+  public record Fitted(Input conversation, List<String> notes) {}
 
   /**
    * The variables that a template is given.
@@ -144,24 +146,32 @@ public final class ChatTemplate {
    * @param addGenerationPrompt end with the opening of the assistant's answer
    * @param variables more variables, such as {@code enable_thinking}
    */
-  public record Conversation(
-      List<Message> messages,
+  public record Input(
+      List<TemplateMessage> messages,
       @Nullable List<Map<String, Object>> tools,
       String bosToken,
       String eosToken,
       boolean addGenerationPrompt,
       Map<String, ? extends @Nullable Object> variables) {
-    public Conversation {
+    public Input {
       messages = List.copyOf(messages);
     }
 
-    Conversation with(List<Message> messages) {
-      return new Conversation(messages, tools, bosToken, eosToken, addGenerationPrompt, variables);
+    Input with(List<TemplateMessage> messages) {
+      return new Input(messages, tools, bosToken, eosToken, addGenerationPrompt, variables);
     }
 
-    /** A conversation that the assistant is to continue, without tools. */
-    public static Conversation of(List<Message> messages, String bosToken, String eosToken) {
-      return new Conversation(messages, null, bosToken, eosToken, true, Map.of());
+    /** A conversation that the assistant is to continue. */
+    public static Input of(Conversation conversation, String bosToken, String eosToken) {
+      return new Input(
+          conversation.messages().stream().flatMap(m -> Given.messages(m).stream()).toList(),
+          conversation.tools().isEmpty()
+              ? null
+              : conversation.tools().stream().map(Given::tool).toList(),
+          bosToken,
+          eosToken,
+          true,
+          conversation.variables());
     }
   }
 }

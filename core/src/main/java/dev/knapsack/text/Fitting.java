@@ -1,7 +1,7 @@
 package dev.knapsack.text;
 
 import dev.knapsack.error.TemplateException;
-import dev.knapsack.text.ChatTemplate.Conversation;
+import dev.knapsack.text.ChatTemplate.Input;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -29,24 +29,24 @@ final class Fitting {
   static final String NEEDLE = "Qzjxneedle";
 
   private final ChatTemplate template;
-  private final Conversation given;
+  private final Input given;
   private final List<String> notes = new ArrayList<>();
 
-  private Fitting(ChatTemplate template, Conversation given) {
+  private Fitting(ChatTemplate template, Input given) {
     this.template = template;
     this.given = given;
   }
 
-  static ChatTemplate.Fitted of(ChatTemplate template, Conversation given) {
+  static ChatTemplate.Fitted of(ChatTemplate template, Input given) {
     Fitting fitting = new Fitting(template, given);
-    List<Message> messages = new ToolCalls(fitting).fitted(given.messages());
+    List<TemplateMessage> messages = new ToolCalls(fitting).fitted(given.messages());
     messages = fitting.contents(messages);
     messages = fitting.instructions(messages);
     return new ChatTemplate.Fitted(given.with(messages), List.copyOf(fitting.notes));
   }
 
   /** The text that the template makes of messages; null if it refuses them. */
-  @Nullable String written(List<Message> messages) {
+  @Nullable String written(List<TemplateMessage> messages) {
     try {
       return template.render(given.with(messages)).text();
     } catch (TemplateException _) {
@@ -56,12 +56,12 @@ final class Fitting {
 
   // Contents
 
-  private List<Message> contents(List<Message> messages) {
+  private List<TemplateMessage> contents(List<TemplateMessage> messages) {
     boolean parts = messages.stream().anyMatch(m -> m.content() instanceof List);
     boolean texts = takesText();
     boolean lists = (parts || !texts) && takesParts();
-    List<Message> fitted = new ArrayList<>();
-    for (Message message : messages) {
+    List<TemplateMessage> fitted = new ArrayList<>();
+    for (TemplateMessage message : messages) {
       Object content = message.content();
       Map<String, @Nullable Object> more = new LinkedHashMap<>(message.more());
       if (!ToolCalls.in(message)) {
@@ -73,19 +73,19 @@ final class Fitting {
       } else if (content instanceof String text && lists && !texts) {
         content = List.of(part(text));
       }
-      fitted.add(new Message(message.role(), content, more));
+      fitted.add(new TemplateMessage(message.role(), content, more));
     }
     return fitted;
   }
 
   private boolean takesText() {
-    String written = written(List.of(Message.user(NEEDLE)));
+    String written = written(List.of(TemplateMessage.user(NEEDLE)));
     return written != null && written.contains(NEEDLE);
   }
 
   /** Says whether the text of a part is written, and not the part as a Python value. */
   private boolean takesParts() {
-    String written = written(List.of(new Message("user", List.of(part(NEEDLE)), Map.of())));
+    String written = written(List.of(new TemplateMessage("user", List.of(part(NEEDLE)), Map.of())));
     if (written == null) {
       return false;
     }
@@ -120,12 +120,12 @@ final class Fitting {
 
   // Instructions
 
-  private static boolean instructs(Message message) {
+  private static boolean instructs(TemplateMessage message) {
     return message.role().equals("system") || message.role().equals("developer");
   }
 
   /** Puts instructions that the template refuses or leaves out before the user's next message. */
-  private List<Message> instructions(List<Message> messages) {
+  private List<TemplateMessage> instructions(List<TemplateMessage> messages) {
     if (messages.stream().noneMatch(Fitting::instructs) || keeps(messages, m -> m)) {
       return messages;
     }
@@ -142,15 +142,16 @@ final class Fitting {
   }
 
   /** Says whether all instructions are written once the messages are changed so. */
-  private boolean keeps(List<Message> messages, UnaryOperator<List<Message>> change) {
-    List<Message> marked = new ArrayList<>();
+  private boolean keeps(
+      List<TemplateMessage> messages, UnaryOperator<List<TemplateMessage>> change) {
+    List<TemplateMessage> marked = new ArrayList<>();
     List<String> needles = new ArrayList<>();
-    for (Message message : messages) {
+    for (TemplateMessage message : messages) {
       if (instructs(message)) {
         String needle = NEEDLE + needles.size() + ".";
         needles.add(needle);
         Object content = message.content() instanceof List ? List.of(part(needle)) : needle;
-        marked.add(new Message(message.role(), content, message.more()));
+        marked.add(new TemplateMessage(message.role(), content, message.more()));
       } else {
         marked.add(message);
       }
@@ -159,9 +160,9 @@ final class Fitting {
     return written != null && needles.stream().allMatch(written::contains);
   }
 
-  private static List<Message> renamed(List<Message> messages) {
+  private static List<TemplateMessage> renamed(List<TemplateMessage> messages) {
     return messages.stream()
-        .map(m -> instructs(m) ? new Message("system", m.content(), m.more()) : m)
+        .map(m -> instructs(m) ? new TemplateMessage("system", m.content(), m.more()) : m)
         .toList();
   }
 
@@ -170,24 +171,24 @@ final class Fitting {
    *
    * @param first the message at the beginning too
    */
-  private static List<Message> folded(List<Message> messages, boolean first) {
-    List<Message> folded = new ArrayList<>();
+  private static List<TemplateMessage> folded(List<TemplateMessage> messages, boolean first) {
+    List<TemplateMessage> folded = new ArrayList<>();
     List<Object> waiting = new ArrayList<>();
-    for (Message message : messages) {
+    for (TemplateMessage message : messages) {
       if (instructs(message) && (first || !folded.isEmpty() || !waiting.isEmpty())) {
         if (message.content() != null && !message.content().equals("")) {
           waiting.add(message.content());
         }
       } else if (message.role().equals("user") && !waiting.isEmpty()) {
         waiting.add(message.content() == null ? "" : message.content());
-        folded.add(new Message("user", together(waiting), message.more()));
+        folded.add(new TemplateMessage("user", together(waiting), message.more()));
         waiting.clear();
       } else {
         folded.add(message);
       }
     }
     if (!waiting.isEmpty()) {
-      folded.add(new Message("user", together(waiting), Map.of()));
+      folded.add(new TemplateMessage("user", together(waiting), Map.of()));
     }
     return folded;
   }

@@ -5,6 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.IntPredicate;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -223,30 +224,30 @@ final class PipelineTokenizer extends AbstractTokenizer {
         return new byte[] {(byte) b};
       }
     }
-    Joined joined = new Joined(true, special);
+    Joined joined = new Joined(true, _ -> special);
     return (joined.next(token) + joined.finish()).getBytes(StandardCharsets.UTF_8);
   }
 
   @Override
-  public StreamDecoder stream(int previous, boolean special) {
-    return new Joined(isTextBefore(previous), special);
+  public StreamDecoder stream(int previous, IntPredicate shown) {
+    return new Joined(isTextBefore(previous), shown);
   }
 
   /** A stream of tokens that becomes a text. */
   private final class Joined implements StreamDecoder {
     private final TokenJoining.Text text = new TokenJoining.Text();
     private final TokenJoining.Stage first;
-    private final boolean special;
+    private final IntPredicate shown;
 
-    Joined(boolean continues, boolean special) {
+    Joined(boolean continues, IntPredicate shown) {
       first = TokenJoining.stages(joining, text, continues);
-      this.special = special;
+      this.shown = shown;
     }
 
     @Override
     public String next(int token) {
       TokenType type = type(token);
-      if (type != TokenType.UNUSED && (special || type != TokenType.CONTROL)) {
+      if (type != TokenType.UNUSED && (type != TokenType.CONTROL || shown.test(token))) {
         first.part(vocabulary.text(token));
         first.end();
       }

@@ -3,6 +3,7 @@ package dev.knapsack.text;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
 import java.util.List;
+import java.util.function.IntPredicate;
 
 /**
  * Turns text into token ids and back, as the model was trained to.
@@ -49,7 +50,7 @@ public interface Tokenizer {
    * @param special write control tokens as the vocabulary does; otherwise leave them out
    */
   default String decode(int[] tokens, boolean special) {
-    StreamDecoder decoder = stream(-1, special);
+    StreamDecoder decoder = stream(-1, _ -> special);
     StringBuilder text = new StringBuilder();
     for (int token : tokens) {
       text.append(decoder.next(token));
@@ -87,16 +88,16 @@ public interface Tokenizer {
    * @param previous the token before the stream, the last of the prompt; -1 if there is none
    */
   default StreamDecoder stream(int previous) {
-    return stream(previous, false);
+    return stream(previous, _ -> false);
   }
 
   /**
    * A decoder of a stream of tokens that never emits a part of a character.
    *
    * @param previous the token before the stream, the last of the prompt; -1 if there is none
-   * @param special write control tokens as the vocabulary does; otherwise leave them out
+   * @param shown control tokens that are written, as the vocabulary does; others are left out
    */
-  StreamDecoder stream(int previous, boolean special);
+  StreamDecoder stream(int previous, IntPredicate shown);
 
   /**
    * The tokenizer of a model.

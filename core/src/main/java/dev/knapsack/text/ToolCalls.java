@@ -1,18 +1,6 @@
 package dev.knapsack.text;
 
-import com.google.gson.Gson;
-import com.google.gson.GsonBuilder;
-import com.google.gson.JsonArray;
-import com.google.gson.JsonElement;
-import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
-import com.google.gson.JsonParser;
-import com.google.gson.JsonPrimitive;
-import com.google.gson.Strictness;
-import com.google.gson.stream.JsonReader;
-import com.google.gson.stream.JsonToken;
-import java.io.IOException;
-import java.io.StringReader;
+import dev.knapsack.text.answer.StrictJson;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -38,9 +26,6 @@ final class ToolCalls {
 
   /** Of the tool, where its result stands. */
   private static final String NAME = "Qzjxname";
-
-  private static final Gson GSON =
-      new GsonBuilder().disableHtmlEscaping().serializeNulls().create();
 
   /**
    * The form in which a template is given a call.
@@ -80,16 +65,16 @@ final class ToolCalls {
     this.fitting = fitting;
   }
 
-  private static List<?> calls(Message message) {
+  private static List<?> calls(TemplateMessage message) {
     return message.more().get(CALLS) instanceof List<?> calls ? calls : List.of();
   }
 
   /** Says whether a message has calls, and so may be without content. */
-  static boolean in(Message message) {
+  static boolean in(TemplateMessage message) {
     return !calls(message).isEmpty();
   }
 
-  List<Message> fitted(List<Message> messages) {
+  List<TemplateMessage> fitted(List<TemplateMessage> messages) {
     if (messages.stream().noneMatch(ToolCalls::in)) {
       return messages;
     }
@@ -130,7 +115,7 @@ final class ToolCalls {
     Map<String, Object> arguments = Map.of(Fitting.NEEDLE, "v");
     Map<String, @Nullable Object> function = new LinkedHashMap<>();
     function.put("name", "f");
-    function.put(ARGUMENTS, form.object ? arguments : GSON.toJson(arguments));
+    function.put(ARGUMENTS, form.object ? arguments : StrictJson.write(arguments));
     Map<String, @Nullable Object> call = new LinkedHashMap<>();
     Map<String, @Nullable Object> answer = new LinkedHashMap<>();
     if (form.id != null) {
@@ -142,11 +127,11 @@ final class ToolCalls {
     if (form.named) {
       answer.put("name", NAME);
     }
-    List<Message> messages = new ArrayList<>();
-    messages.add(Message.user("u"));
-    messages.add(new Message("assistant", form.content, Map.of(CALLS, List.of(call))));
+    List<TemplateMessage> messages = new ArrayList<>();
+    messages.add(TemplateMessage.user("u"));
+    messages.add(new TemplateMessage("assistant", form.content, Map.of(CALLS, List.of(call))));
     if (form.result) {
-      messages.add(new Message("tool", "r", answer));
+      messages.add(new TemplateMessage("tool", "r", answer));
     }
     return fitting.written(messages);
   }
@@ -177,10 +162,10 @@ final class ToolCalls {
 
   // What it is given
 
-  private static List<Message> fitted(List<Message> messages, Form form) {
+  private static List<TemplateMessage> fitted(List<TemplateMessage> messages, Form form) {
     CallLinks links = new CallLinks(form.id != null, SHORT_ID.equals(form.id), form.named);
-    List<Message> fitted = new ArrayList<>();
-    for (Message message : messages) {
+    List<TemplateMessage> fitted = new ArrayList<>();
+    for (TemplateMessage message : messages) {
       Map<String, @Nullable Object> more = new LinkedHashMap<>(message.more());
       Object content = message.content();
       if (in(message)) {
@@ -194,7 +179,7 @@ final class ToolCalls {
       } else if (message.role().equals("tool")) {
         links.result(more);
       }
-      fitted.add(new Message(message.role(), content, more));
+      fitted.add(new TemplateMessage(message.role(), content, more));
     }
     return fitted;
   }
@@ -218,42 +203,10 @@ final class ToolCalls {
   private static Object arguments(@Nullable Object given, boolean object) {
     Object some = given == null || given.equals("") ? Map.of() : given;
     if (object) {
-      return some instanceof String text ? parsed(text).orElse(text) : some;
+      return some instanceof String text
+          ? Given.object(text).<Object>map(o -> o).orElse(text)
+          : some;
     }
-    return some instanceof Map<?, ?> map ? GSON.toJson(map) : some;
-  }
-
-  /** A JSON object as a map; empty where a text is none. */
-  private static Optional<Object> parsed(String text) {
-    try (JsonReader reader = new JsonReader(new StringReader(text))) {
-      reader.setStrictness(Strictness.STRICT);
-      JsonElement element = JsonParser.parseReader(reader);
-      return element instanceof JsonObject object && reader.peek() == JsonToken.END_DOCUMENT
-          ? Optional.of(map(object))
-          : Optional.empty();
-    } catch (JsonParseException | IOException _) {
-      return Optional.empty();
-    }
-  }
-
-  private static Map<String, @Nullable Object> map(JsonObject object) {
-    Map<String, @Nullable Object> map = new LinkedHashMap<>();
-    object.asMap().forEach((name, member) -> map.put(name, value(member)));
-    return map;
-  }
-
-  private static @Nullable Object value(JsonElement element) {
-    return switch (element) {
-      case JsonObject object -> map(object);
-      case JsonArray array -> {
-        List<@Nullable Object> list = new ArrayList<>();
-        array.forEach(member -> list.add(value(member)));
-        yield list;
-      }
-      case JsonPrimitive p when p.isString() -> p.getAsString();
-      case JsonPrimitive p when p.isBoolean() -> p.getAsBoolean();
-      case JsonPrimitive p -> p.getAsNumber();
-      default -> null;
-    };
+    return some instanceof Map<?, ?> map ? StrictJson.write(map) : some;
   }
 }

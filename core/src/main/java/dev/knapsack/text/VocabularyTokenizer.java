@@ -1,6 +1,7 @@
 package dev.knapsack.text;
 
 import java.util.List;
+import java.util.function.IntPredicate;
 
 /**
  * A tokenizer of a vocabulary: takes special tokens out of a text and gives the rest to a model.
@@ -89,8 +90,8 @@ final class VocabularyTokenizer extends AbstractTokenizer {
   }
 
   @Override
-  public StreamDecoder stream(int previous, boolean special) {
-    return new BytesDecoder(this, previous, special);
+  public StreamDecoder stream(int previous, IntPredicate shown) {
+    return new BytesDecoder(this, previous, shown);
   }
 
   /**

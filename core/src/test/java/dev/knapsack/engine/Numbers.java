@@ -5,6 +5,7 @@ import dev.knapsack.text.StreamDecoder;
 import dev.knapsack.text.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.function.IntPredicate;
 
 /** Writes tokens as numbers, but for one that it cannot. */
 final class Numbers implements Tokenizer {
@@ -34,11 +35,11 @@ final class Numbers implements Tokenizer {
   }
 
   @Override
-  public StreamDecoder stream(int previous, boolean special) {
+  public StreamDecoder stream(int previous, IntPredicate shown) {
     return new StreamDecoder() {
       @Override
       public String next(int token) {
-        return new String(bytes(token, special), StandardCharsets.UTF_8);
+        return new String(bytes(token, shown.test(token)), StandardCharsets.UTF_8);
       }
 
       @Override

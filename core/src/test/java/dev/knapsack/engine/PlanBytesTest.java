@@ -136,7 +136,8 @@ class PlanBytesTest {
                 kernels, team, Compute.Precision.FLOAT, spec.limits(tokens, layout), activations);
         Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
         PlannedWeights weights =
-            PlannedWeights.open(file, spec, plan.weights(), budget, LoadProgress.NONE);
+            PlannedWeights.open(
+                file, spec, plan.weights(), budget.account("weights"), LoadProgress.NONE);
         KvPool pool = new KvPool(layout, budget.account("kv"));
         KvCache cache = pool.cache()) {
       assertThat(weights.outputNorm().columns()).isEqualTo(spec.width());

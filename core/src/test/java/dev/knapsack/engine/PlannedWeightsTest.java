@@ -96,7 +96,7 @@ class PlannedWeightsTest {
               file,
               Families.spec(file),
               plan,
-              budget,
+              budget.account("weights"),
               (done, total) -> {
                 assertThat(done).isGreaterThanOrEqualTo(progress[0]);
                 progress[0] = done;
@@ -185,6 +185,7 @@ class PlannedWeightsTest {
           tensors.put(blk + "ffn_norm.weight", w.norms().before().data());
           tensors.put(blk + "ffn_gate_inp.weight", w.router().matrix().data());
         }
+        default -> throw new AssertionError(block);
       }
     }
     return tensors;
@@ -377,6 +378,7 @@ class PlannedWeightsTest {
   }
 
   private static PlannedWeights open(ModelFile file, Plan.Weights plan, Budget budget) {
-    return PlannedWeights.open(file, Families.spec(file), plan, budget, LoadProgress.NONE);
+    return PlannedWeights.open(
+        file, Families.spec(file), plan, budget.account("weights"), LoadProgress.NONE);
   }
 }

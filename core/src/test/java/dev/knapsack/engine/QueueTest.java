@@ -8,6 +8,7 @@ import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
+import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
@@ -306,6 +307,7 @@ class QueueTest {
 
   @Test
   void idleSessionsGiveBackWhatAnotherAccountNeeds() throws Exception {
+    Account other = budget.account("other");
     with(
         2,
         1,
@@ -313,16 +315,16 @@ class QueueTest {
           try (Session session = engine.session();
               Answer busy = engine.start(ENDLESS)) {
             int[] expected = tokens(session.start(request(2)));
-            long given = budget.available() - budget.free();
+            long given = other.available() - budget.free();
             assertThat(given).isPositive();
             // More than all can give: nobody gives.
-            assertThatThrownBy(() -> budget.account("other").reserve(budget.available() + 1))
+            assertThatThrownBy(() -> other.reserve(other.available() + 1))
                 .isInstanceOf(BudgetExceededException.class);
             assertThat(session.cachedTokens()).isPositive();
-            try (Lease rest = budget.account("other").reserve(budget.available())) {
+            try (Lease rest = other.reserve(other.available())) {
               assertThat(rest.bytes()).isPositive();
               assertThat(session.cachedTokens()).isZero();
-              assertThat(budget.available()).isZero();
+              assertThat(other.available()).isZero();
               assertThat(busy.finishReason()).isEmpty();
             }
             assertThat(tokens(session.start(request(2)))).isEqualTo(expected);
@@ -332,13 +334,14 @@ class QueueTest {
 
   @Test
   void whatDoesNotFitWaitsForAnswersToEndAndIsRefusedWhenNoneDoes() throws Exception {
+    Account other = budget.account("other");
     with(
         3,
         4,
         engine -> {
           List<int[]> alone = alone(engine, 4);
           Answer busy = engine.start(ENDLESS);
-          try (Lease rest = budget.account("other").reserve(budget.available())) {
+          try (Lease rest = other.reserve(other.available())) {
             assertThat(rest.bytes()).isPositive();
             Answer fits = engine.start(request(3));
             List<Answer> tooMany = engine.start(ENDLESS, 3);

@@ -143,6 +143,22 @@ final class TinyModel {
         new Plan.Prediction(0, 0, 0, 0, 0));
   }
 
+  /** The same with more threads. */
+  static Plan withWorkers(Plan plan, int workers) {
+    return new Plan(
+        plan.model(),
+        plan.budget(),
+        plan.context(),
+        plan.sequences(),
+        plan.cache(),
+        plan.prefillChunk(),
+        workers,
+        plan.weights(),
+        plan.shares(),
+        plan.choices(),
+        plan.prediction());
+  }
+
   /** A file whose reads can be made to fail. */
   static final class Failing implements ModelFile {
     private final ModelFile file;

@@ -137,6 +137,7 @@ class BudgetTest {
     Budget.Registration last =
         budget.onPressure(
             Rung.SHRINK_EXPERTS,
+            kv,
             new Offering(
                 60,
                 bytes -> {
@@ -147,6 +148,7 @@ class BudgetTest {
     try (Budget.Registration _ =
             budget.onPressure(
                 Rung.SPILL_CACHE,
+                kv,
                 new Offering(
                     0,
                     bytes -> {
@@ -159,6 +161,7 @@ class BudgetTest {
         Budget.Registration _ =
             budget.onPressure(
                 Rung.DROP_PREFIXES,
+                kv,
                 new Offering(
                     40,
                     bytes -> {
@@ -188,15 +191,253 @@ class BudgetTest {
           (bytes > 15 ? first : second).close();
           return 30;
         };
-    try (Budget.Registration _ = budget.onPressure(Rung.DROP_PREFIXES, new Offering(30, close));
-        Budget.Registration _ = budget.onPressure(Rung.SPILL_CACHE, new Offering(15, close))) {
-      assertThat(budget.available()).isEqualTo(85);
+    try (Budget.Registration _ =
+            budget.onPressure(Rung.DROP_PREFIXES, kv, new Offering(30, close));
+        Budget.Registration _ = budget.onPressure(Rung.SPILL_CACHE, kv, new Offering(15, close))) {
+      assertThat(kv.available()).isEqualTo(85);
       assertThatThrownBy(() -> kv.reserve(86))
           .isInstanceOf(BudgetExceededException.class)
           .hasMessageContaining("40 of the budget's 100 bytes are free");
       assertThat(kv.used()).isEqualTo(60);
       kv.reserve(70).close();
       assertThat(kv.used()).isEqualTo(30);
+    }
+  }
+
+  @Test
+  void theCheapestOffersOfARungAreTakenFirstAndThoseForLaterNotAtAll() {
+    Budget budget = Budget.ofBytes(100);
+    Account kv = budget.account("kv");
+    List<String> asked = new ArrayList<>();
+    try (Lease dear = kv.reserve(40);
+        Lease cheap = kv.reserve(40);
+        Lease slow = kv.reserve(20);
+        Budget.Registration _ =
+            budget.onPressure(Rung.SPILL_CACHE, kv, offering(asked, "dear", 40, 8));
+        Budget.Registration _ =
+            budget.onPressure(Rung.SPILL_CACHE, kv, offering(asked, "cheap", 20, 2));
+        Budget.Registration _ =
+            budget.onPressure(Rung.DROP_PREFIXES, kv, offering(asked, "first", 10, 100));
+        Budget.Registration _ =
+            budget.onPressure(
+                Rung.DROP_PREFIXES,
+                kv,
+                new Offering(List.of(new Offer(20, 0, false)), bytes -> 0))) {
+      assertThat(dear.bytes() + cheap.bytes() + slow.bytes()).isEqualTo(budget.used());
+      assertThat(kv.available()).isEqualTo(70);
+      assertThat(kv.expected()).isEqualTo(90);
+      assertThatThrownBy(() -> kv.reserve(71)).isInstanceOf(BudgetExceededException.class);
+      assertThat(asked).isEmpty();
+      assertThatThrownBy(() -> kv.reserve(70)).isInstanceOf(BudgetExceededException.class);
+      assertThat(asked).containsExactly("first 10", "cheap 20", "dear 40");
+      asked.clear();
+      budget.askingNobody(() ->
+          assertThatThrownBy(() -> kv.reserve(1)).isInstanceOf(BudgetExceededException.class));
+      assertThat(asked).isEmpty();
+    }
+  }
+
+  /** Offers that are not kept. */
+  private static Offering offering(List<String> asked, String name, long bytes, double seconds) {
+    return new Offering(
+        List.of(new Offer(bytes, seconds, true)),
+        wanted -> {
+          asked.add(name + " " + wanted);
+          return 0;
+        });
+  }
+
+  @Test
+  void aFloorIsThereForItsTenantAndNothingBelowItIsAskedFor() {
+    Budget budget = Budget.ofBytes(1000);
+    Account first = budget.account("first/kv");
+    Account second = budget.account("second/kv");
+    Deque<Lease> held = new ArrayDeque<>();
+    Budget.Registration floor = budget.account("first").entitle(300, 1);
+    Budget.Registration other = budget.account("second").entitle(200, 1);
+    assertThat(first.free()).isEqualTo(800);
+    assertThat(budget.account("third").free()).isEqualTo(500);
+    for (int i = 0; i < 8; i++) {
+      held.push(first.reserve(100));
+    }
+    assertThatThrownBy(() -> first.reserve(1)).isInstanceOf(BudgetExceededException.class);
+    Offering idle =
+        new Offering(
+            800,
+            bytes -> {
+              for (long given = 0; given < bytes; given += 100) {
+                held.pop().close();
+              }
+              return bytes;
+            });
+    try (Budget.Registration _ = budget.onPressure(Rung.DROP_PREFIXES, first, idle)) {
+      assertThat(first.available()).isEqualTo(800);
+      assertThat(second.available()).isEqualTo(700);
+      assertThat(budget.account("third").available()).isEqualTo(500);
+      try (Lease more = second.reserve(400)) {
+        assertThat(more.bytes()).isEqualTo(400);
+        assertThat(first.used()).isEqualTo(600);
+        try (Lease most = second.reserve(300)) {
+          assertThat(most.bytes()).isEqualTo(300);
+          assertThat(first.used()).isEqualTo(300);
+          assertThatThrownBy(() -> second.reserve(1)).isInstanceOf(BudgetExceededException.class);
+        }
+      }
+    }
+    assertThatThrownBy(() -> budget.account("first").entitle(1, 1))
+        .isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(() -> budget.account("third").entitle(501, 1))
+        .isInstanceOf(BudgetExceededException.class);
+    assertThatThrownBy(() -> budget.account("third").entitle(1, 0))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThat(budget.used()).isEqualTo(300);
+    floor.close();
+    other.close();
+    assertThat(second.free()).isEqualTo(700);
+    held.forEach(Lease::close);
+    assertThat(budget.used()).isZero();
+  }
+
+  /** Tenants that take, give back and reclaim from each other at random. */
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3, 4, 5})
+  void whateverHappensFloorsHoldAndTheSumIsTheTotal(long seed) {
+    SplittableRandom random = new SplittableRandom(seed);
+    Budget budget = Budget.ofBytes(1000);
+    long[] floors = {random.nextLong(300), random.nextLong(300), 0};
+    List<Account> tenants = new ArrayList<>();
+    List<Deque<Lease>> held = new ArrayList<>();
+    int[] asker = {0};
+    int[] refused = {0};
+    for (int i = 0; i < floors.length; i++) {
+      int tenant = i;
+      Account account = budget.account("t" + i);
+      Deque<Lease> leases = new ArrayDeque<>();
+      tenants.add(account);
+      held.add(leases);
+      if (floors[i] > 0) {
+        account.entitle(floors[i], 1);
+      }
+      Reclaimer idle =
+          new Reclaimer() {
+            @Override
+            public List<Offer> offers() {
+              return List.of(new Offer(account.used(), tenant * account.used(), true));
+            }
+
+            @Override
+            public long reclaim(long bytes) {
+              if (asker[0] != tenant) {
+                assertThat(bytes).isLessThanOrEqualTo(account.used() - floors[tenant]);
+              }
+              long given = 0;
+              while (given < bytes) {
+                Lease lease = leases.pop();
+                given += lease.bytes();
+                lease.close();
+              }
+              return given;
+            }
+
+            @Override
+            public void hurry() {}
+          };
+      budget.onPressure(Rung.DROP_PREFIXES, account, idle);
+    }
+    for (int i = 0; i < 3000; i++) {
+      int tenant = random.nextInt(floors.length);
+      asker[0] = tenant;
+      Account account = tenants.get(tenant);
+      if (random.nextInt(4) == 0 && !held.get(tenant).isEmpty()) {
+        held.get(tenant).pop().close();
+      } else {
+        long missing = floors[tenant] - account.used();
+        long bytes = random.nextLong(1, 200);
+        try {
+          held.get(tenant).push(account.reserve(bytes));
+        } catch (BudgetExceededException e) {
+          refused[0]++;
+          assertThat(bytes).isGreaterThan(missing);
+        }
+      }
+      Budget.Snapshot now = budget.snapshot();
+      assertThat(now.used() + now.free()).isEqualTo(1000);
+      assertThat(now.own().values().stream().mapToLong(Long::longValue).sum())
+          .isEqualTo(now.used());
+      for (int t = 0; t < floors.length; t++) {
+        assertThat(tenants.get(t).free()).isGreaterThanOrEqualTo(floors[t] - tenants.get(t).used());
+      }
+    }
+    assertThat(refused[0]).isZero();
+  }
+
+  @Test
+  void claimsAreServedByWeightAndNobodyStarves() {
+    Budget budget = Budget.ofBytes(1000);
+    Account light = budget.account("light");
+    Account heavy = budget.account("heavy");
+    heavy.entitle(0, 3);
+    List<String> woken = new ArrayList<>();
+    Claim lights = budget.claim(light, 10, () -> woken.add("light"));
+    assertThat(budget.isClaimed()).isTrue();
+    Claim heavies = budget.claim(heavy, 10, () -> woken.add("heavy"));
+    int[] served = new int[2];
+    for (int i = 0; i < 400; i++) {
+      // Each asks again as soon as it has been served.
+      if (lights.isNext()) {
+        assertThat(heavies.isNext()).isFalse();
+        lights.fulfil();
+        served[0]++;
+        lights = budget.claim(light, 10, () -> woken.add("light"));
+      } else {
+        heavies.fulfil();
+        served[1]++;
+        heavies = budget.claim(heavy, 10, () -> woken.add("heavy"));
+      }
+    }
+    assertThat(served[0]).isBetween(99, 101);
+    // Nobody is woken by what it does itself.
+    budget.announce();
+    assertThat(woken).isEmpty();
+    lights.close();
+    lights.close();
+    assertThat(heavies.isNext()).isTrue();
+    heavies.close();
+    assertThat(budget.isClaimed()).isFalse();
+  }
+
+  @Test
+  void whatIsGivenBackWakesWhoWaits() throws InterruptedException {
+    Budget budget = Budget.ofBytes(100);
+    Account kv = budget.account("kv");
+    List<String> told = new ArrayList<>();
+    Reclaimer busy =
+        new Reclaimer() {
+          @Override
+          public List<Offer> offers() {
+            return List.of(new Offer(100, 0, false));
+          }
+
+          @Override
+          public long reclaim(long bytes) {
+            return 0;
+          }
+
+          @Override
+          public void hurry() {
+            told.add("hurry");
+          }
+        };
+    Lease lease = kv.reserve(100);
+    try (Budget.Registration _ = budget.onPressure(Rung.DROP_PREFIXES, kv, busy);
+        Claim claim = budget.claim(kv, 50, () -> told.add("woken"))) {
+      assertThat(claim.isNext()).isTrue();
+      assertThat(told).containsExactly("hurry");
+      Thread other = Thread.ofPlatform().start(lease::close);
+      other.join();
+      assertThat(told).containsExactly("hurry", "woken");
+      kv.reserve(50).close();
+      claim.fulfil();
     }
   }
 

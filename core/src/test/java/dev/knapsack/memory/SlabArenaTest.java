@@ -130,6 +130,7 @@ class SlabArenaTest {
     try (Budget.Registration _ =
         budget.onPressure(
             Rung.DROP_PREFIXES,
+            account,
             new Offering(
                 300_000,
                 bytes -> {

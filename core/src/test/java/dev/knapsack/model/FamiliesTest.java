@@ -78,7 +78,8 @@ class FamiliesTest {
     assertThatThrownBy(() -> Families.spec(new FixtureModel("parrot", 1)))
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
-        .hasMessageContaining("gemma2, gemma3, gpt-oss, granite, llama, mistral3, phi3, qwen2,");
+        .hasMessageContaining(
+            "gemma2, gemma3, gpt-oss, granite, lfm2, llama, mamba2, mistral3, phi3, qwen2,");
   }
 
   @Test

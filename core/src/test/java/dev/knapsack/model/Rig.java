@@ -102,9 +102,9 @@ final class Rig implements AutoCloseable {
 
   Rig(ModelFile file, Parts parts, KvPolicy policy) {
     spec = Families.spec(file);
-    List<LayerLayout.Heads> layers =
-        spec.kvLayout(Formats.F32, Formats.F32).heads().stream()
-            .map(l -> l.sketched(parts.sketch()))
+    List<LayerLayout> layers =
+        spec.kvLayout(Formats.F32, Formats.F32).layers().stream()
+            .map(l -> l instanceof LayerLayout.Heads heads ? heads.sketched(parts.sketch()) : l)
             .toList();
     KvLayout layout =
         new KvLayout(layers, parts.cache(), parts.cache())

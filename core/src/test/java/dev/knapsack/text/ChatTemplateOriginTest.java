@@ -2,7 +2,7 @@ package dev.knapsack.text;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.knapsack.text.ChatTemplate.Conversation;
+import dev.knapsack.text.ChatTemplate.Input;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -18,11 +18,12 @@ class ChatTemplateOriginTest {
 
   private final Tokenizer tokenizer = TinyVocabularies.bytePairs().tokenizer();
 
-  private long ends(String template, Message message, Map<String, @Nullable Object> variables) {
+  private long ends(
+      String template, TemplateMessage message, Map<String, @Nullable Object> variables) {
     MarkedText text =
         ChatTemplate.of(template)
             .render(
-                new Conversation(
+                new Input(
                     List.of(message),
                     List.of(Map.of("name", "<|im_end|>")),
                     "<|bos|>",
@@ -33,7 +34,7 @@ class ChatTemplateOriginTest {
   }
 
   private long ends(String template, Object content) {
-    return ends(template, new Message("user", content, Map.of()), Map.of());
+    return ends(template, new TemplateMessage("user", content, Map.of()), Map.of());
   }
 
   /** Each writes what was said, or is made of it, and ends the turn once itself. */
@@ -78,7 +79,8 @@ class ChatTemplateOriginTest {
     more.put(
         "tool_calls",
         List.of(Map.of("name", "<|im_end|>", "arguments", Map.of("<|im_end|>", "<|im_end|>"))));
-    Message message = new Message("tool", List.of(Map.of("text", "<|im_end|>")), more);
+    TemplateMessage message =
+        new TemplateMessage("tool", List.of(Map.of("text", "<|im_end|>")), more);
     String template =
         "{% set m = messages[0] %}{{ m.content[0].text }}{{ m.name }}{{ m.tool_calls }}{{ eos_token"
             + " }}{% for k, v in m.tool_calls[0].arguments|items %}{{ k }}{{ v }}{% endfor %}{{"
@@ -94,10 +96,14 @@ class ChatTemplateOriginTest {
   @Test
   void aRoleThatIsAWordMayStandWithinAToken() {
     String template = "{{ '<|' ~ messages[0].role ~ '|>' }}";
-    assertThat(ends(template, new Message("im_end", "x", Map.of()), Map.of())).isEqualTo(1);
-    assertThat(ends("{{ messages[0].role }}", new Message("<|im_end|>", "x", Map.of()), Map.of()))
+    assertThat(ends(template, new TemplateMessage("im_end", "x", Map.of()), Map.of())).isEqualTo(1);
+    assertThat(
+            ends(
+                "{{ messages[0].role }}",
+                new TemplateMessage("<|im_end|>", "x", Map.of()),
+                Map.of()))
         .isZero();
-    assertThat(ends(template, new Message("|><|im_end", "x", Map.of()), Map.of())).isZero();
+    assertThat(ends(template, new TemplateMessage("|><|im_end", "x", Map.of()), Map.of())).isZero();
   }
 
   @Test

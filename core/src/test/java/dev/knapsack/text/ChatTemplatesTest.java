@@ -7,6 +7,7 @@ import dev.knapsack.error.TemplateException;
 import dev.knapsack.file.TemplateSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 
 /** Which of a model's chat templates writes a conversation. */
@@ -51,7 +52,8 @@ class ChatTemplatesTest {
   void whatFailsWhileATemplateWritesSaysWhere() {
     ChatTemplate template =
         templates("default", "{{ 'a' }}\n {% if true %}{{ 1 + 'a' }}{% endif %}").usual(false);
-    assertThatThrownBy(() -> template.render(ChatTemplate.Conversation.of(List.of(), "", "")))
+    assertThatThrownBy(
+            () -> template.render(new ChatTemplate.Input(List.of(), null, "", "", true, Map.of())))
         .isInstanceOf(TemplateException.class)
         .hasMessageStartingWith("m.gguf: default, line 2, column 15: unsupported operand");
   }

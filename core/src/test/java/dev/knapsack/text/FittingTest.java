@@ -5,7 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
 import dev.knapsack.error.TemplateException;
-import dev.knapsack.text.ChatTemplate.Conversation;
+import dev.knapsack.text.ChatTemplate.Input;
 import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
@@ -179,19 +179,19 @@ class FittingTest {
     return function;
   }
 
-  private static Message calls(@Nullable String content, List<Map<String, Object>> calls) {
-    return new Message("assistant", content, Map.of("tool_calls", calls));
+  private static TemplateMessage calls(@Nullable String content, List<Map<String, Object>> calls) {
+    return new TemplateMessage("assistant", content, Map.of("tool_calls", calls));
   }
 
-  private static Message result(@Nullable String id, String content) {
-    return new Message("tool", content, id == null ? Map.of() : Map.of("tool_call_id", id));
+  private static TemplateMessage result(@Nullable String id, String content) {
+    return new TemplateMessage("tool", content, id == null ? Map.of() : Map.of("tool_call_id", id));
   }
 
-  private static Conversation conversation(List<Message> messages) {
-    return Conversation.of(messages, "", "");
+  private static Input conversation(List<TemplateMessage> messages) {
+    return new Input(messages, null, "", "", true, Map.of());
   }
 
-  private static String written(ChatTemplate template, List<Message> messages) {
+  private static String written(ChatTemplate template, List<TemplateMessage> messages) {
     return template.render(template.fit(conversation(messages)).conversation()).text();
   }
 
@@ -200,9 +200,9 @@ class FittingTest {
   void aCallAsClientsSendItIsWrittenAsTheFamilyExpects(Family family) {
     List<String> forms = new ArrayList<>();
     for (Object arguments : List.of(JSON, object())) {
-      List<Message> messages =
+      List<TemplateMessage> messages =
           List.of(
-              Message.user("hi"),
+              TemplateMessage.user("hi"),
               calls(null, List.of(call("call_1", arguments))),
               result("call_1", "fine"));
       String text = written(family.template, messages);
@@ -224,14 +224,14 @@ class FittingTest {
       for (Path file : files) {
         ChatTemplate template = ChatTemplate.of(Files.readString(file), clock);
         for (List<Map<String, Object>> given : Arrays.asList(null, tools)) {
-          Conversation seen = new Called("", object()).with(given);
+          Input seen = new Called("", object()).with(given);
           String expected;
           try {
             expected = template.render(seen).text();
           } catch (TemplateException _) {
             continue; // takes no calls, or none without tools
           }
-          Conversation sent = template.fit(new Called(null, JSON).with(given)).conversation();
+          Input sent = template.fit(new Called(null, JSON).with(given)).conversation();
           assertThat(template.render(sent).text()).as(file.toString()).isEqualTo(expected);
           written++;
         }
@@ -241,22 +241,23 @@ class FittingTest {
   }
 
   private record Called(@Nullable String content, Object arguments) {
-    Conversation with(@Nullable List<Map<String, Object>> tools) {
-      List<Message> messages =
+    Input with(@Nullable List<Map<String, Object>> tools) {
+      List<TemplateMessage> messages =
           List.of(
-              Message.user("hi"),
+              TemplateMessage.user("hi"),
               calls(content, List.of(call("aB3456789", arguments))),
-              new Message("tool", "fine", Map.of("tool_call_id", "aB3456789", "name", "f")));
-      return new Conversation(messages, tools, "<s>", "</s>", true, Map.of());
+              new TemplateMessage(
+                  "tool", "fine", Map.of("tool_call_id", "aB3456789", "name", "f")));
+      return new Input(messages, tools, "<s>", "</s>", true, Map.of());
     }
   }
 
   @Test
   void identifiersThatATemplateRefusesAreReplacedAlikeInEveryTurn() {
-    List<Message> messages =
+    List<TemplateMessage> messages =
         new ArrayList<>(
             List.of(
-                Message.user("hi"),
+                TemplateMessage.user("hi"),
                 calls(
                     "", List.of(call("call_1", "{}"), call("call_2", ""), call("aB3456789", "{}"))),
                 result("call_2", "two"),
@@ -270,16 +271,16 @@ class FittingTest {
                 + (json + "(?<one>\\w{9})" + json + "(?<two>\\w{9})" + json + "aB3456789]")
                 + "\\[RESULT]two\\k<two>\\[RESULT]one\\k<one>\\[RESULT]threeaB3456789");
     assertThat(text).doesNotMatch(".*(\\w{9})\\{.*\\1\\{.*");
-    messages.add(Message.user("more"));
+    messages.add(TemplateMessage.user("more"));
     messages.add(calls(null, List.of(call("call_3", "{}"))));
     assertThat(written(Family.MISTRAL.template, messages)).startsWith(text);
   }
 
   @Test
   void missingIdentifiersAreMadeWhereTheyAreAskedFor() {
-    List<Message> messages =
+    List<TemplateMessage> messages =
         List.of(
-            Message.user("hi"),
+            TemplateMessage.user("hi"),
             calls("", List.of(call(null, "{}"), call(null, "{}"))),
             result(null, "one"),
             result(null, "two"));
@@ -302,7 +303,7 @@ class FittingTest {
       assertThat(
               written(
                   Family.BOTH.template,
-                  List.of(Message.user("hi"), calls("", List.of(call("1", arguments))))))
+                  List.of(TemplateMessage.user("hi"), calls("", List.of(call("1", arguments))))))
           .isEqualTo("hi;" + arguments + ";");
     }
   }
@@ -311,16 +312,16 @@ class FittingTest {
   void resultsHaveTheNamesOfTheirToolsWhereTheTemplateWritesThem() {
     Map<String, Object> first = new LinkedHashMap<>(Map.of("name", "first", "arguments", "{}"));
     Map<String, Object> second = new LinkedHashMap<>(Map.of("name", "second", "arguments", "{}"));
-    List<Message> messages =
+    List<TemplateMessage> messages =
         List.of(
-            Message.user("hi"),
+            TemplateMessage.user("hi"),
             calls(
                 "",
                 List.of(
                     Map.of("id", "1", "function", first), Map.of("id", "2", "function", second))),
             result("2", "two"),
             result("1", "one"),
-            new Message("tool", "own", Map.of("tool_call_id", "1", "name", "mine")));
+            new TemplateMessage("tool", "own", Map.of("tool_call_id", "1", "name", "mine")));
     ChatTemplate joins =
         ChatTemplate.of(
             "{% for m in messages if m.role == 'tool' %}{{ m.name + ':' + m.content + ';' }}"
@@ -341,8 +342,8 @@ class FittingTest {
                 + " else %}{{ m.content if m.content is string else m.content[0].text }}{% endif"
                 + " %};{% endfor %}");
     for (String content : new String[] {null, ""}) {
-      List<Message> messages =
-          List.of(Message.user("hi"), calls(content, List.of(call("1", JSON))));
+      List<TemplateMessage> messages =
+          List.of(TemplateMessage.user("hi"), calls(content, List.of(call("1", JSON))));
       assertThat(written(looks, messages)).isEqualTo("hi;none;");
     }
   }
@@ -351,8 +352,10 @@ class FittingTest {
   void callsWithoutArgumentsHaveNone() {
     Map<String, Object> none = new LinkedHashMap<>(Map.of("name", "f"));
     for (Object without : new Object[] {none, function("")}) {
-      List<Message> messages =
-          List.of(Message.user("hi"), calls(null, List.of(Map.of("id", "1", "function", without))));
+      List<TemplateMessage> messages =
+          List.of(
+              TemplateMessage.user("hi"),
+              calls(null, List.of(Map.of("id", "1", "function", without))));
       assertThat(written(Family.HERMES.template, messages)).contains("\"arguments\": {}}");
       assertThat(written(Family.FUNCTIONARY.template, messages)).endsWith("f|{}");
     }
@@ -364,7 +367,8 @@ class FittingTest {
     none.put("tool_calls", null);
     for (Map<String, @Nullable Object> more :
         List.of(none, Map.<String, @Nullable Object>of("tool_calls", List.of()))) {
-      List<Message> messages = List.of(Message.user("hi"), new Message("assistant", "yes", more));
+      List<TemplateMessage> messages =
+          List.of(TemplateMessage.user("hi"), new TemplateMessage("assistant", "yes", more));
       ChatTemplate counts =
           ChatTemplate.of(
               "{% for m in messages %}{% if 'tool_calls' in m %}{{ m.tool_calls[0].function.name }}"
@@ -379,19 +383,20 @@ class FittingTest {
     assertThat(
             written(
                 Family.QWEN.template,
-                List.of(Message.user("hi"), calls(null, List.of(flat)), result(null, "fine"))))
+                List.of(
+                    TemplateMessage.user("hi"), calls(null, List.of(flat)), result(null, "fine"))))
         .isEqualTo(Family.QWEN.expected);
   }
 
   @Test
   void contentsThatAreNullOrParts() {
-    Message none = new Message("user", null, Map.of());
-    Message parts =
-        new Message(
+    TemplateMessage none = new TemplateMessage("user", null, Map.of());
+    TemplateMessage parts =
+        new TemplateMessage(
             "user",
             List.of(Map.of("type", "text", "text", "one"), Map.of("type", "text", "text", "two")),
             Map.of());
-    List<Message> messages = List.of(none, parts, Message.assistant("three"));
+    List<TemplateMessage> messages = List.of(none, parts, TemplateMessage.assistant("three"));
     ChatTemplate texts = ChatTemplate.of("{% for m in messages %}[{{ m.content }}]{% endfor %}");
     assertThat(written(texts, messages)).isEqualTo("[][one\ntwo][three]");
     ChatTemplate lists =
@@ -407,7 +412,8 @@ class FittingTest {
     ChatTemplate json =
         ChatTemplate.of("{% for m in messages %}{{ m.content | tojson }}{% endfor %}");
     assertThat(written(json, messages)).isEqualTo("\"\"\"one\\ntwo\"\"three\"");
-    Message image = new Message("user", List.of(Map.of("type", "image_url")), Map.of());
+    TemplateMessage image =
+        new TemplateMessage("user", List.of(Map.of("type", "image_url")), Map.of());
     assertThatThrownBy(() -> texts.fit(conversation(List.of(image))))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("'image_url'");
@@ -415,15 +421,18 @@ class FittingTest {
 
   private static final String TURNS =
       "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}";
-  private static final List<Message> SYSTEM =
-      List.of(Message.system("Be brief."), Message.user("hi"), Message.assistant("yes"));
-  private static final List<Message> LATER =
+  private static final List<TemplateMessage> SYSTEM =
       List.of(
-          Message.system("A."),
-          Message.user("hi"),
-          Message.assistant("yes"),
-          Message.system("B."),
-          Message.user("more"));
+          TemplateMessage.system("Be brief."),
+          TemplateMessage.user("hi"),
+          TemplateMessage.assistant("yes"));
+  private static final List<TemplateMessage> LATER =
+      List.of(
+          TemplateMessage.system("A."),
+          TemplateMessage.user("hi"),
+          TemplateMessage.assistant("yes"),
+          TemplateMessage.system("B."),
+          TemplateMessage.user("more"));
 
   @Test
   void aSystemMessageThatIsRefusedGoesBeforeTheUsersAndTheNotesSaySo() {
@@ -444,8 +453,9 @@ class FittingTest {
                   + " message.");
       assertThat(written(template, LATER))
           .isEqualTo("<user>A.\n\nhi<assistant>yes<user>B.\n\nmore");
-      assertThat(written(template, List.of(Message.system("Alone.")))).isEqualTo("<user>Alone.");
-      assertThat(written(template, List.of(Message.system(""), Message.user("hi"))))
+      assertThat(written(template, List.of(TemplateMessage.system("Alone."))))
+          .isEqualTo("<user>Alone.");
+      assertThat(written(template, List.of(TemplateMessage.system(""), TemplateMessage.user("hi"))))
           .isEqualTo("<user>hi");
     }
   }
@@ -469,20 +479,20 @@ class FittingTest {
         .singleElement()
         .asString()
         .contains("at the beginning alone");
-    Message developer = new Message("developer", "Be brief.", Map.of());
+    TemplateMessage developer = new TemplateMessage("developer", "Be brief.", Map.of());
     ChatTemplate known =
         ChatTemplate.of(
             "{% for m in messages %}{% if m.role not in ['system', 'user'] %}"
                 + "{{ raise_exception('Unknown role') }}{% endif %}{% endfor %}"
                 + TURNS);
-    assertThat(written(known, List.of(developer, Message.user("hi"))))
+    assertThat(written(known, List.of(developer, TemplateMessage.user("hi"))))
         .isEqualTo("<system>Be brief.<user>hi");
   }
 
   @Test
   void whatATemplateRefusesInAnyFormIsLeftToIt() {
     ChatTemplate none = ChatTemplate.of("{{ raise_exception('Never') }}");
-    List<Message> messages = new ArrayList<>(SYSTEM);
+    List<TemplateMessage> messages = new ArrayList<>(SYSTEM);
     messages.add(calls("", List.of(call("call_1", JSON))));
     assertThat(none.fit(conversation(messages)))
         .isEqualTo(new ChatTemplate.Fitted(conversation(messages), List.of()));

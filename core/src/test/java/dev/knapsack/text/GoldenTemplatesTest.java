@@ -64,8 +64,8 @@ class GoldenTemplatesTest {
   }
 
   private static void check(JsonObject golden, String name, ChatTemplate template) {
-    ChatTemplate.Conversation conversation =
-        new ChatTemplate.Conversation(
+    ChatTemplate.Input conversation =
+        new ChatTemplate.Input(
             messages(golden.getAsJsonArray("messages")),
             golden.get("tools").isJsonNull() ? null : maps(golden.getAsJsonArray("tools")),
             golden.get("bos_token").getAsString(),
@@ -101,13 +101,13 @@ class GoldenTemplatesTest {
     return expected;
   }
 
-  private static List<Message> messages(JsonArray messages) {
-    List<Message> result = new ArrayList<>();
+  private static List<TemplateMessage> messages(JsonArray messages) {
+    List<TemplateMessage> result = new ArrayList<>();
     for (Map<String, Object> fields : maps(messages)) {
       Map<String, @Nullable Object> more = new LinkedHashMap<>(fields);
       more.remove("role");
       more.remove("content");
-      result.add(new Message((String) fields.get("role"), fields.get("content"), more));
+      result.add(new TemplateMessage((String) fields.get("role"), fields.get("content"), more));
     }
     return result;
   }

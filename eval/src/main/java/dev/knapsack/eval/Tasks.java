@@ -1,9 +1,10 @@
 package dev.knapsack.eval;
 
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.message.Conversation;
+import dev.knapsack.message.Message;
 import dev.knapsack.text.ChatTemplate;
 import dev.knapsack.text.ChatTemplates;
-import dev.knapsack.text.Message;
 import dev.knapsack.text.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -75,9 +76,9 @@ public record Tasks(List<Task> tasks, int tokens, int count, long seed) {
     String text = made.text() + " " + made.question();
     return template
         .map(t -> {
-          ChatTemplate.Conversation asked =
-              ChatTemplate.Conversation.of(
-                  List.of(Message.user(text)),
+          ChatTemplate.Input asked =
+              ChatTemplate.Input.of(
+                  Conversation.of(Message.user(text)),
                   special(tokenizer, tokenizer.bos()),
                   special(tokenizer, tokenizer.eos()));
           return t.render(t.fit(asked).conversation()).text();

@@ -23,6 +23,9 @@ final class FloatTile {
   private static final Strided ROWS = new Strided(RDI, R8, R10);
   private static final Strided TOKENS = new Strided(RSI, R9, R11, RAX);
 
+  /** Where the weights lie that follow these rows; the outputs' address until then. */
+  private static final Register NEXT = RDX;
+
   private final Assembler a = new Assembler();
   private final String format;
   private final int bits;
@@ -82,8 +85,15 @@ final class FloatTile {
       Vector sum = sum(0, i);
       a.emit(VXORPS, sum, sum, sum);
     }
+    a.push(NEXT);
+    a.address(NEXT, ROWS.at(rows, 0));
+    int bytes = bits / Float.SIZE * (format.equals("F32") ? 4 : 2);
     a.align(32);
     a.place(loop);
+    // Rows are short: the processor would notice late that they are read in order.
+    for (int at = 0; at < rows * bytes; at += Packer.LINE) {
+      a.prefetch(NEXT.at(at));
+    }
     for (int r = 0; r < rows; r++) {
       weights(weights(r), ROWS.at(r, 0));
     }
@@ -96,10 +106,12 @@ final class FloatTile {
         a.emit(VFMADD231PS, sum(r, t), weights(r), tokens > 1 ? x : from);
       }
     }
-    a.add(RDI, bits / Float.SIZE * (format.equals("F32") ? 4 : 2));
+    a.add(RDI, bytes);
+    a.add(NEXT, rows * bytes);
     a.add(RSI, bits / Byte.SIZE);
     a.subtract(RCX, 1);
     a.jump(Condition.NOT_EQUAL, loop);
+    a.pop(NEXT);
     a.move(RAX, Code.FOURTH);
     for (int t = 0; t < tokens; t++) {
       for (int r = 0; r < rows; r++) {

@@ -23,6 +23,12 @@ final class Packer {
   /** Bytes of four codes of those rows. */
   private static final int VECTOR = 32;
 
+  /** Bytes that the processor reads from memory at a time. */
+  static final int LINE = 64;
+
+  /** Where the weights of as many blocks lie that follow the eight rows. */
+  private static final Register NEXT = RDX;
+
   private static final Strided ROWS = new Strided(RDI, R8, R10, R11, RAX);
 
   private final Assembler a = new Assembler();
@@ -41,20 +47,34 @@ final class Packer {
   private byte[] generate() {
     a.emit(VMOVDQU, RowDot.LOW_BITS, Constants.bytes(a, VECTOR, i -> 0x0F));
     ROWS.prepare(a);
+    a.address(NEXT, RDI.at(R8, EIGHT, 0));
     Label loop = new Label();
     a.place(loop);
     int runs = format.columns() / 32;
     for (int run = 0; run < runs; run++) {
+      askForNext(run, runs);
       codes(run);
     }
     format.packScales(this, a);
     a.add(RDI, format.bytes());
+    a.add(NEXT, EIGHT * format.bytes());
     a.add(RSI, runs * tile.bytes());
     a.subtract(RCX, 1);
     a.jump(Condition.NOT_EQUAL, loop);
     a.zeroUpper();
     a.ret();
     return a.finish();
+  }
+
+  /**
+   * Asks for a part of what follows the eight rows: short rows, each read from its beginning, are
+   * over before the processor has noticed that they are read in order.
+   */
+  private void askForNext(int part, int parts) {
+    int lines = Math.ceilDiv(EIGHT * format.bytes(), LINE);
+    for (int line = lines * part / parts; line < lines * (part + 1) / parts; line++) {
+      a.prefetch(NEXT.at(line * LINE));
+    }
   }
 
   /** Row {@code r}'s block. */

@@ -22,6 +22,8 @@ public final class Families {
           Map.entry("qwen3moe", new Qwen3()),
           Map.entry("smollm3", new SmolLm3()),
           Map.entry("granite", new Granite()),
+          Map.entry("lfm2", new Lfm2()),
+          Map.entry("mamba2", new Mamba2()),
           Map.entry("phi3", new Phi3()),
           Map.entry("gemma2", new Gemma2()),
           Map.entry("gemma3", new Gemma3()),

@@ -11,6 +11,7 @@ import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Norms;
 import dev.knapsack.model.QueryScale;
+import dev.knapsack.model.StateSpace;
 import dev.knapsack.model.TensorSpec;
 import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.model.WeightLayout;
@@ -101,6 +102,33 @@ abstract class Family {
         window(header, layer),
         rope(header, layer, context),
         queryScale(header));
+  }
+
+  /** A state space of the second kind. */
+  final StateSpace stateSpace(Header header) {
+    int inner = header.columns("ssm.inner_size");
+    int heads = header.heads("ssm.time_step_rank");
+    int groups = header.heads("ssm.group_count");
+    int state = header.columns("ssm.state_size");
+    if (inner % heads != 0 || heads % groups != 0) {
+      throw header.wrong(
+          "ssm.time_step_rank",
+          "%d heads share neither %d channels nor %d groups evenly"
+              .formatted(heads, inner, groups));
+    }
+    if (2L * groups * state + inner > Header.MOST_COLUMNS
+        || (long) inner / heads * state > Header.MOST_COLUMNS) {
+      throw header.wrong(
+          "ssm.state_size", "%d numbers are too many for %d heads".formatted(state, heads));
+    }
+    return new StateSpace(
+        new Norms("attn_norm.weight", null),
+        header.width(),
+        inner,
+        heads,
+        state,
+        groups,
+        header.taps("ssm.conv_kernel"));
   }
 
   /** The norm before the MLP: some files name it after what it follows. */

@@ -20,7 +20,8 @@ import java.util.function.Supplier;
 final class Header {
   private static final int MOST_LAYERS = 4096;
   private static final int MOST_HEADS = 65_536;
-  private static final int MOST_COLUMNS = 1 << 24;
+  static final int MOST_COLUMNS = 1 << 24;
+  private static final int MOST_TAPS = 64;
   private static final int MOST_TOKENS = 1 << 28;
 
   private final ModelFile file;
@@ -73,6 +74,11 @@ final class Header {
           "%d query heads cannot share %d key and value heads evenly".formatted(heads, kvHeads));
     }
     return kvHeads;
+  }
+
+  /** Whether a layer has attention, where a file says so by its heads. */
+  boolean hasKvHeads(int layer) {
+    return perLayer("attention.head_count_kv", layer, 0, MOST_HEADS) > 0;
   }
 
   int keySize(int layer) {
@@ -138,17 +144,31 @@ final class Header {
     return has(key) ? checked(key, metadata.integer(key(key)), 0, MOST_HEADS) : 0;
   }
 
+  /** A required number of heads, or of groups of them. */
+  int heads(String key) {
+    return count(key, MOST_HEADS);
+  }
+
+  /** The taps of a convolution. */
+  int taps(String key) {
+    return count(key, MOST_TAPS);
+  }
+
   /** A required number of things, at least one. */
   private int count(String key, int most) {
     return checked(key, metadata.integer(key(key)), 1, most);
   }
 
   private int perLayer(String key, int layer, int most) {
+    return perLayer(key, layer, 1, most);
+  }
+
+  private int perLayer(String key, int layer, int least, int most) {
     long[] values = metadata.integers(key(key));
     if (values.length != 1 && values.length != layers) {
       throw wrong(key, "%d values for %d layers".formatted(values.length, layers));
     }
-    return checked(key, values[values.length == 1 ? 0 : layer], 1, most);
+    return checked(key, values[values.length == 1 ? 0 : layer], least, most);
   }
 
   private int checked(String key, long value, long least, long most) {

@@ -10,7 +10,7 @@ import java.nio.channels.WritableByteChannel;
 import java.nio.file.Path;
 
 /** A disk with room for so many bytes, which it may say only when they have been written. */
-final class FullDisk implements Disk {
+public final class FullDisk implements Disk {
   private final long room;
   private final boolean says;
   private long used;
@@ -19,6 +19,11 @@ final class FullDisk implements Disk {
   FullDisk(long room, boolean says) {
     this.room = room;
     this.says = says;
+  }
+
+  /** A store for tests of other rooms, of which no file has room for more than so many bytes. */
+  public static CacheStore store(Path directory, long most, long room) {
+    return new CacheStore(directory, most, new FullDisk(room, false));
   }
 
   @Override

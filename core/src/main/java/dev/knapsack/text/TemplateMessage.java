@@ -14,22 +14,22 @@ import org.jspecify.annotations.Nullable;
  * @param more other fields as a template reads them, such as {@code tool_calls} (a list of maps),
  *     {@code tool_call_id}, {@code name}, {@code reasoning_content}
  */
-public record Message(
+public record TemplateMessage(
     String role, @Nullable Object content, Map<String, ? extends @Nullable Object> more) {
-  public Message {
+  public TemplateMessage {
     more = Collections.unmodifiableMap(new LinkedHashMap<String, @Nullable Object>(more));
   }
 
-  public static Message system(String content) {
-    return new Message("system", content, Map.of());
+  public static TemplateMessage system(String content) {
+    return new TemplateMessage("system", content, Map.of());
   }
 
-  public static Message user(String content) {
-    return new Message("user", content, Map.of());
+  public static TemplateMessage user(String content) {
+    return new TemplateMessage("user", content, Map.of());
   }
 
-  public static Message assistant(String content) {
-    return new Message("assistant", content, Map.of());
+  public static TemplateMessage assistant(String content) {
+    return new TemplateMessage("assistant", content, Map.of());
   }
 
   /** Templates write roles within tokens ({@code <|user|>}): a word can be no more than that. */

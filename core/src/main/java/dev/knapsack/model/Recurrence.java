@@ -1,0 +1,53 @@
+package dev.knapsack.model;
+
+import dev.knapsack.kernel.Compute;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A run's rows in a layer that carries a state from token to token.
+ *
+ * @param first the first of its rows; the others follow
+ * @param rows all that are computed
+ * @param added those of them, the first, after which the state is {@code after}
+ * @param before the state before the first row
+ * @param after receives the next state
+ */
+record Recurrence(int first, int rows, int added, MemorySegment before, MemorySegment after) {
+  static List<Recurrence> of(List<Run> runs, int layer) {
+    List<Recurrence> all = new ArrayList<>(runs.size());
+    int first = 0;
+    for (Run run : runs) {
+      all.add(
+          new Recurrence(
+              first, run.length(), run.added(), run.state().state(layer), run.state().next(layer)));
+      first += run.length();
+    }
+    return all;
+  }
+
+  /** A use of a run's channel, or head. */
+  @FunctionalInterface
+  interface Part {
+    void accept(Recurrence run, int index, int worker);
+  }
+
+  /**
+   * Does all of {@code count} channels, or heads, of each run, {@code together} at a time, by all
+   * workers.
+   */
+  static void each(Compute compute, List<Recurrence> runs, int count, int together, Part task) {
+    int parts = Math.ceilDiv(count, together);
+    compute
+        .team()
+        .run(
+            runs.size() * parts,
+            (part, all, worker) -> {
+              int from = part % parts * together;
+              for (int i = from; i < Math.min(count, from + together); i++) {
+                task.accept(runs.get(part / parts), i, worker);
+              }
+            });
+  }
+}

@@ -1,0 +1,153 @@
+package dev.knapsack.model;
+
+import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.model.TensorSpec.Role;
+import dev.knapsack.tensor.Matrix;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A state space with a scalar decay for each head (Mamba-2; Dao and Gu, arXiv 2405.21060). Of the
+ * projections z, x, B, C and Δ of a token, x, B and C are convolved with those before; each head
+ * then has a state S that becomes {@code e^(Δ·a) S + Δ x ⊗ B}, and the token's result is {@code
+ * norm((S C + d x) · silu(z))}, projected.
+ *
+ * @param inner numbers in x, all heads
+ * @param heads each with a decay and a step of its own
+ * @param state numbers in B and in C
+ * @param groups of heads that share B and C, and of channels that are normed together
+ * @param taps of the convolution
+ */
+public record StateSpace(
+    Norms norms, int width, int inner, int heads, int state, int groups, int taps)
+    implements Block {
+  private static final String TAPS = "ssm_conv1d.weight";
+  private static final String TAPS_BIAS = "ssm_conv1d.bias";
+  private static final String STEP_BIAS = "ssm_dt.bias";
+  private static final String DECAY = "ssm_a";
+  private static final String SKIP = "ssm_d";
+  private static final String NORM = "ssm_norm.weight";
+
+  /**
+   * What it computes with.
+   *
+   * @param gate z
+   * @param mixed x, B and C, one after the other
+   * @param step Δ, before its bias and softplus
+   * @param decay the rate a of each head, below 0
+   * @param skip d of each head
+   */
+  public record Weights(
+      StateSpace spec,
+      int layer,
+      Norms.Weights norms,
+      Linear gate,
+      Linear mixed,
+      Linear step,
+      Convolution convolution,
+      Matrix stepBias,
+      Matrix decay,
+      Matrix skip,
+      Matrix groupNorm,
+      Linear output)
+      implements Block.Weights {}
+
+  /** Numbers in x, B and C of a token. */
+  int mixedColumns() {
+    return inner + 2 * groups * state;
+  }
+
+  /** Numbers of a head's x. */
+  int headSize() {
+    return inner / heads;
+  }
+
+  private Projection inputs() {
+    return new Projection("ssm_in", width, inner + mixedColumns() + heads);
+  }
+
+  private Projection output() {
+    return new Projection("ssm_out", inner, width);
+  }
+
+  @Override
+  public List<TensorSpec> tensors() {
+    List<TensorSpec> tensors = new ArrayList<>(inputs().tensors());
+    tensors.add(new TensorSpec(TAPS, Role.NUMBERS, taps, mixedColumns()));
+    tensors.add(new TensorSpec(TAPS_BIAS, Role.BIAS, mixedColumns()).orNone());
+    tensors.add(new TensorSpec(STEP_BIAS, Role.BIAS, heads));
+    tensors.add(new TensorSpec(DECAY, Role.NUMBERS, 1, heads));
+    tensors.add(new TensorSpec(SKIP, Role.NUMBERS, 1, heads));
+    tensors.add(new TensorSpec(NORM, Role.NORM, inner / groups, groups));
+    tensors.addAll(output().tensors());
+    return norms.around(width, tensors);
+  }
+
+  @Override
+  public Weights weights(int layer, LayerTensors tensors, @Nullable ExpertBank experts) {
+    Linear inputs = inputs().in(tensors);
+    Matrix bias = tensors.find(TAPS_BIAS);
+    int mixedEnd = inner + mixedColumns();
+    return new Weights(
+        this,
+        layer,
+        norms.in(tensors),
+        inputs.rows(0, inner),
+        inputs.rows(inner, mixedEnd),
+        inputs.rows(mixedEnd, mixedEnd + heads),
+        new Convolution(tensors.get(TAPS), bias == null ? null : bias.data()),
+        tensors.get(STEP_BIAS),
+        tensors.get(DECAY),
+        tensors.get(SKIP),
+        tensors.get(NORM),
+        output().in(tensors));
+  }
+
+  @Override
+  public boolean mixesTokens() {
+    return true;
+  }
+
+  @Override
+  public int widest() {
+    return inner;
+  }
+
+  /** Numbers that the convolution carries; the states of the heads follow. */
+  int convolved() {
+    return Convolution.carried(taps, mixedColumns());
+  }
+
+  private long stateBytes() {
+    return Float.BYTES * (convolved() + (long) inner * state);
+  }
+
+  @Override
+  public LayerLayout remembers() {
+    return new LayerLayout.Recurrent(stateBytes());
+  }
+
+  @Override
+  public Map<Slot, Long> activations(int tokens, KvLayout cache, int layer) {
+    return Map.of(
+        Slot.GATE, (long) tokens * inner,
+        Slot.MIXED, (long) tokens * mixedColumns(),
+        Slot.STEP, (long) tokens * heads,
+        Slot.CONVOLVED, (long) tokens * mixedColumns(),
+        Slot.SCANNED, (long) tokens * inner);
+  }
+
+  /**
+   * The state, which is read and written; and for each number of it, a decay, a sum and a result.
+   */
+  @Override
+  public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
+    return new Work(
+        2.0 * stateBytes(), tokens * (3.0 * inner * state + (double) taps * mixedColumns()));
+  }
+}

@@ -1,0 +1,12 @@
+package dev.knapsack.model.arch;
+
+import dev.knapsack.model.Block;
+import java.util.List;
+
+/** Mamba 2: a state space in each layer, and nothing else. */
+final class Mamba2 extends Family {
+  @Override
+  List<Block> blocks(Header header, int layer, int context) {
+    return List.of(stateSpace(header));
+  }
+}

@@ -1,0 +1,122 @@
+package dev.knapsack.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.knapsack.TestData;
+import dev.knapsack.cache.SequenceState;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.tensor.Matrix;
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Layers that carry a state from token to token. */
+class RecurrentLayersTest {
+  private static final int TOKENS = 50;
+
+  private static ModelFile open(String name) {
+    return ModelFile.open(TestData.path("golden/" + name + "/model.gguf"));
+  }
+
+  private static int[] tokens(int seed) {
+    return Rig.tokens(TOKENS, 300, seed);
+  }
+
+  private static float[] row(float[] logits, int row, Rig rig) {
+    int vocabulary = rig.spec.vocabulary();
+    return Arrays.copyOfRange(logits, row * vocabulary, (row + 1) * vocabulary);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  void neitherStepsNorWorkersChangeABit(String name) {
+    try (ModelFile file = open(name);
+        Rig one = new Rig(file, Rig.Parts.USUAL);
+        Rig three = new Rig(file, Rig.Parts.USUAL.workers(3))) {
+      float[] single = one.logits(tokens(1), 1);
+      for (int step : List.of(2, 7, TOKENS)) {
+        assertThat(one.logits(tokens(1), step)).as("%d at a time", step).isEqualTo(single);
+        assertThat(three.logits(tokens(1), step)).as("%d, three workers", step).isEqualTo(single);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  void sequencesOfAStepDoNotSeeEachOther(String name) {
+    try (ModelFile file = open(name);
+        Rig rig = new Rig(file, Rig.Parts.USUAL.workers(2));
+        SequenceState a = rig.pool.sequence();
+        SequenceState b = rig.pool.sequence()) {
+      float[] first = rig.logits(tokens(3), TOKENS);
+      float[] second = rig.logits(tokens(4), TOKENS);
+      rig.transformer.forward(
+          List.of(new Run(a, tokens(3), 0, 9, 0), new Run(b, tokens(4), 0, 2, 0)));
+      float[] together =
+          Rig.floats(
+              rig.transformer.forward(
+                  List.of(new Run(a, tokens(3), 9, 20, 1), new Run(b, tokens(4), 2, 3, 1))));
+      assertThat(row(together, 0, rig)).isEqualTo(row(first, 19, rig));
+      assertThat(row(together, 1, rig)).isEqualTo(row(second, 2, rig));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  void tokensThatAreOnlyLookedAtAreNotCarried(String name) {
+    try (ModelFile file = open(name);
+        Rig rig = new Rig(file, Rig.Parts.USUAL);
+        SequenceState state = rig.pool.sequence()) {
+      float[] expected = rig.logits(tokens(5), TOKENS);
+      int[] looked = tokens(5).clone();
+      Arrays.fill(looked, 12, 16, 7);
+      Matrix first =
+          rig.transformer.forward(List.of(new Run(state, looked, 0, 16, 1, 4, Run.Kind.SHARED)));
+      assertThat(Rig.floats(first)).isEqualTo(row(expected, 11, rig));
+      Matrix next = rig.transformer.forward(List.of(new Run(state, tokens(5), 12, 20, 1)));
+      assertThat(Rig.floats(next)).isEqualTo(row(expected, 19, rig));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  void aStepThatFailsCarriesNothing(String name) {
+    try (ModelFile file = open(name);
+        Rig rig = new Rig(file, Rig.Parts.USUAL);
+        SequenceState state = rig.pool.sequence()) {
+      float[] expected = rig.logits(tokens(6), TOKENS);
+      Transformer failing =
+          new Transformer(rig.spec, new FailingAtTheEnd(rig.weights), rig.compute, rig.workspace);
+      rig.transformer.forward(List.of(new Run(state, tokens(6), 0, 10, 0)));
+      assertThatThrownBy(() -> failing.forward(List.of(new Run(state, tokens(6), 20, 30, 1))))
+          .hasMessage("the disk is gone");
+      Matrix next = rig.transformer.forward(List.of(new Run(state, tokens(6), 10, 20, 1)));
+      assertThat(Rig.floats(next)).isEqualTo(row(expected, 19, rig));
+    }
+  }
+
+  /** Weights of which the output projection cannot be read. */
+  private record FailingAtTheEnd(WeightSource weights) implements WeightSource {
+    @Override
+    public LayerWeights layer(int index) {
+      return weights.layer(index);
+    }
+
+    @Override
+    public Matrix outputNorm() {
+      return weights.outputNorm();
+    }
+
+    @Override
+    public void output(RowBlock use) {
+      throw new IllegalStateException("the disk is gone");
+    }
+
+    @Override
+    public void embedding(int token, Matrix target, int row) {
+      weights.embedding(token, target, row);
+    }
+  }
+}
