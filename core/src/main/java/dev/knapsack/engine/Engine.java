@@ -226,7 +226,7 @@ public final class Engine implements AutoCloseable {
                       : Math.min(spec.vocabulary(), tokenizer.size()),
                   tokenizer,
                   team,
-                  pool,
+                  new CachePools(file, spec, tokenizer, plan.cache(), pool, workspace),
                   prefixes,
                   kv,
                   secondsPerByte(plan, layout),
@@ -238,7 +238,7 @@ public final class Engine implements AutoCloseable {
                       options.queue(),
                       options.prefixes(),
                       options.reproducible()),
-                  () -> CacheIdentity.of(file, spec, layout),
+                  of -> CacheIdentity.of(file, spec, of),
                   clock),
               this::forward);
       hold(budget.onPressure(Rung.DROP_PREFIXES, kv, scheduler));
@@ -391,7 +391,8 @@ public final class Engine implements AutoCloseable {
    *     else as {@link #start(Request)}
    */
   public List<Answer> start(Request request, int samples) {
-    return loop().ask(() -> scheduler.start(request, samples));
+    KvPool of = scheduler.pool(request);
+    return loop().ask(() -> scheduler.start(request, of, samples));
   }
 
   /**
@@ -581,7 +582,7 @@ public final class Engine implements AutoCloseable {
 
   /** What tells this engine's caches from all others. */
   Fingerprint fingerprint() {
-    return scheduler.fingerprint();
+    return scheduler.fingerprint(kvLayout());
   }
 
   /** Computes a passage's next tokens, in turn. */
