@@ -108,10 +108,12 @@ public record ModelSpec(
 
   private KvLayout kvLayout(Format keyFormat, Format valueFormat, int sketch) {
     return new KvLayout(
-        layers.stream().map(layer ->
+        layers.stream()
+            .map(layer ->
                 layer.remembers() instanceof LayerLayout.Heads heads
                     ? heads.sketched(sketch)
-                    : layer.remembers()).toList(),
+                    : layer.remembers())
+            .toList(),
         keyFormat,
         valueFormat);
   }
