@@ -345,7 +345,7 @@ final class Admission {
     return session.answering == null || session.answering.waiting;
   }
 
-  /** What {@link #reclaim} could give back, and what answers under way will. */
+  /** Offers of what {@link #reclaim} gives back, and of what answers under way will. */
   List<Offer> offers() {
     long now = given(holders.stream().filter(Admission::isIdle).toList());
     // Also what is on its way to somebody, while this loop itself asks others.

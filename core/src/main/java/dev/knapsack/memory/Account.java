@@ -22,7 +22,7 @@ public final class Account {
   long floor;
   double weight = 1;
 
-  /** What its claims have been given for its weight: see {@link ClaimQueue}. */
+  /** The time of this tenant in its {@link ClaimQueue}: bytes that its claims had, over weight. */
   double served;
 
   Account(Budget budget, String name, @Nullable Account parent) {
