@@ -142,7 +142,8 @@ final class Fitting {
   }
 
   /** Says whether all instructions are written once the messages are changed so. */
-  private boolean keeps(List<TemplateMessage> messages, UnaryOperator<List<TemplateMessage>> change) {
+  private boolean keeps(
+      List<TemplateMessage> messages, UnaryOperator<List<TemplateMessage>> change) {
     List<TemplateMessage> marked = new ArrayList<>();
     List<String> needles = new ArrayList<>();
     for (TemplateMessage message : messages) {

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
-import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.ValueLayout;

@@ -190,9 +190,11 @@ class StressTest {
           Thread.ofVirtual().start(answer::close);
           check(model, answer, number, random);
         }
-        case 7 ->
-            count(
-                session.save(store, name, CacheStore.Precision.AS_STORED) > 0 ? "saved" : "empty");
+        case 7 -> {
+          whole(session.start(request(number)));
+          long bytes = session.save(store, name, CacheStore.Precision.AS_STORED);
+          count(bytes > 0 ? "saved" : "empty");
+        }
         case 8 -> {
           session.restore(store, name);
           count("restored");
