@@ -215,7 +215,7 @@ public final class Engine implements AutoCloseable {
       this.weights =
           hold(
               PlannedWeights.open(
-                  file, spec, plan.weights(), tenant.account("weights"), options.progress()));
+                  file, spec, plan.weights(), tenant.account("weights"), team, options.progress()));
       this.transformer = transformer(workspace);
       this.scheduler =
           new Scheduler(

@@ -142,7 +142,7 @@ final class ExpertCache implements AutoCloseable {
         int slot = slotOf[key(layer, wanted[i])];
         CompletableFuture<Void> read = reads[slot];
         if (read != null) {
-          WeightReader.await(read);
+          reader.await(read);
           reads[slot] = null;
           reading--;
         }

@@ -4,6 +4,7 @@ import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.LayerWeights;
@@ -73,7 +74,12 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   private boolean outputWanted = true;
 
   private PlannedWeights(
-      ModelFile file, ModelSpec spec, Plan.Weights plan, Account account, LoadProgress progress) {
+      ModelFile file,
+      ModelSpec spec,
+      Plan.Weights plan,
+      Account account,
+      WorkerTeam team,
+      LoadProgress progress) {
     this.file = file;
     this.spec = spec;
     this.layout = WeightLayout.of(file, spec);
@@ -107,7 +113,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       this.outputNorm = require(resident.get(spec.outputNorm()));
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
-        reader = new WeightReader(file);
+        reader = new WeightReader(file, team);
         held.push(reader);
       }
       this.experts =
@@ -139,13 +145,19 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   /**
    * Leases and reads what stays, and starts reading what is streamed first.
    *
+   * @param team threads that others may have while a step waits for what is read
    * @throws PlanMismatchException if the plan is not for this file
    * @throws dev.knapsack.error.BudgetExceededException if the weights do not fit
    * @throws ModelFileException if they cannot be read
    */
   static PlannedWeights open(
-      ModelFile file, ModelSpec spec, Plan.Weights plan, Account account, LoadProgress progress) {
-    return new PlannedWeights(file, spec, plan, account, progress);
+      ModelFile file,
+      ModelSpec spec,
+      Plan.Weights plan,
+      Account account,
+      WorkerTeam team,
+      LoadProgress progress) {
+    return new PlannedWeights(file, spec, plan, account, team, progress);
   }
 
   /** Matrices that stay in memory. */

@@ -21,8 +21,10 @@ import java.util.SplittableRandom;
 final class Sampler {
   private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-  /** Candidates looked at first when there is a nucleus but no top-k. */
-  private static final int FIRST_NUCLEUS = 128;
+  /** Where a nucleus ends is first found to a 32nd of a logit, down to 64 below the highest. */
+  private static final int BINS_PER_LOGIT = 32;
+
+  private static final int BINS = 64 * BINS_PER_LOGIT;
 
   private final Sampling sampling;
   private final int vocabulary;
@@ -279,18 +281,39 @@ final class Sampler {
     return sum;
   }
 
-  /** The nucleus of the whole vocabulary, of which mostly a few candidates need be sorted. */
+  /** The nucleus of the whole vocabulary, of which only what may be in it is sorted. */
   private int nucleusOfAll(MemorySegment logits, long offset, float max) {
+    double[] bins = new double[BINS];
     double mass = 0;
     for (int token = 0; token < vocabulary; token++) {
-      mass += Math.exp(get(logits, offset, token) - (double) max);
+      float logit = get(logits, offset, token);
+      double likelihood = Math.exp(logit - (double) max);
+      mass += likelihood;
+      bins[bin(logit, max)] += likelihood;
     }
-    for (long look = FIRST_NUCLEUS; ; look *= 8) {
-      int count = select(logits, offset, (int) Math.min(look, vocabulary));
-      if (count == vocabulary || mass(count, max) >= sampling.topP() * mass) {
-        return nucleus(count, max, mass);
+    int last = 0;
+    for (double sum = bins[0]; last < BINS - 1 && sum < sampling.topP() * mass; ) {
+      last++;
+      sum += bins[last];
+    }
+    last++; // sums of bins are rounded in another way than the sum of the nucleus
+    int count = 0;
+    for (int token = 0; token < vocabulary; token++) {
+      float logit = get(logits, offset, token);
+      if (bin(logit, max) <= last) {
+        if (count == candidates.length) {
+          candidates = Arrays.copyOf(candidates, Math.max(128, 2 * count));
+        }
+        candidates[count++] = candidate(logit, token);
       }
     }
+    sort(count);
+    return nucleus(count, max, mass);
+  }
+
+  /** The number of steps that a logit lies below the highest one. */
+  private static int bin(float logit, float max) {
+    return (int) Math.min(BINS - 1, (max - logit) * BINS_PER_LOGIT);
   }
 
   /** Puts the {@code k} likeliest tokens into {@link #candidates}, likeliest first. */
@@ -316,13 +339,18 @@ final class Sampler {
         least = logit(candidates[0]);
       }
     }
+    sort(count);
+    return count;
+  }
+
+  /** Sorts candidates, the likeliest first. */
+  private void sort(int count) {
     Arrays.sort(candidates, 0, count);
     for (int i = 0, j = count - 1; i < j; i++, j--) {
       long swap = candidates[i];
       candidates[i] = candidates[j];
       candidates[j] = swap;
     }
-    return count;
   }
 
   private void sink(int index, int count) {

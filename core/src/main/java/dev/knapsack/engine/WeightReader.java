@@ -2,6 +2,7 @@ package dev.knapsack.engine;
 
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.WorkerTeam;
 import java.lang.foreign.MemorySegment;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -12,13 +13,18 @@ import java.util.concurrent.Future;
 /** One thread that reads weights, in the order asked for, while others compute. */
 final class WeightReader implements AutoCloseable {
   private final ModelFile file;
+  private final WorkerTeam team;
   private final ExecutorService thread =
       Executors.newSingleThreadExecutor(
           Thread.ofPlatform().name("knapsack-reader").daemon().factory());
   private volatile boolean closed;
 
-  WeightReader(ModelFile file) {
+  /**
+   * @param team threads that others may have while a step waits for a read
+   */
+  WeightReader(ModelFile file, WorkerTeam team) {
     this.file = file;
+    this.team = team;
   }
 
   /** Reads a region into memory after what was asked for before. */
@@ -36,7 +42,10 @@ final class WeightReader implements AutoCloseable {
   }
 
   /** Waits for a read; what it threw is thrown here. */
-  static void await(CompletableFuture<Void> read) {
+  void await(CompletableFuture<Void> read) {
+    if (!read.isDone()) {
+      team.rest(() -> settle(read));
+    }
     try {
       read.join();
     } catch (CompletionException e) {

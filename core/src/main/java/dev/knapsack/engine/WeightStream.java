@@ -31,10 +31,10 @@ final class WeightStream implements AutoCloseable {
       return read != null && read.isCompletedExceptionally();
     }
 
-    void await() {
+    void await(WeightReader reader) {
       if (read != null) {
         try {
-          WeightReader.await(read);
+          reader.await(read);
         } catch (RuntimeException | Error e) {
           unit = -1;
           throw e;
@@ -99,7 +99,7 @@ final class WeightStream implements AutoCloseable {
       at = buffers[0].unit == next ? 1 : 0;
       start(unit, at);
     }
-    buffers[at].await();
+    buffers[at].await(reader);
     if (find(next) < 0) {
       start(next, 1 - at);
     }

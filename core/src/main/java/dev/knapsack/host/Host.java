@@ -178,7 +178,8 @@ public final class Host {
       // Measuring keeps within the budget too: what the JVM takes is not there to measure with.
       long taken =
           Math.min(
-              missingJvm(jvmShare(workers).bytes()), Math.max(0, budget.free() - LEAST_TO_MEASURE));
+              missingJvm(jvmShare(workers).bytes()),
+              Math.max(0, jvmAccount().free() - LEAST_TO_MEASURE));
       try (Lease _ = jvmAccount().reserve(taken)) {
         WorkerTeam threads = team(workers);
         machine =

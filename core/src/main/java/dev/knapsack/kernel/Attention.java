@@ -54,9 +54,7 @@ public final class Attention {
     /** {@code scores[t][i] = query_i · key_t} for {@code count} decoded keys. */
     void scores(Scratch scratch, int queries, int live, int keys, int size, int count);
 
-    /**
-     * The same with keys as a page stores them; false, and nothing done, where there is no code.
-     */
+    /** Scores of keys as a page stores them; false, and nothing done, where there is no code. */
     default boolean storedScores(
         Format format,
         MemorySegment page,
@@ -82,7 +80,7 @@ public final class Attention {
     /** {@code result_i = decay_i · result_i + Σ_t weight[t][i] · value_t}, with decoded values. */
     void addValues(Scratch scratch, int results, int live, int values, int size, int count);
 
-    /** The same with values as a page stores them; false, and nothing done, without code. */
+    /** Adds values as a page stores them; false, and nothing done, without code. */
     default boolean addStoredValues(
         Format format,
         MemorySegment page,
@@ -384,7 +382,7 @@ public final class Attention {
     }
   }
 
-  /** Where a group's queries are that meet a span's keys. */
+  /** The place of a group's queries that meet a span's keys. */
   private static int queries(QueryBlock block, KvSpan span, int group) {
     return span.keys() == null ? block.queries(group) : block.reducedQueries(group);
   }
@@ -431,8 +429,8 @@ public final class Attention {
   }
 
   /**
-   * What a sum of values weighted by {@code e^(score − max)} is multiplied by in the end: 1 / the
-   * sum of all weights, the head's sink's among them.
+   * The factor of a sum of values weighted by {@code e^(score − max)} in the end: 1 / the sum of
+   * all weights, the head's sink's among them.
    */
   static float weight(AttentionShape shape, int head, float max, float sum) {
     MemorySegment sinks = shape.sinks();

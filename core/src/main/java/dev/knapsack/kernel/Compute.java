@@ -14,14 +14,14 @@ import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What model code calls: whole operations, spread over a {@link WorkerTeam}.
+ * The operations of a forward pass, whole, spread over a {@link WorkerTeam}.
  *
  * <p>How work is split changes no result: with any number of workers they are the same, bit for
  * bit. Scratch memory is leased once. For use by one thread at a time; closing gives the scratch
  * back and leaves the team to its owner.
  */
 public final class Compute implements AutoCloseable {
-  /** What activations are when they meet weights in a block format. */
+  /** The form of activations when they meet weights in a block format. */
   public enum Precision {
     /** As they are. */
     FLOAT,
@@ -32,8 +32,15 @@ public final class Compute implements AutoCloseable {
   /** Work below this many bytes of weights is not worth a part of its own. */
   private static final long PART_BYTES = 32 << 10;
 
-  /** Rows of fewer numbers than this are not worth a part of their own. */
-  private static final int PART_NUMBERS = 16 << 10;
+  /** Work that takes less is not worth a part of its own: another worker begins as late as that. */
+  private static final double PART_NANOS = 4_000;
+
+  // Nanoseconds a number, on one core: roughly.
+  private static final double ADD = 0.12;
+  private static final double NORM = 0.25;
+  private static final double QUANTISE = 0.4;
+  private static final double TURN = 1;
+  private static final double ENCODE = 4;
 
   private static final long PAGE = 4096;
 
@@ -162,7 +169,7 @@ public final class Compute implements AutoCloseable {
       }
       Matrix q = new Matrix(Q8Activations.FORMAT, x.rows(), x.columns(), codesLease.segment());
       if (quantised != this) {
-        rows(x, (from, to) -> kernels.quantise(x, q, from, to));
+        rows(x, QUANTISE, (from, to) -> kernels.quantise(x, q, from, to));
         quantised = this;
       }
       return q;
@@ -196,18 +203,45 @@ public final class Compute implements AutoCloseable {
 
   /** {@code out[t] = w · x[t]} for every token: see {@link Kernels#matmul}. */
   public void matmul(Matrix w, Input input, Matrix out) {
-    Matrix x = w.format() instanceof BlockFormat ? input.codesOrFloats() : input.x;
-    int rows = x.rows();
-    int first = alone == AS_FITS ? (rows == 1 ? 1 : 0) : Math.min(alone, rows);
-    int chunk = rowsPerPart(w, rows);
-    int parts = Math.ceilDiv(w.rows(), chunk);
+    matmul(input, new Product(w, out));
+  }
+
+  /** A matrix, and where its product goes. */
+  public record Product(Matrix w, Matrix out) {}
+
+  /** Several products with the same activations, as one task. */
+  public void matmul(Input input, Product... products) {
+    int tokens = input.x.rows();
+    int first = alone == AS_FITS ? (tokens == 1 ? 1 : 0) : Math.min(alone, tokens);
+    int all = 0;
+    for (Product product : products) {
+      all += product.w.rows();
+    }
+    int[] chunks = new int[products.length];
+    int[] ends = new int[products.length];
+    Matrix[] x = new Matrix[products.length];
+    int parts = 0;
+    for (int i = 0; i < products.length; i++) {
+      Matrix w = products[i].w;
+      x[i] = w.format() instanceof BlockFormat ? input.codesOrFloats() : input.x;
+      chunks[i] = rowsPerPart(w, all, tokens);
+      parts += Math.ceilDiv(w.rows(), chunks[i]);
+      ends[i] = parts;
+    }
     team.run(
         parts,
-        (part, all, worker) -> {
-          int from = part * chunk;
-          int to = Math.min(w.rows(), from + chunk);
-          matmul(w, x, Kernels.Tokens.ALONE, 0, first, out, from, to, scratch[worker]);
-          matmul(w, x, Kernels.Tokens.TOGETHER, first, rows, out, from, to, scratch[worker]);
+        (part, count, worker) -> {
+          int i = 0;
+          while (part >= ends[i]) {
+            i++;
+          }
+          Matrix w = products[i].w;
+          Matrix out = products[i].out;
+          int from = (part - (i == 0 ? 0 : ends[i - 1])) * chunks[i];
+          int to = Math.min(w.rows(), from + chunks[i]);
+          MemorySegment mine = scratch[worker];
+          matmul(w, x[i], Kernels.Tokens.ALONE, 0, first, out, from, to, mine);
+          matmul(w, x[i], Kernels.Tokens.TOGETHER, first, tokens, out, from, to, mine);
         });
   }
 
@@ -229,12 +263,17 @@ public final class Compute implements AutoCloseable {
     }
   }
 
-  private int rowsPerPart(Matrix w, int tokens) {
+  /**
+   * Rows of a matrix that are a part of a task.
+   *
+   * @param all rows of all of the task's matrices
+   */
+  private int rowsPerPart(Matrix w, int all, int tokens) {
     int tile = kernels.rowTile();
     if (team.workers() == 1) {
       return Math.max(1, w.rows());
     }
-    long even = Math.ceilDiv(w.rows(), team.workers() * PARTS_PER_WORKER);
+    long even = Math.ceilDiv(all, team.workers() * PARTS_PER_WORKER);
     long small = Math.ceilDiv(PART_BYTES, Math.max(1, w.rowBytes()) * tokens);
     return (int) Math.min(w.rows(), Math.ceilDiv(Math.max(even, small), tile) * tile);
   }
@@ -245,7 +284,7 @@ public final class Compute implements AutoCloseable {
 
   /** See {@link Kernels#encode}. */
   public void encode(Matrix x, Matrix out) {
-    rows(x, (from, to) -> kernels.encode(x, out, from, to));
+    encode(x.rows(), x.columns(), (from, to) -> kernels.encode(x, out, from, to));
   }
 
   /** RMS norm of whole rows: see {@link Kernels#rmsNorm}. */
@@ -256,13 +295,13 @@ public final class Compute implements AutoCloseable {
   /** See {@link Kernels#rmsNorm}. */
   public void rmsNorm(
       Matrix x, @Nullable MemorySegment weight, int groupSize, float epsilon, Matrix out) {
-    rows(x, (from, to) -> kernels.rmsNorm(x, weight, groupSize, epsilon, out, from, to));
+    rows(x, NORM, (from, to) -> kernels.rmsNorm(x, weight, groupSize, epsilon, out, from, to));
   }
 
   /** See {@link Kernels#layerNorm}. */
   public void layerNorm(
       Matrix x, MemorySegment weight, @Nullable MemorySegment bias, float epsilon, Matrix out) {
-    rows(x, (from, to) -> kernels.layerNorm(x, weight, bias, epsilon, out, from, to));
+    rows(x, NORM, (from, to) -> kernels.layerNorm(x, weight, bias, epsilon, out, from, to));
   }
 
   /** {@code x += y}. */
@@ -272,27 +311,27 @@ public final class Compute implements AutoCloseable {
 
   /** {@code x += scale · y}. */
   public void add(Matrix x, Matrix y, float scale) {
-    rows(x, (from, to) -> kernels.add(x, y, scale, from, to));
+    rows(x, ADD, (from, to) -> kernels.add(x, y, scale, from, to));
   }
 
   /** {@code x[t] += bias} for every row. */
   public void addBias(Matrix x, MemorySegment bias) {
-    rows(x, (from, to) -> kernels.addBias(x, bias, from, to));
+    rows(x, ADD, (from, to) -> kernels.addBias(x, bias, from, to));
   }
 
   /** {@code x *= scale}. */
   public void scale(Matrix x, float scale) {
-    rows(x, (from, to) -> kernels.scale(x, scale, from, to));
+    rows(x, ADD, (from, to) -> kernels.scale(x, scale, from, to));
   }
 
   /** {@code x = cap · tanh(x / cap)}. */
   public void softCap(Matrix x, float cap) {
-    rows(x, (from, to) -> kernels.softCap(x, cap, from, to));
+    rows(x, TURN, (from, to) -> kernels.softCap(x, cap, from, to));
   }
 
   /** See {@link Kernels#rope}. */
   public void rope(Matrix x, int headSize, Rope rope, int[] positions) {
-    rows(x, (from, to) -> kernels.rope(x, headSize, rope, positions, from, to));
+    rows(x, TURN, (from, to) -> kernels.rope(x, headSize, rope, positions, from, to));
   }
 
   /**
@@ -319,6 +358,7 @@ public final class Compute implements AutoCloseable {
   public void rotate(Matrix x, int headSize) {
     rows(
         x,
+        TURN,
         (from, to) -> {
           // In an array the compiler finds several sums to do at once.
           float[] row = new float[x.columns()];
@@ -347,6 +387,7 @@ public final class Compute implements AutoCloseable {
   private void rearrange(Matrix x, BiConsumer<float[], float[]> move) {
     rows(
         x,
+        TURN,
         (from, to) -> {
           float[] row = new float[x.columns()];
           float[] out = new float[x.columns()];
@@ -360,7 +401,7 @@ public final class Compute implements AutoCloseable {
 
   /** {@code out = activation(gate) · up}; {@code out} may be {@code gate}. */
   public void gatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) {
-    rows(gate, (from, to) -> kernels.gatedActivation(activation, gate, up, out, from, to));
+    rows(gate, TURN, (from, to) -> kernels.gatedActivation(activation, gate, up, out, from, to));
   }
 
   /** Softmax of one row in place. */
@@ -403,14 +444,18 @@ public final class Compute implements AutoCloseable {
     void accept(int from, int to);
   }
 
+  /** Encodes rows, range by range: by all workers, where that is worth a task. */
+  public void encode(int rows, int columns, Rows task) {
+    rows(rows, columns * ENCODE, task);
+  }
+
   /**
    * Does all rows, range by range: by all workers, where that is worth a task.
    *
-   * @param columns numbers of a row
+   * @param nanos what a row takes on one core, roughly: some nanoseconds a number
    */
-  public void rows(int rows, int columns, Rows task) {
-    long worth = (long) rows * columns / PART_NUMBERS;
-    int parts = (int) Math.min(Math.min(rows, team.workers() * 2), worth);
+  public void rows(int rows, double nanos, Rows task) {
+    int parts = (int) Math.min(Math.min(rows, team.workers() * 2), rows * nanos / PART_NANOS);
     if (parts < 2 || team.workers() == 1) {
       task.accept(0, rows);
       return;
@@ -421,8 +466,8 @@ public final class Compute implements AutoCloseable {
             task.accept((int) ((long) rows * part / all), (int) ((long) rows * (part + 1) / all)));
   }
 
-  private void rows(Matrix x, Rows task) {
-    rows(x.rows(), x.columns(), task);
+  private void rows(Matrix x, double nanos, Rows task) {
+    rows(x.rows(), x.columns() * nanos, task);
   }
 
   @Override

@@ -81,6 +81,24 @@ final class Crew {
     }
   }
 
+  /** Waits for something without the turn, and takes it again. */
+  void rest(Runnable wait) {
+    int held = turn.getHoldCount();
+    if (held > 0 && pending.get() != 0) {
+      throw nested();
+    }
+    for (int i = 0; i < held; i++) {
+      turn.unlock();
+    }
+    try {
+      wait.run();
+    } finally {
+      for (int i = 0; i < held; i++) {
+        turn.lock();
+      }
+    }
+  }
+
   /** Runs a task with the first {@code count} workers. */
   void run(int count, int parts, WorkerTeam.Part task) {
     checkCaller();

@@ -7,7 +7,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Which {@link Kernels} to use, and why. */
+/** A provider of {@link Kernels}, and the choice of the fastest that works here. */
 public enum KernelProvider {
   SCALAR,
   VECTOR,
@@ -17,7 +17,7 @@ public enum KernelProvider {
   private static final int LEAST_BITS = 128;
 
   /**
-   * What was chosen.
+   * The kernels that were chosen, and why.
    *
    * @param kernels the provider
    * @param reason one line: which, and why not a faster one
@@ -51,7 +51,7 @@ public enum KernelProvider {
   }
 
   /**
-   * This provider.
+   * Opens this provider.
    *
    * @throws IllegalStateException if it does not work here, with what is missing
    */
@@ -84,7 +84,10 @@ public enum KernelProvider {
     return "vector: the JDK's Vector API with %d-bit vectors".formatted(VectorKernels.vectorBits());
   }
 
-  /** What the vector provider lacks here, or null; looks before the first class that needs it. */
+  /**
+   * The reason why the vector provider does not work here, or null; looks before the first class
+   * that needs it.
+   */
   private static @Nullable String missing() {
     if (ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
       return "the module jdk.incubator.vector is not there;"

@@ -31,7 +31,7 @@ public interface Kernels {
     /** Each token as one of several, also where it is the only one. */
     TOGETHER;
 
-    /** What is fastest for so many. */
+    /** The order that is fastest for so many. */
     public static Tokens of(int count) {
       return count == 1 ? ALONE : TOGETHER;
     }
@@ -48,14 +48,14 @@ public interface Kernels {
   void matmul(
       Matrix w, Matrix x, Tokens tokens, Matrix out, int from, int to, MemorySegment scratch);
 
-  /** The same, as is fastest for so many tokens. */
+  /** Matrix product in the order that is fastest for so many tokens. */
   default void matmul(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
     matmul(w, x, Tokens.of(x.rows()), out, from, to, scratch);
   }
 
   /**
-   * What activations should be when they meet weights in a block format, where nobody says
-   * otherwise: {@link Compute.Precision#EIGHT_BIT} for a provider that multiplies codes.
+   * The form of activations when they meet weights in a block format, where nobody says otherwise:
+   * {@link Compute.Precision#EIGHT_BIT} for a provider that multiplies codes.
    */
   Compute.Precision precision();
 
@@ -63,7 +63,7 @@ public interface Kernels {
   int rowTile();
 
   /**
-   * Whether scratch memory is a float array on the heap ({@link MemorySegment#ofArray(float[])})
+   * True where scratch memory is a float array on the heap ({@link MemorySegment#ofArray(float[])})
    * and not native.
    */
   boolean heapScratch();

@@ -93,26 +93,26 @@ public record KvSpan(
     return values == null ? shape.valueSize() : values.held();
   }
 
-  /** Where a token's key begins, in bytes. */
+  /** Offset of a token's key, in bytes. */
   long key(AttentionShape shape, int token) {
     return pages[token / pageTokens] + token % pageTokens * keyFormat.bytes(keySize(shape));
   }
 
-  /** Where a token's value begins, in bytes. */
+  /** Offset of a token's value, in bytes. */
   long value(AttentionShape shape, int token) {
     return pages[token / pageTokens]
         + valuesAt
         + token % pageTokens * valueFormat.bytes(valueSize(shape));
   }
 
-  /** Where a token stands in the sequence. */
+  /** Position of a token in the sequence. */
   public int position(int token) {
     return positionsAt < 0
         ? start + token
         : memory.get(INT, pages[token / pageTokens] + positionsAt + 4L * (token % pageTokens));
   }
 
-  /** How many of the tokens stand before {@code position}. */
+  /** Number of tokens that stand before {@code position}. */
   public int before(long position) {
     if (positionsAt < 0) {
       return Math.clamp(position - start, 0, length);

@@ -3,8 +3,8 @@ package dev.knapsack.kernel;
 import dev.knapsack.tensor.Matrix;
 
 /**
- * What query rows have seen of their tokens so far: a softmax under way, and the values weighted by
- * it, not divided yet by the sum of weights. Sinks take part at the end, in {@link #merge}.
+ * Attention of query rows over a part of their tokens: a softmax under way, and the values weighted
+ * by it, not divided yet by the sum of weights. Sinks take part at the end, in {@link #merge}.
  *
  * <p>Parts over tokens that have none in common are put together whoever computed them, wherever
  * the tokens lay (Milakov and Gimelshein, arXiv 1805.02867).
@@ -28,12 +28,12 @@ public record PartialAttention(Matrix values, Matrix softmax) {
     }
   }
 
-  /** Where a head's softmax stands, in bytes. */
+  /** Offset of a head's softmax, in bytes. */
   long softmaxOffset(int row, int head) {
     return softmax.rowOffset(row) + (long) head * STATE * Float.BYTES;
   }
 
-  /** Where a head's values stand, in bytes. */
+  /** Offset of a head's values, in bytes. */
   long valuesOffset(AttentionShape shape, int row, int head) {
     return values.rowOffset(row) + (long) head * shape.valueSize() * Float.BYTES;
   }
@@ -50,7 +50,7 @@ public record PartialAttention(Matrix values, Matrix softmax) {
     return values.data().get(ScalarKernels.F32, valuesOffset(shape, row, head) + 4L * column);
   }
 
-  /** How much of the weights is left when measured by the maximum of all parts. */
+  /** Share of the weights that is left when measured by the maximum of all parts. */
   private float share(int row, int head, float max) {
     float own = max(row, head);
     return own == Float.NEGATIVE_INFINITY ? 0 : (float) Math.exp((double) own - max);

@@ -7,7 +7,7 @@ import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 
 /**
- * What {@link Attention} does around a span whose keys or values are reduced, so that its inner
+ * The work of {@link Attention} around a span whose keys or values are reduced, so that its inner
  * loops meet fewer numbers and are what they were.
  */
 final class ReducedAttention {

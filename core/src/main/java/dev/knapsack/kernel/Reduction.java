@@ -6,7 +6,7 @@ import java.util.Arrays;
 import java.util.Objects;
 
 /**
- * What is held of a head's keys, or of its values, where that is fewer numbers than they have.
+ * A map of a head's keys, or of its values, to the fewer numbers that are held of them.
  *
  * <p>Nothing is put back together to attend: a query is reduced instead, once, and meets reduced
  * keys; reduced values are added up as they are, and the sum is put back together once. Both give
@@ -27,7 +27,7 @@ public sealed interface Reduction {
   void restore(float[] held, float[] vector);
 
   /**
-   * Whether vectors of so many numbers can be reduced so.
+   * Refuses vectors of so many numbers if they cannot be reduced so.
    *
    * @throws IllegalArgumentException if not
    * @throws IndexOutOfBoundsException if not

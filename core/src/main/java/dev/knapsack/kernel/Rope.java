@@ -15,7 +15,7 @@ package dev.knapsack.kernel;
  *     none
  */
 public record Rope(Pairs pairs, int dimensions, double[] frequencies, float magnitude) {
-  /** How the numbers of a head are paired. */
+  /** The pairing of the numbers of a head. */
   public enum Pairs {
     ADJACENT,
     HALF_SPLIT

@@ -92,7 +92,7 @@ final class TeamAttention implements AutoCloseable {
       return Math.ceilDiv(queries.rows().rows(), ROWS);
     }
 
-    /** What the largest piece of work costs: meetings of rows and tokens. */
+    /** Cost of the largest piece of work: meetings of rows and tokens. */
     long cost() {
       return (long) Math.min(queries.rows().rows(), ROWS) * longest;
     }

@@ -68,12 +68,12 @@ public final class WorkerTeam implements AutoCloseable {
     return workers;
   }
 
-  /** Which worker of a task this thread is: 0 for who runs it, and where there is none. */
+  /** Number of this thread among a task's workers: 0 for who runs it, and where there is none. */
   public int worker() {
     return crew.worker();
   }
 
-  /** Whether the calling thread is a worker of some team. */
+  /** True on a thread that is a worker of some team. */
   public static boolean isWorker() {
     return Crew.isWorker();
   }
@@ -97,12 +97,20 @@ public final class WorkerTeam implements AutoCloseable {
     return crew.turn(work);
   }
 
-  /** The same for work without a result. */
+  /** Runs work without a result as a turn. */
   public void turn(Runnable work) {
     crew.turn(() -> {
       work.run();
       return this;
     });
+  }
+
+  /**
+   * Waits for something else than computing, between two tasks; if it is the caller's turn, others
+   * have the threads meanwhile.
+   */
+  public void rest(Runnable wait) {
+    crew.rest(wait);
   }
 
   /** Ends the threads, after the task that runs or the turn that has begun. */

@@ -44,9 +44,12 @@ final class AttentionBlock {
     Matrix key = blocks.matrix(Slot.KEY, x.rows(), spec.keyColumns());
     Matrix value = blocks.matrix(Slot.VALUE, x.rows(), spec.valueColumns());
     Compute.Input input = compute.input(x);
-    weights.query().apply(compute, input, query);
-    weights.key().apply(compute, input, key);
-    weights.value().apply(compute, input, value);
+    Linear.apply(
+        compute,
+        input,
+        weights.query().into(query),
+        weights.key().into(key),
+        weights.value().into(value));
     blocks.norm(query, weights.queryNorm(), spec.keySize(), query);
     blocks.norm(key, weights.keyNorm(), spec.keySize(), key);
     if (spec.rope() != null) {
@@ -61,7 +64,7 @@ final class AttentionBlock {
 
   /** Encodes the rows of all runs into their caches. */
   private void append(int layer, List<Run> runs, Heads heads) {
-    compute.rows(
+    compute.encode(
         heads.key().rows(),
         heads.key().columns() + heads.value().columns(),
         (from, to) -> {

@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Compute.Product;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -67,9 +68,8 @@ final class ExpertsBlock {
       compute.alone(router.countBefore(expert, alone));
     }
     Compute.Input input = compute.input(gathered);
-    compute.matmul(gateWeight, input, gate);
+    compute.matmul(input, new Product(gateWeight, gate), new Product(upWeight, up));
     blocks.addBias(gate, weights.gateBias(), expert);
-    compute.matmul(upWeight, input, up);
     blocks.addBias(up, weights.upBias(), expert);
     compute.gatedActivation(weights.spec().activation(), gate, up, gate);
     Matrix out = blocks.matrix(Slot.EXPERT, rows, x.columns());

@@ -36,6 +36,11 @@ public record LayerSpec(List<Block> blocks) {
         .orElse(none);
   }
 
+  /** Whether it carries a state from token to token, in place of remembering tokens. */
+  public boolean carriesState() {
+    return remembers() instanceof LayerLayout.Recurrent;
+  }
+
   private <T extends Block> @Nullable T first(Class<T> kind) {
     for (Block block : blocks) {
       if (kind.isInstance(block)) {

@@ -1,8 +1,10 @@
 package dev.knapsack.model;
 
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Compute.Product;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,10 +19,26 @@ public record Linear(Matrix matrix, @Nullable MemorySegment bias) {
         matrix.rows(from, to), bias == null ? null : bias.asSlice(4L * from, 4L * (to - from)));
   }
 
-  void apply(Compute compute, Compute.Input x, Matrix out) {
-    compute.matmul(matrix, x, out);
-    if (bias != null) {
-      compute.addBias(out, bias);
+  /** A linear map, and where its result goes. */
+  record Into(Linear map, Matrix out) {}
+
+  Into into(Matrix out) {
+    return new Into(this, out);
+  }
+
+  /** Applies maps to the same activations, as one task of the workers. */
+  static void apply(Compute compute, Compute.Input x, Into... maps) {
+    Product[] products = new Product[maps.length];
+    Arrays.setAll(products, i -> new Product(maps[i].map.matrix, maps[i].out));
+    compute.matmul(x, products);
+    for (Into each : maps) {
+      if (each.map.bias != null) {
+        compute.addBias(each.out, each.map.bias);
+      }
     }
+  }
+
+  void apply(Compute compute, Compute.Input x, Matrix out) {
+    apply(compute, x, into(out));
   }
 }

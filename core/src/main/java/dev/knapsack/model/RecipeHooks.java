@@ -88,7 +88,7 @@ final class RecipeHooks {
     for (int i = 0; i < norms.length; i++) {
       Run run = runs.get(i);
       int end = first + run.length();
-      if (!run.state().kv().layout().policy().equals(KvPolicy.FULL)) {
+      if (!run.state().layout().policy().equals(KvPolicy.FULL)) {
         observe(run, i, first, end, shape);
       }
       first = end;

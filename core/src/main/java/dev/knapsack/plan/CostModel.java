@@ -234,11 +234,7 @@ public final class CostModel {
         new Plan.Share(
             "kv",
             cacheBytes(s),
-            "%,d tokens%s in %s"
-                    .formatted(
-                        s.context,
-                        s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences),
-                        s.cache.describe(s.context))
+            kept(s)
                 + (diskBytes(s) > 0
                     ? ", up to %s on disk".formatted(PlanTable.size(diskBytes(s)))
                     : "")));
@@ -248,6 +244,19 @@ public final class CostModel {
             activationBytes(s),
             "steps of %d tokens".formatted(Math.max(s.prefillChunk, s.sequences))));
     return shares;
+  }
+
+  /** What sequences remember, in words. */
+  private String kept(Setting s) {
+    String sequences = s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences);
+    long states = spec.layers().stream().filter(LayerSpec::carriesState).count();
+    String carried = "states of %d layers".formatted(states);
+    if (states == layers()) {
+      return carried + sequences;
+    }
+    String tokens =
+        "%,d tokens%s in %s".formatted(s.context, sequences, s.cache.describe(s.context));
+    return states == 0 ? tokens : tokens + ", and " + carried;
   }
 
   /** Bytes that streamed weights pass through: two buffers, and a row of the embedding. */

@@ -107,7 +107,7 @@ public final class MachineCache {
         complete = false;
       }
     }
-    if (!complete && account.budget().free() < LEAST_BYTES) {
+    if (!complete && account.free() < LEAST_BYTES) {
       String format = MachineProbe.formats(file).getFirst().name();
       return Machine.unmeasured(processor, kernels.name(), team.workers(), format);
     }
@@ -141,7 +141,7 @@ public final class MachineCache {
             rates);
     if (complete && bytes(file) >= LARGE_MODEL) {
       try (MachineProbe probe = new MachineProbe(kernels, team, account, QUICK_SECONDS)) {
-        boolean streams = bytes(file) > account.budget().free();
+        boolean streams = bytes(file) > account.free();
         return machine
             .withMemory(probe.memoryBytesPerSecond())
             .withDisk(streams ? probe.diskBytesPerSecond(file) : machine.diskBytesPerSecond());

@@ -91,7 +91,7 @@ public final class MachineProbe implements AutoCloseable {
     this.kernels = kernels;
     this.team = team;
     this.account = account;
-    long bytes = Math.min(WINDOW, Math.max(LEAST_WINDOW, account.budget().free() / 2));
+    long bytes = Math.min(WINDOW, Math.max(LEAST_WINDOW, account.free() / 2));
     this.lease = account.lease(bytes);
     // Every format reads this pattern as small ordinary numbers.
     lease.segment().fill((byte) 0x11);

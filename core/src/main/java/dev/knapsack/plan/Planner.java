@@ -406,7 +406,9 @@ public final class Planner {
     if (costs.expertCount() > 0) {
       choices.add(expertsChoice(request, best));
     }
-    choices.add(cacheChoice(request, best));
+    if (spec.layers().stream().anyMatch(layer -> layer.attention() != null)) {
+      choices.add(cacheChoice(request, best));
+    }
     choices.add(chunkChoice(request, best));
     return new Plan(
         spec.name(),

@@ -4,7 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 
 /**
- * What all block formats share: decoding by {@link #unpack}, and encoding block by block.
+ * The common part of block formats: decoding by {@link #unpack}, and encoding block by block.
  *
  * <p>Encoding counts NaN as 0 and takes magnitudes above 65,504, the largest half-precision number,
  * for 65,504: one bad weight costs its block some accuracy and nothing else.

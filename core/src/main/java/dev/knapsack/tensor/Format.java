@@ -3,7 +3,7 @@ package dev.knapsack.tensor;
 import java.lang.foreign.MemorySegment;
 
 /**
- * How numbers are stored: blocks of {@link #blockValues()} numbers in {@link #blockBytes()} bytes,
+ * A way to store numbers: blocks of {@link #blockValues()} numbers in {@link #blockBytes()} bytes,
  * little-endian.
  *
  * <p>There is one class a format; {@link Formats} lists them.

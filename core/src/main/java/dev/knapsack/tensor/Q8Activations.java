@@ -21,13 +21,13 @@ public final class Q8Activations implements Format {
   private static final int BLOCK_VALUES = 32;
   private static final int BLOCK_BYTES = 48;
 
-  /** Where the scale stands in a block. */
+  /** Offset of the scale in a block. */
   public static final int SCALE = 32;
 
   /** Where the sum over a block stands in it. */
   public static final int SUM = 36;
 
-  /** Where the sums over a block's halves begin. */
+  /** Offset of the sums over a block's halves. */
   public static final int HALF_SUMS = 40;
 
   private Q8Activations() {}

@@ -1,4 +1,4 @@
-/** What a number is and how a block of numbers is stored: one class a format. */
+/** Formats of numbers: the storage of a block, one class a format. */
 @NullMarked
 package dev.knapsack.tensor;
 

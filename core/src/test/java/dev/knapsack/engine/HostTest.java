@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.KnapsackException;
+import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.TensorInfo;
 import dev.knapsack.host.Host;
 import dev.knapsack.host.Share;
 import dev.knapsack.memory.Account;
@@ -13,16 +15,19 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
@@ -114,6 +119,76 @@ class HostTest {
       assertThat(tokens(first.start(request(3)))).isEqualTo(alone);
     }
     assertThat(jvm.used()).isZero();
+  }
+
+  @Test
+  void aStepThatWaitsForTheDiskLeavesTheThreadsToOthers() throws Exception {
+    CountDownLatch reading = new CountDownLatch(1);
+    CountDownLatch mayRead = new CountDownLatch(1);
+    AtomicBoolean slow = new AtomicBoolean();
+    Runnable before =
+        () -> {
+          if (slow.get()) {
+            reading.countDown();
+            try {
+              mayRead.await();
+            } catch (InterruptedException e) {
+              throw new AssertionError(e);
+            }
+          }
+        };
+    try (ModelFile file = model();
+        Engine streaming =
+            Engine.open(
+                new Slow(file, before),
+                null,
+                TinyModel.plan(1, 16, TinyModel.streaming(true, 64 << 10, 0, 3)),
+                host,
+                Engine.Options.usual());
+        Engine resident = open(file, 2, Engine.Options.usual())) {
+      int[] alone = tokens(streaming.start(request(3)));
+      slow.set(true);
+      try (Answer waits = streaming.start(request(3))) {
+        reading.await();
+        assertThat(tokens(resident.start(request(3)))).isEqualTo(alone);
+        mayRead.countDown();
+        assertThat(tokens(waits)).isEqualTo(alone);
+      }
+    }
+  }
+
+  /** A file on a disk that keeps others waiting. */
+  private record Slow(ModelFile file, Runnable before) implements ModelFile {
+    @Override
+    public Path path() {
+      return file.path();
+    }
+
+    @Override
+    public Metadata metadata() {
+      return file.metadata();
+    }
+
+    @Override
+    public Map<String, TensorInfo> tensors() {
+      return file.tensors();
+    }
+
+    @Override
+    public void read(TensorInfo tensor, long from, MemorySegment into) {
+      before.run();
+      file.read(tensor, from, into);
+    }
+
+    @Override
+    public long alignment(TensorInfo tensor, long from) {
+      return file.alignment(tensor, from);
+    }
+
+    @Override
+    public void close() {
+      file.close();
+    }
   }
 
   @Test

@@ -3,11 +3,11 @@ package dev.knapsack.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.TestData;
-import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Compute;
@@ -34,6 +34,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -98,6 +99,7 @@ class PlanBytesTest {
             .filter(f ->
                 spec.layers().stream()
                     .map(LayerSpec::attention)
+                    .filter(Objects::nonNull)
                     .allMatch(
                         l -> KvLayout.fits(f, l.keySize()) && KvLayout.fits(f, l.valueSize())))
             .toList();
@@ -110,6 +112,7 @@ class PlanBytesTest {
     KvFormat sketched = KvFormat.of("QJL:" + (1 << turn % 4), form.values().name());
     if (spec.layers().stream()
         .map(LayerSpec::attention)
+        .filter(Objects::nonNull)
         .allMatch(l -> sketched.fits(l.keySize(), l.valueSize()))) {
       form = sketched.withRecent(form.recent());
     }
@@ -137,9 +140,9 @@ class PlanBytesTest {
         Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
         PlannedWeights weights =
             PlannedWeights.open(
-                file, spec, plan.weights(), budget.account("weights"), LoadProgress.NONE);
+                file, spec, plan.weights(), budget.account("weights"), team, LoadProgress.NONE);
         KvPool pool = new KvPool(layout, budget.account("kv"));
-        KvCache cache = pool.cache()) {
+        SequenceState cache = pool.sequence()) {
       assertThat(weights.outputNorm().columns()).isEqualTo(spec.width());
       assertThat(workspace.tokens()).isEqualTo(tokens);
       assertThat(compute.team()).isSameAs(team);

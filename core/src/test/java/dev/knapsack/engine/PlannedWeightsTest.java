@@ -9,6 +9,7 @@ import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
@@ -97,6 +98,7 @@ class PlannedWeightsTest {
               Families.spec(file),
               plan,
               budget.account("weights"),
+              new WorkerTeam(1),
               (done, total) -> {
                 assertThat(done).isGreaterThanOrEqualTo(progress[0]);
                 progress[0] = done;
@@ -379,6 +381,11 @@ class PlannedWeightsTest {
 
   private static PlannedWeights open(ModelFile file, Plan.Weights plan, Budget budget) {
     return PlannedWeights.open(
-        file, Families.spec(file), plan, budget.account("weights"), LoadProgress.NONE);
+        file,
+        Families.spec(file),
+        plan,
+        budget.account("weights"),
+        new WorkerTeam(1),
+        LoadProgress.NONE);
   }
 }

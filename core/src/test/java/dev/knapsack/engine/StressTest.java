@@ -8,6 +8,7 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.error.EngineClosedException;
+import dev.knapsack.error.KnapsackException;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.WaitInterruptedException;
@@ -78,11 +79,13 @@ class StressTest {
       return List.of(engine.session(), engine.session(), engine.session());
     }
 
-    /** Closes it while others use it, and opens it again if there is room. */
-    synchronized void reopen() {
-      engine.close();
-      engine = open();
-      sessions = sessions(engine);
+    /** Closes an engine of it while others use it, and opens another if there is room. */
+    synchronized void reopen(Engine closed) {
+      if (engine == closed) {
+        engine.close();
+        engine = open();
+        sessions = sessions(engine);
+      }
     }
 
     @Override
@@ -149,7 +152,7 @@ class StressTest {
         // Whatever was done to it, it answers.
         model.file.failAfter(Long.MAX_VALUE);
         model.sessions.forEach(Session::close);
-        model.reopen();
+        model.reopen(model.engine);
         assertThat(whole(model.engine.start(request(4))).tokens()).isEqualTo(model.alone.get(4));
         model.engine.close();
       }
@@ -187,9 +190,11 @@ class StressTest {
           Thread.ofVirtual().start(answer::close);
           check(model, answer, number, random);
         }
-        case 7 ->
-            count(
-                session.save(store, name, CacheStore.Precision.AS_STORED) > 0 ? "saved" : "empty");
+        case 7 -> {
+          whole(session.start(request(number)));
+          long bytes = session.save(store, name, CacheStore.Precision.AS_STORED);
+          count(bytes > 0 ? "saved" : "empty");
+        }
         case 8 -> {
           session.restore(store, name);
           count("restored");
@@ -234,7 +239,7 @@ class StressTest {
         case 16 -> kernels.failOnceAfter(random.nextInt(20_000));
         case 17 -> {
           if (random.nextInt(10) == 0) {
-            model.reopen();
+            model.reopen(engine);
             count("reopened");
           }
         }
@@ -254,26 +259,21 @@ class StressTest {
     } catch (ModelFileException | CacheFileException | CacheNotSavedException e) {
       count("failed");
     } catch (EngineClosedException e) {
-      closed(model);
+      closed(model, engine);
     } catch (IllegalStateException e) {
       assertThat(e).hasMessageMatching(".*(still answering|on fire).*");
       count("busy");
     }
   }
 
-  /** Somebody has closed it, and found no room to open it again. */
-  private void closed(Model model) {
+  /** Somebody has closed it, and maybe found no room to open it again. */
+  private void closed(Model model, Engine engine) {
     count("closed");
     try {
-      model.engine.start(request(0)).close();
-    } catch (EngineClosedException e) {
-      try {
-        model.reopen();
-      } catch (RuntimeException again) {
-        count("still closed");
-      }
+      model.reopen(engine);
     } catch (RuntimeException e) {
-      count("busy");
+      assertThat(e).isInstanceOfAny(KnapsackException.class, IllegalStateException.class);
+      count("still closed");
     }
   }
 

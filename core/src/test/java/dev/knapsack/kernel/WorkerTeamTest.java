@@ -160,6 +160,35 @@ class WorkerTeamTest {
   }
 
   @Test
+  void whoWaitsForSomethingElseLetsOthersHaveTheThreads() {
+    try (WorkerTeam first = new WorkerTeam(2)) {
+      WorkerTeam second = first.of(2);
+      List<String> order = Collections.synchronizedList(new ArrayList<>());
+      first.turn(() -> {
+        first.turn(() -> {
+          Thread other =
+              Thread.ofPlatform()
+                  .start(() -> second.run(1, (part, all, worker) -> order.add("other")));
+          first.rest(() -> {
+            try {
+              other.join();
+            } catch (InterruptedException e) {
+              throw new AssertionError(e);
+            }
+            order.add("rested");
+          });
+          order.add("turn");
+        });
+        assertThatThrownBy(
+                () -> first.run(1, (part, all, worker) -> first.rest(() -> order.add("in a task"))))
+            .hasMessageContaining("cannot");
+      });
+      first.rest(() -> order.add("no turn"));
+      assertThat(order).containsExactly("other", "rested", "turn", "no turn");
+    }
+  }
+
+  @Test
   void partsKnowWhichWorkerTheyRunOn() {
     try (WorkerTeam team = new WorkerTeam(3);
         WorkerTeam other = new WorkerTeam(2)) {

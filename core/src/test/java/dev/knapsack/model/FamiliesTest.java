@@ -205,6 +205,55 @@ class FamiliesTest {
         .hasMessageContaining(message);
   }
 
+  @Test
+  void lfm2ConvolvesWhereItHasNoHeads() {
+    ModelSpec spec = golden("lfm2");
+    assertThat(spec.layers().stream().map(LayerSpec::carriesState))
+        .containsExactly(true, true, false, true, false);
+    assertThat(spec.layers().getFirst().attention()).isNull();
+    assertThat(attention(spec, 2).kvHeads()).isEqualTo(2);
+    assertThat(spec.outputNorm()).isEqualTo("token_embd_norm.weight");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "ssm.time_step_rank, 3, evenly",
+    "ssm.group_count, 3, evenly",
+    "ssm.state_size, 8388608, too many",
+    "ssm.conv_kernel, 65, between",
+    "ssm.inner_size, 0, between",
+    "ssm.inner_size, 128, ssm_in.weight",
+  })
+  void refusesImpossibleStates(String key, long value, String message) {
+    FixtureModel model = new FixtureModel("mamba2", 1);
+    model
+        .key("block_count", 1L)
+        .key("context_length", 64L)
+        .key("embedding_length", 32L)
+        .key("attention.layer_norm_rms_epsilon", 1e-5)
+        .key("ssm.conv_kernel", 4L)
+        .key("ssm.inner_size", 64L)
+        .key("ssm.state_size", 16L)
+        .key("ssm.time_step_rank", 4L)
+        .key("ssm.group_count", 1L)
+        .weights("token_embd.weight", 32, 40)
+        .norm("output_norm.weight", 32)
+        .norm("blk.0.attn_norm.weight", 32)
+        .weights("blk.0.ssm_in.weight", 32, 164)
+        .weights("blk.0.ssm_conv1d.weight", 4, 96)
+        .bias("blk.0.ssm_dt.bias", 4)
+        .weights("blk.0.ssm_a", 1, 4)
+        .weights("blk.0.ssm_d", 1, 4)
+        .weights("blk.0.ssm_norm.weight", 64, 1)
+        .weights("blk.0.ssm_out.weight", 64, 32);
+    assertThat(Families.spec(model).layers()).hasSize(1);
+    model.key(key, value);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageStartingWith("fixture.gguf: ")
+        .hasMessageContaining(message);
+  }
+
   @ParameterizedTest
   @ValueSource(doubles = {0, -1e-5, Double.NaN, Double.POSITIVE_INFINITY, 1e-60})
   void refusesImpossibleReals(double value) {

@@ -8,6 +8,7 @@ import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -54,6 +55,24 @@ final class FixtureModel implements ModelFile {
     numbers.put(name, decoded);
     infos.put(name, new TensorInfo(name, format, LongShape.list(shape)));
     return this;
+  }
+
+  /** Puts the rows of some F32 tensors into one, which takes their place. */
+  void fuse(String whole, String... parts) {
+    List<Long> first = infos.get(parts[0]).shape();
+    float[] all = new float[0];
+    for (String part : parts) {
+      float[] values = numbers.remove(part);
+      int end = all.length;
+      all = Arrays.copyOf(all, end + values.length);
+      System.arraycopy(values, 0, all, end, values.length);
+      infos.remove(part);
+    }
+    if (first.size() == 1) {
+      tensor(whole, Formats.F32, all, all.length);
+    } else {
+      tensor(whole, Formats.F32, all, first.getFirst(), all.length / first.getFirst());
+    }
   }
 
   FixtureModel weights(String name, long... shape) {

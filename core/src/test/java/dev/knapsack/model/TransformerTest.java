@@ -61,6 +61,28 @@ class TransformerTest {
   }
 
   @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void matricesInOneTensorAreTheSameAsApart(boolean biasesToo) {
+    FixtureModel apart = FixtureModel.llama(5);
+    FixtureModel together = FixtureModel.llama(5);
+    for (int l = 0; l < 3; l++) {
+      String p = "blk." + l + ".attn_";
+      for (FixtureModel model : List.of(apart, together)) {
+        model.bias(p + "q.bias", 32).bias(p + "k.bias", 16).bias(p + "v.bias", 16);
+      }
+      together.fuse(p + "qkv.weight", p + "q.weight", p + "k.weight", p + "v.weight");
+      if (biasesToo) {
+        together.fuse(p + "qkv.bias", p + "q.bias", p + "k.bias", p + "v.bias");
+      }
+    }
+    int[] tokens = Rig.tokens(20, 40, 6);
+    try (Rig one = new Rig(apart, Rig.Parts.USUAL);
+        Rig other = new Rig(together, Rig.Parts.USUAL)) {
+      assertThat(other.logits(tokens, 7)).isEqualTo(one.logits(tokens, 7));
+    }
+  }
+
+  @ParameterizedTest
   @EnumSource
   void sequencesOfAStepDoNotSeeEachOther(NaiveModels model) {
     NaiveModel naive = model.make();

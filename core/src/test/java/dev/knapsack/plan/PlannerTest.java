@@ -12,6 +12,9 @@ import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.model.Block;
+import dev.knapsack.model.LayerSpec;
+import dev.knapsack.model.Norms;
+import dev.knapsack.model.StateSpace;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
@@ -532,6 +535,24 @@ class PlannerTest {
       }
     }
     assertThat(planned).isPositive();
+  }
+
+  @Test
+  void statesCountAndLeaveNothingToChoose() {
+    Block mixer = new StateSpace(new Norms("attn_norm.weight", null), 768, 1536, 24, 128, 1, 4);
+    ShapeFile file =
+        new ShapeFile(
+            ShapeFile.spec("states", 768, 50_288, 8192, true, 24, new LayerSpec(List.of(mixer))),
+            Formats.Q8_0);
+    Plan plan = planner(file).plan(request(1024 * MIB).withContext(8192));
+    Plan.Share kv =
+        plan.shares().stream().filter(s -> s.account().equals("kv")).findFirst().orElseThrow();
+    assertThat(kv.what()).isEqualTo("states of 24 layers");
+    // The convolution's three rows and the heads' states, in F32, before a step and after it.
+    long state = 4 * (3 * (1536 + 2 * 128) + 1536 * 128);
+    assertThat(kv.bytes()).isGreaterThanOrEqualTo(2 * 24 * state);
+    assertThat(plan.choices()).noneMatch(choice -> choice.component().equals("kv"));
+    assertThat(plan.prediction().decodeTokensPerSecond()).isBetween(1.0, 1e4);
   }
 
   private static ShapeFile randomFile(SplittableRandom random) {

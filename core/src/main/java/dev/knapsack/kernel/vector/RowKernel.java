@@ -4,8 +4,8 @@ import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
 /**
- * What a format must be able to do, fast, with one row of numbers stored in it. One small class a
- * format, so that each is compiled by itself.
+ * The fast operations on one row of numbers in a format. One small class a format, so that each is
+ * compiled by itself.
  *
  * <p>Rows lie in native memory; what they meet lies in the calling thread's scratch memory, a float
  * array whose bounds the compiler checks more cheaply.

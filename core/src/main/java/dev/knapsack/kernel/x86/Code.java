@@ -9,7 +9,7 @@ import java.lang.foreign.MemorySegment;
  * and, above the return address, on the stack: so one linked call serves all.
  */
 interface Code {
-  /** Where a function finds its fourth number on entry. */
+  /** Place of a function's fourth number on entry. */
   Operand.Memory FOURTH = Register.RSP.at(Long.BYTES);
 
   /** Makes code callable. */

@@ -7,7 +7,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * What this processor can do and the operating system lets it do, asked of the processor itself.
+ * The extensions that this processor has and the operating system allows, asked of the processor
+ * itself.
  *
  * @param avx2 AVX2, FMA and F16C: vectors of 256 bits
  * @param avxVnni 8-bit products in their VEX encoding

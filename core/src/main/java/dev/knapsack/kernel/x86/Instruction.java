@@ -91,7 +91,7 @@ enum Instruction {
   VFNMADD231PS(1, 2, 0, 0xBC),
   VZEROUPPER(0, 1, 0, 0x77, Kind.VEX);
 
-  /** Which encodings there are. */
+  /** The encodings of an instruction. */
   enum Kind {
     /** VEX, and EVEX for registers and widths that VEX does not reach. */
     BOTH,
@@ -126,7 +126,7 @@ enum Instruction {
     };
   }
 
-  /** Whether its last operand may be a number in memory, for all lanes. */
+  /** True where its last operand may be a number in memory, for all lanes. */
   boolean broadcasts() {
     return switch (this) {
       case VPDPBUSD, VMULPS, VFMADD231PS -> true;

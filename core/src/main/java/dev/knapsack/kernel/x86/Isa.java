@@ -1,13 +1,13 @@
 package dev.knapsack.kernel.x86;
 
 /**
- * Which instructions code may use. It can be generated for any of them anywhere; it runs where the
- * {@link Cpu} has them.
+ * The instructions that code may use. It can be generated for any of them anywhere; it runs where
+ * the {@link Cpu} has them.
  */
 enum Isa {
   /** AVX2, FMA and F16C: 16 registers of 256 bits. */
   AVX2("AVX2"),
-  /** And 8-bit dot products in the VEX encoding. */
+  /** AVX2 and 8-bit dot products in the VEX encoding. */
   AVX_VNNI("AVX-VNNI"),
   /** AVX-512 F, BW, DQ and VL, and 8-bit dot products: 32 registers of 512 bits. */
   AVX512_VNNI("AVX-512 VNNI");
@@ -50,17 +50,17 @@ enum Isa {
     return this == AVX512_VNNI ? 512 : 256;
   }
 
-  /** How many vector registers there are. */
+  /** Number of vector registers. */
   int registers() {
     return this == AVX512_VNNI ? 32 : 16;
   }
 
-  /** Whether an operand may be a number in memory, for all lanes. */
+  /** True where an operand may be a number in memory, for all lanes. */
   boolean broadcasts() {
     return this == AVX512_VNNI;
   }
 
-  /** Whether there is a {@link #dotProduct}. */
+  /** True where there is a {@link #dotProduct}. */
   boolean vnni() {
     return this != AVX2;
   }

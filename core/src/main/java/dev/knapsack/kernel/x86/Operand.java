@@ -2,7 +2,7 @@ package dev.knapsack.kernel.x86;
 
 import org.jspecify.annotations.Nullable;
 
-/** What an instruction on vectors may read last, or write first. */
+/** An operand that an instruction on vectors may read last, or write first. */
 sealed interface Operand {
   /**
    * A vector register.

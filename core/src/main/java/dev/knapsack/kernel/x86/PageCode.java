@@ -8,14 +8,14 @@ import dev.knapsack.kernel.x86.Operand.Vector;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How the numbers of a KV page are read, eight at a time, from the form in which they are stored.
- * Registers 10 and 11 are used in passing.
+ * The code that reads numbers of a KV page, eight at a time, from the form in which they are
+ * stored. Registers 10 and 11 are used in passing.
  *
  * @param bytes in a block
  * @param vectors of eight numbers in a block
  */
 record PageCode(Kind kind, int bytes, int vectors) {
-  /** How a block is stored. */
+  /** The layout of a block. */
   enum Kind {
     F32,
     F16,

@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 
 /** Matrix products with weights in one format. */
 interface Product {
-  /** Whether there is code for these shapes. */
+  /** True where there is code for these shapes. */
   boolean fits(Matrix w, Matrix x, Tokens tokens);
 
   /** See {@link dev.knapsack.kernel.Kernels#matmul}. */

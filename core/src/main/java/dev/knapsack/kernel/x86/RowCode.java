@@ -6,7 +6,7 @@ import dev.knapsack.kernel.x86.Operand.Memory;
 import dev.knapsack.kernel.x86.Operand.Vector;
 import org.jspecify.annotations.Nullable;
 
-/** What the generators must know of a weight format: the code for its blocks. */
+/** The code for the blocks of a weight format: all that the generators know of it. */
 sealed interface RowCode
     permits SmallCode, SixBitCode, TwoBitCode, TQ1_0Code, Q6_KCode, IQ4_XSCode {
   /** Bytes in a block of weights. */
@@ -45,7 +45,7 @@ sealed interface RowCode
    */
   void codes(Assembler a, Memory w, int run, Vector q, Vector t, Vector u);
 
-  /** How rows of the format are laid out for several tokens. */
+  /** Layout of the format's rows for several tokens. */
   Tile tile(Isa isa);
 
   /** Lays out the scales and offsets of a block of eight rows. */

@@ -23,12 +23,12 @@ import java.util.function.IntUnaryOperator;
  */
 record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum)
     implements RowCode {
-  /** How 32 codes are stored. */
+  /** The layout of 32 codes. */
   enum Codes {
     UNSIGNED_4,
     UNSIGNED_5,
     SIGNED_8,
-    /** Those of IQ4. */
+    /** Levels of IQ4. */
     LEVELS,
     /** Bit by bit. */
     PLANES,

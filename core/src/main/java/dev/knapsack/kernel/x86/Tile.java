@@ -1,7 +1,7 @@
 package dev.knapsack.kernel.x86;
 
 /**
- * How rows of weights lie in scratch memory while tokens meet them, as many as a vector has lanes
+ * Layout of rows of weights in scratch memory while tokens meet them, as many as a vector has lanes
  * of 32 bits: group by group of 32 columns.
  *
  * <p>A group begins with its codes, as unsigned bytes: in eight steps of 4 columns, each 4 codes of

@@ -176,7 +176,7 @@ final class TileProduct {
     }
   }
 
-  /** The same without VNNI. */
+  /** Products of codes without VNNI. */
   private void chains(int first) {
     boolean whole = tile.split() || tile.chain() >= scaled;
     for (int chain = 0; chain < scaled; chain += tile.chain()) {
