@@ -13,6 +13,8 @@ module dev.knapsack {
   requires transitive static org.jspecify;
 
   exports dev.knapsack;
+  exports dev.knapsack.cache.store;
+  exports dev.knapsack.engine;
   exports dev.knapsack.error;
   exports dev.knapsack.host;
   exports dev.knapsack.memory;

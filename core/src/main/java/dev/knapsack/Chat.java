@@ -1,13 +1,10 @@
 package dev.knapsack;
 
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.engine.Answer;
-import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Session;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Role;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -21,37 +18,52 @@ import org.jspecify.annotations.Nullable;
 public final class Chat implements AutoCloseable {
   private final Knapsack knapsack;
   private final Session session;
-  private final List<Message> history = new ArrayList<>();
+  private Conversation said;
 
-  /** The answer to the last message, which becomes history when the next is sent. */
-  private @Nullable Answer answer;
+  /** The answer to the last message, which is said when the next is sent. */
+  private @Nullable Generation answer;
 
-  Chat(Knapsack knapsack, List<Message> said) {
+  Chat(Knapsack knapsack, Conversation said) {
     this.knapsack = knapsack;
     this.session = knapsack.engine().session();
-    history.addAll(said);
+    this.said = said;
   }
 
   /** Says something; the answer is written as its text is taken. */
-  public Answer send(String text) {
+  public Generation send(String text) {
     return send(text, request -> request);
   }
 
   /**
    * Says something, with a request that is adjusted: {@code chat.send("Hi", r ->
-   * r.withMaxTokens(50))}. An answer to the message before that has not ended is ended where it is.
+   * r.withMaxTokens(50))}.
    *
    * @throws dev.knapsack.error.ContextExceededException if the conversation is longer than the
    *     plan's context
    * @throws dev.knapsack.error.TemplateException if the model's template refuses the conversation
    */
-  public Answer send(String text, UnaryOperator<Request> adjust) {
+  public Generation send(String text, UnaryOperator<GenerationRequest> adjust) {
+    return send(Message.user(text), adjust);
+  }
+
+  /**
+   * Says something, or gives the result of a call. An answer to the message before that has not
+   * ended is ended where it is.
+   *
+   * @throws dev.knapsack.error.ContextExceededException if the conversation is longer than the
+   *     plan's context
+   * @throws dev.knapsack.error.TemplateException if the model's template refuses the conversation
+   */
+  public Generation send(Message message, UnaryOperator<GenerationRequest> adjust) {
     settle();
-    List<Message> messages = new ArrayList<>(history);
-    messages.add(Message.user(text));
-    Request request = adjust.apply(Request.of(knapsack.tokens(Conversation.of(messages))));
-    Answer started = session.start(request);
-    history.add(messages.getLast());
+    Conversation asked = said.withMessage(message);
+    Generation started =
+        knapsack
+            .start(
+                adjust.apply(GenerationRequest.of(asked)),
+                request -> List.of(session.start(request)))
+            .getFirst();
+    said = asked;
     answer = started;
     return started;
   }
@@ -59,23 +71,19 @@ public final class Chat implements AutoCloseable {
   private void settle() {
     if (answer != null) {
       answer.close();
-      history.add(Message.assistant(answer.textSoFar()));
+      said = conversation();
       answer = null;
     }
   }
 
-  /** What was said so far, the answer that is being written included. */
-  public List<Message> history() {
-    List<Message> all = new ArrayList<>(history);
-    if (answer != null) {
-      all.add(Message.assistant(answer.textSoFar()));
-    }
-    return List.copyOf(all);
+  /** The conversation so far, with the answer that is being written as far as it has come. */
+  public Conversation conversation() {
+    return answer == null ? said : said.withMessage(answer.messageSoFar());
   }
 
   /**
-   * Saves what the model has read and written, so that a chat with the same {@link #history} need
-   * not read it again. An answer that has not ended is ended where it is.
+   * Saves what the model has read and written, so that a chat with the same {@link #conversation}
+   * need not read it again. An answer that has not ended is ended where it is.
    *
    * @return bytes of the file; 0 if nothing was said yet, and nothing was saved
    * @throws dev.knapsack.error.CacheNotSavedException if it cannot be saved
@@ -101,7 +109,8 @@ public final class Chat implements AutoCloseable {
   /** Forgets what was said, but for the system message. */
   public void clear() {
     settle();
-    history.removeIf(message -> message.role() != Role.SYSTEM);
+    said =
+        said.withMessages(said.messages().stream().filter(m -> m.role() == Role.SYSTEM).toList());
   }
 
   /** Ends the answer that is being written and gives the conversation's memory back. */

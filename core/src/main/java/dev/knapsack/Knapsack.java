@@ -1,5 +1,6 @@
 package dev.knapsack;
 
+import dev.knapsack.GenerationRequest.Prompt;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
@@ -10,6 +11,7 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Role;
+import dev.knapsack.message.Tool;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
@@ -19,12 +21,18 @@ import dev.knapsack.text.ChatTemplate;
 import dev.knapsack.text.ChatTemplates;
 import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.Tokenizer;
+import dev.knapsack.text.answer.AnswerForm;
+import dev.knapsack.text.answer.AnswerReader;
 import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.UnaryOperator;
+import java.util.Set;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model, open inside a budget.
@@ -207,6 +215,10 @@ public final class Knapsack implements AutoCloseable {
    * @throws dev.knapsack.error.UnsupportedMediaException if a message has a part that is no text
    */
   public int[] tokens(Conversation conversation) {
+    return encoded(written(conversation));
+  }
+
+  private MarkedText written(Conversation conversation) {
     // Templates leave out blanks around a message, and parts of what the model itself has said.
     engine.checkLength(
         conversation.messages().stream()
@@ -214,7 +226,10 @@ public final class Knapsack implements AutoCloseable {
             .mapToLong(m -> m.text().strip().length())
             .sum());
     ChatTemplate template = template(conversation);
-    MarkedText text = template.render(template.fit(input(conversation)).conversation());
+    return template.render(template.fit(input(conversation)).conversation());
+  }
+
+  private int[] encoded(MarkedText text) {
     engine.checkLength(text.length());
     return tokenizer.encode(parseSpecial ? MarkedText.control(text.text()) : text, true);
   }
@@ -259,39 +274,68 @@ public final class Knapsack implements AutoCloseable {
 
   /** A conversation. */
   public Chat chat() {
-    return new Chat(this, List.of());
+    return chat(Conversation.of());
   }
 
   /** A conversation that begins with instructions to the model. */
   public Chat chat(String system) {
-    return new Chat(this, List.of(Message.system(system)));
+    return chat(Conversation.of(Message.system(system)));
   }
 
-  /**
-   * A conversation that goes on.
-   *
-   * @param said what was said before, as {@link Chat#history()} had it
-   */
-  public Chat chat(List<Message> said) {
+  /** A conversation that goes on after this one, with its tools. */
+  public Chat chat(Conversation said) {
     return new Chat(this, said);
   }
 
   /**
-   * Continues a text, without a template and without special tokens; the answer is written as its
-   * text is taken.
+   * Answers a request; the answer is written as it is taken.
    *
-   * @throws dev.knapsack.error.ContextExceededException if the text does not fit in the context
+   * @throws dev.knapsack.error.ContextExceededException if the prompt does not fit in the context
+   * @throws dev.knapsack.error.QueueFullException if as many wait for a sequence as may
+   * @throws dev.knapsack.error.TemplateException if the model's template refuses the conversation
    */
-  public Answer complete(String text) {
-    return complete(text, request -> request);
+  public Generation generate(GenerationRequest request) {
+    return generate(request, 1).getFirst();
   }
 
   /**
-   * Continues a text, with a request that is adjusted: {@code complete("Once", r ->
-   * r.withMaxTokens(50))}.
+   * Answers a request several times; its prompt is read once.
+   *
+   * @throws dev.knapsack.error.SequencesExceededException if the plan has fewer sequences; else as
+   *     {@link #generate(GenerationRequest)}
    */
-  public Answer complete(String text, UnaryOperator<Request> adjust) {
-    return engine.start(adjust.apply(Request.of(tokens(text, false))));
+  public List<Generation> generate(GenerationRequest request, int samples) {
+    return start(request, r -> engine.start(r, samples));
+  }
+
+  List<Generation> start(GenerationRequest request, Function<Request, List<Answer>> starter) {
+    return switch (request.prompt()) {
+      case Prompt.Tokens tokens -> started(starter, request.request(tokens.ids(), Set.of()), null);
+      case Prompt.Text(String text, boolean parse) ->
+          started(starter, request.request(tokens(text, parse), Set.of()), null);
+      case Prompt.Talk(Conversation conversation) -> {
+        AnswerForm form = AnswerForm.of(template(conversation).source());
+        MarkedText text = written(conversation);
+        List<Tool> tools = conversation.tools();
+        int calls = conversation.messages().stream().mapToInt(m -> m.calls().size()).sum();
+        Set<Integer> shown =
+            form.tokens(tools).stream()
+                .map(tokenizer::find)
+                .filter(t -> t >= 0 && tokenizer.isControl(t))
+                .collect(Collectors.toSet());
+        yield started(
+            starter,
+            request.request(encoded(text), shown),
+            () -> form.reader(tools, text.text(), calls));
+      }
+    };
+  }
+
+  private static List<Generation> started(
+      Function<Request, List<Answer>> starter,
+      Request request,
+      @Nullable Supplier<AnswerReader> readers) {
+    return starter.apply(request).stream().map(answer -> new Generation(answer, readers)).toList();
   }
 
   /** Ends all answers and gives every byte back. */

@@ -3,9 +3,8 @@ package dev.knapsack;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.knapsack.engine.Answer;
+import dev.knapsack.engine.Event;
 import dev.knapsack.engine.FinishReason;
-import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.EngineClosedException;
@@ -20,6 +19,7 @@ import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
+import dev.knapsack.message.Part;
 import dev.knapsack.message.Tool;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanTable;
@@ -38,7 +38,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 class KnapsackTest {
-  private static final UnaryOperator<Request> GREEDY =
+  private static final UnaryOperator<GenerationRequest> GREEDY =
       r -> r.withSampling(Sampling.GREEDY).withMaxTokens(30);
 
   @TempDir static Path cache;
@@ -69,7 +69,8 @@ class KnapsackTest {
   @Test
   void continuesAText() {
     try (Knapsack knapsack = Knapsack.open(model, host, options());
-        Answer answer = knapsack.complete("Once upon a time", GREEDY)) {
+        Generation answer =
+            knapsack.generate(GREEDY.apply(GenerationRequest.ofText("Once upon a time")))) {
       assertThat(answer.text()).startsWith(", there was a little girl named Lily.");
       assertThat(answer.finishReason()).contains(FinishReason.MAX_TOKENS);
       Plan plan = knapsack.plan();
@@ -125,10 +126,12 @@ class KnapsackTest {
     Path shortened = withTokens(300, folder);
     Sampling wild = Sampling.DEFAULT.withTemperature(9).withTopK(0).withTopP(1).withMinP(0);
     try (Knapsack knapsack = Knapsack.open(shortened, host, options().withContext(256));
-        Answer answer =
-            knapsack.complete(
-                "The dog",
-                r -> r.withSampling(wild.withSeed(3)).withMaxTokens(200).withIgnoreEnd(true))) {
+        Generation answer =
+            knapsack.generate(
+                GenerationRequest.ofText("The dog")
+                    .withSampling(wild.withSeed(3))
+                    .withMaxTokens(200)
+                    .withIgnoreEnd(true))) {
       assertThat(answer.text()).isNotEmpty();
       assertThat(Arrays.stream(answer.tokens())).hasSize(200).allMatch(token -> token < 300);
       assertThat(knapsack.plan().notes())
@@ -144,28 +147,25 @@ class KnapsackTest {
   void aChatKeepsWhatWasSaid() {
     try (Knapsack knapsack = Knapsack.open(model, host, options());
         Chat chat = knapsack.chat("Be kind.")) {
-      assertThat(knapsack.notes(Conversation.of(chat.history())))
-          .singleElement()
-          .asString()
-          .contains("ChatML");
-      Answer first = chat.send("Tell me a story.", GREEDY);
+      assertThat(knapsack.notes(chat.conversation())).singleElement().asString().contains("ChatML");
+      Generation first = chat.send("Tell me a story.", GREEDY);
       String text = first.text();
       assertThat(text).isNotEmpty();
-      assertThat(chat.history())
+      assertThat(chat.conversation().messages())
           .containsExactly(
               Message.system("Be kind."),
               Message.user("Tell me a story."),
               Message.assistant(text));
-      Answer second = chat.send("Go on.", GREEDY);
+      Generation second = chat.send("Go on.", GREEDY);
       assertThat(second.usage().cachedTokens()).isGreaterThan(first.usage().promptTokens() - 2);
       Iterator<String> pieces = second.iterator();
       assertThat(pieces.next()).isNotEmpty();
-      Answer third = chat.send("And then?", r -> GREEDY.apply(r).withMaxTokens(3));
+      Generation third = chat.send("And then?", r -> GREEDY.apply(r).withMaxTokens(3));
       assertThat(second.finishReason()).contains(FinishReason.CANCELLED);
       third.text();
-      assertThat(chat.history()).hasSize(7);
+      assertThat(chat.conversation().messages()).hasSize(7);
       chat.clear();
-      assertThat(chat.history()).containsExactly(Message.system("Be kind."));
+      assertThat(chat.conversation().messages()).containsExactly(Message.system("Be kind."));
     }
   }
 
@@ -184,6 +184,30 @@ class KnapsackTest {
       assertThat(knapsack.notes(said)).singleElement().asString().contains("no system message");
       assertThat(knapsack.tokens(said.withTools(tools)))
           .isEqualTo(knapsack.tokens("weather Be kind.Hi.", true));
+    }
+  }
+
+  @Test
+  void whatAModelThinksIsNoPartOfItsText(@TempDir Path folder) {
+    Path path =
+        withTemplates(
+            folder.resolve("thinks.gguf"),
+            "{% for m in messages %}{{ m.content }}{% endfor %}<think>\n",
+            "{{ tools[0].function.name }}");
+    try (Knapsack knapsack = Knapsack.open(path, host, options());
+        Chat chat = knapsack.chat()) {
+      Generation answer = chat.send("Once upon a time", GREEDY);
+      List<Event> events = answer.events().toList();
+      assertThat(events).hasAtLeastOneElementOfType(Event.Reasoning.class);
+      assertThat(events).doesNotHaveAnyElementsOfTypes(Event.Text.class);
+      assertThat(answer.text()).isEmpty();
+      assertThat(answer.message().parts())
+          .singleElement()
+          .isInstanceOf(Part.Reasoning.class)
+          .extracting(part -> ((Part.Reasoning) part).text())
+          .asString()
+          .isNotBlank();
+      assertThat(chat.conversation().messages().getLast()).isEqualTo(answer.message());
     }
   }
 
@@ -215,9 +239,9 @@ class KnapsackTest {
       assertThatThrownBy(() -> chat.send("word ".repeat(100)))
           .isInstanceOf(ContextExceededException.class)
           .hasMessageContaining("64");
-      assertThat(chat.history()).isEmpty();
+      assertThat(chat.conversation().messages()).isEmpty();
       assertThat(chat.send("Hi", r -> r.withMaxTokens(2)).text()).isNotNull();
-      assertThat(chat.history()).hasSize(2);
+      assertThat(chat.conversation().messages()).hasSize(2);
     }
   }
 
@@ -231,10 +255,10 @@ class KnapsackTest {
           .isInstanceOf(ContextExceededException.class)
           .hasMessageContaining("99,999,999 characters long")
           .hasMessageContaining("a context of 64");
-      assertThatThrownBy(() -> knapsack.complete(text))
+      assertThatThrownBy(() -> knapsack.generate(GenerationRequest.ofText(text)))
           .isInstanceOf(ContextExceededException.class)
           .hasMessageContaining("100,000,002 characters long");
-      assertThat(chat.history()).isEmpty();
+      assertThat(chat.conversation().messages()).isEmpty();
       assertThat(chat.send("Hi", r -> r.withMaxTokens(2)).text()).isNotNull();
     }
   }
@@ -243,21 +267,22 @@ class KnapsackTest {
   void severalShareABudget() {
     try (Knapsack one = Knapsack.open(model, host, options().withContext(128));
         Knapsack two = Knapsack.open(model, host, options().withContext(64).withSequences(2));
-        Answer a = one.complete("The dog", GREEDY);
-        Answer b = two.complete("The dog", GREEDY);
-        Answer c = two.complete("A cat", GREEDY)) {
+        Generation a = one.generate(GREEDY.apply(GenerationRequest.ofText("The dog")));
+        Generation b = two.generate(GREEDY.apply(GenerationRequest.ofText("The dog")));
+        Generation c = two.generate(GREEDY.apply(GenerationRequest.ofText("A cat")))) {
       assertThat(List.of(a.text(), c.text())).doesNotContain("");
-      assertThat(b.text()).isEqualTo(a.textSoFar());
+      assertThat(b.text()).isEqualTo(a.messageSoFar().text());
     }
   }
 
   @Test
   void requestsBeyondTheSequencesWaitUntilTooManyDo() {
     try (Knapsack knapsack = Knapsack.open(model, host, options().withQueue(1));
-        Answer first = knapsack.complete("The dog", GREEDY);
-        Answer second = knapsack.complete("The dog", GREEDY)) {
-      assertThatThrownBy(() -> knapsack.complete("The dog")).isInstanceOf(QueueFullException.class);
-      assertThat(second.text()).isNotEmpty().isEqualTo(first.textSoFar());
+        Generation first = knapsack.generate(GREEDY.apply(GenerationRequest.ofText("The dog")));
+        Generation second = knapsack.generate(GREEDY.apply(GenerationRequest.ofText("The dog")))) {
+      assertThatThrownBy(() -> knapsack.generate(GenerationRequest.ofText("The dog")))
+          .isInstanceOf(QueueFullException.class);
+      assertThat(second.text()).isNotEmpty().isEqualTo(first.messageSoFar().text());
     }
   }
 
@@ -303,6 +328,7 @@ class KnapsackTest {
     Knapsack closed = Knapsack.open(model, host, options());
     closed.close();
     closed.close();
-    assertThatThrownBy(() -> closed.complete("Once")).isInstanceOf(EngineClosedException.class);
+    assertThatThrownBy(() -> closed.generate(GenerationRequest.ofText("Once")))
+        .isInstanceOf(EngineClosedException.class);
   }
 }

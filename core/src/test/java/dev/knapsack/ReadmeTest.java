@@ -7,7 +7,6 @@ import java.net.URI;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import javax.tools.JavaCompiler;
 import javax.tools.JavaFileObject;
@@ -23,23 +22,36 @@ class ReadmeTest {
   @TempDir Path classes;
 
   @Test
-  void itsExampleCompiles() throws Exception {
-    Matcher example = EXAMPLE.matcher(Files.readString(TestData.repository().resolve("README.md")));
-    assertThat(example.find()).isTrue();
+  void itsExamplesCompile() throws Exception {
+    List<String> examples =
+        EXAMPLE
+            .matcher(Files.readString(TestData.repository().resolve("README.md")))
+            .results()
+            .map(example -> example.group(1))
+            .toList();
+    assertThat(examples).hasSize(2);
     String source =
         """
         import dev.knapsack.Chat;
+        import dev.knapsack.Generation;
+        import dev.knapsack.GenerationRequest;
         import dev.knapsack.Knapsack;
         import dev.knapsack.memory.Budget;
+        import dev.knapsack.message.*;
         import java.nio.file.Path;
+        import java.util.List;
 
         class Example {
           public static void main(String[] args) {
             %s
           }
+
+          static void answer(Knapsack model) {
+            %s
+          }
         }
         """
-            .formatted(example.group(1));
+            .formatted(examples.getFirst(), examples.getLast());
     JavaFileObject file =
         new SimpleJavaFileObject(URI.create("string:///Example.java"), JavaFileObject.Kind.SOURCE) {
           @Override

@@ -1,5 +1,6 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.message.Part;
 import java.io.PrintStream;
 
 /**
@@ -11,12 +12,15 @@ import java.io.PrintStream;
  */
 final class AnswerStream {
   private final PrintStream out;
+  private final PrintStream notes;
   private final boolean terminal;
   private boolean lineOpen;
   private boolean leading;
+  private boolean thinking;
 
-  AnswerStream(PrintStream out, boolean terminal) {
+  AnswerStream(PrintStream out, PrintStream notes, boolean terminal) {
     this.out = out;
+    this.notes = notes;
     this.terminal = terminal;
   }
 
@@ -28,7 +32,25 @@ final class AnswerStream {
     leading = true;
   }
 
-  void write(String piece) {
+  /** Writes a part: text and calls, a line each, as the answer; reasoning among the notes. */
+  void write(Part part) {
+    switch (part) {
+      case Part.Text(String text) -> write(text);
+      case Part.Reasoning(String text) -> {
+        notes.print(terminal ? harmless(text) : text);
+        notes.flush();
+        thinking = true;
+      }
+      case Part.ToolCall _, Part.ToolResult _, Part.Media _ -> {
+        end();
+        write(MessageJson.write(part).toString());
+        end();
+      }
+    }
+  }
+
+  private void write(String piece) {
+    endThought();
     String text = leading ? piece.stripLeading() : piece;
     if (text.isEmpty()) {
       return;
@@ -46,10 +68,19 @@ final class AnswerStream {
 
   /** Ends an answer: what follows starts on a new line. */
   void end() {
+    endThought();
     if (lineOpen) {
       out.print('\n');
       out.flush();
       lineOpen = false;
+    }
+  }
+
+  private void endThought() {
+    if (thinking) {
+      notes.print("\n\n");
+      notes.flush();
+      thinking = false;
     }
   }
 

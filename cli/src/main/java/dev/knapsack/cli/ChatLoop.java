@@ -1,7 +1,7 @@
 package dev.knapsack.cli;
 
-import dev.knapsack.cli.Conversation.Answer;
 import dev.knapsack.cli.Prompt.Input;
+import dev.knapsack.cli.Talk.Answer;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.TemplateException;
@@ -32,7 +32,7 @@ final class ChatLoop {
       with one slash.\
       """;
 
-  private final Conversation conversation;
+  private final Talk talk;
   private final Prompt prompt;
   private final AnswerStream answers;
   private final PrintStream notes;
@@ -41,8 +41,8 @@ final class ChatLoop {
   /** The notes that were given of how the conversation is written. */
   private List<String> told = List.of();
 
-  ChatLoop(Conversation conversation, Prompt prompt, AnswerStream answers, PrintStream notes) {
-    this.conversation = conversation;
+  ChatLoop(Talk talk, Prompt prompt, AnswerStream answers, PrintStream notes) {
+    this.talk = talk;
     this.prompt = prompt;
     this.answers = answers;
     this.notes = notes;
@@ -83,15 +83,15 @@ final class ChatLoop {
     switch (parts[0]) {
       case "/help", "/?" -> note(HELP);
       case "/clear" -> {
-        conversation.clear();
-        note("Forgotten: this is a new conversation.");
+        talk.clear();
+        note("Forgotten: this is a new talk.");
       }
       case "/system" -> {
-        conversation.system(argument);
+        talk.system(argument);
         note(
             argument.isEmpty()
-                ? "No system prompt; this is a new conversation."
-                : "System prompt set; this is a new conversation.");
+                ? "No system prompt; this is a new talk."
+                : "System prompt set; this is a new talk.");
       }
       case "/stats" -> stats();
       default ->
@@ -113,7 +113,7 @@ final class ChatLoop {
               last.untilFirst().toNanos() / 1e9,
               last.tokensPerSecond()));
     }
-    String report = conversation.report();
+    String report = talk.report();
     note(report.isEmpty() && last == null ? "No answer yet." : report);
   }
 
@@ -121,10 +121,10 @@ final class ChatLoop {
     AtomicBoolean stopped = new AtomicBoolean();
     try (Prompt.Interrupts _ = prompt.onInterrupt(() -> stopped.set(true))) {
       answers.begin();
-      Answer answer = conversation.send(message, answers::write, stopped::get);
+      Answer answer = talk.send(message, answers::write, stopped::get);
       last = answer;
       answers.end();
-      List<String> said = conversation.notes();
+      List<String> said = talk.notes();
       said.stream().filter(s -> !told.contains(s)).forEach(this::note);
       told = said;
       switch (answer.ending()) {

@@ -31,7 +31,7 @@ final class MessageJson {
     return array;
   }
 
-  private static JsonObject write(Part part) {
+  static JsonObject write(Part part) {
     JsonObject object = new JsonObject();
     switch (part) {
       case Part.Text(String text) -> object.addProperty("text", text);

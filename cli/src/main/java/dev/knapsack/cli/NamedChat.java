@@ -7,8 +7,10 @@ import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.error.QueueFullException;
+import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Role;
+import dev.knapsack.message.Tool;
 import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -36,7 +38,7 @@ final class NamedChat {
    *
    * @param system replaces the instructions that it began with, if given
    */
-  Chat open(Knapsack knapsack, @Nullable String system) throws IOException {
+  Chat open(Knapsack knapsack, @Nullable String system, List<Tool> tools) throws IOException {
     List<Message> said = new ArrayList<>(saved.read(name));
     if (system != null) {
       said.removeIf(message -> message.role() == Role.SYSTEM);
@@ -44,7 +46,7 @@ final class NamedChat {
         said.addFirst(Message.system(system));
       }
     }
-    Chat chat = knapsack.chat(said);
+    Chat chat = knapsack.chat(Conversation.of(said).withTools(tools));
     if (said.stream().allMatch(message -> message.role() == Role.SYSTEM)) {
       notes.println("session '%s' is new".formatted(name));
       return chat;
@@ -68,7 +70,7 @@ final class NamedChat {
   /** Keeps what was said, which takes no time worth speaking of. */
   void said(Chat chat) {
     try {
-      saved.write(name, chat.history());
+      saved.write(name, chat.conversation().messages());
     } catch (IOException e) {
       notes.println("session '%s' cannot be kept: %s".formatted(name, e));
     }

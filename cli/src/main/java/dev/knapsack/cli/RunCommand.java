@@ -4,16 +4,20 @@ import com.google.gson.GsonBuilder;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import dev.knapsack.Chat;
+import dev.knapsack.Generation;
+import dev.knapsack.GenerationRequest;
 import dev.knapsack.Knapsack;
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.FinishReason;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
+import dev.knapsack.message.Part;
+import dev.knapsack.message.Tool;
 import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -31,7 +35,8 @@ import picocli.CommandLine.Option;
         "Chats with a model, or answers one prompt (-p, or standard input that is no terminal).",
     footer = {
       "",
-      "The answer alone goes to standard output, everything else to standard error.",
+      "The answer alone goes to standard output, everything else to standard error: also what a",
+      "model thinks before it answers, where its template tells the two apart.",
       "A chat and --stats say first which kernels compute, and why not faster ones.",
       "In a chat Ctrl-C stops an answer, Ctrl-D ends; /help lists the commands.",
       "",
@@ -72,6 +77,14 @@ final class RunCommand implements Callable<Integer> {
           "Instructions that the conversation begins with; they go before the first message where"
               + " the model's template takes none.")
   private @Nullable String system;
+
+  @Option(
+      names = "--tools",
+      paramLabel = "FILE",
+      description =
+          "Tools that the model may call: a JSON list, as the OpenAI API has it. Calls are printed"
+              + " as JSON, one a line.")
+  private @Nullable Path tools;
 
   @Option(
       names = {"-n", "--max-tokens"},
@@ -153,7 +166,9 @@ final class RunCommand implements Callable<Integer> {
             "--session keeps a chat, and --raw and --samples are none; leave them out.");
       }
     }
-    adjust(Request.of(0)); // what cannot be asked for is refused before anything is loaded
+    adjust(
+        GenerationRequest.ofTokens(
+            0)); // what cannot be asked for is refused before anything is loaded
     engine.useSequences(samples);
     engine.useParseSpecial(parseSpecial);
     try (Knapsack knapsack = engine.open(engine.path(model))) {
@@ -170,9 +185,9 @@ final class RunCommand implements Callable<Integer> {
         return answer(knapsack, start(knapsack, text == null ? "" : text), streams);
       }
       NamedChat named = named(session);
-      try (Chat talk = named.open(knapsack, system)) {
-        Answer said = talk.send(text == null ? "" : text, this::adjust);
-        note(knapsack, Conversation.of(talk.history()));
+      try (Chat talk = named.open(knapsack, system, tools())) {
+        Generation said = talk.send(text == null ? "" : text, this::adjust);
+        note(knapsack, talk.conversation());
         int code = answer(knapsack, List.of(said), streams);
         named.save(talk);
         return code;
@@ -182,36 +197,46 @@ final class RunCommand implements Callable<Integer> {
 
   private void chat(Knapsack knapsack, StandardStreams streams) throws IOException {
     try (Prompt user = streams.prompt(TerminalPrompt.historyIn(host.data()));
-        EngineConversation conversation = conversation(knapsack)) {
-      new ChatLoop(conversation, user, streams.answers(), streams.err()).run();
+        EngineTalk talk = talk(knapsack)) {
+      new ChatLoop(talk, user, streams.answers(), streams.err()).run();
       if (stats) {
-        streams.err().println(conversation.report());
+        streams.err().println(talk.report());
       }
-      conversation.save();
+      talk.save();
     }
   }
 
-  private EngineConversation conversation(Knapsack knapsack) throws IOException {
+  private EngineTalk talk(Knapsack knapsack) throws IOException {
     if (session == null) {
-      return new EngineConversation(knapsack, system, this::adjust);
+      return new EngineTalk(knapsack, knapsack.chat(begun()), this::adjust, null);
     }
     NamedChat named = named(session);
-    return new EngineConversation(knapsack, named.open(knapsack, system), this::adjust, named);
+    return new EngineTalk(knapsack, named.open(knapsack, system, tools()), this::adjust, named);
+  }
+
+  /** The conversation before anything is said. */
+  private Conversation begun() throws IOException {
+    List<Message> instructions =
+        system == null || system.isEmpty() ? List.of() : List.of(Message.system(system));
+    return Conversation.of(instructions).withTools(tools());
+  }
+
+  private List<Tool> tools() throws IOException {
+    return tools == null ? List.of() : ToolFile.read(tools);
   }
 
   private NamedChat named(String name) {
     return new NamedChat(name, new SavedChats(host), host.streams().err());
   }
 
-  private int answer(Knapsack knapsack, List<Answer> answers, StandardStreams streams) {
+  private int answer(Knapsack knapsack, List<Generation> answers, StandardStreams streams) {
     AnswerStream out = streams.answers();
     for (int i = 0; i < answers.size(); i++) {
-      Answer answer = answers.get(i);
+      Generation answer = answers.get(i);
       if (!json && answers.size() > 1) {
         streams.err().println("--- " + (i + 1) + " of " + answers.size());
       }
       if (json) {
-        answer.text();
         streams
             .out()
             .println(
@@ -220,12 +245,14 @@ final class RunCommand implements Callable<Integer> {
         if (!raw) {
           out.begin();
         }
-        answer.each(piece -> {
-          out.write(piece);
-          if (out.isClosed()) {
-            answer.cancel();
-          }
-        });
+        Parts.of(
+            answer,
+            part -> {
+              out.write(part);
+              if (out.isClosed()) {
+                answer.cancel();
+              }
+            });
         out.end();
       }
       if (answer.finishReason().orElseThrow() == FinishReason.CONTEXT_FULL) {
@@ -240,22 +267,17 @@ final class RunCommand implements Callable<Integer> {
     if (stats) {
       streams.err().print(Report.of(knapsack, answers.getFirst().usage(), samples).text());
     }
-    answers.forEach(Answer::close);
+    answers.forEach(Generation::close);
     return 0;
   }
 
-  private List<Answer> start(Knapsack knapsack, String text) {
-    List<Message> messages = new ArrayList<>();
-    if (system != null) {
-      messages.add(Message.system(system));
+  private List<Generation> start(Knapsack knapsack, String text) throws IOException {
+    if (raw) {
+      return knapsack.generate(adjust(GenerationRequest.ofText(text, true)), samples);
     }
-    messages.add(Message.user(text));
-    Conversation asked = Conversation.of(messages);
-    int[] tokens = raw ? knapsack.tokens(text, true) : knapsack.tokens(asked);
-    if (!raw) {
-      note(knapsack, asked);
-    }
-    return knapsack.engine().start(adjust(Request.of(tokens)), samples);
+    Conversation asked = begun().withMessage(Message.user(text));
+    note(knapsack, asked);
+    return knapsack.generate(adjust(GenerationRequest.of(asked)), samples);
   }
 
   /** Says what the user should know of how a conversation is written. */
@@ -265,10 +287,10 @@ final class RunCommand implements Callable<Integer> {
   }
 
   /** A request as the options want it. */
-  private Request adjust(Request request) {
+  private GenerationRequest adjust(GenerationRequest request) {
     // The embedded model states facts: its likeliest answer is its best.
     Sampling base = model.embedded() ? Sampling.GREEDY : Sampling.DEFAULT;
-    Request adjusted =
+    GenerationRequest adjusted =
         request
             .withMaxTokens(maxTokens)
             .withSampling(sampling.sampling(base))
@@ -277,9 +299,13 @@ final class RunCommand implements Callable<Integer> {
     return shift == null ? adjusted : adjusted.withOverflow(new Request.Overflow.Shift(shift));
   }
 
-  private JsonObject object(Knapsack knapsack, Answer answer) {
+  private JsonObject object(Knapsack knapsack, Generation answer) {
     JsonObject object = new JsonObject();
-    object.addProperty("text", answer.textSoFar());
+    Message said = answer.message();
+    object.addProperty("text", said.text());
+    if (!said.parts().stream().allMatch(Part.Text.class::isInstance)) {
+      object.add("parts", MessageJson.write(said.parts()));
+    }
     JsonArray tokens = new JsonArray();
     for (int token : answer.tokens()) {
       tokens.add(token);
@@ -290,10 +316,10 @@ final class RunCommand implements Callable<Integer> {
     object.addProperty("seed", answer.seed());
     object.addProperty("reproducible", answer.isReproducible());
     object.addProperty("kernels", knapsack.engine().kernels().kernels().name());
-    JsonArray said = new JsonArray();
-    knapsack.plan().notes().forEach(said::add);
-    notes.forEach(said::add);
-    object.add("notes", said);
+    JsonArray told = new JsonArray();
+    knapsack.plan().notes().forEach(told::add);
+    notes.forEach(told::add);
+    object.add("notes", told);
     Report.of(knapsack, answer.usage(), samples).addTo(object);
     return object;
   }

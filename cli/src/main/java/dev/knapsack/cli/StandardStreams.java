@@ -140,7 +140,7 @@ record StandardStreams(
 
   /** Standard output, for answers. */
   AnswerStream answers() {
-    return new AnswerStream(out, outputIsTerminal);
+    return new AnswerStream(out, err, outputIsTerminal);
   }
 
   /** All of standard input as text. */

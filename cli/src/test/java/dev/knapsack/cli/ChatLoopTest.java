@@ -8,6 +8,7 @@ import dev.knapsack.Options;
 import dev.knapsack.cli.Prompt.Input;
 import dev.knapsack.error.TemplateException;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.message.Part;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.io.StringReader;
@@ -22,7 +23,7 @@ class ChatLoopTest {
   @TempDir Path cache;
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private final ByteArrayOutputStream err = new ByteArrayOutputStream();
-  private final EchoConversation conversation = new EchoConversation();
+  private final EchoTalk conversation = new EchoTalk();
 
   private void run(String input, boolean terminal) {
     run(new PipePrompt(new StringReader(input)), terminal);
@@ -32,7 +33,8 @@ class ChatLoopTest {
     new ChatLoop(
             conversation,
             prompt,
-            new AnswerStream(new PrintStream(out, true, UTF_8), terminal),
+            new AnswerStream(
+                new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8), terminal),
             new PrintStream(err, true, UTF_8))
         .run();
   }
@@ -129,12 +131,13 @@ class ChatLoopTest {
         new dev.knapsack.host.Host(
             Budget.of("64MiB"), dev.knapsack.host.Host.Options.usual().withCache(cache));
     try (Knapsack knapsack = Knapsack.open(stories, host, options);
-        EngineConversation real =
-            new EngineConversation(knapsack, null, request -> request.withMaxTokens(3))) {
+        EngineTalk real =
+            new EngineTalk(knapsack, knapsack.chat(), request -> request.withMaxTokens(3), null)) {
       new ChatLoop(
               real,
               new PipePrompt(new StringReader("many words ".repeat(1000) + "\nfew\n")),
-              new AnswerStream(new PrintStream(out, true, UTF_8), false),
+              new AnswerStream(
+                  new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8), false),
               new PrintStream(err, true, UTF_8))
           .run();
       assertThat(notes()).contains("10,999 characters long", "/clear starts over");
@@ -179,5 +182,23 @@ class ChatLoopTest {
     out.reset();
     run("a\u001b[2Jb\n", false);
     assertThat(answers()).isEqualTo("a\u001b[2Jb\n");
+  }
+
+  @Test
+  void reasoningIsANoteAndCallsAreTheAnswer() {
+    AnswerStream stream =
+        new AnswerStream(
+            new PrintStream(out, true, UTF_8), new PrintStream(err, true, UTF_8), true);
+    stream.begin();
+    stream.write(new Part.Reasoning("Where\u001b is "));
+    stream.write(new Part.Reasoning("it?"));
+    stream.write(new Part.Text("I look."));
+    stream.write(new Part.ToolCall("call_0", "look", "{\"in\":\"the library\"}"));
+    stream.end();
+    assertThat(notes()).isEqualTo("Where\ufffd is it?\n\n");
+    assertThat(answers())
+        .isEqualTo(
+            "I look.\n{\"call\":\"look\",\"arguments\":\"{\\\"in\\\":\\\"the library\\\"}\","
+                + "\"id\":\"call_0\"}\n");
   }
 }

@@ -41,7 +41,7 @@ class TerminalPromptTest {
 
   @TempDir Path directory;
 
-  private final EchoConversation conversation = new EchoConversation();
+  private final EchoTalk conversation = new EchoTalk();
   private final ByteArrayOutputStream answers = new ByteArrayOutputStream();
   private final ByteArrayOutputStream notes = new ByteArrayOutputStream();
 
@@ -61,7 +61,10 @@ class TerminalPromptTest {
         new ChatLoop(
                 conversation,
                 new Typist(prompt, keys, typed),
-                new AnswerStream(new PrintStream(answers, true, UTF_8), true),
+                new AnswerStream(
+                    new PrintStream(answers, true, UTF_8),
+                    new PrintStream(notes, true, UTF_8),
+                    true),
                 new PrintStream(notes, true, UTF_8))
             .run();
       }
@@ -141,7 +144,10 @@ class TerminalPromptTest {
         new ChatLoop(
                 conversation,
                 new Typist(prompt, keys, "word" + ENTER),
-                new AnswerStream(new PrintStream(answers, true, UTF_8), true),
+                new AnswerStream(
+                    new PrintStream(answers, true, UTF_8),
+                    new PrintStream(notes, true, UTF_8),
+                    true),
                 new PrintStream(notes, true, UTF_8))
             .run();
         assertThat(conversation.log).containsExactly("word");

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.KvPool;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.LogitsException;
 import dev.knapsack.error.WaitInterruptedException;
@@ -59,6 +60,10 @@ public final class Answer implements Iterable<String>, AutoCloseable {
 
   private final Scheduler scheduler;
   final Request request;
+
+  /** Where its sequence is to have its pages. */
+  final KvPool pool;
+
   final Sampler sampler;
   final boolean reproducible;
   private final int promptTokens;
@@ -105,6 +110,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
       Scheduler scheduler,
       Session session,
       Request request,
+      KvPool pool,
       boolean reproducible,
       Sampler sampler,
       @Nullable StreamDecoder decoder,
@@ -112,6 +118,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     this.scheduler = scheduler;
     this.session = session;
     this.request = request;
+    this.pool = pool;
     this.reproducible = reproducible;
     this.promptTokens = request.prompt().length;
     this.sampler = sampler;
@@ -139,8 +146,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
         .mapMulti((event, pieces) -> {
           switch (event) {
             case Event.Text(String piece) -> pieces.accept(piece);
-            case Event.Failure(Throwable problem) -> throw thrown(problem);
-            case Event.Token _, Event.End _, Usage _ -> {}
+            case Event.Failure failed -> throw failed.thrown();
+            case Event.Reasoning _, Event.Call _, Event.Token _, Event.End _, Usage _ -> {}
           }
         });
   }
@@ -207,15 +214,6 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return new WaitInterruptedException();
   }
 
-  /** What is to be thrown for a problem; an error is thrown at once. */
-  static RuntimeException thrown(Throwable problem) {
-    return switch (problem) {
-      case RuntimeException e -> e;
-      case Error e -> throw e;
-      default -> new IllegalStateException(problem);
-    };
-  }
-
   /**
    * The same events for one subscriber, in a virtual thread of its own, no more of them than it has
    * requested; its first event waits for its first request. In place of a {@link Event.Failure}
@@ -241,7 +239,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     }
     synchronized (this) {
       if (failure != null) {
-        throw thrown(failure);
+        throw new Event.Failure(failure).thrown();
       }
     }
   }

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.message.Part;
 import java.util.List;
 import java.util.OptionalDouble;
 
@@ -10,9 +11,16 @@ import java.util.OptionalDouble;
  * tokens before it, are complete and no stop string can begin with them. The last two events are
  * the {@link Usage}, and an {@link End} or a {@link Failure}.
  */
-public sealed interface Event permits Event.Text, Event.Token, Event.End, Event.Failure, Usage {
+public sealed interface Event
+    permits Event.Text, Event.Reasoning, Event.Call, Event.Token, Event.End, Event.Failure, Usage {
   /** A piece of the answer's text, of whole characters. */
   record Text(String text) implements Event {}
+
+  /** A piece of what the model thinks before it answers, where its template tells the two apart. */
+  record Reasoning(String text) implements Event {}
+
+  /** A call of a tool, where the model's template says what is one. */
+  record Call(Part.ToolCall call) implements Event {}
 
   /**
    * A token of the answer; the one that ended it is none.
@@ -43,5 +51,14 @@ public sealed interface Event permits Event.Text, Event.Token, Event.End, Event.
   record End(FinishReason reason) implements Event {}
 
   /** The end of an answer that something went wrong with; what came before is still part of it. */
-  record Failure(Throwable problem) implements Event {}
+  record Failure(Throwable problem) implements Event {
+    /** The problem as an exception to throw; an error is thrown at once. */
+    public RuntimeException thrown() {
+      return switch (problem) {
+        case RuntimeException e -> e;
+        case Error e -> throw e;
+        default -> new IllegalStateException(problem);
+      };
+    }
+  }
 }

@@ -65,7 +65,7 @@ final class Passage implements Batch.Work {
     Run run = Run.ahead(state, tokens, done, to, logits, chunk.ahead());
     new Batch<>(List.of(this), List.of(run)).compute(forward, team, System::nanoTime);
     if (problem != null) {
-      throw Answer.thrown(problem);
+      throw new Event.Failure(problem).thrown();
     }
     return Objects.requireNonNull(rows);
   }

@@ -1,10 +1,12 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.plan.Plan;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.Set;
 
 /**
  * What an answer is wanted to: the tokens of a prompt, and when to stop.
@@ -18,6 +20,8 @@ import java.util.OptionalInt;
  * @param logProbabilities with each token its log-probability and that of so many alternatives, 0
  *     or more; empty for none
  * @param deadline the time it may take, from asking, with waiting for others; empty for any
+ * @param shown control tokens whose text is part of the answer's; others are left out
+ * @param cache which tokens its sequence keeps, and in which formats; empty for what the plan says
  */
 public record Request(
     int[] prompt,
@@ -27,7 +31,9 @@ public record Request(
     boolean ignoreEnd,
     Overflow overflow,
     OptionalInt logProbabilities,
-    Optional<Duration> deadline) {
+    Optional<Duration> deadline,
+    Set<Integer> shown,
+    Optional<Plan.Cache> cache) {
   /** What happens when a sequence has as many tokens as the plan gives it. */
   public sealed interface Overflow {
     /** The answer ends with {@link FinishReason#CONTEXT_FULL}. */
@@ -65,6 +71,7 @@ public record Request(
           "A deadline of %s; give a time that is to come.".formatted(deadline.get()));
     }
     stops = List.copyOf(stops);
+    shown = Set.copyOf(shown);
     if (stops.contains("")) {
       throw new IllegalArgumentException("A stop string is empty; give at least one character.");
     }
@@ -80,6 +87,8 @@ public record Request(
         false,
         new Overflow.Stop(),
         OptionalInt.empty(),
+        Optional.empty(),
+        Set.of(),
         Optional.empty());
   }
 
@@ -118,14 +127,22 @@ public record Request(
     }
   }
 
+  /** The same, as the answer to other tokens. */
+  public Request withPrompt(int... tokens) {
+    return new Request(
+        tokens, maxTokens, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline, shown, cache);
+  }
+
   public Request withMaxTokens(int value) {
     return new Request(
-        prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline);
+        prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline, shown,
+        cache);
   }
 
   public Request withSampling(Sampling value) {
     return new Request(
-        prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities, deadline);
+        prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities, deadline, shown,
+        cache);
   }
 
   public Request withStops(String... value) {
@@ -137,17 +154,21 @@ public record Request(
         ignoreEnd,
         overflow,
         logProbabilities,
-        deadline);
+        deadline,
+        shown,
+        cache);
   }
 
   public Request withIgnoreEnd(boolean value) {
     return new Request(
-        prompt, maxTokens, sampling, stops, value, overflow, logProbabilities, deadline);
+        prompt, maxTokens, sampling, stops, value, overflow, logProbabilities, deadline, shown,
+        cache);
   }
 
   public Request withOverflow(Overflow value) {
     return new Request(
-        prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities, deadline);
+        prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities, deadline, shown,
+        cache);
   }
 
   /**
@@ -166,7 +187,9 @@ public record Request(
         ignoreEnd,
         overflow,
         OptionalInt.of(alternatives),
-        deadline);
+        deadline,
+        shown,
+        cache);
   }
 
   /**
@@ -183,6 +206,42 @@ public record Request(
         ignoreEnd,
         overflow,
         logProbabilities,
-        Optional.of(time));
+        Optional.of(time),
+        shown,
+        cache);
+  }
+
+  /** With the texts of these control tokens in the answer's text. */
+  public Request withShown(Set<Integer> tokens) {
+    return new Request(
+        prompt,
+        maxTokens,
+        sampling,
+        stops,
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        deadline,
+        tokens,
+        cache);
+  }
+
+  /**
+   * With a cache of its own: its recipe and formats in place of the plan's. What it takes is
+   * counted when the request gets its sequence, and must fit beside others in what the plan has for
+   * all.
+   */
+  public Request withCache(Plan.Cache value) {
+    return new Request(
+        prompt,
+        maxTokens,
+        sampling,
+        stops,
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        deadline,
+        shown,
+        Optional.of(value));
   }
 }

@@ -77,20 +77,6 @@ public interface Tokenizer {
   /** The token of exactly this text as the vocabulary writes it, or -1. */
   int find(String token);
 
-  /** A decoder of a stream of tokens that begins a text. */
-  default StreamDecoder stream() {
-    return stream(-1);
-  }
-
-  /**
-   * A decoder of a stream of tokens that never emits a part of a character.
-   *
-   * @param previous the token before the stream, the last of the prompt; -1 if there is none
-   */
-  default StreamDecoder stream(int previous) {
-    return stream(previous, _ -> false);
-  }
-
   /**
    * A decoder of a stream of tokens that never emits a part of a character.
    *

@@ -110,7 +110,7 @@ class StressTest {
     try (answer) {
       return answer.result().toCompletableFuture().join();
     } catch (CompletionException e) {
-      throw Answer.thrown(e.getCause());
+      throw new Event.Failure(e.getCause()).thrown();
     }
   }
 
@@ -295,8 +295,8 @@ class StressTest {
           .forEach(event -> {
             switch (event) {
               case Event.Token token -> tokens.add(token);
-              case Event.Failure(Throwable problem) -> throw Answer.thrown(problem);
-              case Event.Text _, Event.End _, Usage _ -> {}
+              case Event.Failure failed -> throw failed.thrown();
+              case Event.Text _, Event.Reasoning _, Event.Call _, Event.End _, Usage _ -> {}
             }
           });
       reason = answer.finishReason().orElseThrow();

@@ -214,9 +214,16 @@ class EncodingTest {
 
   @Test
   void aStreamKnowsWhetherItContinuesAText() {
-    assertThat(sentencePieces.stream().next(259)).isEqualTo("a");
-    assertThat(sentencePieces.stream(1).next(259)).isEqualTo("a");
-    assertThat(sentencePieces.stream(259).next(259)).isEqualTo(" a");
+    assertThat(sentencePieces.stream(-1, _ -> false).next(259)).isEqualTo("a");
+    assertThat(sentencePieces.stream(1, _ -> false).next(259)).isEqualTo("a");
+    assertThat(sentencePieces.stream(259, _ -> false).next(259)).isEqualTo(" a");
+  }
+
+  @Test
+  void aStreamShowsTheControlTokensThatItIsToldTo() {
+    assertThat(sentencePieces.isControl(1)).isTrue();
+    assertThat(sentencePieces.stream(-1, token -> token == 2).next(1)).isEmpty();
+    assertThat(sentencePieces.stream(-1, token -> token == 1).next(1)).isEqualTo("<s>");
   }
 
   @Test

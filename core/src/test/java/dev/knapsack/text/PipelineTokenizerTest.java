@@ -132,7 +132,7 @@ class PipelineTokenizerTest {
                 """)
             .tokenizer();
     assertThat(tokenizer.decode(new int[] {SPACE_HE, SPACE_HE}, false)).isEqualTo("he he");
-    StreamDecoder begins = tokenizer.stream();
+    StreamDecoder begins = tokenizer.stream(-1, _ -> false);
     assertThat(begins.next(SPACE_HE)).isEqualTo("he");
     assertThat(begins.next(BYTES + 0xC3)).isEmpty();
     assertThat(begins.next(BYTES + 0xA9)).isEmpty();
@@ -140,8 +140,8 @@ class PipelineTokenizerTest {
     assertThat(begins.next(A)).isEqualTo("\u00E9a");
     assertThat(begins.next(BYTES + 0xC3)).isEmpty();
     assertThat(begins.finish()).isEqualTo("\uFFFD");
-    assertThat(tokenizer.stream(A).next(SPACE_HE)).isEqualTo(" he");
-    assertThat(tokenizer.stream(INST).next(SPACE_HE)).isEqualTo("he");
+    assertThat(tokenizer.stream(A, _ -> false).next(SPACE_HE)).isEqualTo(" he");
+    assertThat(tokenizer.stream(INST, _ -> false).next(SPACE_HE)).isEqualTo("he");
     assertThat(tokenizer.bytes(SPACE_HE, false)).isEqualTo(" he".getBytes(StandardCharsets.UTF_8));
     assertThat(tokenizer.bytes(BYTES + 0xC3, false)).containsExactly(0xC3);
     assertThat(tokenizer.bytes(INST, false)).isEmpty();

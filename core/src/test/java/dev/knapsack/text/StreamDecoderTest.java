@@ -14,7 +14,7 @@ class StreamDecoderTest {
 
   @Test
   void aCharacterComesWhole() {
-    StreamDecoder stream = bytes.stream();
+    StreamDecoder stream = bytes.stream(-1, _ -> false);
     assertThat(stream.next(0xF0)).isEmpty();
     assertThat(stream.next(0x9F)).isEmpty();
     assertThat(stream.next(0x98)).isEmpty();
@@ -24,7 +24,7 @@ class StreamDecoderTest {
 
   @Test
   void whatCannotBecomeACharacterIsReplacedAtOnce() {
-    StreamDecoder stream = bytes.stream();
+    StreamDecoder stream = bytes.stream(-1, _ -> false);
     assertThat(stream.next(0xFF)).isEqualTo("\uFFFD");
     assertThat(stream.next(0xE2)).isEmpty();
     assertThat(stream.next('a')).isEqualTo("\uFFFDa");
@@ -45,7 +45,7 @@ class StreamDecoderTest {
         tokens[i] = leads[random.nextInt(leads.length)];
         plain[i] = (byte) tokens[i];
       }
-      StreamDecoder stream = bytes.stream();
+      StreamDecoder stream = bytes.stream(-1, _ -> false);
       StringBuilder text = new StringBuilder();
       for (int token : tokens) {
         String piece = stream.next(token);

@@ -69,7 +69,7 @@ class TokenizerContractTest {
       assertThat(Arrays.stream(tokens)).allMatch(id -> id >= 0 && id < tokenizer.size());
       assertThat(tokenizer.decode(tokens, false)).isEqualTo(text);
       assertThat(tokenizer.fewestTokens(text.length())).isLessThanOrEqualTo(tokens.length);
-      StreamDecoder stream = tokenizer.stream();
+      StreamDecoder stream = tokenizer.stream(-1, _ -> false);
       StringBuilder streamed = new StringBuilder();
       for (int token : tokens) {
         streamed.append(stream.next(token));

@@ -1,19 +1,20 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.message.Part;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 
 /** The partner of a user's talk: it remembers what was said until it is cleared. */
-interface Conversation {
+interface Talk {
   /**
    * Answers a message; both become part of the conversation, a stopped answer as far as it came.
    *
-   * @param onText takes the answer's text piece by piece, never a part of a character
+   * @param onPart takes the answer part by part, of text and reasoning never a part of a character
    * @param stopped asked before every token; once true, the answer ends
    */
-  Answer send(String message, Consumer<String> onText, BooleanSupplier stopped);
+  Answer send(String message, Consumer<Part> onPart, BooleanSupplier stopped);
 
   /** Forgets all that was said, but not the system prompt. */
   void clear();

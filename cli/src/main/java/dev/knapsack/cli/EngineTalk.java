@@ -1,10 +1,14 @@
 package dev.knapsack.cli;
 
 import dev.knapsack.Chat;
+import dev.knapsack.Generation;
+import dev.knapsack.GenerationRequest;
 import dev.knapsack.Knapsack;
 import dev.knapsack.engine.FinishReason;
-import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Usage;
+import dev.knapsack.message.Conversation;
+import dev.knapsack.message.Message;
+import dev.knapsack.message.Part;
 import java.time.Duration;
 import java.util.List;
 import java.util.function.BooleanSupplier;
@@ -13,46 +17,39 @@ import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** A conversation with an open model. */
-final class EngineConversation implements Conversation, AutoCloseable {
+final class EngineTalk implements Talk, AutoCloseable {
   private final Knapsack knapsack;
-  private final UnaryOperator<Request> adjust;
+  private final UnaryOperator<GenerationRequest> adjust;
   private final @Nullable NamedChat kept;
   private Chat chat;
   private @Nullable Usage last;
 
-  EngineConversation(Knapsack knapsack, @Nullable String system, UnaryOperator<Request> adjust) {
-    this(knapsack, null, adjust, null);
-    if (system != null && !system.isEmpty()) {
-      system(system);
-    }
-  }
-
   /**
-   * A conversation that goes on.
-   *
+   * @param chat what has been said; instructions and tools stay when it starts over
    * @param kept where it is kept, if it has a name
    */
-  EngineConversation(
+  EngineTalk(
       Knapsack knapsack,
-      @Nullable Chat chat,
-      UnaryOperator<Request> adjust,
+      Chat chat,
+      UnaryOperator<GenerationRequest> adjust,
       @Nullable NamedChat kept) {
     this.knapsack = knapsack;
     this.adjust = adjust;
-    this.chat = chat == null ? knapsack.chat() : chat;
+    this.chat = chat;
     this.kept = kept;
   }
 
   @Override
-  public Answer send(String message, Consumer<String> onText, BooleanSupplier stopped) {
-    dev.knapsack.engine.Answer answer = chat.send(message, adjust);
-    for (String piece : answer) {
-      onText.accept(piece);
-      if (stopped.getAsBoolean()) {
-        answer.cancel();
-        break;
-      }
-    }
+  public Answer send(String message, Consumer<Part> onPart, BooleanSupplier stopped) {
+    Generation answer = chat.send(message, adjust);
+    Parts.of(
+        answer,
+        part -> {
+          onPart.accept(part);
+          if (stopped.getAsBoolean()) {
+            answer.cancel();
+          }
+        });
     if (kept != null) {
       kept.said(chat);
     }
@@ -86,13 +83,15 @@ final class EngineConversation implements Conversation, AutoCloseable {
 
   @Override
   public void system(String prompt) {
+    List<Message> instructions = prompt.isEmpty() ? List.of() : List.of(Message.system(prompt));
+    Conversation over = chat.conversation().withMessages(instructions);
     chat.close();
-    chat = prompt.isEmpty() ? knapsack.chat() : knapsack.chat(prompt);
+    chat = knapsack.chat(over);
   }
 
   @Override
   public List<String> notes() {
-    return knapsack.notes(dev.knapsack.message.Conversation.of(chat.history()));
+    return knapsack.notes(chat.conversation());
   }
 
   @Override

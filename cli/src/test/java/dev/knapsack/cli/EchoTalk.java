@@ -1,5 +1,6 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.message.Part;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -7,14 +8,14 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 
 /** Answers every message with itself, a word at a time, and keeps what it was asked. */
-final class EchoConversation implements Conversation {
+final class EchoTalk implements Talk {
   final List<String> log = new ArrayList<>();
 
   /** Run before each word of an answer. */
   Runnable beforeWord = () -> {};
 
   @Override
-  public Answer send(String message, Consumer<String> onText, BooleanSupplier stopped) {
+  public Answer send(String message, Consumer<Part> onPart, BooleanSupplier stopped) {
     log.add(message);
     int tokens = 0;
     for (String word : message.split("(?<= )")) {
@@ -22,7 +23,7 @@ final class EchoConversation implements Conversation {
       if (stopped.getAsBoolean()) {
         return answer(tokens, Ending.STOPPED);
       }
-      onText.accept(word);
+      onPart.accept(new Part.Text(word));
       tokens++;
     }
     return answer(tokens, message.contains("full") ? Ending.CONTEXT_FULL : Ending.COMPLETE);

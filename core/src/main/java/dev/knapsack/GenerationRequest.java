@@ -1,0 +1,124 @@
+package dev.knapsack;
+
+import dev.knapsack.engine.Event;
+import dev.knapsack.engine.FinishReason;
+import dev.knapsack.engine.Request;
+import dev.knapsack.engine.Sampling;
+import dev.knapsack.message.Conversation;
+import java.time.Duration;
+import java.util.Set;
+
+/**
+ * A request for an answer: what it is an answer to, and how it is wanted. A value that {@code
+ * with…} derives others from.
+ */
+public final class GenerationRequest {
+  /** What a model goes on with. */
+  public sealed interface Prompt {
+    /** A conversation, as the model's template writes it; reasoning and calls are read back out. */
+    record Talk(Conversation conversation) implements Prompt {}
+
+    /**
+     * A text that begins a sequence.
+     *
+     * @param parseSpecial read special tokens written in the text as such
+     */
+    record Text(String text, boolean parseSpecial) implements Prompt {}
+
+    /** Tokens. */
+    record Tokens(int... ids) implements Prompt {
+      public Tokens {
+        ids = ids.clone();
+      }
+
+      @Override
+      public int[] ids() {
+        return ids.clone();
+      }
+    }
+  }
+
+  private final Prompt prompt;
+
+  /** The same for the engine, whose prompt is yet to be written. */
+  private final Request wish;
+
+  private GenerationRequest(Prompt prompt, Request wish) {
+    this.prompt = prompt;
+    this.wish = wish;
+  }
+
+  private static GenerationRequest of(Prompt prompt) {
+    return new GenerationRequest(prompt, Request.of(0));
+  }
+
+  /** The answer to a conversation, with {@link Sampling#DEFAULT}, until the model ends it. */
+  public static GenerationRequest of(Conversation conversation) {
+    return of(new Prompt.Talk(conversation));
+  }
+
+  /** The continuation of a text, in which special tokens are plain text. */
+  public static GenerationRequest ofText(String text) {
+    return ofText(text, false);
+  }
+
+  /**
+   * The continuation of a text.
+   *
+   * @param parseSpecial read special tokens written in the text as such
+   */
+  public static GenerationRequest ofText(String text, boolean parseSpecial) {
+    return of(new Prompt.Text(text, parseSpecial));
+  }
+
+  /** The continuation of these tokens. */
+  public static GenerationRequest ofTokens(int... tokens) {
+    return of(new Prompt.Tokens(tokens));
+  }
+
+  public Prompt prompt() {
+    return prompt;
+  }
+
+  /** The request for the engine. */
+  Request request(int[] tokens, Set<Integer> shown) {
+    return wish.withPrompt(tokens).withShown(shown);
+  }
+
+  private GenerationRequest with(Request changed) {
+    return new GenerationRequest(prompt, changed);
+  }
+
+  /** At most so many tokens, 1 or more. */
+  public GenerationRequest withMaxTokens(int value) {
+    return with(wish.withMaxTokens(value));
+  }
+
+  public GenerationRequest withSampling(Sampling value) {
+    return with(wish.withSampling(value));
+  }
+
+  /** Ended before any of these texts. */
+  public GenerationRequest withStops(String... value) {
+    return with(wish.withStops(value));
+  }
+
+  /** Whether the answer goes on when the model ends it. */
+  public GenerationRequest withIgnoreEnd(boolean value) {
+    return with(wish.withIgnoreEnd(value));
+  }
+
+  public GenerationRequest withOverflow(Request.Overflow value) {
+    return with(wish.withOverflow(value));
+  }
+
+  /** With log-probabilities in each {@link Event.Token}, and those of so many alternatives. */
+  public GenerationRequest withLogProbabilities(int alternatives) {
+    return with(wish.withLogProbabilities(alternatives));
+  }
+
+  /** Ended with {@link FinishReason#DEADLINE} when it takes longer than this. */
+  public GenerationRequest withDeadline(Duration value) {
+    return with(wish.withDeadline(value));
+  }
+}
