@@ -39,6 +39,7 @@ import org.junit.jupiter.api.parallel.Isolated;
 /** Two models in one host: what they share, and how one gives way to the other. */
 @Isolated // counts threads
 @Timeout(300)
+@SuppressWarnings("try") // some close what they hold before the end, to see what others get
 class HostTest {
   private static final Request ENDLESS =
       Request.of(9, 9)
