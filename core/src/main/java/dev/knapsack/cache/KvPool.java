@@ -4,44 +4,30 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
-import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.SlabArena;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.Collection;
 import java.util.List;
-import java.util.Map;
 import java.util.SortedMap;
 import java.util.TreeMap;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where the caches of one model get their pages: an arena for each size of page, over one account,
- * shared by all sequences.
+ * Where the sequences of one model and layout get what they need: pages, which pools of other
+ * layouts may share, and what has been said of the model.
  *
  * <p>Safe for use by many threads. Closing it takes the pages of caches that are still open.
  */
 public final class KvPool implements AutoCloseable {
   private final KvLayout layout;
-  private final Account account;
-  private final long most;
-
-  /** What sequences need beside pages is leased from this. */
-  private final Account besidePages;
-
-  /** Bytes beside pages that sequences are promised. */
-  private final AtomicLong promisedBeside = new AtomicLong();
-
-  private final SortedMap<Long, SlabArena> arenas = new TreeMap<>();
+  private final PagePool pages;
 
   /** The arena of each page of a block, by layer and head. */
   private final SlabArena[] blockArenas;
-
-  /** Where sequences of a layout that moves tokens to disk do that. */
-  private final @Nullable SpillFolder spill;
 
   private volatile @Nullable BitSet sentenceEnds;
 
@@ -63,7 +49,7 @@ public final class KvPool implements AutoCloseable {
    * @throws SpillException if there are such, and they cannot be kept there
    */
   public KvPool(KvLayout layout, Account account, Path folder) {
-    this(layout, account, account.budget().total(), account, spill(layout, folder));
+    this(layout, new PagePool(account, account.budget().total(), account, folder));
   }
 
   /**
@@ -74,62 +60,55 @@ public final class KvPool implements AutoCloseable {
    * @throws SpillException if there are such, and they cannot be kept there
    */
   public KvPool(KvLayout layout, Account account, long most, Path folder) {
-    this(
-        layout,
-        account,
-        most,
-        Budget.ofBytes(Math.max(1, most)).account(account.name()),
-        spill(layout, folder));
+    this(layout, PagePool.promised(account, most, folder));
   }
 
-  private static @Nullable SpillFolder spill(KvLayout layout, Path folder) {
-    return layout.usesDisk() ? new SpillFolder(folder) : null;
-  }
-
-  KvPool(
-      KvLayout layout,
-      Account account,
-      long most,
-      Account besidePages,
-      @Nullable SpillFolder spill) {
-    this.besidePages = besidePages;
-    this.spill = spill;
+  KvPool(KvLayout layout, PagePool pages) {
     this.layout = layout;
-    this.account = account;
-    this.most = most;
-    this.blockArenas =
-        new SlabArena[layout.heads().stream().mapToInt(LayerLayout.Heads::kvHeads).sum()];
-    int page = 0;
-    for (int l = 0; l < layout.layers().size(); l++) {
-      if (layout.heads(l).kvHeads() == 0) {
-        continue;
-      }
-      SlabArena arena = add(layout.stored(l));
-      for (int h = 0; h < layout.heads(l).kvHeads(); h++) {
-        blockArenas[page++] = arena;
-      }
-      layout.coarse(l).ifPresent(this::add);
-      layout.numbers(l).ifPresent(this::add);
-      if (layout.retrieves(l)) {
-        add(layout.unitKeys(l));
-      }
-      if (layout.recent() > 0) {
-        add(layout.full(l));
-      }
+    this.pages = pages;
+    this.blockArenas = blockArenas(layout, pages);
+    if (layout.usesDisk()) {
+      pages.spillFolder();
     }
   }
 
-  private SlabArena add(KvLayout.Form form) {
-    return arenas.computeIfAbsent(
-        form.pageBytes(), bytes -> new SlabArena(account, bytes, Math.max(1, most)));
+  private static SlabArena[] blockArenas(KvLayout layout, PagePool pages) {
+    List<SlabArena> arenas = new ArrayList<>();
+    for (int l = 0; l < layout.layers().size(); l++) {
+      for (int h = 0; h < layout.heads(l).kvHeads(); h++) {
+        arenas.add(pages.arena(layout.stored(l).pageBytes()));
+      }
+    }
+    return arenas.toArray(SlabArena[]::new);
+  }
+
+  /**
+   * A pool for sequences of the same model in another layout, which share the pages of this one,
+   * what may be promised, and what has been said of the model. It is not to be closed, and of no
+   * use once this one is.
+   *
+   * @throws SpillException if the layout does not keep all tokens in memory, and they cannot be
+   *     kept on disk
+   */
+  public KvPool beside(KvLayout other) {
+    KvPool pool = new KvPool(other, pages);
+    pool.likewise(this);
+    if (other.policy().bases().isEmpty()) {
+      pool.bases = List.of();
+    }
+    return pool;
   }
 
   public KvLayout layout() {
     return layout;
   }
 
+  PagePool pages() {
+    return pages;
+  }
+
   Account account() {
-    return account;
+    return pages.account();
   }
 
   /** What a sequence remembers that has no tokens yet. */
@@ -154,14 +133,13 @@ public final class KvPool implements AutoCloseable {
    * @throws SpillException if the disk has no room for what is to go there
    */
   public KvPromise promise(int tokens, int step, int shared) {
-    if (spill != null) {
-      spill.promise(layout.diskBytes(tokens));
+    if (layout.usesDisk()) {
+      pages.spillFolder().promise(layout.diskBytes(tokens));
     }
     @Nullable Lease beside = null;
     try {
-      beside = account.reserve(layout.besidePages(tokens, step));
-      promisedBeside.addAndGet(beside.bytes());
-      reserve(layout.slabs(tokens, step, shared));
+      beside = pages.reserveBeside(layout.besidePages(tokens, step));
+      pages.reserve(layout.slabs(tokens, step, shared));
       return new KvPromise(this, beside, tokens, step, shared);
     } catch (RuntimeException | Error e) {
       giveBack(beside, tokens);
@@ -171,19 +149,17 @@ public final class KvPool implements AutoCloseable {
 
   /** Takes back what a promise for so many tokens has beside pages. */
   void giveBack(@Nullable Lease beside, int tokens) {
-    if (spill != null) {
-      spill.giveBack(layout.diskBytes(tokens));
+    if (layout.usesDisk()) {
+      pages.spillFolder().giveBack(layout.diskBytes(tokens));
     }
     if (beside != null) {
-      promisedBeside.addAndGet(-beside.bytes());
-      beside.close();
+      pages.unreserveBeside(beside);
     }
   }
 
   /** Whether such a promise would keep within what this pool may have. */
   public boolean hasRoom(int tokens, int step, int shared) {
-    return reservedWith(layout.slabs(tokens, step, shared)) + layout.besidePages(tokens, step)
-        <= most;
+    return pages.hasRoom(layout.slabs(tokens, step, shared), layout.besidePages(tokens, step));
   }
 
   /**
@@ -200,86 +176,19 @@ public final class KvPool implements AutoCloseable {
     for (int blocks : shared) {
       layout.slabs(tokens, step, blocks).forEach((size, n) -> slabs.merge(size, n, Long::sum));
     }
-    wanted += change(slabs, 1);
-    long available = account.available();
-    if (wanted > available) {
-      throw new BudgetExceededException(
-          account.name(), wanted, available, account.budget().total());
-    }
-    if (spill != null) {
-      spill.checkRoom(shared.size() * layout.diskBytes(tokens));
+    wanted += pages.change(slabs, 1);
+    account().checkRoom(wanted);
+    if (layout.usesDisk()) {
+      pages.spillFolder().checkRoom(shared.size() * layout.diskBytes(tokens));
     }
   }
 
   /**
-   * Bytes that the budget would have back, once this pool is compacted, without these promises and
-   * without these pages of a prefix tree.
+   * Bytes that the budget would have back, once this pool is compacted, without these promises, of
+   * this layout and others that share its pages, and without these pages of a prefix tree.
    */
   public long given(Collection<KvPromise> promises, SortedMap<Long, Long> dropped) {
-    SortedMap<Long, Long> slabs = new TreeMap<>(dropped);
-    long beside = 0;
-    for (KvPromise promise : promises) {
-      promise.slabs().forEach((size, n) -> slabs.merge(size, n, Long::sum));
-      beside += promise.besidePages();
-    }
-    return beside - change(slabs, -1);
-  }
-
-  /** By how many bytes what the arenas take changes with (1) or without (-1) reserved pages. */
-  private long change(SortedMap<Long, Long> slabs, int sign) {
-    return slabs.entrySet().stream()
-        .mapToLong(e -> arena(e.getKey()).change(sign * e.getValue()))
-        .sum();
-  }
-
-  /** Bytes that are reserved, with these pages as well. */
-  private long reservedWith(Map<Long, Long> slabs) {
-    return promisedBeside.get()
-        + arenas.entrySet().stream()
-            .mapToLong(e -> bytes(e.getKey(), e.getValue(), slabs.getOrDefault(e.getKey(), 0L)))
-            .sum();
-  }
-
-  private static long bytes(long slabBytes, SlabArena arena, long more) {
-    return SlabArena.bytes(slabBytes, arena.reservedSlabs() + more);
-  }
-
-  private void reserve(SortedMap<Long, Long> slabs) {
-    long reserved = reservedWith(Map.of());
-    long wanted = reservedWith(slabs);
-    if (wanted > most) {
-      throw new BudgetExceededException(account.name(), wanted - reserved, most - reserved, most);
-    }
-    SortedMap<Long, Long> done = new TreeMap<>();
-    try {
-      slabs.forEach((size, n) -> {
-        arena(size).reserve(n);
-        done.put(size, n);
-      });
-    } catch (RuntimeException | Error e) {
-      unreserve(done);
-      throw e;
-    }
-  }
-
-  /** Takes the bytes of these pages if that is possible without asking anyone to give back. */
-  boolean tryReserve(SortedMap<Long, Long> slabs) {
-    if (reservedWith(slabs) > most) {
-      return false;
-    }
-    SortedMap<Long, Long> done = new TreeMap<>();
-    for (Map.Entry<Long, Long> e : slabs.entrySet()) {
-      if (!arena(e.getKey()).tryReserve(e.getValue())) {
-        unreserve(done);
-        return false;
-      }
-      done.put(e.getKey(), e.getValue());
-    }
-    return true;
-  }
-
-  void unreserve(Map<Long, Long> slabs) {
-    slabs.forEach((size, n) -> arena(size).unreserve(n));
+    return pages.given(promises, dropped);
   }
 
   /** Pages of a block of tokens: one for each head of each layer. */
@@ -298,34 +207,25 @@ public final class KvPool implements AutoCloseable {
   }
 
   SlabArena arena(KvLayout.Form form) {
-    return arena(form.pageBytes());
-  }
-
-  private SlabArena arena(long slabBytes) {
-    SlabArena arena = arenas.get(slabBytes);
-    if (arena == null) {
-      throw new IllegalArgumentException(
-          "The layout has no pages of %,d bytes".formatted(slabBytes));
-    }
-    return arena;
+    return pages.arena(form.pageBytes());
   }
 
   /**
-   * Memory beside pages: for attention weights that a policy wants, or for what comes back from
-   * disk; where sequences have promises, it is a part of those.
+   * Memory beside pages: for attention weights that a policy wants, for states, or for what comes
+   * back from disk; where sequences have promises, it is a part of those.
    */
   Lease besidePages(long bytes) {
-    return besidePages.lease(bytes);
+    return pages.besidePages(bytes);
   }
 
   /** Bytes of pages leased now: of those that are in use, and of those that are promised. */
   public long leasedBytes() {
-    return arenas.values().stream().mapToLong(SlabArena::leasedBytes).sum();
+    return pages.leasedBytes();
   }
 
   /** Pages in use now, each counted once however many hold it. */
   public long livePages() {
-    return arenas.values().stream().mapToLong(SlabArena::liveSlabs).sum();
+    return pages.livePages();
   }
 
   /**
@@ -333,7 +233,7 @@ public final class KvPool implements AutoCloseable {
    * the operating system. No cache may be used meanwhile, nor a view of one that was made before.
    */
   public void compact() {
-    arenas.values().forEach(SlabArena::compact);
+    pages.compact();
   }
 
   /**
@@ -392,17 +292,11 @@ public final class KvPool implements AutoCloseable {
   }
 
   SpillFolder spillFolder() {
-    if (spill == null) {
-      throw new IllegalStateException("This layout keeps all tokens in memory");
-    }
-    return spill;
+    return pages.spillFolder();
   }
 
   @Override
   public void close() {
-    if (spill != null) {
-      spill.close();
-    }
-    arenas.values().forEach(SlabArena::close);
+    pages.close();
   }
 }

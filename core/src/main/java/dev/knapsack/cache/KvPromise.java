@@ -72,7 +72,7 @@ public final class KvPromise implements AutoCloseable {
     if (blocks > shared) {
       SortedMap<Long, Long> saved = saved(blocks);
       shared = blocks;
-      pool.unreserve(saved);
+      pool.pages().unreserve(saved);
     }
   }
 
@@ -95,7 +95,7 @@ public final class KvPromise implements AutoCloseable {
       throw new IllegalStateException("KV promise closed twice");
     }
     closed = true;
-    pool.unreserve(slabs(shared));
+    pool.pages().unreserve(slabs(shared));
     pool.giveBack(besidePages, tokens);
   }
 }

@@ -43,8 +43,34 @@ public final class PrefixTree implements AutoCloseable {
     long of(long before, int[] block);
   }
 
-  /** A block; the root of a recipe is one without tokens. */
+  /** The blocks of one layout: the pages of each, and what they cost. */
+  static final class Blocks {
+    final KvPool pool;
+
+    /** Pages of a block in layers without and with a window. */
+    final SortedMap<Long, Long> full;
+
+    final SortedMap<Long, Long> windows;
+
+    /** By layer and head, whether the layer has a window. */
+    final boolean[] inWindow;
+
+    Blocks(KvPool pool) {
+      this.pool = pool;
+      this.full = pool.layout().blockSlabs(false);
+      this.windows = pool.layout().blockSlabs(true);
+      this.inWindow = new boolean[pool.blockPages()];
+      int page = 0;
+      for (LayerLayout.Heads layer : pool.layout().heads()) {
+        Arrays.fill(inWindow, page, page + layer.kvHeads(), layer.window() > 0);
+        page += layer.kvHeads();
+      }
+    }
+  }
+
+  /** A block; the root of a layout is one without tokens. */
   static final class Node {
+    final Blocks blocks;
     final @Nullable Node parent;
     final int depth;
     final long key;
@@ -71,7 +97,8 @@ public final class PrefixTree implements AutoCloseable {
     /** The next node with the same key. */
     @Nullable Node next;
 
-    Node(@Nullable Node parent, long key, int[] tokens, int[] slabs, boolean exact) {
+    Node(Blocks blocks, @Nullable Node parent, long key, int[] tokens, int[] slabs, boolean exact) {
+      this.blocks = blocks;
       this.exact = exact;
       this.parent = parent;
       this.depth = parent == null ? 0 : parent.depth + 1;
@@ -81,15 +108,9 @@ public final class PrefixTree implements AutoCloseable {
     }
   }
 
-  private final KvPool pool;
+  private final PagePool pages;
   private final Account account;
   private final BlockHash hash;
-
-  /** What a block costs, in layers without and with a window. */
-  private final SortedMap<Long, Long> fullSlabs;
-
-  private final SortedMap<Long, Long> windowSlabs;
-  private final boolean[] inWindow;
 
   private final Map<KvLayout, Node> roots = new HashMap<>();
   private final Map<Long, Node> nodes = new HashMap<>();
@@ -103,7 +124,7 @@ public final class PrefixTree implements AutoCloseable {
   /**
    * An empty tree.
    *
-   * @param pool where its sequences have their pages
+   * @param pool where its sequences have their pages, or pools beside it
    * @param account what its pages are charged to, of the same budget as the pool's
    */
   public PrefixTree(KvPool pool, Account account) {
@@ -111,18 +132,9 @@ public final class PrefixTree implements AutoCloseable {
   }
 
   PrefixTree(KvPool pool, Account account, BlockHash hash) {
-    this.pool = pool;
+    this.pages = pool.pages();
     this.account = account;
     this.hash = hash;
-    KvLayout layout = pool.layout();
-    this.fullSlabs = layout.blockSlabs(false);
-    this.windowSlabs = layout.blockSlabs(true);
-    this.inWindow = new boolean[pool.blockPages()];
-    int page = 0;
-    for (LayerLayout.Heads layer : layout.heads()) {
-      Arrays.fill(inWindow, page, page + layer.kvHeads(), layer.window() > 0);
-      page += layer.kvHeads();
-    }
   }
 
   /** Mixes as the finalizer of SplitMix64 does, token by token. */
@@ -135,10 +147,6 @@ public final class PrefixTree implements AutoCloseable {
       h ^= h >>> 31;
     }
     return h;
-  }
-
-  KvPool pool() {
-    return pool;
   }
 
   /** Blocks that it holds. */
@@ -154,17 +162,22 @@ public final class PrefixTree implements AutoCloseable {
   /**
    * The longest beginning of a sequence that the tree holds, which stays as long as it is shared.
    *
-   * @param recipe sizes, formats and policy: all that makes two caches of the same tokens differ
+   * @param pool the sequence's, whose layout has all that makes two caches of the same tokens
+   *     differ
    * @param tokens the tokens of each block of the sequence
    * @param most blocks to look for at most
    * @param exact whether only those will do that were computed as a prompt that does not depend, in
    *     rounding, on what others computed beside it
    */
-  public SharedPrefix find(KvLayout recipe, IntFunction<int[]> tokens, int most, boolean exact) {
+  public SharedPrefix find(KvPool pool, IntFunction<int[]> tokens, int most, boolean exact) {
     Node root =
         roots.computeIfAbsent(
-            recipe,
-            r -> new Node(null, hash.of(r.hashCode(), new int[0]), new int[0], new int[0], true));
+            pool.layout(),
+            layout -> {
+              int[] none = {};
+              long key = hash.of(layout.hashCode(), none);
+              return new Node(new Blocks(pool), null, key, none, none, true);
+            });
     return new SharedPrefix(this, pin(deepest(root, tokens, most, exact)));
   }
 
@@ -186,8 +199,9 @@ public final class PrefixTree implements AutoCloseable {
 
   /** Whether all is held that the token after this block sees in layers with a window. */
   private boolean hasWindow(Node node) {
-    int window = pool.layout().longestWindow();
-    int page = pool.layout().pageTokens();
+    KvLayout layout = node.blocks.pool.layout();
+    int window = layout.longestWindow();
+    int page = layout.pageTokens();
     int first = Math.max(0, node.depth * page - window + 1) / page;
     for (Node n = node; window > 0 && n != null && n.depth > first; n = n.parent) {
       if (!n.windowed) {
@@ -219,10 +233,11 @@ public final class PrefixTree implements AutoCloseable {
       KvPromise promise,
       boolean exact,
       boolean onlyExact) {
+    Blocks blocks = parent.blocks;
     int[] slabs = cache.block(parent.depth);
     boolean windows = true;
     for (int i = 0; i < slabs.length; i++) {
-      if (slabs[i] < 0 && !inWindow[i]) {
+      if (slabs[i] < 0 && !blocks.inWindow[i]) {
         return null;
       }
       windows &= slabs[i] >= 0;
@@ -238,19 +253,20 @@ public final class PrefixTree implements AutoCloseable {
       }
       int[] none = new int[slabs.length];
       Arrays.fill(none, -1);
-      node = new Node(parent, hash.of(parent.key, tokens), tokens, none, exact && parent.exact);
+      long key = hash.of(parent.key, tokens);
+      node = new Node(blocks, parent, key, tokens, none, exact && parent.exact);
       node.next = nodes.get(node.key);
       nodes.put(node.key, node);
       size++;
       parent.children++;
-      pool.account().move(bytes(fullSlabs), account);
+      pages.account().move(bytes(blocks.full), account);
       hold(node, slabs, false);
     } else {
       cache.replace(parent.depth, node.slabs);
       promise.share(node.depth);
     }
     if (!node.windowed && windows && reserveWindows(node)) {
-      pool.account().move(bytes(windowSlabs), account);
+      pages.account().move(bytes(blocks.windows), account);
       hold(node, slabs, true);
       node.windowed = true;
     }
@@ -259,21 +275,22 @@ public final class PrefixTree implements AutoCloseable {
 
   private void hold(Node node, int[] slabs, boolean windows) {
     for (int i = 0; i < slabs.length; i++) {
-      if (inWindow[i] == windows) {
-        pool.share(i, slabs[i]);
+      if (node.blocks.inWindow[i] == windows) {
+        node.blocks.pool.share(i, slabs[i]);
         node.slabs[i] = slabs[i];
       }
     }
   }
 
   private boolean reserveWindows(Node node) {
-    if (windowSlabs.isEmpty()) {
+    SortedMap<Long, Long> slabs = node.blocks.windows;
+    if (slabs.isEmpty()) {
       return false;
     }
-    boolean reserved = pool.tryReserve(windowSlabs);
+    boolean reserved = pages.tryReserve(slabs);
     while (!reserved && !idle.isEmpty() && idle.firstEntry().getValue() != node) {
       drop(idle.firstEntry().getValue());
-      reserved = pool.tryReserve(windowSlabs);
+      reserved = pages.tryReserve(slabs);
     }
     return reserved;
   }
@@ -296,7 +313,7 @@ public final class PrefixTree implements AutoCloseable {
   void unpin(Node node) {
     node.users--;
     // The end of a chain is older than its beginning, which is of use to more sequences.
-    for (Node n = node; n != null && n.parent != null; n = n.parent) {
+    for (Node n = node; n != null; n = n.parent) {
       idle.remove(n.used, n);
       n.used = ++clock;
       putIfIdle(n);
@@ -304,7 +321,12 @@ public final class PrefixTree implements AutoCloseable {
   }
 
   private void putIfIdle(Node node) {
-    if (node.users == 0 && node.children == 0 && node.parent != null) {
+    if (node.users > 0 || node.children > 0) {
+      return;
+    }
+    if (node.parent == null) {
+      roots.remove(node.blocks.pool.layout());
+    } else {
       idle.put(node.used, node);
     }
   }
@@ -328,10 +350,10 @@ public final class PrefixTree implements AutoCloseable {
     }
     for (Node node : all()) {
       if (!kept.contains(node)) {
-        fullSlabs.forEach((size, n) -> slabs.merge(size, n, Long::sum));
+        node.blocks.full.forEach((size, n) -> slabs.merge(size, n, Long::sum));
       }
       if (node.windowed) {
-        windowSlabs.forEach((size, n) -> slabs.merge(size, n, Long::sum));
+        node.blocks.windows.forEach((size, n) -> slabs.merge(size, n, Long::sum));
       }
     }
     return slabs;
@@ -358,7 +380,7 @@ public final class PrefixTree implements AutoCloseable {
     while (given < bytes && !idle.isEmpty()) {
       given += drop(idle.firstEntry().getValue());
     }
-    if (given < bytes && !windowSlabs.isEmpty()) {
+    if (given < bytes) {
       // What comes last in a chain can be of use to one that follows it, the rest hardly.
       List<Node> held = all();
       held.removeIf(n -> !n.windowed);
@@ -410,15 +432,15 @@ public final class PrefixTree implements AutoCloseable {
 
   private long giveUp(Node node, boolean windows) {
     for (int i = 0; i < node.slabs.length; i++) {
-      if (inWindow[i] == windows) {
-        pool.release(i, node.slabs[i]);
+      if (node.blocks.inWindow[i] == windows) {
+        node.blocks.pool.release(i, node.slabs[i]);
         node.slabs[i] = -1;
       }
     }
-    SortedMap<Long, Long> slabs = windows ? windowSlabs : fullSlabs;
+    SortedMap<Long, Long> slabs = windows ? node.blocks.windows : node.blocks.full;
     long bytes = bytes(slabs);
-    account.move(bytes, pool.account());
-    pool.unreserve(slabs);
+    account.move(bytes, pages.account());
+    pages.unreserve(slabs);
     return bytes;
   }
 

@@ -27,7 +27,7 @@ public final class SharedPrefix implements AutoCloseable {
 
   /** Tokens that are shared. */
   public int tokens() {
-    return last.depth * tree.pool().layout().pageTokens();
+    return last.depth * last.blocks.pool.layout().pageTokens();
   }
 
   /**
@@ -39,7 +39,7 @@ public final class SharedPrefix implements AutoCloseable {
     while (!node.exact && node.parent != null) {
       node = node.parent;
     }
-    return node.depth * tree.pool().layout().pageTokens();
+    return node.depth * last.blocks.pool.layout().pageTokens();
   }
 
   /** Makes what is shared all that a sequence has cached. */
@@ -59,7 +59,7 @@ public final class SharedPrefix implements AutoCloseable {
   public int advance(
       SequenceState state, KvPromise promise, IntFunction<int[]> tokens, int most, boolean exact) {
     PrefixTree.Node node = tree.deepest(last, tokens, most, exact);
-    int found = node.depth * tree.pool().layout().pageTokens() - state.length();
+    int found = node.depth * last.blocks.pool.layout().pageTokens() - state.length();
     if (found <= 0) {
       return 0;
     }
@@ -86,7 +86,7 @@ public final class SharedPrefix implements AutoCloseable {
       int most,
       int exactTokens,
       boolean exact) {
-    int page = tree.pool().layout().pageTokens();
+    int page = last.blocks.pool.layout().pageTokens();
     int complete = Math.min(most, state.length() / page);
     while (last.depth < complete) {
       boolean here = (last.depth + 1) * page <= exactTokens;

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvPromise;
@@ -36,7 +37,9 @@ final class Admission {
    */
   record Group(List<Answer> answers, int capacity) {}
 
+  /** Of the plan's layout. */
   private final KvPool pool;
+
   private final PrefixTree prefixes;
   private final Account memory;
   private final double secondsPerByte;
@@ -57,7 +60,7 @@ final class Admission {
    * @param loop lets in who waits, when there may be memory for that
    */
   Admission(Scheduler.Resources resources, StepLoop loop) {
-    this.pool = resources.pool();
+    this.pool = resources.pools().planned();
     this.prefixes = resources.prefixes();
     this.memory = resources.memory();
     this.secondsPerByte = resources.secondsPerByte();
@@ -137,32 +140,37 @@ final class Admission {
   /**
    * What a session lacks to hold a sequence.
    *
+   * @param pool where it is to have its pages
    * @param capacity tokens that the sequence may have
    * @param prompt what it is to begin with
    * @param shared what of that others have cached
    */
-  private record Need(Session session, int capacity, int[] prompt, SharedPrefix shared) {}
+  private record Need(
+      Session session, KvPool pool, int capacity, int[] prompt, SharedPrefix shared) {}
 
   /** Gives a group what it needs, all of it or nothing. */
   private boolean admit(Group group) {
     List<Answer> lacking =
         group.answers().stream()
             .filter(a ->
-                a.session.state == null || !a.session.continues(a.request.prompt(), shareable(a)))
+                a.session.state == null
+                    || !a.session.continues(a.pool.layout(), a.request.prompt(), shareable(a)))
             .toList();
     if (!hasSequences(lacking.size())) {
       return false;
     }
     if (!lacking.isEmpty() && limits.queue() > 0 && !isNext()) {
-      claim(lacking.size() * pool.layout().bytes(group.capacity(), limits.chunk()));
+      KvLayout layout = lacking.getFirst().pool.layout();
+      claim(lacking.size() * layout.bytes(group.capacity(), limits.chunk()));
       return false;
     }
     List<Need> needs = new ArrayList<>();
     for (Answer answer : lacking) {
       int[] prompt = answer.request.prompt();
-      int most = Math.min(shareable(answer), (prompt.length - 1) / pageTokens());
-      SharedPrefix shared = find(prompt, most, answer.reproducible);
-      needs.add(new Need(answer.session, group.capacity(), prompt, shared));
+      int page = answer.pool.layout().pageTokens();
+      int most = Math.min(shareable(answer), (prompt.length - 1) / page);
+      SharedPrefix shared = find(answer.pool, prompt, most, answer.reproducible);
+      needs.add(new Need(answer.session, answer.pool, group.capacity(), prompt, shared));
     }
     try {
       give(needs);
@@ -202,7 +210,7 @@ final class Admission {
     }
     int[] none = new int[0];
     try {
-      give(List.of(new Need(session, capacity, none, find(none, 0, false))));
+      give(List.of(new Need(session, pool, capacity, none, find(pool, none, 0, false))));
     } catch (BudgetExceededException | SpillException e) {
       if (allIdle()) {
         throw e;
@@ -249,14 +257,10 @@ final class Admission {
     return holders.stream().allMatch(Admission::isIdle);
   }
 
-  private int pageTokens() {
-    return pool.layout().pageTokens();
-  }
-
-  private SharedPrefix find(int[] prompt, int most, boolean exact) {
-    int page = pageTokens();
+  private SharedPrefix find(KvPool of, int[] prompt, int most, boolean exact) {
+    int page = of.layout().pageTokens();
     return prefixes.find(
-        pool.layout(), b -> Arrays.copyOfRange(prompt, b * page, (b + 1) * page), most, exact);
+        of, b -> Arrays.copyOfRange(prompt, b * page, (b + 1) * page), most, exact);
   }
 
   /** Whether so many sequences are to be had, if idle sessions give theirs. */
@@ -270,8 +274,9 @@ final class Admission {
     Deque<Need> lacking = new ArrayDeque<>(needs);
     try {
       if (!needs.isEmpty()) {
-        pool.checkRoom(
-            needs.getFirst().capacity,
+        Need first = needs.getFirst(); // they are for answers to one request
+        first.pool.checkRoom(
+            first.capacity,
             limits.chunk(),
             needs.stream().map(need -> need.shared.blocks()).toList());
       }
@@ -294,16 +299,16 @@ final class Admission {
 
   private void give(Need need) {
     Session session = need.session;
-    SequenceState state = pool.sequence();
+    SequenceState state = need.pool.sequence();
     try {
       need.shared.adopt(state); // before the tree gives anything up: it may be what is found here
       // What sequences share they have not been promised, so that without the rest of the tree
       // there is room for all that the plan allows.
       int blocks = need.shared.blocks();
-      while (!pool.hasRoom(need.capacity, limits.chunk(), blocks) && prefixes.drop(1) > 0) {
+      while (!need.pool.hasRoom(need.capacity, limits.chunk(), blocks) && prefixes.drop(1) > 0) {
         // The tree gives up what is in the way.
       }
-      KvPromise promise = pool.promise(need.capacity, limits.chunk(), blocks);
+      KvPromise promise = need.pool.promise(need.capacity, limits.chunk(), blocks);
       session.hold(state, promise, need.shared, need.prompt);
       session.capacity = need.capacity;
     } catch (RuntimeException | Error e) {
@@ -317,21 +322,22 @@ final class Admission {
    * it is written, since others pay for them.
    */
   private int shareable(Answer answer) {
+    KvLayout layout = answer.pool.layout();
     // What a policy keeps depends on more than the tokens before; a state that layers carry is no
     // page; and where tokens go to disk there is no memory for more than one sequence's.
     // Nor is what recent tokens are held in the same after a shared beginning as without one.
     if (!limits.prefixes()
-        || !pool.layout().policy().equals(KvPolicy.FULL)
-        || pool.layout().carriesStates()
-        || pool.layout().resident() > 0
-        || (answer.reproducible && pool.layout().recent() > 0)) {
+        || !layout.policy().equals(KvPolicy.FULL)
+        || layout.carriesStates()
+        || layout.resident() > 0
+        || (answer.reproducible && layout.recent() > 0)) {
       return 0;
     }
     return switch (answer.request.overflow()) {
       case Request.Overflow.Stop() -> Integer.MAX_VALUE;
       // Without what windows saw, a sequence that goes back begins anew.
       case Request.Overflow.Shift(int keep) ->
-          pool.layout().longestWindow() > 0 ? 0 : keep / pool.layout().pageTokens();
+          layout.longestWindow() > 0 ? 0 : keep / layout.pageTokens();
     };
   }
 
@@ -339,7 +345,7 @@ final class Admission {
     return session.answering == null || session.answering.waiting;
   }
 
-  /** What {@link #reclaim} could give back, and what answers under way will. */
+  /** Offers of what {@link #reclaim} gives back, and of what answers under way will. */
   List<Offer> offers() {
     long now = given(holders.stream().filter(Admission::isIdle).toList());
     // Also what is on its way to somebody, while this loop itself asks others.

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.KvPool;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.LogitsException;
 import dev.knapsack.error.WaitInterruptedException;
@@ -59,6 +60,10 @@ public final class Answer implements Iterable<String>, AutoCloseable {
 
   private final Scheduler scheduler;
   final Request request;
+
+  /** Where its sequence is to have its pages. */
+  final KvPool pool;
+
   final Sampler sampler;
   final boolean reproducible;
   private final int promptTokens;
@@ -105,6 +110,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
       Scheduler scheduler,
       Session session,
       Request request,
+      KvPool pool,
       boolean reproducible,
       Sampler sampler,
       @Nullable StreamDecoder decoder,
@@ -112,6 +118,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     this.scheduler = scheduler;
     this.session = session;
     this.request = request;
+    this.pool = pool;
     this.reproducible = reproducible;
     this.promptTokens = request.prompt().length;
     this.sampler = sampler;

@@ -226,7 +226,7 @@ public final class Engine implements AutoCloseable {
                       : Math.min(spec.vocabulary(), tokenizer.size()),
                   tokenizer,
                   team,
-                  pool,
+                  new CachePools(file, spec, tokenizer, plan.cache(), pool, workspace),
                   prefixes,
                   kv,
                   secondsPerByte(plan, layout),
@@ -238,7 +238,7 @@ public final class Engine implements AutoCloseable {
                       options.queue(),
                       options.prefixes(),
                       options.reproducible()),
-                  () -> CacheIdentity.of(file, spec, layout),
+                  of -> CacheIdentity.of(file, spec, of),
                   clock),
               this::forward);
       hold(budget.onPressure(Rung.DROP_PREFIXES, kv, scheduler));
@@ -283,10 +283,7 @@ public final class Engine implements AutoCloseable {
     // Caches are leased as sequences are admitted.
     long wanted =
         plan.bytes() - share(plan, "kv") - share(plan, "jvm") + host.missingJvm(share(plan, "jvm"));
-    long available = weights.available();
-    if (wanted > available) {
-      throw new BudgetExceededException(weights.name(), wanted, available, host.budget().total());
-    }
+    weights.checkRoom(wanted);
   }
 
   /** Time that it takes to compute cached tokens again, for each byte that they take. */
@@ -394,7 +391,8 @@ public final class Engine implements AutoCloseable {
    *     else as {@link #start(Request)}
    */
   public List<Answer> start(Request request, int samples) {
-    return loop().ask(() -> scheduler.start(request, samples));
+    KvPool of = scheduler.pool(request);
+    return loop().ask(() -> scheduler.start(request, of, samples));
   }
 
   /**
@@ -584,7 +582,7 @@ public final class Engine implements AutoCloseable {
 
   /** What tells this engine's caches from all others. */
   Fingerprint fingerprint() {
-    return scheduler.fingerprint();
+    return scheduler.fingerprint(kvLayout());
   }
 
   /** Computes a passage's next tokens, in turn. */

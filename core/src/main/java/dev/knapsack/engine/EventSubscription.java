@@ -7,6 +7,16 @@ import java.util.concurrent.Flow;
  * that waits for both.
  */
 final class EventSubscription implements Flow.Subscription {
+  /** The subscription of somebody who comes too late. */
+  private static final Flow.Subscription NONE =
+      new Flow.Subscription() {
+        @Override
+        public void request(long n) {}
+
+        @Override
+        public void cancel() {}
+      };
+
   private final Answer answer;
   private final EventChannel channel;
   private final Flow.Subscriber<? super Event> subscriber;
@@ -25,10 +35,10 @@ final class EventSubscription implements Flow.Subscription {
 
   /** Gives the subscriber all signals it is to have; in a thread of its own. */
   void run() {
-    subscriber.onSubscribe(this);
     try {
       channel.claim();
     } catch (IllegalStateException e) {
+      subscriber.onSubscribe(NONE);
       subscriber.onError(e);
       return;
     }
@@ -42,6 +52,7 @@ final class EventSubscription implements Flow.Subscription {
   }
 
   private void signal() throws InterruptedException {
+    subscriber.onSubscribe(this);
     for (Event next = channel.peek(); next != null; next = channel.peek()) {
       if (next instanceof Event.Failure(Throwable problem)) {
         subscriber.onError(problem);

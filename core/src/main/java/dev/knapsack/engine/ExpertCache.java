@@ -209,7 +209,7 @@ final class ExpertCache implements AutoCloseable {
     for (int slot = 0; slot < held.length; slot++) {
       CompletableFuture<Void> read = reads[slot];
       if (read != null) {
-        WeightReader.settle(read);
+        reader.settle(read);
         reads[slot] = null;
         if (read.isCompletedExceptionally()) {
           forget(slot);

@@ -1,6 +1,7 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.plan.Plan;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
@@ -20,6 +21,7 @@ import java.util.Set;
  *     or more; empty for none
  * @param deadline the time it may take, from asking, with waiting for others; empty for any
  * @param shown control tokens whose text is part of the answer's; others are left out
+ * @param cache which tokens its sequence keeps, and in which formats; empty for what the plan says
  */
 public record Request(
     int[] prompt,
@@ -30,7 +32,8 @@ public record Request(
     Overflow overflow,
     OptionalInt logProbabilities,
     Optional<Duration> deadline,
-    Set<Integer> shown) {
+    Set<Integer> shown,
+    Optional<Plan.Cache> cache) {
   /** What happens when a sequence has as many tokens as the plan gives it. */
   public sealed interface Overflow {
     /** The answer ends with {@link FinishReason#CONTEXT_FULL}. */
@@ -85,7 +88,8 @@ public record Request(
         new Overflow.Stop(),
         OptionalInt.empty(),
         Optional.empty(),
-        Set.of());
+        Set.of(),
+        Optional.empty());
   }
 
   @Override
@@ -126,17 +130,19 @@ public record Request(
   /** The same, as the answer to other tokens. */
   public Request withPrompt(int... tokens) {
     return new Request(
-        tokens, maxTokens, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline, shown);
+        tokens, maxTokens, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline, shown, cache);
   }
 
   public Request withMaxTokens(int value) {
     return new Request(
-        prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline, shown);
+        prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline, shown,
+        cache);
   }
 
   public Request withSampling(Sampling value) {
     return new Request(
-        prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities, deadline, shown);
+        prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities, deadline, shown,
+        cache);
   }
 
   public Request withStops(String... value) {
@@ -149,17 +155,20 @@ public record Request(
         overflow,
         logProbabilities,
         deadline,
-        shown);
+        shown,
+        cache);
   }
 
   public Request withIgnoreEnd(boolean value) {
     return new Request(
-        prompt, maxTokens, sampling, stops, value, overflow, logProbabilities, deadline, shown);
+        prompt, maxTokens, sampling, stops, value, overflow, logProbabilities, deadline, shown,
+        cache);
   }
 
   public Request withOverflow(Overflow value) {
     return new Request(
-        prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities, deadline, shown);
+        prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities, deadline, shown,
+        cache);
   }
 
   /**
@@ -179,7 +188,8 @@ public record Request(
         overflow,
         OptionalInt.of(alternatives),
         deadline,
-        shown);
+        shown,
+        cache);
   }
 
   /**
@@ -197,7 +207,8 @@ public record Request(
         overflow,
         logProbabilities,
         Optional.of(time),
-        shown);
+        shown,
+        cache);
   }
 
   /** With the texts of these control tokens in the answer's text. */
@@ -211,6 +222,26 @@ public record Request(
         overflow,
         logProbabilities,
         deadline,
-        tokens);
+        tokens,
+        cache);
+  }
+
+  /**
+   * With a cache of its own: its recipe and formats in place of the plan's. What it takes is
+   * counted when the request gets its sequence, and must fit beside others in what the plan has for
+   * all.
+   */
+  public Request withCache(Plan.Cache value) {
+    return new Request(
+        prompt,
+        maxTokens,
+        sampling,
+        stops,
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        deadline,
+        shown,
+        Optional.of(value));
   }
 }

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceState;
@@ -43,12 +44,12 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       int vocabulary,
       @Nullable Tokenizer tokenizer,
       WorkerTeam team,
-      KvPool pool,
+      CachePools pools,
       PrefixTree prefixes,
       Account memory,
       double secondsPerByte,
       Limits limits,
-      Supplier<Fingerprint> fingerprint,
+      Function<KvLayout, Fingerprint> fingerprint,
       LongSupplier clock) {}
 
   /**
@@ -108,14 +109,24 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     return loop;
   }
 
-  Fingerprint fingerprint() {
-    return resources.fingerprint().get();
+  /** What tells the caches of this layout from all others. */
+  Fingerprint fingerprint(KvLayout layout) {
+    return resources.fingerprint().apply(layout);
+  }
+
+  /**
+   * Where the sequences of a request are to have their pages: to be asked for by whoever starts it,
+   * on whatever thread.
+   */
+  KvPool pool(Request request) {
+    return resources.pools().of(request.cache());
   }
 
   /** Begins an answer in a session that lives on. */
-  Answer start(Session session, Request request) {
+  Answer start(Session session, Request request, KvPool pool) {
     checkIdle(session);
-    Answer answer = answer(session, request, request.sampling().seed().orElseGet(seeds::nextLong));
+    Answer answer =
+        answer(session, request, pool, request.sampling().seed().orElseGet(seeds::nextLong));
     return enter(List.of(answer), limits.context()).getFirst();
   }
 
@@ -123,7 +134,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * Begins {@code samples} answers to one prompt, which is read once. The seed of each but the
    * first is one more than that of the one before.
    */
-  List<Answer> start(Request request, int samples) {
+  List<Answer> start(Request request, KvPool pool, int samples) {
     if (samples < 1) {
       throw new IllegalArgumentException(samples + " answers asked for; ask for 1 or more.");
     }
@@ -137,18 +148,19 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     for (int i = 0; i < samples; i++) {
       Session session = new Session(this);
       session.closed = true; // nobody else has it: its memory goes when the answer ends
-      answers.add(answer(session, request, seed + i));
+      answers.add(answer(session, request, pool, seed + i));
     }
     return enter(answers, most);
   }
 
-  private Answer answer(Session session, Request request, long seed) {
+  private Answer answer(Session session, Request request, KvPool pool, long seed) {
     Tokenizer tokenizer = resources.tokenizer();
     request.check(resources.vocabulary(), limits.context(), tokenizer != null);
     return new Answer(
         this,
         session,
         request,
+        pool,
         limits.reproducible() || request.sampling().seed().isPresent(),
         new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
         tokenizer == null ? null : tokenizer.stream(request.lastToken(), request.shown()::contains),
@@ -194,7 +206,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
             name,
             session.state(),
             session.tokens.slice(0, session.state().length()),
-            fingerprint(),
+            fingerprint(session.state().layout()),
             precision));
   }
 
@@ -204,7 +216,11 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         session,
         state ->
             store.restore(
-                name, state, fingerprint(), limits.context() - 1, resources.vocabulary()));
+                name,
+                state,
+                fingerprint(state.layout()),
+                limits.context() - 1,
+                resources.vocabulary()));
   }
 
   /** See {@link Session#fill}. */
@@ -391,7 +407,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
             return 0L; // nothing is free for others before pages can be moved
           }
           long given = admission.reclaim(bytes);
-          resources.pool().compact();
+          resources.pools().planned().compact();
           return given;
         },
         0L);

@@ -1,5 +1,7 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvPromise;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.SharedPrefix;
@@ -68,7 +70,8 @@ public final class Session implements AutoCloseable {
    * @throws IllegalStateException if the last answer of this session has not ended
    */
   public Answer start(Request request) {
-    return scheduler.loop().ask(() -> scheduler.start(this, request));
+    KvPool pool = scheduler.pool(request);
+    return scheduler.loop().ask(() -> scheduler.start(this, request, pool));
   }
 
   /** Tokens that are cached now. */
@@ -150,12 +153,13 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Whether it can go on with this prompt: what it shares, it keeps. Others pay for that, and what
-   * it had to compute again it might have no room for.
+   * Whether it can go on with this prompt in this layout: what it shares, it keeps. Others pay for
+   * that, and what it had to compute again it might have no room for.
    */
-  boolean continues(int[] prompt, int mayShare) {
+  boolean continues(KvLayout layout, int[] prompt, int mayShare) {
     int held = kept(prompt);
-    return shared == null || (shared.blocks() <= mayShare && shared.tokens() <= held);
+    return layout.equals(state().layout())
+        && (shared == null || (shared.blocks() <= mayShare && shared.tokens() <= held));
   }
 
   /** Tokens of a prompt that are cached and can be kept. */

@@ -67,15 +67,17 @@ final class TextLogits implements AutoCloseable {
    * up before anybody gives anything back for one of the two.
    */
   private static int rows(Engine engine, int most, long cached) {
-    long available = engine.kv().available();
+    Account kv = engine.kv();
+    long whole = cached + Workspace.bytes(engine.spec(), engine.kvLayout(), most, most);
+    // Others are asked only where it matters: they may be at a step.
+    long available = whole <= kv.free() ? whole : kv.available();
     for (int rows = most; ; rows /= 2) {
       long wanted = cached + Workspace.bytes(engine.spec(), engine.kvLayout(), rows, rows);
       if (wanted <= available) {
         return rows;
       }
       if (rows == 1) {
-        throw new BudgetExceededException(
-            engine.kv().name(), wanted, available, engine.budget().total());
+        throw new BudgetExceededException(kv.name(), wanted, available, kv.budget().total());
       }
     }
   }

@@ -43,9 +43,7 @@ final class WeightReader implements AutoCloseable {
 
   /** Waits for a read; what it threw is thrown here. */
   void await(CompletableFuture<Void> read) {
-    if (!read.isDone()) {
-      team.rest(() -> settle(read));
-    }
+    settle(read);
     try {
       read.join();
     } catch (CompletionException e) {
@@ -58,8 +56,10 @@ final class WeightReader implements AutoCloseable {
   }
 
   /** Waits for a read, however it ends. */
-  static void settle(CompletableFuture<Void> read) {
-    read.handle((done, problem) -> Future.State.SUCCESS).join();
+  void settle(CompletableFuture<Void> read) {
+    if (!read.isDone()) {
+      team.rest(() -> read.handle((done, problem) -> Future.State.SUCCESS).join());
+    }
   }
 
   /** Ends the thread after the read it is at; memory given to {@link #read} is free after that. */

@@ -24,9 +24,9 @@ final class WeightStream implements AutoCloseable {
     }
 
     /** Whether what was read ahead into it could not be read. */
-    boolean failed() {
+    boolean failed(WeightReader reader) {
       if (read != null) {
-        WeightReader.settle(read);
+        reader.settle(read);
       }
       return read != null && read.isCompletedExceptionally();
     }
@@ -91,7 +91,7 @@ final class WeightStream implements AutoCloseable {
    */
   int acquire(int unit, int next) {
     int at = find(unit);
-    if (at >= 0 && buffers[at].failed()) {
+    if (at >= 0 && buffers[at].failed(reader)) {
       buffers[at].unit = -1; // read ahead at another time: now it may succeed
       at = -1;
     }

@@ -26,11 +26,11 @@ import org.jspecify.annotations.Nullable;
  * share of the budget, the last to leave ends them and gives it back. Safe for use by many threads.
  */
 public final class Host {
-  /** What measuring the machine needs in any case. */
+  /** The least bytes that the machine can be measured with. */
   private static final long LEAST_TO_MEASURE = 8L << 20;
 
   /**
-   * What all that is open in a host has in common.
+   * The choices that all tenants of a host have in common.
    *
    * @param kernels the arithmetic
    * @param wholeProcess whether the budget bounds the whole process, its Java heap included, and

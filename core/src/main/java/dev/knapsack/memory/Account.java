@@ -22,7 +22,7 @@ public final class Account {
   long floor;
   double weight = 1;
 
-  /** What its claims have been given for its weight: see {@link ClaimQueue}. */
+  /** The time of this tenant in its {@link ClaimQueue}: bytes that its claims had, over weight. */
   double served;
 
   Account(Budget budget, String name, @Nullable Account parent) {
@@ -82,6 +82,21 @@ public final class Account {
   /** Bytes that this account can lease now: those that are free or would be given back for it. */
   public long available() {
     return budget.reachable(this, true);
+  }
+
+  /**
+   * Refuses a lease that would not fit even if all gave back what they offer, before anybody does.
+   * Nobody is asked for what is free.
+   *
+   * @throws BudgetExceededException if so much is not to be had now
+   */
+  public void checkRoom(long bytes) {
+    if (bytes > free()) {
+      long available = available();
+      if (bytes > available) {
+        throw new BudgetExceededException(name, bytes, available, budget.total());
+      }
+    }
   }
 
   /** Bytes that this account can lease when all that is under way has ended. */

@@ -224,7 +224,7 @@ public final class Budget {
     return claim;
   }
 
-  /** Whether anybody waits for bytes. */
+  /** True while anybody waits for bytes. */
   public boolean isClaimed() {
     return !claims.isEmpty();
   }

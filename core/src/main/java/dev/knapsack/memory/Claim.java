@@ -22,7 +22,7 @@ public final class Claim implements AutoCloseable {
     this.wake = wake;
   }
 
-  /** Whether its turn has come. */
+  /** True once its turn has come. */
   public boolean isNext() {
     return queue.isNext(this);
   }

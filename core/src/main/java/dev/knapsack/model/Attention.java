@@ -153,11 +153,6 @@ public record Attention(
   }
 
   @Override
-  public boolean mixesTokens() {
-    return true;
-  }
-
-  @Override
   public int widest() {
     return Math.max(attendedColumns(), keySize);
   }

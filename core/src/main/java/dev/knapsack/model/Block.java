@@ -22,14 +22,18 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
   /** The block's tensors and its norms', in the order of published files. */
   List<TensorSpec> tensors();
 
-  /** Whether a token's result depends on tokens before it. */
-  boolean mixesTokens();
-
   /** Columns of the widest activations that a matrix of it multiplies. */
   int widest();
 
   /** What it remembers of a sequence. */
-  LayerLayout remembers();
+  default LayerLayout remembers() {
+    return new LayerLayout.None();
+  }
+
+  /** Whether a token's result depends on tokens before it. */
+  default boolean mixesTokens() {
+    return !(remembers() instanceof LayerLayout.None);
+  }
 
   /**
    * Numbers of activations that a step of {@code tokens} tokens has in each slot.
@@ -44,7 +48,9 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
    * @param tokens tokens that the step takes
    * @param past tokens already cached
    */
-  Work work(KvFormat format, KvPolicy policy, int tokens, int past);
+  default Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
+    return Work.NONE;
+  }
 
   /**
    * The block's weights, found in its layer's tensors.

@@ -1,9 +1,6 @@
 package dev.knapsack.model;
 
-import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
-import dev.knapsack.cache.KvPolicy;
-import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.kernel.Activation;
 import java.util.List;
 import java.util.Map;
@@ -46,27 +43,12 @@ public record Dense(Norms norms, int width, int hidden, Activation activation, S
   }
 
   @Override
-  public boolean mixesTokens() {
-    return false;
-  }
-
-  @Override
   public int widest() {
     return hidden;
   }
 
   @Override
-  public LayerLayout remembers() {
-    return new LayerLayout.None();
-  }
-
-  @Override
   public Map<Slot, Long> activations(int tokens, KvLayout cache, int layer) {
     return Map.of(Slot.GATE, (long) tokens * hidden, Slot.UP, (long) tokens * hidden);
-  }
-
-  @Override
-  public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
-    return Work.NONE;
   }
 }

@@ -1,9 +1,6 @@
 package dev.knapsack.model;
 
-import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
-import dev.knapsack.cache.KvPolicy;
-import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Matrix;
@@ -101,18 +98,8 @@ public record Experts(
   }
 
   @Override
-  public boolean mixesTokens() {
-    return false;
-  }
-
-  @Override
   public int widest() {
     return Math.max(hidden, shared == null ? 0 : shared.hidden());
-  }
-
-  @Override
-  public LayerLayout remembers() {
-    return new LayerLayout.None();
   }
 
   @Override
@@ -124,11 +111,6 @@ public record Experts(
     numbers.put(Slot.GATHERED, (long) tokens * width);
     numbers.put(Slot.EXPERT, (long) tokens * width);
     return numbers;
-  }
-
-  @Override
-  public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
-    return Work.NONE;
   }
 
   /** Experts that some of {@code tokens} tokens use, if each uses any with equal chance. */

@@ -28,12 +28,11 @@ public record LayerSpec(List<Block> blocks) {
 
   /** What it remembers of a sequence: the memory of the one block that has any. */
   LayerLayout remembers() {
-    LayerLayout none = new LayerLayout.None();
     return blocks.stream()
+        .filter(Block::mixesTokens)
         .map(Block::remembers)
-        .filter(layout -> !layout.equals(none))
         .findFirst()
-        .orElse(none);
+        .orElse(new LayerLayout.None());
   }
 
   /** Whether it carries a state from token to token, in place of remembering tokens. */

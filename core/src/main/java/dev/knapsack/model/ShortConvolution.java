@@ -61,11 +61,6 @@ public record ShortConvolution(Norms norms, int width, int taps) implements Bloc
   }
 
   @Override
-  public boolean mixesTokens() {
-    return true;
-  }
-
-  @Override
   public int widest() {
     return width;
   }

@@ -109,11 +109,6 @@ public record StateSpace(
   }
 
   @Override
-  public boolean mixesTokens() {
-    return true;
-  }
-
-  @Override
   public int widest() {
     return inner;
   }

@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
@@ -28,6 +29,8 @@ import org.jspecify.annotations.Nullable;
 public final class Workspace implements AutoCloseable {
   private static final long LINE = 64;
 
+  private final ModelSpec spec;
+  private final KvLayout cache;
   private final int tokens;
   private final int logitRows;
   private final Lease lease;
@@ -51,6 +54,8 @@ public final class Workspace implements AutoCloseable {
           "A step has at least one token and one row of logits, not %d and %d"
               .formatted(tokens, logitRows));
     }
+    this.spec = spec;
+    this.cache = cache;
     this.tokens = tokens;
     this.logitRows = logitRows;
     long activations = place(spec, cache, tokens, logitRows, offsets);
@@ -69,6 +74,25 @@ public final class Workspace implements AutoCloseable {
     this.gates = gates(cache, afterOrders);
     long gateBytes = cache.policy().gates().map(RetentionGates::bytes).orElse(0L);
     this.bases = bases(cache, afterOrders + gateBytes);
+  }
+
+  /** Whether steps can be of sequences with another layout too: all that it asks for is here. */
+  public boolean serves(KvLayout other) {
+    KvPolicy policy = other.policy();
+    boolean serves =
+        ChannelOrders.bytes(spec, other) <= ChannelOrders.bytes(spec, cache)
+            && (policy.gates().isEmpty() || policy.gates().equals(cache.policy().gates()))
+            && (policy.bases().isEmpty() || policy.bases().equals(cache.policy().bases()));
+    for (int l = 0; l < spec.layers().size(); l++) {
+      serves &= other.heads(l).sketch() == cache.heads(l).sketch();
+      for (Block block : spec.layers().get(l).blocks()) {
+        Map<Slot, Long> here = block.activations(tokens, cache, l);
+        serves &=
+            block.activations(tokens, other, l).entrySet().stream()
+                .allMatch(slot -> here.getOrDefault(slot.getKey(), -1L) >= slot.getValue());
+      }
+    }
+    return serves;
   }
 
   private List<RetentionGates.Layer> gates(KvLayout cache, long at) {

@@ -13,7 +13,9 @@ public final class FullDisk {
 
   /** A pool of which every cache fails when its first tokens are to go to disk. */
   public static KvPool pool(KvLayout layout, Account account, Path folder) {
-    return new KvPool(layout, account, account.budget().total(), account, disk(folder));
+    PagePool pages = new PagePool(account, account.budget().total(), account, folder);
+    pages.spillFolder(disk(folder));
+    return new KvPool(layout, pages);
   }
 
   static SpillFolder disk(Path folder) {

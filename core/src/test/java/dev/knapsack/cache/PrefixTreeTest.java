@@ -84,7 +84,7 @@ class PrefixTreeTest {
 
     /** Blocks of these tokens that the tree has, now used. */
     int blocks(int[] tokens) {
-      try (SharedPrefix found = tree.find(pool.layout(), block(tokens), ALL, false)) {
+      try (SharedPrefix found = tree.find(pool, block(tokens), ALL, false)) {
         return found.blocks();
       }
     }
@@ -120,8 +120,8 @@ class PrefixTreeTest {
       this.tokens = tokens;
       this.share = share;
       int most = Math.min(share, (tokens.length - 1) / PAGE);
-      KvPool pool = caches.pool;
-      shared = caches.tree.find(recipe, block(tokens), most, false);
+      KvPool pool = recipe.equals(caches.pool.layout()) ? caches.pool : caches.pool.beside(recipe);
+      shared = caches.tree.find(pool, block(tokens), most, false);
       cache = pool.sequence();
       shared.adopt(cache);
       boolean room = pool.hasRoom(CAPACITY, STEP, shared.blocks());
@@ -283,9 +283,14 @@ class PrefixTreeTest {
       try (Sequence other = new Sequence(caches, WINDOWS, tokens(40, 1, 40), ALL)) {
         assertThat(other.finish().computed).isEqualTo(40);
       }
-      try (SharedPrefix found = caches.tree.find(RECENT, block(tokens(40, 1, 40)), ALL, false)) {
+      KvPool recent = caches.pool.beside(RECENT);
+      try (SharedPrefix found = caches.tree.find(recent, block(tokens(40, 1, 40)), ALL, false)) {
         assertThat(found.blocks()).isZero();
       }
+      try (Sequence same = new Sequence(caches, WINDOWS, tokens(40, 1, 40), ALL)) {
+        assertThat(same.finish().computed).as("in the same way it is").isEqualTo(8);
+      }
+      assertThat(caches.blocks(tokens(40, 1, 40))).isEqualTo(5);
     }
   }
 
@@ -374,7 +379,7 @@ class PrefixTreeTest {
         caches.tree.drop(1);
       }
       int[] next = tokens(16, 3, 40);
-      try (SharedPrefix shared = caches.tree.find(FULL, block(next), ALL, false)) {
+      try (SharedPrefix shared = caches.tree.find(caches.pool, block(next), ALL, false)) {
         assertThat(shared.blocks()).isEqualTo(4);
         assertThat(caches.tree.drop(Long.MAX_VALUE)).isPositive();
         assertThat(caches.tree.size()).isEqualTo(4); // what is shared stays

@@ -234,7 +234,9 @@ class SpilledUnitsTest {
                       StandardOpenOption.DELETE_ON_CLOSE));
               return file.get();
             });
-    try (KvPool pool = new KvPool(layout(Formats.F16, 0), account, budget.total(), account, disk);
+    PagePool pages = new PagePool(account, budget.total(), account, folder);
+    pages.spillFolder(disk);
+    try (KvPool pool = new KvPool(layout(Formats.F16, 0), pages);
         KvCache cache = pool.cache()) {
       grow(cache, 100);
       ask(cache, 0, 3, 5);

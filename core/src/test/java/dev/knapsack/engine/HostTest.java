@@ -128,7 +128,7 @@ class HostTest {
     AtomicBoolean slow = new AtomicBoolean();
     Runnable before =
         () -> {
-          if (slow.get()) {
+          if (slow.get() && Thread.currentThread().getName().equals("knapsack-reader")) {
             reading.countDown();
             try {
               mayRead.await();
@@ -219,8 +219,8 @@ class HostTest {
         Engine third = open(file, 2, Engine.Options.usual().withQueue(0))) {
       int[] alone = tokens(second.start(request(3)));
       Request whole = request(3).withMaxTokens(TinyModel.CONTEXT);
-      try (Answer busy = first.start(ENDLESS);
-          Lease _ = other.reserve(other.available())) {
+      Answer busy = first.start(ENDLESS);
+      try (Lease _ = other.reserve(other.available())) {
         Answer waits = second.start(request(3));
         assertThat(second.waiting()).isEqualTo(1);
         // Who cannot wait is told so.
@@ -240,9 +240,9 @@ class HostTest {
   void whoeverGoesAwayGivesUpThePlaceInTheQueueOfAllModels() {
     try (ModelFile file = model();
         Engine first = open(file, 2, Engine.Options.usual());
-        Engine second = open(file, 2, Engine.Options.usual());
-        Answer busy = first.start(ENDLESS);
-        Lease _ = other.reserve(other.available())) {
+        Engine second = open(file, 2, Engine.Options.usual())) {
+      Answer busy = first.start(ENDLESS);
+      Lease rest = other.reserve(other.available());
       Answer waits = second.start(request(3));
       assertThat(budget.isClaimed()).isTrue();
       Answer behind = first.start(request(2));
@@ -253,6 +253,7 @@ class HostTest {
       assertThat(tokens(behind)).hasSize(11);
       assertThat(first.waiting()).isZero();
       assertThat(budget.isClaimed()).isFalse();
+      rest.close();
     }
   }
 
