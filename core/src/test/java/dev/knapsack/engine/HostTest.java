@@ -228,7 +228,7 @@ class HostTest {
         assertThatThrownBy(() -> third.start(whole)).isInstanceOf(BudgetExceededException.class);
         // Nobody takes this one; but somebody waits, so that it goes on.
         Answer ahead = first.start(request(5));
-        busy.close();
+        busy.cancel();
         assertThat(tokens(waits)).isEqualTo(alone);
         assertThat(tokens(ahead)).hasSize(23);
         assertThat(second.waiting()).isZero();
@@ -250,7 +250,7 @@ class HostTest {
       assertThat(first.waiting()).isEqualTo(1);
       waits.close();
       assertThat(second.waiting()).isZero();
-      busy.close();
+      busy.cancel();
       assertThat(tokens(behind)).hasSize(11);
       assertThat(first.waiting()).isZero();
       assertThat(budget.isClaimed()).isFalse();
