@@ -62,7 +62,7 @@ final class ClaimQueue {
     synchronized (lock) {
       next = next();
     }
-    if (next != null && next.claimer != Thread.currentThread()) {
+    if (next != null && !next.claimer.equals(Thread.currentThread())) {
       next.wake.run();
     }
   }

@@ -17,7 +17,7 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -65,14 +65,15 @@ public final class Quantizer {
     order = RowOrder.of(source);
     Map<String, Role> declared =
         Families.supports(source) ? WeightLayout.roles(Families.spec(source)) : Map.of();
-    Map<TensorInfo, Role> roles = new HashMap<>();
+    Map<TensorInfo, Role> roles = new LinkedHashMap<>();
     for (TensorInfo tensor : source.tensors().values()) {
       roles.put(tensor, declared.getOrDefault(tensor.name(), FormatChoice.guess(tensor)));
     }
     choice = FormatChoice.of(format, output, roles.containsValue(Role.EXPERTS));
     boolean tied = !roles.containsValue(Role.OUTPUT);
-    for (TensorInfo tensor : source.tensors().values()) {
-      Format wanted = choice.wanted(roles.get(tensor), tied);
+    for (Map.Entry<TensorInfo, Role> entry : roles.entrySet()) {
+      TensorInfo tensor = entry.getKey();
+      Format wanted = choice.wanted(entry.getValue(), tied);
       Format fitting = FormatChoice.fitting(wanted, tensor.shape().getFirst());
       conversions.add(
           new Conversion(tensor, new TensorInfo(tensor.name(), fitting, tensor.shape()), wanted));

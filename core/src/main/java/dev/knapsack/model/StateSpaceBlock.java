@@ -110,7 +110,7 @@ final class StateSpaceBlock {
     float[] state = scratch.state;
     float[] x = scratch.x;
     float[] y = scratch.y;
-    long at = Float.BYTES * (spec.convolved() + (long) head * state.length);
+    long at = Float.BYTES * ((long) spec.convolved() + (long) head * state.length);
     MemorySegment.copy(run.before(), FLOAT, at, state, 0, state.length);
     for (int row = 0; row < run.rows(); row++) {
       long token = run.first() + row;
@@ -118,7 +118,7 @@ final class StateSpaceBlock {
       float kept = (float) Math.exp(delta * decay);
       long numbers = token * convolved.columns();
       MemorySegment.copy(
-          convolved.data(), FLOAT, Float.BYTES * (numbers + head * size), x, 0, size);
+          convolved.data(), FLOAT, Float.BYTES * (numbers + (long) head * size), x, 0, size);
       for (int i = 0; i < size; i++) {
         y[i] = skip * x[i];
       }
@@ -128,7 +128,7 @@ final class StateSpaceBlock {
         advance(state, n * size, kept, in, x, out, y);
       }
       MemorySegment.copy(
-          y, 0, scanned.data(), FLOAT, Float.BYTES * (token * spec.inner() + head * size), size);
+          y, 0, scanned.data(), FLOAT, Float.BYTES * (token * spec.inner() + (long) head * size), size);
       if (row + 1 == run.added()) {
         MemorySegment.copy(state, 0, run.after(), FLOAT, at, state.length);
       }
