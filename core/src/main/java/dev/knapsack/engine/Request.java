@@ -130,18 +130,43 @@ public record Request(
   /** The same, as the answer to other tokens. */
   public Request withPrompt(int... tokens) {
     return new Request(
-        tokens, maxTokens, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline, shown, cache);
+        tokens,
+        maxTokens,
+        sampling,
+        stops,
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        deadline,
+        shown,
+        cache);
   }
 
   public Request withMaxTokens(int value) {
     return new Request(
-        prompt, value, sampling, stops, ignoreEnd, overflow, logProbabilities, deadline, shown,
+        prompt,
+        value,
+        sampling,
+        stops,
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        deadline,
+        shown,
         cache);
   }
 
   public Request withSampling(Sampling value) {
     return new Request(
-        prompt, maxTokens, value, stops, ignoreEnd, overflow, logProbabilities, deadline, shown,
+        prompt,
+        maxTokens,
+        value,
+        stops,
+        ignoreEnd,
+        overflow,
+        logProbabilities,
+        deadline,
+        shown,
         cache);
   }
 
@@ -161,13 +186,29 @@ public record Request(
 
   public Request withIgnoreEnd(boolean value) {
     return new Request(
-        prompt, maxTokens, sampling, stops, value, overflow, logProbabilities, deadline, shown,
+        prompt,
+        maxTokens,
+        sampling,
+        stops,
+        value,
+        overflow,
+        logProbabilities,
+        deadline,
+        shown,
         cache);
   }
 
   public Request withOverflow(Overflow value) {
     return new Request(
-        prompt, maxTokens, sampling, stops, ignoreEnd, value, logProbabilities, deadline, shown,
+        prompt,
+        maxTokens,
+        sampling,
+        stops,
+        ignoreEnd,
+        value,
+        logProbabilities,
+        deadline,
+        shown,
         cache);
   }
 

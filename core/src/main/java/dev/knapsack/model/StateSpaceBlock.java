@@ -113,7 +113,7 @@ final class StateSpaceBlock {
     long at = Float.BYTES * ((long) spec.convolved() + (long) head * state.length);
     MemorySegment.copy(run.before(), FLOAT, at, state, 0, state.length);
     for (int row = 0; row < run.rows(); row++) {
-      long token = run.first() + row;
+      long token = (long) run.first() + row;
       double delta = softplus(step.data().getAtIndex(FLOAT, token * spec.heads() + head) + shift);
       float kept = (float) Math.exp(delta * decay);
       long numbers = token * convolved.columns();
@@ -128,7 +128,12 @@ final class StateSpaceBlock {
         advance(state, n * size, kept, in, x, out, y);
       }
       MemorySegment.copy(
-          y, 0, scanned.data(), FLOAT, Float.BYTES * (token * spec.inner() + (long) head * size), size);
+          y,
+          0,
+          scanned.data(),
+          FLOAT,
+          Float.BYTES * (token * spec.inner() + (long) head * size),
+          size);
       if (row + 1 == run.added()) {
         MemorySegment.copy(state, 0, run.after(), FLOAT, at, state.length);
       }
