@@ -253,7 +253,7 @@ final class EngineOptions {
     return Budget.ofBytes(given == null ? Footprint.defaultBudget() : given.budget());
   }
 
-  /** Where the model is open: alone in this process, whose memory is what counts. */
+  /** The home of the model: alone in this process, whose memory is what counts. */
   private dev.knapsack.host.Host home(@Nullable Plan given) {
     KernelProvider.Choice choice = kernels == null ? KernelProvider.best() : kernels.open();
     return new dev.knapsack.host.Host(

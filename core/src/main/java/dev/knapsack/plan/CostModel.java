@@ -246,7 +246,7 @@ public final class CostModel {
     return shares;
   }
 
-  /** What sequences remember, in words. */
+  /** The memory of sequences, in words. */
   private String kept(Setting s) {
     String sequences = s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences);
     long states = spec.layers().stream().filter(LayerSpec::carriesState).count();

@@ -54,7 +54,7 @@ public final class MachineCache {
   private final double mostSeconds;
   private final long small;
 
-  /** What could not be written; null if nothing. */
+  /** The reason why nothing could be written; null if it was. */
   private @Nullable JsonObject unwritten;
 
   /**
