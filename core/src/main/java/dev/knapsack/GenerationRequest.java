@@ -5,6 +5,7 @@ import dev.knapsack.engine.FinishReason;
 import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
 import dev.knapsack.message.Conversation;
+import dev.knapsack.plan.Plan;
 import java.time.Duration;
 import java.util.Set;
 
@@ -115,6 +116,14 @@ public final class GenerationRequest {
   /** With log-probabilities in each {@link Event.Token}, and those of so many alternatives. */
   public GenerationRequest withLogProbabilities(int alternatives) {
     return with(wish.withLogProbabilities(alternatives));
+  }
+
+  /**
+   * With a cache of its own: which tokens its sequence keeps, and in which formats, in place of
+   * what the plan says. It must fit beside others in what the plan has for all sequences.
+   */
+  public GenerationRequest withCache(Plan.Cache value) {
+    return with(wish.withCache(value));
   }
 
   /** Ended with {@link FinishReason#DEADLINE} when it takes longer than this. */

@@ -21,6 +21,7 @@ import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
 import dev.knapsack.message.Tool;
+import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
@@ -80,6 +81,25 @@ class KnapsackTest {
       assertThat(knapsack.budget()).isSameAs(budget);
       // What is leased stays within what was planned, but for the odd page.
       assertThat(budget.used()).isLessThan(plan.bytes() + (64 << 10));
+    }
+  }
+
+  @Test
+  void aRequestSaysWhatItsSequenceKeeps() {
+    GenerationRequest request = GREEDY.apply(GenerationRequest.ofText("Once upon a time"));
+    Plan.Cache few = Plan.Cache.parse("f16", "streaming(2,6)");
+    KvChoice whole = KvChoice.parse("f16");
+    String forgetful;
+    try (Knapsack knapsack =
+            Knapsack.open(
+                model, host, options().withCacheFormat(whole.withPolicy(few.policy())));
+        Generation answer = knapsack.generate(request)) {
+      forgetful = answer.text();
+    }
+    try (Knapsack knapsack = Knapsack.open(model, host, options().withCacheFormat(whole));
+        Generation all = knapsack.generate(request);
+        Generation own = knapsack.generate(request.withCache(few))) {
+      assertThat(own.text()).isEqualTo(forgetful).isNotEqualTo(all.text());
     }
   }
 

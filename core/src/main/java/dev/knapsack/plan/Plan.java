@@ -4,6 +4,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.model.ModelSpec;
 import java.util.List;
 
@@ -119,6 +120,17 @@ public record Plan(
     /** All tokens, stored so. */
     public static Cache of(KvFormat format) {
       return new Cache(format, KvPolicy.FULL, 0);
+    }
+
+    /**
+     * This recipe in these formats, as the command line has them.
+     *
+     * @param format such as {@code q8_0} or {@code k=q8_0,v=q4_0}
+     * @param recipe such as {@code full} or {@code h2o(80)}
+     * @throws IllegalArgumentException if there is no such recipe or format
+     */
+    public static Cache parse(String format, String recipe) {
+      return of(KvFormat.parse(format)).withPolicy(Recipe.of(recipe));
     }
 
     /** This cache, keeping what this policy keeps. */
