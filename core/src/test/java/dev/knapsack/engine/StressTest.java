@@ -41,7 +41,7 @@ import org.junit.jupiter.params.provider.ValueSource;
  */
 @Timeout(1200)
 class StressTest {
-  private static final int OPERATIONS = Integer.getInteger("knapsack.operations", 1000);
+  private static final int OPERATIONS = Integer.getInteger("knapsack.operations", 500);
   private static final int THREADS = 6;
   private static final int REQUESTS = 12;
 
