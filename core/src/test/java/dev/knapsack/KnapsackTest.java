@@ -86,8 +86,9 @@ class KnapsackTest {
 
   @Test
   void aRequestSaysWhatItsSequenceKeeps() {
-    GenerationRequest request = GREEDY.apply(GenerationRequest.ofText("Once upon a time"));
-    Plan.Cache few = Plan.Cache.parse("f16", "streaming(2,6)");
+    GenerationRequest request =
+        GREEDY.apply(GenerationRequest.ofText("Once upon a time")).withMaxTokens(200);
+    Plan.Cache few = Plan.Cache.parse("f16", "streaming(4,60)");
     KvChoice whole = KvChoice.parse("f16");
     String forgetful;
     try (Knapsack knapsack =
