@@ -92,8 +92,7 @@ class KnapsackTest {
     KvChoice whole = KvChoice.parse("f16");
     String forgetful;
     try (Knapsack knapsack =
-            Knapsack.open(
-                model, host, options().withCacheFormat(whole.withPolicy(few.policy())));
+            Knapsack.open(model, host, options().withCacheFormat(whole.withPolicy(few.policy())));
         Generation answer = knapsack.generate(request)) {
       forgetful = answer.text();
     }

@@ -4,7 +4,6 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.policy.Recipe;
-import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.model.ModelSpec;
 import java.util.List;
 
