@@ -50,14 +50,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
 
   /** The same pieces as a stream; closing it closes the answer. */
   public Stream<String> stream() {
-    return events()
-        .mapMulti((event, pieces) -> {
-          switch (event) {
-            case Event.Text(String piece) -> pieces.accept(piece);
-            case Event.Failure failure -> throw failure.thrown();
-            case Event.Reasoning _, Event.Call _, Event.Token _, Event.End _, Usage _ -> {}
-          }
-        });
+    return Event.texts(events());
   }
 
   /**

@@ -167,7 +167,12 @@ public final class Engine implements AutoCloseable {
   /** One text's logits at a time: what they need beside the plan is needed once. */
   private final ReentrantLock texts = new ReentrantLock(true);
 
-  private Engine(
+  /**
+   * See {@link #open}.
+   *
+   * @param clock nanoseconds since some moment; who turns it wakes the {@link #loop}
+   */
+  Engine(
       ModelFile file,
       @Nullable Tokenizer tokenizer,
       Plan plan,
@@ -214,7 +219,7 @@ public final class Engine implements AutoCloseable {
       pool.bases(workspace.bases());
       this.weights =
           hold(
-              PlannedWeights.open(
+              new PlannedWeights(
                   file, spec, plan.weights(), tenant.account("weights"), team, options.progress()));
       this.transformer = transformer(workspace);
       this.scheduler =
@@ -260,22 +265,7 @@ public final class Engine implements AutoCloseable {
    */
   public static Engine open(
       ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Host host, Options options) {
-    return open(file, tokenizer, plan, host, options, System::nanoTime);
-  }
-
-  /**
-   * Loads a model, and takes the time from elsewhere.
-   *
-   * @param clock nanoseconds since some moment; who turns it wakes the {@link #loop}
-   */
-  static Engine open(
-      ModelFile file,
-      @Nullable Tokenizer tokenizer,
-      Plan plan,
-      Host host,
-      Options options,
-      LongSupplier clock) {
-    return new Engine(file, tokenizer, plan, host, options, clock);
+    return new Engine(file, tokenizer, plan, host, options, System::nanoTime);
   }
 
   /** Refuses a plan that does not fit, before others give anything back for a part of it. */

@@ -3,6 +3,7 @@ package dev.knapsack.engine;
 import dev.knapsack.message.Part;
 import java.util.List;
 import java.util.OptionalDouble;
+import java.util.stream.Stream;
 
 /**
  * Something that happens to an answer.
@@ -13,6 +14,17 @@ import java.util.OptionalDouble;
  */
 public sealed interface Event
     permits Event.Text, Event.Reasoning, Event.Call, Event.Token, Event.End, Event.Failure, Usage {
+  /** The pieces of text among an answer's events; a {@link Failure} is thrown. */
+  static Stream<String> texts(Stream<Event> events) {
+    return events.mapMulti((event, pieces) -> {
+      switch (event) {
+        case Text(String piece) -> pieces.accept(piece);
+        case Failure failure -> throw failure.thrown();
+        case Reasoning _, Call _, Token _, End _, Usage _ -> {}
+      }
+    });
+  }
+
   /** A piece of the answer's text, of whole characters. */
   record Text(String text) implements Event {}
 

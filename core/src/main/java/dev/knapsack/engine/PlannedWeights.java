@@ -73,7 +73,15 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   private int blockRows;
   private boolean outputWanted = true;
 
-  private PlannedWeights(
+  /**
+   * Leases and reads what stays, and starts reading what is streamed first.
+   *
+   * @param team threads that others may have while a step waits for what is read
+   * @throws PlanMismatchException if the plan is not for this file
+   * @throws dev.knapsack.error.BudgetExceededException if the weights do not fit
+   * @throws ModelFileException if they cannot be read
+   */
+  PlannedWeights(
       ModelFile file,
       ModelSpec spec,
       Plan.Weights plan,
@@ -140,24 +148,6 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       close();
       throw e;
     }
-  }
-
-  /**
-   * Leases and reads what stays, and starts reading what is streamed first.
-   *
-   * @param team threads that others may have while a step waits for what is read
-   * @throws PlanMismatchException if the plan is not for this file
-   * @throws dev.knapsack.error.BudgetExceededException if the weights do not fit
-   * @throws ModelFileException if they cannot be read
-   */
-  static PlannedWeights open(
-      ModelFile file,
-      ModelSpec spec,
-      Plan.Weights plan,
-      Account account,
-      WorkerTeam team,
-      LoadProgress progress) {
-    return new PlannedWeights(file, spec, plan, account, team, progress);
   }
 
   /** Matrices that stay in memory. */

@@ -7,33 +7,13 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.Consumer;
 
 /**
- * What an answer is wanted to: the tokens of a prompt, and when to stop.
- *
- * @param prompt token ids, at least one
- * @param maxTokens tokens of the answer at the most
- * @param sampling how tokens are chosen
- * @param stops texts that end the answer and are no part of it
- * @param ignoreEnd go on when the model writes a token that ends an answer
- * @param overflow what to do when the context is full
- * @param logProbabilities with each token its log-probability and that of so many alternatives, 0
- *     or more; empty for none
- * @param deadline the time it may take, from asking, with waiting for others; empty for any
- * @param shown control tokens whose text is part of the answer's; others are left out
- * @param cache which tokens its sequence keeps, and in which formats; empty for what the plan says
+ * The tokens that an answer goes on from, and how it is wanted: a value that {@code with…} derives
+ * others from. Each refuses with an {@link IllegalArgumentException} what no model can do.
  */
-public record Request(
-    int[] prompt,
-    int maxTokens,
-    Sampling sampling,
-    List<String> stops,
-    boolean ignoreEnd,
-    Overflow overflow,
-    OptionalInt logProbabilities,
-    Optional<Duration> deadline,
-    Set<Integer> shown,
-    Optional<Plan.Cache> cache) {
+public final class Request {
   /** What happens when a sequence has as many tokens as the plan gives it. */
   public sealed interface Overflow {
     /** The answer ends with {@link FinishReason#CONTEXT_FULL}. */
@@ -52,49 +32,99 @@ public record Request(
     }
   }
 
-  public Request {
+  private int[] prompt;
+  private int maxTokens = Integer.MAX_VALUE;
+  private Sampling sampling = Sampling.DEFAULT;
+  private List<String> stops = List.of();
+  private boolean ignoreEnd;
+  private Overflow overflow = new Overflow.Stop();
+  private OptionalInt logProbabilities = OptionalInt.empty();
+  private Optional<Duration> deadline = Optional.empty();
+  private Set<Integer> shown = Set.of();
+  private Optional<Plan.Cache> cache = Optional.empty();
+
+  private Request(int[] prompt) {
+    this.prompt = prompt;
+  }
+
+  /**
+   * This prompt, with {@link Sampling#DEFAULT}, until the model ends or the context is full.
+   *
+   * @param prompt token ids, at least one
+   */
+  public static Request of(int... prompt) {
+    return new Request(atLeastOne(prompt));
+  }
+
+  private static int[] atLeastOne(int[] prompt) {
     if (prompt.length == 0) {
       throw new IllegalArgumentException("The prompt is empty; give at least one token.");
     }
-    if (maxTokens < 1) {
-      throw new IllegalArgumentException(
-          "The answer may have " + maxTokens + " tokens; give 1 or more.");
-    }
-    prompt = prompt.clone();
-    if (logProbabilities.orElse(0) < 0) {
-      throw new IllegalArgumentException(
-          "Log-probabilities of %d alternatives; give 0 or more."
-              .formatted(logProbabilities.getAsInt()));
-    }
-    if (deadline.isPresent() && deadline.get().isNegative()) {
-      throw new IllegalArgumentException(
-          "A deadline of %s; give a time that is to come.".formatted(deadline.get()));
-    }
-    stops = List.copyOf(stops);
-    shown = Set.copyOf(shown);
-    if (stops.contains("")) {
-      throw new IllegalArgumentException("A stop string is empty; give at least one character.");
-    }
+    return prompt.clone();
   }
 
-  /** This prompt, with {@link Sampling#DEFAULT}, until the model ends or the context is full. */
-  public static Request of(int... prompt) {
-    return new Request(
-        prompt,
-        Integer.MAX_VALUE,
-        Sampling.DEFAULT,
-        List.of(),
-        false,
-        new Overflow.Stop(),
-        OptionalInt.empty(),
-        Optional.empty(),
-        Set.of(),
-        Optional.empty());
+  private Request with(Consumer<Request> change) {
+    Request copy = new Request(prompt);
+    copy.maxTokens = maxTokens;
+    copy.sampling = sampling;
+    copy.stops = stops;
+    copy.ignoreEnd = ignoreEnd;
+    copy.overflow = overflow;
+    copy.logProbabilities = logProbabilities;
+    copy.deadline = deadline;
+    copy.shown = shown;
+    copy.cache = cache;
+    change.accept(copy);
+    return copy;
   }
 
-  @Override
+  /** The tokens that the answer goes on from. */
   public int[] prompt() {
     return prompt.clone();
+  }
+
+  /** Tokens of the answer at the most. */
+  public int maxTokens() {
+    return maxTokens;
+  }
+
+  public Sampling sampling() {
+    return sampling;
+  }
+
+  /** Texts that end the answer and are no part of it. */
+  public List<String> stops() {
+    return stops;
+  }
+
+  /** Says whether the answer goes on when the model writes a token that ends one. */
+  public boolean ignoreEnd() {
+    return ignoreEnd;
+  }
+
+  /** The way on when the context is full. */
+  public Overflow overflow() {
+    return overflow;
+  }
+
+  /** The alternatives whose log-probabilities come with each token's own; empty for neither. */
+  public OptionalInt logProbabilities() {
+    return logProbabilities;
+  }
+
+  /** The time it may take, from asking, with waiting for others; empty for any. */
+  public Optional<Duration> deadline() {
+    return deadline;
+  }
+
+  /** Control tokens whose text is part of the answer's; others are left out. */
+  public Set<Integer> shown() {
+    return shown;
+  }
+
+  /** The tokens that its sequence keeps, and their formats; empty for what the plan says. */
+  public Optional<Plan.Cache> cache() {
+    return cache;
   }
 
   int lastToken() {
@@ -127,89 +157,39 @@ public record Request(
     }
   }
 
-  /** The same, as the answer to other tokens. */
+  /** The answer to other tokens. */
   public Request withPrompt(int... tokens) {
-    return new Request(
-        tokens,
-        maxTokens,
-        sampling,
-        stops,
-        ignoreEnd,
-        overflow,
-        logProbabilities,
-        deadline,
-        shown,
-        cache);
+    return with(r -> r.prompt = atLeastOne(tokens));
   }
 
+  /** At most so many tokens, 1 or more. */
   public Request withMaxTokens(int value) {
-    return new Request(
-        prompt,
-        value,
-        sampling,
-        stops,
-        ignoreEnd,
-        overflow,
-        logProbabilities,
-        deadline,
-        shown,
-        cache);
+    if (value < 1) {
+      throw new IllegalArgumentException(
+          "The answer may have " + value + " tokens; give 1 or more.");
+    }
+    return with(r -> r.maxTokens = value);
   }
 
   public Request withSampling(Sampling value) {
-    return new Request(
-        prompt,
-        maxTokens,
-        value,
-        stops,
-        ignoreEnd,
-        overflow,
-        logProbabilities,
-        deadline,
-        shown,
-        cache);
+    return with(r -> r.sampling = value);
   }
 
+  /** Ended before any of these texts. */
   public Request withStops(String... value) {
-    return new Request(
-        prompt,
-        maxTokens,
-        sampling,
-        List.of(value),
-        ignoreEnd,
-        overflow,
-        logProbabilities,
-        deadline,
-        shown,
-        cache);
+    List<String> texts = List.of(value);
+    if (texts.contains("")) {
+      throw new IllegalArgumentException("A stop string is empty; give at least one character.");
+    }
+    return with(r -> r.stops = texts);
   }
 
   public Request withIgnoreEnd(boolean value) {
-    return new Request(
-        prompt,
-        maxTokens,
-        sampling,
-        stops,
-        value,
-        overflow,
-        logProbabilities,
-        deadline,
-        shown,
-        cache);
+    return with(r -> r.ignoreEnd = value);
   }
 
   public Request withOverflow(Overflow value) {
-    return new Request(
-        prompt,
-        maxTokens,
-        sampling,
-        stops,
-        ignoreEnd,
-        value,
-        logProbabilities,
-        deadline,
-        shown,
-        cache);
+    return with(r -> r.overflow = value);
   }
 
   /**
@@ -220,17 +200,11 @@ public record Request(
    * @param alternatives how many of these, 0 or more
    */
   public Request withLogProbabilities(int alternatives) {
-    return new Request(
-        prompt,
-        maxTokens,
-        sampling,
-        stops,
-        ignoreEnd,
-        overflow,
-        OptionalInt.of(alternatives),
-        deadline,
-        shown,
-        cache);
+    if (alternatives < 0) {
+      throw new IllegalArgumentException(
+          "Log-probabilities of %d alternatives; give 0 or more.".formatted(alternatives));
+    }
+    return with(r -> r.logProbabilities = OptionalInt.of(alternatives));
   }
 
   /**
@@ -239,32 +213,17 @@ public record Request(
    * once the step under way is done.
    */
   public Request withDeadline(Duration time) {
-    return new Request(
-        prompt,
-        maxTokens,
-        sampling,
-        stops,
-        ignoreEnd,
-        overflow,
-        logProbabilities,
-        Optional.of(time),
-        shown,
-        cache);
+    if (time.isNegative()) {
+      throw new IllegalArgumentException(
+          "A deadline of %s; give a time that is to come.".formatted(time));
+    }
+    return with(r -> r.deadline = Optional.of(time));
   }
 
   /** With the texts of these control tokens in the answer's text. */
   public Request withShown(Set<Integer> tokens) {
-    return new Request(
-        prompt,
-        maxTokens,
-        sampling,
-        stops,
-        ignoreEnd,
-        overflow,
-        logProbabilities,
-        deadline,
-        tokens,
-        cache);
+    Set<Integer> copy = Set.copyOf(tokens);
+    return with(r -> r.shown = copy);
   }
 
   /**
@@ -273,16 +232,6 @@ public record Request(
    * all.
    */
   public Request withCache(Plan.Cache value) {
-    return new Request(
-        prompt,
-        maxTokens,
-        sampling,
-        stops,
-        ignoreEnd,
-        overflow,
-        logProbabilities,
-        deadline,
-        shown,
-        Optional.of(value));
+    return with(r -> r.cache = Optional.of(value));
   }
 }

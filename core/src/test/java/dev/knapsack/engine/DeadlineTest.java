@@ -40,7 +40,7 @@ class DeadlineTest {
   private void with(int sequences, LongSupplier clock, Use use) throws Exception {
     try (ModelFile file = ModelFile.open(TinyModel.dense(folder, Formats.Q8_0));
         Engine engine =
-            Engine.open(
+            new Engine(
                 file,
                 new Numbers(),
                 TinyModel.plan(sequences, 16, TinyModel.RESIDENT),

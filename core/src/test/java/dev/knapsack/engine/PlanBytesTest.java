@@ -139,7 +139,7 @@ class PlanBytesTest {
                 kernels, team, Compute.Precision.FLOAT, spec.limits(tokens, layout), activations);
         Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
         PlannedWeights weights =
-            PlannedWeights.open(
+            new PlannedWeights(
                 file, spec, plan.weights(), budget.account("weights"), team, LoadProgress.NONE);
         KvPool pool = new KvPool(layout, budget.account("kv"));
         SequenceState cache = pool.sequence()) {

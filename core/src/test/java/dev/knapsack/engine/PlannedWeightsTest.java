@@ -93,7 +93,7 @@ class PlannedWeightsTest {
     try (ModelFile file = ModelFile.open(path)) {
       long[] progress = new long[2];
       try (PlannedWeights weights =
-          PlannedWeights.open(
+          new PlannedWeights(
               file,
               Families.spec(file),
               plan,
@@ -380,7 +380,7 @@ class PlannedWeightsTest {
   }
 
   private static PlannedWeights open(ModelFile file, Plan.Weights plan, Budget budget) {
-    return PlannedWeights.open(
+    return new PlannedWeights(
         file,
         Families.spec(file),
         plan,

@@ -13,7 +13,7 @@ import java.util.regex.Pattern;
  * gpt-oss writes them (OpenAI's harmony format): what is for the channel {@code analysis} is
  * reasoning, what is to a recipient a call, all else text.
  */
-final class HarmonyReader implements AnswerReader {
+final class HarmonyReader extends StepReader {
   private static final String START = "<|start|>";
   private static final String MESSAGE = "<|message|>";
   private static final List<String> ENDS = List.of("<|end|>", "<|call|>", "<|return|>", START);
@@ -34,8 +34,6 @@ final class HarmonyReader implements AnswerReader {
   }
 
   private final boolean tools;
-  private final PartWriter parts;
-  private final StringBuilder waiting = new StringBuilder();
 
   /** The text before the message; empty where there is none. */
   private String head = "";
@@ -46,27 +44,13 @@ final class HarmonyReader implements AnswerReader {
   private boolean spoken;
 
   HarmonyReader(boolean tools, PartWriter parts) {
+    super(parts);
     this.tools = tools;
-    this.parts = parts;
   }
 
   @Override
-  public void next(String piece, Consumer<Part> out) {
-    waiting.append(piece);
-    read(false, out);
-  }
-
-  @Override
-  public void finish(Consumer<Part> out) {
-    read(true, out);
-    parts.finish(out);
-  }
-
-  private void read(boolean last, Consumer<Part> out) {
-    boolean more = true;
-    while (more) {
-      more = inMessage ? message(last, out) : head(last, out);
-    }
+  boolean step(boolean last, Consumer<Part> out) {
+    return inMessage ? message(last, out) : head(last, out);
   }
 
   private boolean head(boolean last, Consumer<Part> out) {

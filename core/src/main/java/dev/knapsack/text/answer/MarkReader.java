@@ -11,7 +11,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** A reader of answers in which marks stand before reasoning and calls, and around them. */
-final class MarkReader implements AnswerReader {
+final class MarkReader extends StepReader {
   private final String open;
   private final String close;
 
@@ -20,12 +20,9 @@ final class MarkReader implements AnswerReader {
 
   private final Set<String> dropped;
   private final Schemas schemas;
-  private final PartWriter parts;
 
   /** All that ends text. */
   private final List<String> marks = new ArrayList<>();
-
-  private final StringBuilder waiting = new StringBuilder();
 
   private boolean reasoning;
 
@@ -49,13 +46,13 @@ final class MarkReader implements AnswerReader {
       Set<String> dropped,
       Schemas schemas,
       PartWriter parts) {
+    super(parts);
     this.open = open;
     this.close = close;
     this.reasoning = reasoning;
     this.calls = new LinkedHashMap<>(calls);
     this.dropped = dropped;
     this.schemas = schemas;
-    this.parts = parts;
     this.bare = calls.containsKey("");
     marks.addAll(dropped);
     calls.keySet().stream().filter(m -> !m.isEmpty()).forEach(marks::add);
@@ -68,23 +65,10 @@ final class MarkReader implements AnswerReader {
   }
 
   @Override
-  public void next(String piece, Consumer<Part> out) {
-    waiting.append(piece);
-    read(false, out);
-  }
-
-  @Override
-  public void finish(Consumer<Part> out) {
-    read(true, out);
-    parts.finish(out);
-  }
-
-  private void read(boolean last, Consumer<Part> out) {
-    boolean more = true;
-    while (more) {
-      more =
-          span != null ? call(span, last, out) : reasoning ? reasoning(last, out) : text(last, out);
-    }
+  boolean step(boolean last, Consumer<Part> out) {
+    return span != null
+        ? call(span, last, out)
+        : reasoning ? reasoning(last, out) : text(last, out);
   }
 
   /** Reads a step on; whether there is another. */
