@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.KnapsackException;
-import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.host.Host;
@@ -15,7 +14,6 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Formats;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -41,12 +39,6 @@ import org.junit.jupiter.api.parallel.Isolated;
 @Timeout(300)
 @SuppressWarnings("try") // some close what they hold before the end, to see what others get
 class HostTest {
-  private static final Request ENDLESS =
-      Request.of(9, 9)
-          .withSampling(Sampling.GREEDY)
-          .withIgnoreEnd(true)
-          .withOverflow(new Request.Overflow.Shift(5));
-
   @TempDir static Path folder;
   private final Budget budget = Budget.of("64MiB");
   private final Host host = new Host(budget);
@@ -141,7 +133,12 @@ class HostTest {
     try (ModelFile file = model();
         Engine streaming =
             Engine.open(
-                new Slow(file, before),
+                new TinyModel.Watched(file) {
+                  @Override
+                  void before(TensorInfo tensor) {
+                    before.run();
+                  }
+                },
                 null,
                 TinyModel.plan(1, 16, TinyModel.streaming(true, 64 << 10, 0, 3)),
                 host,
@@ -155,40 +152,6 @@ class HostTest {
         mayRead.countDown();
         assertThat(tokens(waits)).isEqualTo(alone);
       }
-    }
-  }
-
-  /** A file on a disk that keeps others waiting. */
-  private record Slow(ModelFile file, Runnable before) implements ModelFile {
-    @Override
-    public Path path() {
-      return file.path();
-    }
-
-    @Override
-    public Metadata metadata() {
-      return file.metadata();
-    }
-
-    @Override
-    public Map<String, TensorInfo> tensors() {
-      return file.tensors();
-    }
-
-    @Override
-    public void read(TensorInfo tensor, long from, MemorySegment into) {
-      before.run();
-      file.read(tensor, from, into);
-    }
-
-    @Override
-    public long alignment(TensorInfo tensor, long from) {
-      return file.alignment(tensor, from);
-    }
-
-    @Override
-    public void close() {
-      file.close();
     }
   }
 
@@ -220,7 +183,7 @@ class HostTest {
         Engine third = open(file, 2, Engine.Options.usual().withQueue(0))) {
       int[] alone = tokens(second.start(request(3)));
       Request whole = request(3).withMaxTokens(TinyModel.CONTEXT);
-      Answer busy = first.start(ENDLESS);
+      Answer busy = first.start(TinyModel.ENDLESS);
       try (Lease _ = other.reserve(other.available())) {
         Answer waits = second.start(request(3));
         assertThat(second.waiting()).isEqualTo(1);
@@ -242,7 +205,7 @@ class HostTest {
     try (ModelFile file = model();
         Engine first = open(file, 2, Engine.Options.usual());
         Engine second = open(file, 2, Engine.Options.usual())) {
-      Answer busy = first.start(ENDLESS);
+      Answer busy = first.start(TinyModel.ENDLESS);
       Lease rest = other.reserve(other.available());
       Answer waits = second.start(request(3));
       assertThat(budget.isClaimed()).isTrue();

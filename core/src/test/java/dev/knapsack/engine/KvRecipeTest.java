@@ -17,7 +17,6 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.JvmShare;
 import dev.knapsack.plan.KvChoice;
-import dev.knapsack.plan.Machine;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanJson;
 import dev.knapsack.plan.PlanRequest;
@@ -27,7 +26,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import org.assertj.core.api.InstanceOfAssertFactories;
 import org.junit.jupiter.api.AfterEach;
@@ -41,16 +39,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** A plan's recipe is what the engine keeps, within the bytes that the plan says. */
 class KvRecipeTest {
   private static final int CONTEXT = 512;
-  private static final Machine MACHINE =
-      new Machine(
-          "any",
-          "any",
-          1,
-          1e10,
-          1e9,
-          new Machine.Rates(1e9, 2e9),
-          Map.of("F32", new Machine.Rates(1e9, 2e9)));
-
   private final KernelProvider.Choice kernels = KernelProvider.best();
   @TempDir private Path folder;
   private ModelFile file;
@@ -68,7 +56,11 @@ class KvRecipeTest {
   private Plan plan(KvPolicy policy, int sequences, int chunk) {
     Planner planner =
         new Planner(
-            file, Families.spec(file), MACHINE, kernels.kernels(), new JvmShare(4096, 0, 0, 0));
+            file,
+            Families.spec(file),
+            TinyModel.MACHINE,
+            kernels.kernels(),
+            new JvmShare(4096, 0, 0, 0));
     PlanRequest request =
         PlanRequest.of(1L << 30, 1)
             .withContext(CONTEXT)

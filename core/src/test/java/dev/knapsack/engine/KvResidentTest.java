@@ -11,7 +11,6 @@ import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.JvmShare;
 import dev.knapsack.plan.KvChoice;
-import dev.knapsack.plan.Machine;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanJson;
 import dev.knapsack.plan.PlanRequest;
@@ -21,7 +20,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
@@ -32,16 +30,6 @@ import org.junit.jupiter.api.io.TempDir;
 /** A context of which memory holds a part answers as one that it holds whole, in fewer bytes. */
 class KvResidentTest {
   private static final int CONTEXT = 3072;
-
-  private static final Machine MACHINE =
-      new Machine(
-          "any",
-          "any",
-          1,
-          1e10,
-          1e9,
-          new Machine.Rates(1e9, 2e9),
-          Map.of("F16", new Machine.Rates(1e9, 2e9)));
 
   private final KernelProvider.Choice kernels = KernelProvider.best();
   @TempDir Path folder;
@@ -80,7 +68,7 @@ class KvResidentTest {
         new Planner(
             file,
             longer(Families.spec(file)),
-            MACHINE,
+            TinyModel.MACHINE,
             kernels.kernels(),
             new JvmShare(4096, 0, 0, 0));
     // As it comes out of a file.

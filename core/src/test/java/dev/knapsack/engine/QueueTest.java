@@ -28,12 +28,6 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** More requests than sequences. */
 class QueueTest {
-  private static final Request ENDLESS =
-      Request.of(9, 9)
-          .withSampling(Sampling.GREEDY)
-          .withIgnoreEnd(true)
-          .withOverflow(new Request.Overflow.Shift(5));
-
   @TempDir static Path folder;
   private final Budget budget = Budget.of("64MiB");
 
@@ -133,7 +127,7 @@ class QueueTest {
         4,
         engine -> {
           List<int[]> alone = alone(engine, 4);
-          Answer busy = engine.start(ENDLESS);
+          Answer busy = engine.start(TinyModel.ENDLESS);
           List<Answer> answers =
               IntStream.range(0, 4).mapToObj(i -> engine.start(request(i))).toList();
           assertThat(engine.waiting()).isEqualTo(4);
@@ -155,7 +149,7 @@ class QueueTest {
         4,
         engine -> {
           int[] alone = tokens(engine.start(request(3)));
-          Answer busy = engine.start(ENDLESS);
+          Answer busy = engine.start(TinyModel.ENDLESS);
           List<Answer> samples = engine.start(request(3), 2);
           Answer last = engine.start(request(2));
           assertThat(engine.waiting()).isEqualTo(2); // though one sequence is free
@@ -172,7 +166,7 @@ class QueueTest {
         1,
         2,
         engine -> {
-          Answer busy = engine.start(ENDLESS);
+          Answer busy = engine.start(TinyModel.ENDLESS);
           Answer second = engine.start(request(1));
           Answer third = engine.start(request(2));
           assertThatThrownBy(() -> engine.start(request(3)))
@@ -188,7 +182,7 @@ class QueueTest {
         1,
         0,
         engine -> {
-          Answer busy = engine.start(ENDLESS);
+          Answer busy = engine.start(TinyModel.ENDLESS);
           assertThatThrownBy(() -> engine.start(request(1))).isInstanceOf(QueueFullException.class);
           try (Session session = engine.session()) {
             assertThatThrownBy(() -> session.start(request(1)))
@@ -206,7 +200,7 @@ class QueueTest {
         4,
         engine -> {
           int[] alone = tokens(engine.start(request(2)));
-          Answer endless = engine.start(ENDLESS);
+          Answer endless = engine.start(TinyModel.ENDLESS);
           Answer second = engine.start(request(1));
           Session session = engine.session();
           Answer third = session.start(request(1));
@@ -238,7 +232,7 @@ class QueueTest {
         2,
         4,
         engine -> {
-          Answer endless = engine.start(ENDLESS);
+          Answer endless = engine.start(TinyModel.ENDLESS);
           List<Answer> samples = engine.start(request(2), 2);
           assertThat(engine.waiting()).isEqualTo(1);
           samples.get(0).close();
@@ -256,7 +250,7 @@ class QueueTest {
         2,
         engine -> {
           for (int i = 0; i < 3; i++) {
-            takers.add(taker(engine.start(ENDLESS)));
+            takers.add(taker(engine.start(TinyModel.ENDLESS)));
           }
         });
     for (CompletableFuture<String> taker : takers) {
@@ -270,7 +264,7 @@ class QueueTest {
         1,
         2,
         engine -> {
-          Answer endless = engine.start(ENDLESS);
+          Answer endless = engine.start(TinyModel.ENDLESS);
           CompletableFuture<String> taker = taker(endless);
           List<Integer> positions = new ArrayList<>();
           engine.logits(new int[] {1, 2, 3}, (at, _) -> positions.add(at));
@@ -290,10 +284,10 @@ class QueueTest {
               Session recent = engine.session()) {
             tokens(old.start(request(2)));
             tokens(recent.start(request(2)));
-            try (Answer _ = engine.start(ENDLESS)) {
+            try (Answer _ = engine.start(TinyModel.ENDLESS)) {
               assertThat(old.cachedTokens()).isZero();
               assertThat(recent.cachedTokens()).isPositive();
-              try (Answer _ = engine.start(ENDLESS)) {
+              try (Answer _ = engine.start(TinyModel.ENDLESS)) {
                 assertThat(recent.cachedTokens()).isZero();
                 assertThat(engine.waiting()).isZero();
                 try (Answer _ = engine.start(request(1))) {
@@ -313,7 +307,7 @@ class QueueTest {
         1,
         engine -> {
           try (Session session = engine.session();
-              Answer busy = engine.start(ENDLESS)) {
+              Answer busy = engine.start(TinyModel.ENDLESS)) {
             int[] expected = tokens(session.start(request(2)));
             long given = other.available() - budget.free();
             assertThat(given).isPositive();
@@ -340,11 +334,11 @@ class QueueTest {
         4,
         engine -> {
           List<int[]> alone = alone(engine, 4);
-          Answer busy = engine.start(ENDLESS);
+          Answer busy = engine.start(TinyModel.ENDLESS);
           try (Lease rest = other.reserve(other.available())) {
             assertThat(rest.bytes()).isPositive();
             Answer fits = engine.start(request(3));
-            List<Answer> tooMany = engine.start(ENDLESS, 3);
+            List<Answer> tooMany = engine.start(TinyModel.ENDLESS, 3);
             Answer last = engine.start(request(2));
             assertThat(engine.waiting()).isEqualTo(3);
             busy.close();

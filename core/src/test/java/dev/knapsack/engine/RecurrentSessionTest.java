@@ -12,14 +12,12 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.JvmShare;
 import dev.knapsack.plan.KvChoice;
-import dev.knapsack.plan.Machine;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -27,23 +25,17 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Sessions of models whose layers carry states: all that a session does equals computing anew. */
 class RecurrentSessionTest {
-  private static final Machine MACHINE =
-      new Machine(
-          "any",
-          "any",
-          1,
-          1e10,
-          1e9,
-          new Machine.Rates(1e9, 2e9),
-          Map.of("F32", new Machine.Rates(1e9, 2e9)));
-
   @TempDir private Path folder;
   private final KernelProvider.Choice kernels = KernelProvider.best();
 
   private static Plan plan(ModelFile file, KernelProvider.Choice kernels) {
     Planner planner =
         new Planner(
-            file, Families.spec(file), MACHINE, kernels.kernels(), new JvmShare(4096, 0, 0, 0));
+            file,
+            Families.spec(file),
+            TinyModel.MACHINE,
+            kernels.kernels(),
+            new JvmShare(4096, 0, 0, 0));
     return planner.plan(
         PlanRequest.of(1L << 30, 1)
             .withContext(250)

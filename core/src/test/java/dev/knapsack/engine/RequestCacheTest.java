@@ -14,7 +14,6 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.JvmShare;
 import dev.knapsack.plan.KvChoice;
-import dev.knapsack.plan.Machine;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanRequest;
 import dev.knapsack.plan.Planner;
@@ -22,7 +21,6 @@ import dev.knapsack.tensor.Formats;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -31,16 +29,6 @@ import org.junit.jupiter.api.Test;
 /** Requests that say themselves what of their sequences is kept, and how. */
 class RequestCacheTest {
   private static final int CONTEXT = 256;
-  private static final Machine MACHINE =
-      new Machine(
-          "any",
-          "any",
-          1,
-          1e10,
-          1e9,
-          new Machine.Rates(1e9, 2e9),
-          Map.of("F32", new Machine.Rates(1e9, 2e9)));
-
   private static final Plan.Cache PLAIN = Plan.Cache.of(KvFormat.of(Formats.F16, Formats.F16));
   private static final List<Plan.Cache> CACHES =
       List.of(
@@ -65,7 +53,11 @@ class RequestCacheTest {
   private Plan plan(Plan.Cache cache, int sequences) {
     Planner planner =
         new Planner(
-            file, Families.spec(file), MACHINE, kernels.kernels(), new JvmShare(4096, 0, 0, 0));
+            file,
+            Families.spec(file),
+            TinyModel.MACHINE,
+            kernels.kernels(),
+            new JvmShare(4096, 0, 0, 0));
     return planner.plan(
         PlanRequest.of(1L << 30, 1)
             .withContext(CONTEXT)

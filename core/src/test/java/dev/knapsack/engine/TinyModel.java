@@ -8,6 +8,7 @@ import dev.knapsack.file.Metadata;
 import dev.knapsack.file.MetadataBuilder;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.plan.Machine;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -26,6 +27,24 @@ import java.util.stream.IntStream;
 
 /** Small models of random weights, written as GGUF files; they know no words, only token ids. */
 final class TinyModel {
+  /** An answer that ends when it is cancelled. */
+  static final Request ENDLESS =
+      Request.of(9, 9)
+          .withSampling(Sampling.GREEDY)
+          .withIgnoreEnd(true)
+          .withOverflow(new Request.Overflow.Shift(5));
+
+  /** A machine that computes all formats alike. */
+  static final Machine MACHINE =
+      new Machine(
+          "any",
+          "any",
+          1,
+          1e10,
+          1e9,
+          new Machine.Rates(1e9, 2e9),
+          Map.of("F32", new Machine.Rates(1e9, 2e9)));
+
   static final int LAYERS = 7;
   static final int WIDTH = 64;
   static final int VOCABULARY = 211;
@@ -159,19 +178,16 @@ final class TinyModel {
         plan.prediction());
   }
 
-  /** A file whose reads can be made to fail. */
-  static final class Failing implements ModelFile {
+  /** A file of which each read can be waited for, or refused. */
+  abstract static class Watched implements ModelFile {
     private final ModelFile file;
-    private final AtomicLong left = new AtomicLong(Long.MAX_VALUE);
 
-    Failing(ModelFile file) {
+    Watched(ModelFile file) {
       this.file = file;
     }
 
-    /** The read after {@code reads} more fails, and all that follow. */
-    void failAfter(long reads) {
-      left.set(reads);
-    }
+    /** Is called before each read. */
+    abstract void before(TensorInfo tensor);
 
     @Override
     public Path path() {
@@ -190,9 +206,7 @@ final class TinyModel {
 
     @Override
     public void read(TensorInfo tensor, long from, MemorySegment into) {
-      if (left.getAndDecrement() <= 0) {
-        throw new ModelFileException(path(), tensor.name(), "cannot be read: the disk is gone");
-      }
+      before(tensor);
       file.read(tensor, from, into);
     }
 
@@ -204,6 +218,27 @@ final class TinyModel {
     @Override
     public void close() {
       file.close();
+    }
+  }
+
+  /** A file whose reads can be made to fail. */
+  static final class Failing extends Watched {
+    private final AtomicLong left = new AtomicLong(Long.MAX_VALUE);
+
+    Failing(ModelFile file) {
+      super(file);
+    }
+
+    /** The read after {@code reads} more fails, and all that follow. */
+    void failAfter(long reads) {
+      left.set(reads);
+    }
+
+    @Override
+    void before(TensorInfo tensor) {
+      if (left.getAndDecrement() <= 0) {
+        throw new ModelFileException(path(), tensor.name(), "cannot be read: the disk is gone");
+      }
     }
   }
 }
