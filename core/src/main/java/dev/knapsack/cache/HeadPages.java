@@ -546,6 +546,7 @@ final class HeadPages {
         start,
         gaps ? form.positionsAt() : KvSpan.NO_GAPS,
         keys,
-        values);
+        values,
+        1);
   }
 }

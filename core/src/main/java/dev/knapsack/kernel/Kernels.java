@@ -169,8 +169,8 @@ public interface Kernels {
    * cached tokens that the row may see.
    *
    * <p>Row {@code t} stands at {@code firstPosition + t}; it sees cached tokens at positions {@code
-   * p} with {@code p ≤ firstPosition + t} (when causal) and {@code firstPosition + t − p < window}
-   * (when there is a window).
+   * p} with {@code p ≤ firstPosition + t} (when causal) and {@code |firstPosition + t − p| <
+   * window} (when there is a window).
    *
    * @param q F32, tokens × (heads · keySize)
    * @param out F32, tokens × (heads · valueSize)
