@@ -27,8 +27,6 @@ class JavadocTest {
           "dev/knapsack/kernel",
           "dev/knapsack/kernel/vector",
           "dev/knapsack/kernel/x86",
-          "dev/knapsack/model",
-          "dev/knapsack/model/arch",
           "dev/knapsack/tensor");
 
   @Test
