@@ -13,10 +13,10 @@ final class HeadUnits {
   private final KvLayout.Form form;
 
   /** The mean key of each unit. */
-  private final HeadPages keys;
+  private final HeadTokens keys;
 
   /** Tokens that have been read back, in any order: all of them stand before the next step. */
-  private final HeadPages fetched;
+  private final HeadTokens fetched;
 
   /** The unit of each of those. */
   private int[] unitOf = {};
@@ -28,13 +28,13 @@ final class HeadUnits {
   /** Tokens that may be back at once. */
   private int room;
 
-  /** What the policy remembers of the head as a whole. */
+  /** Numbers that the policy remembers of the head as a whole. */
   private float[] numbers = {};
 
   HeadUnits(KvPool pool, int layer) {
     this.form = pool.layout().stored(layer);
-    this.keys = new HeadPages(pool, pool.layout().unitKeys(layer));
-    this.fetched = new HeadPages(pool, form);
+    this.keys = new HeadTokens(pool, pool.layout().unitKeys(layer));
+    this.fetched = new HeadTokens(pool, form);
   }
 
   private HeadUnits(HeadUnits other) {
@@ -61,7 +61,7 @@ final class HeadUnits {
     return tokens[unit];
   }
 
-  /** Where a unit lies in the file. */
+  /** The place of a unit in the file. */
   long at(int unit) {
     return at[unit];
   }

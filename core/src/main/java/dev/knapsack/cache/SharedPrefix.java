@@ -44,7 +44,7 @@ public final class SharedPrefix implements AutoCloseable {
 
   /** Makes what is shared all that a sequence has cached. */
   public void adopt(SequenceState state) {
-    state.kv().adopt(0, last.depth, PrefixTree.path(last));
+    state.kv().blocks().adopt(0, last.depth, PrefixTree.path(last));
   }
 
   /**
@@ -63,7 +63,7 @@ public final class SharedPrefix implements AutoCloseable {
     if (found <= 0) {
       return 0;
     }
-    state.kv().adopt(last.depth, node.depth, PrefixTree.path(node));
+    state.kv().blocks().adopt(last.depth, node.depth, PrefixTree.path(node));
     moveTo(node);
     promise.share(node.depth);
     return found;
@@ -91,7 +91,7 @@ public final class SharedPrefix implements AutoCloseable {
     while (last.depth < complete) {
       boolean here = (last.depth + 1) * page <= exactTokens;
       PrefixTree.Node node =
-          tree.add(last, tokens.apply(last.depth), state.kv(), promise, here, exact);
+          tree.add(last, tokens.apply(last.depth), state.kv().blocks(), promise, here, exact);
       if (node == null) {
         return;
       }

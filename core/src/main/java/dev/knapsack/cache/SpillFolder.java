@@ -21,7 +21,8 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Where sequences keep the tokens that memory has no room for, and the thread that moves them.
+ * The folder in which sequences keep the tokens that memory has no room for, and the thread that
+ * moves them.
  *
  * <p>Files have no names: whatever ends the process, nothing of them is left.
  */

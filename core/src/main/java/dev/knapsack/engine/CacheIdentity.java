@@ -36,7 +36,11 @@ final class CacheIdentity {
 
   /** With what tells the bases by which tokens are held from others. */
   private static String recipe(KvPolicy policy) {
-    return policy.bases().map(b -> policy.name() + " by " + b.identity()).orElse(policy.name());
+    return policy
+        .bounds()
+        .bases()
+        .map(b -> policy.name() + " by " + b.identity())
+        .orElse(policy.name());
   }
 
   /** All that keys and values depend on besides the file, such as a rope for long contexts. */

@@ -3,7 +3,7 @@ package dev.knapsack.engine;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
-import dev.knapsack.cache.SequenceState;
+import dev.knapsack.cache.SequenceText;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.error.BudgetExceededException;
@@ -476,7 +476,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * The same, with a text that queries to come will be like: see {@link SequenceState#patch}.
+   * The same, with a text that queries to come will be like: see {@link SequenceText#patch}.
    *
    * @param patch its tokens; none if it is not known
    */

@@ -198,7 +198,7 @@ public final class Session implements AutoCloseable {
    * @param run what the step computed for it
    */
   void settle(Run run) {
-    state().encode();
+    state().kv().encode();
     if (run.kind() == Run.Kind.PROMPT && exact == state().length() - run.added()) {
       exact = state().length();
     }

@@ -1,5 +1,6 @@
 package dev.knapsack.model;
 
+import dev.knapsack.cache.KvBounds;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
@@ -174,10 +175,10 @@ public record Attention(
       numbers.put(Slot.KEY_SKETCH, (long) tokens * sketch * keyColumns());
     }
     numbers.put(Slot.ATTENDED, (long) tokens * attendedColumns());
-    if (window == 0 && cache.policy().wantsOutputNorms(layer)) {
+    if (window == 0 && cache.policy().observer().wantsOutputNorms(layer)) {
       numbers.put(Slot.NORMS, (long) OutputNorms.numbers(this, tokens));
     }
-    int units = cache.policy().gates().map(RetentionGates::hidden).orElse(0);
+    int units = cache.policy().observer().gates().map(RetentionGates::hidden).orElse(0);
     if (units > 0) {
       numbers.put(Slot.GATE_UNITS, (long) tokens * units);
       numbers.put(Slot.GATE_HEADS, (long) tokens * kvHeads);
@@ -190,10 +191,11 @@ public record Attention(
   public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
     double seen = seen(policy, tokens, past);
     int keys = format.keySize(keySize);
-    double coarse = window > 0 ? 0 : Math.max(0, seen - own(tokens) - policy.most(past));
+    double coarse = window > 0 ? 0 : Math.max(0, seen - own(tokens) - policy.bounds().most(past));
     double token = format.keys().bytes(keys) + format.values().bytes(valueSize);
     double coarseToken =
         policy
+            .bounds()
             .coarse()
             .map(c ->
                 c.keysBeside(format.keys()).bytes(c.keySize(keys, format.keys()))
@@ -210,7 +212,8 @@ public record Attention(
     if (window > 0) {
       return Math.min(past + own(tokens), window);
     }
-    return Math.min(past, (double) policy.most(past) + policy.mostCoarse(past)) + own(tokens);
+    KvBounds bounds = policy.bounds();
+    return Math.min(past, (double) bounds.most(past) + bounds.mostCoarse(past)) + own(tokens);
   }
 
   /** Those of the step itself. */

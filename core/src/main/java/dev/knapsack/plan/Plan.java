@@ -1,5 +1,6 @@
 package dev.knapsack.plan;
 
+import dev.knapsack.cache.CoarseForm;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
@@ -173,15 +174,19 @@ public record Plan(
           policy instanceof Recipe recipe
               ? recipe.scorer().name() + " " + recipe.allocator().name()
               : policy.name();
-      int most = policy.most(context);
+      int most = policy.bounds().most(context);
       String count = most < context ? "at most %,d ".formatted(most) : "fewer than all ";
       String kept = "%s, %s: %s".formatted(format.describe(), name, count);
-      int coarse = policy.mostCoarse(context);
+      int coarse = policy.bounds().mostCoarse(context);
       String others = coarse < context ? "at most %,d ".formatted(coarse) : "the rest ";
-      return policy.coarse().map(c -> kept + "so, " + others + describe(c)).orElse(kept + "kept");
+      return policy
+          .bounds()
+          .coarse()
+          .map(c -> kept + "so, " + others + describe(c))
+          .orElse(kept + "kept");
     }
 
-    private String describe(KvPolicy.Coarse coarse) {
+    private String describe(CoarseForm coarse) {
       KvFormat other =
           KvFormat.of(coarse.keysBeside(format.keys()), coarse.valuesBeside(format.values()));
       return coarse.dropped() == 0

@@ -150,7 +150,7 @@ class PrefixTreeTest {
       }
       cache.commit(n);
       computed += n;
-      cache.encode();
+      cache.kv().encode();
       shared.extend(cache, promise, block(tokens), share, 0, false);
       cache.compress();
     }

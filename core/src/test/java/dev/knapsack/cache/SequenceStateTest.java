@@ -60,7 +60,7 @@ class SequenceStateTest {
   /** Computes tokens, and does not commit them. */
   private static void compute(SequenceState state, int... tokens) {
     state.reserve(tokens.length);
-    state.read(tokens, 0, tokens.length);
+    state.kv().text().read(tokens, 0, tokens.length);
     KvLayout layout = state.layout();
     for (int l = 0; l < layout.layers().size(); l++) {
       switch (layout.layers().get(l)) {

@@ -46,11 +46,6 @@ class RetrievalTest {
     }
 
     @Override
-    public int most(int tokens) {
-      return tokens;
-    }
-
-    @Override
     public Optional<Retrieval> retrieval() {
       return Optional.of(this);
     }

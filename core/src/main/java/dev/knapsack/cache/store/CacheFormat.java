@@ -70,12 +70,14 @@ final class CacheFormat {
         + (count - compact) * part.tokenBytes();
   }
 
-  /** What a part says of itself. */
+  /** Flags of a part. */
   static int flags(KvPart part) {
     return (part.positions() == null ? 0 : GAPS) | (part.channels() == null ? 0 : CHANNELS);
   }
 
-  /** How many tokens of each part of a head are compact: all but the last page of them. */
+  /**
+   * The number of tokens of each part of a head that are compact: all but the last page of them.
+   */
   static int[] compactTokens(List<KvPart> parts, CacheStore.Precision precision, int page) {
     int[] compact = new int[parts.size()];
     if (precision == CacheStore.Precision.FOUR_BIT) {
@@ -89,7 +91,7 @@ final class CacheFormat {
     return compact;
   }
 
-  /** How many sections a cache has. */
+  /** The number of sections of a cache. */
   static int sections(SequenceState state) {
     return 2
         + state.layout().layers().stream()

@@ -29,10 +29,10 @@ final class CacheReader {
     this.source = new Source(file, channel, arena);
   }
 
-  /** What the header says: how many tokens there are. */
+  /** The counts that the header gives. */
   private record Header(int sections, int tokens) {}
 
-  /** What the cache was computed with. */
+  /** Reads what the cache was computed with. */
   Fingerprint fingerprint() throws IOException {
     header();
     return readFingerprint();

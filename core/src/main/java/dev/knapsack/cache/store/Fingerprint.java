@@ -5,7 +5,8 @@ import dev.knapsack.cache.LayerLayout;
 import java.util.Locale;
 
 /**
- * What a cache was computed with: a sequence is restored only where all of it is the same.
+ * The mark of what a cache was computed with: a sequence is restored only where all of it is the
+ * same.
  *
  * @param model what tells the model's weights from others
  * @param name the model's name, for people

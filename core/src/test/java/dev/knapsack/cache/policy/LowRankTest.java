@@ -265,7 +265,7 @@ class LowRankTest {
   void withoutItsFileItDoesNotWork() {
     KvPolicy recipe = Recipe.of("cskv(50)");
     assertThat(recipe.lacks()).containsExactly(HeadBases.FILE);
-    assertThat(recipe.bases()).isEmpty();
+    assertThat(recipe.bounds().bases()).isEmpty();
     KvPolicy given = MadeBases.given(recipe);
     assertThat(given.lacks()).isEmpty();
     assertThat(given.name()).isEqualTo(recipe.name());

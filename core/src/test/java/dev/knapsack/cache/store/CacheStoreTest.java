@@ -156,7 +156,7 @@ class CacheStoreTest {
           Caches.grow(cache, 50, i);
           cache.settle();
         }
-        assertThat(cache.kv().spilledTokens() > 300).isEqualTo(layout == onDisk);
+        assertThat(cache.kv().spill().tokens() > 300).isEqualTo(layout == onDisk);
         String name = layout == onDisk ? "disk" : "memory";
         store().save(name, cache, tokens, fingerprint, Precision.AS_STORED);
       }
@@ -166,7 +166,7 @@ class CacheStoreTest {
         try (KvPool pool = new KvPool(layout, account);
             SequenceState cache = pool.sequence()) {
           store().restore(name, cache, fingerprint, count, Caches.VOCABULARY);
-          assertThat(cache.kv().spilledTokens() > 300).isEqualTo(layout == onDisk);
+          assertThat(cache.kv().spill().tokens() > 300).isEqualTo(layout == onDisk);
           assertThat(account.used()).isLessThanOrEqualTo(layout.bytes(count, 50));
           store().save("again", cache, tokens, fingerprint, Precision.AS_STORED);
         }

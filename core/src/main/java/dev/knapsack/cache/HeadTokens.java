@@ -2,7 +2,6 @@ package dev.knapsack.cache;
 
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.kernel.Reduction;
-import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -10,17 +9,12 @@ import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
-/**
- * Cached tokens of one KV head of one sequence in one form: pages, in order, some of them perhaps
- * shared with other sequences. A shared page is copied before it is written.
- */
-final class HeadPages {
+/** Cached tokens of one KV head of one sequence in one form, in the pages that hold them. */
+final class HeadTokens {
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
 
-  private final SlabArena arena;
   private final KvLayout.Form form;
-  private int[] slabs = new int[4];
-  private int pages;
+  private final Pages pages;
 
   /** Tokens; there may be room for more behind them. */
   private int count;
@@ -28,47 +22,38 @@ final class HeadPages {
   /** The position of the first token; the others follow, unless there are gaps. */
   private int start;
 
-  /** Whether only pages say where tokens stand. */
+  /** Says that only pages know where tokens stand. */
   private boolean gaps;
 
-  /** What is held of heads that are always reduced alike; null if there are no such. */
+  /** The reduction of heads that are always reduced alike; null if there are no such. */
   private final HeadBases.@Nullable Head bases;
 
-  /** What is held of keys and of values; null for all. */
+  /** By what keys and values are reduced; null where all of them is held. */
   private @Nullable Reduction keys;
 
   private @Nullable Reduction values;
 
-  // Where pages lie, as long as the arena has not moved any.
-  private long[] offsets = new long[4];
-  private long offsetsAsOf = -1;
-
-  HeadPages(KvPool pool, KvLayout.Form form) {
+  HeadTokens(KvPool pool, KvLayout.Form form) {
     this(pool, form, null);
   }
 
   /** Of tokens that are reduced by these bases. */
-  HeadPages(KvPool pool, KvLayout.Form form, HeadBases.@Nullable Head bases) {
-    this.arena = pool.arena(form);
+  HeadTokens(KvPool pool, KvLayout.Form form, HeadBases.@Nullable Head bases) {
     this.form = form;
+    this.pages = new Pages(pool.arena(form));
     this.bases = bases;
     reduceByBases();
   }
 
-  private HeadPages(HeadPages other) {
-    this.arena = other.arena;
+  private HeadTokens(HeadTokens other) {
     this.form = other.form;
+    this.pages = other.pages.fork(form.pages(other.count));
     this.count = other.count;
     this.start = other.start;
     this.gaps = other.gaps;
     this.bases = other.bases;
     this.keys = other.keys;
     this.values = other.values;
-    this.pages = Math.ceilDiv(count, form.pageTokens());
-    this.slabs = Arrays.copyOf(other.slabs, other.slabs.length);
-    for (int p = 0; p < pages; p++) {
-      arena.share(slabs[p]);
-    }
   }
 
   KvLayout.Form form() {
@@ -88,8 +73,8 @@ final class HeadPages {
     if (!gaps) {
       return start + i;
     }
-    locate();
-    return arena.memory().get(INT, positionAt(i));
+    pages.locate();
+    return pages.memory().get(INT, positionAt(i));
   }
 
   /** The position of each token; null if each follows the one before. */
@@ -126,8 +111,8 @@ final class HeadPages {
   }
 
   /** The same tokens for another sequence. */
-  HeadPages fork() {
-    return new HeadPages(this);
+  HeadTokens fork() {
+    return new HeadTokens(this);
   }
 
   /**
@@ -142,12 +127,10 @@ final class HeadPages {
       gaps = true;
     }
     if (tokens > 0 && count % form.pageTokens() != 0) {
-      own(count / form.pageTokens());
+      own(count);
     }
-    while (pages * form.pageTokens() < count + tokens) {
-      add(arena.allocate());
-    }
-    locate();
+    pages.grow(form.pages(count + tokens));
+    pages.locate();
     for (int i = 0; i < tokens; i++) {
       position(count + i, position + i);
     }
@@ -165,75 +148,48 @@ final class HeadPages {
   /** Writes where the token {@code i} stands, if that may not be told from the first's. */
   private void position(int i, int position) {
     if (form.positions()) {
-      arena.memory().set(INT, positionAt(i), position);
+      pages.memory().set(INT, positionAt(i), position);
     } else if (gaps) {
       throw new IllegalStateException("These pages have no room for positions with gaps");
     }
   }
 
-  private void add(int slab) {
-    if (pages == slabs.length) {
-      slabs = Arrays.copyOf(slabs, 2 * pages);
-    }
-    slabs[pages++] = slab;
-    offsetsAsOf = -1;
+  /** Makes the page of a token, which is to be written, this sequence's alone. */
+  private void own(int i) {
+    pages.own(i / form.pageTokens());
+    pages.locate();
   }
 
-  /** Makes a page this sequence's alone. */
-  private void own(int page) {
-    if (arena.shared(slabs[page])) {
-      int copy = arena.allocate();
-      MemorySegment.copy(
-          arena.memory(),
-          arena.offset(slabs[page]),
-          arena.memory(),
-          arena.offset(copy),
-          form.pageBytes());
-      arena.release(slabs[page]);
-      slabs[page] = copy;
-      offsetsAsOf = -1;
-    }
+  /** The beginning of the page of the token {@code i}, as far as it has been located. */
+  private long pageAt(int i) {
+    return pages.offsets()[i / form.pageTokens()];
   }
 
-  /** Finds the pages where they now lie. */
-  private void locate() {
-    long moves = arena.moves();
-    if (moves == offsetsAsOf) {
-      return;
-    }
-    // A new array: views that were given away keep theirs.
-    offsets = new long[slabs.length];
-    for (int p = 0; p < pages; p++) {
-      offsets[p] = arena.offset(slabs[p]);
-    }
-    offsetsAsOf = moves;
-  }
-
-  /** Where the key of the token {@code i} lies, as far as its page has been located. */
+  /** The place of its key. */
   private long keyAt(int i) {
-    return offsets[i / form.pageTokens()] + form.key(i % form.pageTokens());
+    return pageAt(i) + form.key(i % form.pageTokens());
   }
 
-  /** Where its value lies. */
+  /** The place of its value. */
   private long valueAt(int i) {
-    return offsets[i / form.pageTokens()] + form.value(i % form.pageTokens());
+    return pageAt(i) + form.value(i % form.pageTokens());
   }
 
-  /** Where it says where it stands. */
+  /** The place of its position. */
   private long positionAt(int i) {
-    return offsets[i / form.pageTokens()] + form.position(i % form.pageTokens());
+    return pageAt(i) + form.position(i % form.pageTokens());
   }
 
   /** Encodes the key and value of the token {@code i}, whose room is reserved. */
   void write(int i, MemorySegment keys, long key, MemorySegment values, long value) {
-    form.keyFormat().encode(keys, key, arena.memory(), keyAt(i), form.keySize());
-    form.valueFormat().encode(values, value, arena.memory(), valueAt(i), form.valueSize());
+    form.keyFormat().encode(keys, key, pages.memory(), keyAt(i), form.keySize());
+    form.valueFormat().encode(values, value, pages.memory(), valueAt(i), form.valueSize());
   }
 
   /** Adds the first {@code tokens} tokens of another form, encoded anew. */
-  void take(HeadPages other, int tokens) {
+  void take(HeadTokens other, int tokens) {
     reserve(other.position(0), tokens);
-    other.locate();
+    other.pages.locate();
     try (Arena scratch = Arena.ofConfined()) {
       MemorySegment key = scratch.allocate(4L * form.keySize(), Float.BYTES);
       MemorySegment value = scratch.allocate(4L * form.valueSize(), Float.BYTES);
@@ -261,9 +217,7 @@ final class HeadPages {
     }
     int all = count + places.length;
     try {
-      while (pages * form.pageTokens() < all) {
-        add(arena.allocate());
-      }
+      pages.grow(form.pages(all));
     } catch (RuntimeException | Error e) {
       trim();
       throw e;
@@ -282,9 +236,7 @@ final class HeadPages {
       } else {
         from.read(places[next], true, key);
         from.read(places[next], false, value);
-        own(to / form.pageTokens());
-        locate();
-        write(to, key, value);
+        put(to, key, value);
         position(to, from.position(places[next]));
         next--;
       }
@@ -295,20 +247,20 @@ final class HeadPages {
 
   /** Decodes the key and value of the token {@code i}. */
   private void read(int i, MemorySegment key, MemorySegment value) {
-    form.keyFormat().decode(arena.memory(), keyAt(i), key, 0, form.keySize());
-    form.valueFormat().decode(arena.memory(), valueAt(i), value, 0, form.valueSize());
+    form.keyFormat().decode(pages.memory(), keyAt(i), key, 0, form.keySize());
+    form.valueFormat().decode(pages.memory(), valueAt(i), value, 0, form.valueSize());
   }
 
   /** Decodes the key or the value of the token {@code i}, as far as it is held. */
   void read(int i, boolean key, float[] out) {
-    locate();
+    pages.locate();
     Reduction reduction = key ? keys : values;
     float[] held = reduction == null ? out : new float[reduction.held()];
     MemorySegment to = MemorySegment.ofArray(held);
     if (key) {
-      form.keyFormat().decode(arena.memory(), keyAt(i), to, 0, form.keySize());
+      form.keyFormat().decode(pages.memory(), keyAt(i), to, 0, form.keySize());
     } else {
-      form.valueFormat().decode(arena.memory(), valueAt(i), to, 0, form.valueSize());
+      form.valueFormat().decode(pages.memory(), valueAt(i), to, 0, form.valueSize());
     }
     if (reduction != null) {
       reduction.restore(held, out);
@@ -330,25 +282,19 @@ final class HeadPages {
       }
       return;
     }
-    locate();
+    pages.locate();
     Format format = key ? form.keyFormat() : form.valueFormat();
     for (int i = from; i < to; ) {
       int tokens = Math.min(to - i, form.pageTokens() - i % form.pageTokens());
       long offset = key ? keyAt(i) : valueAt(i);
-      format.decode(arena.memory(), offset, out, at + (i - from) * size, tokens * size);
+      format.decode(pages.memory(), offset, out, at + (i - from) * size, tokens * size);
       i += tokens;
     }
   }
 
-  /** Encodes another key and value for the token {@code i}. */
+  /** Encodes what is held of another key and value for the token {@code i}. */
   void put(int i, float[] key, float[] value) {
-    own(i / form.pageTokens());
-    locate();
-    write(i, key, value);
-  }
-
-  /** Encodes what is held of a key and a value. */
-  private void write(int i, float[] key, float[] value) {
+    own(i);
     write(i, held(keys, key), 0, held(values, value), 0);
   }
 
@@ -363,8 +309,8 @@ final class HeadPages {
 
   /** Copies tokens as they are stored: of each its key, then its value. */
   void copyOut(int from, int tokens, MemorySegment into, long at) {
-    locate();
-    MemorySegment memory = arena.memory();
+    pages.locate();
+    MemorySegment memory = pages.memory();
     long to = at;
     for (int i = from; i < from + tokens; i++) {
       MemorySegment.copy(memory, keyAt(i), into, to, form.keyBytes());
@@ -376,8 +322,8 @@ final class HeadPages {
 
   /** Adds tokens as {@link #copyOut} gave them; their room is reserved. */
   void copyIn(int tokens, MemorySegment from, long at) {
-    locate();
-    MemorySegment memory = arena.memory();
+    pages.locate();
+    MemorySegment memory = pages.memory();
     long next = at;
     for (int i = count; i < count + tokens; i++) {
       MemorySegment.copy(from, next, memory, keyAt(i), form.keyBytes());
@@ -388,22 +334,16 @@ final class HeadPages {
     count += tokens;
   }
 
-  /** Copies the first {@code n} pages as they are. */
-  void copyPages(int n, MemorySegment into, long at) {
-    locate();
-    for (int p = 0; p < n; p++) {
-      long to = at + p * form.pageBytes();
-      MemorySegment.copy(arena.memory(), offsets[p], into, to, form.pageBytes());
-    }
+  /** Copies the first {@code n} pages as they are, and gives them back. */
+  void moveOut(int n, MemorySegment into, long at) {
+    pages.copyOut(n, into, at);
+    dropPages(n);
   }
 
-  /** Holds pages that {@link #copyPages} copied, where there are none. */
-  void takePages(int position, int n, MemorySegment from, long at) {
+  /** Takes pages, as {@link #moveOut} copied them, where there are none. */
+  void moveIn(int position, int n, MemorySegment from, long at) {
     reserve(position, n * form.pageTokens());
-    for (int p = 0; p < n; p++) {
-      MemorySegment.copy(
-          from, at + p * form.pageBytes(), arena.memory(), offsets[p], form.pageBytes());
-    }
+    pages.copyIn(n, from, at);
     count = n * form.pageTokens();
   }
 
@@ -414,22 +354,22 @@ final class HeadPages {
 
   /** The page that holds a block of as many tokens as a page has; -1 if none holds all of it. */
   int page(int block) {
-    int page = block - start / form.pageTokens();
+    int page = pageOf(block);
     boolean held =
         !gaps
             && start % form.pageTokens() == 0
             && page >= 0
             && (page + 1) * form.pageTokens() <= count;
-    return held ? slabs[page] : -1;
+    return held ? pages.slab(page) : -1;
+  }
+
+  private int pageOf(int block) {
+    return block - start / form.pageTokens();
   }
 
   /** Holds a page that holds the same in place of its own. */
   void replace(int block, int slab) {
-    int page = block - start / form.pageTokens();
-    arena.share(slab);
-    arena.release(slabs[page]);
-    slabs[page] = slab;
-    offsetsAsOf = -1;
+    pages.replace(pageOf(block), slab);
   }
 
   /** Adds a full page of tokens whose first stands at {@code position}. */
@@ -439,17 +379,13 @@ final class HeadPages {
       start = position;
       gaps = false;
     }
-    arena.share(slab);
-    add(slab);
+    pages.share(slab);
     count += form.pageTokens();
   }
 
   /** Gives back pages behind the last token. */
   void trim() {
-    int kept = Math.ceilDiv(count, form.pageTokens());
-    while (pages > kept) {
-      arena.release(slabs[--pages]);
-    }
+    pages.trim(form.pages(count));
   }
 
   /** Forgets the tokens from {@code position} on. */
@@ -472,15 +408,10 @@ final class HeadPages {
 
   /** Forgets the first {@code n} pages. */
   void dropPages(int n) {
-    for (int p = 0; p < n; p++) {
-      arena.release(slabs[p]);
-    }
-    System.arraycopy(slabs, n, slabs, 0, pages - n);
-    pages -= n;
+    pages.drop(n);
     int tokens = n * form.pageTokens();
     start += gaps ? 0 : tokens;
     count -= tokens;
-    offsetsAsOf = -1;
   }
 
   /**
@@ -493,8 +424,7 @@ final class HeadPages {
     for (int i : kept) {
       if (i != n) {
         if (n % form.pageTokens() == 0 || n == 0 || kept[n - 1] == n - 1) {
-          own(n / form.pageTokens()); // once a page is enough
-          locate();
+          own(n); // once a page is enough
         }
         copy(i, n);
       }
@@ -503,7 +433,7 @@ final class HeadPages {
     gaps |= n < count;
     count = n;
     trim();
-    locate();
+    pages.locate();
   }
 
   /** Counts tokens from 0 on, where their positions do not matter. */
@@ -513,14 +443,13 @@ final class HeadPages {
   }
 
   private void move(int from, int to) {
-    own(to / form.pageTokens());
-    locate();
+    own(to);
     copy(from, to);
   }
 
   /** The page of {@code to} is this sequence's alone, and located. */
   private void copy(int from, int to) {
-    MemorySegment memory = arena.memory();
+    MemorySegment memory = pages.memory();
     MemorySegment.copy(memory, keyAt(from), memory, keyAt(to), form.keyBytes());
     MemorySegment.copy(memory, valueAt(from), memory, valueAt(to), form.valueBytes());
     if (form.positions()) {
@@ -534,13 +463,13 @@ final class HeadPages {
    * @param appended tokens that were written and not counted
    */
   KvSpan view(int appended) {
-    locate();
+    pages.locate();
     return new KvSpan(
         form.keyFormat(),
         form.valueFormat(),
         form.pageTokens(),
-        arena.memory(),
-        offsets,
+        pages.memory(),
+        pages.offsets(),
         form.valuesAt(),
         count + appended,
         start,
