@@ -147,7 +147,7 @@ public final class Sessions {
 
   private static byte[] content(SequenceState cache, int head) {
     var part = cache.kv().parts(0, head).getFirst();
-    byte[] bytes = new byte[(int) (part.count() * part.tokenBytes())];
+    byte[] bytes = new byte[(int) (part.count() * part.form().tokenBytes())];
     part.read(0, part.count(), MemorySegment.ofArray(bytes), 0);
     return bytes;
   }

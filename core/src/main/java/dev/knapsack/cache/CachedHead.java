@@ -251,7 +251,7 @@ public final class CachedHead {
    * been said.
    */
   public int @Nullable [] channels() {
-    return head.channels();
+    return head.coarse().channels();
   }
 
   /**
@@ -267,7 +267,7 @@ public final class CachedHead {
                 .formatted(keySize() - 1, Arrays.toString(held)));
       }
     }
-    head.channels(held.clone());
+    head.coarse().channels(held.clone());
   }
 
   /**

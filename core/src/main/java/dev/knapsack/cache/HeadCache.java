@@ -56,27 +56,7 @@ final class HeadCache {
     return coarseCount() + stored.count() + (recent == null ? 0 : recent.count());
   }
 
-  /** Numbers in a key of which all is held. */
-  int keySize() {
-    return stored.form().keySize();
-  }
-
-  /** Numbers in such a value. */
-  int valueSize() {
-    return stored.form().valueSize();
-  }
-
-  /** Which channels of a key coarse tokens hold, ascending; null for all, or if not said yet. */
-  int @Nullable [] channels() {
-    return coarse().channels();
-  }
-
-  /** See {@link HeadTokens#channels(int[])}. */
-  void channels(int[] held) {
-    coarse().channels(held);
-  }
-
-  /** Tokens of coarser formats: the first places. */
+  /** Of these, those of coarser formats: the first places. */
   int coarseCount() {
     return coarse == null ? 0 : coarse.count();
   }
@@ -89,7 +69,8 @@ final class HeadCache {
     return startOfStored();
   }
 
-  private HeadTokens coarse() {
+  /** Tokens of coarser formats. */
+  HeadTokens coarse() {
     if (coarse == null) {
       throw new IllegalStateException("The policy keeps no tokens in coarser formats");
     }

@@ -11,14 +11,14 @@ import java.util.Arrays;
 final class HeadNumbers {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-  private final KvLayout.Form form;
+  private final HeadForm form;
   private final Pages pages;
 
   /** Of each number, how many tokens have something else than 0. */
   private final int[] known;
 
   /** For {@link KvLayout#numbers(int)} of a layer, which are some. */
-  HeadNumbers(KvPool pool, KvLayout.Form form) {
+  HeadNumbers(KvPool pool, HeadForm form) {
     this.form = form;
     this.pages = new Pages(pool.arena(form));
     this.known = new int[form.keySize()];

@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 final class HeadTokens {
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
 
-  private final KvLayout.Form form;
+  private final HeadForm form;
   private final Pages pages;
 
   /** Tokens; there may be room for more behind them. */
@@ -33,12 +33,12 @@ final class HeadTokens {
 
   private @Nullable Reduction values;
 
-  HeadTokens(KvPool pool, KvLayout.Form form) {
+  HeadTokens(KvPool pool, HeadForm form) {
     this(pool, form, null);
   }
 
   /** Of tokens that are reduced by these bases. */
-  HeadTokens(KvPool pool, KvLayout.Form form, HeadBases.@Nullable Head bases) {
+  HeadTokens(KvPool pool, HeadForm form, HeadBases.@Nullable Head bases) {
     this.form = form;
     this.pages = new Pages(pool.arena(form));
     this.bases = bases;
@@ -56,7 +56,7 @@ final class HeadTokens {
     this.values = other.values;
   }
 
-  KvLayout.Form form() {
+  HeadForm form() {
     return form;
   }
 
@@ -211,8 +211,9 @@ final class HeadTokens {
    * @param places where they are in {@code from}, ascending
    */
   void merge(HeadCache from, int[] places) {
-    if ((keys == null && from.keySize() != form.keySize())
-        || (values == null && from.valueSize() != form.valueSize())) {
+    HeadForm whole = from.stored().form();
+    if ((keys == null && whole.keySize() != form.keySize())
+        || (values == null && whole.valueSize() != form.valueSize())) {
       throw new IllegalStateException("What is held of keys and values has not been said");
     }
     int all = count + places.length;
@@ -222,8 +223,8 @@ final class HeadTokens {
       trim();
       throw e;
     }
-    float[] key = new float[from.keySize()];
-    float[] value = new float[from.valueSize()];
+    float[] key = new float[whole.keySize()];
+    float[] value = new float[whole.valueSize()];
     int old = count - 1;
     int next = places.length - 1;
     // From the end, so that nothing is overwritten before it has moved.
@@ -310,26 +311,18 @@ final class HeadTokens {
   /** Copies tokens as they are stored: of each its key, then its value. */
   void copyOut(int from, int tokens, MemorySegment into, long at) {
     pages.locate();
-    MemorySegment memory = pages.memory();
     long to = at;
-    for (int i = from; i < from + tokens; i++) {
-      MemorySegment.copy(memory, keyAt(i), into, to, form.keyBytes());
-      to += form.keyBytes();
-      MemorySegment.copy(memory, valueAt(i), into, to, form.valueBytes());
-      to += form.valueBytes();
+    for (int i = from; i < from + tokens; i++, to += form.tokenBytes()) {
+      form.copyOut(pages.memory(), pageAt(i), i % form.pageTokens(), into, to);
     }
   }
 
   /** Adds tokens as {@link #copyOut} gave them; their room is reserved. */
   void copyIn(int tokens, MemorySegment from, long at) {
     pages.locate();
-    MemorySegment memory = pages.memory();
     long next = at;
-    for (int i = count; i < count + tokens; i++) {
-      MemorySegment.copy(from, next, memory, keyAt(i), form.keyBytes());
-      next += form.keyBytes();
-      MemorySegment.copy(from, next, memory, valueAt(i), form.valueBytes());
-      next += form.valueBytes();
+    for (int i = count; i < count + tokens; i++, next += form.tokenBytes()) {
+      form.copyIn(from, next, pages.memory(), pageAt(i), i % form.pageTokens());
     }
     count += tokens;
   }

@@ -10,7 +10,7 @@ import java.util.List;
  * lies; and the tokens of those that have been read back.
  */
 final class HeadUnits {
-  private final KvLayout.Form form;
+  private final HeadForm form;
 
   /** The mean key of each unit. */
   private final HeadTokens keys;
@@ -71,8 +71,8 @@ final class HeadUnits {
     return bytes(form, tokens[unit]);
   }
 
-  static long bytes(KvLayout.Form form, int tokens) {
-    return tokens * (form.keyBytes() + form.valueBytes());
+  static long bytes(HeadForm form, int tokens) {
+    return tokens * form.tokenBytes();
   }
 
   void room(int mayBeBack) {
@@ -101,7 +101,7 @@ final class HeadUnits {
 
   /** Bytes of the pages that hold them. */
   long fetchedBytes() {
-    return Math.ceilDiv(fetched.count(), form.pageTokens()) * form.pageBytes();
+    return form.pages(fetched.count()) * form.pageBytes();
   }
 
   /** Counts a unit that has been written. */

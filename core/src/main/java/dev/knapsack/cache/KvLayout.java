@@ -224,80 +224,20 @@ public record KvLayout(
     return (together + heads * (step + pageTokens - 1)) / pageTokens;
   }
 
-  /**
-   * The form in which tokens of one head are stored, and their pages laid out.
-   *
-   * @param positions whether a page says of each of its tokens where it stands, because tokens
-   *     between others may be forgotten
-   */
-  record Form(
-      Format keyFormat,
-      Format valueFormat,
-      int keySize,
-      int valueSize,
-      int pageTokens,
-      boolean positions) {
-    Form(Format keyFormat, Format valueFormat, int keySize, int valueSize, int pageTokens) {
-      this(keyFormat, valueFormat, keySize, valueSize, pageTokens, false);
-    }
-
-    long keyBytes() {
-      return keyFormat.bytes(keySize);
-    }
-
-    long valueBytes() {
-      return valueFormat.bytes(valueSize);
-    }
-
-    /** The beginning of values in a page. */
-    long valuesAt() {
-      return keyBytes() * pageTokens;
-    }
-
-    /** The place of a token's key in its page. */
-    long key(int slot) {
-      return slot * keyBytes();
-    }
-
-    /** The place of its value. */
-    long value(int slot) {
-      return valuesAt() + slot * valueBytes();
-    }
-
-    /** The beginning of positions in a page: of each of its tokens in the sequence. */
-    long positionsAt() {
-      return (keyBytes() + valueBytes()) * pageTokens;
-    }
-
-    /** The place of a token's position. */
-    long position(int slot) {
-      return positionsAt() + (long) slot * Integer.BYTES;
-    }
-
-    /** Pages that so many tokens take. */
-    int pages(int tokens) {
-      return Math.ceilDiv(tokens, pageTokens);
-    }
-
-    long pageBytes() {
-      return positionsAt() + (positions ? (long) Integer.BYTES * pageTokens : 0);
-    }
-  }
-
   /** Says whether tokens between others may be forgotten. */
   private boolean gaps(LayerLayout.Heads heads) {
     return heads.seeAll() && !policy.equals(KvPolicy.FULL);
   }
 
   /** The form in which a layer's tokens are kept. */
-  Form stored(int layer) {
+  HeadForm stored(int layer) {
     LayerLayout.Heads heads = heads(layer);
-    return new Form(
+    return new HeadForm(
         keyFormat, valueFormat, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
   }
 
   /** The form of a layer's tokens that count less; empty if there are none. */
-  Optional<Form> coarse(int layer) {
+  Optional<HeadForm> coarse(int layer) {
     LayerLayout.Heads heads = heads(layer);
     return !heads.seeAll()
         ? Optional.empty()
@@ -305,7 +245,7 @@ public record KvLayout(
             .bounds()
             .coarse()
             .map(c ->
-                new Form(
+                new HeadForm(
                     c.keysBeside(keyFormat),
                     c.valuesBeside(valueFormat),
                     c.keySize(heads.keySize(), keyFormat),
@@ -316,33 +256,32 @@ public record KvLayout(
 
   /** Numbers that are held of a key of a layer's coarser tokens; all if there are none. */
   public int heldOfKeys(int layer) {
-    return coarse(layer).map(Form::keySize).orElse(heads(layer).keySize());
+    return coarse(layer).map(HeadForm::keySize).orElse(heads(layer).keySize());
   }
 
   /** Numbers that are held of a value of such. */
   public int heldOfValues(int layer) {
-    return coarse(layer).map(Form::valueSize).orElse(heads(layer).valueSize());
+    return coarse(layer).map(HeadForm::valueSize).orElse(heads(layer).valueSize());
   }
 
   /** The form in which a layer's recent tokens are kept. */
-  Form full(int layer) {
+  HeadForm full(int layer) {
     LayerLayout.Heads heads = heads(layer);
-    return new Form(FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
+    return new HeadForm(FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
   }
 
   /** The form of what the policy remembers of a layer's tokens; empty if that is nothing. */
-  Optional<Form> numbers(int layer) {
+  Optional<HeadForm> numbers(int layer) {
     LayerLayout.Heads heads = heads(layer);
     int numbers = heads.seeAll() ? policy.observer().numbers(heads) : 0;
     return numbers == 0
         ? Optional.empty()
-        : Optional.of(new Form(Formats.F32, Formats.F32, numbers, 0, pageTokens));
+        : Optional.of(new HeadForm(Formats.F32, Formats.F32, numbers, 0, pageTokens));
   }
 
   /** Bytes of one token in a layer, recent ones aside. */
   public long tokenBytes(int layer) {
-    Form form = stored(layer);
-    return heads(layer).kvHeads() * (form.keyBytes() + form.valueBytes());
+    return heads(layer).kvHeads() * stored(layer).tokenBytes();
   }
 
   /** Pages of one head that {@code tokens} tokens take. */
@@ -454,8 +393,8 @@ public record KvLayout(
   }
 
   /** The form of units' mean keys. */
-  Form unitKeys(int layer) {
-    return new Form(FULL, FULL, heads(layer).keySize(), 0, pageTokens);
+  HeadForm unitKeys(int layer) {
+    return new HeadForm(FULL, FULL, heads(layer).keySize(), 0, pageTokens);
   }
 
   /** Tokens that go to disk together. */

@@ -1,6 +1,5 @@
 package dev.knapsack.cache;
 
-import dev.knapsack.tensor.Format;
 import java.lang.foreign.MemorySegment;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -26,22 +25,9 @@ public final class KvPart {
     this.disk = disk;
   }
 
-  public Format keyFormat() {
-    return inMemory.form().keyFormat();
-  }
-
-  public Format valueFormat() {
-    return inMemory.form().valueFormat();
-  }
-
-  /** Numbers in a key. */
-  public int keySize() {
-    return inMemory.form().keySize();
-  }
-
-  /** Numbers in a value. */
-  public int valueSize() {
-    return inMemory.form().valueSize();
+  /** The form of its tokens. */
+  public HeadForm form() {
+    return inMemory.form();
   }
 
   /** Tokens that are held. */
@@ -77,10 +63,10 @@ public final class KvPart {
    * Says which channels of a key are held, where there are no tokens yet.
    *
    * @param all channels that a whole key has
-   * @throws IllegalArgumentException if they are not {@link #keySize} of those, ascending
+   * @throws IllegalArgumentException if they are not {@link HeadForm#keySize} of those, ascending
    */
   public void channels(int[] held, int all) {
-    if (held.length != keySize()
+    if (held.length != form().keySize()
         || IntStream.range(0, held.length)
             .anyMatch(i -> held[i] < 0 || held[i] >= all || (i > 0 && held[i] <= held[i - 1]))) {
       throw new IllegalArgumentException("These are no channels of a key");
@@ -88,20 +74,15 @@ public final class KvPart {
     inMemory.channels(held);
   }
 
-  /** Bytes of a token: of its key and its value. */
-  public long tokenBytes() {
-    return inMemory.form().keyBytes() + inMemory.form().valueBytes();
-  }
-
   /**
    * Copies tokens out.
    *
    * @param from the first of them
-   * @param into where their {@code tokens · tokenBytes()} bytes go, from byte {@code at} on
+   * @param into where their {@code tokens · form().tokenBytes()} bytes go, from byte {@code at} on
    */
   public void read(int from, int tokens, MemorySegment into, long at) {
     int done = disk == null ? 0 : disk.read(from, tokens, into, at);
-    inMemory.copyOut(from + done - onDisk(), tokens - done, into, at + done * tokenBytes());
+    inMemory.copyOut(from + done - onDisk(), tokens - done, into, at + done * form().tokenBytes());
   }
 
   /**

@@ -206,7 +206,7 @@ public final class KvPool implements AutoCloseable {
     blockArenas[page].release(slab);
   }
 
-  SlabArena arena(KvLayout.Form form) {
+  SlabArena arena(HeadForm form) {
     return pages.arena(form.pageBytes());
   }
 

@@ -32,18 +32,15 @@ final class SpilledHead {
    * @return how many of {@code tokens} were
    */
   int read(int from, int tokens, MemorySegment into, long at) {
-    KvLayout.Form form = inMemory.form();
+    HeadForm form = inMemory.form();
     int block = spill.layout().diskBlock();
     int end = Math.min(from + tokens, tokens());
     long to = at;
     for (int i = from; i < end; i++) {
       MemorySegment memory = spill.oldest().head(layer, i / block, head);
       long page = i % block / form.pageTokens() * form.pageBytes();
-      int slot = i % form.pageTokens();
-      MemorySegment.copy(memory, page + form.key(slot), into, to, form.keyBytes());
-      to += form.keyBytes();
-      MemorySegment.copy(memory, page + form.value(slot), into, to, form.valueBytes());
-      to += form.valueBytes();
+      form.copyOut(memory, page, i % form.pageTokens(), into, to);
+      to += form.tokenBytes();
     }
     return Math.max(0, end - from);
   }
@@ -51,7 +48,7 @@ final class SpilledHead {
   /** Adds tokens as {@link HeadTokens#copyIn} does; what is too many for memory goes to disk. */
   void add(int tokens, MemorySegment from, long at) {
     int most = spill.layout().resident() + spill.layout().diskBlock();
-    long bytes = inMemory.form().keyBytes() + inMemory.form().valueBytes();
+    long bytes = inMemory.form().tokenBytes();
     for (int done = 0; done < tokens; ) {
       int n = Math.min(tokens - done, most - inMemory.count());
       inMemory.reserve(tokens() + inMemory.count(), n);

@@ -262,7 +262,7 @@ final class SpilledTokens implements AutoCloseable {
     } else {
       readAhead(following(layer), 0);
     }
-    KvLayout.Form form = layout.stored(layer);
+    HeadForm form = layout.stored(layer);
     KvSpan[][] spans = new KvSpan[layout.heads(layer).kvHeads()][1];
     for (int h = 0; h < spans.length; h++) {
       long[] pages = new long[PAGES];

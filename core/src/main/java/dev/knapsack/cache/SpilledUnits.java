@@ -150,7 +150,7 @@ final class SpilledUnits implements AutoCloseable {
   void write(int layer, int head, HeadTokens tokens, int[][] places, int room) {
     HeadUnits units = heads[layer][head];
     units.room(room);
-    KvLayout.Form form = tokens.form();
+    HeadForm form = tokens.form();
     float[] key = new float[form.keySize()];
     int from = 0;
     while (from < places.length) {

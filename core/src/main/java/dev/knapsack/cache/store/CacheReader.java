@@ -230,7 +230,7 @@ final class CacheReader {
       }
     }
     if ((flags & CacheFormat.CHANNELS) != 0) {
-      int[] channels = new int[part.keySize()];
+      int[] channels = new int[part.form().keySize()];
       for (int i = 0; i < channels.length; i++) {
         channels[i] = source.nextInt();
       }
@@ -247,7 +247,7 @@ final class CacheReader {
     }
     if (compact > 0) {
       CacheWriter.Conversion conversion = CacheWriter.Conversion.toCompact(part, arena).reversed();
-      MemorySegment token = arena.allocate(part.tokenBytes(), 64);
+      MemorySegment token = arena.allocate(part.form().tokenBytes(), 64);
       long bytes = CacheFormat.compactBytes(part);
       for (int i = 0; i < compact; i++) {
         source.records(bytes, 1);
@@ -257,9 +257,9 @@ final class CacheReader {
       }
     }
     for (int left = count - compact; left > 0; ) {
-      int n = source.records(part.tokenBytes(), left);
+      int n = source.records(part.form().tokenBytes(), left);
       part.add(n, source.memory(), source.position());
-      source.skip(n * part.tokenBytes());
+      source.skip(n * part.form().tokenBytes());
       left -= n;
     }
   }

@@ -160,12 +160,12 @@ class ShrinkTest {
           KvPart from = parts.get(p);
           KvPart to = other.parts(0, h).get(p);
           if (from.channels() != null) {
-            assertThat(from.keySize()).isEqualTo(HELD.length);
+            assertThat(from.form().keySize()).isEqualTo(HELD.length);
             assertThatThrownBy(() -> to.channels(HELD, 31))
                 .isInstanceOf(IllegalArgumentException.class);
             to.channels(from.channels(), SIZE);
           }
-          MemorySegment bytes = arena.allocate(from.count() * from.tokenBytes());
+          MemorySegment bytes = arena.allocate(from.count() * from.form().tokenBytes());
           from.read(0, from.count(), bytes, 0);
           to.reserve(from.count(), from.start(), from.positions());
           to.add(from.count(), bytes, 0);
