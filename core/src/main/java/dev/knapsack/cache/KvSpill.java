@@ -12,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * where the layout keeps some {@linkplain KvLayout#resident in memory} alone, or those that its
  * policy {@linkplain CachedHead#spill has chosen}.
  */
-public final class KvSpill implements AutoCloseable {
+public final class KvSpill {
   private final KvPool pool;
 
   /** Null as long as nothing went there. */
@@ -162,8 +162,8 @@ public final class KvSpill implements AutoCloseable {
     }
   }
 
-  @Override
-  public void close() {
+  /** Gives back what is on disk, and memory for it. */
+  void close() {
     if (oldest != null) {
       oldest.close();
     }
