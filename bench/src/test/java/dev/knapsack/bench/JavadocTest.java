@@ -24,12 +24,8 @@ class JavadocTest {
           "dev/knapsack/cache",
           "dev/knapsack/cache/store",
           "dev/knapsack/engine",
-          "dev/knapsack/kernel",
-          "dev/knapsack/kernel/vector",
-          "dev/knapsack/kernel/x86",
           "dev/knapsack/model",
-          "dev/knapsack/model/arch",
-          "dev/knapsack/tensor");
+          "dev/knapsack/model/arch");
 
   @Test
   void javadocDoesNotBeginWithAQuestion() throws Exception {

@@ -26,7 +26,7 @@ final class Packer {
   /** Bytes that the processor reads from memory at a time. */
   static final int LINE = 64;
 
-  /** Where the weights of as many blocks lie that follow the eight rows. */
+  /** The address of as many blocks that follow the eight rows. */
   private static final Register NEXT = RDX;
 
   private static final Strided ROWS = new Strided(RDI, R8, R10, R11, RAX);
@@ -125,7 +125,7 @@ final class Packer {
     }
   }
 
-  /** Where {@link #transpose} leaves the numbers {@code k}. */
+  /** The register in which {@link #transpose} leaves the numbers {@code k}. */
   private static Vector transposed(int k) {
     return k < 4 ? ymm(k) : ymm(4 + k);
   }
@@ -167,7 +167,7 @@ final class Packer {
     }
   }
 
-  /** What eight rows' vectors of eight numbers are for. */
+  /** The use of eight rows' vectors of eight numbers. */
   enum Use {
     SCALES,
     OFFSETS
