@@ -183,7 +183,8 @@ public final class Engine implements AutoCloseable {
     this.budget = host.budget();
     this.tokenizer = tokenizer;
     this.kernels = host.kernels();
-    Compute.Precision precision = options.precision().orElse(kernels.kernels().precision());
+    Compute.Precision precision =
+        options.precision().orElse(kernels.kernels().products().precision());
     this.spill = options.spill();
     boolean codes =
         MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
@@ -331,7 +332,7 @@ public final class Engine implements AutoCloseable {
             + Compute.scratchBytes(
                 kernels.kernels(),
                 plan.workers(),
-                kernels.kernels().precision(),
+                kernels.kernels().products().precision(),
                 spec.limits(rows, pool.layout()));
     return whole
         - Math.min(jvm, JvmShare.unreached(Math.ceilDiv(promptTokens, step) + tokens))
@@ -406,7 +407,8 @@ public final class Engine implements AutoCloseable {
    */
   public Limits limits() {
     return computing(() ->
-        Limits.measure(compute.kernels(), compute.team(), productPrecision, weights.residents()));
+        Limits.measure(
+            compute.kernels().peak(), compute.team(), productPrecision, weights.residents()));
   }
 
   /** What steps of this engine have to do at the least. */

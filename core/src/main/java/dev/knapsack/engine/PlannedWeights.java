@@ -348,10 +348,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   public void embedding(int token, Matrix target, int targetRow) {
     long to = target.rowOffset(targetRow);
     if (row == null) {
-      Matrix table = require(embeddingMatrix);
-      table
-          .format()
-          .decode(table.data(), table.rowOffset(token), target.data(), to, table.columns());
+      require(embeddingMatrix).decodeRow(token, target.data(), to);
       return;
     }
     long bytes = embedding.format().bytes(embedding.shape().getFirst());

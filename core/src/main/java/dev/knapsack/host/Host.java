@@ -4,7 +4,6 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
-import dev.knapsack.kernel.x86.X86Kernels;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
@@ -189,7 +188,7 @@ public final class Host {
       }
       JvmShare share = jvmShare(workers);
       if (!machine.isMeasured()) {
-        share = share.withMeasuring(kernels instanceof X86Kernels);
+        share = share.withMeasuring(kernels.provider() == KernelProvider.X86);
       }
       return new Planner(file, Families.spec(file), machine, kernels, share);
     }

@@ -189,7 +189,7 @@ public final class CostModel {
     return pages(Workspace.bytes(spec, layout, tokens, s.sequences))
         + pages(
             Compute.scratchBytes(
-                kernels, s.workers, kernels.precision(), spec.limits(tokens, layout)));
+                kernels, s.workers, kernels.products().precision(), spec.limits(tokens, layout)));
   }
 
   List<Plan.Share> shares(Setting s, JvmShare jvm) {

@@ -1,7 +1,7 @@
 package dev.knapsack.plan;
 
 import dev.knapsack.kernel.Compute;
-import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.Peak;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -33,17 +33,16 @@ public record Limits(
    *     measured
    */
   public static Limits measure(
-      Kernels kernels, WorkerTeam team, Compute.Precision precision, List<Matrix> weights) {
+      Peak peak, WorkerTeam team, Compute.Precision precision, List<Matrix> weights) {
     return new Limits(
         RATE.of(() -> read(team, weights)),
-        RATE.of(() -> multiplyAdd(kernels, team, precision)),
+        RATE.of(() -> multiplyAdd(peak, team, precision)),
         precision);
   }
 
-  private static double multiplyAdd(Kernels kernels, WorkerTeam team, Compute.Precision precision) {
+  private static double multiplyAdd(Peak peak, WorkerTeam team, Compute.Precision precision) {
     DoubleAdder done = new DoubleAdder();
-    team.run(
-        team.workers() * 8, (part, all, worker) -> done.add(kernels.multiplyAddOnes(precision)));
+    team.run(team.workers() * 8, (part, all, worker) -> done.add(peak.multiplyAddOnes(precision)));
     return done.sum();
   }
 

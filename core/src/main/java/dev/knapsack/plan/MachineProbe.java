@@ -5,11 +5,11 @@ import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
+import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.kernel.Queries;
 import dev.knapsack.kernel.WorkerTeam;
-import dev.knapsack.kernel.x86.X86Kernels;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Format;
@@ -86,7 +86,8 @@ public final class MachineProbe implements AutoCloseable {
 
   MachineProbe(Kernels kernels, WorkerTeam team, Account account, double mostSeconds) {
     this.mostSeconds = mostSeconds;
-    double least = kernels instanceof X86Kernels ? LEAST_SECONDS_OF_MACHINE_CODE : LEAST_SECONDS;
+    boolean machineCode = kernels.provider() == KernelProvider.X86;
+    double least = machineCode ? LEAST_SECONDS_OF_MACHINE_CODE : LEAST_SECONDS;
     this.rate = new SteadyRate(least, mostSeconds);
     this.kernels = kernels;
     this.team = team;
@@ -188,7 +189,8 @@ public final class MachineProbe implements AutoCloseable {
     long outputs = (long) tokens * each * Float.BYTES;
     KernelLimits limits = new KernelLimits(tokens, COLUMNS, 1, 1, 1);
     try (Lease memory = account.lease(activations + outputs);
-        Compute compute = new Compute(kernels, team, kernels.precision(), limits, account)) {
+        Compute compute =
+            new Compute(kernels, team, kernels.products().precision(), limits, account)) {
       MemorySegment in = memory.segment().asSlice(0, activations);
       for (long i = 0; i < activations / Float.BYTES; i++) {
         in.setAtIndex(ValueLayout.JAVA_FLOAT, i, (i % 17 - 8) / 8f);
@@ -236,7 +238,8 @@ public final class MachineProbe implements AutoCloseable {
     KernelLimits limits = new KernelLimits(tokens, COLUMNS, HEADS, HEADS / KV_HEADS, HEAD_SIZE);
     long bytes = Formats.F32.bytes((long) tokens * HEADS * HEAD_SIZE);
     try (Lease memory = account.lease(2 * bytes);
-        Compute compute = new Compute(kernels, team, kernels.precision(), limits, account)) {
+        Compute compute =
+            new Compute(kernels, team, kernels.products().precision(), limits, account)) {
       int columns = HEADS * HEAD_SIZE;
       Matrix q = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(0, bytes));
       Matrix out = new Matrix(Formats.F32, tokens, columns, memory.segment().asSlice(bytes));

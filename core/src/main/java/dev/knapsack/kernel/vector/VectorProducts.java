@@ -1,19 +1,21 @@
 package dev.knapsack.kernel.vector;
 
-import dev.knapsack.kernel.Attention;
+import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
-import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.MatrixProducts;
+import dev.knapsack.kernel.Scratch;
+import dev.knapsack.kernel.Shapes;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
 
 /**
- * Matrix products.
+ * Matrix products in float32, of weights as they lie in their file; of 8-bit activations too, as
+ * the Vector API has no 8-bit products.
  *
  * <p>One token: a dot product a row, straight from the row's format. Several: {@link #ROWS} rows of
  * weights are decoded at a time, {@link #DEPTH} columns deep, so that they stay in the cache while
  * all tokens use them; {@link Tile} multiplies a few rows by a few tokens in registers.
  */
-final class Product {
+final class VectorProducts implements MatrixProducts {
   /** Rows decoded at a time: with {@link #DEPTH}, a part of the second-level cache. */
   static final int ROWS = 32 * Tile.ROWS;
 
@@ -21,39 +23,56 @@ final class Product {
   private static final int DEPTH = 1024;
 
   private final RowKernels rows;
+  private final MatrixProducts scalar;
 
-  Product(RowKernels rows) {
+  /**
+   * @param scalar for quantising
+   */
+  VectorProducts(RowKernels rows, MatrixProducts scalar) {
     this.rows = rows;
+    this.scalar = scalar;
   }
 
-  static long scratchBytes(KernelLimits limits) {
+  @Override
+  public Compute.Precision precision() {
+    return Compute.Precision.FLOAT;
+  }
+
+  @Override
+  public int rowTile() {
+    return 4 * Tile.ROWS;
+  }
+
+  @Override
+  public long scratchBytes(KernelLimits limits) {
     long one = 2L * limits.columns();
     long depth = Math.min(DEPTH, Tile.padded(limits.columns()));
     long many = Tile.SUMS + (ROWS + Tile.TOKENS + 1) * depth;
     return Float.BYTES * Math.max(one, many);
   }
 
-  void multiply(
-      Matrix w,
-      Matrix x,
-      Kernels.Tokens tokens,
-      Matrix out,
-      int from,
-      int to,
-      MemorySegment scratch) {
+  @Override
+  public void quantise(Matrix x, Matrix out, int from, int to) {
+    scalar.quantise(x, out, from, to);
+  }
+
+  @Override
+  public void matmul(
+      Matrix w, Matrix x, Tokens tokens, Matrix out, int from, int to, Scratch scratch) {
+    Shapes.checkMatmul(w, x, out, from, to);
+    float[] memory = scratch.floats();
     switch (tokens) {
       case ALONE -> {
         for (int t = 0; t < x.rows(); t++) {
-          one(w, x.rows(t, t + 1), out.rows(t, t + 1), from, to, scratch);
+          one(w, x.rows(t, t + 1), out.rows(t, t + 1), from, to, memory);
         }
       }
-      case TOGETHER -> many(w, x, out, from, to, scratch);
+      case TOGETHER -> many(w, x, out, from, to, memory);
     }
   }
 
-  private void one(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+  private void one(Matrix w, Matrix x, Matrix out, int from, int to, float[] memory) {
     int columns = w.columns();
-    float[] memory = Attention.array(scratch);
     RowKernel kernel = rows.of(w.format());
     rows.of(x.format()).unpack(x.data(), 0, memory, 0, columns);
     kernel.prepare(memory, 0, columns, columns);
@@ -64,19 +83,18 @@ final class Product {
     }
   }
 
-  private void many(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
+  private void many(Matrix w, Matrix x, Matrix out, int from, int to, float[] memory) {
     for (int r = from; r < to; r += ROWS) {
       int last = Math.min(to, r + ROWS);
       for (int c = 0; c < w.columns(); c += DEPTH) {
-        block(w, x, out, r, last, c, Math.min(DEPTH, w.columns() - c), scratch);
+        block(w, x, out, r, last, c, Math.min(DEPTH, w.columns() - c), memory);
       }
     }
   }
 
   /** Adds the products of columns {@code [c, c + depth)} of some rows to what is there. */
   private void block(
-      Matrix w, Matrix x, Matrix out, int from, int to, int c, int depth, MemorySegment scratch) {
-    float[] memory = Attention.array(scratch);
+      Matrix w, Matrix x, Matrix out, int from, int to, int c, int depth, float[] memory) {
     int padded = Tile.padded(depth);
     int row = Tile.SUMS;
     int tokens = row + padded;
