@@ -71,7 +71,7 @@ public final class SharedPrefix implements AutoCloseable {
 
   /**
    * Adds the blocks that a sequence has completed to the tree; those that the tree has, the
-   * sequence shares from now on. To be done between {@link SequenceState#encode} and {@link
+   * sequence shares from now on. To be done between {@link KvCache#encode} and {@link
    * SequenceState#compress}.
    *
    * @param tokens the tokens of each block of the sequence
