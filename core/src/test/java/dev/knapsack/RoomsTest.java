@@ -22,18 +22,19 @@ class RoomsTest {
 
   private static final List<String> ROOMS =
       List.of(
-          "error", "message", "memory", "tensor", "kernel", "cache", "file", "text", "model",
+          "error", "message", "os", "memory", "tensor", "kernel", "cache", "file", "text", "model",
           "plan", "host", "engine");
 
   private static final Map<String, List<String>> KNOWS =
       Map.ofEntries(
           Map.entry("error", List.of()),
           Map.entry("message", List.of()),
-          Map.entry("memory", List.of("error")),
+          Map.entry("os", List.of("error")),
+          Map.entry("memory", List.of("error", "os")),
           Map.entry("tensor", List.of("error", "memory")),
-          Map.entry("kernel", List.of("error", "memory", "tensor")),
-          Map.entry("cache", List.of("error", "memory", "tensor", "kernel")),
-          Map.entry("file", List.of("error", "memory", "tensor")),
+          Map.entry("kernel", List.of("error", "os", "memory", "tensor")),
+          Map.entry("cache", List.of("error", "os", "memory", "tensor", "kernel")),
+          Map.entry("file", List.of("error", "os", "memory", "tensor")),
           Map.entry("text", List.of("error", "message", "file")),
           Map.entry("model", above("model")),
           Map.entry("plan", above("plan")),

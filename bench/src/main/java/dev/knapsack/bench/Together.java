@@ -7,7 +7,7 @@ import dev.knapsack.engine.Request;
 import dev.knapsack.engine.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.Footprint;
+import dev.knapsack.os.Footprint;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;

@@ -1,5 +1,6 @@
 package dev.knapsack.memory;
 
+import dev.knapsack.os.NativeMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;

@@ -1,7 +1,4 @@
-/**
- * Sources of native memory: budgets, accounts, leases, slabs, direct file reads and footprint
- * probes.
- */
+/** Sources of native memory: budgets, accounts, leases and slabs. */
 @NullMarked
 package dev.knapsack.memory;
 

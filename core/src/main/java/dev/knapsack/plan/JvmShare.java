@@ -1,6 +1,6 @@
 package dev.knapsack.plan;
 
-import dev.knapsack.memory.Footprint;
+import dev.knapsack.os.Footprint;
 import java.util.Arrays;
 
 /**

@@ -2,6 +2,7 @@ package dev.knapsack.memory;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.knapsack.os.Footprint;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;

@@ -6,7 +6,7 @@ import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.Footprint;
+import dev.knapsack.os.Footprint;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -1,4 +1,4 @@
-package dev.knapsack.memory;
+package dev.knapsack.os;
 
 import com.sun.nio.file.ExtendedOpenOption;
 import java.io.IOException;

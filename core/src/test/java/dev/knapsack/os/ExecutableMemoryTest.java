@@ -1,4 +1,4 @@
-package dev.knapsack.memory;
+package dev.knapsack.os;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;

@@ -1,4 +1,4 @@
-package dev.knapsack.memory;
+package dev.knapsack.os;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
@@ -22,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  * from {@code mmap(2)} and go back by {@code munmap(2)}; where that is unavailable or native access
  * is denied, from {@link Arena#allocate(long, long)}.
  */
-final class NativeMemory {
+public final class NativeMemory {
   static final long PAGE = 4096;
 
   /**
@@ -45,7 +45,7 @@ final class NativeMemory {
   private NativeMemory() {}
 
   /** Bytes of whole pages that hold {@code bytes} bytes. */
-  static long wholePages(long bytes) {
+  public static long wholePages(long bytes) {
     return Math.addExact(bytes, PAGE - 1) & -PAGE;
   }
 
@@ -54,7 +54,7 @@ final class NativeMemory {
    *
    * @throws NativeMemoryException if the kernel refuses
    */
-  static MemorySegment map(long bytes, Arena arena) {
+  public static MemorySegment map(long bytes, Arena arena) {
     if (CALLS == null) {
       try {
         return arena.allocate(bytes, PAGE);
@@ -71,7 +71,7 @@ final class NativeMemory {
    *
    * @throws NativeMemoryException if the kernel refuses
    */
-  static MemorySegment reserve(long bytes, Arena arena) {
+  public static MemorySegment reserve(long bytes, Arena arena) {
     return CALLS == null ? map(bytes, arena) : CALLS.reserve(bytes, arena);
   }
 
@@ -79,7 +79,7 @@ final class NativeMemory {
    * Takes whole pages out of the resident set, where there is {@code madvise(2)}; what they hold is
    * undefined then.
    */
-  static void giveBack(MemorySegment pages) {
+  public static void giveBack(MemorySegment pages) {
     if (CALLS != null) {
       CALLS.madvise(pages.address(), pages.byteSize(), MADV_DONTNEED);
     }

@@ -1,4 +1,4 @@
-package dev.knapsack.memory;
+package dev.knapsack.os;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static org.assertj.core.api.Assertions.assertThat;

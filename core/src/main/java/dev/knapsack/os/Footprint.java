@@ -1,4 +1,4 @@
-package dev.knapsack.memory;
+package dev.knapsack.os;
 
 import java.io.IOException;
 import java.nio.file.Files;
