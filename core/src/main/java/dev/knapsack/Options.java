@@ -8,7 +8,7 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanRequest;
+import dev.knapsack.planner.PlanRequest;
 import dev.knapsack.tensor.Format;
 import java.nio.file.Path;
 import java.util.Optional;

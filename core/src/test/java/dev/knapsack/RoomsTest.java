@@ -23,7 +23,7 @@ class RoomsTest {
   private static final List<String> ROOMS =
       List.of(
           "error", "message", "os", "memory", "tensor", "kernel", "cache", "file", "text", "model",
-          "plan", "host", "engine");
+          "plan", "planner", "host", "engine");
 
   private static final Map<String, List<String>> KNOWS =
       Map.ofEntries(
@@ -38,6 +38,7 @@ class RoomsTest {
           Map.entry("text", List.of("error", "message", "file")),
           Map.entry("model", above("model")),
           Map.entry("plan", above("plan")),
+          Map.entry("planner", above("planner")),
           Map.entry("host", above("host")),
           Map.entry("engine", above("engine")));
 

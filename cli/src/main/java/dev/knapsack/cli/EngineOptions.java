@@ -13,7 +13,7 @@ import dev.knapsack.os.Footprint;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanJson;
-import dev.knapsack.plan.PlanRequest;
+import dev.knapsack.planner.PlanRequest;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;

@@ -162,7 +162,7 @@ public record Plan(
      *
      * @param context tokens of a sequence
      */
-    String describe(int context) {
+    public String describe(int context) {
       if (keepsAll()) {
         return format.describe()
             + (resident > 0 && resident < context

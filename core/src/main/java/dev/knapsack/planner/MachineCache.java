@@ -1,4 +1,4 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
 import com.google.gson.GsonBuilder;
 import com.google.gson.JsonElement;

@@ -1,4 +1,4 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
@@ -10,7 +10,10 @@ import dev.knapsack.model.Attention;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
-import dev.knapsack.plan.CostModel.Setting;
+import dev.knapsack.plan.KvChoice;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanTable;
+import dev.knapsack.planner.CostModel.Setting;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashSet;

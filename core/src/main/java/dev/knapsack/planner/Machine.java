@@ -1,4 +1,4 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
 import java.util.Map;
 import java.util.TreeMap;

@@ -1,4 +1,4 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.error.ModelFileException;
@@ -12,6 +12,8 @@ import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.WeightLayout;
 import dev.knapsack.model.Work;
 import dev.knapsack.model.Workspace;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanTable;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;

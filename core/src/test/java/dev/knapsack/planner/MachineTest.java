@@ -1,4 +1,4 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

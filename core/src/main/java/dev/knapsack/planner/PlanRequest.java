@@ -1,5 +1,6 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
+import dev.knapsack.plan.KvChoice;
 import dev.knapsack.tensor.Format;
 import java.util.OptionalInt;
 

@@ -1,4 +1,4 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -15,6 +15,10 @@ import dev.knapsack.model.Block;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.Norms;
 import dev.knapsack.model.StateSpace;
+import dev.knapsack.plan.KvChoice;
+import dev.knapsack.plan.Plan;
+import dev.knapsack.plan.PlanJson;
+import dev.knapsack.plan.PlanTable;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;

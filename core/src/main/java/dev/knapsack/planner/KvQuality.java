@@ -1,8 +1,10 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
+import dev.knapsack.plan.KvChoice;
+import dev.knapsack.plan.Plan;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;

@@ -1,4 +1,4 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
 import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;

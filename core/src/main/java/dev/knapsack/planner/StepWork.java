@@ -1,4 +1,4 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
@@ -8,6 +8,7 @@ import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.WeightLayout;
 import dev.knapsack.model.Work;
+import dev.knapsack.plan.Plan;
 import java.util.List;
 
 /**

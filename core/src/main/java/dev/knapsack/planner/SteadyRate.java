@@ -1,4 +1,4 @@
-package dev.knapsack.plan;
+package dev.knapsack.planner;
 
 import java.util.Arrays;
 import java.util.function.DoubleSupplier;
