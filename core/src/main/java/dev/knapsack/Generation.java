@@ -1,9 +1,9 @@
 package dev.knapsack;
 
 import dev.knapsack.engine.Answer;
-import dev.knapsack.engine.Event;
-import dev.knapsack.engine.FinishReason;
-import dev.knapsack.engine.Usage;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Usage;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
 import dev.knapsack.message.Role;

@@ -1,9 +1,10 @@
 package dev.knapsack;
 
-import dev.knapsack.engine.Event;
-import dev.knapsack.engine.FinishReason;
 import dev.knapsack.engine.Request;
-import dev.knapsack.engine.Sampling;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.plan.Plan;
 import java.time.Duration;
@@ -109,7 +110,7 @@ public final class GenerationRequest {
     return with(wish.withIgnoreEnd(value));
   }
 
-  public GenerationRequest withOverflow(Request.Overflow value) {
+  public GenerationRequest withOverflow(Overflow value) {
     return with(wish.withOverflow(value));
   }
 

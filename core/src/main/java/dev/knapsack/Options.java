@@ -2,7 +2,7 @@ package dev.knapsack;
 
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
-import dev.knapsack.engine.LoadProgress;
+import dev.knapsack.host.LoadProgress;
 import dev.knapsack.host.Share;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.WorkerTeam;

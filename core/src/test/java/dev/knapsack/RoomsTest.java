@@ -23,7 +23,7 @@ class RoomsTest {
   private static final List<String> ROOMS =
       List.of(
           "error", "message", "os", "memory", "tensor", "kernel", "cache", "file", "text", "model",
-          "plan", "planner", "host", "engine");
+          "plan", "planner", "host", "generation", "engine");
 
   private static final Map<String, List<String>> KNOWS =
       Map.ofEntries(
@@ -40,6 +40,7 @@ class RoomsTest {
           Map.entry("plan", above("plan")),
           Map.entry("planner", above("planner")),
           Map.entry("host", above("host")),
+          Map.entry("generation", List.of("message")),
           Map.entry("engine", above("engine")));
 
   private static List<String> above(String room) {

@@ -4,7 +4,7 @@ import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Request;
-import dev.knapsack.engine.Sampling;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.os.Footprint;

@@ -2,7 +2,7 @@ package dev.knapsack.cli;
 
 import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
-import dev.knapsack.engine.Usage;
+import dev.knapsack.generation.Usage;
 import dev.knapsack.os.Footprint;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.plan.PlanTable;

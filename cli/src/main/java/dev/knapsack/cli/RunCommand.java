@@ -8,9 +8,9 @@ import dev.knapsack.Generation;
 import dev.knapsack.GenerationRequest;
 import dev.knapsack.Knapsack;
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.engine.FinishReason;
-import dev.knapsack.engine.Request;
-import dev.knapsack.engine.Sampling;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
@@ -296,7 +296,7 @@ final class RunCommand implements Callable<Integer> {
             .withSampling(sampling.sampling(base))
             .withStops(stops.toArray(String[]::new))
             .withIgnoreEnd(ignoreEnd);
-    return shift == null ? adjusted : adjusted.withOverflow(new Request.Overflow.Shift(shift));
+    return shift == null ? adjusted : adjusted.withOverflow(new Overflow.Shift(shift));
   }
 
   private JsonObject object(Knapsack knapsack, Generation answer) {

@@ -10,6 +10,7 @@ import dev.knapsack.cache.SharedPrefix;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.SpillException;
+import dev.knapsack.generation.Overflow;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Claim;
 import dev.knapsack.memory.Offer;
@@ -334,9 +335,9 @@ final class Admission {
       return 0;
     }
     return switch (answer.request.overflow()) {
-      case Request.Overflow.Stop() -> Integer.MAX_VALUE;
+      case Overflow.Stop() -> Integer.MAX_VALUE;
       // Without what windows saw, a sequence that goes back begins anew.
-      case Request.Overflow.Shift(int keep) ->
+      case Overflow.Shift(int keep) ->
           layout.longestWindow() > 0 ? 0 : keep / layout.pageTokens();
     };
   }

@@ -14,6 +14,7 @@ import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
+import dev.knapsack.host.LoadProgress;
 import dev.knapsack.host.Share;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.generation.Event;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;

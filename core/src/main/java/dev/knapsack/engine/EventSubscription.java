@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.generation.Event;
 import java.util.concurrent.Flow;
 
 /**

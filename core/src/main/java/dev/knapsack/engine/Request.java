@@ -1,6 +1,10 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.plan.Plan;
 import java.time.Duration;
 import java.util.List;
@@ -14,24 +18,6 @@ import java.util.function.Consumer;
  * others from. Each refuses with an {@link IllegalArgumentException} what no model can do.
  */
 public final class Request {
-  /** What happens when a sequence has as many tokens as the plan gives it. */
-  public sealed interface Overflow {
-    /** The answer ends with {@link FinishReason#CONTEXT_FULL}. */
-    record Stop() implements Overflow {}
-
-    /**
-     * The sequence forgets its middle: the first {@code keep} tokens and the last half of the
-     * others are computed anew, as if they were the prompt.
-     */
-    record Shift(int keep) implements Overflow {
-      public Shift {
-        if (keep < 0) {
-          throw new IllegalArgumentException("Cannot keep " + keep + " tokens; give 0 or more.");
-        }
-      }
-    }
-  }
-
   private int[] prompt;
   private int maxTokens = Integer.MAX_VALUE;
   private Sampling sampling = Sampling.DEFAULT;

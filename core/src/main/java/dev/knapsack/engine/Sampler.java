@@ -1,6 +1,8 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.error.LogitsException;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.Sampling;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;

@@ -5,6 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
+import dev.knapsack.generation.Usage;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
@@ -230,7 +235,7 @@ class EventsTest {
   @Test
   void whoCancelsTheFutureOfAResultCancelsTheAnswer() {
     Answer answer =
-        engine.start(request(Integer.MAX_VALUE).withOverflow(new Request.Overflow.Shift(3)));
+        engine.start(request(Integer.MAX_VALUE).withOverflow(new Overflow.Shift(3)));
     answer.result().toCompletableFuture().cancel(true);
     assertThat(answer.finishReason()).contains(FinishReason.CANCELLED);
   }
@@ -277,7 +282,7 @@ class EventsTest {
 
   @Test
   void aCancelledSubscriptionCancelsTheAnswerAndIsGivenNothingMore() throws Exception {
-    Request endless = request(Integer.MAX_VALUE).withOverflow(new Request.Overflow.Shift(3));
+    Request endless = request(Integer.MAX_VALUE).withOverflow(new Overflow.Shift(3));
     Answer within = engine.start(endless);
     CountDownLatch cancelled = new CountDownLatch(1);
     Recorder recorder =

@@ -7,6 +7,7 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.KnapsackException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.host.Share;
 import dev.knapsack.memory.Account;

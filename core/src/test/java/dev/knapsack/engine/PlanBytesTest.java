@@ -10,6 +10,7 @@ import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.LoadProgress;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;

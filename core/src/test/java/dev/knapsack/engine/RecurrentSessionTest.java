@@ -6,6 +6,7 @@ import dev.knapsack.TestData;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;

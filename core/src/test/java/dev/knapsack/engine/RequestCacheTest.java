@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;

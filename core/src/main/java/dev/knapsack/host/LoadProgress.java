@@ -1,4 +1,4 @@
-package dev.knapsack.engine;
+package dev.knapsack.host;
 
 /** Told how far loading a model has come. */
 @FunctionalInterface

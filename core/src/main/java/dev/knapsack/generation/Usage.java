@@ -1,4 +1,4 @@
-package dev.knapsack.engine;
+package dev.knapsack.generation;
 
 /**
  * The tokens and the time that an answer took, so far.

@@ -1,4 +1,4 @@
-package dev.knapsack.engine;
+package dev.knapsack.generation;
 
 /** Why an answer ended. */
 public enum FinishReason {

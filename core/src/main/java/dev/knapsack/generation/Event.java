@@ -1,4 +1,4 @@
-package dev.knapsack.engine;
+package dev.knapsack.generation;
 
 import dev.knapsack.message.Part;
 import java.util.List;
@@ -39,15 +39,14 @@ public sealed interface Event
    *
    * @param id its number in the vocabulary
    * @param logProbability of the token in the model's own distribution, before any bias, penalty,
-   *     cut or temperature; empty where the request did not {@linkplain
-   *     Request#withLogProbabilities ask} for it
+   *     cut or temperature; empty where the request did not ask for it
    * @param alternatives the likeliest tokens in its place, itself included if it is one of them, as
    *     many as were asked for, the likeliest first
    */
   record Token(int id, OptionalDouble logProbability, List<Alternative> alternatives)
       implements Event {
     /** A token of which no more was asked for. */
-    static Token of(int id) {
+    public static Token of(int id) {
       return new Token(id, OptionalDouble.empty(), List.of());
     }
   }

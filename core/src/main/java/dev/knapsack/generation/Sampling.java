@@ -1,11 +1,11 @@
-package dev.knapsack.engine;
+package dev.knapsack.generation;
 
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.function.Consumer;
 
 /**
- * How the next token is chosen from the logits: a value that a request carries.
+ * The choice of the next token from the logits: a value that a request carries.
  *
  * <p>The chain runs in this order: logit bias, penalties, top-k, top-p, min-p, temperature. The
  * three cuts look at the model's own distribution, before the temperature flattens it, so that a
@@ -148,7 +148,8 @@ public record Sampling(
     return with(d -> d.seed = OptionalLong.of(value));
   }
 
-  boolean penalises() {
+  /** Says whether any penalty has an effect. */
+  public boolean penalises() {
     return penaltyWindow != 0
         && (repetitionPenalty != 1 || presencePenalty != 0 || frequencyPenalty != 0);
   }
