@@ -2,7 +2,6 @@ package dev.knapsack.cache;
 
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.kernel.Reduction;
-import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;

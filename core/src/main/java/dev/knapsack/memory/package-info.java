@@ -1,4 +1,4 @@
-/** Sources of native memory: budgets, accounts, leases and slabs. */
+/** Budgets of bytes, the accounts that they are divided into, and leases of native memory. */
 @NullMarked
 package dev.knapsack.memory;
 

@@ -84,6 +84,45 @@ class BudgetTest {
   }
 
   @Test
+  void aReservationGrowsAndShrinks() {
+    Budget budget = Budget.ofBytes(10_000);
+    Account kv = budget.account("kv");
+    List<Lease> given = new ArrayList<>(List.of(budget.account("idle").reserve(4_000)));
+    Lease lease = kv.reserve(0);
+    try (Budget.Registration _ =
+        budget.onPressure(
+            Rung.DROP_PREFIXES,
+            kv,
+            new Offering(
+                4_000,
+                _ -> {
+                  given.forEach(Lease::close);
+                  given.clear();
+                  return 4_000;
+                }))) {
+      lease.grow(6_000);
+      assertThat(lease.tryGrow(1)).as("without asking").isFalse();
+      lease.grow(1_000);
+      assertThat(given).as("asked").isEmpty();
+      assertThat(lease.tryGrow(500)).isTrue();
+      assertThat(lease.bytes()).isEqualTo(7_500).isEqualTo(kv.used());
+      lease.shrink(7_000);
+      assertThat(lease.bytes()).isEqualTo(500).isEqualTo(kv.used());
+      assertThatThrownBy(() -> lease.shrink(501))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("'kv' reserved 500 bytes: 501");
+    }
+    lease.close();
+    assertThatThrownBy(() -> lease.grow(1))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("'kv'");
+    assertThat(budget.used()).isZero();
+    try (Lease memory = kv.lease(100)) {
+      assertThatThrownBy(() -> memory.grow(1)).isInstanceOf(IllegalArgumentException.class);
+    }
+  }
+
+  @Test
   void doubleCloseAndUseAfterCloseAreErrorsWithTheAccountsName() {
     Lease lease = Budget.ofBytes(MIB).account("adapters").lease(100);
     MemorySegment kept = lease.segment();

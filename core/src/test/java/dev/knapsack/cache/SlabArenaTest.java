@@ -1,4 +1,4 @@
-package dev.knapsack.memory;
+package dev.knapsack.cache;
 
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
@@ -6,6 +6,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.Offering;
+import dev.knapsack.memory.Rung;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;

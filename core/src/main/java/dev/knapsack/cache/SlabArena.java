@@ -1,7 +1,9 @@
-package dev.knapsack.memory;
+package dev.knapsack.cache;
 
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.NativeMemoryException;
+import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Lease;
 import dev.knapsack.os.NativeMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -24,10 +26,14 @@ import java.util.BitSet;
  * bookkeeping. An arena is safe for use by many threads; but while {@link #compact} runs, nobody
  * may read or write slabs.
  */
-public final class SlabArena implements AutoCloseable {
+final class SlabArena implements AutoCloseable {
   private static final long ALIGNMENT = 64;
 
   private final Account account;
+
+  /** The account's bytes that slabs take. */
+  private final Lease charge;
+
   private final long slabBytes;
   private final long stride;
   private final long capacity;
@@ -47,6 +53,8 @@ public final class SlabArena implements AutoCloseable {
 
   private int top;
   private long reserved;
+
+  /** Bytes of the {@link #charge} that count here: not those that somebody is asking for. */
   private long charged;
 
   /** The end of the part that the operating system may have given memory. */
@@ -66,7 +74,7 @@ public final class SlabArena implements AutoCloseable {
    *     systems other than Linux, where memory is not given back piece by piece, memory itself
    * @throws NativeMemoryException if the operating system refuses
    */
-  public SlabArena(Account account, long slabBytes, long capacity) {
+  SlabArena(Account account, long slabBytes, long capacity) {
     if (slabBytes <= 0 || capacity <= 0) {
       throw new IllegalArgumentException(
           "An arena of account '%s' needs slabs of more than 0 bytes and room for some, not %,d and %,d"
@@ -77,43 +85,44 @@ public final class SlabArena implements AutoCloseable {
     this.stride = stride(slabBytes);
     this.capacity = NativeMemory.wholePages(capacity);
     this.region = NativeMemory.reserve(this.capacity, memory);
+    this.charge = account.reserve(0);
   }
 
   /** Bytes from one slab to the next. */
-  public static long stride(long slabBytes) {
+  static long stride(long slabBytes) {
     return Math.addExact(slabBytes, ALIGNMENT - 1) & -ALIGNMENT;
   }
 
   /** Bytes that {@code slabs} slabs of {@code slabBytes} bytes take from a budget. */
-  public static long bytes(long slabBytes, long slabs) {
+  static long bytes(long slabBytes, long slabs) {
     return NativeMemory.wholePages(Math.multiplyExact(stride(slabBytes), slabs));
   }
 
-  public Account account() {
+  Account account() {
     return account;
   }
 
-  public long slabBytes() {
+  long slabBytes() {
     return slabBytes;
   }
 
   /** Slabs that are taken now. */
-  public synchronized int liveSlabs() {
+  synchronized int liveSlabs() {
     return taken.cardinality();
   }
 
   /** Bytes taken from the account now. */
-  public synchronized long leasedBytes() {
+  synchronized long leasedBytes() {
     return charged;
   }
 
   /** The memory in which all slabs lie. */
-  public MemorySegment memory() {
+  MemorySegment memory() {
     return region;
   }
 
   /** The beginning of a slab in {@link #memory}, until the next {@link #compact}. */
-  public synchronized long offset(int slab) {
+  synchronized long offset(int slab) {
     checkLive(slab);
     return places[slab] * stride;
   }
@@ -121,7 +130,7 @@ public final class SlabArena implements AutoCloseable {
   /**
    * The number of times that slabs have been moved: while it stays the same, so do their places.
    */
-  public long moves() {
+  long moves() {
     return moves;
   }
 
@@ -131,7 +140,7 @@ public final class SlabArena implements AutoCloseable {
    *
    * @throws BudgetExceededException if it does not fit
    */
-  public int allocate() {
+  int allocate() {
     synchronized (growing) {
       while (true) {
         long missing;
@@ -159,7 +168,7 @@ public final class SlabArena implements AutoCloseable {
    *
    * @throws BudgetExceededException if they do not fit
    */
-  public void reserve(long slabs) {
+  void reserve(long slabs) {
     synchronized (growing) {
       while (true) {
         long missing;
@@ -179,10 +188,10 @@ public final class SlabArena implements AutoCloseable {
   }
 
   /** Does the same if it fits in what is free: nobody is asked to give back. */
-  public synchronized boolean tryReserve(long slabs) {
+  synchronized boolean tryReserve(long slabs) {
     checkOpen();
     long missing = Math.max(0, missing(top, reserved + slabs));
-    if ((reserved + slabs) * stride > capacity || !account.budget().tryTake(account, missing)) {
+    if ((reserved + slabs) * stride > capacity || !charge.tryGrow(missing)) {
       return false;
     }
     charged += missing;
@@ -191,7 +200,7 @@ public final class SlabArena implements AutoCloseable {
   }
 
   /** Gives back a part of what was reserved. */
-  public synchronized void unreserve(long slabs) {
+  synchronized void unreserve(long slabs) {
     checkOpen();
     if (slabs < 0 || slabs > reserved) {
       throw new IllegalStateException(
@@ -203,15 +212,15 @@ public final class SlabArena implements AutoCloseable {
   }
 
   /**
-   * By how many bytes what this arena takes from its account changes, once compacted, if so many
-   * more slabs are reserved (or fewer, where that is less than 0), and all live slabs are.
+   * Bytes more that this arena takes from its account, once compacted, if so many more slabs are
+   * reserved (or fewer, where that is less than 0), and all live slabs are.
    */
-  public synchronized long change(long slabs) {
+  synchronized long change(long slabs) {
     return needed(slabs > 0 ? top : 0, reserved + slabs) - charged;
   }
 
   /** Slabs that are reserved, allocated or not. */
-  public synchronized long reservedSlabs() {
+  synchronized long reservedSlabs() {
     return reserved;
   }
 
@@ -229,7 +238,7 @@ public final class SlabArena implements AutoCloseable {
    */
   private void ask(long missing, int slabs, long promised) {
     try {
-      account.budget().take(account, missing);
+      charge.grow(missing);
     } catch (BudgetExceededException e) {
       synchronized (this) {
         if (!closed && (!holes.isEmpty() || missing(top + slabs, reserved + promised) < missing)) {
@@ -239,10 +248,7 @@ public final class SlabArena implements AutoCloseable {
       throw e;
     }
     synchronized (this) {
-      if (closed) {
-        account.budget().giveBack(account, missing);
-        throw closedArena();
-      }
+      checkOpen();
       charged += missing;
     }
   }
@@ -278,19 +284,19 @@ public final class SlabArena implements AutoCloseable {
   }
 
   /** Adds a holder to a slab. */
-  public synchronized void share(int slab) {
+  synchronized void share(int slab) {
     checkLive(slab);
     references[slab]++;
   }
 
   /** Says whether a slab has more than one holder. */
-  public synchronized boolean shared(int slab) {
+  synchronized boolean shared(int slab) {
     checkLive(slab);
     return references[slab] > 1;
   }
 
   /** Takes a holder away, and with the last one the slab. */
-  public synchronized void release(int slab) {
+  synchronized void release(int slab) {
     checkLive(slab);
     if (--references[slab] > 0) {
       return;
@@ -312,13 +318,13 @@ public final class SlabArena implements AutoCloseable {
     }
     long needed = needed(top, reserved);
     if (needed < charged) {
-      account.budget().giveBack(account, charged - needed);
+      charge.shrink(charged - needed);
       charged = needed;
     }
   }
 
   /** Moves the last slabs into holes; nobody may use slabs meanwhile. */
-  public synchronized void compact() {
+  synchronized void compact() {
     checkOpen();
     while (!holes.isEmpty()) {
       int hole = holes.nextSetBit(0);
@@ -343,13 +349,9 @@ public final class SlabArena implements AutoCloseable {
 
   private void checkOpen() {
     if (closed) {
-      throw closedArena();
+      throw new IllegalStateException(
+          "Slab arena of account '" + account.name() + "' used after close");
     }
-  }
-
-  private IllegalStateException closedArena() {
-    return new IllegalStateException(
-        "Slab arena of account '" + account.name() + "' used after close");
   }
 
   /** Gives back everything, taken slabs included: using them throws from now on. */
@@ -361,7 +363,7 @@ public final class SlabArena implements AutoCloseable {
         memory.close(); // first: if memory is in use this throws, and nothing has changed
         closed = true;
         taken.clear();
-        account.budget().giveBack(account, charged);
+        charge.close();
         charged = 0;
       }
     }
