@@ -6,7 +6,6 @@ import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
-import dev.knapsack.host.Share;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
@@ -92,7 +91,7 @@ public final class Knapsack implements AutoCloseable {
   public static Knapsack open(Path model, Host host, Options options) {
     ModelFile file = ModelFile.open(model);
     // What planning starts is there for the model, too.
-    try (Host.Tenant tenant = host.enter(Share.USUAL)) {
+    try (Host.Tenant tenant = host.enter(Host.Share.USUAL)) {
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplates templates = ChatTemplates.of(file.templates());
       Plan plan =
@@ -130,7 +129,7 @@ public final class Knapsack implements AutoCloseable {
    */
   public static Plan plan(Path model, Host host, Options options) {
     try (ModelFile file = ModelFile.open(model);
-        Host.Tenant tenant = host.enter(Share.USUAL)) {
+        Host.Tenant tenant = host.enter(Host.Share.USUAL)) {
       // Opening has read the vocabulary and the templates when it plans: planning alone must find
       // as much of the process's memory taken, or it would accept a budget that opening refuses.
       Tokenizer tokenizer = Tokenizer.of(file);

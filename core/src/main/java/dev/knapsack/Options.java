@@ -2,8 +2,7 @@ package dev.knapsack;
 
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
-import dev.knapsack.host.LoadProgress;
-import dev.knapsack.host.Share;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.plan.KvChoice;
@@ -30,11 +29,11 @@ public final class Options {
   Optional<Plan> plan = Optional.empty();
   Optional<Path> spill = Optional.empty();
   int queue = Engine.Options.USUAL_QUEUE;
-  Share share = Share.USUAL;
+  Host.Share share = Host.Share.USUAL;
   boolean prefixes = true;
   boolean reproducible;
   boolean parseSpecial;
-  LoadProgress progress = LoadProgress.NONE;
+  Host.LoadProgress progress = Host.LoadProgress.NONE;
 
   private Options() {}
 
@@ -131,7 +130,7 @@ public final class Options {
   }
 
   /** A part in the host's budget, for models that are open beside others. */
-  public Options withShare(Share value) {
+  public Options withShare(Host.Share value) {
     return with(o -> o.share = value);
   }
 
@@ -162,7 +161,7 @@ public final class Options {
   }
 
   /** Is told how far loading has come. */
-  public Options withProgress(LoadProgress listener) {
+  public Options withProgress(Host.LoadProgress listener) {
     return with(o -> o.progress = listener);
   }
 

@@ -2,9 +2,9 @@ package dev.knapsack.engine;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
-import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.Attention;

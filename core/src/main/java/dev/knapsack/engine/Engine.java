@@ -1,11 +1,11 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.PlanMismatchException;
@@ -14,8 +14,6 @@ import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
-import dev.knapsack.host.LoadProgress;
-import dev.knapsack.host.Share;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
@@ -82,8 +80,8 @@ public final class Engine implements AutoCloseable {
       boolean prefixes,
       boolean reproducible,
       Path spill,
-      Share share,
-      LoadProgress progress) {
+      Host.Share share,
+      Host.LoadProgress progress) {
     /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
     public static final int USUAL_QUEUE = 64;
 
@@ -102,8 +100,8 @@ public final class Engine implements AutoCloseable {
           true,
           false,
           Path.of(System.getProperty("java.io.tmpdir")),
-          Share.USUAL,
-          LoadProgress.NONE);
+          Host.Share.USUAL,
+          Host.LoadProgress.NONE);
     }
 
     public Options withPrecision(Compute.Precision value) {
@@ -126,11 +124,11 @@ public final class Engine implements AutoCloseable {
       return new Options(precision, queue, prefixes, reproducible, folder, share, progress);
     }
 
-    public Options withShare(Share value) {
+    public Options withShare(Host.Share value) {
       return new Options(precision, queue, prefixes, reproducible, spill, value, progress);
     }
 
-    public Options withProgress(LoadProgress value) {
+    public Options withProgress(Host.LoadProgress value) {
       return new Options(precision, queue, prefixes, reproducible, spill, share, value);
     }
   }

@@ -1,11 +1,11 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;

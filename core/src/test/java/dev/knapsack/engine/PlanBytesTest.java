@@ -10,7 +10,7 @@ import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.host.LoadProgress;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
@@ -141,7 +141,7 @@ class PlanBytesTest {
         Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
         PlannedWeights weights =
             new PlannedWeights(
-                file, spec, plan.weights(), budget.account("weights"), team, LoadProgress.NONE);
+                file, spec, plan.weights(), budget.account("weights"), team, Host.LoadProgress.NONE);
         KvPool pool = new KvPool(layout, budget.account("kv"));
         SequenceState cache = pool.sequence()) {
       assertThat(weights.outputNorm().columns()).isEqualTo(spec.width());

@@ -1,5 +1,6 @@
-package dev.knapsack.error;
+package dev.knapsack.file;
 
+import dev.knapsack.error.KnapsackException;
 import java.nio.file.Path;
 
 /**

@@ -1,7 +1,5 @@
-package dev.knapsack.cache.store;
+package dev.knapsack.cache;
 
-import dev.knapsack.cache.KvLayout;
-import dev.knapsack.cache.LayerLayout;
 import java.util.Locale;
 
 /**

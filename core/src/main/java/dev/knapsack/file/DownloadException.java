@@ -1,5 +1,6 @@
-package dev.knapsack.error;
+package dev.knapsack.file;
 
+import dev.knapsack.error.KnapsackException;
 import org.jspecify.annotations.Nullable;
 
 /** A download that did not succeed: says from where, what went wrong, and what would help. */
