@@ -23,7 +23,6 @@ import dev.knapsack.message.Part;
 import dev.knapsack.message.Tool;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -159,7 +158,7 @@ class KnapsackTest {
               "the embedding has 512 rows and the tokenizer 300 tokens; no answer has one of the"
                   + " rows that are no token");
     }
-    assertThat(PlanTable.render(Knapsack.plan(shortened, host, options())))
+    assertThat(Knapsack.plan(shortened, host, options()).toString())
         .contains("Note: the embedding has 512 rows");
   }
 

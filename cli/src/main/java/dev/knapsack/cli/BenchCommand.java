@@ -4,11 +4,11 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.model.SyntheticModel;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.os.Footprint;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -227,7 +227,7 @@ final class BenchCommand implements Callable<Integer> {
       DepthBench.Result first = results.getFirst();
       row("first token, s", figure(predicted.secondsToFirstToken()), figure(first.firstSeconds()));
     }
-    row("peak resident", PlanTable.size(plan.bytes()), PlanTable.size(peak));
+    row("peak resident", Budget.formatSize(plan.bytes()), Budget.formatSize(peak));
     row("load, s", "", figure(load));
     out.println();
     out.println("limits: what all threads can do at the most, measured in the same minutes");

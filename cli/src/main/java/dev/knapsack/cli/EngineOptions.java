@@ -12,7 +12,6 @@ import dev.knapsack.model.arch.Families;
 import dev.knapsack.os.Footprint;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanJson;
 import dev.knapsack.planner.PlanRequest;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
@@ -317,7 +316,7 @@ final class EngineOptions {
       return null;
     }
     try (ModelFile file = ModelFile.open(model)) {
-      Plan read = PlanJson.read(Files.readString(plan));
+      Plan read = Plan.ofJson(Files.readString(plan));
       String name = Families.spec(file).name();
       if (!read.model().equals(name)) {
         throw new UnusableFileException(

@@ -3,7 +3,7 @@ package dev.knapsack.cli;
 import com.google.gson.stream.JsonWriter;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
-import dev.knapsack.plan.PlanTable;
+import dev.knapsack.memory.Budget;
 import java.io.IOException;
 import java.io.OutputStreamWriter;
 import java.io.PrintStream;
@@ -69,10 +69,10 @@ final class InspectCommand implements Callable<Integer> {
       }
     }
     formats.forEach((format, sum) ->
-        out.printf("  %-8s %5d tensors  %s%n", format, sum[0], PlanTable.size(sum[1])));
+        out.printf("  %-8s %5d tensors  %s%n", format, sum[0], Budget.formatSize(sum[1])));
     out.printf(
         "  %,d parameters in %d tensors, %s%n",
-        values, file.tensors().size(), PlanTable.size(bytes));
+        values, file.tensors().size(), Budget.formatSize(bytes));
   }
 
   private void writeJson(ModelFile file, PrintStream out) throws IOException {

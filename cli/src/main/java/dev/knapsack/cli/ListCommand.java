@@ -2,7 +2,7 @@ package dev.knapsack.cli;
 
 import dev.knapsack.file.ModelStore;
 import dev.knapsack.file.StoredModel;
-import dev.knapsack.plan.PlanTable;
+import dev.knapsack.memory.Budget;
 import java.time.ZoneId;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -33,7 +33,7 @@ final class ListCommand implements Callable<Integer> {
           .printf(
               "%-64s %10s  %s%n",
               model.name(),
-              PlanTable.size(model.bytes()),
+              Budget.formatSize(model.bytes()),
               model.fetched().atZone(ZoneId.systemDefault()).toLocalDate());
     }
     if (models.isEmpty()) {

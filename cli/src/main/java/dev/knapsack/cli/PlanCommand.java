@@ -1,8 +1,6 @@
 package dev.knapsack.cli;
 
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanJson;
-import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -54,9 +52,9 @@ final class PlanCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     Plan plan = engine.plan(engine.path(model));
     if (save != null) {
-      Files.writeString(save, PlanJson.write(plan));
+      Files.writeString(save, plan.toJson());
     }
-    host.streams().out().print(json ? PlanJson.write(plan) : PlanTable.render(plan));
+    host.streams().out().print(json ? plan.toJson() : plan.toString());
     return 0;
   }
 }

@@ -4,7 +4,6 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.Quantizer;
-import dev.knapsack.plan.PlanTable;
 import dev.knapsack.tensor.Format;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -78,7 +77,7 @@ final class QuantizeCommand implements Callable<Integer> {
                   .printf(
                       "%s is %s: its rows are no whole blocks of %s%n",
                       c.to().name(), c.to().format().name(), c.wanted().name()));
-      host.streams().err().printf("%s: %s%n", output, PlanTable.size(quantizer.bytes()));
+      host.streams().err().printf("%s: %s%n", output, Budget.formatSize(quantizer.bytes()));
     }
     return 0;
   }

@@ -2,7 +2,7 @@ package dev.knapsack.cli;
 
 import dev.knapsack.file.ModelStore;
 import dev.knapsack.file.StoredModel;
-import dev.knapsack.plan.PlanTable;
+import dev.knapsack.memory.Budget;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -34,7 +34,7 @@ final class RemoveCommand implements Callable<Integer> {
       StoredModel removed = store.remove(name);
       host.streams()
           .err()
-          .printf("removed %s (%s)%n", removed.name(), PlanTable.size(removed.bytes()));
+          .printf("removed %s (%s)%n", removed.name(), Budget.formatSize(removed.bytes()));
     }
     return 0;
   }

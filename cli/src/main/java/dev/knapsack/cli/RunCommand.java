@@ -11,11 +11,11 @@ import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Overflow;
 import dev.knapsack.generation.Sampling;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
 import dev.knapsack.message.Tool;
-import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -330,8 +330,8 @@ final class RunCommand implements Callable<Integer> {
             .formatted(
                 knapsack.plan().model(),
                 knapsack.plan().context(),
-                PlanTable.size(knapsack.plan().bytes()),
-                PlanTable.size(knapsack.plan().budget()));
+                Budget.formatSize(knapsack.plan().bytes()),
+                Budget.formatSize(knapsack.plan().budget()));
     if (!model.embedded()) {
       return inside + "\n/help lists the commands, Ctrl-D ends.\n";
     }

@@ -1,6 +1,6 @@
 package dev.knapsack.cli;
 
-import dev.knapsack.plan.PlanTable;
+import dev.knapsack.memory.Budget;
 import java.io.IOException;
 import java.time.ZoneId;
 import java.util.ArrayList;
@@ -66,13 +66,13 @@ final class SessionsCommand implements Callable<Integer> {
               "%-32s %6d messages %10s cached  %s%n",
               chat.name(),
               chat.messages(),
-              PlanTable.size(chat.cached()),
+              Budget.formatSize(chat.cached()),
               chat.used().atZone(ZoneId.systemDefault()).toLocalDate());
     }
     for (SavedChats.Other other : all.others()) {
       host.streams()
           .out()
-          .printf("%s (%s): %s%n", other.file(), PlanTable.size(other.bytes()), other.problem());
+          .printf("%s (%s): %s%n", other.file(), Budget.formatSize(other.bytes()), other.problem());
     }
     if (all.chats().isEmpty()) {
       host.streams().err().println("No sessions yet. Begin one: knapsack run MODEL --session NAME");

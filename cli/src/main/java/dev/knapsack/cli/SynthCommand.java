@@ -3,7 +3,6 @@ package dev.knapsack.cli;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.PublishedShape;
 import dev.knapsack.model.SyntheticModel;
-import dev.knapsack.plan.PlanTable;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -64,7 +63,7 @@ final class SynthCommand implements Callable<Integer> {
     SyntheticModel model = SyntheticModel.of(shape);
     Path target = output != null ? output : Path.of(shape.replace(':', '-') + ".gguf");
     write(host, model, target, seed);
-    host.streams().err().printf("%s: %s%n", target, PlanTable.size(model.bytes()));
+    host.streams().err().printf("%s: %s%n", target, Budget.formatSize(model.bytes()));
     return 0;
   }
 

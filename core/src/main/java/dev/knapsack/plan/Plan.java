@@ -213,10 +213,24 @@ public record Plan(
     }
   }
 
-  /** As a table for people: see {@link PlanTable}. */
+  /** A table for people: bytes by account, choices with what else there was, speed to expect. */
   @Override
   public String toString() {
     return PlanTable.render(this);
+  }
+
+  /** JSON, indented for people: to save, edit, read again and open a model with. */
+  public String toJson() {
+    return PlanJson.write(this);
+  }
+
+  /**
+   * Reads what {@link #toJson} wrote, or someone edited.
+   *
+   * @throws dev.knapsack.error.PlanFileException if it is no plan
+   */
+  public static Plan ofJson(String json) {
+    return PlanJson.read(json);
   }
 
   /** An account's bytes, and what they are for. */

@@ -6,6 +6,7 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Kernels;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
@@ -13,7 +14,6 @@ import dev.knapsack.model.WeightLayout;
 import dev.knapsack.model.Work;
 import dev.knapsack.model.Workspace;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanTable;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -202,10 +202,10 @@ public final class CostModel {
             jvm.bytes(),
             "resident now %s, heap %s, compiler %s, other %s"
                 .formatted(
-                    PlanTable.size(jvm.resident()),
-                    PlanTable.size(jvm.heap()),
-                    PlanTable.size(jvm.code()),
-                    PlanTable.size(jvm.other()))));
+                    Budget.formatSize(jvm.resident()),
+                    Budget.formatSize(jvm.heap()),
+                    Budget.formatSize(jvm.code()),
+                    Budget.formatSize(jvm.other()))));
     Plan.Weights w = s.weights;
     int streamed = w.streamedLayers().size();
     shares.add(
@@ -223,7 +223,7 @@ public final class CostModel {
               "weights/stream",
               streamBytes(w),
               "two buffers of %s for what is read in every step"
-                  .formatted(PlanTable.size(w.streamBuffer()))));
+                  .formatted(Budget.formatSize(w.streamBuffer()))));
     }
     if (w.expertCache() > 0) {
       shares.add(
@@ -238,7 +238,7 @@ public final class CostModel {
             cacheBytes(s),
             kept(s)
                 + (diskBytes(s) > 0
-                    ? ", up to %s on disk".formatted(PlanTable.size(diskBytes(s)))
+                    ? ", up to %s on disk".formatted(Budget.formatSize(diskBytes(s)))
                     : "")));
     shares.add(
         new Plan.Share(

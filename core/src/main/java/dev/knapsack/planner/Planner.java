@@ -6,13 +6,13 @@ import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Kernels;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.model.Attention;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanTable;
 import dev.knapsack.planner.CostModel.Setting;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -140,7 +140,7 @@ public final class Planner {
                 spec.name(),
                 work,
                 least,
-                PlanTable.size(least),
+                Budget.formatSize(least),
                 least - request.budget(),
                 request.budget(),
                 wholeMebibytes,
@@ -516,7 +516,7 @@ public final class Planner {
         ? chosen
         : "%s; when full, %s on disk and %.2f tok/s"
             .formatted(
-                chosen, PlanTable.size(disk), 1 / costs.stepSeconds(s, 1, s.context() - 1, true));
+                chosen, Budget.formatSize(disk), 1 / costs.stepSeconds(s, 1, s.context() - 1, true));
   }
 
   /** The measured loss of answers by this cache. */
@@ -563,7 +563,7 @@ public final class Planner {
     int streamed = s.weights().streamedLayers().size();
     String cost =
         bytes > request.budget()
-            ? "does not fit: %s over the budget".formatted(PlanTable.size(bytes - request.budget()))
+            ? "does not fit: %s over the budget".formatted(Budget.formatSize(bytes - request.budget()))
             : "%s, first token after %.2f s"
                 .formatted(streamedName(streamed), prediction.secondsToFirstToken());
     return new Plan.Alternative(name, bytes, prediction.decodeTokensPerSecond(), cost);

@@ -18,7 +18,6 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanJson;
 import dev.knapsack.planner.JvmShare;
 import dev.knapsack.planner.PlanRequest;
 import dev.knapsack.planner.Planner;
@@ -69,7 +68,7 @@ class KvRecipeTest {
             .withPrefillChunk(chunk)
             .withCache(KvChoice.USUAL.withPolicy(policy));
     // As it comes out of a file.
-    return PlanJson.read(PlanJson.write(planner.plan(request)));
+    return Plan.ofJson(planner.plan(request).toJson());
   }
 
   private Engine engine(Plan plan, Budget budget) {

@@ -12,7 +12,6 @@ import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanJson;
 import dev.knapsack.planner.JvmShare;
 import dev.knapsack.planner.PlanRequest;
 import dev.knapsack.planner.Planner;
@@ -73,7 +72,7 @@ class KvResidentTest {
             kernels.kernels(),
             new JvmShare(4096, 0, 0, 0));
     // As it comes out of a file.
-    return PlanJson.read(PlanJson.write(planner.plan(request)));
+    return Plan.ofJson(planner.plan(request).toJson());
   }
 
   private static long share(Plan plan, String account) {

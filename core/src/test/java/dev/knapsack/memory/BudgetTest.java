@@ -46,6 +46,12 @@ class BudgetTest {
         .hasMessageContaining("2GiB");
   }
 
+  @ParameterizedTest
+  @CsvSource({"0,0 B", "1023,1023 B", "1024,1.00 KiB", "1572864,1.50 MiB", "-52428800,-50.0 MiB"})
+  void writesSizesForPeople(long bytes, String text) {
+    assertThat(Budget.formatSize(bytes)).isEqualTo(text);
+  }
+
   @Test
   void leasesAreZeroedAlignedAndChargedInPages() {
     Budget budget = Budget.ofBytes(MIB);

@@ -11,14 +11,13 @@ import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.model.Block;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.Norms;
 import dev.knapsack.model.StateSpace;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanJson;
-import dev.knapsack.plan.PlanTable;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
@@ -357,7 +356,7 @@ class PlannerTest {
         .satisfies(c -> {
           assertThat(c.chosen()).containsPattern("KL 0.0\\d+, \\d+ % of the answers");
         });
-    assertThat(PlanJson.read(PlanJson.write(plan))).isEqualTo(plan);
+    assertThat(Plan.ofJson(plan.toJson())).isEqualTo(plan);
   }
 
   @Test
@@ -403,7 +402,7 @@ class PlannerTest {
           .extracting(Plan.Share::what)
           .containsExactly(
               "131,072 tokens in Q4_0, rotated, last 64 in F16, the last %,d in memory, up to %s on disk"
-                  .formatted(resident, PlanTable.size(disk)));
+                  .formatted(resident, Budget.formatSize(disk)));
       double full = planner.costs().decodeSeconds(plan, context - 1);
       assertThat(full).isGreaterThanOrEqualTo(disk / 1.5e9);
       assertThat(plan.choices())
@@ -413,7 +412,7 @@ class PlannerTest {
             assertThat(c.chosen())
                 .endsWith(
                     "when full, %s on disk and %.2f tok/s"
-                        .formatted(PlanTable.size(disk), 1 / full));
+                        .formatted(Budget.formatSize(disk), 1 / full));
             assertThat(c.alternatives())
                 .extracting(Plan.Alternative::cost)
                 .allMatch(cost -> cost.contains("does not fit"));
@@ -532,7 +531,7 @@ class PlannerTest {
                 plan.weights().outputStreamed() || !plan.weights().streamedLayers().isEmpty());
         assertThat(plan.prediction().decodeTokensPerSecond()).isPositive().isFinite();
         assertThat(plan.prediction().secondsToFirstToken()).isPositive().isFinite();
-        assertThat(PlanJson.read(PlanJson.write(plan))).isEqualTo(plan);
+        assertThat(Plan.ofJson(plan.toJson())).isEqualTo(plan);
       } catch (PlanDoesNotFitException e) {
         assertThat(e.leastBudget()).isGreaterThan(budget);
         assertThat(e.largestContext()).isLessThan(request.context().orElse(Integer.MAX_VALUE));
