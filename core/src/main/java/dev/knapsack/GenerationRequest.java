@@ -15,7 +15,7 @@ import java.util.Set;
  * with…} derives others from.
  */
 public final class GenerationRequest {
-  /** What a model goes on with. */
+  /** The beginning that a model goes on from. */
   public sealed interface Prompt {
     /** A conversation, as the model's template writes it; reasoning and calls are read back out. */
     record Talk(Conversation conversation) implements Prompt {}
@@ -105,7 +105,7 @@ public final class GenerationRequest {
     return with(wish.withStops(value));
   }
 
-  /** Whether the answer goes on when the model ends it. */
+  /** With an answer that goes on when the model ends it. */
   public GenerationRequest withIgnoreEnd(boolean value) {
     return with(wish.withIgnoreEnd(value));
   }

@@ -143,7 +143,7 @@ public final class Knapsack implements AutoCloseable {
     }
   }
 
-  /** What there is to know of how a model was read. */
+  /** Sentences on what was replaced, left out or assumed in reading a model. */
   private static List<String> notes(ModelFile file, Tokenizer tokenizer) {
     List<String> notes = new ArrayList<>(file.notes());
     notes.addAll(tokenizer.notes());
@@ -175,7 +175,7 @@ public final class Knapsack implements AutoCloseable {
             options.prefillChunk));
   }
 
-  /** What got which bytes, and what speed to expect. */
+  /** The plan that it was opened by: who got which bytes, and what speed to expect. */
   public Plan plan() {
     return engine.plan();
   }
@@ -238,7 +238,7 @@ public final class Knapsack implements AutoCloseable {
   }
 
   /**
-   * What the user should know of how a conversation is written, in sentences: such as that the
+   * Sentences for the user on how a conversation is written: such as that the
    * model has no template, or that its template takes no system message, and where its text goes.
    *
    * @throws dev.knapsack.error.TemplateException if the model's template is none

@@ -15,7 +15,7 @@ import java.util.OptionalInt;
 import java.util.function.Consumer;
 
 /**
- * How a model is opened in a host, and what is not left to the plan: a value that {@code with…}
+ * Choices in opening a model in a host, and what is not left to the plan: a value that {@code with…}
  * derives others from. Each refuses with an {@link IllegalArgumentException} what no model can be
  * opened with.
  */
@@ -88,7 +88,7 @@ public final class Options {
     return withCacheFormat(KvChoice.of(format));
   }
 
-  /** What is cached of keys and values and how, as far as it is not left to the plan. */
+  /** The cache of keys and values: what of them it keeps and how, as far as it is not left to the plan. */
   public Options withCacheFormat(KvChoice choice) {
     return with(o -> o.cacheChoice = choice);
   }
@@ -104,8 +104,8 @@ public final class Options {
   }
 
   /**
-   * What activations are when they meet weights in a block format; what the arithmetic is fastest
-   * with by default.
+   * The form of activations that meet weights in a block format; by default that which the arithmetic
+   * is fastest with.
    */
   public Options withPrecision(Compute.Precision value) {
     return with(o -> o.precision = Optional.of(value));
@@ -135,16 +135,16 @@ public final class Options {
   }
 
   /**
-   * Whether prompts are looked up among what other sequences have computed, so that a common
-   * beginning is computed and held once; true by default.
+   * Looks prompts up among what other sequences have computed, so that a common beginning is computed
+   * and held once; true by default.
    */
   public Options withPrefixes(boolean value) {
     return with(o -> o.prefixes = value);
   }
 
   /**
-   * Whether every answer is computed so that it does not depend on what is computed beside it, not
-   * even in rounding; false by default, and then that is so of answers whose request names a seed.
+   * Computes every answer so that it does not depend on what is computed beside it, not even in
+   * rounding; false by default, and then that is so of answers whose request names a seed.
    *
    * @see Answer#seed()
    */
@@ -153,8 +153,8 @@ public final class Options {
   }
 
   /**
-   * Whether special tokens that are written out in messages are read as such; false by default, and
-   * then nothing that a message says can begin or end a turn.
+   * Reads special tokens that are written out in messages as such; false by default, and then nothing
+   * that a message says can begin or end a turn.
    */
   public Options withParseSpecial(boolean value) {
     return with(o -> o.parseSpecial = value);

@@ -139,7 +139,7 @@ final class Admission {
   }
 
   /**
-   * What a session lacks to hold a sequence.
+   * The lack of a session that is to hold a sequence.
    *
    * @param pool where it is to have its pages
    * @param capacity tokens that the sequence may have
@@ -222,12 +222,12 @@ final class Admission {
     return true;
   }
 
-  /** Whether nobody who asked for memory before has to wait for it. */
+  /** Says whether nobody who asked for memory before has to wait for it. */
   private boolean isNext() {
     return claim == null ? !memory.budget().isClaimed() : claim.isNext();
   }
 
-  /** Whether others will give back what does not fit now: that is claimed. */
+  /** Says whether others will give back what does not fit now: that is claimed. */
   private boolean waitsForOthers(BudgetExceededException e) {
     boolean waits =
         limits.queue() > 0
@@ -264,7 +264,7 @@ final class Admission {
         of, b -> Arrays.copyOfRange(prompt, b * page, (b + 1) * page), most, exact);
   }
 
-  /** Whether so many sequences are to be had, if idle sessions give theirs. */
+  /** Says whether so many sequences are to be had, if idle sessions give theirs. */
   private boolean hasSequences(int count) {
     long idle = holders.stream().filter(Admission::isIdle).count();
     return limits.sequences() - holders.size() + idle >= count;

@@ -64,7 +64,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private final Scheduler scheduler;
   final Request request;
 
-  /** Where its sequence is to have its pages. */
+  /** The pool that its sequence is to have its pages in. */
   final KvPool pool;
 
   final Sampler sampler;
@@ -83,7 +83,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
 
   Session session;
 
-  /** Whether it waits for a sequence, and its session is idle until it has one. */
+  /** True while it waits for a sequence; its session is idle until it has one. */
   boolean waiting;
 
   /** Answers to the same prompt that begin when this one has read it. */
@@ -95,7 +95,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private @Nullable FinishReason finish;
   private boolean lost;
 
-  /** What has happened and is not in the channel yet. */
+  /** Events that are not in the channel yet. */
   private final List<Event> events = new ArrayList<>();
 
   // What follows is guarded by this object, which is locked for moments only.
@@ -296,14 +296,14 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   }
 
   /**
-   * Whether it was computed as if nothing else were: its request named a seed, or the engine was
+   * Says whether it was computed as if nothing else were: its request named a seed, or the engine was
    * opened so.
    */
   public boolean isReproducible() {
     return reproducible;
   }
 
-  /** What it took so far. */
+  /** The tokens and the time that it took so far. */
   public synchronized Usage usage() {
     return new Usage(
         promptTokens,
@@ -331,7 +331,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   // For the engine's thread.
 
   /**
-   * Whether a step should compute for it, as long as it has not ended: little waits to be taken.
+   * Says whether a step should compute for it, as long as it has not ended: little waits to be taken.
    */
   boolean wanted() {
     return leader == null
@@ -377,7 +377,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return finish != null;
   }
 
-  /** Whether what its sequence holds cannot be gone on from. */
+  /** Says whether what its sequence holds cannot be gone on from. */
   boolean lost() {
     return lost;
   }

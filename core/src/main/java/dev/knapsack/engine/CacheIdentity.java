@@ -17,7 +17,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
 
-/** What tells the caches of one model, opened in one way, from all others. */
+/** The identity of the caches of one model, opened in one way, among all others. */
 final class CacheIdentity {
   /** Grows whenever the engine computes other keys and values for the same tokens. */
   static final String ENGINE = "1";

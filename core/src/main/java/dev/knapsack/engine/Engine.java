@@ -61,7 +61,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Engine implements AutoCloseable {
   /**
-   * How an engine is opened.
+   * The choices in opening an engine.
    *
    * @param precision what activations are when they meet weights in a block format; if empty, what
    *     the host's arithmetic is fastest with
@@ -149,7 +149,7 @@ public final class Engine implements AutoCloseable {
   private final @Nullable Tokenizer tokenizer;
   private final KernelProvider.Choice kernels;
 
-  /** What activations are in the products that most weights are in. */
+  /** The form of activations in the products that most weights are in. */
   private final Compute.Precision productPrecision;
 
   private final StepWork work;
@@ -345,7 +345,7 @@ public final class Engine implements AutoCloseable {
         .sum();
   }
 
-  /** What a sequence's cache holds, and in which formats. */
+  /** The layout of a sequence's cache: what it holds, and in which formats. */
   public KvLayout kvLayout() {
     return pool.layout();
   }
@@ -400,7 +400,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * What this engine's threads can do at the most, measured now, after the step under way: with the
+   * The most that this engine's threads can do, measured now, after the step under way: with the
    * weights as what is read, so that no memory is needed for it. Takes about a second.
    */
   public Limits limits() {
@@ -408,7 +408,7 @@ public final class Engine implements AutoCloseable {
         Limits.measure(compute.kernels(), compute.team(), productPrecision, weights.residents()));
   }
 
-  /** What steps of this engine have to do at the least. */
+  /** The least that steps of this engine have to do. */
   public StepWork work() {
     return work;
   }
@@ -508,7 +508,7 @@ public final class Engine implements AutoCloseable {
     return reading;
   }
 
-  /** Whether a token marks turns, and is no text. */
+  /** Says whether a token marks turns, and is no text. */
   boolean isControl(int token) {
     return tokenizer != null && tokenizer.isControl(token);
   }
@@ -559,7 +559,7 @@ public final class Engine implements AutoCloseable {
     return new Transformer(spec, weights, compute, workspace);
   }
 
-  /** Where all that uses the model is done. */
+  /** The loop on whose thread all that uses the model is done. */
   StepLoop loop() {
     return scheduler.loop();
   }
@@ -569,7 +569,7 @@ public final class Engine implements AutoCloseable {
     return loop().alone(() -> compute.team().turn(work));
   }
 
-  /** What tells this engine's caches from all others. */
+  /** The fingerprint that tells this engine's caches from all others. */
   Fingerprint fingerprint() {
     return scheduler.fingerprint(kvLayout());
   }

@@ -23,7 +23,7 @@ final class EventChannel {
   private boolean ended;
   private boolean abandoned;
 
-  /** Whether events are dropped, so that there is always room. */
+  /** True once events are dropped, so that there is always room. */
   private boolean drained;
 
   /**

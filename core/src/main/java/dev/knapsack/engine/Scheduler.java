@@ -34,7 +34,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Scheduler implements StepLoop.Steps, Reclaimer {
   /**
-   * What the scheduler has to work with.
+   * The things that the scheduler has to work with.
    *
    * @param team threads that a step has for itself, of those that models in one host share
    * @param memory what sequences take their memory from
@@ -93,7 +93,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /** Answers that have a sequence and have not ended, those served longest ago first. */
   private final List<Answer> live = new ArrayList<>();
 
-  /** Whether caches of sequences are in use, so that their pages must stay where they are. */
+  /** True while caches of sequences are in use, and their pages must stay where they are. */
   private boolean inUse;
 
   Scheduler(Resources resources, Batch.Forward forward) {
@@ -105,18 +105,18 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     this.endTokens = tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens());
   }
 
-  /** Where all that this scheduler does is done. */
+  /** The loop on whose thread all that this scheduler does is done. */
   StepLoop loop() {
     return loop;
   }
 
-  /** What tells the caches of this layout from all others. */
+  /** The fingerprint that tells the caches of this layout from all others. */
   Fingerprint fingerprint(KvLayout layout) {
     return resources.fingerprint().apply(layout);
   }
 
   /**
-   * Where the sequences of a request are to have their pages: to be asked for by whoever starts it,
+   * The pool that the sequences of a request are to have their pages in: to be asked for by whoever starts it,
    * on whatever thread.
    */
   KvPool pool(Request request) {
@@ -359,7 +359,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     resources.team().turn(this::compute);
   }
 
-  /** Whether somebody waits for answers to end, in this model or another, and not for a reader. */
+  /** Says whether somebody waits for answers to end, in this model or another, and not for a reader. */
   private boolean pressed() {
     return admission.waiting() > 0 || resources.memory().budget().isClaimed();
   }
