@@ -26,7 +26,7 @@ import picocli.CommandLine.Option;
 final class InspectCommand implements Callable<Integer> {
   private static final int SHOWN = 8;
 
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
 
   @Option(names = "--tensors", description = "List every tensor.")
@@ -35,18 +35,18 @@ final class InspectCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print everything as JSON.")
   private boolean json;
 
-  InspectCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
+  InspectCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
   }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     try (ModelFile file = ModelFile.open(model.path())) {
       if (json) {
-        writeJson(file, host.streams().out());
+        writeJson(file, environment.streams().out());
       } else {
-        print(file, host.streams().out());
+        print(file, environment.streams().out());
       }
     }
     return 0;

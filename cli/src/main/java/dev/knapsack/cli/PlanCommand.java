@@ -29,7 +29,7 @@ import picocli.CommandLine.Option;
       "  knapsack run model.gguf --plan plan.json",
     })
 final class PlanCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
   @Mixin private final EngineOptions engine;
 
@@ -42,10 +42,10 @@ final class PlanCommand implements Callable<Integer> {
       description = "Write the plan to a file, for 'run --plan FILE'; it may be edited.")
   private @Nullable Path save;
 
-  PlanCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
-    this.engine = new EngineOptions(host);
+  PlanCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
+    this.engine = new EngineOptions(environment);
   }
 
   @Override
@@ -54,7 +54,7 @@ final class PlanCommand implements Callable<Integer> {
     if (save != null) {
       Files.writeString(save, plan.toJson());
     }
-    host.streams().out().print(json ? plan.toJson() : plan.toString());
+    environment.streams().out().print(json ? plan.toJson() : plan.toString());
     return 0;
   }
 }

@@ -7,15 +7,15 @@ import java.nio.file.Path;
 import java.util.Map;
 
 /**
- * The outside of a command: its standard streams, the variables of its environment, and the user's
+ * The outside of a command: its standard streams, the variables that it was started with, and the user's
  * home. Commands know the outside by this alone.
  *
  * <p>Files of Knapsack's own lie where the XDG base directory specification says.
  */
-record Host(StandardStreams streams, Map<String, String> variables, Path home) {
-  /** The streams and the environment of this process. */
-  static Host ofThisProcess() {
-    return new Host(
+record Environment(StandardStreams streams, Map<String, String> variables, Path home) {
+  /** The streams, the variables and the home of this process. */
+  static Environment ofThisProcess() {
+    return new Environment(
         StandardStreams.ofThisProcess(),
         System.getenv(),
         Path.of(System.getProperty("user.home", ".")));
