@@ -131,4 +131,21 @@ public final class GenerationRequest {
   public GenerationRequest withDeadline(Duration value) {
     return with(wish.withDeadline(value));
   }
+
+  /**
+   * Asked for by a tenant of this name, such as a user: tenants whose requests wait for a sequence
+   * take turns, so that one with many requests does not keep another waiting. All that name none
+   * are one tenant's.
+   */
+  public GenerationRequest withTenant(String name) {
+    return with(wish.withTenant(name));
+  }
+
+  /**
+   * With this priority in place of 0: of the requests that wait for a sequence those with a higher
+   * one go first, whoever asks. One that has its sequence is not interrupted.
+   */
+  public GenerationRequest withPriority(int value) {
+    return with(wish.withPriority(value));
+  }
 }

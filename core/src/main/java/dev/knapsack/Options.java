@@ -124,7 +124,12 @@ public final class Options {
     return with(o -> o.spill = Optional.of(folder));
   }
 
-  /** Requests that may wait while all sequences are busy; 64 by default, 0 to refuse them. */
+  /**
+   * Requests that may wait while all sequences are busy; 64 by default, 0 to refuse them. Of those
+   * that wait the one with the highest {@linkplain GenerationRequest#withPriority priority} is next,
+   * of several {@linkplain GenerationRequest#withTenant tenants} the one whose last turn is the
+   * longest ago, and of its requests the oldest.
+   */
   public Options withQueue(int requests) {
     return with(o -> o.queue = requests);
   }

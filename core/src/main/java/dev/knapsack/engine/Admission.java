@@ -19,16 +19,20 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Deque;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Who has a sequence, and who waits for one: first come, first served.
+ * Who has a sequence, and who waits for one.
  *
  * <p>At most as many sessions hold memory as the plan allows. A session that answers keeps what it
  * has; that of an idle one goes to whoever needs it. When that is not enough a request waits, and
- * when too many wait it is refused. Used on the engine's thread alone.
+ * when too many wait it is refused. Of those that wait the one with the highest priority is next, of
+ * several that of the tenant whose last turn is the longest ago, and of its requests the oldest: so
+ * however many a tenant has, another waits for no more than one of them. Used on the engine's thread
+ * alone.
  */
 final class Admission {
   /**
@@ -36,7 +40,14 @@ final class Admission {
    *
    * @param capacity tokens that each sequence may have
    */
-  record Group(List<Answer> answers, int capacity) {}
+  record Group(List<Answer> answers, int capacity) {
+    private Request request() {
+      return answers.getFirst().request;
+    }
+  }
+
+  /** Tenants whose turns are remembered; one that was forgotten is as if it had had none. */
+  private static final int TENANTS = 1024;
 
   /** Of the plan's layout. */
   private final KvPool pool;
@@ -50,7 +61,17 @@ final class Admission {
   /** Sessions that hold memory. */
   private final List<Session> holders = new ArrayList<>();
 
-  private final Deque<Group> queue = new ArrayDeque<>();
+  /** Those who wait, in the order of coming. */
+  private final List<Group> queue = new ArrayList<>();
+
+  /** The last turn of each tenant, by its name, the longest ago first. */
+  private final LinkedHashMap<String, Long> turns = new LinkedHashMap<>();
+
+  /** The order of those who wait; of equals, who came before is before. */
+  private final Comparator<Group> order =
+      Comparator.comparingInt((Group g) -> g.request().priority())
+          .reversed()
+          .thenComparingLong(g -> turns.getOrDefault(g.request().tenant(), 0L));
 
   /** The place of the first in the queue among those of other models; null if it needs none. */
   private @Nullable Claim claim;
@@ -78,7 +99,8 @@ final class Admission {
    * @throws SpillException if the disk has no room for what memory has none for
    */
   boolean enter(Group group) {
-    boolean admitted = queue.isEmpty() && admit(group);
+    boolean first = queue.stream().allMatch(other -> order.compare(group, other) < 0);
+    boolean admitted = first && admit(group);
     if (!admitted) {
       if (queue.size() >= limits.queue()) {
         throw new QueueFullException(queue.size(), limits.sequences());
@@ -95,7 +117,7 @@ final class Admission {
   /** The next group whose turn has come, with its sequences; null if none waits or all must. */
   @Nullable Group next() {
     while (true) {
-      Group head = queue.peek();
+      Group head = queue.stream().min(order).orElse(null);
       Throwable refusal = null;
       try {
         if (head == null || !admit(head)) {
@@ -104,7 +126,7 @@ final class Admission {
       } catch (RuntimeException | Error e) {
         refusal = e;
       }
-      queue.remove();
+      queue.remove(head);
       unclaim();
       head.answers().forEach(a -> a.waiting = false);
       if (refusal == null) {
@@ -133,7 +155,7 @@ final class Admission {
     return queue.size();
   }
 
-  /** The answers that wait, in their order. */
+  /** The answers that wait. */
   List<Answer> waitingAnswers() {
     return queue.stream().flatMap(group -> group.answers().stream()).toList();
   }
@@ -193,6 +215,10 @@ final class Admission {
     for (Answer answer : group.answers()) {
       answer.session.shareable = shareable(answer);
       answer.session.lastUsed = ++clock;
+    }
+    turns.putLast(group.request().tenant(), ++clock);
+    if (turns.size() > TENANTS) {
+      turns.pollFirstEntry();
     }
     return true;
   }

@@ -34,8 +34,9 @@ import org.jspecify.annotations.Nullable;
  * #stream}, {@link #each}), as {@link #events}, by a {@linkplain #publisher subscriber}, or as a
  * whole ({@link #text}, {@link #result}). {@link #cancel} and {@link #close} may be called by any.
  *
- * <p>While all sequences are busy an answer waits for one, in the order of asking, and holds
- * nothing but its prompt. As long as any waits, those that have a sequence are written to their end
+ * <p>While all sequences are busy an answer waits for one, and holds nothing but its prompt: those
+ * with a higher {@linkplain Request#withPriority priority} go first, then {@linkplain
+ * Request#withTenant tenants} take turns, then the order of asking counts. As long as any waits, those that have a sequence are written to their end
  * whether someone takes from them or not, so that every turn comes.
  *
  * <p>Taking text throws {@link dev.knapsack.error.ModelFileException} when weights cannot be read,

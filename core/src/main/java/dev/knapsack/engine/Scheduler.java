@@ -172,6 +172,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     Admission.Group group = new Admission.Group(new ArrayList<>(answers), capacity);
     if (admission.enter(group)) {
       begin(group);
+      serve(); // others may wait, behind it, with what they claimed gone to it
     }
     return List.copyOf(answers);
   }
