@@ -180,15 +180,17 @@ public final class Knapsack implements AutoCloseable {
     return engine.plan();
   }
 
+  /** The model's shape; for modules of Knapsack itself, to which alone its type is known. */
   public ModelSpec spec() {
     return engine.spec();
   }
 
+  /** The model's tokenizer; for modules of Knapsack itself. */
   public Tokenizer tokenizer() {
     return tokenizer;
   }
 
-  /** The model's chat templates. */
+  /** The model's chat templates; for modules of Knapsack itself. */
   public ChatTemplates templates() {
     return templates;
   }
@@ -197,7 +199,10 @@ public final class Knapsack implements AutoCloseable {
     return engine.budget();
   }
 
-  /** The engine, for all that is not text in and text out. */
+  /**
+   * The engine, for all that is not text in and text out: measuring, evaluating, calibrating. For
+   * modules of Knapsack itself, to which alone its type is known; it changes without notice.
+   */
   public Engine engine() {
     return engine;
   }
@@ -238,8 +243,8 @@ public final class Knapsack implements AutoCloseable {
   }
 
   /**
-   * Sentences for the user on how a conversation is written: such as that the
-   * model has no template, or that its template takes no system message, and where its text goes.
+   * Sentences for the user on how a conversation is written: such as that the model has no
+   * template, or that its template takes no system message, and where its text goes.
    *
    * @throws dev.knapsack.error.TemplateException if the model's template is none
    */

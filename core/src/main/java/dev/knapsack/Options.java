@@ -1,6 +1,5 @@
 package dev.knapsack;
 
-import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
@@ -15,9 +14,9 @@ import java.util.OptionalInt;
 import java.util.function.Consumer;
 
 /**
- * Choices in opening a model in a host, and what is not left to the plan: a value that {@code with…}
- * derives others from. Each refuses with an {@link IllegalArgumentException} what no model can be
- * opened with.
+ * Choices in opening a model in a host, and what is not left to the plan: a value that {@code
+ * with…} derives others from. Each refuses with an {@link IllegalArgumentException} what no model
+ * can be opened with.
  */
 public final class Options {
   OptionalInt context = OptionalInt.empty();
@@ -71,7 +70,7 @@ public final class Options {
   }
 
   /**
-   * Tokens that a sequence may hold. By default what the model was trained for, at most {@link
+   * Tokens that a sequence may hold. By default what the model was trained for, at most {@value
    * PlanRequest#USUAL_CONTEXT} and as much of it as fits.
    */
   public Options withContext(int tokens) {
@@ -88,7 +87,10 @@ public final class Options {
     return withCacheFormat(KvChoice.of(format));
   }
 
-  /** The cache of keys and values: what of them it keeps and how, as far as it is not left to the plan. */
+  /**
+   * The cache of keys and values: what of them it keeps and how, as far as it is not left to the
+   * plan.
+   */
   public Options withCacheFormat(KvChoice choice) {
     return with(o -> o.cacheChoice = choice);
   }
@@ -98,14 +100,14 @@ public final class Options {
     return with(o -> o.prefillChunk = OptionalInt.of(atLeastOne("tokens in one step", tokens)));
   }
 
-  /** Threads that compute, 1 to {@link WorkerTeam#MOST}; one a core by default. */
+  /** Threads that compute, 1 to {@value WorkerTeam#MOST}; one a core by default. */
   public Options withWorkers(int count) {
     return with(o -> o.workers = OptionalInt.of(WorkerTeam.check(count)));
   }
 
   /**
-   * The form of activations that meet weights in a block format; by default that which the arithmetic
-   * is fastest with.
+   * The form of activations that meet weights in a block format; by default that which the
+   * arithmetic is fastest with.
    */
   public Options withPrecision(Compute.Precision value) {
     return with(o -> o.precision = Optional.of(value));
@@ -126,9 +128,9 @@ public final class Options {
 
   /**
    * Requests that may wait while all sequences are busy; 64 by default, 0 to refuse them. Of those
-   * that wait the one with the highest {@linkplain GenerationRequest#withPriority priority} is next,
-   * of several {@linkplain GenerationRequest#withTenant tenants} the one whose last turn is the
-   * longest ago, and of its requests the oldest.
+   * that wait the one with the highest {@linkplain GenerationRequest#withPriority priority} is
+   * next, of several {@linkplain GenerationRequest#withTenant tenants} the one whose last turn is
+   * the longest ago, and of its requests the oldest.
    */
   public Options withQueue(int requests) {
     return with(o -> o.queue = requests);
@@ -140,8 +142,8 @@ public final class Options {
   }
 
   /**
-   * Looks prompts up among what other sequences have computed, so that a common beginning is computed
-   * and held once; true by default.
+   * Looks prompts up among what other sequences have computed, so that a common beginning is
+   * computed and held once; true by default.
    */
   public Options withPrefixes(boolean value) {
     return with(o -> o.prefixes = value);
@@ -151,15 +153,15 @@ public final class Options {
    * Computes every answer so that it does not depend on what is computed beside it, not even in
    * rounding; false by default, and then that is so of answers whose request names a seed.
    *
-   * @see Answer#seed()
+   * @see Generation#seed()
    */
   public Options withReproducible(boolean value) {
     return with(o -> o.reproducible = value);
   }
 
   /**
-   * Reads special tokens that are written out in messages as such; false by default, and then nothing
-   * that a message says can begin or end a turn.
+   * Reads special tokens that are written out in messages as such; false by default, and then
+   * nothing that a message says can begin or end a turn.
    */
   public Options withParseSpecial(boolean value) {
     return with(o -> o.parseSpecial = value);

@@ -230,8 +230,9 @@ class KnapsackTest {
     }
   }
 
-  private Path withTemplates(Path path, String usual, String toolUse) {
-    try (ModelFile stories = ModelFile.open(model);
+  /** The model with these templates. */
+  static Path withTemplates(Path path, String usual, String toolUse) {
+    try (ModelFile stories = ModelFile.open(TestData.path("models/stories260K.gguf"));
         Arena arena = Arena.ofConfined()) {
       MetadataBuilder metadata =
           new MetadataBuilder(stories.metadata())

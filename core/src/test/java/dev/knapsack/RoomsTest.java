@@ -22,8 +22,21 @@ class RoomsTest {
 
   private static final List<String> ROOMS =
       List.of(
-          "error", "message", "os", "memory", "tensor", "kernel", "cache", "file", "text", "model",
-          "plan", "planner", "host", "generation", "engine");
+          "error",
+          "message",
+          "os",
+          "memory",
+          "tensor",
+          "kernel",
+          "cache",
+          "file",
+          "text",
+          "model",
+          "plan",
+          "planner",
+          "host",
+          "generation",
+          "engine");
 
   private static final Map<String, List<String>> KNOWS =
       Map.ofEntries(

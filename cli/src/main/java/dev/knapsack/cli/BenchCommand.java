@@ -143,7 +143,8 @@ final class BenchCommand implements Callable<Integer> {
   /** Filling a cache takes minutes, when models are large. */
   private void filling(int depth) {
     if (depth > 0 && environment.streams().errorIsTerminal()) {
-      environment.streams()
+      environment
+          .streams()
           .err()
           .printf(
               randomCache
@@ -245,7 +246,8 @@ final class BenchCommand implements Callable<Integer> {
   private void row(
       String what, DepthBench.Result at, double predicted, double measured, double share) {
     boolean empty = at.depth() == 0;
-    environment.streams()
+    environment
+        .streams()
         .out()
         .printf(
             Locale.ROOT,
@@ -272,7 +274,8 @@ final class BenchCommand implements Callable<Integer> {
   private Path synthetic(String shape) throws IOException {
     SyntheticModel model = SyntheticModel.of(shape);
     Path file =
-        environment.cache()
+        environment
+            .cache()
             .resolve("synthetic")
             .resolve(
                 model.shape().name()

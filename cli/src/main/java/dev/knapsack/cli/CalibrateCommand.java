@@ -83,7 +83,8 @@ final class CalibrateCommand implements Callable<Integer> {
     Path directions = directions(file);
     CalibrationFile.write(file, found.figures());
     found.directions().write(directions);
-    environment.streams()
+    environment
+        .streams()
         .err()
         .printf(
             "%s, %s: %d questions, of which %d were answered rightly%n",

@@ -7,8 +7,8 @@ import java.nio.file.Path;
 import java.util.Map;
 
 /**
- * The outside of a command: its standard streams, the variables that it was started with, and the user's
- * home. Commands know the outside by this alone.
+ * The outside of a command: its standard streams, the variables that it was started with, and the
+ * user's home. Commands know the outside by this alone.
  *
  * <p>Files of Knapsack's own lie where the XDG base directory specification says.
  */

@@ -73,7 +73,8 @@ final class EvalPerplexityCommand implements Callable<Integer> {
 
   private void print(Knapsack knapsack, Perplexity measured, Text text) {
     if (!json) {
-      environment.streams()
+      environment
+          .streams()
           .out()
           .printf(
               Locale.ROOT,

@@ -28,7 +28,8 @@ final class ListCommand implements Callable<Integer> {
     ModelStore store = environment.store();
     List<StoredModel> models = store.list();
     for (StoredModel model : models) {
-      environment.streams()
+      environment
+          .streams()
           .out()
           .printf(
               "%-64s %10s  %s%n",
@@ -37,7 +38,8 @@ final class ListCommand implements Callable<Integer> {
               model.fetched().atZone(ZoneId.systemDefault()).toLocalDate());
     }
     if (models.isEmpty()) {
-      environment.streams()
+      environment
+          .streams()
           .err()
           .println(
               "No models in "

@@ -85,7 +85,10 @@ final class LogitsCommand implements Callable<Integer> {
                   throw new UncheckedIOException(e);
                 }
               });
-      environment.streams().err().printf("%d × %d logits%n", ids.length, knapsack.spec().vocabulary());
+      environment
+          .streams()
+          .err()
+          .printf("%d × %d logits%n", ids.length, knapsack.spec().vocabulary());
     } catch (UncheckedIOException e) {
       Files.deleteIfExists(part);
       throw e.getCause();

@@ -63,9 +63,11 @@ final class ModelArgument {
   }
 
   /** Fetches a model with a progress bar. */
-  static Path pull(Environment environment, String address, Optional<String> sha256) throws InterruptedException {
+  static Path pull(Environment environment, String address, Optional<String> sha256)
+      throws InterruptedException {
     try (ProgressBar bar = environment.progress("pulling")) {
-      return environment.store()
+      return environment
+          .store()
           .pull(address, sha256, (file, bytes, total) -> bar.update(file, bytes, total));
     }
   }

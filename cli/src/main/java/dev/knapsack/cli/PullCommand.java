@@ -43,7 +43,10 @@ final class PullCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws InterruptedException {
-    environment.streams().out().println(ModelArgument.pull(environment, address, Optional.ofNullable(sha256)));
+    environment
+        .streams()
+        .out()
+        .println(ModelArgument.pull(environment, address, Optional.ofNullable(sha256)));
     return 0;
   }
 }

@@ -72,7 +72,8 @@ final class QuantizeCommand implements Callable<Integer> {
       quantizer.conversions().stream()
           .filter(Quantizer.Conversion::fellBack)
           .forEach(c ->
-              environment.streams()
+              environment
+                  .streams()
                   .err()
                   .printf(
                       "%s is %s: its rows are no whole blocks of %s%n",

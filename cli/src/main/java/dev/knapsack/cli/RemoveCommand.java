@@ -32,7 +32,8 @@ final class RemoveCommand implements Callable<Integer> {
     ModelStore store = environment.store();
     for (String name : names) {
       StoredModel removed = store.remove(name);
-      environment.streams()
+      environment
+          .streams()
           .err()
           .printf("removed %s (%s)%n", removed.name(), Budget.formatSize(removed.bytes()));
     }

@@ -60,7 +60,8 @@ final class SessionsCommand implements Callable<Integer> {
   private int list(SavedChats chats) throws IOException {
     SavedChats.Listing all = chats.list();
     for (SavedChats.Entry chat : all.chats()) {
-      environment.streams()
+      environment
+          .streams()
           .out()
           .printf(
               "%-32s %6d messages %10s cached  %s%n",
@@ -70,12 +71,16 @@ final class SessionsCommand implements Callable<Integer> {
               chat.used().atZone(ZoneId.systemDefault()).toLocalDate());
     }
     for (SavedChats.Other other : all.others()) {
-      environment.streams()
+      environment
+          .streams()
           .out()
           .printf("%s (%s): %s%n", other.file(), Budget.formatSize(other.bytes()), other.problem());
     }
     if (all.chats().isEmpty()) {
-      environment.streams().err().println("No sessions yet. Begin one: knapsack run MODEL --session NAME");
+      environment
+          .streams()
+          .err()
+          .println("No sessions yet. Begin one: knapsack run MODEL --session NAME");
     }
     return 0;
   }

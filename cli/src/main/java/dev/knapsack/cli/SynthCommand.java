@@ -52,7 +52,8 @@ final class SynthCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (shape == null) {
-      environment.streams()
+      environment
+          .streams()
           .out()
           .println(
               PublishedShape.all().stream()

@@ -128,9 +128,7 @@ class ChatLoopTest {
   void aMessageThatIsTooLongDoesNotEndTheChat() {
     Path stories = Shell.data("models/stories260K.gguf");
     Options options = Options.usual().withContext(64).withWorkers(1);
-    Host host =
-        new Host(
-            Budget.of("64MiB"), Host.Options.usual().withCache(cache));
+    Host host = new Host(Budget.of("64MiB"), Host.Options.usual().withCache(cache));
     try (Knapsack knapsack = Knapsack.open(stories, host, options);
         EngineTalk real =
             new EngineTalk(knapsack, knapsack.chat(), request -> request.withMaxTokens(3), null)) {

@@ -29,10 +29,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>At most as many sessions hold memory as the plan allows. A session that answers keeps what it
  * has; that of an idle one goes to whoever needs it. When that is not enough a request waits, and
- * when too many wait it is refused. Of those that wait the one with the highest priority is next, of
- * several that of the tenant whose last turn is the longest ago, and of its requests the oldest: so
- * however many a tenant has, another waits for no more than one of them. Used on the engine's thread
- * alone.
+ * when too many wait it is refused. Of those that wait the one with the highest priority is next,
+ * of several that of the tenant whose last turn is the longest ago, and of its requests the oldest:
+ * so however many a tenant has, another waits for no more than one of them. Used on the engine's
+ * thread alone.
  */
 final class Admission {
   /**
@@ -363,8 +363,7 @@ final class Admission {
     return switch (answer.request.overflow()) {
       case Overflow.Stop() -> Integer.MAX_VALUE;
       // Without what windows saw, a sequence that goes back begins anew.
-      case Overflow.Shift(int keep) ->
-          layout.longestWindow() > 0 ? 0 : keep / layout.pageTokens();
+      case Overflow.Shift(int keep) -> layout.longestWindow() > 0 ? 0 : keep / layout.pageTokens();
     };
   }
 

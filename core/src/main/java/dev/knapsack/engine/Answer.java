@@ -20,7 +20,9 @@ import java.util.Spliterators;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
@@ -36,8 +38,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>While all sequences are busy an answer waits for one, and holds nothing but its prompt: those
  * with a higher {@linkplain Request#withPriority priority} go first, then {@linkplain
- * Request#withTenant tenants} take turns, then the order of asking counts. As long as any waits, those that have a sequence are written to their end
- * whether someone takes from them or not, so that every turn comes.
+ * Request#withTenant tenants} take turns, then the order of asking counts. As long as any waits,
+ * those that have a sequence are written to their end whether someone takes from them or not, so
+ * that every turn comes.
  *
  * <p>Taking text throws {@link dev.knapsack.error.ModelFileException} when weights cannot be read,
  * {@link LogitsException} when no token can be chosen, {@link
@@ -216,10 +219,13 @@ public final class Answer implements Iterable<String>, AutoCloseable {
    * requested; its first event waits for its first request. In place of a {@link Event.Failure}
    * comes {@code onError}. Cancelling the subscription cancels the answer; so does a subscriber
    * that throws.
+   *
+   * @param reading gives what the subscriber is to have in place of an event; it is called in the
+   *     order of events, by one thread
    */
-  public Flow.Publisher<Event> publisher() {
+  public Flow.Publisher<Event> publisher(BiConsumer<Event, Consumer<Event>> reading) {
     return subscriber ->
-        Thread.ofVirtual().start(new EventSubscription(this, channel, subscriber)::run);
+        Thread.ofVirtual().start(new EventSubscription(this, channel, reading, subscriber)::run);
   }
 
   /** All text of the answer, once it has ended. */
@@ -242,11 +248,11 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   }
 
   /**
-   * The whole answer, once it has ended, or what {@link #text} would throw. Cancelling the future
-   * that it is cancels the answer.
+   * The whole answer, once it has ended, as {@code reading} makes it; or what {@link #text} would
+   * throw. Cancelling the future that it is cancels the answer.
    */
-  public CompletionStage<Result> result() {
-    CompletableFuture<Result> result =
+  public <T> CompletionStage<T> result(Function<Result, T> reading) {
+    CompletableFuture<T> result =
         new CompletableFuture<>() {
           @Override
           public boolean cancel(boolean mayInterrupt) {
@@ -259,7 +265,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
         .start(() -> {
           try {
             awaitEnd();
-            result.complete(whole());
+            result.complete(reading.apply(whole()));
           } catch (Throwable e) {
             result.completeExceptionally(e);
           }
@@ -297,8 +303,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   }
 
   /**
-   * Says whether it was computed as if nothing else were: its request named a seed, or the engine was
-   * opened so.
+   * Says whether it was computed as if nothing else were: its request named a seed, or the engine
+   * was opened so.
    */
   public boolean isReproducible() {
     return reproducible;
@@ -332,7 +338,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   // For the engine's thread.
 
   /**
-   * Says whether a step should compute for it, as long as it has not ended: little waits to be taken.
+   * Says whether a step should compute for it, as long as it has not ended: little waits to be
+   * taken.
    */
   boolean wanted() {
     return leader == null

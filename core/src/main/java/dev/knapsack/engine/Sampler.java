@@ -23,8 +23,10 @@ import java.util.SplittableRandom;
 final class Sampler {
   private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-  /** Precision in which the end of a nucleus is first found: a 32nd of a logit, down to 64 below the
-   * highest. */
+  /**
+   * Precision in which the end of a nucleus is first found: a 32nd of a logit, down to 64 below the
+   * highest.
+   */
   private static final int BINS_PER_LOGIT = 32;
 
   private static final int BINS = 64 * BINS_PER_LOGIT;

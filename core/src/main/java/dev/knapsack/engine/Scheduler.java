@@ -116,8 +116,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   /**
-   * The pool that the sequences of a request are to have their pages in: to be asked for by whoever starts it,
-   * on whatever thread.
+   * The pool that the sequences of a request are to have their pages in: to be asked for by whoever
+   * starts it, on whatever thread.
    */
   KvPool pool(Request request) {
     return resources.pools().of(request.cache());
@@ -360,7 +360,9 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     resources.team().turn(this::compute);
   }
 
-  /** Says whether somebody waits for answers to end, in this model or another, and not for a reader. */
+  /**
+   * Says whether somebody waits for answers to end, in this model or another, and not for a reader.
+   */
   private boolean pressed() {
     return admission.waiting() > 0 || resources.memory().budget().isClaimed();
   }

@@ -153,8 +153,8 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Says whether it can go on with this prompt in this layout: what it shares, it keeps. Others pay for
-   * that, and what it had to compute again it might have no room for.
+   * Says whether it can go on with this prompt in this layout: what it shares, it keeps. Others pay
+   * for that, and what it had to compute again it might have no room for.
    */
   boolean continues(KvLayout layout, int[] prompt, int mayShare) {
     int held = kept(prompt);

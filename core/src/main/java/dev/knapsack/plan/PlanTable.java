@@ -86,7 +86,9 @@ final class PlanTable {
   }
 
   private static String[] row(String account, long bytes, String what) {
-    return new String[] {account, String.format(Locale.ROOT, "%,d", bytes), Budget.formatSize(bytes), what};
+    return new String[] {
+      account, String.format(Locale.ROOT, "%,d", bytes), Budget.formatSize(bytes), what
+    };
   }
 
   private static String rate(double tokensPerSecond) {

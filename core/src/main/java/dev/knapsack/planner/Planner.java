@@ -516,7 +516,9 @@ public final class Planner {
         ? chosen
         : "%s; when full, %s on disk and %.2f tok/s"
             .formatted(
-                chosen, Budget.formatSize(disk), 1 / costs.stepSeconds(s, 1, s.context() - 1, true));
+                chosen,
+                Budget.formatSize(disk),
+                1 / costs.stepSeconds(s, 1, s.context() - 1, true));
   }
 
   /** The measured loss of answers by this cache. */
@@ -563,7 +565,8 @@ public final class Planner {
     int streamed = s.weights().streamedLayers().size();
     String cost =
         bytes > request.budget()
-            ? "does not fit: %s over the budget".formatted(Budget.formatSize(bytes - request.budget()))
+            ? "does not fit: %s over the budget"
+                .formatted(Budget.formatSize(bytes - request.budget()))
             : "%s, first token after %.2f s"
                 .formatted(streamedName(streamed), prediction.secondsToFirstToken());
     return new Plan.Alternative(name, bytes, prediction.decodeTokensPerSecond(), cost);

@@ -153,8 +153,7 @@ class CallersTest {
         STREAMED,
         engine -> {
           String alone = text(engine.start(request(1, 100)));
-          Answer victim =
-              engine.start(request(2, 10_000).withOverflow(new Overflow.Shift(3)));
+          Answer victim = engine.start(request(2, 10_000).withOverflow(new Overflow.Shift(3)));
           CompletableFuture<String> other = new CompletableFuture<>();
           Answer going = engine.start(request(1, 100));
           Thread.ofPlatform().start(() -> other.complete(text(going)));

@@ -74,9 +74,7 @@ class DeadlineTest {
         engine -> {
           Answer first = engine.start(request(3));
           Request endless =
-              request(3)
-                  .withMaxTokens(Integer.MAX_VALUE)
-                  .withOverflow(new Overflow.Shift(1));
+              request(3).withMaxTokens(Integer.MAX_VALUE).withOverflow(new Overflow.Shift(1));
           Answer busy = engine.start(endless);
           Answer waiting = engine.start(request(3).withDeadline(HOUR));
           Answer last = engine.start(request(3).withDeadline(HOUR.multipliedBy(3)));

@@ -141,7 +141,12 @@ class PlanBytesTest {
         Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
         PlannedWeights weights =
             new PlannedWeights(
-                file, spec, plan.weights(), budget.account("weights"), team, Host.LoadProgress.NONE);
+                file,
+                spec,
+                plan.weights(),
+                budget.account("weights"),
+                team,
+                Host.LoadProgress.NONE);
         KvPool pool = new KvPool(layout, budget.account("kv"));
         SequenceState cache = pool.sequence()) {
       assertThat(weights.outputNorm().columns()).isEqualTo(spec.width());

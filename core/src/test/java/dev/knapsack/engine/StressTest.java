@@ -112,7 +112,7 @@ class StressTest {
 
   private static Answer.Result whole(Answer answer) {
     try (answer) {
-      return answer.result().toCompletableFuture().join();
+      return answer.result(whole -> whole).toCompletableFuture().join();
     } catch (CompletionException e) {
       throw new Event.Failure(e.getCause()).thrown();
     }

@@ -50,16 +50,14 @@ class PlanJsonTest {
     String older = PLAN.toJson().replace(",\n  \"notes\": []", "");
     assertThat(older).doesNotContain("notes");
     assertThat(Plan.ofJson(older)).isEqualTo(PLAN);
-    assertThatThrownBy(
-            () -> Plan.ofJson(PLAN.toJson().replace("\"notes\": []", "\"notes\": [7]")))
+    assertThatThrownBy(() -> Plan.ofJson(PLAN.toJson().replace("\"notes\": []", "\"notes\": [7]")))
         .isInstanceOf(PlanFileException.class)
         .hasMessageContaining("notes[]");
   }
 
   @Test
   void readsSketchedKeys() {
-    String json =
-        PLAN.toJson().replace("\"keyFormat\": \"F16\"", "\"keyFormat\": \"QJL:4\"");
+    String json = PLAN.toJson().replace("\"keyFormat\": \"F16\"", "\"keyFormat\": \"QJL:4\"");
     Plan read = Plan.ofJson(json);
     assertThat(read.cache().format().sketch()).isEqualTo(4);
     assertThat(read.toJson()).isEqualTo(json);
