@@ -88,9 +88,7 @@ final class CodesProduct implements Product {
     int row = from;
     while (row + rows <= to) {
       int count = Math.min(tiles, (to - row) / rows);
-      for (int i = 0; i < count; i++) {
-        pack(w, row + i * rows, scratch.asSlice(i * tileBytes(w.columns())));
-      }
+      pack(w, row, count, scratch);
       MemorySegment outputs = out.data().asSlice((long) row * Float.BYTES);
       multiply(x, outputs, out.rowBytes(), count, scratch);
       row += count * rows;
@@ -131,7 +129,7 @@ final class CodesProduct implements Product {
   /** Fewer rows than a tile has: it takes those before them too, which are thrown away. */
   private void last(Matrix w, Matrix x, Matrix out, int from, int to, MemorySegment scratch) {
     int first = Math.max(0, to - tile.rows());
-    pack(w, first, scratch);
+    pack(w, first, 1, scratch);
     MemorySegment outputs = scratch.asSlice(tileBytes(w.columns()));
     multiply(x, outputs, tile.vector(), 1, scratch);
     for (int t = 0; t < x.rows(); t++) {
@@ -144,39 +142,34 @@ final class CodesProduct implements Product {
     }
   }
 
-  private void pack(Matrix w, int row, MemorySegment scratch) {
+  /** Lays rows out as so many tiles. */
+  private void pack(Matrix w, int row, int count, MemorySegment scratch) {
     long rowBytes = w.rowBytes();
-    for (int i = 0; i < tile.rows(); i += Packer.EIGHT) {
-      packer.call(
-          w.data().asSlice((row + i) * rowBytes, Packer.EIGHT * rowBytes),
-          scratch.asSlice((long) i * Float.BYTES),
-          MemorySegment.NULL,
-          w.columns() / blockColumns,
-          rowBytes,
-          0,
-          0);
-    }
+    packer.call(
+        w.data().asSlice(row * rowBytes, (long) count * tile.rows() * rowBytes),
+        scratch,
+        MemorySegment.NULL,
+        w.columns() / blockColumns,
+        rowBytes,
+        tileBytes(w.columns()),
+        count);
   }
 
   private void multiply(
       Matrix x, MemorySegment outputs, long outStride, int tiles, MemorySegment packed) {
-    long tileBytes = tileBytes(x.columns());
     int count;
     for (int t = 0; t < x.rows(); t += count) {
       // As even as it goes: a few tokens alone would not keep the processor busy.
       int left = x.rows() - t;
       count = Math.ceilDiv(left, Math.ceilDiv(left, tileProducts.length));
-      MemorySegment tokens = x.data().asSlice(x.rowOffset(t));
-      for (int i = 0; i < tiles; i++) {
-        tileProducts[count - 1].call(
-            packed.asSlice(i * tileBytes),
-            tokens,
-            outputs.asSlice(t * outStride + (long) i * tile.vector()),
-            x.columns() / GROUP,
-            x.rowBytes(),
-            outStride,
-            0);
-      }
+      tileProducts[count - 1].call(
+          packed,
+          x.data().asSlice(x.rowOffset(t)),
+          outputs.asSlice(t * outStride),
+          x.columns() / GROUP,
+          x.rowBytes(),
+          outStride,
+          tiles);
     }
   }
 }

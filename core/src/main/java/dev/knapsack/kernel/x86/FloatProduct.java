@@ -45,19 +45,25 @@ final class FloatProduct implements Product {
       for (int t = 0; t < x.rows(); t += count) {
         count = Math.min(FloatTile.mostTokens(isa), x.rows() - t);
         int most = FloatTile.mostRows(isa, count);
-        for (int r = block; r < last; r += most) {
-          tile(w, x, out, r, Math.min(most, last - r), t, count);
-        }
+        int whole = (last - block) / most;
+        tiles(w, x, out, block, most, whole, t, count);
+        int rest = block + whole * most;
+        tiles(w, x, out, rest, last - rest, 1, t, count);
       }
     }
   }
 
-  private void tile(Matrix w, Matrix x, Matrix out, int row, int rows, int token, int tokens) {
+  /** So many tiles of some rows and some tokens, in one call. */
+  private void tiles(
+      Matrix w, Matrix x, Matrix out, int first, int rows, int count, int token, int tokens) {
+    if (rows == 0 || count == 0) {
+      return;
+    }
     tiles[rows - 1][tokens - 1].call(
-        w.data().asSlice(w.rowOffset(row), rows * w.rowBytes()),
+        w.data().asSlice(w.rowOffset(first), (long) count * rows * w.rowBytes()),
         x.data().asSlice(x.rowOffset(token), tokens * x.rowBytes()),
-        out.data().asSlice(out.rowOffset(token) + (long) row * Float.BYTES),
-        w.columns() / FloatTile.columns(isa),
+        out.data().asSlice(out.rowOffset(token) + (long) first * Float.BYTES),
+        count,
         w.rowBytes(),
         x.rowBytes(),
         out.rowBytes());

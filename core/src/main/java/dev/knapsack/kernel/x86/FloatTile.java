@@ -9,22 +9,26 @@ import dev.knapsack.kernel.x86.Operand.Memory;
 import dev.knapsack.kernel.x86.Operand.Vector;
 
 /**
- * Generates the product of a few rows of weights in a floating-point format and a few tokens in
- * float32, all sums in registers. A sum is added up in the same order whatever the tile's shape.
+ * Generates the product of rows of weights in a floating-point format and a few tokens in float32:
+ * tile by tile of a few rows, all sums of one in registers. A sum is added up in the same order
+ * whatever the tile's shape.
  *
  * <p>Weights of 16 bits become float32: bfloat16 has a dot product of its own, which would round
  * the activations, and these formats are where nothing is rounded.
  *
  * <p>Arguments of the code: the first row, the first token's x, its first output, the number of
- * columns / {@link #columns}, bytes between rows, bytes between tokens in x, bytes between tokens
- * in the outputs.
+ * tiles, bytes in a row, bytes between tokens in x, bytes between tokens in the outputs.
  */
 final class FloatTile {
   private static final Strided ROWS = new Strided(RDI, R8, R10);
   private static final Strided TOKENS = new Strided(RSI, R9, R11, RAX);
 
-  /** Where the weights lie that follow these rows; the outputs' address until then. */
+  /** Where the weights lie that follow these rows; the outputs' address after them. */
   private static final Register NEXT = RDX;
+
+  private static final Register TILES = RBP;
+  private static final Register X = R12;
+  private static final Register OUTPUTS = R13;
 
   private final Assembler a = new Assembler();
   private final String format;
@@ -77,17 +81,27 @@ final class FloatTile {
   }
 
   private byte[] generate() {
+    Label next = new Label();
     Label loop = new Label();
     Vector x = vector(rows);
+    int bytes = bits / Float.SIZE * (format.equals("F32") ? 4 : 2);
+    a.push(TILES);
+    a.push(X);
+    a.push(OUTPUTS);
+    a.move(TILES, RCX);
+    a.move(X, RSI);
+    a.move(OUTPUTS, RDX);
     ROWS.prepare(a);
+    a.place(next);
+    a.move(RSI, X);
     TOKENS.prepare(a);
     for (int i = 0; i < rows * tokens; i++) {
       Vector sum = sum(0, i);
       a.emit(VXORPS, sum, sum, sum);
     }
-    a.push(NEXT);
     a.address(NEXT, ROWS.at(rows, 0));
-    int bytes = bits / Float.SIZE * (format.equals("F32") ? 4 : 2);
+    a.move(RCX, R8);
+    a.shiftRight(RCX, Integer.numberOfTrailingZeros(bytes));
     a.align(32);
     a.place(loop);
     // Rows are short: the processor would notice late that they are read in order.
@@ -111,15 +125,22 @@ final class FloatTile {
     a.add(RSI, bits / Byte.SIZE);
     a.subtract(RCX, 1);
     a.jump(Condition.NOT_EQUAL, loop);
-    a.pop(NEXT);
-    a.move(RAX, Code.FOURTH);
+    a.move(RDX, OUTPUTS);
+    a.move(RAX, Code.FOURTH.plus(3 * Long.BYTES));
     for (int t = 0; t < tokens; t++) {
       for (int r = 0; r < rows; r++) {
         a.store(VMOVSS_STORE, RDX.at(r * Float.BYTES), total(sum(r, t)));
       }
       a.add(RDX, RAX);
     }
+    a.add(OUTPUTS, rows * Float.BYTES);
+    a.address(RDI, ROWS.at(rows - 1, 0));
+    a.subtract(TILES, 1);
+    a.jump(Condition.NOT_EQUAL, next);
     a.zeroUpper();
+    a.pop(OUTPUTS);
+    a.pop(X);
+    a.pop(TILES);
     a.ret();
     return a.finish();
   }

@@ -11,14 +11,15 @@ import dev.knapsack.kernel.x86.Operand.Vector;
 import java.util.function.IntFunction;
 
 /**
- * Generates what lays eight rows of a format out as a {@link Tile}, or as a part of a wider one.
+ * Generates what lays rows of a format out as {@link Tile}s, eight at a time: a tile, or the half
+ * of one.
  *
- * <p>Arguments of the code: the first row, their first lane of the tile, nothing, the number of
- * blocks in a row, bytes in a row.
+ * <p>Arguments of the code: the first row, the first tile, nothing, the number of blocks in a row,
+ * bytes in a row, bytes from one tile to the next, the number of tiles.
  */
 final class Packer {
   /** Rows at a time. */
-  static final int EIGHT = 8;
+  private static final int EIGHT = 8;
 
   /** Bytes of four codes of those rows. */
   private static final int VECTOR = 32;
@@ -29,7 +30,13 @@ final class Packer {
   /** Where the weights of as many blocks lie that follow the eight rows. */
   private static final Register NEXT = RDX;
 
+  /** The last of the multiples of a row's bytes is the seventh. */
   private static final Strided ROWS = new Strided(RDI, R8, R10, R11, RAX);
+
+  private static final Register BLOCKS = RBX;
+
+  /** Eights of rows that are left. */
+  private static final Register EIGHTS = RBP;
 
   private final Assembler a = new Assembler();
   private final RowCode format;
@@ -45,10 +52,20 @@ final class Packer {
   }
 
   private byte[] generate() {
+    Label eight = new Label();
+    Label loop = new Label();
+    a.push(BLOCKS);
+    a.push(EIGHTS);
+    a.move(BLOCKS, RCX);
+    a.move(EIGHTS, Code.FOURTH.plus(2 * Long.BYTES));
+    if (tile.rows() > EIGHT) {
+      a.add(EIGHTS, EIGHTS);
+    }
     a.emit(VMOVDQU, RowDot.LOW_BITS, Constants.bytes(a, VECTOR, i -> 0x0F));
     ROWS.prepare(a);
+    a.place(eight);
+    a.move(RCX, BLOCKS);
     a.address(NEXT, RDI.at(R8, EIGHT, 0));
-    Label loop = new Label();
     a.place(loop);
     int runs = format.columns() / 32;
     for (int run = 0; run < runs; run++) {
@@ -61,9 +78,30 @@ final class Packer {
     a.add(RSI, runs * tile.bytes());
     a.subtract(RCX, 1);
     a.jump(Condition.NOT_EQUAL, loop);
+    a.add(RDI, RAX);
+    a.subtract(EIGHTS, 1);
+    if (tile.rows() > EIGHT) {
+      toOtherHalf();
+    }
+    a.compare(EIGHTS, 0);
+    a.jump(Condition.NOT_EQUAL, eight);
     a.zeroUpper();
+    a.pop(EIGHTS);
+    a.pop(BLOCKS);
     a.ret();
     return a.finish();
+  }
+
+  /** From the end of a tile's first half to its second, or from that to the next tile. */
+  private void toOtherHalf() {
+    Label first = new Label();
+    a.add(RSI, -VECTOR);
+    a.move(RCX, EIGHTS);
+    a.and(RCX, 1);
+    a.jump(Condition.EQUAL, first);
+    a.subtract(RSI, R9);
+    a.add(RSI, 2 * VECTOR);
+    a.place(first);
   }
 
   /**

@@ -9,7 +9,7 @@ import dev.knapsack.kernel.x86.Operand.Vector;
 import dev.knapsack.tensor.Q8Activations;
 
 /**
- * Generates the product of a {@link Tile} and a few tokens, all sums in registers.
+ * Generates the product of {@link Tile}s and a few tokens, all sums of one in registers.
  *
  * <p>Four codes of each of a vector of rows meet four codes of one token, spread over all lanes, in
  * one instruction. With VNNI that is all: it adds to 32-bit lanes. Without, the products are added
@@ -22,8 +22,9 @@ import dev.knapsack.tensor.Q8Activations;
  * a cycle. Intel's servers do two a cycle: 93. AVX-VNNI, two vectors of 256 bits a cycle: 256
  * products in 6 cycles, 43. These are counts, not measurements.
  *
- * <p>Arguments of the code: the tile, the first token's x, the first token's outputs, the number of
- * groups, bytes between tokens in x, bytes between tokens in the outputs.
+ * <p>Arguments of the code: the first tile, the first token's x, its first output, the number of
+ * groups in a tile, bytes between tokens in x, bytes between tokens in the outputs, the number of
+ * tiles.
  */
 final class TileProduct {
   private static final int X_BLOCK = Q8Activations.FORMAT.blockBytes();
@@ -33,6 +34,10 @@ final class TileProduct {
 
   private static final Strided X_FIRST = new Strided(RSI, R8, R10, R11);
   private static final Strided X_LAST = new Strided(RAX, R8, R10, R11);
+
+  private static final Register GROUPS = RBX;
+  private static final Register TILES = RBP;
+  private static final Register X = R12;
 
   // Prepared when x is done with.
   private static final Strided OUTPUTS_FIRST = new Strided(RDX, R9, R10, R11);
@@ -126,7 +131,17 @@ final class TileProduct {
   }
 
   private byte[] generate() {
+    Label next = new Label();
     Label loop = new Label();
+    a.push(GROUPS);
+    a.push(TILES);
+    a.push(X);
+    a.move(GROUPS, RCX);
+    a.move(TILES, Code.FOURTH.plus(3 * Long.BYTES));
+    a.move(X, RSI);
+    a.place(next);
+    a.move(RCX, GROUPS);
+    a.move(RSI, X);
     prepare(X_FIRST, X_LAST);
     for (int t = 0; t < tokens; t++) {
       a.emit(VXORPS, sum(t), sum(t), sum(t));
@@ -152,7 +167,13 @@ final class TileProduct {
     for (int t = 0; t < tokens; t++) {
       a.store(VMOVUPS_STORE, place(OUTPUTS_FIRST, OUTPUTS_LAST, t, 0), sum(t));
     }
+    a.add(RDX, tile.vector());
+    a.subtract(TILES, 1);
+    a.jump(Condition.NOT_EQUAL, next);
     a.zeroUpper();
+    a.pop(X);
+    a.pop(TILES);
+    a.pop(GROUPS);
     a.ret();
     return a.finish();
   }
