@@ -7,7 +7,6 @@ import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.planner.PlanRequest;
-import dev.knapsack.tensor.Format;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
@@ -80,11 +79,6 @@ public final class Options {
   /** Sequences that hold memory at once; 1 by default. */
   public Options withSequences(int count) {
     return with(o -> o.sequences = atLeastOne("sequences", count));
-  }
-
-  /** Format of cached keys and values; the plan's choice by default. */
-  public Options withCacheFormat(Format format) {
-    return withCacheFormat(KvChoice.of(format));
   }
 
   /**
