@@ -10,7 +10,7 @@ import dev.knapsack.kernel.MatrixProducts.Tokens;
 import dev.knapsack.kernel.ScalarKernels;
 import dev.knapsack.kernel.Scratch;
 import dev.knapsack.kernel.x86.X86Kernels;
-import dev.knapsack.memory.ExecutableMemory;
+import dev.knapsack.os.ExecutableMemory;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;

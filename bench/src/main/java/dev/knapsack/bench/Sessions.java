@@ -1,11 +1,11 @@
 package dev.knapsack.bench;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.error.CacheFileException;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;

@@ -1,7 +1,6 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.memory.Account;
-import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;

@@ -5,7 +5,6 @@ import dev.knapsack.error.SpillException;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
-import dev.knapsack.memory.SlabArena;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.Map;

@@ -1,6 +1,5 @@
 package dev.knapsack.cache;
 
-import dev.knapsack.memory.SlabArena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 

@@ -1,7 +1,6 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.memory.Account;
-import dev.knapsack.memory.SlabArena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;

@@ -1,7 +1,7 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.error.SpillException;
-import dev.knapsack.memory.DirectFile;
+import dev.knapsack.os.DirectFile;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;

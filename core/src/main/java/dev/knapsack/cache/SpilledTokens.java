@@ -2,8 +2,8 @@ package dev.knapsack.cache;
 
 import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.KvSpan;
-import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.os.DirectFile;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;

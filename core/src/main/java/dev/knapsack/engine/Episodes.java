@@ -128,8 +128,8 @@ public final class Episodes implements AutoCloseable {
   }
 
   /**
-   * What has been read of an episode, to be forked for each question; until another is asked for,
-   * before which forks are to be closed: only one is in memory.
+   * The reading of an episode, to be forked for each question; until another is asked for, before
+   * which forks are to be closed: only one is in memory.
    *
    * @throws dev.knapsack.error.CacheFileException if it is no longer in the store
    * @throws dev.knapsack.error.BudgetExceededException if the budget has no room for it

@@ -4,6 +4,7 @@ import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
@@ -87,7 +88,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       Plan.Weights plan,
       Account account,
       WorkerTeam team,
-      LoadProgress progress) {
+      Host.LoadProgress progress) {
     this.file = file;
     this.spec = spec;
     this.layout = WeightLayout.of(file, spec);
@@ -163,7 +164,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     return tensor;
   }
 
-  private void load(List<List<TensorInfo>> matrices, Account account, LoadProgress progress) {
+  private void load(List<List<TensorInfo>> matrices, Account account, Host.LoadProgress progress) {
     List<List<TensorInfo>> groups = new ArrayList<>();
     groups.add(
         layout.global().stream()

@@ -163,7 +163,7 @@ public record Plan(
      *
      * @param context tokens of a sequence
      */
-    String describe(int context) {
+    public String describe(int context) {
       if (keepsAll()) {
         return format.describe()
             + (resident > 0 && resident < context
@@ -218,10 +218,24 @@ public record Plan(
     }
   }
 
-  /** As a table for people: see {@link PlanTable}. */
+  /** A table for people: bytes by account, choices with what else there was, speed to expect. */
   @Override
   public String toString() {
     return PlanTable.render(this);
+  }
+
+  /** JSON, indented for people: to save, edit, read again and open a model with. */
+  public String toJson() {
+    return PlanJson.write(this);
+  }
+
+  /**
+   * Reads what {@link #toJson} wrote, or someone edited.
+   *
+   * @throws dev.knapsack.error.PlanFileException if it is no plan
+   */
+  public static Plan ofJson(String json) {
+    return PlanJson.read(json);
   }
 
   /** An account's bytes, and what they are for. */

@@ -16,6 +16,7 @@ import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Reduction;
 import dev.knapsack.memory.Budget;

@@ -6,6 +6,8 @@ import dev.knapsack.NotesQuestion;
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;

@@ -1,5 +1,6 @@
 package dev.knapsack.cache.store;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;

@@ -2,6 +2,7 @@ package dev.knapsack.cache.store;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.HeadForm;
 import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.LayerLayout;

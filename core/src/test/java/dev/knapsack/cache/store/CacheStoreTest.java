@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;

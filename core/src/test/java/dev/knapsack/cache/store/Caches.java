@@ -1,5 +1,6 @@
 package dev.knapsack.cache.store;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.LayerLayout;
