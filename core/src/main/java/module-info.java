@@ -14,8 +14,8 @@ module dev.knapsack {
 
   exports dev.knapsack;
   exports dev.knapsack.cache.store;
-  exports dev.knapsack.engine;
   exports dev.knapsack.error;
+  exports dev.knapsack.generation;
   exports dev.knapsack.host;
   exports dev.knapsack.memory;
   exports dev.knapsack.message;

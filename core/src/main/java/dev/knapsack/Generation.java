@@ -1,16 +1,20 @@
 package dev.knapsack;
 
 import dev.knapsack.engine.Answer;
-import dev.knapsack.engine.Event;
-import dev.knapsack.engine.FinishReason;
-import dev.knapsack.engine.Usage;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Usage;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
 import dev.knapsack.message.Role;
 import dev.knapsack.text.answer.AnswerReader;
 import dev.knapsack.text.answer.PartList;
 import java.util.Iterator;
+import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CompletionStage;
+import java.util.concurrent.Flow;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.Stream;
@@ -21,8 +25,9 @@ import org.jspecify.annotations.Nullable;
  * form that its template shows.
  *
  * <p>It is taken from once and by one thread, as pieces of text ({@link #iterator}, {@link
- * #stream}), as {@link #events} or as a whole ({@link #text}, {@link #message}), and is written on
- * as it is taken. {@link #cancel} and {@link #close} may be called by any thread.
+ * #stream}), as {@link #events}, by a {@linkplain #publisher subscriber} or as a whole ({@link
+ * #text}, {@link #message}, {@link #result}), and is written on as it is taken, or when others wait
+ * for its sequence. {@link #cancel} and {@link #close} may be called by any thread.
  *
  * <p>Taking throws {@link dev.knapsack.error.ModelFileException} when weights cannot be read,
  * {@link dev.knapsack.error.LogitsException} when no token can be chosen, {@link
@@ -32,6 +37,18 @@ import org.jspecify.annotations.Nullable;
  * interrupted, which cancels this answer and no other.
  */
 public final class Generation implements Iterable<String>, AutoCloseable {
+  /**
+   * An answer that has ended.
+   *
+   * @param tokens those of all that was written, in order
+   */
+  public record Result(
+      Message message, List<Event.Token> tokens, Usage usage, FinishReason reason) {
+    public Result {
+      tokens = List.copyOf(tokens);
+    }
+  }
+
   private final Answer answer;
 
   /** Readers for the answer's text, from its beginning; null where all of it is text. */
@@ -57,23 +74,35 @@ public final class Generation implements Iterable<String>, AutoCloseable {
    * All that happens, as it happens; can be asked for once. Closing the stream closes the answer.
    */
   public Stream<Event> events() {
+    return answer.events().mapMulti(reading());
+  }
+
+  /**
+   * The same events for one subscriber, in a thread of its own, no more of them than it has
+   * requested. In place of a {@link Event.Failure} comes {@code onError}. Cancelling the
+   * subscription cancels the answer; so does a subscriber that throws.
+   */
+  public Flow.Publisher<Event> publisher() {
+    return answer.publisher(reading());
+  }
+
+  /** Reads text as the parts that it is. */
+  private BiConsumer<Event, Consumer<Event>> reading() {
     if (readers == null) {
-      return answer.events();
+      return (event, events) -> events.accept(event);
     }
     AnswerReader reader = readers.get();
-    return answer
-        .events()
-        .mapMulti((event, events) -> {
-          Consumer<Part> parts = part -> events.accept(event(part));
-          if (event instanceof Event.Text(String piece)) {
-            reader.next(piece, parts);
-          } else {
-            if (event instanceof Usage) { // no text comes after it
-              reader.finish(parts);
-            }
-            events.accept(event);
-          }
-        });
+    return (event, events) -> {
+      Consumer<Part> parts = part -> events.accept(event(part));
+      if (event instanceof Event.Text(String piece)) {
+        reader.next(piece, parts);
+      } else {
+        if (event instanceof Usage) { // no text comes after it
+          reader.finish(parts);
+        }
+        events.accept(event);
+      }
+    };
   }
 
   private static Event event(Part part) {
@@ -97,10 +126,22 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     return messageSoFar();
   }
 
+  /**
+   * The whole answer, once it has ended, or what {@link #text} would throw. Cancelling the future
+   * that it is cancels the answer.
+   */
+  public CompletionStage<Result> result() {
+    return answer.result(
+        whole -> new Result(message(whole.text()), whole.tokens(), whole.usage(), whole.reason()));
+  }
+
   /** The answer so far, taken or not. */
   public Message messageSoFar() {
+    return message(answer.textSoFar());
+  }
+
+  private Message message(String text) {
     PartList parts = new PartList();
-    String text = answer.textSoFar();
     if (readers != null) {
       AnswerReader reader = readers.get();
       reader.next(text, parts);
@@ -127,9 +168,10 @@ public final class Generation implements Iterable<String>, AutoCloseable {
   }
 
   /**
-   * The seed that its tokens were drawn with.
-   *
-   * @see Answer#seed()
+   * The seed that its tokens were drawn with. The same request with this seed gives the same answer
+   * again, bit for bit, whatever is computed beside it: with the same plan, kernels and processor,
+   * and in a chat after the same turns. That holds of this answer itself where it {@link
+   * #isReproducible}; of others, neighbours may have changed the rounding, and so a token.
    */
   public long seed() {
     return answer.seed();

@@ -1,9 +1,10 @@
 package dev.knapsack;
 
-import dev.knapsack.engine.Event;
-import dev.knapsack.engine.FinishReason;
 import dev.knapsack.engine.Request;
-import dev.knapsack.engine.Sampling;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.plan.Plan;
 import java.time.Duration;
@@ -14,7 +15,7 @@ import java.util.Set;
  * with…} derives others from.
  */
 public final class GenerationRequest {
-  /** What a model goes on with. */
+  /** The beginning that a model goes on from. */
   public sealed interface Prompt {
     /** A conversation, as the model's template writes it; reasoning and calls are read back out. */
     record Talk(Conversation conversation) implements Prompt {}
@@ -104,12 +105,12 @@ public final class GenerationRequest {
     return with(wish.withStops(value));
   }
 
-  /** Whether the answer goes on when the model ends it. */
+  /** With an answer that goes on when the model ends it. */
   public GenerationRequest withIgnoreEnd(boolean value) {
     return with(wish.withIgnoreEnd(value));
   }
 
-  public GenerationRequest withOverflow(Request.Overflow value) {
+  public GenerationRequest withOverflow(Overflow value) {
     return with(wish.withOverflow(value));
   }
 
@@ -129,5 +130,22 @@ public final class GenerationRequest {
   /** Ended with {@link FinishReason#DEADLINE} when it takes longer than this. */
   public GenerationRequest withDeadline(Duration value) {
     return with(wish.withDeadline(value));
+  }
+
+  /**
+   * Asked for by a tenant of this name, such as a user: tenants whose requests wait for a sequence
+   * take turns, so that one with many requests does not keep another waiting. All that name none
+   * are one tenant's.
+   */
+  public GenerationRequest withTenant(String name) {
+    return with(wish.withTenant(name));
+  }
+
+  /**
+   * With this priority in place of 0: of the requests that wait for a sequence those with a higher
+   * one go first, whoever asks. One that has its sequence is not interrupted.
+   */
+  public GenerationRequest withPriority(int value) {
+    return with(wish.withPriority(value));
   }
 }

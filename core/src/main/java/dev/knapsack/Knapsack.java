@@ -6,7 +6,6 @@ import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
-import dev.knapsack.host.Share;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
@@ -15,8 +14,8 @@ import dev.knapsack.message.Tool;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanRequest;
-import dev.knapsack.plan.Planner;
+import dev.knapsack.planner.PlanRequest;
+import dev.knapsack.planner.Planner;
 import dev.knapsack.text.ChatTemplate;
 import dev.knapsack.text.ChatTemplates;
 import dev.knapsack.text.MarkedText;
@@ -92,7 +91,7 @@ public final class Knapsack implements AutoCloseable {
   public static Knapsack open(Path model, Host host, Options options) {
     ModelFile file = ModelFile.open(model);
     // What planning starts is there for the model, too.
-    try (Host.Tenant tenant = host.enter(Share.USUAL)) {
+    try (Host.Tenant tenant = host.enter(Host.Share.USUAL)) {
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplates templates = ChatTemplates.of(file.templates());
       Plan plan =
@@ -130,7 +129,7 @@ public final class Knapsack implements AutoCloseable {
    */
   public static Plan plan(Path model, Host host, Options options) {
     try (ModelFile file = ModelFile.open(model);
-        Host.Tenant tenant = host.enter(Share.USUAL)) {
+        Host.Tenant tenant = host.enter(Host.Share.USUAL)) {
       // Opening has read the vocabulary and the templates when it plans: planning alone must find
       // as much of the process's memory taken, or it would accept a budget that opening refuses.
       Tokenizer tokenizer = Tokenizer.of(file);
@@ -144,7 +143,7 @@ public final class Knapsack implements AutoCloseable {
     }
   }
 
-  /** What there is to know of how a model was read. */
+  /** Sentences on what was replaced, left out or assumed in reading a model. */
   private static List<String> notes(ModelFile file, Tokenizer tokenizer) {
     List<String> notes = new ArrayList<>(file.notes());
     notes.addAll(tokenizer.notes());
@@ -176,20 +175,22 @@ public final class Knapsack implements AutoCloseable {
             options.prefillChunk));
   }
 
-  /** What got which bytes, and what speed to expect. */
+  /** The plan that it was opened by: who got which bytes, and what speed to expect. */
   public Plan plan() {
     return engine.plan();
   }
 
+  /** The model's shape; for modules of Knapsack itself, to which alone its type is known. */
   public ModelSpec spec() {
     return engine.spec();
   }
 
+  /** The model's tokenizer; for modules of Knapsack itself. */
   public Tokenizer tokenizer() {
     return tokenizer;
   }
 
-  /** The model's chat templates. */
+  /** The model's chat templates; for modules of Knapsack itself. */
   public ChatTemplates templates() {
     return templates;
   }
@@ -198,7 +199,10 @@ public final class Knapsack implements AutoCloseable {
     return engine.budget();
   }
 
-  /** The engine, for all that is not text in and text out. */
+  /**
+   * The engine, for all that is not text in and text out: measuring, evaluating, calibrating. For
+   * modules of Knapsack itself, to which alone its type is known; it changes without notice.
+   */
   public Engine engine() {
     return engine;
   }
@@ -239,8 +243,8 @@ public final class Knapsack implements AutoCloseable {
   }
 
   /**
-   * What the user should know of how a conversation is written, in sentences: such as that the
-   * model has no template, or that its template takes no system message, and where its text goes.
+   * Sentences for the user on how a conversation is written: such as that the model has no
+   * template, or that its template takes no system message, and where its text goes.
    *
    * @throws dev.knapsack.error.TemplateException if the model's template is none
    */

@@ -1,24 +1,21 @@
 package dev.knapsack;
 
-import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
-import dev.knapsack.engine.LoadProgress;
-import dev.knapsack.host.Share;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanRequest;
-import dev.knapsack.tensor.Format;
+import dev.knapsack.planner.PlanRequest;
 import java.nio.file.Path;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
 
 /**
- * How a model is opened in a host, and what is not left to the plan: a value that {@code with…}
- * derives others from. Each refuses with an {@link IllegalArgumentException} what no model can be
- * opened with.
+ * Choices in opening a model in a host, and what is not left to the plan: a value that {@code
+ * with…} derives others from. Each refuses with an {@link IllegalArgumentException} what no model
+ * can be opened with.
  */
 public final class Options {
   OptionalInt context = OptionalInt.empty();
@@ -30,11 +27,11 @@ public final class Options {
   Optional<Plan> plan = Optional.empty();
   Optional<Path> spill = Optional.empty();
   int queue = Engine.Options.USUAL_QUEUE;
-  Share share = Share.USUAL;
+  Host.Share share = Host.Share.USUAL;
   boolean prefixes = true;
   boolean reproducible;
   boolean parseSpecial;
-  LoadProgress progress = LoadProgress.NONE;
+  Host.LoadProgress progress = Host.LoadProgress.NONE;
 
   private Options() {}
 
@@ -72,7 +69,7 @@ public final class Options {
   }
 
   /**
-   * Tokens that a sequence may hold. By default what the model was trained for, at most {@link
+   * Tokens that a sequence may hold. By default what the model was trained for, at most {@value
    * PlanRequest#USUAL_CONTEXT} and as much of it as fits.
    */
   public Options withContext(int tokens) {
@@ -84,12 +81,10 @@ public final class Options {
     return with(o -> o.sequences = atLeastOne("sequences", count));
   }
 
-  /** Format of cached keys and values; the plan's choice by default. */
-  public Options withCacheFormat(Format format) {
-    return withCacheFormat(KvChoice.of(format));
-  }
-
-  /** What is cached of keys and values and how, as far as it is not left to the plan. */
+  /**
+   * The cache of keys and values: what of them it keeps and how, as far as it is not left to the
+   * plan.
+   */
   public Options withCacheFormat(KvChoice choice) {
     return with(o -> o.cacheChoice = choice);
   }
@@ -99,14 +94,14 @@ public final class Options {
     return with(o -> o.prefillChunk = OptionalInt.of(atLeastOne("tokens in one step", tokens)));
   }
 
-  /** Threads that compute, 1 to {@link WorkerTeam#MOST}; one a core by default. */
+  /** Threads that compute, 1 to {@value WorkerTeam#MOST}; one a core by default. */
   public Options withWorkers(int count) {
     return with(o -> o.workers = OptionalInt.of(WorkerTeam.check(count)));
   }
 
   /**
-   * What activations are when they meet weights in a block format; what the arithmetic is fastest
-   * with by default.
+   * The form of activations that meet weights in a block format; by default that which the
+   * arithmetic is fastest with.
    */
   public Options withPrecision(Compute.Precision value) {
     return with(o -> o.precision = Optional.of(value));
@@ -125,44 +120,49 @@ public final class Options {
     return with(o -> o.spill = Optional.of(folder));
   }
 
-  /** Requests that may wait while all sequences are busy; 64 by default, 0 to refuse them. */
+  /**
+   * Requests that may wait while all sequences are busy; 64 by default, 0 to refuse them. Of those
+   * that wait the one with the highest {@linkplain GenerationRequest#withPriority priority} is
+   * next, of several {@linkplain GenerationRequest#withTenant tenants} the one whose last turn is
+   * the longest ago, and of its requests the oldest.
+   */
   public Options withQueue(int requests) {
     return with(o -> o.queue = requests);
   }
 
   /** A part in the host's budget, for models that are open beside others. */
-  public Options withShare(Share value) {
+  public Options withShare(Host.Share value) {
     return with(o -> o.share = value);
   }
 
   /**
-   * Whether prompts are looked up among what other sequences have computed, so that a common
-   * beginning is computed and held once; true by default.
+   * Looks prompts up among what other sequences have computed, so that a common beginning is
+   * computed and held once; true by default.
    */
   public Options withPrefixes(boolean value) {
     return with(o -> o.prefixes = value);
   }
 
   /**
-   * Whether every answer is computed so that it does not depend on what is computed beside it, not
-   * even in rounding; false by default, and then that is so of answers whose request names a seed.
+   * Computes every answer so that it does not depend on what is computed beside it, not even in
+   * rounding; false by default, and then that is so of answers whose request names a seed.
    *
-   * @see Answer#seed()
+   * @see Generation#seed()
    */
   public Options withReproducible(boolean value) {
     return with(o -> o.reproducible = value);
   }
 
   /**
-   * Whether special tokens that are written out in messages are read as such; false by default, and
-   * then nothing that a message says can begin or end a turn.
+   * Reads special tokens that are written out in messages as such; false by default, and then
+   * nothing that a message says can begin or end a turn.
    */
   public Options withParseSpecial(boolean value) {
     return with(o -> o.parseSpecial = value);
   }
 
   /** Is told how far loading has come. */
-  public Options withProgress(LoadProgress listener) {
+  public Options withProgress(Host.LoadProgress listener) {
     return with(o -> o.progress = listener);
   }
 

@@ -3,9 +3,6 @@ package dev.knapsack;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.knapsack.engine.Event;
-import dev.knapsack.engine.FinishReason;
-import dev.knapsack.engine.Sampling;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.ModelFileException;
@@ -15,6 +12,9 @@ import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.MetadataBuilder;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Conversation;
@@ -23,7 +23,6 @@ import dev.knapsack.message.Part;
 import dev.knapsack.message.Tool;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -159,7 +158,7 @@ class KnapsackTest {
               "the embedding has 512 rows and the tokenizer 300 tokens; no answer has one of the"
                   + " rows that are no token");
     }
-    assertThat(PlanTable.render(Knapsack.plan(shortened, host, options())))
+    assertThat(Knapsack.plan(shortened, host, options()).toString())
         .contains("Note: the embedding has 512 rows");
   }
 
@@ -231,8 +230,9 @@ class KnapsackTest {
     }
   }
 
-  private Path withTemplates(Path path, String usual, String toolUse) {
-    try (ModelFile stories = ModelFile.open(model);
+  /** The model with these templates. */
+  static Path withTemplates(Path path, String usual, String toolUse) {
+    try (ModelFile stories = ModelFile.open(TestData.path("models/stories260K.gguf"));
         Arena arena = Arena.ofConfined()) {
       MetadataBuilder metadata =
           new MetadataBuilder(stories.metadata())

@@ -6,11 +6,17 @@ import com.google.gson.Gson;
 import dev.knapsack.memory.Budget;
 import java.io.File;
 import java.io.StringWriter;
+import java.lang.module.ModuleDescriptor;
+import java.lang.module.ModuleFinder;
+import java.lang.module.ModuleReader;
+import java.lang.module.ModuleReference;
+import java.lang.reflect.Modifier;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.tools.JavaFileObject;
@@ -36,19 +42,37 @@ class ModuleTest {
       import dev.knapsack.Chat;
       import dev.knapsack.Knapsack;
       import dev.knapsack.Options;
+      import dev.knapsack.generation.Event;
+      import dev.knapsack.generation.Sampling;
       import dev.knapsack.host.Host;
       import dev.knapsack.memory.Budget;
+      import dev.knapsack.plan.KvChoice;
+      import dev.knapsack.plan.Plan;
       import java.nio.file.Path;
 
       public class Guest {
         public static void main(String[] args) {
           Budget budget = Budget.of("64MiB");
           Host host = new Host(budget, Host.Options.usual().withCache(Path.of(args[1])));
-          try (Knapsack model = Knapsack.open(Path.of(args[0]), host, Options.usual().withWorkers(1));
+          Options options =
+              Options.usual()
+                  .withWorkers(1)
+                  .withCacheFormat(KvChoice.parse("f16"))
+                  .withShare(new Host.Share("guest", 1 << 20, 1));
+          Plan plan = Knapsack.plan(Path.of(args[0]), host, options);
+          try (Knapsack model =
+                  Knapsack.open(
+                      Path.of(args[0]), host, options.withPlan(Plan.ofJson(plan.toJson())));
               Chat chat = model.chat("Be kind.")) {
-            String text = chat.send("Tell me a story.", r -> r.withMaxTokens(5)).text();
             System.out.println(Guest.class.getModule() + ", " + Chat.class.getModule());
-            System.out.println(text.isEmpty() ? "silence" : "an answer");
+            chat.send("Tell me a story.", r -> r.withMaxTokens(5).withSampling(Sampling.GREEDY))
+                .events()
+                .forEach(
+                    event -> {
+                      if (event instanceof Event.End end) {
+                        System.out.println(end.reason());
+                      }
+                    });
           }
           System.out.println(budget.used() + " bytes left");
         }
@@ -62,6 +86,9 @@ class ModuleTest {
       class Intruder {
         dev.knapsack.kernel.Kernels kernels;
         dev.knapsack.cache.KvCache cache;
+        dev.knapsack.engine.Engine engine;
+        dev.knapsack.os.DirectFile file;
+        dev.knapsack.planner.Planner planner;
       }
       """;
 
@@ -127,7 +154,7 @@ class ModuleTest {
     String said = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertThat(child.waitFor()).as(said).isZero();
     assertThat(said.lines())
-        .containsExactly("module guest, module dev.knapsack", "an answer", "0 bytes left");
+        .containsExactly("module guest, module dev.knapsack", "MAX_TOKENS", "0 bytes left");
   }
 
   @Test
@@ -136,6 +163,29 @@ class ModuleTest {
         compile(source("module-info.java", MODULE), source("guest/Intruder.java", INTRUDER));
     assertThat(messages)
         .contains("package dev.knapsack.kernel is not visible")
-        .contains("package dev.knapsack.cache is not visible");
+        .contains("package dev.knapsack.cache is not visible")
+        .contains("package dev.knapsack.engine is not visible")
+        .contains("package dev.knapsack.os is not visible")
+        .contains("package dev.knapsack.planner is not visible");
+  }
+
+  @Test
+  void theDoorIsSmall() throws Exception {
+    ModuleReference module = ModuleFinder.of(home(Budget.class)).find("dev.knapsack").orElseThrow();
+    Set<String> exported =
+        module.descriptor().exports().stream()
+            .map(ModuleDescriptor.Exports::source)
+            .collect(Collectors.toSet());
+    List<Class<?>> types = new ArrayList<>();
+    try (ModuleReader reader = module.open();
+        Stream<String> files = reader.list()) {
+      for (String file : files.filter(f -> f.matches("dev/[^$-]+\\.class")).toList()) {
+        Class<?> type = Class.forName(file.replace('/', '.').replaceFirst("\\.class$", ""));
+        if (exported.contains(type.getPackageName()) && Modifier.isPublic(type.getModifiers())) {
+          types.add(type);
+        }
+      }
+    }
+    assertThat(types).contains(Knapsack.class, Budget.class).hasSizeLessThanOrEqualTo(45);
   }
 }

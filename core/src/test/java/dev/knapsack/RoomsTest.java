@@ -22,22 +22,38 @@ class RoomsTest {
 
   private static final List<String> ROOMS =
       List.of(
-          "error", "message", "memory", "tensor", "kernel", "cache", "file", "text", "model",
-          "plan", "host", "engine");
+          "error",
+          "message",
+          "os",
+          "memory",
+          "tensor",
+          "kernel",
+          "cache",
+          "file",
+          "text",
+          "model",
+          "plan",
+          "planner",
+          "host",
+          "generation",
+          "engine");
 
   private static final Map<String, List<String>> KNOWS =
       Map.ofEntries(
           Map.entry("error", List.of()),
           Map.entry("message", List.of()),
-          Map.entry("memory", List.of("error")),
+          Map.entry("os", List.of("error")),
+          Map.entry("memory", List.of("error", "os")),
           Map.entry("tensor", List.of("error", "memory")),
-          Map.entry("kernel", List.of("error", "memory", "tensor")),
-          Map.entry("cache", List.of("error", "memory", "tensor", "kernel")),
-          Map.entry("file", List.of("error", "memory", "tensor")),
+          Map.entry("kernel", List.of("error", "os", "memory", "tensor")),
+          Map.entry("cache", List.of("error", "os", "memory", "tensor", "kernel")),
+          Map.entry("file", List.of("error", "os", "memory", "tensor")),
           Map.entry("text", List.of("error", "message", "file")),
           Map.entry("model", above("model")),
           Map.entry("plan", above("plan")),
+          Map.entry("planner", above("planner")),
           Map.entry("host", above("host")),
+          Map.entry("generation", List.of("message")),
           Map.entry("engine", above("engine")));
 
   private static List<String> above(String room) {

@@ -5,6 +5,7 @@ import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.kernel.Scratch;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -48,7 +49,7 @@ public class AttentionBenchmark {
 
   private Operands operands;
   private Kernels kernels;
-  private MemorySegment scratch;
+  private Scratch scratch;
   private KvSpan[][] heads;
   private Matrix q;
   private Matrix out;
@@ -58,7 +59,7 @@ public class AttentionBenchmark {
     operands = new Operands();
     kernels = provider.open().kernels();
     Format stored = Formats.byName(format);
-    scratch = operands.scratch(kernels, 1, HEADS * SIZE, HEADS, HEADS / KV_HEADS, SIZE);
+    scratch = Operands.scratch(kernels, 1, HEADS * SIZE, HEADS, HEADS / KV_HEADS, SIZE);
     heads = new KvSpan[KV_HEADS][];
     for (int h = 0; h < KV_HEADS; h++) {
       heads[h] = new KvSpan[] {span(operands, stored, SIZE, CACHED)};
@@ -86,7 +87,7 @@ public class AttentionBenchmark {
   @Benchmark
   public void oneRow(ProductBenchmark.Done done) {
     for (int head = 0; head < KV_HEADS; head++) {
-      kernels.attention(SHAPE, q, CACHED - 1, heads[head], head, out, 0, 1, scratch);
+      kernels.attention().attend(SHAPE, q, CACHED - 1, heads[head], head, out, 0, 1, scratch);
     }
     done.work += 2L * HEADS * SIZE * CACHED;
   }

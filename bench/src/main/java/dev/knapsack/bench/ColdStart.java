@@ -6,9 +6,11 @@ import dev.knapsack.cache.KvLayout;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.KvSpan;
+import dev.knapsack.kernel.MatrixProducts.Tokens;
 import dev.knapsack.kernel.ScalarKernels;
+import dev.knapsack.kernel.Scratch;
 import dev.knapsack.kernel.x86.X86Kernels;
-import dev.knapsack.memory.ExecutableMemory;
+import dev.knapsack.os.ExecutableMemory;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -56,12 +58,12 @@ final class ColdStart {
   }
 
   private JsonArray run() throws IOException {
-    Kernels others = new ScalarKernels();
+    Kernels others = ScalarKernels.open();
     // What the JVM needs to call the first native function of all is not the kernels' doing.
     step(FIRST_CALL, () -> first(operands.memory(8)));
     Kernels kernels = step("every model: quantising, activation", () -> X86Kernels.open(others));
-    MemorySegment scratch = operands.scratch(kernels, TOKENS, COLUMNS, HEADS, 1, HEAD_SIZE);
-    MemorySegment attention = operands.scratch(kernels, TOKENS, COLUMNS, HEADS, 1, HEAD_SIZE);
+    Scratch scratch = Operands.scratch(kernels, TOKENS, COLUMNS, HEADS, 1, HEAD_SIZE);
+    Scratch attention = Operands.scratch(kernels, TOKENS, COLUMNS, HEADS, 1, HEAD_SIZE);
     for (Format format : Formats.cache()) {
       if (HEAD_SIZE % format.blockValues() != 0) {
         continue;
@@ -73,7 +75,9 @@ final class ColdStart {
       step(
           "attention over " + format.name(),
           () -> {
-            kernels.attention(shape, q, KvLayout.PAGE_TOKENS - 1, spans, 0, q, 0, 1, attention);
+            kernels
+                .attention()
+                .attend(shape, q, KvLayout.PAGE_TOKENS - 1, spans, 0, q, 0, 1, attention);
             return kernels;
           });
     }
@@ -90,8 +94,8 @@ final class ColdStart {
       step(
           "products with " + format.name(),
           () -> {
-            kernels.matmul(w, one, first, 0, ROWS, scratch);
-            kernels.matmul(w, many, out, 0, ROWS, scratch);
+            kernels.products().matmul(w, one, Tokens.ALONE, first, 0, ROWS, scratch);
+            kernels.products().matmul(w, many, Tokens.TOGETHER, out, 0, ROWS, scratch);
             return kernels;
           });
     }

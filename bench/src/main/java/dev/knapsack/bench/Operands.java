@@ -3,6 +3,7 @@ package dev.knapsack.bench;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.Scratch;
 import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -51,22 +52,20 @@ final class Operands {
   /** Activations as these kernels like them when they meet such weights. */
   Matrix activations(Kernels kernels, Format weights, int tokens, int columns) {
     Matrix x = floats(tokens, columns);
-    if (weights instanceof BlockFormat && kernels.precision() == Compute.Precision.EIGHT_BIT) {
+    if (weights instanceof BlockFormat
+        && kernels.products().precision() == Compute.Precision.EIGHT_BIT) {
       Matrix codes = empty(Q8Activations.FORMAT, tokens, columns);
-      kernels.quantise(x, codes, 0, tokens);
+      kernels.products().quantise(x, codes, 0, tokens);
       return codes;
     }
     return x;
   }
 
-  /** Scratch memory of the kind that these kernels work with. */
-  MemorySegment scratch(
+  /** The scratch memory that these kernels need. */
+  static Scratch scratch(
       Kernels kernels, int tokens, int columns, int heads, int queryGroup, int headSize) {
-    long bytes =
-        kernels.scratchBytes(new KernelLimits(tokens, columns, heads, queryGroup, headSize));
-    return kernels.heapScratch()
-        ? MemorySegment.ofArray(new float[Math.toIntExact(bytes / Float.BYTES) + 1])
-        : memory(bytes);
+    return Scratch.of(
+        kernels.scratchBytes(new KernelLimits(tokens, columns, heads, queryGroup, headSize)));
   }
 
   void free() {

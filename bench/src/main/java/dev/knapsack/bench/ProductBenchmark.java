@@ -2,10 +2,11 @@ package dev.knapsack.bench;
 
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.MatrixProducts.Tokens;
+import dev.knapsack.kernel.Scratch;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
 import java.util.concurrent.TimeUnit;
 import org.openjdk.jmh.annotations.AuxCounters;
 import org.openjdk.jmh.annotations.Benchmark;
@@ -49,7 +50,7 @@ public class ProductBenchmark {
 
   private Operands operands;
   private Kernels kernels;
-  private MemorySegment scratch;
+  private Scratch scratch;
   private Matrix manyRows;
   private Matrix rows;
   private Matrix token;
@@ -69,7 +70,7 @@ public class ProductBenchmark {
     operands = new Operands();
     kernels = provider.open().kernels();
     Format stored = Formats.byName(format);
-    scratch = operands.scratch(kernels, TOKENS, COLUMNS, 1, 1, 1);
+    scratch = Operands.scratch(kernels, TOKENS, COLUMNS, 1, 1, 1);
     manyRows = operands.matrix(stored, MANY_ROWS, COLUMNS);
     rows = manyRows.rows(0, ROWS);
     token = operands.activations(kernels, stored, 1, COLUMNS);
@@ -86,14 +87,14 @@ public class ProductBenchmark {
   /** Products with one token, in bytes of weights. */
   @Benchmark
   public void oneToken(Done done) {
-    kernels.matmul(manyRows, token, tokenOut, 0, MANY_ROWS, scratch);
+    kernels.products().matmul(manyRows, token, Tokens.ALONE, tokenOut, 0, MANY_ROWS, scratch);
     done.work += manyRows.rowBytes() * MANY_ROWS;
   }
 
   /** Products with many tokens, in multiply-adds. */
   @Benchmark
   public void manyTokens(Done done) {
-    kernels.matmul(rows, tokens, out, 0, ROWS, scratch);
+    kernels.products().matmul(rows, tokens, Tokens.TOGETHER, out, 0, ROWS, scratch);
     done.work += (long) ROWS * COLUMNS * TOKENS;
   }
 }

@@ -1,11 +1,11 @@
 package dev.knapsack.bench;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.error.CacheFileException;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
@@ -147,7 +147,7 @@ public final class Sessions {
 
   private static byte[] content(SequenceState cache, int head) {
     var part = cache.kv().parts(0, head).getFirst();
-    byte[] bytes = new byte[(int) (part.count() * part.tokenBytes())];
+    byte[] bytes = new byte[(int) (part.count() * part.form().tokenBytes())];
     part.read(0, part.count(), MemorySegment.ofArray(bytes), 0);
     return bytes;
   }

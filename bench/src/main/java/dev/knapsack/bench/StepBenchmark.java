@@ -70,25 +70,25 @@ public class StepBenchmark {
 
   @Benchmark
   public void quantise(ProductBenchmark.Done done) {
-    kernels.quantise(x, codes, 0, TOKENS);
+    kernels.products().quantise(x, codes, 0, TOKENS);
     done.work += TOKENS * COLUMNS;
   }
 
   @Benchmark
   public void rmsNorm(ProductBenchmark.Done done) {
-    kernels.rmsNorm(x, weight, COLUMNS, 1e-5f, out, 0, TOKENS);
+    kernels.rows().rmsNorm(x, weight, COLUMNS, 1e-5f, out, 0, TOKENS);
     done.work += TOKENS * COLUMNS;
   }
 
   @Benchmark
   public void rope(ProductBenchmark.Done done) {
-    kernels.rope(x, HEAD, rope, positions, 0, TOKENS);
+    kernels.rows().rope(x, HEAD, rope, positions, 0, TOKENS);
     done.work += TOKENS * COLUMNS;
   }
 
   @Benchmark
   public void gatedActivation(ProductBenchmark.Done done) {
-    kernels.gatedActivation(Activation.SILU, x, y, out, 0, TOKENS);
+    kernels.gatedActivation().apply(Activation.SILU, x, y, out, 0, TOKENS);
     done.work += TOKENS * COLUMNS;
   }
 }

@@ -4,11 +4,11 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
 import dev.knapsack.file.ModelFile;
-import dev.knapsack.memory.Footprint;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.model.SyntheticModel;
 import dev.knapsack.model.arch.Families;
+import dev.knapsack.os.Footprint;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -40,7 +40,7 @@ import picocli.CommandLine.Option;
 final class BenchCommand implements Callable<Integer> {
   private static final List<Integer> USUAL_DEPTHS = List.of(0, 4096, 16384);
 
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
 
   @Option(
@@ -82,10 +82,10 @@ final class BenchCommand implements Callable<Integer> {
 
   @Mixin private final EngineOptions engine;
 
-  BenchCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
-    this.engine = new EngineOptions(host);
+  BenchCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
+    this.engine = new EngineOptions(environment);
   }
 
   @Override
@@ -142,8 +142,9 @@ final class BenchCommand implements Callable<Integer> {
 
   /** Filling a cache takes minutes, when models are large. */
   private void filling(int depth) {
-    if (depth > 0 && host.streams().errorIsTerminal()) {
-      host.streams()
+    if (depth > 0 && environment.streams().errorIsTerminal()) {
+      environment
+          .streams()
           .err()
           .printf(
               randomCache
@@ -198,13 +199,13 @@ final class BenchCommand implements Callable<Integer> {
       all.add(at);
     }
     line.add("depths", all);
-    host.streams().out().println(line);
+    environment.streams().out().println(line);
   }
 
   private void print(Knapsack knapsack, List<DepthBench.Result> results, double load, long peak) {
     Plan plan = knapsack.plan();
     Plan.Prediction predicted = plan.prediction();
-    PrintStream out = host.streams().out();
+    PrintStream out = environment.streams().out();
     out.printf(
         "%s, %d threads, %s%n", plan.model(), plan.workers(), knapsack.engine().kernels().reason());
     out.printf("%-34s %12s %12s %12s%n", "", "predicted", "measured", "of the limit");
@@ -227,7 +228,7 @@ final class BenchCommand implements Callable<Integer> {
       DepthBench.Result first = results.getFirst();
       row("first token, s", figure(predicted.secondsToFirstToken()), figure(first.firstSeconds()));
     }
-    row("peak resident", PlanTable.size(plan.bytes()), PlanTable.size(peak));
+    row("peak resident", Budget.formatSize(plan.bytes()), Budget.formatSize(peak));
     row("load, s", "", figure(load));
     out.println();
     out.println("limits: what all threads can do at the most, measured in the same minutes");
@@ -245,7 +246,8 @@ final class BenchCommand implements Callable<Integer> {
   private void row(
       String what, DepthBench.Result at, double predicted, double measured, double share) {
     boolean empty = at.depth() == 0;
-    host.streams()
+    environment
+        .streams()
         .out()
         .printf(
             Locale.ROOT,
@@ -257,7 +259,7 @@ final class BenchCommand implements Callable<Integer> {
   }
 
   private void row(String what, String predicted, String measured) {
-    host.streams().out().printf("%-34s %12s %12s%n", what, predicted, measured);
+    environment.streams().out().printf("%-34s %12s %12s%n", what, predicted, measured);
   }
 
   private static String after(DepthBench.Result at) {
@@ -272,7 +274,8 @@ final class BenchCommand implements Callable<Integer> {
   private Path synthetic(String shape) throws IOException {
     SyntheticModel model = SyntheticModel.of(shape);
     Path file =
-        host.cache()
+        environment
+            .cache()
             .resolve("synthetic")
             .resolve(
                 model.shape().name()
@@ -281,8 +284,8 @@ final class BenchCommand implements Callable<Integer> {
                     + ".gguf");
     if (!Files.exists(file)) {
       Files.createDirectories(file.getParent());
-      SynthCommand.write(host, model, file, 1);
-      host.streams().err().println("kept for the next time: " + file);
+      SynthCommand.write(environment, model, file, 1);
+      environment.streams().err().println("kept for the next time: " + file);
     }
     return file;
   }

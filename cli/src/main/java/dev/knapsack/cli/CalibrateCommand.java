@@ -40,7 +40,7 @@ final class CalibrateCommand implements Callable<Integer> {
   /** More hardly change the figures. */
   private static final int USUAL_LIMIT = 32;
 
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
 
   @Mixin private final QuestionOptions asking = new QuestionOptions();
@@ -55,10 +55,10 @@ final class CalibrateCommand implements Callable<Integer> {
 
   @Mixin private final EngineOptions engine;
 
-  CalibrateCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
-    this.engine = new EngineOptions(host);
+  CalibrateCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
+    this.engine = new EngineOptions(environment);
   }
 
   @Override
@@ -78,12 +78,13 @@ final class CalibrateCommand implements Callable<Integer> {
                                 .withPrefixes(false)
                                 .withSequences(1),
                         context),
-                host.counter("asked"));
+                environment.counter("asked"));
     Path file = output == null ? ModelCompanions.path(path, Calibration.FILE) : output;
     Path directions = directions(file);
     CalibrationFile.write(file, found.figures());
     found.directions().write(directions);
-    host.streams()
+    environment
+        .streams()
         .err()
         .printf(
             "%s, %s: %d questions, of which %d were answered rightly%n",

@@ -5,15 +5,15 @@ import dev.knapsack.Options;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.error.PlanFileException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.Footprint;
 import dev.knapsack.model.arch.Families;
+import dev.knapsack.os.Footprint;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanJson;
-import dev.knapsack.plan.PlanRequest;
+import dev.knapsack.planner.PlanRequest;
 import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
@@ -25,7 +25,7 @@ import picocli.CommandLine.Option;
 
 /** Options that say what the model is opened with: the budget, and what is not left to the plan. */
 final class EngineOptions {
-  private final Host host;
+  private final Environment environment;
 
   @Option(
       names = {"-m", "--memory"},
@@ -173,8 +173,8 @@ final class EngineOptions {
 
   private boolean parseSpecial;
 
-  EngineOptions(Host host) {
-    this.host = host;
+  EngineOptions(Environment environment) {
+    this.environment = environment;
   }
 
   /** At least so many sequences, if the user did not ask for more. */
@@ -227,22 +227,22 @@ final class EngineOptions {
    */
   Knapsack open(Path model, UnaryOperator<Options> change, int tokens) {
     Options options = change.apply(options()).withContext(tokens);
-    return Knapsack.open(model, home(null), options);
+    return Knapsack.open(model, host(null), options);
   }
 
   /** Opens a model within the budget, with a progress bar while it loads. */
   Knapsack open(Path model) throws IOException {
-    try (ProgressBar bar = host.progress("loading")) {
+    try (ProgressBar bar = environment.progress("loading")) {
       Plan given = given(model);
       Options options = options().withProgress(bar::update);
-      return Knapsack.open(model, home(given), given == null ? options : options.withPlan(given));
+      return Knapsack.open(model, host(given), given == null ? options : options.withPlan(given));
     }
   }
 
   /** The plan by which {@link #open} would open a model; nothing is loaded. */
   Plan plan(Path model) throws IOException {
     Plan given = given(model);
-    return given == null ? Knapsack.plan(model, home(null), options()) : given;
+    return given == null ? Knapsack.plan(model, host(null), options()) : given;
   }
 
   /** The budget asked for, else that of the plan, else the usual. */
@@ -253,12 +253,12 @@ final class EngineOptions {
     return Budget.ofBytes(given == null ? Footprint.defaultBudget() : given.budget());
   }
 
-  /** The home of the model: alone in this process, whose memory is what counts. */
-  private dev.knapsack.host.Host home(@Nullable Plan given) {
+  /** The host of the model: alone in this process, whose memory is what counts. */
+  private Host host(@Nullable Plan given) {
     KernelProvider.Choice choice = kernels == null ? KernelProvider.best() : kernels.open();
-    return new dev.knapsack.host.Host(
+    return new Host(
         budget(given),
-        dev.knapsack.host.Host.Options.of(choice).withWholeProcess(true).withCache(host.cache()));
+        Host.Options.of(choice).withWholeProcess(true).withCache(environment.cache()));
   }
 
   private Options options() {
@@ -317,7 +317,7 @@ final class EngineOptions {
       return null;
     }
     try (ModelFile file = ModelFile.open(model)) {
-      Plan read = PlanJson.read(Files.readString(plan));
+      Plan read = Plan.ofJson(Files.readString(plan));
       String name = Families.spec(file).name();
       if (!read.model().equals(name)) {
         throw new UnusableFileException(

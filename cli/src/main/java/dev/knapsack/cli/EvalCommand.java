@@ -19,10 +19,10 @@ final class EvalCommand {
   private EvalCommand() {}
 
   /** The command with its measurements. */
-  static CommandLine commandLine(Host host) {
+  static CommandLine commandLine(Environment environment) {
     return new CommandLine(new EvalCommand())
-        .addSubcommand(new EvalPerplexityCommand(host))
-        .addSubcommand(new EvalKvCommand(host))
-        .addSubcommand(new EvalKvFormatsCommand(host));
+        .addSubcommand(new EvalPerplexityCommand(environment))
+        .addSubcommand(new EvalKvCommand(environment))
+        .addSubcommand(new EvalKvFormatsCommand(environment));
   }
 }

@@ -49,7 +49,7 @@ final class EvalKvCommand implements Callable<Integer> {
   /** Questions of each task. */
   private static final int TASK_QUESTIONS = 20;
 
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
 
   @Option(
@@ -141,10 +141,10 @@ final class EvalKvCommand implements Callable<Integer> {
 
   @Mixin private final EngineOptions engine;
 
-  EvalKvCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
-    this.engine = new EngineOptions(host);
+  EvalKvCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
+    this.engine = new EngineOptions(environment);
   }
 
   @Override
@@ -161,14 +161,14 @@ final class EvalKvCommand implements Callable<Integer> {
     List<KvTrial> trials = work.trials(named, percents);
     List<KvTrial> staged =
         stages == null ? List.of() : work.trials(named, List.of(percent(stages)));
-    Perplexity.Progress progress = host.counter("measured");
+    Perplexity.Progress progress = environment.counter("measured");
     KvRecipes.Opener opener = (trial, context) -> engine.open(path, trial::apply, context);
     List<KvRecipeResult> results = new ArrayList<>();
     for (boolean seen : visible ? new boolean[] {false, true} : new boolean[] {false}) {
-      results.addAll(work.measure(trials, seen, opener, host.cache(), progress));
+      results.addAll(work.measure(trials, seen, opener, environment.cache(), progress));
     }
     List<KvStages> lives =
-        stages == null ? List.of() : work.stages(staged, opener, host.cache(), progress);
+        stages == null ? List.of() : work.stages(staged, opener, environment.cache(), progress);
     String title =
         "%s; asked: %s"
             .formatted(
@@ -176,16 +176,16 @@ final class EvalKvCommand implements Callable<Integer> {
                 asked() + (text == null ? "" : "; along " + text.getFileName()));
     KvRecipesReport page = new KvRecipesReport(title, results, lives);
     if (json) {
-      host.streams().out().print(page.jsonLines());
+      environment.streams().out().print(page.jsonLines());
     } else {
-      host.streams().out().printf("%s%n%n%s", title, page.table().text());
+      environment.streams().out().printf("%s%n%n%s", title, page.table().text());
       if (stages != null) {
-        host.streams().out().printf("%n%s", page.stageTable().text());
+        environment.streams().out().printf("%n%s", page.stageTable().text());
       }
     }
     if (report != null) {
       page.write(report);
-      host.streams().err().println("written: " + report.resolve("kv.md"));
+      environment.streams().err().println("written: " + report.resolve("kv.md"));
     }
     return 0;
   }

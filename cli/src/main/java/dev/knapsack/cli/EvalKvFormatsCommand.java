@@ -31,7 +31,7 @@ import picocli.CommandLine.Option;
       "  knapsack eval kv-formats model.gguf --questions questions.jsonl",
     })
 final class EvalKvFormatsCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
 
   @Mixin private final QuestionOptions asking = new QuestionOptions();
@@ -70,10 +70,10 @@ final class EvalKvFormatsCommand implements Callable<Integer> {
 
   @Mixin private final EngineOptions engine;
 
-  EvalKvFormatsCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
-    this.engine = new EngineOptions(host);
+  EvalKvFormatsCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
+    this.engine = new EngineOptions(environment);
   }
 
   @Override
@@ -86,18 +86,18 @@ final class EvalKvFormatsCommand implements Callable<Integer> {
         work.measure(
             formats,
             (form, context) -> engine.open(path, form::apply, context),
-            host.cache(),
-            host.counter("measured"));
+            environment.cache(),
+            environment.counter("measured"));
     String title = title(path, along);
     KvFormatsReport page = new KvFormatsReport(title, results);
     if (json) {
-      host.streams().out().print(page.jsonLines());
+      environment.streams().out().print(page.jsonLines());
     } else {
-      host.streams().out().printf("%s%n%n%s", title, page.table().text());
+      environment.streams().out().printf("%s%n%n%s", title, page.table().text());
     }
     if (report != null) {
       page.write(report);
-      host.streams().err().println("written: " + report.resolve("kv-formats.md"));
+      environment.streams().err().println("written: " + report.resolve("kv-formats.md"));
     }
     return 0;
   }

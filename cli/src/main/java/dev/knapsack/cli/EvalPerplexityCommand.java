@@ -28,7 +28,7 @@ import picocli.CommandLine.Parameters;
       "  knapsack eval perplexity model.gguf text.txt --context 256 --kv-format q8_0",
     })
 final class EvalPerplexityCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
 
   @Parameters(index = "1", paramLabel = "FILE", description = "A text in UTF-8.")
@@ -45,10 +45,10 @@ final class EvalPerplexityCommand implements Callable<Integer> {
 
   @Mixin private final EngineOptions engine;
 
-  EvalPerplexityCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
-    this.engine = new EngineOptions(host);
+  EvalPerplexityCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
+    this.engine = new EngineOptions(environment);
   }
 
   @Override
@@ -58,7 +58,7 @@ final class EvalPerplexityCommand implements Callable<Integer> {
     engine.useContext(usualContext(path));
     try (Knapsack knapsack = engine.open(path)) {
       int context = knapsack.plan().context();
-      Perplexity measured = Perplexity.of(knapsack, text, context, host.counter("read"));
+      Perplexity measured = Perplexity.of(knapsack, text, context, environment.counter("read"));
       print(knapsack, measured, text);
     }
     return 0;
@@ -73,7 +73,8 @@ final class EvalPerplexityCommand implements Callable<Integer> {
 
   private void print(Knapsack knapsack, Perplexity measured, Text text) {
     if (!json) {
-      host.streams()
+      environment
+          .streams()
           .out()
           .printf(
               Locale.ROOT,
@@ -100,6 +101,6 @@ final class EvalPerplexityCommand implements Callable<Integer> {
     line.addProperty("context", measured.context());
     line.addProperty("passages", measured.passages());
     line.addProperty("scored", measured.scored());
-    host.streams().out().println(line);
+    environment.streams().out().println(line);
   }
 }

@@ -3,7 +3,7 @@ package dev.knapsack.cli;
 import com.google.gson.stream.JsonWriter;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
-import dev.knapsack.plan.PlanTable;
+import dev.knapsack.memory.Budget;
 import java.io.IOException;
 import java.io.OutputStreamWriter;
 import java.io.PrintStream;
@@ -26,7 +26,7 @@ import picocli.CommandLine.Option;
 final class InspectCommand implements Callable<Integer> {
   private static final int SHOWN = 8;
 
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
 
   @Option(names = "--tensors", description = "List every tensor.")
@@ -35,18 +35,18 @@ final class InspectCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print everything as JSON.")
   private boolean json;
 
-  InspectCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
+  InspectCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
   }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     try (ModelFile file = ModelFile.open(model.path())) {
       if (json) {
-        writeJson(file, host.streams().out());
+        writeJson(file, environment.streams().out());
       } else {
-        print(file, host.streams().out());
+        print(file, environment.streams().out());
       }
     }
     return 0;
@@ -69,10 +69,10 @@ final class InspectCommand implements Callable<Integer> {
       }
     }
     formats.forEach((format, sum) ->
-        out.printf("  %-8s %5d tensors  %s%n", format, sum[0], PlanTable.size(sum[1])));
+        out.printf("  %-8s %5d tensors  %s%n", format, sum[0], Budget.formatSize(sum[1])));
     out.printf(
         "  %,d parameters in %d tensors, %s%n",
-        values, file.tensors().size(), PlanTable.size(bytes));
+        values, file.tensors().size(), Budget.formatSize(bytes));
   }
 
   private void writeJson(ModelFile file, PrintStream out) throws IOException {

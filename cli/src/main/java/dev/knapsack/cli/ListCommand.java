@@ -2,7 +2,7 @@ package dev.knapsack.cli;
 
 import dev.knapsack.file.ModelStore;
 import dev.knapsack.file.StoredModel;
-import dev.knapsack.plan.PlanTable;
+import dev.knapsack.memory.Budget;
 import java.time.ZoneId;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -17,27 +17,29 @@ import picocli.CommandLine.Command;
       "The store is $KNAPSACK_MODELS, or else knapsack/models in $XDG_DATA_HOME or ~/.local/share.",
     })
 final class ListCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
 
-  ListCommand(Host host) {
-    this.host = host;
+  ListCommand(Environment environment) {
+    this.environment = environment;
   }
 
   @Override
   public Integer call() {
-    ModelStore store = host.store();
+    ModelStore store = environment.store();
     List<StoredModel> models = store.list();
     for (StoredModel model : models) {
-      host.streams()
+      environment
+          .streams()
           .out()
           .printf(
               "%-64s %10s  %s%n",
               model.name(),
-              PlanTable.size(model.bytes()),
+              Budget.formatSize(model.bytes()),
               model.fetched().atZone(ZoneId.systemDefault()).toLocalDate());
     }
     if (models.isEmpty()) {
-      host.streams()
+      environment
+          .streams()
           .err()
           .println(
               "No models in "

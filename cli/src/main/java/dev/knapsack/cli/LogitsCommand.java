@@ -30,7 +30,7 @@ import picocli.CommandLine.Option;
       "  knapsack logits model.gguf --tokens ids.json -o logits.f32 --kv-format f32",
     })
 final class LogitsCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
   @Mixin private final EngineOptions engine;
 
@@ -48,10 +48,10 @@ final class LogitsCommand implements Callable<Integer> {
       description = "The file to write.")
   private Path output = Path.of("");
 
-  LogitsCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
-    this.engine = new EngineOptions(host);
+  LogitsCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
+    this.engine = new EngineOptions(environment);
   }
 
   @Override
@@ -85,7 +85,10 @@ final class LogitsCommand implements Callable<Integer> {
                   throw new UncheckedIOException(e);
                 }
               });
-      host.streams().err().printf("%d × %d logits%n", ids.length, knapsack.spec().vocabulary());
+      environment
+          .streams()
+          .err()
+          .printf("%d × %d logits%n", ids.length, knapsack.spec().vocabulary());
     } catch (UncheckedIOException e) {
       Files.deleteIfExists(part);
       throw e.getCause();

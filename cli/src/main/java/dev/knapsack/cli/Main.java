@@ -59,7 +59,7 @@ public final class Main {
   private Main() {}
 
   public static void main(String[] args) {
-    System.exit(run(Host.ofThisProcess(), args));
+    System.exit(run(Environment.ofThisProcess(), args));
   }
 
   /**
@@ -67,10 +67,10 @@ public final class Main {
    *
    * @return the exit code
    */
-  static int run(Host host, String... args) {
-    StandardStreams streams = host.streams();
+  static int run(Environment environment, String... args) {
+    StandardStreams streams = environment.streams();
     try {
-      int code = commandLine(host).execute(args);
+      int code = commandLine(environment).execute(args);
       String lost = code == 0 ? streams.lostOutput() : null;
       if (lost == null) {
         return code;
@@ -83,26 +83,26 @@ public final class Main {
     }
   }
 
-  private static CommandLine commandLine(Host host) {
+  private static CommandLine commandLine(Environment environment) {
     CommandLine line = new CommandLine(new Main());
     List.of(
-            new RunCommand(host),
-            new PlanCommand(host),
-            new InspectCommand(host),
-            new TokenizeCommand(host),
-            new LogitsCommand(host),
-            new BenchCommand(host),
-            new SynthCommand(host),
-            new QuantizeCommand(host),
-            new CalibrateCommand(host),
-            new PullCommand(host),
-            new ListCommand(host),
-            new RemoveCommand(host),
-            new SessionsCommand(host))
+            new RunCommand(environment),
+            new PlanCommand(environment),
+            new InspectCommand(environment),
+            new TokenizeCommand(environment),
+            new LogitsCommand(environment),
+            new BenchCommand(environment),
+            new SynthCommand(environment),
+            new QuantizeCommand(environment),
+            new CalibrateCommand(environment),
+            new PullCommand(environment),
+            new ListCommand(environment),
+            new RemoveCommand(environment),
+            new SessionsCommand(environment))
         .forEach(line::addSubcommand);
-    line.addSubcommand(EvalCommand.commandLine(host));
-    return line.setOut(writer(host.streams().out()))
-        .setErr(writer(host.streams().err()))
+    line.addSubcommand(EvalCommand.commandLine(environment));
+    return line.setOut(writer(environment.streams().out()))
+        .setErr(writer(environment.streams().err()))
         .registerConverter(Budget.class, said(Budget::of))
         .registerConverter(CacheForm.class, said(CacheForm::of))
         .registerConverter(Format.class, said(Formats::byName))

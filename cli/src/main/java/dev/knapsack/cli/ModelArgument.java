@@ -14,7 +14,7 @@ import picocli.CommandLine.Parameters;
  * the embedded model.
  */
 final class ModelArgument {
-  private final Host host;
+  private final Environment environment;
 
   @Parameters(
       index = "0",
@@ -26,8 +26,8 @@ final class ModelArgument {
               + " one: the small model inside Knapsack.")
   private @Nullable String model;
 
-  ModelArgument(Host host) {
-    this.host = host;
+  ModelArgument(Environment environment) {
+    this.environment = environment;
   }
 
   /** Says whether no model was named, so that it is the one inside Knapsack. */
@@ -42,30 +42,32 @@ final class ModelArgument {
 
   /** The model's path on this machine; fetches it first when it is an address and not here yet. */
   Path path() throws IOException, InterruptedException {
-    return model == null ? EmbeddedModel.extract(host.cache()) : path(host, model);
+    return model == null ? EmbeddedModel.extract(environment.cache()) : path(environment, model);
   }
 
-  static Path path(Host host, String model) throws InterruptedException {
+  static Path path(Environment environment, String model) throws InterruptedException {
     Path path = Path.of(model);
     if (Files.exists(path)) {
       return path;
     }
-    Optional<StoredModel> stored = host.store().find(model);
+    Optional<StoredModel> stored = environment.store().find(model);
     if (stored.isPresent()) {
       return stored.get().path();
     }
     if (ModelAddress.isAddress(model)) {
-      return pull(host, model, Optional.empty());
+      return pull(environment, model, Optional.empty());
     }
     throw new UnusableFileException(
         "'%s' is no file here and no model in %s. Give a path, hf:OWNER/REPO, an https: address, or a name from 'knapsack list'."
-            .formatted(model, host.store().settings().directory()));
+            .formatted(model, environment.store().settings().directory()));
   }
 
   /** Fetches a model with a progress bar. */
-  static Path pull(Host host, String address, Optional<String> sha256) throws InterruptedException {
-    try (ProgressBar bar = host.progress("pulling")) {
-      return host.store()
+  static Path pull(Environment environment, String address, Optional<String> sha256)
+      throws InterruptedException {
+    try (ProgressBar bar = environment.progress("pulling")) {
+      return environment
+          .store()
           .pull(address, sha256, (file, bytes, total) -> bar.update(file, bytes, total));
     }
   }

@@ -7,11 +7,11 @@ import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.error.QueueFullException;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Role;
 import dev.knapsack.message.Tool;
-import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.ArrayList;
@@ -85,7 +85,7 @@ final class NamedChat {
       if (bytes > 0) {
         notes.println(
             "session '%s' saved: %s in %.2f s"
-                .formatted(name, PlanTable.size(bytes), (System.nanoTime() - begin) / 1e9));
+                .formatted(name, Budget.formatSize(bytes), (System.nanoTime() - begin) / 1e9));
       }
     } catch (CacheNotSavedException e) {
       notes.println(e.getMessage() + " The conversation is kept, and read again next time.");

@@ -1,8 +1,8 @@
 package dev.knapsack.cli;
 
 import dev.knapsack.Generation;
-import dev.knapsack.engine.Event;
-import dev.knapsack.engine.Usage;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.Usage;
 import dev.knapsack.message.Part;
 import java.util.function.Consumer;
 import java.util.stream.Stream;

@@ -1,8 +1,6 @@
 package dev.knapsack.cli;
 
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanJson;
-import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,7 +29,7 @@ import picocli.CommandLine.Option;
       "  knapsack run model.gguf --plan plan.json",
     })
 final class PlanCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
   @Mixin private final EngineOptions engine;
 
@@ -44,19 +42,19 @@ final class PlanCommand implements Callable<Integer> {
       description = "Write the plan to a file, for 'run --plan FILE'; it may be edited.")
   private @Nullable Path save;
 
-  PlanCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
-    this.engine = new EngineOptions(host);
+  PlanCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
+    this.engine = new EngineOptions(environment);
   }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     Plan plan = engine.plan(engine.path(model));
     if (save != null) {
-      Files.writeString(save, PlanJson.write(plan));
+      Files.writeString(save, plan.toJson());
     }
-    host.streams().out().print(json ? PlanJson.write(plan) : PlanTable.render(plan));
+    environment.streams().out().print(json ? plan.toJson() : plan.toString());
     return 0;
   }
 }

@@ -1,6 +1,6 @@
 package dev.knapsack.cli;
 
-import dev.knapsack.plan.PlanTable;
+import dev.knapsack.memory.Budget;
 import java.io.PrintStream;
 
 /**
@@ -51,9 +51,9 @@ final class ProgressBar implements AutoCloseable {
 
   private String line() {
     double seconds = (System.nanoTime() - started) / 1e9;
-    String rate = seconds > 0 ? PlanTable.size((long) (done / seconds)) + "/s" : "";
+    String rate = seconds > 0 ? Budget.formatSize((long) (done / seconds)) + "/s" : "";
     if (total <= 0) {
-      return "%s %s  %s".formatted(what, PlanTable.size(done), rate);
+      return "%s %s  %s".formatted(what, Budget.formatSize(done), rate);
     }
     int filled = (int) Math.min(24, 24 * done / total);
     return "%s [%s%s] %3d%%  %s of %s  %s"
@@ -62,8 +62,8 @@ final class ProgressBar implements AutoCloseable {
             "=".repeat(filled),
             " ".repeat(24 - filled),
             100 * done / total,
-            PlanTable.size(done),
-            PlanTable.size(total),
+            Budget.formatSize(done),
+            Budget.formatSize(total),
             rate);
   }
 

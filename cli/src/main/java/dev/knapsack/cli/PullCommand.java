@@ -24,7 +24,7 @@ import picocli.CommandLine.Parameters;
       "  knapsack run hf:OWNER/REPO:Q4_0             does the same, then chats",
     })
 final class PullCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
 
   @Parameters(
       paramLabel = "ADDRESS",
@@ -37,13 +37,16 @@ final class PullCommand implements Callable<Integer> {
       description = "What the file's SHA-256 must be, also of one that is here.")
   private @Nullable String sha256;
 
-  PullCommand(Host host) {
-    this.host = host;
+  PullCommand(Environment environment) {
+    this.environment = environment;
   }
 
   @Override
   public Integer call() throws InterruptedException {
-    host.streams().out().println(ModelArgument.pull(host, address, Optional.ofNullable(sha256)));
+    environment
+        .streams()
+        .out()
+        .println(ModelArgument.pull(environment, address, Optional.ofNullable(sha256)));
     return 0;
   }
 }

@@ -4,7 +4,6 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.Quantizer;
-import dev.knapsack.plan.PlanTable;
 import dev.knapsack.tensor.Format;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -23,7 +22,7 @@ import picocli.CommandLine.Parameters;
     description = "Writes a model as GGUF in another format, such as q8_0, q4_k or mxfp4.",
     footer = {"", "  knapsack quantize model-f16.gguf q4_k -o model-q4_k.gguf"})
 final class QuantizeCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
 
   @Parameters(
       index = "0",
@@ -55,30 +54,31 @@ final class QuantizeCommand implements Callable<Integer> {
       description = "Threads that encode (default: one a core).")
   private int threads = Runtime.getRuntime().availableProcessors();
 
-  QuantizeCommand(Host host) {
-    this.host = host;
+  QuantizeCommand(Environment environment) {
+    this.environment = environment;
   }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    try (ModelFile file = ModelFile.open(ModelArgument.path(host, model));
+    try (ModelFile file = ModelFile.open(ModelArgument.path(environment, model));
         WorkerTeam team = new WorkerTeam(threads)) {
       Stream.concat(file.notes().stream(), file.ggufNotes().stream())
-          .forEach(note -> host.streams().err().println("note: " + note));
+          .forEach(note -> environment.streams().err().println("note: " + note));
       Quantizer quantizer = new Quantizer(file, Objects.requireNonNull(format), outputFormat);
-      try (ProgressBar bar = host.progress("quantizing")) {
+      try (ProgressBar bar = environment.progress("quantizing")) {
         quantizer.write(
             output, Budget.ofBytes(quantizer.memory()).account("quantize"), team, bar::update);
       }
       quantizer.conversions().stream()
           .filter(Quantizer.Conversion::fellBack)
           .forEach(c ->
-              host.streams()
+              environment
+                  .streams()
                   .err()
                   .printf(
                       "%s is %s: its rows are no whole blocks of %s%n",
                       c.to().name(), c.to().format().name(), c.wanted().name()));
-      host.streams().err().printf("%s: %s%n", output, PlanTable.size(quantizer.bytes()));
+      environment.streams().err().printf("%s: %s%n", output, Budget.formatSize(quantizer.bytes()));
     }
     return 0;
   }

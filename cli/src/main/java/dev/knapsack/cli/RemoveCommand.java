@@ -2,7 +2,7 @@ package dev.knapsack.cli;
 
 import dev.knapsack.file.ModelStore;
 import dev.knapsack.file.StoredModel;
-import dev.knapsack.plan.PlanTable;
+import dev.knapsack.memory.Budget;
 import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -15,7 +15,7 @@ import picocli.CommandLine.Parameters;
     description = "Deletes models from the local store.",
     footer = {"", "  knapsack rm hf:OWNER/REPO"})
 final class RemoveCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
 
   @Parameters(
       paramLabel = "NAME",
@@ -23,18 +23,19 @@ final class RemoveCommand implements Callable<Integer> {
       description = "Names as 'list' shows them, or a part that means one.")
   private List<String> names = List.of();
 
-  RemoveCommand(Host host) {
-    this.host = host;
+  RemoveCommand(Environment environment) {
+    this.environment = environment;
   }
 
   @Override
   public Integer call() throws IOException {
-    ModelStore store = host.store();
+    ModelStore store = environment.store();
     for (String name : names) {
       StoredModel removed = store.remove(name);
-      host.streams()
+      environment
+          .streams()
           .err()
-          .printf("removed %s (%s)%n", removed.name(), PlanTable.size(removed.bytes()));
+          .printf("removed %s (%s)%n", removed.name(), Budget.formatSize(removed.bytes()));
     }
     return 0;
   }

@@ -2,10 +2,10 @@ package dev.knapsack.cli;
 
 import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
-import dev.knapsack.engine.Usage;
-import dev.knapsack.memory.Footprint;
+import dev.knapsack.generation.Usage;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.os.Footprint;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanTable;
 import java.util.Locale;
 
 /** Predicted figures beside measured ones. */
@@ -26,9 +26,9 @@ record Report(Plan plan, Usage usage, long predictedPeak) {
     Plan.Prediction predicted = plan.prediction();
     StringBuilder out = new StringBuilder();
     out.append("%-24s %14s %14s%n".formatted("", "predicted", "measured"));
-    row(out, "peak resident", PlanTable.size(predictedPeak), PlanTable.size(peakResident()));
-    row(out, "  context and steps full", PlanTable.size(plan.bytes()), "");
-    row(out, "budget", PlanTable.size(plan.budget()), "");
+    row(out, "peak resident", Budget.formatSize(predictedPeak), Budget.formatSize(peakResident()));
+    row(out, "  context and steps full", Budget.formatSize(plan.bytes()), "");
+    row(out, "budget", Budget.formatSize(plan.budget()), "");
     row(
         out,
         "prefill, tokens/s",
@@ -49,7 +49,7 @@ record Report(Plan plan, Usage usage, long predictedPeak) {
     row(
         out,
         "memory read, per second",
-        PlanTable.size((long) predicted.memoryBytesPerSecond()),
+        Budget.formatSize((long) predicted.memoryBytesPerSecond()),
         "");
     if (usage.prefillSeconds() + usage.decodeSeconds() < WARM_UP_SECONDS) {
       out.append(

@@ -8,14 +8,14 @@ import dev.knapsack.Generation;
 import dev.knapsack.GenerationRequest;
 import dev.knapsack.Knapsack;
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.engine.FinishReason;
-import dev.knapsack.engine.Request;
-import dev.knapsack.engine.Sampling;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
 import dev.knapsack.message.Tool;
-import dev.knapsack.plan.PlanTable;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -47,7 +47,7 @@ import picocli.CommandLine.Option;
       "  echo 'Once upon a time' | knapsack run model.gguf --raw -n 100",
     })
 final class RunCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
 
   @Option(
@@ -141,15 +141,15 @@ final class RunCommand implements Callable<Integer> {
   @Mixin private final EngineOptions engine;
   @Mixin private final SamplingOptions sampling = new SamplingOptions();
 
-  RunCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
-    this.engine = new EngineOptions(host);
+  RunCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
+    this.engine = new EngineOptions(environment);
   }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    StandardStreams streams = host.streams();
+    StandardStreams streams = environment.streams();
     boolean chat = prompt == null && !raw && !json && streams.isInteractive();
     String text = prompt != null || chat ? prompt : streams.text().stripTrailing();
     if (!chat && !raw && (text == null || text.isBlank())) {
@@ -196,7 +196,7 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private void chat(Knapsack knapsack, StandardStreams streams) throws IOException {
-    try (Prompt user = streams.prompt(TerminalPrompt.historyIn(host.data()));
+    try (Prompt user = streams.prompt(TerminalPrompt.historyIn(environment.data()));
         EngineTalk talk = talk(knapsack)) {
       new ChatLoop(talk, user, streams.answers(), streams.err()).run();
       if (stats) {
@@ -226,7 +226,7 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private NamedChat named(String name) {
-    return new NamedChat(name, new SavedChats(host), host.streams().err());
+    return new NamedChat(name, new SavedChats(environment), environment.streams().err());
   }
 
   private int answer(Knapsack knapsack, List<Generation> answers, StandardStreams streams) {
@@ -283,7 +283,7 @@ final class RunCommand implements Callable<Integer> {
   /** Says what the user should know of how a conversation is written. */
   private void note(Knapsack knapsack, Conversation conversation) {
     notes = knapsack.notes(conversation);
-    notes.forEach(host.streams().err()::println);
+    notes.forEach(environment.streams().err()::println);
   }
 
   /** A request as the options want it. */
@@ -296,7 +296,7 @@ final class RunCommand implements Callable<Integer> {
             .withSampling(sampling.sampling(base))
             .withStops(stops.toArray(String[]::new))
             .withIgnoreEnd(ignoreEnd);
-    return shift == null ? adjusted : adjusted.withOverflow(new Request.Overflow.Shift(shift));
+    return shift == null ? adjusted : adjusted.withOverflow(new Overflow.Shift(shift));
   }
 
   private JsonObject object(Knapsack knapsack, Generation answer) {
@@ -330,8 +330,8 @@ final class RunCommand implements Callable<Integer> {
             .formatted(
                 knapsack.plan().model(),
                 knapsack.plan().context(),
-                PlanTable.size(knapsack.plan().bytes()),
-                PlanTable.size(knapsack.plan().budget()));
+                Budget.formatSize(knapsack.plan().bytes()),
+                Budget.formatSize(knapsack.plan().budget()));
     if (!model.embedded()) {
       return inside + "\n/help lists the commands, Ctrl-D ends.\n";
     }

@@ -1,6 +1,6 @@
 package dev.knapsack.cli;
 
-import dev.knapsack.engine.Sampling;
+import dev.knapsack.generation.Sampling;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalLong;

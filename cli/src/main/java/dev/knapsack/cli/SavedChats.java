@@ -62,11 +62,11 @@ final class SavedChats {
   private final Path directory;
   private final CacheStore caches;
 
-  SavedChats(Host host) {
-    this.directory = host.data().resolve("sessions");
-    String limit = host.variables().getOrDefault(LIMIT, "");
+  SavedChats(Environment environment) {
+    this.directory = environment.data().resolve("sessions");
+    String limit = environment.variables().getOrDefault(LIMIT, "");
     long most = limit.isBlank() ? CacheStore.USUAL_BYTES : Budget.parseSize(limit);
-    this.caches = new CacheStore(host.cache().resolve("sessions"), most);
+    this.caches = new CacheStore(environment.cache().resolve("sessions"), most);
   }
 
   /** The store of what the model had cached. */

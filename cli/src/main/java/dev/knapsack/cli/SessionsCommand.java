@@ -1,6 +1,6 @@
 package dev.knapsack.cli;
 
-import dev.knapsack.plan.PlanTable;
+import dev.knapsack.memory.Budget;
 import java.io.IOException;
 import java.time.ZoneId;
 import java.util.ArrayList;
@@ -21,7 +21,7 @@ import picocli.CommandLine.Option;
       "are deleted first, and such a chat is read again when it goes on.",
     })
 final class SessionsCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
 
   @Option(
       names = "--remove",
@@ -30,13 +30,13 @@ final class SessionsCommand implements Callable<Integer> {
       description = "Remove these chats, and what was cached of them.")
   private List<String> removed = new ArrayList<>();
 
-  SessionsCommand(Host host) {
-    this.host = host;
+  SessionsCommand(Environment environment) {
+    this.environment = environment;
   }
 
   @Override
   public Integer call() throws IOException {
-    SavedChats chats = new SavedChats(host);
+    SavedChats chats = new SavedChats(environment);
     return removed.isEmpty() ? list(chats) : remove(chats);
   }
 
@@ -44,7 +44,7 @@ final class SessionsCommand implements Callable<Integer> {
     List<String> missing = new ArrayList<>();
     for (String name : removed) {
       if (chats.remove(name)) {
-        host.streams().err().println("removed " + name);
+        environment.streams().err().println("removed " + name);
       } else {
         missing.add(name);
       }
@@ -60,22 +60,27 @@ final class SessionsCommand implements Callable<Integer> {
   private int list(SavedChats chats) throws IOException {
     SavedChats.Listing all = chats.list();
     for (SavedChats.Entry chat : all.chats()) {
-      host.streams()
+      environment
+          .streams()
           .out()
           .printf(
               "%-32s %6d messages %10s cached  %s%n",
               chat.name(),
               chat.messages(),
-              PlanTable.size(chat.cached()),
+              Budget.formatSize(chat.cached()),
               chat.used().atZone(ZoneId.systemDefault()).toLocalDate());
     }
     for (SavedChats.Other other : all.others()) {
-      host.streams()
+      environment
+          .streams()
           .out()
-          .printf("%s (%s): %s%n", other.file(), PlanTable.size(other.bytes()), other.problem());
+          .printf("%s (%s): %s%n", other.file(), Budget.formatSize(other.bytes()), other.problem());
     }
     if (all.chats().isEmpty()) {
-      host.streams().err().println("No sessions yet. Begin one: knapsack run MODEL --session NAME");
+      environment
+          .streams()
+          .err()
+          .println("No sessions yet. Begin one: knapsack run MODEL --session NAME");
     }
     return 0;
   }

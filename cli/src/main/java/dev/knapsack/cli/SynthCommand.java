@@ -3,7 +3,6 @@ package dev.knapsack.cli;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.PublishedShape;
 import dev.knapsack.model.SyntheticModel;
-import dev.knapsack.plan.PlanTable;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
@@ -25,7 +24,7 @@ import picocli.CommandLine.Parameters;
       "  knapsack synth llama-3.2-1b:q4_0 -o 1b.gguf",
     })
 final class SynthCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
 
   @Parameters(
       index = "0",
@@ -46,14 +45,15 @@ final class SynthCommand implements Callable<Integer> {
       description = "Another seed gives other weights (default: 1).")
   private long seed = 1;
 
-  SynthCommand(Host host) {
-    this.host = host;
+  SynthCommand(Environment environment) {
+    this.environment = environment;
   }
 
   @Override
   public Integer call() {
     if (shape == null) {
-      host.streams()
+      environment
+          .streams()
           .out()
           .println(
               PublishedShape.all().stream()
@@ -63,13 +63,13 @@ final class SynthCommand implements Callable<Integer> {
     }
     SyntheticModel model = SyntheticModel.of(shape);
     Path target = output != null ? output : Path.of(shape.replace(':', '-') + ".gguf");
-    write(host, model, target, seed);
-    host.streams().err().printf("%s: %s%n", target, PlanTable.size(model.bytes()));
+    write(environment, model, target, seed);
+    environment.streams().err().printf("%s: %s%n", target, Budget.formatSize(model.bytes()));
     return 0;
   }
 
-  static void write(Host host, SyntheticModel model, Path target, long seed) {
-    try (ProgressBar bar = host.progress("writing")) {
+  static void write(Environment environment, SyntheticModel model, Path target, long seed) {
+    try (ProgressBar bar = environment.progress("writing")) {
       model.write(target, seed, Budget.ofBytes(model.memory()).account("synth"), bar::update);
     }
   }

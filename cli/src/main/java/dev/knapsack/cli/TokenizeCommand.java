@@ -22,7 +22,7 @@ import picocli.CommandLine.Option;
       "  knapsack tokenize model.gguf --json < text.txt > ids.json",
     })
 final class TokenizeCommand implements Callable<Integer> {
-  private final Host host;
+  private final Environment environment;
   @Mixin private final ModelArgument model;
 
   @Option(
@@ -44,14 +44,14 @@ final class TokenizeCommand implements Callable<Integer> {
       description = "Print the ids alone, as a JSON array (what 'logits' reads).")
   private boolean json;
 
-  TokenizeCommand(Host host) {
-    this.host = host;
-    this.model = new ModelArgument(host);
+  TokenizeCommand(Environment environment) {
+    this.environment = environment;
+    this.model = new ModelArgument(environment);
   }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    StandardStreams streams = host.streams();
+    StandardStreams streams = environment.streams();
     String text = prompt != null ? prompt : streams.text();
     try (ModelFile file = ModelFile.open(model.path())) {
       Tokenizer tokenizer = Tokenizer.of(file);

@@ -7,6 +7,7 @@ import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
 import dev.knapsack.cli.Prompt.Input;
 import dev.knapsack.error.TemplateException;
+import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Part;
 import java.io.ByteArrayOutputStream;
@@ -127,9 +128,7 @@ class ChatLoopTest {
   void aMessageThatIsTooLongDoesNotEndTheChat() {
     Path stories = Shell.data("models/stories260K.gguf");
     Options options = Options.usual().withContext(64).withWorkers(1);
-    dev.knapsack.host.Host host =
-        new dev.knapsack.host.Host(
-            Budget.of("64MiB"), dev.knapsack.host.Host.Options.usual().withCache(cache));
+    Host host = new Host(Budget.of("64MiB"), Host.Options.usual().withCache(cache));
     try (Knapsack knapsack = Knapsack.open(stories, host, options);
         EngineTalk real =
             new EngineTalk(knapsack, knapsack.chat(), request -> request.withMaxTokens(3), null)) {

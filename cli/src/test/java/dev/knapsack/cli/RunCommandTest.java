@@ -278,9 +278,10 @@ class RunCommandTest {
             false,
             false,
             false);
-    Host host = new Host(streams, Map.of("XDG_CACHE_HOME", Shell.CACHE.toString()), home);
+    Environment environment =
+        new Environment(streams, Map.of("XDG_CACHE_HOME", Shell.CACHE.toString()), home);
     String[] line = {"run", stories().toString(), "--raw", "-p", "Once", "--stats", "--ignore-end"};
-    assertThat(Main.run(host, line)).isZero();
+    assertThat(Main.run(environment, line)).isZero();
     assertThat(err.toString(UTF_8)).containsPattern("answer tokens +\\d\\d?\n");
   }
 

@@ -105,7 +105,7 @@ final class Shell {
     for (int i = 0; i < line.length; i++) {
       arguments[i] = line[i].toString();
     }
-    int code = Main.run(new Host(streams, Map.copyOf(variables), home), arguments);
+    int code = Main.run(new Environment(streams, Map.copyOf(variables), home), arguments);
     return new Result(code, out.toString(UTF_8), withoutProgress(err.toString(UTF_8)));
   }
 

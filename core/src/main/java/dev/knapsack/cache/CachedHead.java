@@ -42,12 +42,12 @@ public final class CachedHead {
     return head.count();
   }
 
-  /** How many of them are in {@linkplain KvPolicy#coarse coarser formats}. */
+  /** The count of those in {@linkplain KvBounds#coarse coarser formats}. */
   public int coarse() {
     return head.coarseCount();
   }
 
-  /** Where a token stands in the sequence. */
+  /** The position of a token in the sequence. */
   public int position(int i) {
     return head.position(i);
   }
@@ -87,9 +87,9 @@ public final class CachedHead {
 
   /**
    * A number of each token, for a policy to keep: 0 for new ones. It moves with its token. What a
-   * policy changes while it {@linkplain KvPolicy#observe observes} is remembered.
+   * policy changes while it {@linkplain StepObserver#observe observes} is remembered.
    *
-   * @param which of the {@link KvPolicy#numbers} that the policy keeps, from 0 on
+   * @param which of the {@link StepObserver#numbers} that the policy keeps, from 0 on
    * @param tokens there are at least so many
    */
   public float[] scores(int which, int tokens) {
@@ -117,15 +117,15 @@ public final class CachedHead {
 
   /**
    * Numbers of the head as a whole, for a policy to keep: float32, as many as it {@linkplain
-   * KvPolicy#memory says}, 0 at first.
+   * StepObserver#memory says}, 0 at first.
    */
   public MemorySegment memory() {
     return cache.view().memory(layer, kvHead);
   }
 
   /**
-   * How queries come to meet these keys, once the policy has {@linkplain KvPolicy#looks looked} at
-   * a step.
+   * The frame in which queries come to meet these keys, once the policy has {@linkplain
+   * StepObserver#looks looked} at a step.
    */
   public QueryFrame frame() {
     return cache.view().frame(layer);
@@ -177,7 +177,7 @@ public final class CachedHead {
         left--;
       }
     }
-    cache.spill(layer, kvHead, head.stored(), coarse(), units, room);
+    cache.spill().take(layer, kvHead, head.stored(), coarse(), units, room);
     int[] kept = new int[left];
     for (int i = count() - 1; i >= 0; i--) {
       if (!gone[i]) {
@@ -190,12 +190,12 @@ public final class CachedHead {
 
   /** The most tokens on disk that may be back at once; 0 as long as none are there. */
   public int room() {
-    return cache.units() == null ? 0 : unitsOnDisk().room();
+    return cache.spill().units() == null ? 0 : unitsOnDisk().room();
   }
 
   /** Units that are on disk. */
   public int units() {
-    SpilledUnits spilled = cache.units();
+    SpilledUnits spilled = cache.spill().units();
     return spilled == null ? 0 : spilled.units(layer, kvHead).count();
   }
 
@@ -211,7 +211,7 @@ public final class CachedHead {
 
   /** The units that have been read back, ascending. */
   public int[] unitsHere() {
-    return cache.units() == null ? new int[0] : unitsOnDisk().here();
+    return cache.spill().units() == null ? new int[0] : unitsOnDisk().here();
   }
 
   /**
@@ -224,7 +224,7 @@ public final class CachedHead {
   }
 
   private HeadUnits unitsOnDisk() {
-    SpilledUnits spilled = cache.units();
+    SpilledUnits spilled = cache.spill().units();
     if (spilled == null) {
       throw new IllegalStateException("No tokens are on disk by choice");
     }
@@ -251,7 +251,7 @@ public final class CachedHead {
    * been said.
    */
   public int @Nullable [] channels() {
-    return head.channels();
+    return head.coarse().channels();
   }
 
   /**
@@ -267,11 +267,11 @@ public final class CachedHead {
                 .formatted(keySize() - 1, Arrays.toString(held)));
       }
     }
-    head.channels(held.clone());
+    head.coarse().channels(held.clone());
   }
 
   /**
-   * Keeps tokens in the policy's {@linkplain KvPolicy#coarse coarser formats} from now on; their
+   * Keeps tokens in the policy's {@linkplain KvBounds#coarse coarser formats} from now on; their
    * places are among the first then.
    *
    * @param places of tokens that are not in those yet, ascending

@@ -11,7 +11,7 @@ public record Companion<T>(String suffix, String made, Class<T> content) {
   /** The files beside one model. */
   public interface Reader {
     /**
-     * What the file of this kind holds.
+     * Reads the content of the file of this kind.
      *
      * @throws RuntimeException of the reader's own type if there is none, it is of another model or
      *     damaged: says what makes one

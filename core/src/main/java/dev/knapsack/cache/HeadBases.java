@@ -16,17 +16,17 @@ public interface HeadBases {
       new Companion<>("cskv.gguf", "'knapsack calibrate MODEL' writes it", HeadBases.class);
 
   /**
-   * How one KV head's keys and values are reduced.
+   * The reduction of one KV head's keys and values.
    *
    * @param keys null if all of a key is held
    * @param values null if all of a value is held
    */
   record Head(@Nullable Reduction keys, @Nullable Reduction values) {}
 
-  /** What tells these from others of the same model. */
+  /** The text that tells these from others of the same model. */
   String identity();
 
-  /** Bytes of those that a layout {@linkplain KvPolicy#coarse reduces} heads by. */
+  /** Bytes of those that a layout {@linkplain KvBounds#coarse reduces} heads by. */
   long bytes(KvLayout layout);
 
   /**

@@ -9,27 +9,27 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What one KV head of one sequence has cached: tokens in the layout's formats, perhaps the last
- * ones in full precision, and perhaps some that count less in coarser formats.
+ * The cached tokens of one KV head of one sequence: in the layout's formats, perhaps the last ones
+ * in full precision, and perhaps some that count less in coarser formats.
  *
  * <p>A place counts the coarse ones first, then the stored and then the recent ones, each in the
  * order of their positions.
  */
 final class HeadCache {
-  private final @Nullable HeadPages coarse;
-  private final HeadPages stored;
-  private final @Nullable HeadPages recent;
+  private final @Nullable HeadTokens coarse;
+  private final HeadTokens stored;
+  private final @Nullable HeadTokens recent;
   private final int recentTokens;
 
-  /** What the policy remembers of tokens; null where that is nothing. */
+  /** The numbers that the policy remembers of tokens; null where there are none. */
   private final @Nullable HeadNumbers numbers;
 
   HeadCache(KvPool pool, int layer, int kvHead) {
     KvLayout layout = pool.layout();
     HeadBases.Head bases = pool.bases(layer, kvHead);
-    coarse = layout.coarse(layer).map(form -> new HeadPages(pool, form, bases)).orElse(null);
-    stored = new HeadPages(pool, layout.stored(layer));
-    recent = layout.recent() > 0 ? new HeadPages(pool, layout.full(layer)) : null;
+    coarse = layout.coarse(layer).map(form -> new HeadTokens(pool, form, bases)).orElse(null);
+    stored = new HeadTokens(pool, layout.stored(layer));
+    recent = layout.recent() > 0 ? new HeadTokens(pool, layout.full(layer)) : null;
     recentTokens = layout.recent();
     numbers = layout.numbers(layer).map(form -> new HeadNumbers(pool, form)).orElse(null);
   }
@@ -46,8 +46,8 @@ final class HeadCache {
     return new HeadCache(this);
   }
 
-  /** Where new tokens go. */
-  private HeadPages end() {
+  /** The tokens that new ones follow. */
+  private HeadTokens end() {
     return recent == null ? stored : recent;
   }
 
@@ -56,27 +56,7 @@ final class HeadCache {
     return coarseCount() + stored.count() + (recent == null ? 0 : recent.count());
   }
 
-  /** Numbers in a key of which all is held. */
-  int keySize() {
-    return stored.form().keySize();
-  }
-
-  /** Numbers in such a value. */
-  int valueSize() {
-    return stored.form().valueSize();
-  }
-
-  /** Which channels of a key coarse tokens hold, ascending; null for all, or if not said yet. */
-  int @Nullable [] channels() {
-    return coarse().channels();
-  }
-
-  /** See {@link HeadPages#channels(int[])}. */
-  void channels(int[] held) {
-    coarse().channels(held);
-  }
-
-  /** Tokens of coarser formats: the first places. */
+  /** Of these, those of coarser formats: the first places. */
   int coarseCount() {
     return coarse == null ? 0 : coarse.count();
   }
@@ -89,7 +69,8 @@ final class HeadCache {
     return startOfStored();
   }
 
-  private HeadPages coarse() {
+  /** Tokens of coarser formats. */
+  HeadTokens coarse() {
     if (coarse == null) {
       throw new IllegalStateException("The policy keeps no tokens in coarser formats");
     }
@@ -105,9 +86,9 @@ final class HeadCache {
     end().reserve(position, tokens);
   }
 
-  /** See {@link HeadPages#write}; {@code after} counts from the tokens that are held. */
+  /** See {@link HeadTokens#write}; {@code after} counts from the tokens that are held. */
   void write(int after, MemorySegment keys, long key, MemorySegment values, long value) {
-    HeadPages end = end();
+    HeadTokens end = end();
     end.write(end.count() + after, keys, key, values, value);
   }
 
@@ -157,26 +138,11 @@ final class HeadCache {
     }
   }
 
-  private static void drop(HeadPages pages, int position) {
-    int gone = pages.view(0).before(position) / pages.form().pageTokens();
+  private static void drop(HeadTokens tokens, int position) {
+    int gone = tokens.view(0).before(position) / tokens.form().pageTokens();
     if (gone > 0) {
-      pages.dropPages(gone);
+      tokens.dropPages(gone);
     }
-  }
-
-  /** The page that holds a block of tokens in the layout's formats; see {@link HeadPages#page}. */
-  int page(int block) {
-    return stored.page(block);
-  }
-
-  /** See {@link HeadPages#replace}. */
-  void replace(int block, int slab) {
-    stored.replace(block, slab);
-  }
-
-  /** Adds a full page that follows what is stored; nothing may be recent. */
-  void adopt(int slab, int position) {
-    stored.adopt(slab, position);
   }
 
   /** Encodes the oldest recent tokens in the layout's formats, page by page. */
@@ -191,33 +157,17 @@ final class HeadCache {
     }
   }
 
-  /** Copies the oldest pages as they are, and gives them back. */
-  void moveOut(int pages, MemorySegment into, long at) {
-    stored.copyPages(pages, into, at);
-    stored.dropPages(pages);
-  }
-
-  /** Takes pages, as {@link #moveOut} copied them, where there are none. */
-  void moveIn(int position, int pages, MemorySegment from, long at) {
-    stored.takePages(position, pages, from, at);
-  }
-
-  /** Tokens in the layout's formats. */
-  int storedCount() {
-    return stored.count();
-  }
-
   /** See {@link CachedHead#spillable}: how many tokens are not in the form of recent ones. */
   int settledCount() {
     return coarseCount() + stored.count();
   }
 
-  /** Where tokens in the layout's formats are. */
-  HeadPages stored() {
+  /** Tokens in the layout's formats. */
+  HeadTokens stored() {
     return stored;
   }
 
-  /** What attention reads; see {@link HeadPages#view}. */
+  /** The spans that attention reads; see {@link HeadTokens#view}. */
   KvSpan[] spans(int appended) {
     List<KvSpan> spans = new ArrayList<>();
     if (coarseCount() > 0) {
@@ -236,45 +186,45 @@ final class HeadCache {
     return spans.toArray(KvSpan[]::new);
   }
 
-  /** The pages in which the token at a place is. */
-  private HeadPages pages(int place) {
+  /** The tokens of one form among which the one at a place is. */
+  private HeadTokens among(int place) {
     if (place < coarseCount()) {
       return coarse();
     }
     return recent == null || place - coarseCount() < stored.count() ? stored : recent;
   }
 
-  /** Where it is in those. */
+  /** Its number among those. */
   private int index(int place) {
-    HeadPages pages = pages(place);
-    return place - (pages == coarse ? 0 : coarseCount()) - (pages == recent ? stored.count() : 0);
+    HeadTokens tokens = among(place);
+    return place - (tokens == coarse ? 0 : coarseCount()) - (tokens == recent ? stored.count() : 0);
   }
 
-  /** Where the token at a place stands. */
+  /** The position in the sequence of the token at a place. */
   int position(int place) {
-    return pages(place).position(index(place));
+    return among(place).position(index(place));
   }
 
   /** Decodes the key or the value of the token at a place. */
   void read(int place, boolean key, float[] out) {
-    pages(place).read(index(place), key, out);
+    among(place).read(index(place), key, out);
   }
 
   /** Decodes the keys or the values of the tokens at the places of {@code [from, to)}. */
   void read(int from, int to, boolean key, float[] out) {
     int size = key ? stored.form().keySize() : stored.form().valueSize();
     for (int place = from; place < to; ) {
-      HeadPages pages = pages(place);
+      HeadTokens tokens = among(place);
       int index = index(place);
-      int count = Math.min(to - place, pages.count() - index);
-      pages.read(index, index + count, key, out, (place - from) * size, size);
+      int count = Math.min(to - place, tokens.count() - index);
+      tokens.read(index, index + count, key, out, (place - from) * size, size);
       place += count;
     }
   }
 
   /** Encodes another key and value for the token at a place. */
   void put(int place, float[] key, float[] value) {
-    pages(place).put(index(place), key, value);
+    among(place).put(index(place), key, value);
   }
 
   /**
@@ -324,7 +274,7 @@ final class HeadCache {
     return others;
   }
 
-  /** What the policy remembers of tokens, by place. */
+  /** The numbers that the policy remembers of tokens, by place. */
   HeadNumbers numbers() {
     if (numbers == null) {
       throw new IllegalStateException(
@@ -333,7 +283,7 @@ final class HeadCache {
     return numbers;
   }
 
-  /** Whether tokens between the first and the last were evicted. */
+  /** Says whether tokens between the first and the last were evicted. */
   boolean hasGaps() {
     if (coarseCount() > 0) {
       return true; // which tokens are coarse depends on what came after
@@ -347,7 +297,7 @@ final class HeadCache {
    * @param most tokens that there can be in all
    * @param disk gives those that are not in memory, and takes them; null where all are
    */
-  List<KvPart> parts(int most, @Nullable Function<HeadPages, SpilledHead> disk) {
+  List<KvPart> parts(int most, @Nullable Function<HeadTokens, SpilledHead> disk) {
     List<KvPart> parts = new ArrayList<>();
     if (coarse != null) {
       parts.add(new KvPart(coarse, most));

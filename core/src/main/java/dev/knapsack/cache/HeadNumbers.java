@@ -1,42 +1,33 @@
 package dev.knapsack.cache;
 
-import dev.knapsack.memory.SlabArena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
- * What a policy remembers of the tokens of one KV head of one sequence: some numbers of each, by
- * its place, in pages of the pool as keys and values are. Nothing is leased for what was never
- * remembered.
+ * The numbers that a policy remembers of each token of one KV head of one sequence, by its place,
+ * in pages of the pool as keys and values are. Nothing is leased for what was never remembered.
  */
 final class HeadNumbers {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-  private final SlabArena arena;
-  private final int pageTokens;
-  private int[] slabs = {};
-  private int pages;
+  private final HeadForm form;
+  private final Pages pages;
 
-  /** How many tokens have something else than 0, of each number. */
+  /** Of each number, how many tokens have something else than 0. */
   private final int[] known;
 
   /** For {@link KvLayout#numbers(int)} of a layer, which are some. */
-  HeadNumbers(KvPool pool, KvLayout.Form form) {
-    this.arena = pool.arena(form);
-    this.pageTokens = form.pageTokens();
+  HeadNumbers(KvPool pool, HeadForm form) {
+    this.form = form;
+    this.pages = new Pages(pool.arena(form));
     this.known = new int[form.keySize()];
   }
 
   private HeadNumbers(HeadNumbers other) {
-    arena = other.arena;
-    pageTokens = other.pageTokens;
+    form = other.form;
+    pages = other.pages.fork(other.pages.count());
     known = other.known.clone();
-    pages = other.pages;
-    slabs = Arrays.copyOf(other.slabs, pages);
-    for (int slab : slabs) {
-      arena.share(slab);
-    }
   }
 
   HeadNumbers fork() {
@@ -47,9 +38,10 @@ final class HeadNumbers {
   float[] get(int which, int tokens) {
     float[] out = new float[tokens];
     int count = Math.min(tokens, known[which]);
-    for (int i = 0; i < count; i += pageTokens) {
-      int n = Math.min(pageTokens, count - i);
-      MemorySegment.copy(arena.memory(), FLOAT, at(which, i / pageTokens), out, i, n);
+    pages.locate();
+    for (int i = 0; i < count; i += form.pageTokens()) {
+      int n = Math.min(form.pageTokens(), count - i);
+      MemorySegment.copy(pages.memory(), FLOAT, at(which, i), out, i, n);
     }
     return out;
   }
@@ -60,35 +52,22 @@ final class HeadNumbers {
    * @throws dev.knapsack.error.BudgetExceededException if there is no room for more pages
    */
   void put(int which, float[] numbers) {
-    while (pages * pageTokens < numbers.length) {
-      int slab = arena.allocate();
-      if (pages == slabs.length) {
-        slabs = Arrays.copyOf(slabs, Math.max(4, 2 * pages));
-      }
-      slabs[pages++] = slab;
+    pages.grow(form.pages(numbers.length));
+    for (int p = 0; p < form.pages(numbers.length); p++) {
+      pages.own(p);
     }
-    for (int i = 0; i < numbers.length; i += pageTokens) {
-      int n = Math.min(pageTokens, numbers.length - i);
-      own(i / pageTokens);
-      MemorySegment.copy(numbers, i, arena.memory(), FLOAT, at(which, i / pageTokens), n);
+    pages.locate();
+    for (int i = 0; i < numbers.length; i += form.pageTokens()) {
+      int n = Math.min(form.pageTokens(), numbers.length - i);
+      MemorySegment.copy(numbers, i, pages.memory(), FLOAT, at(which, i), n);
     }
     known[which] = Math.max(known[which], numbers.length);
   }
 
-  private long at(int which, int page) {
-    return arena.offset(slabs[page]) + (long) Float.BYTES * which * pageTokens;
-  }
-
-  /** Makes a page this sequence's alone. */
-  private void own(int page) {
-    if (arena.shared(slabs[page])) {
-      int copy = arena.allocate();
-      MemorySegment memory = arena.memory();
-      MemorySegment.copy(
-          memory, arena.offset(slabs[page]), memory, arena.offset(copy), arena.slabBytes());
-      arena.release(slabs[page]);
-      slabs[page] = copy;
-    }
+  /** The place of a number of the token {@code i}, the first of a page, and of those after it. */
+  private long at(int which, int i) {
+    int page = form.pageTokens();
+    return pages.offsets()[i / page] + (long) Float.BYTES * which * page;
   }
 
   /** Puts tokens at other places: at each the one that was at the place given for it. */
@@ -116,9 +95,6 @@ final class HeadNumbers {
   }
 
   private void trim() {
-    int kept = Math.ceilDiv(Arrays.stream(known).max().orElse(0), pageTokens);
-    while (pages > kept) {
-      arena.release(slabs[--pages]);
-    }
+    pages.trim(form.pages(Arrays.stream(known).max().orElse(0)));
   }
 }

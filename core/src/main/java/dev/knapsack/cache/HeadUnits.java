@@ -10,13 +10,13 @@ import java.util.List;
  * lies; and the tokens of those that have been read back.
  */
 final class HeadUnits {
-  private final KvLayout.Form form;
+  private final HeadForm form;
 
   /** The mean key of each unit. */
-  private final HeadPages keys;
+  private final HeadTokens keys;
 
   /** Tokens that have been read back, in any order: all of them stand before the next step. */
-  private final HeadPages fetched;
+  private final HeadTokens fetched;
 
   /** The unit of each of those. */
   private int[] unitOf = {};
@@ -28,13 +28,13 @@ final class HeadUnits {
   /** Tokens that may be back at once. */
   private int room;
 
-  /** What the policy remembers of the head as a whole. */
+  /** Numbers that the policy remembers of the head as a whole. */
   private float[] numbers = {};
 
   HeadUnits(KvPool pool, int layer) {
     this.form = pool.layout().stored(layer);
-    this.keys = new HeadPages(pool, pool.layout().unitKeys(layer));
-    this.fetched = new HeadPages(pool, form);
+    this.keys = new HeadTokens(pool, pool.layout().unitKeys(layer));
+    this.fetched = new HeadTokens(pool, form);
   }
 
   private HeadUnits(HeadUnits other) {
@@ -61,7 +61,7 @@ final class HeadUnits {
     return tokens[unit];
   }
 
-  /** Where a unit lies in the file. */
+  /** The place of a unit in the file. */
   long at(int unit) {
     return at[unit];
   }
@@ -71,8 +71,8 @@ final class HeadUnits {
     return bytes(form, tokens[unit]);
   }
 
-  static long bytes(KvLayout.Form form, int tokens) {
-    return tokens * (form.keyBytes() + form.valueBytes());
+  static long bytes(HeadForm form, int tokens) {
+    return tokens * form.tokenBytes();
   }
 
   void room(int mayBeBack) {
@@ -101,7 +101,7 @@ final class HeadUnits {
 
   /** Bytes of the pages that hold them. */
   long fetchedBytes() {
-    return Math.ceilDiv(fetched.count(), form.pageTokens()) * form.pageBytes();
+    return form.pages(fetched.count()) * form.pageBytes();
   }
 
   /** Counts a unit that has been written. */

@@ -6,8 +6,9 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 
 /**
- * How a KV cache stores its numbers: keys and values each in a format of their own, the last tokens
- * perhaps as they were computed, all of them perhaps rotated or reordered, or the keys sketched.
+ * The way in which a KV cache stores its numbers: keys and values each in a format of their own,
+ * the last tokens perhaps as they were computed, all of them perhaps rotated or reordered, or the
+ * keys sketched.
  *
  * @param keys one of {@link Formats#cache()}
  * @param values one of {@link Formats#cache()}
@@ -23,7 +24,7 @@ public record KvFormat(Format keys, Format values, int recent, KvTransform trans
   /** Half precision. */
   public static final KvFormat F16 = of(Formats.F16, Formats.F16);
 
-  /** What sketched keys are called. */
+  /** The name of sketched keys. */
   private static final String SKETCHED = "QJL";
 
   /** Directions for a channel, as published: 256 for heads of 128. */
@@ -141,7 +142,7 @@ public record KvFormat(Format keys, Format values, int recent, KvTransform trans
         "'%s' names no formats of keys and values; write q8_0, or k=q8_0,v=q4_0".formatted(text));
   }
 
-  /** What keys are kept in, by a name that {@link #of(String, String)} knows. */
+  /** The format of keys, by a name that {@link #of(String, String)} knows. */
   public String keyName() {
     return switch (sketch) {
       case 0 -> keys.name();
@@ -170,7 +171,7 @@ public record KvFormat(Format keys, Format values, int recent, KvTransform trans
   }
 
   /**
-   * Whether heads of these sizes can be stored so: they must be whole blocks.
+   * Says whether heads of these sizes can be stored so: they must be whole blocks.
    *
    * @param keySize channels of a key
    * @param valueSize channels of a value

@@ -1,7 +1,6 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.memory.Account;
-import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.List;
@@ -11,7 +10,7 @@ import java.util.TreeMap;
 import java.util.stream.Stream;
 
 /**
- * What a sequence's cache holds in each layer, and in which formats: all that is needed to know how
+ * The content of a sequence's cache in each layer, and its formats: all that is needed to know how
  * many bytes a number of tokens takes.
  *
  * @param layers what each layer remembers
@@ -55,7 +54,7 @@ public record KvLayout(
           "The recipe '%s' forgets tokens; only a cache that keeps all of them moves some to disk"
               .formatted(policy));
     }
-    if (policy.bases().isPresent()
+    if (policy.bounds().bases().isPresent()
         && (transform == KvTransform.REORDERED || heads(layers).anyMatch(l -> l.sketch() > 0))) {
       throw new IllegalArgumentException(
           "The recipe '%s' reduces heads as the model computes them, or rotated; not reordered or sketched"
@@ -65,6 +64,7 @@ public record KvLayout(
       checkFits("key", keyFormat, layer.keySize());
       checkFits("value", valueFormat, layer.valueSize());
       policy
+          .bounds()
           .coarse()
           .ifPresent(coarse -> {
             checkFits("key", coarse.keysBeside(keyFormat), layer.keySize());
@@ -144,7 +144,7 @@ public record KvLayout(
   }
 
   /**
-   * Whether heads of this size can be stored in the format: it must be whole blocks.
+   * Says whether heads of this size can be stored in the format: it must be whole blocks.
    *
    * @param headSize numbers in a head
    */
@@ -163,7 +163,7 @@ public record KvLayout(
   /** The most tokens that a head of a layer has in the layout's formats. */
   private int stored(int tokens, int step, LayerLayout.Heads layer) {
     if (layer.window() == 0 && !policy.equals(KvPolicy.FULL)) {
-      return (int) Math.min(tokens, (long) policy.most(tokens) + step);
+      return (int) Math.min(tokens, (long) policy.bounds().most(tokens) + step);
     }
     int stored = Math.max(0, tokens - recent);
     if (layer.window() == 0 && resident > 0) {
@@ -172,17 +172,17 @@ public record KvLayout(
     return stored;
   }
 
-  /** What policies remember of the tokens of layers without a sliding window. */
+  /** The pages of what policies remember of the tokens of layers without a sliding window. */
   private SortedMap<Long, Long> numberSlabs(int tokens, int step) {
     SortedMap<Long, Long> slabs = new TreeMap<>();
-    int coarse = Math.min(tokens, policy.mostCoarse(tokens));
+    int coarse = Math.min(tokens, policy.bounds().mostCoarse(tokens));
     for (int l = 0; l < layers.size(); l++) {
       int layer = l;
       numbers(l)
           .ifPresent(form -> {
             long heads = heads(layer).kvHeads();
             long most = Math.min(tokens, (long) stored(tokens, step, heads(layer)) + coarse);
-            long together = policy.together(this, layer, tokens) + heads * coarse;
+            long together = policy.bounds().together(this, layer, tokens) + heads * coarse;
             slabs.merge(
                 form.pageBytes(),
                 Math.min(heads * pages((int) most), pages(together, heads, step)),
@@ -202,7 +202,7 @@ public record KvLayout(
       if (layer.seeAll()) {
         long pages = (long) layer.kvHeads() * pages(stored(tokens, step, layer));
         if (!all) {
-          long together = policy.together(this, l, tokens);
+          long together = policy.bounds().together(this, l, tokens);
           pages = Math.min(pages, pages(together, layer.kvHeads(), step));
         }
         long own = Math.max(0, pages - (long) layer.kvHeads() * shared);
@@ -211,7 +211,7 @@ public record KvLayout(
       }
     }
     if (!all && shared == 0) {
-      long together = policy.inAll(this, tokens);
+      long together = policy.bounds().inAll(this, tokens);
       slabs.replaceAll(
           (size, n) -> Math.min(n, pages(together, heads.getOrDefault(size, 0L), step)));
     }
@@ -223,82 +223,28 @@ public record KvLayout(
     return (together + heads * (step + pageTokens - 1)) / pageTokens;
   }
 
-  /**
-   * How the tokens of one head are stored: what pages of it are like.
-   *
-   * @param positions whether a page says of each of its tokens where it stands, because tokens
-   *     between others may be forgotten
-   */
-  record Form(
-      Format keyFormat,
-      Format valueFormat,
-      int keySize,
-      int valueSize,
-      int pageTokens,
-      boolean positions) {
-    Form(Format keyFormat, Format valueFormat, int keySize, int valueSize, int pageTokens) {
-      this(keyFormat, valueFormat, keySize, valueSize, pageTokens, false);
-    }
-
-    long keyBytes() {
-      return keyFormat.bytes(keySize);
-    }
-
-    long valueBytes() {
-      return valueFormat.bytes(valueSize);
-    }
-
-    /** Where values begin in a page. */
-    long valuesAt() {
-      return keyBytes() * pageTokens;
-    }
-
-    /** Where a token's key is in its page. */
-    long key(int slot) {
-      return slot * keyBytes();
-    }
-
-    /** Where its value is. */
-    long value(int slot) {
-      return valuesAt() + slot * valueBytes();
-    }
-
-    /** Where in a page stands where each of its tokens stands in the sequence. */
-    long positionsAt() {
-      return (keyBytes() + valueBytes()) * pageTokens;
-    }
-
-    /** Where it says so of one. */
-    long position(int slot) {
-      return positionsAt() + (long) slot * Integer.BYTES;
-    }
-
-    long pageBytes() {
-      return positionsAt() + (positions ? (long) Integer.BYTES * pageTokens : 0);
-    }
-  }
-
-  /** Whether tokens between others may be forgotten. */
+  /** Says whether tokens between others may be forgotten. */
   private boolean gaps(LayerLayout.Heads heads) {
     return heads.seeAll() && !policy.equals(KvPolicy.FULL);
   }
 
   /** The form in which a layer's tokens are kept. */
-  Form stored(int layer) {
+  HeadForm stored(int layer) {
     LayerLayout.Heads heads = heads(layer);
-    return new Form(
+    return new HeadForm(
         keyFormat, valueFormat, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
   }
 
   /** The form of a layer's tokens that count less; empty if there are none. */
-  Optional<Form> coarse(int layer) {
+  Optional<HeadForm> coarse(int layer) {
     LayerLayout.Heads heads = heads(layer);
     return !heads.seeAll()
         ? Optional.empty()
         : policy
+            .bounds()
             .coarse()
             .map(c ->
-                new Form(
+                new HeadForm(
                     c.keysBeside(keyFormat),
                     c.valuesBeside(valueFormat),
                     c.keySize(heads.keySize(), keyFormat),
@@ -309,33 +255,32 @@ public record KvLayout(
 
   /** Numbers that are held of a key of a layer's coarser tokens; all if there are none. */
   public int heldOfKeys(int layer) {
-    return coarse(layer).map(Form::keySize).orElse(heads(layer).keySize());
+    return coarse(layer).map(HeadForm::keySize).orElse(heads(layer).keySize());
   }
 
   /** Numbers that are held of a value of such. */
   public int heldOfValues(int layer) {
-    return coarse(layer).map(Form::valueSize).orElse(heads(layer).valueSize());
+    return coarse(layer).map(HeadForm::valueSize).orElse(heads(layer).valueSize());
   }
 
   /** The form in which a layer's recent tokens are kept. */
-  Form full(int layer) {
+  HeadForm full(int layer) {
     LayerLayout.Heads heads = heads(layer);
-    return new Form(FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
+    return new HeadForm(FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
   }
 
   /** The form of what the policy remembers of a layer's tokens; empty if that is nothing. */
-  Optional<Form> numbers(int layer) {
+  Optional<HeadForm> numbers(int layer) {
     LayerLayout.Heads heads = heads(layer);
-    int numbers = heads.seeAll() ? policy.numbers(heads) : 0;
+    int numbers = heads.seeAll() ? policy.observer().numbers(heads) : 0;
     return numbers == 0
         ? Optional.empty()
-        : Optional.of(new Form(Formats.F32, Formats.F32, numbers, 0, pageTokens));
+        : Optional.of(new HeadForm(Formats.F32, Formats.F32, numbers, 0, pageTokens));
   }
 
   /** Bytes of one token in a layer, recent ones aside. */
   public long tokenBytes(int layer) {
-    Form form = stored(layer);
-    return heads(layer).kvHeads() * (form.keyBytes() + form.valueBytes());
+    return heads(layer).kvHeads() * stored(layer).tokenBytes();
   }
 
   /** Pages of one head that {@code tokens} tokens take. */
@@ -386,7 +331,8 @@ public record KvLayout(
           .ifPresent(coarse ->
               slabs.merge(
                   coarse.pageBytes(),
-                  (long) layer.kvHeads() * pages(Math.min(tokens, policy.mostCoarse(tokens))),
+                  (long) layer.kvHeads()
+                      * pages(Math.min(tokens, policy.bounds().mostCoarse(tokens))),
                   Long::sum));
       if (recent > 0 && layer.kvHeads() > 0) {
         long full = Math.min(pages(tokens), pages(recent + pageTokens - 1 + step));
@@ -404,12 +350,12 @@ public record KvLayout(
   long besidePages(int length, int step) {
     int tokens = withLookahead(length);
     long weights = 0;
-    int coarse = policy.mostCoarse(tokens);
-    long most = Math.min(tokens, (long) policy.most(tokens) + coarse + step);
+    int coarse = policy.bounds().mostCoarse(tokens);
+    long most = Math.min(tokens, (long) policy.bounds().most(tokens) + coarse + step);
     for (int l = 0; l < layers.size(); l++) {
       if (heads(l).seeAll()) {
         long more = (long) heads(l).kvHeads() * (coarse + step);
-        long together = policy.together(this, l, tokens) + more;
+        long together = policy.bounds().together(this, l, tokens) + more;
         weights = Math.max(weights, PolicyView.weightBytes(this, l, most, together, step));
       }
     }
@@ -422,15 +368,15 @@ public record KvLayout(
 
   /** Rows after the prompt's last token are held as tokens are, for the time of a step. */
   private int withLookahead(int tokens) {
-    return (int) Math.min(Integer.MAX_VALUE, (long) tokens + policy.lookahead());
+    return (int) Math.min(Integer.MAX_VALUE, (long) tokens + policy.observer().lookahead());
   }
 
-  /** Whether tokens go to disk. */
+  /** Says whether tokens go to disk. */
   boolean usesDisk() {
     return resident > 0 || policy.retrieval().isPresent();
   }
 
-  /** Whether tokens of a layer go to disk by the policy's choice. */
+  /** Says whether tokens of a layer go to disk by the policy's choice. */
   boolean retrieves(int layer) {
     return heads(layer).seeAll() && policy.retrieval().isPresent();
   }
@@ -446,8 +392,8 @@ public record KvLayout(
   }
 
   /** The form of units' mean keys. */
-  Form unitKeys(int layer) {
-    return new Form(FULL, FULL, heads(layer).keySize(), 0, pageTokens);
+  HeadForm unitKeys(int layer) {
+    return new HeadForm(FULL, FULL, heads(layer).keySize(), 0, pageTokens);
   }
 
   /** Tokens that go to disk together. */
@@ -478,7 +424,7 @@ public record KvLayout(
     return slabs;
   }
 
-  /** Whether a layer carries a state from token to token. */
+  /** Says whether a layer carries a state from token to token. */
   public boolean carriesStates() {
     return layers.stream().anyMatch(LayerLayout.Recurrent.class::isInstance);
   }

@@ -1,6 +1,5 @@
 package dev.knapsack.cache;
 
-import dev.knapsack.tensor.Format;
 import java.lang.foreign.MemorySegment;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -10,43 +9,30 @@ import org.jspecify.annotations.Nullable;
  * token's key followed by its value, in the form's own bytes.
  */
 public final class KvPart {
-  private final HeadPages pages;
+  private final HeadTokens inMemory;
   private final int most;
 
   /** The tokens before those in memory; null where all are there. */
   private final @Nullable SpilledHead disk;
 
-  KvPart(HeadPages pages, int most) {
-    this(pages, most, null);
+  KvPart(HeadTokens inMemory, int most) {
+    this(inMemory, most, null);
   }
 
-  KvPart(HeadPages pages, int most, @Nullable SpilledHead disk) {
-    this.pages = pages;
+  KvPart(HeadTokens inMemory, int most, @Nullable SpilledHead disk) {
+    this.inMemory = inMemory;
     this.most = most;
     this.disk = disk;
   }
 
-  public Format keyFormat() {
-    return pages.form().keyFormat();
-  }
-
-  public Format valueFormat() {
-    return pages.form().valueFormat();
-  }
-
-  /** Numbers in a key. */
-  public int keySize() {
-    return pages.form().keySize();
-  }
-
-  /** Numbers in a value. */
-  public int valueSize() {
-    return pages.form().valueSize();
+  /** The form of its tokens. */
+  public HeadForm form() {
+    return inMemory.form();
   }
 
   /** Tokens that are held. */
   public int count() {
-    return onDisk() + pages.count();
+    return onDisk() + inMemory.count();
   }
 
   private int onDisk() {
@@ -60,48 +46,43 @@ public final class KvPart {
 
   /** The position of the first token, or where the next would be. */
   public int start() {
-    return onDisk() > 0 ? 0 : pages.start();
+    return onDisk() > 0 ? 0 : inMemory.start();
   }
 
   /** The position of each token; null if each follows the one before. */
   public int @Nullable [] positions() {
-    return pages.positions();
+    return inMemory.positions();
   }
 
   /** Which channels of a key are held, ascending, in one number each; null for all. */
   public int @Nullable [] channels() {
-    return pages.channels();
+    return inMemory.channels();
   }
 
   /**
    * Says which channels of a key are held, where there are no tokens yet.
    *
    * @param all channels that a whole key has
-   * @throws IllegalArgumentException if they are not {@link #keySize} of those, ascending
+   * @throws IllegalArgumentException if they are not {@link HeadForm#keySize} of those, ascending
    */
   public void channels(int[] held, int all) {
-    if (held.length != keySize()
+    if (held.length != form().keySize()
         || IntStream.range(0, held.length)
             .anyMatch(i -> held[i] < 0 || held[i] >= all || (i > 0 && held[i] <= held[i - 1]))) {
       throw new IllegalArgumentException("These are no channels of a key");
     }
-    pages.channels(held);
-  }
-
-  /** Bytes of a token: of its key and its value. */
-  public long tokenBytes() {
-    return pages.form().keyBytes() + pages.form().valueBytes();
+    inMemory.channels(held);
   }
 
   /**
    * Copies tokens out.
    *
    * @param from the first of them
-   * @param into where their {@code tokens · tokenBytes()} bytes go, from byte {@code at} on
+   * @param into where their {@code tokens · form().tokenBytes()} bytes go, from byte {@code at} on
    */
   public void read(int from, int tokens, MemorySegment into, long at) {
     int done = disk == null ? 0 : disk.read(from, tokens, into, at);
-    pages.copyOut(from + done - onDisk(), tokens - done, into, at + done * tokenBytes());
+    inMemory.copyOut(from + done - onDisk(), tokens - done, into, at + done * form().tokenBytes());
   }
 
   /**
@@ -113,12 +94,12 @@ public final class KvPart {
    * @throws IllegalArgumentException if there are gaps, and some of them are to go to disk
    */
   public void reserve(int tokens, int start, int @Nullable [] positions) {
-    if (pages.count() != 0) {
+    if (inMemory.count() != 0) {
       throw new IllegalStateException(
           "Tokens are put back where there are none, not behind others");
     }
     if (disk == null) {
-      pages.reserve(start, tokens, positions);
+      inMemory.reserve(start, tokens, positions);
     } else if (start != 0 || positions != null) {
       throw new IllegalArgumentException(
           "What goes to disk begins with the first token and has no gaps");
@@ -128,7 +109,7 @@ public final class KvPart {
   /** Adds tokens, for which there is room, as {@link #read} gave them. */
   public void add(int tokens, MemorySegment from, long at) {
     if (disk == null) {
-      pages.copyIn(tokens, from, at);
+      inMemory.copyIn(tokens, from, at);
     } else {
       disk.add(tokens, from, at);
     }

@@ -5,7 +5,6 @@ import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
-import dev.knapsack.memory.SlabArena;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -17,8 +16,8 @@ import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Where the sequences of one model and layout get what they need: pages, which pools of other
- * layouts may share, and what has been said of the model.
+ * The pool of what sequences of one model and layout need: pages, which pools of other layouts may
+ * share, and what has been said of the model.
  *
  * <p>Safe for use by many threads. Closing it takes the pages of caches that are still open.
  */
@@ -93,7 +92,7 @@ public final class KvPool implements AutoCloseable {
   public KvPool beside(KvLayout other) {
     KvPool pool = new KvPool(other, pages);
     pool.likewise(this);
-    if (other.policy().bases().isEmpty()) {
+    if (other.policy().bounds().bases().isEmpty()) {
       pool.bases = List.of();
     }
     return pool;
@@ -111,7 +110,7 @@ public final class KvPool implements AutoCloseable {
     return pages.account();
   }
 
-  /** What a sequence remembers that has no tokens yet. */
+  /** The state of a new sequence, without tokens yet. */
   public SequenceState sequence() {
     return new SequenceState(this);
   }
@@ -157,7 +156,7 @@ public final class KvPool implements AutoCloseable {
     }
   }
 
-  /** Whether such a promise would keep within what this pool may have. */
+  /** Says whether such a promise would keep within what this pool may have. */
   public boolean hasRoom(int tokens, int step, int shared) {
     return pages.hasRoom(layout.slabs(tokens, step, shared), layout.besidePages(tokens, step));
   }
@@ -206,7 +205,7 @@ public final class KvPool implements AutoCloseable {
     blockArenas[page].release(slab);
   }
 
-  SlabArena arena(KvLayout.Form form) {
+  SlabArena arena(HeadForm form) {
     return pages.arena(form.pageBytes());
   }
 
@@ -277,7 +276,7 @@ public final class KvPool implements AutoCloseable {
   }
 
   /**
-   * Says how heads are reduced, for a policy that has {@linkplain KvPolicy#bases bases}: before
+   * Says how heads are reduced, for a policy that has {@linkplain KvBounds#bases bases}: before
    * there is a cache.
    *
    * @param heads by layer and KV head; there as long as the pool is

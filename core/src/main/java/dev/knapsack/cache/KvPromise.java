@@ -1,7 +1,6 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.memory.Lease;
-import dev.knapsack.memory.SlabArena;
 import java.util.SortedMap;
 import java.util.TreeMap;
 

@@ -1,7 +1,7 @@
 package dev.knapsack.cache;
 
 /**
- * What is done to heads of keys and values before they are cached, and to queries and attention's
+ * The transform of heads of keys and values before they are cached, and of queries and attention's
  * results so that these stay what they were.
  */
 public enum KvTransform {

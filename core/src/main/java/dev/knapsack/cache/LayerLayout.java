@@ -1,6 +1,6 @@
 package dev.knapsack.cache;
 
-/** What one layer of a model remembers of a sequence. */
+/** The layout of what one layer of a model remembers of a sequence. */
 public sealed interface LayerLayout {
   /**
    * Keys and values of each token, head by head.
@@ -15,7 +15,7 @@ public sealed interface LayerLayout {
    */
   record Heads(int kvHeads, int keySize, int valueSize, int window, int group, int sketch)
       implements LayerLayout {
-    /** What a layer without attention has of heads. */
+    /** Of a layer without attention. */
     public static final Heads NONE = new Heads(0, 0, 0, 0, 1);
 
     /** Not sketched. */
@@ -28,9 +28,14 @@ public sealed interface LayerLayout {
       return keySize / Math.max(1, sketch);
     }
 
-    /** Whether there are heads that see all tokens: without a sliding window. */
+    /** Says whether there are heads that see all tokens: without a sliding window. */
     public boolean seeAll() {
       return kvHeads > 0 && window == 0;
+    }
+
+    /** The first position that the token at {@code position} sees. */
+    int firstSeen(int position) {
+      return window == 0 ? 0 : Math.max(0, position - window + 1);
     }
 
     /** The same with keys of this many directions for each channel, or with keys as they are. */

@@ -5,18 +5,18 @@ import dev.knapsack.tensor.Matrix;
 import java.util.function.IntConsumer;
 
 /**
- * What a step of one sequence offers to a {@link KvPolicy} in a layer, while the layer is computed:
- * the step's keys and values have been appended, and are not committed yet. Nothing of it is
- * computed unless it is asked for, but for {@link #outputNorm} and {@link #retention}.
+ * One step of one sequence in a layer, as a {@link StepObserver} sees it while it is computed: the
+ * step's keys and values have been appended, and are not committed yet. Nothing of it is computed
+ * unless it is asked for, but for {@link #outputNorm} and {@link #retention}.
  *
- * <p>Rows are the step's tokens, from 0 on. Valid until {@link KvCache#observe} returns, but for
+ * <p>Rows are the step's tokens, from 0 on. Valid until {@link PolicyView#observe} returns, but for
  * {@link #frame}.
  */
 public interface LayerStep {
   /** Tokens of the step. */
   int rows();
 
-  /** Where a row stands in the sequence. */
+  /** The position of a row in the sequence. */
   int position(int row);
 
   /**
@@ -45,26 +45,29 @@ public interface LayerStep {
    */
   void unrotatedQueries(int row, int kvHead, float[] out);
 
-  /** What lies between those and the cached keys; of use after the step, too. */
+  /** The way from those to the cached keys; of use after the step, too. */
   QueryFrame frame();
 
-  /** What queries, keys and values are projections of: a row a token, F32, of the model's width. */
+  /**
+   * The input that queries, keys and values are projections of: a row a token, F32, of the model's
+   * width.
+   */
   Matrix input();
 
   /**
-   * How much a row's value can move what attention adds to the residual stream: {@code ‖W_o v‖₁},
-   * the mean over the query heads that share the KV head.
+   * The most by which a row's value can move what attention adds to the residual stream: {@code
+   * ‖W_o v‖₁}, the mean over the query heads that share the KV head.
    *
-   * @throws IllegalStateException unless the policy {@linkplain KvPolicy#wantsOutputNorms wants}
-   *     them
+   * @throws IllegalStateException unless the policy {@linkplain StepObserver#wantsOutputNorms
+   *     wants} them
    */
   float outputNorm(int row, int kvHead);
 
   /**
-   * What the layer's gate says of a row: the logarithm, 0 or less, of the share of its weight that
-   * the token has one token later in a KV head.
+   * The word of the layer's gate on a row: the logarithm, 0 or less, of the share of its weight
+   * that the token has one token later in a KV head.
    *
-   * @throws IllegalStateException unless the policy has {@linkplain KvPolicy#gates gates}
+   * @throws IllegalStateException unless the policy has {@linkplain StepObserver#gates gates}
    */
   float retention(int row, int kvHead);
 

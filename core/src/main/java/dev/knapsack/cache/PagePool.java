@@ -5,7 +5,6 @@ import dev.knapsack.error.SpillException;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
-import dev.knapsack.memory.SlabArena;
 import java.nio.file.Path;
 import java.util.Collection;
 import java.util.Map;
@@ -26,7 +25,7 @@ final class PagePool implements AutoCloseable {
   private final long most;
   private final Path folder;
 
-  /** What sequences need beside pages is leased from this. */
+  /** Pays for what sequences need beside pages. */
   private final Account besidePages;
 
   /** Bytes beside pages that sequences are promised. */
@@ -34,7 +33,7 @@ final class PagePool implements AutoCloseable {
 
   private final NavigableMap<Long, SlabArena> arenas = new ConcurrentSkipListMap<>();
 
-  /** Where sequences move tokens to disk; null as long as there is no layout that does. */
+  /** Holds tokens that sequences move to disk; null as long as there is no layout that does. */
   private @Nullable SpillFolder spill;
 
   /**
@@ -65,7 +64,7 @@ final class PagePool implements AutoCloseable {
   }
 
   /**
-   * Where tokens go to disk.
+   * The folder in which tokens go to disk.
    *
    * @throws SpillException if they cannot be kept there
    */
@@ -98,7 +97,7 @@ final class PagePool implements AutoCloseable {
     beside.close();
   }
 
-  /** Whether such pages, and such bytes beside them, keep within what may be promised. */
+  /** Says whether such pages, and such bytes beside them, keep within what may be promised. */
   boolean hasRoom(SortedMap<Long, Long> slabs, long beside) {
     return reservedWith(slabs) + beside <= most;
   }

@@ -4,7 +4,7 @@ import dev.knapsack.memory.Lease;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 
-/** What a policy remembers of a sequence's heads as wholes, in one lease. */
+/** The numbers that a policy remembers of a sequence's heads as wholes, in one lease. */
 final class PolicyMemory implements AutoCloseable {
   private final KvPool pool;
   private final Lease lease;
@@ -32,7 +32,7 @@ final class PolicyMemory implements AutoCloseable {
 
   private static long headBytes(KvLayout layout, int layer) {
     LayerLayout.Heads heads = layout.heads(layer);
-    return heads.window() > 0 ? 0 : (long) Float.BYTES * layout.policy().memory(heads);
+    return heads.window() > 0 ? 0 : (long) Float.BYTES * layout.policy().observer().memory(heads);
   }
 
   MemorySegment of(int layer, int kvHead) {

@@ -7,26 +7,26 @@ import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
-import java.util.BitSet;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a sequence's policy gets to see of its steps, and what is remembered of that beside tokens.
+ * The view that a sequence's policy gets of its steps, and what is remembered of that beside
+ * tokens.
  *
  * <p>Layers with a sliding window are none of its business.
  */
-final class PolicyView {
+public final class PolicyView {
   /** Query rows whose attention weights are computed together: keys are read once for them. */
   private static final int ROWS_TOGETHER = 4;
 
   private final KvCache cache;
   private final KvPool pool;
-  private final KvPolicy policy;
+  private final StepObserver observer;
 
   /** By layer and KV head. */
   private final HeadCache[][] heads;
 
-  /** What the policy remembers of heads as wholes; null while that is nothing. */
+  /** Numbers that the policy remembers of heads as wholes; null while there are none. */
   private @Nullable PolicyMemory memory;
 
   /** Attention weights of a layer; null between steps. */
@@ -35,12 +35,9 @@ final class PolicyView {
   /** By layer, of the last step that the policy looked at. */
   private final @Nullable QueryFrame[] frames;
 
-  /** Positions of tokens that end a sentence, where the policy wants to know. */
-  private final BitSet sentenceEnds;
-
   /** Of a sequence without tokens. */
   PolicyView(KvCache cache, KvPool pool, HeadCache[][] heads) {
-    this(cache, pool, heads, null, new QueryFrame[heads.length], new BitSet());
+    this(cache, pool, heads, null, new QueryFrame[heads.length]);
   }
 
   private PolicyView(
@@ -48,15 +45,13 @@ final class PolicyView {
       KvPool pool,
       HeadCache[][] heads,
       @Nullable PolicyMemory memory,
-      @Nullable QueryFrame[] frames,
-      BitSet sentenceEnds) {
+      @Nullable QueryFrame[] frames) {
     this.cache = cache;
     this.pool = pool;
-    this.policy = pool.layout().policy();
+    this.observer = pool.layout().policy().observer();
     this.heads = heads;
     this.memory = memory;
     this.frames = frames;
-    this.sentenceEnds = sentenceEnds;
   }
 
   /**
@@ -67,8 +62,7 @@ final class PolicyView {
    * @param remembered what {@link #forkMemory} gave for it
    */
   PolicyView fork(KvCache fork, HeadCache[][] forked, @Nullable PolicyMemory remembered) {
-    BitSet ends = (BitSet) sentenceEnds.clone();
-    return new PolicyView(fork, pool, forked, remembered, frames.clone(), ends);
+    return new PolicyView(fork, pool, forked, remembered, frames.clone());
   }
 
   /** A copy of what is remembered of heads as wholes; null if that is nothing. */
@@ -76,48 +70,68 @@ final class PolicyView {
     return memory == null ? null : memory.fork();
   }
 
-  /** See {@link KvCache#read}. */
-  void read(int[] tokens, int from, int to) {
-    BitSet ending = pool.sentenceEnds();
-    for (int i = from; ending != null && i < to; i++) {
-      sentenceEnds.set(cache.length() + i - from, ending.get(tokens[i]));
-    }
+  /**
+   * The most rows that the policy wants to see after a step of the prompt; 0 once the prompt has
+   * been read.
+   *
+   * @param step the most rows of a step, of which they are half at most
+   */
+  public int lookahead(int step) {
+    return readsPrompt() ? rowsAhead(observer.lookahead(), step) : 0;
   }
 
-  /** See {@link KvCache#sentenceEnd}. */
-  int sentenceEnd(int position) {
-    int end = sentenceEnds.nextSetBit(position);
-    return end < 0 || end >= cache.length() ? Integer.MAX_VALUE : end;
+  /**
+   * Says how many it wants to see after the next step.
+   *
+   * @param step the most rows of a step
+   * @param tokens that this one adds
+   */
+  public int lookahead(int step, int tokens) {
+    return readsPrompt() ? rowsAhead(observer.lookahead(cache, tokens), step) : 0;
   }
 
-  /** See {@link KvCache#wantsRetention}. */
-  boolean wantsRetention(int layer, int rows) {
-    return !cache.windowed(layer) && policy.gates().isPresent() && policy.looks(cache, layer, rows);
+  private boolean readsPrompt() {
+    return cache.length() < cache.text().promptEnd();
   }
 
-  /** See {@link KvCache#wantsOutputNorms}. */
-  boolean wantsOutputNorms(int layer, int rows) {
+  private int rowsAhead(int wanted, int step) {
+    return Math.min(cache.text().ahead(wanted), step / 2);
+  }
+
+  /** Says whether the policy wants {@link LayerStep#retention} of a step of so many rows. */
+  public boolean wantsRetention(int layer, int rows) {
     return !cache.windowed(layer)
-        && policy.wantsOutputNorms(layer)
-        && policy.looks(cache, layer, rows);
+        && observer.gates().isPresent()
+        && observer.looks(cache, layer, rows);
   }
 
-  /** See {@link KvCache#observe}. */
-  void observe(int layer, LayerStep step) {
+  /** Says whether the policy wants {@link LayerStep#outputNorm} of a step of so many rows. */
+  public boolean wantsOutputNorms(int layer, int rows) {
+    return !cache.windowed(layer)
+        && observer.wantsOutputNorms(layer)
+        && observer.looks(cache, layer, rows);
+  }
+
+  /**
+   * Shows the policy what it wants to see of a step in a layer.
+   *
+   * @param step whose tokens have been appended and not committed
+   */
+  public void observe(int layer, LayerStep step) {
     if (cache.windowed(layer)) {
       return;
     }
     observeWeights(layer, step);
-    if (policy.looks(cache, layer, step.rows())) {
+    if (observer.looks(cache, layer, step.rows())) {
       frames[layer] = step.frame();
-      if (memory == null && policy.memory(pool.layout().heads(layer)) > 0) {
+      if (memory == null && observer.memory(pool.layout().heads(layer)) > 0) {
         memory = new PolicyMemory(pool);
       }
       step.forEach(
           heads[layer].length,
           h -> {
             CachedHead head = cache.head(layer, h);
-            policy.observe(head, step);
+            observer.observe(head, step);
             head.remember();
           });
     }
@@ -126,7 +140,7 @@ final class PolicyView {
   /** Heads are looked at by all workers, some rows at a time, each with memory of its own. */
   private void observeWeights(int layer, LayerStep step) {
     int rows = step.rows();
-    int wanted = Math.min(rows, policy.weightRows(layer));
+    int wanted = Math.min(rows, observer.weightRows(layer));
     if (wanted == 0) {
       return;
     }
@@ -138,7 +152,7 @@ final class PolicyView {
     for (int h = 0; h < tokens.length; h++) {
       offsets[h] = bytes;
       tokens[h] =
-          policy.wantsWeights(cache.head(layer, h), rows) ? heads[layer][h].count() + rows : 0;
+          observer.wantsWeights(cache.head(layer, h), rows) ? heads[layer][h].count() + rows : 0;
       bytes += tokens[h] * rowBytes;
     }
     if (bytes == 0) {
@@ -167,7 +181,7 @@ final class PolicyView {
       step.weights(from, to, kvHead, spans, out);
       for (int row = from; row < to; row++) {
         int first = (row - from) * group;
-        policy.observe(head, cache.length() + row, out.rows(first, first + group));
+        observer.observe(head, cache.length() + row, out.rows(first, first + group));
       }
     }
     head.remember();
@@ -193,7 +207,8 @@ final class PolicyView {
    */
   static long weightBytes(KvLayout layout, int layer, long most, long together, int step) {
     LayerLayout.Heads sizes = layout.heads(layer);
-    int rows = Math.min(Math.min(step, ROWS_TOGETHER), layout.policy().weightRows(layer));
+    int rows =
+        Math.min(Math.min(step, ROWS_TOGETHER), layout.policy().observer().weightRows(layer));
     return Float.BYTES * (long) rows * sizes.group() * Math.min(sizes.kvHeads() * most, together);
   }
 
@@ -205,13 +220,9 @@ final class PolicyView {
     }
   }
 
-  /**
-   * Has those units read that the policy wants for a step, by the mean of its queries.
-   *
-   * @param units of which some are on disk
-   */
+  /** Has those units read that the policy wants for a step, by the mean of its queries. */
   void fetch(SpilledUnits units, int layer, Matrix queries) {
-    Retrieval retrieval = policy.retrieval().orElseThrow();
+    Retrieval retrieval = pool.layout().policy().retrieval().orElseThrow();
     float[] mean = new float[queries.columns() / heads[layer].length];
     units.fetch(
         layer,
@@ -248,8 +259,13 @@ final class PolicyView {
     return frame;
   }
 
+  /** Forgets what is remembered of tokens, and gives its bytes back. */
+  public void forgetNumbers() {
+    Arrays.stream(heads).flatMap(Arrays::stream).forEach(head -> head.forgetNumbers(0));
+  }
+
   /** Forgets what is remembered of heads as wholes, and gives its bytes back. */
-  void forgetMemory() {
+  public void forgetMemory() {
     if (memory != null) {
       memory.close();
       memory = null;

@@ -1,7 +1,6 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.memory.Account;
-import dev.knapsack.memory.SlabArena;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -79,10 +78,10 @@ public final class PrefixTree implements AutoCloseable {
     /** Pages by layer and head; -1 where the layer has a window and its page was given up. */
     final int[] slabs;
 
-    /** Whether it and those before it were computed as a prompt that depends on no other is. */
+    /** Says that it and those before it were computed as a prompt that depends on no other is. */
     final boolean exact;
 
-    /** Whether pages of layers with a window are held. */
+    /** Says that pages of layers with a window are held. */
     boolean windowed;
 
     /** Blocks that follow. */
@@ -197,7 +196,7 @@ public final class PrefixTree implements AutoCloseable {
     return node;
   }
 
-  /** Whether all is held that the token after this block sees in layers with a window. */
+  /** Says whether all is held that the token after this block sees in layers with a window. */
   private boolean hasWindow(Node node) {
     KvLayout layout = node.blocks.pool.layout();
     int window = layout.longestWindow();
@@ -229,12 +228,12 @@ public final class PrefixTree implements AutoCloseable {
   @Nullable Node add(
       Node parent,
       int[] tokens,
-      KvCache cache,
+      SharedBlocks own,
       KvPromise promise,
       boolean exact,
       boolean onlyExact) {
     Blocks blocks = parent.blocks;
-    int[] slabs = cache.block(parent.depth);
+    int[] slabs = own.pages(parent.depth);
     boolean windows = true;
     for (int i = 0; i < slabs.length; i++) {
       if (slabs[i] < 0 && !blocks.inWindow[i]) {
@@ -262,7 +261,7 @@ public final class PrefixTree implements AutoCloseable {
       pages.account().move(bytes(blocks.full), account);
       hold(node, slabs, false);
     } else {
-      cache.replace(parent.depth, node.slabs);
+      own.replace(parent.depth, node.slabs);
       promise.share(node.depth);
     }
     if (!node.windowed && windows && reserveWindows(node)) {

@@ -1,8 +1,8 @@
 package dev.knapsack.cache;
 
 /**
- * How a layer's queries come to meet its cached keys: by RoPE, and by what the layout does to keys.
- * All of it is linear, so that it can be done to a cached key instead, backwards.
+ * The way in which a layer's queries come to meet its cached keys: by RoPE, and by what the layout
+ * does to keys. All of it is linear, so that it can be done to a cached key instead, backwards.
  */
 public interface QueryFrame {
   /** Factor of the scores. */

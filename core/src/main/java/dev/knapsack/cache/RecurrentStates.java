@@ -56,7 +56,7 @@ final class RecurrentStates implements AutoCloseable {
   private final KvPool pool;
   private final Lease lease;
 
-  /** Where a layer's state begins in a checkpoint; its first place is at twice that. */
+  /** The beginning of each layer's state in a checkpoint; its first place is at twice that. */
   private final long[] at;
 
   /** By layer, whether the state so far is in the second place. */

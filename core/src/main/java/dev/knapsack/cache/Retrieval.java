@@ -1,12 +1,12 @@
 package dev.knapsack.cache;
 
 /**
- * How a {@link KvPolicy} that moves tokens of its choice to disk, in units that leave memory
- * together and come back together, has some of them read again: see {@link CachedHead#spill}.
+ * The way in which a {@link KvPolicy} has some of the tokens read again that it moves to disk, in
+ * units that leave memory together and come back together: see {@link CachedHead#spill}.
  *
  * <p>Before a layer attends, the cache asks how much each unit of a head matters to the step, takes
  * the best that fit in the head's room, whole ones only, and reads those that are not there yet.
- * Attention sees these and what never left memory; {@link KvPolicy#most} counts both.
+ * Attention sees these and what never left memory; {@link KvBounds#most} counts both.
  */
 public interface Retrieval {
   /** The fewest tokens of a unit: what is kept in memory of it is paid for by these. */

@@ -43,9 +43,9 @@ public final class SequenceState implements AutoCloseable {
     return kv.length();
   }
 
-  /** Says that tokens up to {@code end} are a prompt: see {@link KvCache#prompt}. */
+  /** Says that tokens up to {@code end} are a prompt: see {@link SequenceText#prompt}. */
   public void prompt(int end) {
-    kv.prompt(end);
+    kv.text().prompt(end);
     checkpoint();
   }
 
@@ -53,31 +53,6 @@ public final class SequenceState implements AutoCloseable {
     if (states != null && length() > 0) {
       states.checkpoint(length());
     }
-  }
-
-  /** See {@link KvCache#lookahead(int)}. */
-  public int lookahead(int step) {
-    return kv.lookahead(step);
-  }
-
-  /** See {@link KvCache#lookahead(int, int)}. */
-  public int lookahead(int step, int tokens) {
-    return kv.lookahead(step, tokens);
-  }
-
-  /** See {@link KvCache#patch(int[])}. */
-  public void patch(int[] tokens) {
-    kv.patch(tokens);
-  }
-
-  /** See {@link KvCache#patch()}. */
-  public int[] patch() {
-    return kv.patch();
-  }
-
-  /** See {@link KvCache#read}. */
-  public void read(int[] tokens, int from, int to) {
-    kv.read(tokens, from, to);
   }
 
   /**
@@ -109,23 +84,23 @@ public final class SequenceState implements AutoCloseable {
   }
 
   /**
-   * Where a step writes the state of a layer after the tokens that it adds, all of it; what lies
-   * there is of no meaning. A layer for which this was not asked for keeps its state.
+   * The memory into which a step writes the state of a layer after the tokens that it adds, all of
+   * it; what lies there is of no meaning. A layer for which this was not asked for keeps its state.
    */
   public MemorySegment next(int layer) {
     return states().next(layer);
   }
 
   /**
-   * Makes tokens that were computed in every layer part of the sequence: those that {@link #read}
-   * was told.
+   * Makes tokens that were computed in every layer part of the sequence: those that {@link
+   * SequenceText#read} was told.
    */
   public void commit(int tokens) {
     kv.commit(tokens);
     if (states != null) {
       states.commit();
     }
-    int end = kv.promptEnd();
+    int end = kv.text().promptEnd();
     if (length() == end || (length() < end && length() % RecurrentStates.DISTANCE == 0)) {
       checkpoint();
     }
@@ -182,17 +157,17 @@ public final class SequenceState implements AutoCloseable {
     return layout().carriesStates() ? distance - length() % distance : Integer.MAX_VALUE;
   }
 
-  /** To be done after each step: {@link #encode}, and then {@link #compress}. */
+  /** To be done after each step: {@link KvCache#encode}, and then {@link #compress}. */
   public void settle() {
-    kv.settle();
-  }
-
-  /** See {@link KvCache#encode}. */
-  public void encode() {
     kv.encode();
+    compress();
   }
 
-  /** See {@link KvCache#compress}. */
+  /**
+   * Gives back what no later token sees: {@link KvCache#compress}.
+   *
+   * @throws SpillException if tokens cannot be moved to disk; the sequence is empty then
+   */
   public void compress() {
     try {
       kv.compress();

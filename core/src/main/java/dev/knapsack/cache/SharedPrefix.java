@@ -44,7 +44,7 @@ public final class SharedPrefix implements AutoCloseable {
 
   /** Makes what is shared all that a sequence has cached. */
   public void adopt(SequenceState state) {
-    state.kv().adopt(0, last.depth, PrefixTree.path(last));
+    state.kv().blocks().adopt(0, last.depth, PrefixTree.path(last));
   }
 
   /**
@@ -63,7 +63,7 @@ public final class SharedPrefix implements AutoCloseable {
     if (found <= 0) {
       return 0;
     }
-    state.kv().adopt(last.depth, node.depth, PrefixTree.path(node));
+    state.kv().blocks().adopt(last.depth, node.depth, PrefixTree.path(node));
     moveTo(node);
     promise.share(node.depth);
     return found;
@@ -71,7 +71,7 @@ public final class SharedPrefix implements AutoCloseable {
 
   /**
    * Adds the blocks that a sequence has completed to the tree; those that the tree has, the
-   * sequence shares from now on. To be done between {@link SequenceState#encode} and {@link
+   * sequence shares from now on. To be done between {@link KvCache#encode} and {@link
    * SequenceState#compress}.
    *
    * @param tokens the tokens of each block of the sequence
@@ -91,7 +91,7 @@ public final class SharedPrefix implements AutoCloseable {
     while (last.depth < complete) {
       boolean here = (last.depth + 1) * page <= exactTokens;
       PrefixTree.Node node =
-          tree.add(last, tokens.apply(last.depth), state.kv(), promise, here, exact);
+          tree.add(last, tokens.apply(last.depth), state.kv().blocks(), promise, here, exact);
       if (node == null) {
         return;
       }

@@ -1,7 +1,7 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.error.SpillException;
-import dev.knapsack.memory.DirectFile;
+import dev.knapsack.os.DirectFile;
 import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -21,7 +21,8 @@ import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Where sequences keep the tokens that memory has no room for, and the thread that moves them.
+ * The folder in which sequences keep the tokens that memory has no room for, and the thread that
+ * moves them.
  *
  * <p>Files have no names: whatever ends the process, nothing of them is left.
  */

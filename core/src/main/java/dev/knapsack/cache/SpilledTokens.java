@@ -2,8 +2,8 @@ package dev.knapsack.cache;
 
 import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.KvSpan;
-import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.os.DirectFile;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -60,7 +60,7 @@ final class SpilledTokens implements AutoCloseable {
   private int blocks;
   private int writes;
 
-  /** What attention uses now. */
+  /** The one that attention uses now. */
   private @Nullable Buffer using;
 
   SpilledTokens(KvPool pool) {
@@ -101,7 +101,7 @@ final class SpilledTokens implements AutoCloseable {
     return layerAt(layout, layout.layers().size());
   }
 
-  /** Where a layer's part of a block begins. */
+  /** The beginning of a layer's part of a block. */
   private static long layerAt(KvLayout layout, int layer) {
     long at = 0;
     for (int l = 0; l < layer; l++) {
@@ -147,7 +147,7 @@ final class SpilledTokens implements AutoCloseable {
       if (spills(l)) {
         Buffer buffer = toWrite();
         for (int h = 0; h < heads[l].length; h++) {
-          heads[l][h].moveOut(PAGES, buffer.memory, h * headBytes[l]);
+          heads[l][h].stored().moveOut(PAGES, buffer.memory, h * headBytes[l]);
         }
         move(buffer, at(l, blocks), layerBytes(l), true);
       }
@@ -159,10 +159,9 @@ final class SpilledTokens implements AutoCloseable {
   }
 
   /** Takes the oldest block of one head out of memory: where a store puts a sequence back. */
-  void addHead(int layer, int block, int head, HeadPages pages) {
+  void addHead(int layer, int block, int head, HeadTokens tokens) {
     Buffer buffer = toWrite();
-    pages.copyPages(PAGES, buffer.memory, 0);
-    pages.dropPages(PAGES);
+    tokens.moveOut(PAGES, buffer.memory, 0);
     move(buffer, headAt(layer, block, head), headBytes[layer], true);
     await(buffer);
   }
@@ -195,7 +194,7 @@ final class SpilledTokens implements AutoCloseable {
       if (spills(l)) {
         Buffer buffer = acquire(at(l, blocks), layerBytes(l));
         for (int h = 0; h < heads[l].length; h++) {
-          heads[l][h].moveIn(tokens(), PAGES, buffer.memory, h * headBytes[l]);
+          heads[l][h].stored().moveIn(tokens(), PAGES, buffer.memory, h * headBytes[l]);
         }
       }
     }
@@ -263,7 +262,7 @@ final class SpilledTokens implements AutoCloseable {
     } else {
       readAhead(following(layer), 0);
     }
-    KvLayout.Form form = layout.stored(layer);
+    HeadForm form = layout.stored(layer);
     KvSpan[][] spans = new KvSpan[layout.heads(layer).kvHeads()][1];
     for (int h = 0; h < spans.length; h++) {
       long[] pages = new long[PAGES];
@@ -285,7 +284,10 @@ final class SpilledTokens implements AutoCloseable {
     return spans;
   }
 
-  /** What is in memory comes last: both buffers are free for what the next layer begins with. */
+  /**
+   * Gives what is in memory, which comes last: both buffers are free for what the next layer begins
+   * with.
+   */
   private KvSpan[][] last(int layer, KvSpan[][] resident) {
     release();
     int next = following(layer);

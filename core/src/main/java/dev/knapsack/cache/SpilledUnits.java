@@ -2,8 +2,8 @@ package dev.knapsack.cache;
 
 import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.KvSpan;
-import dev.knapsack.memory.DirectFile;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.os.DirectFile;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -143,14 +143,14 @@ final class SpilledUnits implements AutoCloseable {
   /**
    * Writes tokens of a head.
    *
-   * @param places where the tokens of each unit are in {@code pages}
+   * @param places where the tokens of each unit are in {@code tokens}
    * @param room tokens that may be back at once
    * @throws SpillException if they cannot be written; then the sequence is lost
    */
-  void write(int layer, int head, HeadPages pages, int[][] places, int room) {
+  void write(int layer, int head, HeadTokens tokens, int[][] places, int room) {
     HeadUnits units = heads[layer][head];
     units.room(room);
-    KvLayout.Form form = pages.form();
+    HeadForm form = tokens.form();
     float[] key = new float[form.keySize()];
     int from = 0;
     while (from < places.length) {
@@ -169,8 +169,8 @@ final class SpilledUnits implements AutoCloseable {
         float[] mean = new float[key.length];
         long token = HeadUnits.bytes(form, 1);
         for (int i = 0; i < places[u].length; i++) {
-          pages.copyOut(places[u][i], 1, buffer.memory, offset + i * token);
-          pages.read(places[u][i], true, key);
+          tokens.copyOut(places[u][i], 1, buffer.memory, offset + i * token);
+          tokens.read(places[u][i], true, key);
           for (int c = 0; c < key.length; c++) {
             mean[c] += key[c] / places[u].length;
           }
@@ -278,7 +278,10 @@ final class SpilledUnits implements AutoCloseable {
     return to;
   }
 
-  /** What attention sees of a layer: those that have been read, and what never left memory. */
+  /**
+   * The tokens that attention sees of a layer: those that have been read, and what never left
+   * memory.
+   */
   KvSpan[][] spans(int layer, KvSpan[][] resident) {
     KvSpan[][] spans = new KvSpan[resident.length][];
     for (int h = 0; h < spans.length; h++) {
@@ -298,7 +301,7 @@ final class SpilledUnits implements AutoCloseable {
     return Arrays.stream(heads).flatMap(Arrays::stream).mapToLong(HeadUnits::fetchedBytes).sum();
   }
 
-  /** Whether nothing is on disk. */
+  /** Says whether nothing is on disk. */
   boolean isEmpty() {
     return Arrays.stream(heads).flatMap(Arrays::stream).allMatch(units -> units.count() == 0);
   }

@@ -1,4 +1,4 @@
-/** What a sequence remembers: KV pages, their formats, and the cache that holds them. */
+/** The memory of sequences: KV pages, their formats, and the cache that holds them. */
 @NullMarked
 package dev.knapsack.cache;
 

@@ -10,6 +10,7 @@ import dev.knapsack.cache.SharedPrefix;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.SpillException;
+import dev.knapsack.generation.Overflow;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Claim;
 import dev.knapsack.memory.Offer;
@@ -18,16 +19,20 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.Deque;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Who has a sequence, and who waits for one: first come, first served.
+ * Who has a sequence, and who waits for one.
  *
  * <p>At most as many sessions hold memory as the plan allows. A session that answers keeps what it
  * has; that of an idle one goes to whoever needs it. When that is not enough a request waits, and
- * when too many wait it is refused. Used on the engine's thread alone.
+ * when too many wait it is refused. Of those that wait the one with the highest priority is next,
+ * of several that of the tenant whose last turn is the longest ago, and of its requests the oldest:
+ * so however many a tenant has, another waits for no more than one of them. Used on the engine's
+ * thread alone.
  */
 final class Admission {
   /**
@@ -35,7 +40,14 @@ final class Admission {
    *
    * @param capacity tokens that each sequence may have
    */
-  record Group(List<Answer> answers, int capacity) {}
+  record Group(List<Answer> answers, int capacity) {
+    private Request request() {
+      return answers.getFirst().request;
+    }
+  }
+
+  /** Tenants whose turns are remembered; one that was forgotten is as if it had had none. */
+  private static final int TENANTS = 1024;
 
   /** Of the plan's layout. */
   private final KvPool pool;
@@ -49,7 +61,17 @@ final class Admission {
   /** Sessions that hold memory. */
   private final List<Session> holders = new ArrayList<>();
 
-  private final Deque<Group> queue = new ArrayDeque<>();
+  /** Those who wait, in the order of coming. */
+  private final List<Group> queue = new ArrayList<>();
+
+  /** The last turn of each tenant, by its name, the longest ago first. */
+  private final LinkedHashMap<String, Long> turns = new LinkedHashMap<>();
+
+  /** The order of those who wait; of equals, who came before is before. */
+  private final Comparator<Group> order =
+      Comparator.comparingInt((Group g) -> g.request().priority())
+          .reversed()
+          .thenComparingLong(g -> turns.getOrDefault(g.request().tenant(), 0L));
 
   /** The place of the first in the queue among those of other models; null if it needs none. */
   private @Nullable Claim claim;
@@ -77,7 +99,8 @@ final class Admission {
    * @throws SpillException if the disk has no room for what memory has none for
    */
   boolean enter(Group group) {
-    boolean admitted = queue.isEmpty() && admit(group);
+    boolean first = queue.stream().allMatch(other -> order.compare(group, other) < 0);
+    boolean admitted = first && admit(group);
     if (!admitted) {
       if (queue.size() >= limits.queue()) {
         throw new QueueFullException(queue.size(), limits.sequences());
@@ -94,7 +117,7 @@ final class Admission {
   /** The next group whose turn has come, with its sequences; null if none waits or all must. */
   @Nullable Group next() {
     while (true) {
-      Group head = queue.peek();
+      Group head = queue.stream().min(order).orElse(null);
       Throwable refusal = null;
       try {
         if (head == null || !admit(head)) {
@@ -103,7 +126,7 @@ final class Admission {
       } catch (RuntimeException | Error e) {
         refusal = e;
       }
-      queue.remove();
+      queue.remove(head);
       unclaim();
       head.answers().forEach(a -> a.waiting = false);
       if (refusal == null) {
@@ -132,13 +155,13 @@ final class Admission {
     return queue.size();
   }
 
-  /** The answers that wait, in their order. */
+  /** The answers that wait. */
   List<Answer> waitingAnswers() {
     return queue.stream().flatMap(group -> group.answers().stream()).toList();
   }
 
   /**
-   * What a session lacks to hold a sequence.
+   * The lack of a session that is to hold a sequence.
    *
    * @param pool where it is to have its pages
    * @param capacity tokens that the sequence may have
@@ -193,6 +216,10 @@ final class Admission {
       answer.session.shareable = shareable(answer);
       answer.session.lastUsed = ++clock;
     }
+    turns.putLast(group.request().tenant(), ++clock);
+    if (turns.size() > TENANTS) {
+      turns.pollFirstEntry();
+    }
     return true;
   }
 
@@ -221,12 +248,12 @@ final class Admission {
     return true;
   }
 
-  /** Whether nobody who asked for memory before has to wait for it. */
+  /** Says whether nobody who asked for memory before has to wait for it. */
   private boolean isNext() {
     return claim == null ? !memory.budget().isClaimed() : claim.isNext();
   }
 
-  /** Whether others will give back what does not fit now: that is claimed. */
+  /** Says whether others will give back what does not fit now: that is claimed. */
   private boolean waitsForOthers(BudgetExceededException e) {
     boolean waits =
         limits.queue() > 0
@@ -263,7 +290,7 @@ final class Admission {
         of, b -> Arrays.copyOfRange(prompt, b * page, (b + 1) * page), most, exact);
   }
 
-  /** Whether so many sequences are to be had, if idle sessions give theirs. */
+  /** Says whether so many sequences are to be had, if idle sessions give theirs. */
   private boolean hasSequences(int count) {
     long idle = holders.stream().filter(Admission::isIdle).count();
     return limits.sequences() - holders.size() + idle >= count;
@@ -334,10 +361,9 @@ final class Admission {
       return 0;
     }
     return switch (answer.request.overflow()) {
-      case Request.Overflow.Stop() -> Integer.MAX_VALUE;
+      case Overflow.Stop() -> Integer.MAX_VALUE;
       // Without what windows saw, a sequence that goes back begins anew.
-      case Request.Overflow.Shift(int keep) ->
-          layout.longestWindow() > 0 ? 0 : keep / layout.pageTokens();
+      case Overflow.Shift(int keep) -> layout.longestWindow() > 0 ? 0 : keep / layout.pageTokens();
     };
   }
 

@@ -4,6 +4,9 @@ import dev.knapsack.cache.KvPool;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.LogitsException;
 import dev.knapsack.error.WaitInterruptedException;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Usage;
 import dev.knapsack.text.StreamDecoder;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -17,7 +20,9 @@ import java.util.Spliterators;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.Flow;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 import org.jspecify.annotations.Nullable;
@@ -31,9 +36,11 @@ import org.jspecify.annotations.Nullable;
  * #stream}, {@link #each}), as {@link #events}, by a {@linkplain #publisher subscriber}, or as a
  * whole ({@link #text}, {@link #result}). {@link #cancel} and {@link #close} may be called by any.
  *
- * <p>While all sequences are busy an answer waits for one, in the order of asking, and holds
- * nothing but its prompt. As long as any waits, those that have a sequence are written to their end
- * whether someone takes from them or not, so that every turn comes.
+ * <p>While all sequences are busy an answer waits for one, and holds nothing but its prompt: those
+ * with a higher {@linkplain Request#withPriority priority} go first, then {@linkplain
+ * Request#withTenant tenants} take turns, then the order of asking counts. As long as any waits,
+ * those that have a sequence are written to their end whether someone takes from them or not, so
+ * that every turn comes.
  *
  * <p>Taking text throws {@link dev.knapsack.error.ModelFileException} when weights cannot be read,
  * {@link LogitsException} when no token can be chosen, {@link
@@ -61,7 +68,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private final Scheduler scheduler;
   final Request request;
 
-  /** Where its sequence is to have its pages. */
+  /** The pool that its sequence is to have its pages in. */
   final KvPool pool;
 
   final Sampler sampler;
@@ -80,7 +87,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
 
   Session session;
 
-  /** Whether it waits for a sequence, and its session is idle until it has one. */
+  /** True while it waits for a sequence; its session is idle until it has one. */
   boolean waiting;
 
   /** Answers to the same prompt that begin when this one has read it. */
@@ -92,7 +99,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private @Nullable FinishReason finish;
   private boolean lost;
 
-  /** What has happened and is not in the channel yet. */
+  /** Events that are not in the channel yet. */
   private final List<Event> events = new ArrayList<>();
 
   // What follows is guarded by this object, which is locked for moments only.
@@ -212,10 +219,13 @@ public final class Answer implements Iterable<String>, AutoCloseable {
    * requested; its first event waits for its first request. In place of a {@link Event.Failure}
    * comes {@code onError}. Cancelling the subscription cancels the answer; so does a subscriber
    * that throws.
+   *
+   * @param reading gives what the subscriber is to have in place of an event; it is called in the
+   *     order of events, by one thread
    */
-  public Flow.Publisher<Event> publisher() {
+  public Flow.Publisher<Event> publisher(BiConsumer<Event, Consumer<Event>> reading) {
     return subscriber ->
-        Thread.ofVirtual().start(new EventSubscription(this, channel, subscriber)::run);
+        Thread.ofVirtual().start(new EventSubscription(this, channel, reading, subscriber)::run);
   }
 
   /** All text of the answer, once it has ended. */
@@ -238,11 +248,11 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   }
 
   /**
-   * The whole answer, once it has ended, or what {@link #text} would throw. Cancelling the future
-   * that it is cancels the answer.
+   * The whole answer, once it has ended, as {@code reading} makes it; or what {@link #text} would
+   * throw. Cancelling the future that it is cancels the answer.
    */
-  public CompletionStage<Result> result() {
-    CompletableFuture<Result> result =
+  public <T> CompletionStage<T> result(Function<Result, T> reading) {
+    CompletableFuture<T> result =
         new CompletableFuture<>() {
           @Override
           public boolean cancel(boolean mayInterrupt) {
@@ -255,7 +265,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
         .start(() -> {
           try {
             awaitEnd();
-            result.complete(whole());
+            result.complete(reading.apply(whole()));
           } catch (Throwable e) {
             result.completeExceptionally(e);
           }
@@ -293,14 +303,14 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   }
 
   /**
-   * Whether it was computed as if nothing else were: its request named a seed, or the engine was
-   * opened so.
+   * Says whether it was computed as if nothing else were: its request named a seed, or the engine
+   * was opened so.
    */
   public boolean isReproducible() {
     return reproducible;
   }
 
-  /** What it took so far. */
+  /** The tokens and the time that it took so far. */
   public synchronized Usage usage() {
     return new Usage(
         promptTokens,
@@ -328,7 +338,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   // For the engine's thread.
 
   /**
-   * Whether a step should compute for it, as long as it has not ended: little waits to be taken.
+   * Says whether a step should compute for it, as long as it has not ended: little waits to be
+   * taken.
    */
   boolean wanted() {
     return leader == null
@@ -374,7 +385,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return finish != null;
   }
 
-  /** Whether what its sequence holds cannot be gone on from. */
+  /** Says whether what its sequence holds cannot be gone on from. */
   boolean lost() {
     return lost;
   }

@@ -2,9 +2,9 @@ package dev.knapsack.engine;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
-import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.Attention;
@@ -17,7 +17,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
 
-/** What tells the caches of one model, opened in one way, from all others. */
+/** The identity of the caches of one model, opened in one way, among all others. */
 final class CacheIdentity {
   /** Grows whenever the engine computes other keys and values for the same tokens. */
   static final String ENGINE = "1";
@@ -36,7 +36,11 @@ final class CacheIdentity {
 
   /** With what tells the bases by which tokens are held from others. */
   private static String recipe(KvPolicy policy) {
-    return policy.bases().map(b -> policy.name() + " by " + b.identity()).orElse(policy.name());
+    return policy
+        .bounds()
+        .bases()
+        .map(b -> policy.name() + " by " + b.identity())
+        .orElse(policy.name());
   }
 
   /** All that keys and values depend on besides the file, such as a rope for long contexts. */

@@ -7,7 +7,7 @@ import dev.knapsack.cache.SequenceState;
  *
  * @param tokens how many become part of the sequence
  * @param ahead how many after them are only looked at; see {@link
- *     dev.knapsack.cache.KvPolicy#lookahead}
+ *     dev.knapsack.cache.StepObserver#lookahead}
  */
 record Chunk(int tokens, int ahead) {
   /**
@@ -19,9 +19,9 @@ record Chunk(int tokens, int ahead) {
    */
   static Chunk next(SequenceState state, int pending, int room, int most) {
     int rows = Math.min(room, most);
-    int added = Math.max(1, rows - state.lookahead(most));
+    int added = Math.max(1, rows - state.kv().view().lookahead(most));
     int tokens = Math.min(Math.min(pending, added), state.untilCheckpoint());
-    return new Chunk(tokens, Math.min(state.lookahead(most, tokens), rows - tokens));
+    return new Chunk(tokens, Math.min(state.kv().view().lookahead(most, tokens), rows - tokens));
   }
 
   /**
@@ -32,9 +32,9 @@ record Chunk(int tokens, int ahead) {
    * @return no tokens where there is not enough room in this step
    */
   static Chunk fixed(SequenceState state, int pending, int room, int most) {
-    int part = Math.max(1, most - state.lookahead(most));
+    int part = Math.max(1, most - state.kv().view().lookahead(most));
     int tokens = Math.min(Math.min(pending, part - state.length() % part), state.untilCheckpoint());
-    int ahead = Math.min(state.lookahead(most, tokens), most - tokens);
+    int ahead = Math.min(state.kv().view().lookahead(most, tokens), most - tokens);
     return tokens + ahead <= room ? new Chunk(tokens, ahead) : new Chunk(0, 0);
   }
 

@@ -1,11 +1,11 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
-import dev.knapsack.cache.SequenceState;
+import dev.knapsack.cache.SequenceText;
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.PlanMismatchException;
@@ -14,7 +14,6 @@ import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
-import dev.knapsack.host.Share;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
@@ -27,11 +26,11 @@ import dev.knapsack.model.Run;
 import dev.knapsack.model.Transformer;
 import dev.knapsack.model.Workspace;
 import dev.knapsack.model.arch.Families;
-import dev.knapsack.plan.JvmShare;
-import dev.knapsack.plan.Limits;
-import dev.knapsack.plan.MachineProbe;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.StepWork;
+import dev.knapsack.planner.JvmShare;
+import dev.knapsack.planner.Limits;
+import dev.knapsack.planner.MachineProbe;
+import dev.knapsack.planner.StepWork;
 import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -62,7 +61,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Engine implements AutoCloseable {
   /**
-   * How an engine is opened.
+   * The choices in opening an engine.
    *
    * @param precision what activations are when they meet weights in a block format; if empty, what
    *     the host's arithmetic is fastest with
@@ -81,8 +80,8 @@ public final class Engine implements AutoCloseable {
       boolean prefixes,
       boolean reproducible,
       Path spill,
-      Share share,
-      LoadProgress progress) {
+      Host.Share share,
+      Host.LoadProgress progress) {
     /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
     public static final int USUAL_QUEUE = 64;
 
@@ -101,8 +100,8 @@ public final class Engine implements AutoCloseable {
           true,
           false,
           Path.of(System.getProperty("java.io.tmpdir")),
-          Share.USUAL,
-          LoadProgress.NONE);
+          Host.Share.USUAL,
+          Host.LoadProgress.NONE);
     }
 
     public Options withPrecision(Compute.Precision value) {
@@ -125,11 +124,11 @@ public final class Engine implements AutoCloseable {
       return new Options(precision, queue, prefixes, reproducible, folder, share, progress);
     }
 
-    public Options withShare(Share value) {
+    public Options withShare(Host.Share value) {
       return new Options(precision, queue, prefixes, reproducible, spill, value, progress);
     }
 
-    public Options withProgress(LoadProgress value) {
+    public Options withProgress(Host.LoadProgress value) {
       return new Options(precision, queue, prefixes, reproducible, spill, share, value);
     }
   }
@@ -150,7 +149,7 @@ public final class Engine implements AutoCloseable {
   private final @Nullable Tokenizer tokenizer;
   private final KernelProvider.Choice kernels;
 
-  /** What activations are in the products that most weights are in. */
+  /** The form of activations in the products that most weights are in. */
   private final Compute.Precision productPrecision;
 
   private final StepWork work;
@@ -183,7 +182,8 @@ public final class Engine implements AutoCloseable {
     this.budget = host.budget();
     this.tokenizer = tokenizer;
     this.kernels = host.kernels();
-    Compute.Precision precision = options.precision().orElse(kernels.kernels().precision());
+    Compute.Precision precision =
+        options.precision().orElse(kernels.kernels().products().precision());
     this.spill = options.spill();
     boolean codes =
         MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
@@ -331,7 +331,7 @@ public final class Engine implements AutoCloseable {
             + Compute.scratchBytes(
                 kernels.kernels(),
                 plan.workers(),
-                kernels.kernels().precision(),
+                kernels.kernels().products().precision(),
                 spec.limits(rows, pool.layout()));
     return whole
         - Math.min(jvm, JvmShare.unreached(Math.ceilDiv(promptTokens, step) + tokens))
@@ -346,7 +346,7 @@ public final class Engine implements AutoCloseable {
         .sum();
   }
 
-  /** What a sequence's cache holds, and in which formats. */
+  /** The layout of a sequence's cache: what it holds, and in which formats. */
   public KvLayout kvLayout() {
     return pool.layout();
   }
@@ -401,15 +401,16 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * What this engine's threads can do at the most, measured now, after the step under way: with the
+   * The most that this engine's threads can do, measured now, after the step under way: with the
    * weights as what is read, so that no memory is needed for it. Takes about a second.
    */
   public Limits limits() {
     return computing(() ->
-        Limits.measure(compute.kernels(), compute.team(), productPrecision, weights.residents()));
+        Limits.measure(
+            compute.kernels().peak(), compute.team(), productPrecision, weights.residents()));
   }
 
-  /** What steps of this engine have to do at the least. */
+  /** The least that steps of this engine have to do. */
   public StepWork work() {
     return work;
   }
@@ -476,7 +477,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * The same, with a text that queries to come will be like: see {@link SequenceState#patch}.
+   * The same, with a text that queries to come will be like: see {@link SequenceText#patch}.
    *
    * @param patch its tokens; none if it is not known
    */
@@ -509,7 +510,7 @@ public final class Engine implements AutoCloseable {
     return reading;
   }
 
-  /** Whether a token marks turns, and is no text. */
+  /** Says whether a token marks turns, and is no text. */
   boolean isControl(int token) {
     return tokenizer != null && tokenizer.isControl(token);
   }
@@ -560,7 +561,7 @@ public final class Engine implements AutoCloseable {
     return new Transformer(spec, weights, compute, workspace);
   }
 
-  /** Where all that uses the model is done. */
+  /** The loop on whose thread all that uses the model is done. */
   StepLoop loop() {
     return scheduler.loop();
   }
@@ -570,7 +571,7 @@ public final class Engine implements AutoCloseable {
     return loop().alone(() -> compute.team().turn(work));
   }
 
-  /** What tells this engine's caches from all others. */
+  /** The fingerprint that tells this engine's caches from all others. */
   Fingerprint fingerprint() {
     return scheduler.fingerprint(kvLayout());
   }

@@ -15,10 +15,10 @@ import org.jspecify.annotations.Nullable;
  * was compressed with its topic in mind: EpiCache (Kim et al., arXiv 2509.17396).
  *
  * <p>The text's segments are grouped by what they are about. For each group, an episode, the whole
- * text is read, and the rows that a policy {@linkplain dev.knapsack.cache.KvPolicy#lookahead looks
- * ahead} with are the segment in the middle of the group. One episode's cache is in memory, the
- * others are in a store until a question is about them. So memory is that of one {@link Reading},
- * and reading takes as many times as long as there are episodes.
+ * text is read, and the rows that a policy {@linkplain dev.knapsack.cache.StepObserver#lookahead
+ * looks ahead} with are the segment in the middle of the group. One episode's cache is in memory,
+ * the others are in a store until a question is about them. So memory is that of one {@link
+ * Reading}, and reading takes as many times as long as there are episodes.
  *
  * <p>What a segment or question is about is the mean of its tokens' embeddings in the model itself,
  * those of tokens that most segments have counting little: no second model is needed.
@@ -128,8 +128,8 @@ public final class Episodes implements AutoCloseable {
   }
 
   /**
-   * What has been read of an episode, to be forked for each question; until another is asked for,
-   * before which forks are to be closed: only one is in memory.
+   * The reading of an episode, to be forked for each question; until another is asked for, before
+   * which forks are to be closed: only one is in memory.
    *
    * @throws dev.knapsack.error.CacheFileException if it is no longer in the store
    * @throws dev.knapsack.error.BudgetExceededException if the budget has no room for it

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.generation.Event;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.List;
@@ -22,7 +23,7 @@ final class EventChannel {
   private boolean ended;
   private boolean abandoned;
 
-  /** Whether events are dropped, so that there is always room. */
+  /** True once events are dropped, so that there is always room. */
   private boolean drained;
 
   /**

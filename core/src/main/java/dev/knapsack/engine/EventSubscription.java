@@ -1,10 +1,16 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.generation.Event;
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.concurrent.Flow;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
- * An answer's events on their way to a subscriber, as many as it has asked for, by a virtual thread
- * that waits for both.
+ * An answer's events on their way to a subscriber, as it reads them and as many as it has asked
+ * for, by a virtual thread that waits for both.
  */
 final class EventSubscription implements Flow.Subscription {
   /** The subscription of somebody who comes too late. */
@@ -19,7 +25,11 @@ final class EventSubscription implements Flow.Subscription {
 
   private final Answer answer;
   private final EventChannel channel;
+  private final BiConsumer<Event, Consumer<Event>> reading;
   private final Flow.Subscriber<? super Event> subscriber;
+
+  /** The next of the channel's events as it is read, as far as that was not taken. */
+  private final Deque<Event> read = new ArrayDeque<>();
 
   // Guarded by this object.
   private long demand;
@@ -27,9 +37,13 @@ final class EventSubscription implements Flow.Subscription {
   private boolean illegal;
 
   EventSubscription(
-      Answer answer, EventChannel channel, Flow.Subscriber<? super Event> subscriber) {
+      Answer answer,
+      EventChannel channel,
+      BiConsumer<Event, Consumer<Event>> reading,
+      Flow.Subscriber<? super Event> subscriber) {
     this.answer = answer;
     this.channel = channel;
+    this.reading = reading;
     this.subscriber = subscriber;
   }
 
@@ -53,7 +67,7 @@ final class EventSubscription implements Flow.Subscription {
 
   private void signal() throws InterruptedException {
     subscriber.onSubscribe(this);
-    for (Event next = channel.peek(); next != null; next = channel.peek()) {
+    for (Event next = peek(); next != null; next = peek()) {
       if (next instanceof Event.Failure(Throwable problem)) {
         subscriber.onError(problem);
         return;
@@ -61,7 +75,7 @@ final class EventSubscription implements Flow.Subscription {
       if (!awaitDemand()) {
         break;
       }
-      channel.take();
+      take();
       subscriber.onNext(next);
       if (next instanceof Event.End && !isCancelled()) {
         subscriber.onComplete();
@@ -71,6 +85,28 @@ final class EventSubscription implements Flow.Subscription {
     if (isIllegal()) {
       subscriber.onError(
           new IllegalArgumentException("0 events or fewer were requested; request 1 or more."));
+    }
+  }
+
+  /** The next event, which stays, once it is there; null after the last. */
+  private @Nullable Event peek() throws InterruptedException {
+    while (read.isEmpty()) {
+      Event event = channel.peek();
+      if (event == null) {
+        return null;
+      }
+      reading.accept(event, read::add);
+      if (read.isEmpty()) {
+        channel.take(); // what it is shows later
+      }
+    }
+    return read.element();
+  }
+
+  private void take() throws InterruptedException {
+    read.remove();
+    if (read.isEmpty()) {
+      channel.take();
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.cache.SequenceState;
+import dev.knapsack.generation.Event;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;

@@ -4,6 +4,7 @@ import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
@@ -87,7 +88,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       Plan.Weights plan,
       Account account,
       WorkerTeam team,
-      LoadProgress progress) {
+      Host.LoadProgress progress) {
     this.file = file;
     this.spec = spec;
     this.layout = WeightLayout.of(file, spec);
@@ -163,7 +164,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     return tensor;
   }
 
-  private void load(List<List<TensorInfo>> matrices, Account account, LoadProgress progress) {
+  private void load(List<List<TensorInfo>> matrices, Account account, Host.LoadProgress progress) {
     List<List<TensorInfo>> groups = new ArrayList<>();
     groups.add(
         layout.global().stream()
@@ -348,10 +349,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   public void embedding(int token, Matrix target, int targetRow) {
     long to = target.rowOffset(targetRow);
     if (row == null) {
-      Matrix table = require(embeddingMatrix);
-      table
-          .format()
-          .decode(table.data(), table.rowOffset(token), target.data(), to, table.columns());
+      require(embeddingMatrix).decodeRow(token, target.data(), to);
       return;
     }
     long bytes = embedding.format().bytes(embedding.shape().getFirst());

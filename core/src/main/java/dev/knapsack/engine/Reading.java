@@ -54,7 +54,7 @@ public final class Reading implements AutoCloseable {
   }
 
   void readPrompt(int[] prompt, int[] patch, Engine.LogitsUse last) {
-    state.patch(patch);
+    state.kv().text().patch(patch);
     state.prompt(prompt.length);
     read(prompt, last);
   }
@@ -105,7 +105,7 @@ public final class Reading implements AutoCloseable {
 
   private void measureBytes() {
     peak = Math.max(peak, bytes());
-    fetched = Math.max(fetched, state.kv().fetchedBytes());
+    fetched = Math.max(fetched, state.kv().spill().fetchedBytes());
   }
 
   /** Tokens that have been read, kept or not. */
@@ -137,7 +137,7 @@ public final class Reading implements AutoCloseable {
     Reading fork = engine.loop().ask(() -> new Reading(engine, pages, state.fork()));
     fork.tokens.addAll(tokens.slice(0, tokens.size()));
     fork.peak = peak;
-    fork.fetched = state.kv().fetchedBytes();
+    fork.fetched = state.kv().spill().fetchedBytes();
     return fork;
   }
 

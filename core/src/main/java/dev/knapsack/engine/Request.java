@@ -1,6 +1,10 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.plan.Plan;
 import java.time.Duration;
 import java.util.List;
@@ -14,24 +18,6 @@ import java.util.function.Consumer;
  * others from. Each refuses with an {@link IllegalArgumentException} what no model can do.
  */
 public final class Request {
-  /** What happens when a sequence has as many tokens as the plan gives it. */
-  public sealed interface Overflow {
-    /** The answer ends with {@link FinishReason#CONTEXT_FULL}. */
-    record Stop() implements Overflow {}
-
-    /**
-     * The sequence forgets its middle: the first {@code keep} tokens and the last half of the
-     * others are computed anew, as if they were the prompt.
-     */
-    record Shift(int keep) implements Overflow {
-      public Shift {
-        if (keep < 0) {
-          throw new IllegalArgumentException("Cannot keep " + keep + " tokens; give 0 or more.");
-        }
-      }
-    }
-  }
-
   private int[] prompt;
   private int maxTokens = Integer.MAX_VALUE;
   private Sampling sampling = Sampling.DEFAULT;
@@ -42,6 +28,8 @@ public final class Request {
   private Optional<Duration> deadline = Optional.empty();
   private Set<Integer> shown = Set.of();
   private Optional<Plan.Cache> cache = Optional.empty();
+  private String tenant = "";
+  private int priority;
 
   private Request(int[] prompt) {
     this.prompt = prompt;
@@ -74,6 +62,8 @@ public final class Request {
     copy.deadline = deadline;
     copy.shown = shown;
     copy.cache = cache;
+    copy.tenant = tenant;
+    copy.priority = priority;
     change.accept(copy);
     return copy;
   }
@@ -125,6 +115,16 @@ public final class Request {
   /** The tokens that its sequence keeps, and their formats; empty for what the plan says. */
   public Optional<Plan.Cache> cache() {
     return cache;
+  }
+
+  /** The name of who asks; empty where that is not said. */
+  public String tenant() {
+    return tenant;
+  }
+
+  /** The place among requests that wait for a sequence: higher ones go first. */
+  public int priority() {
+    return priority;
   }
 
   int lastToken() {
@@ -233,5 +233,22 @@ public final class Request {
    */
   public Request withCache(Plan.Cache value) {
     return with(r -> r.cache = Optional.of(value));
+  }
+
+  /**
+   * Asked for by a tenant of this name, such as a user: tenants whose requests wait for a sequence
+   * take turns, so that one with many requests does not keep another waiting. All that name none
+   * are one tenant's.
+   */
+  public Request withTenant(String name) {
+    return with(r -> r.tenant = name);
+  }
+
+  /**
+   * With this priority in place of 0: of the requests that wait for a sequence those with a higher
+   * one go first, whoever asks. One that has its sequence is not interrupted.
+   */
+  public Request withPriority(int value) {
+    return with(r -> r.priority = value);
   }
 }

@@ -1,6 +1,8 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.error.LogitsException;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.Sampling;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -21,7 +23,10 @@ import java.util.SplittableRandom;
 final class Sampler {
   private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
-  /** Where a nucleus ends is first found to a 32nd of a logit, down to 64 below the highest. */
+  /**
+   * Precision in which the end of a nucleus is first found: a 32nd of a logit, down to 64 below the
+   * highest.
+   */
   private static final int BINS_PER_LOGIT = 32;
 
   private static final int BINS = 64 * BINS_PER_LOGIT;

@@ -1,15 +1,16 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
-import dev.knapsack.cache.store.Fingerprint;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.SequencesExceededException;
+import dev.knapsack.generation.FinishReason;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Offer;
@@ -33,7 +34,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Scheduler implements StepLoop.Steps, Reclaimer {
   /**
-   * What the scheduler has to work with.
+   * The things that the scheduler has to work with.
    *
    * @param team threads that a step has for itself, of those that models in one host share
    * @param memory what sequences take their memory from
@@ -92,7 +93,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /** Answers that have a sequence and have not ended, those served longest ago first. */
   private final List<Answer> live = new ArrayList<>();
 
-  /** Whether caches of sequences are in use, so that their pages must stay where they are. */
+  /** True while caches of sequences are in use, and their pages must stay where they are. */
   private boolean inUse;
 
   Scheduler(Resources resources, Batch.Forward forward) {
@@ -104,19 +105,19 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     this.endTokens = tokenizer == null ? Set.of() : Set.copyOf(tokenizer.endTokens());
   }
 
-  /** Where all that this scheduler does is done. */
+  /** The loop on whose thread all that this scheduler does is done. */
   StepLoop loop() {
     return loop;
   }
 
-  /** What tells the caches of this layout from all others. */
+  /** The fingerprint that tells the caches of this layout from all others. */
   Fingerprint fingerprint(KvLayout layout) {
     return resources.fingerprint().apply(layout);
   }
 
   /**
-   * Where the sequences of a request are to have their pages: to be asked for by whoever starts it,
-   * on whatever thread.
+   * The pool that the sequences of a request are to have their pages in: to be asked for by whoever
+   * starts it, on whatever thread.
    */
   KvPool pool(Request request) {
     return resources.pools().of(request.cache());
@@ -171,6 +172,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     Admission.Group group = new Admission.Group(new ArrayList<>(answers), capacity);
     if (admission.enter(group)) {
       begin(group);
+      serve(); // others may wait, behind it, with what they claimed gone to it
     }
     return List.copyOf(answers);
   }
@@ -358,7 +360,9 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     resources.team().turn(this::compute);
   }
 
-  /** Whether somebody waits for answers to end, in this model or another, and not for a reader. */
+  /**
+   * Says whether somebody waits for answers to end, in this model or another, and not for a reader.
+   */
   private boolean pressed() {
     return admission.waiting() > 0 || resources.memory().budget().isClaimed();
   }

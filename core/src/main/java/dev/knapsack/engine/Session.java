@@ -36,13 +36,13 @@ public final class Session implements AutoCloseable {
   /** The bytes of {@link #capacity} tokens, but for those that are shared. */
   @Nullable KvPromise promise;
 
-  /** What of the sequence other sequences may share. */
+  /** The part of the sequence that other sequences may share. */
   @Nullable SharedPrefix shared;
 
   /** Blocks that it may share at most: it never forgets them while it answers. */
   int shareable;
 
-  /** Whether what is computed for it may not depend on what is computed beside it. */
+  /** True where what is computed for it may not depend on what is computed beside it. */
   private boolean own;
 
   /** Tokens of its beginning that are a prompt; those after them were written one by one. */
@@ -153,8 +153,8 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Whether it can go on with this prompt in this layout: what it shares, it keeps. Others pay for
-   * that, and what it had to compute again it might have no room for.
+   * Says whether it can go on with this prompt in this layout: what it shares, it keeps. Others pay
+   * for that, and what it had to compute again it might have no room for.
    */
   boolean continues(KvLayout layout, int[] prompt, int mayShare) {
     int held = kept(prompt);
@@ -198,7 +198,7 @@ public final class Session implements AutoCloseable {
    * @param run what the step computed for it
    */
   void settle(Run run) {
-    state().encode();
+    state().kv().encode();
     if (run.kind() == Run.Kind.PROMPT && exact == state().length() - run.added()) {
       exact = state().length();
     }
@@ -249,12 +249,12 @@ public final class Session implements AutoCloseable {
     return run.withKind(kind());
   }
 
-  /** What the next run is. */
+  /** The kind of the next run. */
   Run.Kind kind() {
     return !own ? Run.Kind.SHARED : isWriting() ? Run.Kind.WRITTEN : Run.Kind.PROMPT;
   }
 
-  /** Whether the next token is one that was written. */
+  /** Says whether the next token is one that was written. */
   private boolean isWriting() {
     return state().length() >= prompt;
   }

@@ -1,5 +1,8 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
 import dev.knapsack.model.Run;
 import dev.knapsack.tensor.Matrix;
 import java.util.ArrayList;
@@ -91,8 +94,8 @@ final class Settlement implements Batch.Work {
       if (!next.ended() && session.tokens.size() >= session.capacity) {
         try {
           switch (next.request.overflow()) {
-            case Request.Overflow.Stop() -> next.finish(FinishReason.CONTEXT_FULL);
-            case Request.Overflow.Shift(int keep) -> session.shift(keep);
+            case Overflow.Stop() -> next.finish(FinishReason.CONTEXT_FULL);
+            case Overflow.Shift(int keep) -> session.shift(keep);
           }
         } catch (RuntimeException | Error e) {
           next.fail(e);

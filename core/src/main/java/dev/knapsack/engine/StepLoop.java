@@ -25,7 +25,7 @@ import org.jspecify.annotations.Nullable;
  * to whoever waits for it, and the loop goes on.
  */
 final class StepLoop {
-  /** What the loop computes between what others ask for; used on its thread alone. */
+  /** The work that the loop does between what others ask for; used on its thread alone. */
   interface Steps {
     /** Does what is due by now, whether anybody asks or not. */
     void elapse();
@@ -33,7 +33,7 @@ final class StepLoop {
     /** Nanoseconds until something is due; the longest there are if nothing will be. */
     long untilDue();
 
-    /** Whether a step would have something to compute. */
+    /** Says whether a step would have something to compute. */
     boolean wanted();
 
     /** Computes a step; what goes wrong is told to those whom it was for, and not thrown. */
@@ -49,7 +49,7 @@ final class StepLoop {
   private static final class Stepper extends Thread {
     private final StepLoop loop;
 
-    /** Whether it computes: others may wait for that, so that it must not wait for them. */
+    /** True while it computes: others may wait for that, so that it must not wait for them. */
     private volatile boolean computing;
 
     Stepper(StepLoop loop) {
@@ -384,7 +384,7 @@ final class StepLoop {
     }
   }
 
-  /** What came of a task, once it is done; an interrupt is left for later. */
+  /** The outcome of a task, once it is done; an interrupt is left for later. */
   private static <T> T result(Task<T> task) {
     boolean interrupted = false;
     try {

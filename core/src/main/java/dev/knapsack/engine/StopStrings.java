@@ -18,7 +18,7 @@ final class StopStrings {
     this.stops = stops;
   }
 
-  /** Whether a stop string has come up; nothing is released after that. */
+  /** Says whether a stop string has come up; nothing is released after that. */
   boolean found() {
     return found;
   }
@@ -40,7 +40,7 @@ final class StopStrings {
     return found ? "" : release(held.length() - possible());
   }
 
-  /** What was held back, when no more text comes. */
+  /** The text that was held back, when no more comes. */
   String finish() {
     return release(held.length());
   }
@@ -51,7 +51,7 @@ final class StopStrings {
     return text;
   }
 
-  /** Where the longest stop string that ends the held text starts, or -1. */
+  /** The beginning of the longest stop string that ends the held text, or -1. */
   private int completed() {
     int start = -1;
     for (String stop : stops) {

@@ -48,7 +48,7 @@ final class TextLogits implements AutoCloseable {
       // What comes before is the prompt, to the end of the step that gives the first logits.
       int most = workspace.tokens();
       state.prompt(tokens.length);
-      int step = most - state.lookahead(most);
+      int step = most - state.kv().view().lookahead(most);
       state.prompt(Math.min(tokens.length, (first / step + 1) * step));
       this.passage = new Passage(state, tokens, first, most, () -> {});
     } catch (RuntimeException | Error e) {

@@ -42,7 +42,7 @@ final class Tokens {
     return Arrays.copyOfRange(ids, from, to);
   }
 
-  /** How many tokens this list and {@code other} begin with in common. */
+  /** The number of tokens that this list and {@code other} begin with in common. */
   int commonPrefix(int[] other) {
     int mismatch = Arrays.mismatch(ids, 0, size, other, 0, other.length);
     return mismatch < 0 ? size : mismatch;

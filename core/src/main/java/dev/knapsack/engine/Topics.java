@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What parts of a text are about, as vectors: the mean of the model's embeddings of their tokens,
+ * Vectors of what parts of a text are about: the mean of the model's embeddings of their tokens,
  * each weighed by how few parts have it, as in {@code log((1 + parts) / parts with it)}.
  *
  * <p>After Arora, Liang, Ma 2017 (SIF), with frequencies of the text itself in place of those of a

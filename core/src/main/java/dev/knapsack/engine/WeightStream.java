@@ -23,7 +23,7 @@ final class WeightStream implements AutoCloseable {
       this.lease = lease;
     }
 
-    /** Whether what was read ahead into it could not be read. */
+    /** Says whether what was read ahead into it could not be read. */
     boolean failed(WeightReader reader) {
       if (read != null) {
         reader.settle(read);

@@ -1,4 +1,4 @@
-/** The exceptions of all rooms, under one root. */
+/** Exceptions that reach a program, of all rooms, under one root. */
 @NullMarked
 package dev.knapsack.error;
 

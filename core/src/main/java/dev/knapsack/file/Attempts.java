@@ -1,6 +1,5 @@
 package dev.knapsack.file;
 
-import dev.knapsack.error.DownloadException;
 import java.net.URI;
 import java.time.Duration;
 

@@ -1,6 +1,5 @@
 package dev.knapsack.file;
 
-import dev.knapsack.error.DownloadException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.net.URI;

@@ -5,7 +5,6 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
-import dev.knapsack.error.DownloadException;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.URI;

@@ -1,7 +1,5 @@
 package dev.knapsack.file;
 
-import dev.knapsack.error.DownloadException;
-import dev.knapsack.error.NoSuchModelException;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URI;

@@ -1,9 +1,9 @@
 package dev.knapsack.file;
 
 import dev.knapsack.error.ModelFileException;
-import dev.knapsack.memory.DirectFile;
-import dev.knapsack.memory.FileChangedException;
-import dev.knapsack.memory.FileTruncatedException;
+import dev.knapsack.os.DirectFile;
+import dev.knapsack.os.FileChangedException;
+import dev.knapsack.os.FileTruncatedException;
 import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;

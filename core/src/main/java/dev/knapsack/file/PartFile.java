@@ -1,6 +1,5 @@
 package dev.knapsack.file;
 
-import dev.knapsack.error.DownloadException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;

@@ -4,15 +4,14 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
-import dev.knapsack.kernel.x86.X86Kernels;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.arch.Families;
-import dev.knapsack.plan.JvmShare;
-import dev.knapsack.plan.Machine;
-import dev.knapsack.plan.MachineCache;
-import dev.knapsack.plan.Planner;
+import dev.knapsack.planner.JvmShare;
+import dev.knapsack.planner.Machine;
+import dev.knapsack.planner.MachineCache;
+import dev.knapsack.planner.Planner;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -67,6 +66,43 @@ public final class Host {
               : Path.of(System.getProperty("user.home"), ".cache");
       return base.resolve("knapsack");
     }
+  }
+
+  /**
+   * A tenant's part in its host's budget, where others want the same bytes.
+   *
+   * @param name of the account that all of its accounts are a part of; empty for one that has no
+   *     account of its own, which can have no floor and has the usual weight
+   * @param floor bytes that it can have whatever others want, its weights included
+   * @param weight proportion in which it is given what several wait for; 1 is usual
+   * @see Account#entitle
+   */
+  public record Share(String name, long floor, double weight) {
+    /** A share without a name. */
+    public static final Share USUAL = new Share("", 0, 1);
+
+    public Share {
+      if (name.isEmpty() && (floor != 0 || weight != 1)) {
+        throw new IllegalArgumentException(
+            "A share with a floor of %,d bytes and a weight of %s needs a name."
+                .formatted(floor, weight));
+      }
+    }
+
+    /** The name, in its host's budget, of an account of the tenant. */
+    String account(String account) {
+      return name.isEmpty() ? account : name + "/" + account;
+    }
+  }
+
+  /** Told how far loading a model has come. */
+  @FunctionalInterface
+  public interface LoadProgress {
+    /** Tells nobody. */
+    LoadProgress NONE = (done, total) -> {};
+
+    /** {@code done} of {@code total} bytes of resident weights have been read. */
+    void loaded(long done, long total);
   }
 
   private final Budget budget;
@@ -189,7 +225,7 @@ public final class Host {
       }
       JvmShare share = jvmShare(workers);
       if (!machine.isMeasured()) {
-        share = share.withMeasuring(kernels instanceof X86Kernels);
+        share = share.withMeasuring(kernels.provider() == KernelProvider.X86);
       }
       return new Planner(file, Families.spec(file), machine, kernels, share);
     }

@@ -9,6 +9,7 @@ import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
@@ -59,7 +60,7 @@ public final class Compute implements AutoCloseable {
   private final KernelLimits limits;
   private final Lease scratchLease;
   private final @Nullable Lease codesLease;
-  private final MemorySegment[] scratch;
+  private final Scratch[] scratch;
   private final TeamAttention attention;
   private @Nullable Input quantised;
 
@@ -68,8 +69,7 @@ public final class Compute implements AutoCloseable {
   /**
    * @throws dev.knapsack.error.BudgetExceededException if the account's budget cannot give {@link
    *     #scratchBytes}
-   * @throws IllegalArgumentException if scratch memory is on the heap, and so many workers leave no
-   *     room there
+   * @throws IllegalArgumentException if the heap has no room for so many workers' scratch memory
    */
   public Compute(
       Kernels kernels, WorkerTeam team, Precision precision, KernelLimits limits, Account account) {
@@ -78,22 +78,14 @@ public final class Compute implements AutoCloseable {
     this.limits = limits;
     long each = bytesPerWorker(kernels, limits);
     int workers = team.workers();
-    boolean heap = kernels.heapScratch();
-    if (heap) {
-      checkHeap(workers, workers * each);
-    }
-    scratchLease = heap ? account.reserve(workers * each) : account.lease(workers * each);
-    scratch = new MemorySegment[workers];
-    for (int i = 0; i < workers; i++) {
-      scratch[i] =
-          heap
-              ? MemorySegment.ofArray(new float[Math.toIntExact(each / Float.BYTES)])
-              : scratchLease.segment().asSlice(i * each, each);
-    }
+    checkHeap(workers, workers * each);
+    scratchLease = account.reserve(workers * each);
+    scratch = new Scratch[workers];
+    Arrays.setAll(scratch, i -> Scratch.of(each));
     Lease codes = null;
     try {
       codes = precision == Precision.EIGHT_BIT ? account.lease(codeBytes(limits)) : null;
-      attention = new TeamAttention(kernels, team, limits, scratch, account);
+      attention = new TeamAttention(kernels.attention(), team, limits, scratch, account);
     } catch (Throwable e) {
       if (codes != null) {
         codes.close();
@@ -174,7 +166,7 @@ public final class Compute implements AutoCloseable {
       }
       Matrix q = new Matrix(Q8Activations.FORMAT, x.rows(), x.columns(), codesLease.segment());
       if (quantised != this) {
-        rows(x, QUANTISE, (from, to) -> kernels.quantise(x, q, from, to));
+        rows(x, QUANTISE, (from, to) -> kernels.products().quantise(x, q, from, to));
         quantised = this;
       }
       return q;
@@ -182,7 +174,7 @@ public final class Compute implements AutoCloseable {
   }
 
   /**
-   * From now on the first {@code count} rows of activations are {@linkplain Kernels.Tokens
+   * From now on the first {@code count} rows of activations are {@linkplain MatrixProducts.Tokens
    * multiplied} as if each were alone, and all others as several are, whatever their number: what
    * is computed of a token then does not depend on what others a step has.
    *
@@ -201,12 +193,12 @@ public final class Compute implements AutoCloseable {
     return new Input(x);
   }
 
-  /** {@code out[t] = w · x[t]} for every token: see {@link Kernels#matmul}. */
+  /** {@code out[t] = w · x[t]} for every token: see {@link MatrixProducts#matmul}. */
   public void matmul(Matrix w, Matrix x, Matrix out) {
     matmul(w, input(x), out);
   }
 
-  /** {@code out[t] = w · x[t]} for every token: see {@link Kernels#matmul}. */
+  /** {@code out[t] = w · x[t]} for every token: see {@link MatrixProducts#matmul}. */
   public void matmul(Matrix w, Input input, Matrix out) {
     matmul(input, new Product(w, out));
   }
@@ -244,9 +236,9 @@ public final class Compute implements AutoCloseable {
           Matrix out = products[i].out;
           int from = (part - (i == 0 ? 0 : ends[i - 1])) * chunks[i];
           int to = Math.min(w.rows(), from + chunks[i]);
-          MemorySegment mine = scratch[worker];
-          matmul(w, x[i], Kernels.Tokens.ALONE, 0, first, out, from, to, mine);
-          matmul(w, x[i], Kernels.Tokens.TOGETHER, first, tokens, out, from, to, mine);
+          Scratch mine = scratch[worker];
+          matmul(w, x[i], MatrixProducts.Tokens.ALONE, 0, first, out, from, to, mine);
+          matmul(w, x[i], MatrixProducts.Tokens.TOGETHER, first, tokens, out, from, to, mine);
         });
   }
 
@@ -254,17 +246,19 @@ public final class Compute implements AutoCloseable {
   private void matmul(
       Matrix w,
       Matrix x,
-      Kernels.Tokens tokens,
+      MatrixProducts.Tokens tokens,
       int first,
       int end,
       Matrix out,
       int from,
       int to,
-      MemorySegment mine) {
+      Scratch mine) {
     if (first == 0 && end == x.rows()) {
-      kernels.matmul(w, x, tokens, out, from, to, mine);
+      kernels.products().matmul(w, x, tokens, out, from, to, mine);
     } else if (first < end) {
-      kernels.matmul(w, x.rows(first, end), tokens, out.rows(first, end), from, to, mine);
+      kernels
+          .products()
+          .matmul(w, x.rows(first, end), tokens, out.rows(first, end), from, to, mine);
     }
   }
 
@@ -274,7 +268,7 @@ public final class Compute implements AutoCloseable {
    * @param all rows of all of the task's matrices
    */
   private int rowsPerPart(Matrix w, int all, int tokens) {
-    int tile = kernels.rowTile();
+    int tile = kernels.products().rowTile();
     if (team.workers() == 1) {
       return Math.max(1, w.rows());
     }
@@ -283,30 +277,24 @@ public final class Compute implements AutoCloseable {
     return (int) Math.min(w.rows(), Math.ceilDiv(Math.max(even, small), tile) * tile);
   }
 
-  public void decodeRow(Matrix w, int row, Matrix target, int targetRow) {
-    kernels.decodeRow(w, row, target.data(), target.rowOffset(targetRow));
-  }
-
-  /** See {@link Kernels#encode}. */
-  public void encode(Matrix x, Matrix out) {
-    encode(x.rows(), x.columns(), (from, to) -> kernels.encode(x, out, from, to));
-  }
-
-  /** RMS norm of whole rows: see {@link Kernels#rmsNorm}. */
+  /** RMS norm of whole rows: see {@link RowOperations#rmsNorm}. */
   public void rmsNorm(Matrix x, @Nullable MemorySegment weight, float epsilon, Matrix out) {
     rmsNorm(x, weight, x.columns(), epsilon, out);
   }
 
-  /** See {@link Kernels#rmsNorm}. */
+  /** See {@link RowOperations#rmsNorm}. */
   public void rmsNorm(
       Matrix x, @Nullable MemorySegment weight, int groupSize, float epsilon, Matrix out) {
-    rows(x, NORM, (from, to) -> kernels.rmsNorm(x, weight, groupSize, epsilon, out, from, to));
+    rows(
+        x,
+        NORM,
+        (from, to) -> kernels.rows().rmsNorm(x, weight, groupSize, epsilon, out, from, to));
   }
 
-  /** See {@link Kernels#layerNorm}. */
+  /** See {@link RowOperations#layerNorm}. */
   public void layerNorm(
       Matrix x, MemorySegment weight, @Nullable MemorySegment bias, float epsilon, Matrix out) {
-    rows(x, NORM, (from, to) -> kernels.layerNorm(x, weight, bias, epsilon, out, from, to));
+    rows(x, NORM, (from, to) -> kernels.rows().layerNorm(x, weight, bias, epsilon, out, from, to));
   }
 
   /** {@code x += y}. */
@@ -316,27 +304,27 @@ public final class Compute implements AutoCloseable {
 
   /** {@code x += scale · y}. */
   public void add(Matrix x, Matrix y, float scale) {
-    rows(x, ADD, (from, to) -> kernels.add(x, y, scale, from, to));
+    rows(x, ADD, (from, to) -> kernels.rows().add(x, y, scale, from, to));
   }
 
   /** {@code x[t] += bias} for every row. */
   public void addBias(Matrix x, MemorySegment bias) {
-    rows(x, ADD, (from, to) -> kernels.addBias(x, bias, from, to));
+    rows(x, ADD, (from, to) -> kernels.rows().addBias(x, bias, from, to));
   }
 
   /** {@code x *= scale}. */
   public void scale(Matrix x, float scale) {
-    rows(x, ADD, (from, to) -> kernels.scale(x, scale, from, to));
+    rows(x, ADD, (from, to) -> kernels.rows().scale(x, scale, from, to));
   }
 
   /** {@code x = cap · tanh(x / cap)}. */
   public void softCap(Matrix x, float cap) {
-    rows(x, TURN, (from, to) -> kernels.softCap(x, cap, from, to));
+    rows(x, TURN, (from, to) -> kernels.rows().softCap(x, cap, from, to));
   }
 
-  /** See {@link Kernels#rope}. */
+  /** See {@link RowOperations#rope}. */
   public void rope(Matrix x, int headSize, Rope rope, int[] positions) {
-    rows(x, TURN, (from, to) -> kernels.rope(x, headSize, rope, positions, from, to));
+    rows(x, TURN, (from, to) -> kernels.rows().rope(x, headSize, rope, positions, from, to));
   }
 
   /**
@@ -406,16 +394,19 @@ public final class Compute implements AutoCloseable {
 
   /** {@code out = activation(gate) · up}; {@code out} may be {@code gate}. */
   public void gatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) {
-    rows(gate, TURN, (from, to) -> kernels.gatedActivation(activation, gate, up, out, from, to));
+    rows(
+        gate,
+        TURN,
+        (from, to) -> kernels.gatedActivation().apply(activation, gate, up, out, from, to));
   }
 
   /** Softmax of one row in place. */
   public void softmax(Matrix x, int row) {
-    kernels.softmax(x.data(), x.rowOffset(row), x.columns(), 0, Float.NaN);
+    kernels.rows().softmax(x.data(), x.rowOffset(row), x.columns(), 0, Float.NaN);
   }
 
   /**
-   * Attention of all query rows of some sequences with all KV heads: see {@link Kernels#attention}.
+   * Attention of all query rows of some sequences with all KV heads: see {@link Attention#attend}.
    * What each gets is what it would get alone.
    */
   public void attention(AttentionShape shape, List<Queries> sequences) {
@@ -423,19 +414,19 @@ public final class Compute implements AutoCloseable {
   }
 
   /**
-   * The attention weights of one KV head: see {@link Kernels#attentionWeights}. Not spread; but
-   * tasks of the team may ask, each for heads of its own.
+   * The attention weights of one KV head: see {@link Attention#weights}. Not spread; but tasks of
+   * the team may ask, each for heads of its own.
    */
   public void attentionWeights(
       AttentionShape shape, Matrix q, int firstPosition, KvSpan[] spans, int kvHead, Matrix out) {
-    MemorySegment mine = scratch[team.worker()];
-    kernels.attentionWeights(shape, q, firstPosition, spans, kvHead, out, 0, q.rows(), mine);
+    Scratch mine = scratch[team.worker()];
+    kernels.attention().weights(shape, q, firstPosition, spans, kvHead, out, 0, q.rows(), mine);
   }
 
   /** A part of a task that needs scratch memory for {@link Kernels}. */
   @FunctionalInterface
   public interface Part {
-    void run(int part, MemorySegment scratch);
+    void run(int part, Scratch scratch);
   }
 
   /** Does the parts of a task, by all workers. */

@@ -141,7 +141,7 @@ final class Crew {
     }
   }
 
-  /** What is one part is nobody else's business. */
+  /** Runs a task of one part, without the others. */
   private void runAlone(WorkerTeam.Part task) {
     pending.set(1);
     try {
@@ -190,7 +190,7 @@ final class Crew {
     return new IllegalStateException("A part of a task cannot start a task on the same team");
   }
 
-  /** Whether there are parts left, and for this worker. */
+  /** True where parts are left, and for this worker. */
   private boolean wanted(int worker) {
     return (int) ticket.get() != 0 && worker < workers;
   }

@@ -31,8 +31,8 @@ public enum KernelProvider {
     } catch (IllegalStateException e) {
       String missing = missing();
       return missing == null
-          ? new Choice(new VectorKernels(), vector() + "; " + e.getMessage())
-          : new Choice(new ScalarKernels(), "scalar, which is slow: " + missing);
+          ? new Choice(VectorKernels.open(ScalarKernels.open()), vector() + "; " + e.getMessage())
+          : new Choice(ScalarKernels.open(), "scalar, which is slow: " + missing);
     }
   }
 
@@ -57,18 +57,19 @@ public enum KernelProvider {
    */
   public Choice open() {
     return switch (this) {
-      case SCALAR -> new Choice(new ScalarKernels(), "scalar: the slow definition, as asked for");
+      case SCALAR -> new Choice(ScalarKernels.open(), "scalar: the slow definition, as asked for");
       case VECTOR -> {
         String missing = missing();
         if (missing != null) {
           throw new IllegalStateException("The vector kernels do not work here: " + missing);
         }
-        yield new Choice(new VectorKernels(), vector());
+        yield new Choice(VectorKernels.open(ScalarKernels.open()), vector());
       }
       case X86 -> {
         boolean vectors = missing() == null;
         try {
-          X86Kernels kernels = X86Kernels.open(vectors ? new VectorKernels() : new ScalarKernels());
+          Kernels scalar = ScalarKernels.open();
+          Kernels kernels = X86Kernels.open(vectors ? VectorKernels.open(scalar) : scalar);
           yield new Choice(
               kernels,
               "%s: machine code for this processor, with %s for the rest"

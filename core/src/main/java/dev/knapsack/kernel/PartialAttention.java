@@ -23,7 +23,7 @@ public record PartialAttention(Matrix values, Matrix softmax) {
     for (int row = 0; row < softmax.rows(); row++) {
       for (int c = 0; c < softmax.columns(); c++) {
         float start = c % STATE == 0 ? Float.NEGATIVE_INFINITY : 0;
-        softmax.data().set(ScalarKernels.F32, softmax.rowOffset(row) + 4L * c, start);
+        softmax.data().set(Floats.F32, softmax.rowOffset(row) + 4L * c, start);
       }
     }
   }
@@ -39,15 +39,15 @@ public record PartialAttention(Matrix values, Matrix softmax) {
   }
 
   float max(int row, int head) {
-    return softmax.data().get(ScalarKernels.F32, softmaxOffset(row, head));
+    return softmax.data().get(Floats.F32, softmaxOffset(row, head));
   }
 
   float sum(int row, int head) {
-    return softmax.data().get(ScalarKernels.F32, softmaxOffset(row, head) + Float.BYTES);
+    return softmax.data().get(Floats.F32, softmaxOffset(row, head) + Float.BYTES);
   }
 
   private float value(AttentionShape shape, int row, int head, int column) {
-    return values.data().get(ScalarKernels.F32, valuesOffset(shape, row, head) + 4L * column);
+    return values.data().get(Floats.F32, valuesOffset(shape, row, head) + 4L * column);
   }
 
   /** Share of the weights that is left when measured by the maximum of all parts. */
@@ -73,14 +73,14 @@ public record PartialAttention(Matrix values, Matrix softmax) {
       for (PartialAttention part : parts) {
         sum += part.share(row, head, max) * part.sum(row, head);
       }
-      float weight = Attention.weight(shape, head, max, sum);
+      float weight = ChunkedAttention.weight(shape, head, max, sum);
       long at = out.rowOffset(row) + (long) head * shape.valueSize() * Float.BYTES;
       for (int p = 0; p < parts.length; p++) {
         float factor = parts[p].share(row, head, max) * weight;
         for (int c = 0; c < shape.valueSize(); c++) {
           float value = parts[p].value(shape, row, head, c);
-          float before = p == 0 ? 0 : out.data().get(ScalarKernels.F32, at + 4L * c);
-          out.data().set(ScalarKernels.F32, at + 4L * c, Math.fma(factor, value, before));
+          float before = p == 0 ? 0 : out.data().get(Floats.F32, at + 4L * c);
+          out.data().set(Floats.F32, at + 4L * c, Math.fma(factor, value, before));
         }
       }
     }

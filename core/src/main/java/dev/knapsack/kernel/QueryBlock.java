@@ -7,12 +7,7 @@ package dev.knapsack.kernel;
  * reduced alike and the results without this span's.
  */
 record QueryBlock(
-    AttentionShape shape,
-    int kvHead,
-    int firstPosition,
-    int from,
-    int to,
-    Attention.Scratch scratch) {
+    AttentionShape shape, int kvHead, int firstPosition, int from, int to, Scratch scratch) {
   int shared() {
     return shape.heads() / shape.kvHeads();
   }
@@ -30,43 +25,43 @@ record QueryBlock(
   }
 
   int groupSize() {
-    return Attention.QUERIES * (shape.keySize() + shape.valueSize()) - Attention.MAX;
+    return ChunkedAttention.QUERIES * (shape.keySize() + shape.valueSize()) - ChunkedAttention.MAX;
   }
 
   int queries(int group) {
-    return Attention.QUERIES * Attention.CHUNK + group * groupSize();
+    return ChunkedAttention.QUERIES * ChunkedAttention.CHUNK + group * groupSize();
   }
 
   int results(int group) {
-    return queries(group) + Attention.QUERIES * shape.keySize() - Attention.MAX;
+    return queries(group) + ChunkedAttention.QUERIES * shape.keySize() - ChunkedAttention.MAX;
   }
 
   int keys() {
-    return queries(Attention.groups(queryCount()));
+    return queries(ChunkedAttention.groups(queryCount()));
   }
 
   int values() {
-    return keys() + Attention.CHUNK * shape.keySize();
+    return keys() + ChunkedAttention.CHUNK * shape.keySize();
   }
 
   int reducedQueries(int group) {
     return values()
-        + Attention.CHUNK * shape.valueSize()
-        + group * Attention.QUERIES * shape.keySize();
+        + ChunkedAttention.CHUNK * shape.valueSize()
+        + group * ChunkedAttention.QUERIES * shape.keySize();
   }
 
   /** A group's results without this span's, and its maxima then. */
   int otherResults(int group) {
-    return reducedQueries(Attention.groups(queryCount()))
-        + group * Attention.QUERIES * (shape.valueSize() + 1);
+    return reducedQueries(ChunkedAttention.groups(queryCount()))
+        + group * ChunkedAttention.QUERIES * (shape.valueSize() + 1);
   }
 
   int otherMax(int group) {
-    return otherResults(group) + Attention.QUERIES * shape.valueSize();
+    return otherResults(group) + ChunkedAttention.QUERIES * shape.valueSize();
   }
 
   int live(int group) {
-    return Math.min(Attention.QUERIES, queryCount() - group * Attention.QUERIES);
+    return Math.min(ChunkedAttention.QUERIES, queryCount() - group * ChunkedAttention.QUERIES);
   }
 
   int firstVisible(KvSpan span, int row) {

@@ -1,19 +1,19 @@
 package dev.knapsack.kernel;
 
-import static dev.knapsack.kernel.Attention.CHUNK;
-import static dev.knapsack.kernel.Attention.QUERIES;
+import static dev.knapsack.kernel.ChunkedAttention.CHUNK;
+import static dev.knapsack.kernel.ChunkedAttention.QUERIES;
 
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 
 /**
- * The work of {@link Attention} around a span whose keys or values are reduced, so that its inner
- * loops meet fewer numbers and are what they were.
+ * The work of {@link ChunkedAttention} around a span whose keys or values are reduced, so that its
+ * inner loops meet fewer numbers and are what they were.
  */
 final class ReducedAttention {
-  private final Attention.Steps steps;
+  private final ChunkedAttention.Steps steps;
 
-  ReducedAttention(Attention.Steps steps) {
+  ReducedAttention(ChunkedAttention.Steps steps) {
     this.steps = steps;
   }
 
@@ -29,7 +29,7 @@ final class ReducedAttention {
   private static void gather(QueryBlock block, int[] channels) {
     float[] memory = block.scratch().floats();
     int size = block.shape().keySize();
-    for (int g = 0; g < Attention.groups(block.queryCount()); g++) {
+    for (int g = 0; g < ChunkedAttention.groups(block.queryCount()); g++) {
       for (int i = 0; i < QUERIES; i++) {
         int reduced = block.reducedQueries(g) + i * channels.length;
         for (int c = 0; c < channels.length; c++) {
@@ -41,14 +41,14 @@ final class ReducedAttention {
 
   /** Of a query that meets {@code outᵀ · x}, {@code out · q} meets {@code x}. */
   private void project(QueryBlock block, Matrix out) {
-    Attention.Scratch scratch = block.scratch();
+    Scratch scratch = block.scratch();
     float[] memory = scratch.floats();
     int size = out.columns();
     for (int from = 0; from < out.rows(); from += CHUNK) {
       int count = Math.min(CHUNK, out.rows() - from);
       long at = out.rowOffset(from);
       steps.decode(out.format(), out.data(), at, scratch, block.keys(), count * size);
-      for (int g = 0; g < Attention.groups(block.queryCount()); g++) {
+      for (int g = 0; g < ChunkedAttention.groups(block.queryCount()); g++) {
         int live = block.live(g);
         steps.scores(scratch, block.queries(g), live, block.keys(), size, count);
         for (int i = 0; i < QUERIES; i++) {
@@ -65,10 +65,10 @@ final class ReducedAttention {
   static void putAside(QueryBlock block) {
     float[] memory = block.scratch().floats();
     int numbers = QUERIES * block.shape().valueSize();
-    for (int g = 0; g < Attention.groups(block.queryCount()); g++) {
+    for (int g = 0; g < ChunkedAttention.groups(block.queryCount()); g++) {
       int results = block.results(g);
       System.arraycopy(memory, results, memory, block.otherResults(g), numbers);
-      System.arraycopy(memory, results + Attention.MAX, memory, block.otherMax(g), QUERIES);
+      System.arraycopy(memory, results + ChunkedAttention.MAX, memory, block.otherMax(g), QUERIES);
       Arrays.fill(memory, results, results + numbers, 0);
     }
   }
@@ -77,7 +77,7 @@ final class ReducedAttention {
   void addRestored(QueryBlock block, Reduction values) {
     float[] memory = block.scratch().floats();
     int size = block.shape().valueSize();
-    for (int g = 0; g < Attention.groups(block.queryCount()); g++) {
+    for (int g = 0; g < ChunkedAttention.groups(block.queryCount()); g++) {
       int results = block.results(g);
       int others = block.otherResults(g);
       for (int i = 0; i < QUERIES * size; i++) {
@@ -87,9 +87,9 @@ final class ReducedAttention {
       }
       for (int i = 0; i < QUERIES; i++) {
         float before = memory[block.otherMax(g) + i];
-        float max = memory[results + Attention.MAX + i];
+        float max = memory[results + ChunkedAttention.MAX + i];
         // Nothing seen yet is no difference of infinities.
-        memory[results + Attention.DECAY + i] =
+        memory[results + ChunkedAttention.DECAY + i] =
             before == max ? 1 : (float) Math.exp((double) before - max);
       }
       switch (values) {
@@ -104,7 +104,7 @@ final class ReducedAttention {
     int size = block.shape().valueSize();
     for (int i = 0; i < QUERIES; i++) {
       int result = block.results(group) + i * size;
-      float decay = memory[block.results(group) + Attention.DECAY + i];
+      float decay = memory[block.results(group) + ChunkedAttention.DECAY + i];
       for (int c = result; c < result + size; c++) {
         memory[c] *= decay;
       }
@@ -117,7 +117,7 @@ final class ReducedAttention {
 
   /** A sum of directions is added up as values are: what was held is how much of each. */
   private void addDirections(QueryBlock block, int group, Matrix out) {
-    Attention.Scratch scratch = block.scratch();
+    Scratch scratch = block.scratch();
     float[] memory = scratch.floats();
     int results = block.results(group);
     int size = out.columns();
@@ -132,7 +132,8 @@ final class ReducedAttention {
       long at = out.rowOffset(from);
       steps.decode(out.format(), out.data(), at, scratch, block.values(), count * size);
       steps.addValues(scratch, results, block.live(group), block.values(), size, count);
-      Arrays.fill(memory, results + Attention.DECAY, results + Attention.DECAY + QUERIES, 1);
+      Arrays.fill(
+          memory, results + ChunkedAttention.DECAY, results + ChunkedAttention.DECAY + QUERIES, 1);
     }
   }
 }

@@ -41,12 +41,6 @@ public final class Shapes {
     }
   }
 
-  public static void checkRow(Matrix x, int row) {
-    if (row < 0 || row >= x.rows()) {
-      throw new IndexOutOfBoundsException("Row %d of %s".formatted(row, size(x)));
-    }
-  }
-
   public static void checkF32(Matrix x) {
     if (x.format().ggufType() != 0) {
       throw new IllegalArgumentException(

@@ -26,22 +26,22 @@ final class TeamAttention implements AutoCloseable {
 
   private static final int MOST_PARTS = 8;
 
-  private final Kernels kernels;
+  private final Attention attention;
   private final WorkerTeam team;
   private final KernelLimits limits;
-  private final MemorySegment[] scratch;
+  private final Scratch[] scratch;
   private final Lease lease;
 
   /**
    * @param scratch of each worker
    */
   TeamAttention(
-      Kernels kernels,
+      Attention attention,
       WorkerTeam team,
       KernelLimits limits,
-      MemorySegment[] scratch,
+      Scratch[] scratch,
       Account account) {
-    this.kernels = kernels;
+    this.attention = attention;
     this.team = team;
     this.limits = limits;
     this.scratch = scratch;
@@ -121,7 +121,7 @@ final class TeamAttention implements AutoCloseable {
           Queries queries = whole.queries();
           Matrix rows = queries.rows();
           int from = after / shape.kvHeads() * ROWS;
-          kernels.attention(
+          attention.attend(
               shape,
               rows,
               queries.firstPosition(),
@@ -150,8 +150,8 @@ final class TeamAttention implements AutoCloseable {
             int head = part / blocks;
             int to = Math.min(rows.rows(), from + ROWS);
             int position = queries.firstPosition();
-            MemorySegment mine = scratch[worker];
-            kernels.attentionPart(shape, rows, position, heads[head], head, seen, from, to, mine);
+            Scratch mine = scratch[worker];
+            attention.attendPart(shape, rows, position, heads[head], head, seen, from, to, mine);
             for (int row = from; last && row < to; row++) {
               PartialAttention.merge(shape, head, new PartialAttention[] {seen}, out, row);
             }
@@ -182,7 +182,7 @@ final class TeamAttention implements AutoCloseable {
           for (int s = 0; s < spans.length; s++) {
             spans[s] = part(spans[s], part, parts);
           }
-          kernels.attentionPart(
+          attention.attendPart(
               shape,
               queries.rows(),
               queries.firstPosition(),

@@ -1,6 +1,6 @@
 /**
- * The arithmetic of one step, behind one interface with several providers, and the worker team that
- * runs it.
+ * The arithmetic of one step in a few parts (products, operations on rows, activations, attention),
+ * which several providers have code for, and the worker team that runs it.
  */
 @NullMarked
 package dev.knapsack.kernel;

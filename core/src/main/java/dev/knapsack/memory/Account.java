@@ -2,6 +2,7 @@ package dev.knapsack.memory;
 
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.NativeMemoryException;
+import dev.knapsack.os.NativeMemory;
 import org.jspecify.annotations.Nullable;
 
 /**

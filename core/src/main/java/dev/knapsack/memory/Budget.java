@@ -124,6 +124,24 @@ public final class Budget {
     return (long) bytes;
   }
 
+  /** A number of bytes as people write it: {@code 1.50 GiB}. */
+  public static String formatSize(long bytes) {
+    double magnitude = Math.abs((double) bytes);
+    if (magnitude < 1 << 10) {
+      return bytes + " B";
+    }
+    int power = 1;
+    while (power < 4 && magnitude >= Math.pow(1024, power + 1)) {
+      power++;
+    }
+    double value = bytes / Math.pow(1024, power);
+    return String.format(
+        Locale.ROOT,
+        Math.abs(value) < 10 ? "%.2f %ciB" : Math.abs(value) < 100 ? "%.1f %ciB" : "%.0f %ciB",
+        value,
+        "KMGT".charAt(power - 1));
+  }
+
   /**
    * The account of this name (a path such as {@code weights/stream}), made when first asked for,
    * with those that it is a part of.

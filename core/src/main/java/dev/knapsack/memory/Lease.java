@@ -1,5 +1,6 @@
 package dev.knapsack.memory;
 
+import dev.knapsack.os.NativeMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
@@ -12,9 +13,11 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Lease implements AutoCloseable {
   private final Account account;
-  private final long bytes;
   private final @Nullable Arena arena;
   private final @Nullable MemorySegment segment;
+
+  // Guarded by this lease.
+  private long bytes;
   private boolean closed;
 
   private Lease(
@@ -43,9 +46,74 @@ public final class Lease implements AutoCloseable {
     return account;
   }
 
-  /** Bytes taken from the account: whole pages, at least the segment's size. */
-  public long bytes() {
+  /**
+   * Bytes taken from the account: whole pages, at least the segment's size; of a closed lease those
+   * that it had.
+   */
+  public synchronized long bytes() {
     return bytes;
+  }
+
+  /**
+   * Takes bytes more into a reservation.
+   *
+   * @throws dev.knapsack.error.BudgetExceededException if the budget has fewer bytes free, after
+   *     all reclaimers were asked
+   */
+  public void grow(long more) {
+    checkReservation(more);
+    account.budget().take(account, more);
+    add(more);
+  }
+
+  /** Does the same if it fits in what is free: nobody is asked to give back. */
+  public boolean tryGrow(long more) {
+    checkReservation(more);
+    boolean taken = account.budget().tryTake(account, more);
+    if (taken) {
+      add(more);
+    }
+    return taken;
+  }
+
+  private void add(long taken) {
+    synchronized (this) {
+      if (!closed) {
+        bytes += taken;
+        return;
+      }
+    }
+    account.budget().giveBack(account, taken); // closed by somebody who was asked to give back
+    checkOpen();
+  }
+
+  /** Gives a part of a reservation back. */
+  public void shrink(long fewer) {
+    checkReservation(fewer);
+    synchronized (this) {
+      checkOpen();
+      if (fewer > bytes) {
+        throw new IllegalArgumentException(
+            "Account '%s' reserved %,d bytes: %,d of them cannot be given back"
+                .formatted(account.name(), bytes, fewer));
+      }
+      bytes -= fewer;
+    }
+    account.budget().giveBack(account, fewer);
+  }
+
+  private void checkReservation(long change) {
+    if (segment != null || change < 0) {
+      throw new IllegalArgumentException(
+          "A lease of account '%s' cannot change by %,d bytes: a reservation can, by 0 or more"
+              .formatted(account.name(), change));
+    }
+  }
+
+  private synchronized void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("Lease of account '" + account.name() + "' used after close");
+    }
   }
 
   /**
@@ -53,9 +121,7 @@ public final class Lease implements AutoCloseable {
    * every thread.
    */
   public synchronized MemorySegment segment() {
-    if (closed) {
-      throw new IllegalStateException("Lease of account '" + account.name() + "' used after close");
-    }
+    checkOpen();
     if (segment == null) {
       throw new IllegalStateException(
           "Account '" + account.name() + "' reserved these bytes without memory");

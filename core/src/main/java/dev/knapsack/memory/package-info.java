@@ -1,7 +1,4 @@
-/**
- * Sources of native memory: budgets, accounts, leases, slabs, direct file reads and footprint
- * probes.
- */
+/** Budgets of bytes, the accounts that they are divided into, and leases of native memory. */
 @NullMarked
 package dev.knapsack.memory;
 

@@ -1,5 +1,6 @@
 package dev.knapsack.model;
 
+import dev.knapsack.cache.KvBounds;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
@@ -202,10 +203,10 @@ public record Attention(
       numbers.put(Slot.QUERY_SKETCH, (long) tokens * sketch * queryColumns());
       numbers.put(Slot.KEY_SKETCH, (long) tokens * sketch * keyColumns());
     }
-    if (window == 0 && cache.policy().wantsOutputNorms(layer)) {
+    if (window == 0 && cache.policy().observer().wantsOutputNorms(layer)) {
       numbers.put(Slot.NORMS, (long) OutputNorms.numbers(this, tokens));
     }
-    int units = cache.policy().gates().map(RetentionGates::hidden).orElse(0);
+    int units = cache.policy().observer().gates().map(RetentionGates::hidden).orElse(0);
     if (units > 0) {
       numbers.put(Slot.GATE_UNITS, (long) tokens * units);
       numbers.put(Slot.GATE_HEADS, (long) tokens * kvHeads);
@@ -223,10 +224,11 @@ public record Attention(
     }
     double seen = seen(policy, tokens, past);
     int keys = format.keySize(keySize);
-    double coarse = window > 0 ? 0 : Math.max(0, seen - own(tokens) - policy.most(past));
+    double coarse = window > 0 ? 0 : Math.max(0, seen - own(tokens) - policy.bounds().most(past));
     double token = format.keys().bytes(keys) + format.values().bytes(valueSize);
     double coarseToken =
         policy
+            .bounds()
             .coarse()
             .map(c ->
                 c.keysBeside(format.keys()).bytes(c.keySize(keys, format.keys()))
@@ -243,7 +245,8 @@ public record Attention(
     if (window > 0) {
       return Math.min(past + own(tokens), window);
     }
-    return Math.min(past, (double) policy.most(past) + policy.mostCoarse(past)) + own(tokens);
+    KvBounds bounds = policy.bounds();
+    return Math.min(past, (double) bounds.most(past) + bounds.mostCoarse(past)) + own(tokens);
   }
 
   /** Rows of a text of {@code tokens} tokens that one of them sees, on average. */

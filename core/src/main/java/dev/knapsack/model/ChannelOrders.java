@@ -105,7 +105,7 @@ final class ChannelOrders {
               MemorySegment decoded = MemorySegment.ofArray(numbers);
               int end = Math.min(rows, (part + 1) * ROWS_PER_PART);
               for (int row = part * ROWS_PER_PART; row < end; row++) {
-                compute.kernels().decodeRow(matrix, row, decoded, 0);
+                matrix.decodeRow(row, decoded, 0);
                 double sum = 0;
                 for (int i = 0; i < numbers.length; i++) {
                   double number = inputs == null ? numbers[i] : (double) numbers[i] * inputs[i];

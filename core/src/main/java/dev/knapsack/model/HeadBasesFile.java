@@ -1,8 +1,8 @@
 package dev.knapsack.model;
 
+import dev.knapsack.cache.CoarseForm;
 import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvLayout;
-import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.error.ModelFileException;
@@ -221,7 +221,7 @@ public final class HeadBasesFile implements HeadBases {
         Hadamard.rotate(data, directions.rowOffset(row), size);
       }
     }
-    KvPolicy.Coarse form = layout.policy().coarse().orElseThrow();
+    CoarseForm form = layout.policy().bounds().coarse().orElseThrow();
     boolean blocks =
         (keys ? form.keysBeside(layout.keyFormat()) : form.valuesBeside(layout.valueFormat()))
                 .blockValues()

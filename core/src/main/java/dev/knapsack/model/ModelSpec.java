@@ -77,7 +77,8 @@ public record ModelSpec(
     for (LayerLayout.Heads layer : cache.heads()) {
       head = Math.max(head, Math.max(layer.keySize(), layer.valueSize()));
     }
-    columns = Math.max(columns, cache.policy().gates().map(RetentionGates::hidden).orElse(0));
+    columns =
+        Math.max(columns, cache.policy().observer().gates().map(RetentionGates::hidden).orElse(0));
     for (LayerSpec layer : layers) {
       for (Block block : layer.blocks()) {
         columns = Math.max(columns, block.widest());

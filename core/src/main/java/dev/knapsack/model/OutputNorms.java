@@ -1,5 +1,7 @@
 package dev.knapsack.model;
 
+import dev.knapsack.kernel.MatrixProducts;
+import dev.knapsack.kernel.Scratch;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -136,13 +138,10 @@ final class OutputNorms {
       sums = matrix(memory, next, tokens, layer.kvHeads());
     }
 
-    void add(int from, int to, Blocks blocks, MemorySegment scratch) {
+    void add(int from, int to, Blocks blocks, Scratch scratch) {
       int rows = to - from;
       for (int row = 0; row < rows; row++) {
-        blocks
-            .compute
-            .kernels()
-            .decodeRow(output, from + row, decoded.data(), decoded.rowOffset(row));
+        output.decodeRow(from + row, decoded.data(), decoded.rowOffset(row));
       }
       int group = layer.heads() / layer.kvHeads();
       Matrix w = slice.rows(0, rows);
@@ -154,7 +153,11 @@ final class OutputNorms {
         }
         int kvHead = head / group;
         Matrix x = values.rows(kvHead * tokens, (kvHead + 1) * tokens);
-        blocks.compute.kernels().matmul(w, x, out, 0, rows, scratch);
+        blocks
+            .compute
+            .kernels()
+            .products()
+            .matmul(w, x, MatrixProducts.Tokens.of(tokens), out, 0, rows, scratch);
         for (int t = 0; t < tokens; t++) {
           float sum = 0;
           for (int row = 0; row < rows; row++) {

@@ -67,7 +67,7 @@ final class RecipeHooks {
     for (int i = 0; i < norms.length; i++) {
       Run run = runs.get(i);
       int end = first + run.length();
-      if (run.state().kv().wantsOutputNorms(weights.layer(), run.length())) {
+      if (run.state().kv().view().wantsOutputNorms(weights.layer(), run.length())) {
         norms[i] = OutputNorms.of(weights, value.rows(first, end), blocks);
       }
       first = end;
@@ -98,23 +98,25 @@ final class RecipeHooks {
 
   private void observe(Run run, int index, int first, int end, AttentionShape shape) {
     KvCache cache = run.state().kv();
-    cache.observe(
-        weights.layer(),
-        new ComputedStep(
-            cache.length(),
-            x.rows(first, end),
-            Objects.requireNonNull(query).rows(first, end),
-            Objects.requireNonNull(projected).rows(first, end),
-            sketch != null,
-            new RotaryFrame(weights, transforms.transform(index), blocks),
-            shape,
-            norms[index],
-            retained(run, x.rows(first, end)),
-            blocks.compute));
+    cache
+        .view()
+        .observe(
+            weights.layer(),
+            new ComputedStep(
+                cache.length(),
+                x.rows(first, end),
+                Objects.requireNonNull(query).rows(first, end),
+                Objects.requireNonNull(projected).rows(first, end),
+                sketch != null,
+                new RotaryFrame(weights, transforms.transform(index), blocks),
+                shape,
+                norms[index],
+                retained(run, x.rows(first, end)),
+                blocks.compute));
   }
 
   private @Nullable Retained retained(Run run, Matrix input) {
-    if (!run.state().kv().wantsRetention(weights.layer(), run.length())) {
+    if (!run.state().kv().view().wantsRetention(weights.layer(), run.length())) {
       return null;
     }
     Compute compute = blocks.compute;

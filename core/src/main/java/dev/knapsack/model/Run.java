@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  * @param logits how many tokens, at the end, the logits are wanted of: 0 for none, 1 to choose the
  *     next token
  * @param ahead how many tokens, after those, are only looked at: see {@link
- *     dev.knapsack.cache.KvPolicy#lookahead}; the sequence does not keep them
+ *     dev.knapsack.cache.StepObserver#lookahead}; the sequence does not keep them
  * @param kind of a step's runs, those that do not depend on others come first, as {@link Kind} has
  *     them
  * @param adapter what its tokens are computed with beside the model, as all are that the state
@@ -66,7 +66,8 @@ public record Run(
 
   /**
    * Tokens of a text, and after them {@code ahead} to be looked at: the last of the sequence's
-   * {@linkplain SequenceState#patch() patch}, or of the text itself where there is none.
+   * {@linkplain dev.knapsack.cache.SequenceText#patch() patch}, or of the text itself where there
+   * is none.
    *
    * @param text with all of the tokens before {@code to}
    */
@@ -76,7 +77,7 @@ public record Run(
       return new Run(state, text, from, to, logits);
     }
     int[] tokens = Arrays.copyOfRange(text, from, to + ahead);
-    int[] patch = state.patch();
+    int[] patch = state.kv().text().patch();
     int[] looked = patch.length == 0 ? text : patch;
     int end = patch.length == 0 ? to : patch.length;
     for (int i = 0; i < ahead; i++) {

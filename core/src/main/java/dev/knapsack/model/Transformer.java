@@ -84,7 +84,7 @@ public final class Transformer {
     int tokens = check(runs);
     for (Run run : runs) {
       run.state().reserve(run.length());
-      run.state().read(run.tokens(), run.from(), run.from() + run.added());
+      run.state().kv().text().read(run.tokens(), run.from(), run.from() + run.added());
     }
     Matrix hidden = embed(runs, tokens);
     int wanted = place(runs);

@@ -2,7 +2,6 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvLayout;
-import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
@@ -15,6 +14,7 @@ import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -72,7 +72,7 @@ public final class Workspace implements AutoCloseable {
     this.orders = new ChannelOrders(spec, lease.segment().asSlice(at, orderBytes));
     long afterOrders = at + Math.ceilDiv(orderBytes, LINE) * LINE;
     this.gates = gates(cache, afterOrders);
-    long gateBytes = cache.policy().gates().map(RetentionGates::bytes).orElse(0L);
+    long gateBytes = cache.policy().observer().gates().map(RetentionGates::bytes).orElse(0L);
     this.bases = bases(cache, afterOrders + gateBytes);
   }
 
@@ -80,11 +80,12 @@ public final class Workspace implements AutoCloseable {
    * Says whether steps can be of sequences with another layout too: all that it asks for is here.
    */
   public boolean serves(KvLayout other) {
-    KvPolicy policy = other.policy();
+    Optional<RetentionGates> learned = other.policy().observer().gates();
+    Optional<HeadBases> found = other.policy().bounds().bases();
     boolean serves =
         ChannelOrders.bytes(spec, other) <= ChannelOrders.bytes(spec, cache)
-            && (policy.gates().isEmpty() || policy.gates().equals(cache.policy().gates()))
-            && (policy.bases().isEmpty() || policy.bases().equals(cache.policy().bases()));
+            && (learned.isEmpty() || learned.equals(cache.policy().observer().gates()))
+            && (found.isEmpty() || found.equals(cache.policy().bounds().bases()));
     for (int l = 0; l < spec.layers().size(); l++) {
       serves &= other.heads(l).sketch() == cache.heads(l).sketch();
       for (Block block : spec.layers().get(l).blocks()) {
@@ -98,7 +99,7 @@ public final class Workspace implements AutoCloseable {
   }
 
   private List<RetentionGates.Layer> gates(KvLayout cache, long at) {
-    RetentionGates learned = cache.policy().gates().orElse(null);
+    RetentionGates learned = cache.policy().observer().gates().orElse(null);
     if (learned == null) {
       return List.of();
     }
@@ -111,7 +112,7 @@ public final class Workspace implements AutoCloseable {
   }
 
   private List<List<HeadBases.Head>> bases(KvLayout cache, long at) {
-    HeadBases found = cache.policy().bases().orElse(null);
+    HeadBases found = cache.policy().bounds().bases().orElse(null);
     if (found == null) {
       return List.of();
     }
@@ -132,8 +133,8 @@ public final class Workspace implements AutoCloseable {
   private static long unchangedBytes(ModelSpec spec, KvLayout cache) {
     return sketches(spec, cache).stream().mapToLong(Sketch::bytes).sum()
         + Math.ceilDiv(ChannelOrders.bytes(spec, cache), LINE) * LINE
-        + cache.policy().gates().map(RetentionGates::bytes).orElse(0L)
-        + cache.policy().bases().map(bases -> bases.bytes(cache)).orElse(0L);
+        + cache.policy().observer().gates().map(RetentionGates::bytes).orElse(0L)
+        + cache.policy().bounds().bases().map(bases -> bases.bytes(cache)).orElse(0L);
   }
 
   /** Keys of {@code size} channels that are cached in {@code times} as many directions. */

@@ -37,7 +37,7 @@ public record KvChoice(
 
   /**
    * Policies of a plan that may forget, that which was measured to lose least first; nothing that
-   * was measured to lose more than one answer in twenty ({@link KvQuality}).
+   * was measured to lose more than one answer in twenty: {@code planner/KvQuality}.
    */
   private static final List<KvPolicy> FORGETTING =
       Stream.of("duo(50%)", "keydiff(50%)").map(Recipe::of).toList();
@@ -117,7 +117,7 @@ public record KvChoice(
   }
 
   /** Keeping what the first of these policies keeps, or else another. */
-  KvChoice withPolicies(List<KvPolicy> values) {
+  public KvChoice withPolicies(List<KvPolicy> values) {
     return new KvChoice(format, weightsFirst, recent, transform, values, resident);
   }
 
@@ -127,17 +127,17 @@ public record KvChoice(
   }
 
   /** Says whether tokens may go to disk where all of them fit in no way. */
-  boolean maySpill() {
+  public boolean maySpill() {
     return resident.isEmpty() && policies.contains(KvPolicy.FULL);
   }
 
   /** The caches that may be taken, in the order in which they are preferred. */
-  List<Plan.Cache> candidates() {
+  public List<Plan.Cache> candidates() {
     return with(format.map(List::of).orElse(LADDER));
   }
 
   /** The caches of the ladder's steps, with what was said. */
-  List<Plan.Cache> alternatives() {
+  public List<Plan.Cache> alternatives() {
     return with(LADDER);
   }
 

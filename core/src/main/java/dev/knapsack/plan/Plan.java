@@ -1,5 +1,6 @@
 package dev.knapsack.plan;
 
+import dev.knapsack.cache.CoarseForm;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
@@ -162,7 +163,7 @@ public record Plan(
      *
      * @param context tokens of a sequence
      */
-    String describe(int context) {
+    public String describe(int context) {
       if (keepsAll()) {
         return format.describe()
             + (resident > 0 && resident < context
@@ -173,15 +174,19 @@ public record Plan(
           policy instanceof Recipe recipe
               ? recipe.scorer().name() + " " + recipe.allocator().name()
               : policy.name();
-      int most = policy.most(context);
+      int most = policy.bounds().most(context);
       String count = most < context ? "at most %,d ".formatted(most) : "fewer than all ";
       String kept = "%s, %s: %s".formatted(format.describe(), name, count);
-      int coarse = policy.mostCoarse(context);
+      int coarse = policy.bounds().mostCoarse(context);
       String others = coarse < context ? "at most %,d ".formatted(coarse) : "the rest ";
-      return policy.coarse().map(c -> kept + "so, " + others + describe(c)).orElse(kept + "kept");
+      return policy
+          .bounds()
+          .coarse()
+          .map(c -> kept + "so, " + others + describe(c))
+          .orElse(kept + "kept");
     }
 
-    private String describe(KvPolicy.Coarse coarse) {
+    private String describe(CoarseForm coarse) {
       KvFormat other =
           KvFormat.of(coarse.keysBeside(format.keys()), coarse.valuesBeside(format.values()));
       return coarse.dropped() == 0
@@ -213,10 +218,24 @@ public record Plan(
     }
   }
 
-  /** As a table for people: see {@link PlanTable}. */
+  /** A table for people: bytes by account, choices with what else there was, speed to expect. */
   @Override
   public String toString() {
     return PlanTable.render(this);
+  }
+
+  /** JSON, indented for people: to save, edit, read again and open a model with. */
+  public String toJson() {
+    return PlanJson.write(this);
+  }
+
+  /**
+   * Reads what {@link #toJson} wrote, or someone edited.
+   *
+   * @throws dev.knapsack.error.PlanFileException if it is no plan
+   */
+  public static Plan ofJson(String json) {
+    return PlanJson.read(json);
   }
 
   /** An account's bytes, and what they are for. */

@@ -21,14 +21,14 @@ import java.util.List;
 import java.util.function.Function;
 
 /** A plan as JSON: a value to save, read, edit and open a model with. */
-public final class PlanJson {
+final class PlanJson {
   /** The form of the file; a reader refuses what it does not know. */
   private static final int VERSION = 1;
 
   private PlanJson() {}
 
   /** The plan, indented for people. */
-  public static String write(Plan plan) {
+  static String write(Plan plan) {
     JsonObject root = new JsonObject();
     root.addProperty("version", VERSION);
     root.addProperty("model", plan.model());
@@ -107,7 +107,7 @@ public final class PlanJson {
    *
    * @throws PlanFileException if it is no plan
    */
-  public static Plan read(String json) {
+  static Plan read(String json) {
     Fields root = new Fields("", parse(json));
     long version = root.integer("version");
     if (version != VERSION) {

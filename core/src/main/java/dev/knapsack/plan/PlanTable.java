@@ -1,22 +1,23 @@
 package dev.knapsack.plan;
 
+import dev.knapsack.memory.Budget;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 
 /** A plan as a table for people. */
-public final class PlanTable {
+final class PlanTable {
   private PlanTable() {}
 
   /** The whole plan: bytes by account, choices with what else there was, speed to expect. */
-  public static String render(Plan plan) {
+  static String render(Plan plan) {
     StringBuilder out = new StringBuilder();
     out.append(
         String.format(
             Locale.ROOT,
             "%s in %s: %,d tokens of context, %d sequence%s, %d worker%s%n%n",
             plan.model(),
-            size(plan.budget()),
+            Budget.formatSize(plan.budget()),
             plan.context(),
             plan.sequences(),
             plan.sequences() == 1 ? "" : "s",
@@ -40,7 +41,7 @@ public final class PlanTable {
           new String[] {
             choice.component(),
             "* " + choice.chosen(),
-            size(plan.bytes()),
+            Budget.formatSize(plan.bytes()),
             rate(plan.prediction().decodeTokensPerSecond()),
             ""
           });
@@ -49,7 +50,7 @@ public final class PlanTable {
             new String[] {
               "",
               "  " + other.name(),
-              size(other.bytes()),
+              Budget.formatSize(other.bytes()),
               rate(other.decodeTokensPerSecond()),
               other.cost()
             });
@@ -68,7 +69,7 @@ public final class PlanTable {
             rate(p.decodeTokensPerSecond()),
             seconds(p.secondsToFirstToken()),
             p.promptTokens(),
-            size((long) p.memoryBytesPerSecond())));
+            Budget.formatSize((long) p.memoryBytesPerSecond())));
     if (plan.sequences() > 1) {
       int recent = plan.cache().format().recent();
       out.append(
@@ -85,25 +86,9 @@ public final class PlanTable {
   }
 
   private static String[] row(String account, long bytes, String what) {
-    return new String[] {account, String.format(Locale.ROOT, "%,d", bytes), size(bytes), what};
-  }
-
-  /** A number of bytes as people write it: {@code 1.50 GiB}. */
-  public static String size(long bytes) {
-    double magnitude = Math.abs((double) bytes);
-    if (magnitude < 1 << 10) {
-      return bytes + " B";
-    }
-    int power = 1;
-    while (power < 4 && magnitude >= Math.pow(1024, power + 1)) {
-      power++;
-    }
-    double value = bytes / Math.pow(1024, power);
-    return String.format(
-        Locale.ROOT,
-        Math.abs(value) < 10 ? "%.2f %ciB" : Math.abs(value) < 100 ? "%.1f %ciB" : "%.0f %ciB",
-        value,
-        "KMGT".charAt(power - 1));
+    return new String[] {
+      account, String.format(Locale.ROOT, "%,d", bytes), Budget.formatSize(bytes), what
+    };
   }
 
   private static String rate(double tokensPerSecond) {

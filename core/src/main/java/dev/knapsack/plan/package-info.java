@@ -1,7 +1,4 @@
-/**
- * Plans of a budget, who gets which bytes: the machine probe, the cost model, the planner and the
- * plan.
- */
+/** Plans of a budget as values: who gets which bytes, and what was chosen among what. */
 @NullMarked
 package dev.knapsack.plan;
 

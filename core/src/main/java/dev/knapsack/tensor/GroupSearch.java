@@ -22,12 +22,12 @@ final class GroupSearch {
   private final byte[] trial;
   private final float[] weights;
 
-  /** What {@link #fit} sums up: Σ w·x·l and Σ w·l². */
+  /** The sums of {@link #fit}: Σ w·x·l and Σ w·l². */
   private float fitXL;
 
   private float fitL2;
 
-  /** What {@link #fitLine} finds. */
+  /** The line that {@link #fitLine} finds. */
   private float lineScale;
 
   private float lineMin;

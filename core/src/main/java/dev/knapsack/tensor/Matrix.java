@@ -1,6 +1,7 @@
 package dev.knapsack.tensor;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 
 /**
  * A row-major matrix in native memory: {@code rows × columns} numbers in one format, rows one after
@@ -25,6 +26,12 @@ public record Matrix(Format format, int rows, int columns, MemorySegment data) {
 
   public long rowOffset(int row) {
     return row * rowBytes();
+  }
+
+  /** Decodes a row to F32 numbers, from byte {@code at} of {@code target}. */
+  public void decodeRow(int row, MemorySegment target, long at) {
+    Objects.checkIndex(row, rows);
+    format.decode(data, rowOffset(row), target, at, columns);
   }
 
   /** The rows from {@code from} (inclusive) to {@code to} (exclusive), as a view. */

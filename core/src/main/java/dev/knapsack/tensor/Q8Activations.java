@@ -24,7 +24,7 @@ public final class Q8Activations implements Format {
   /** Offset of the scale in a block. */
   public static final int SCALE = 32;
 
-  /** Where the sum over a block stands in it. */
+  /** Offset of the sum over a block. */
   public static final int SUM = 36;
 
   /** Offset of the sums over a block's halves. */

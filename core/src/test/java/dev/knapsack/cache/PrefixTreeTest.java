@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.memory.SlabArena;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -150,7 +149,7 @@ class PrefixTreeTest {
       }
       cache.commit(n);
       computed += n;
-      cache.encode();
+      cache.kv().encode();
       shared.extend(cache, promise, block(tokens), share, 0, false);
       cache.compress();
     }

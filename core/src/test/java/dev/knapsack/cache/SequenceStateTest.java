@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.SpillException;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
@@ -17,6 +18,7 @@ import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -60,7 +62,7 @@ class SequenceStateTest {
   /** Computes tokens, and does not commit them. */
   private static void compute(SequenceState state, int... tokens) {
     state.reserve(tokens.length);
-    state.read(tokens, 0, tokens.length);
+    state.kv().text().read(tokens, 0, tokens.length);
     KvLayout layout = state.layout();
     for (int l = 0; l < layout.layers().size(); l++) {
       switch (layout.layers().get(l)) {
@@ -316,6 +318,21 @@ class SequenceStateTest {
       assertThat(pool.livePages()).isZero();
     }
     assertThat(small.used()).isZero();
+  }
+
+  @Test
+  void aFullDiskEmptiesStatesWithTheCache(@TempDir Path folder) {
+    KvLayout layout =
+        new KvLayout(List.of(HEADS, SMALL), Formats.F16, Formats.F16, 0, KvPolicy.FULL, PAGE)
+            .withResident(PAGE);
+    try (KvPool pool = FullDisk.pool(layout, kv, folder);
+        SequenceState state = pool.sequence()) {
+      int[] all = tokens(PAGE + layout.diskBlock(), 9);
+      assertThatThrownBy(() -> grow(state, all)).isInstanceOf(SpillException.class);
+      int[] others = tokens(5, 10);
+      grow(state, others);
+      check(state, others);
+    }
   }
 
   @Test

@@ -66,13 +66,13 @@ class SpilledTokensTest {
           cache.settle();
           pool.compact();
           checkWindowed(cache);
-          int inMemory = cache.length() - cache.spilledTokens();
+          int inMemory = cache.length() - cache.spill().tokens();
           assertThat(inMemory).isLessThan(RESIDENT + BLOCK);
-          assertThat(cache.spilledTokens() % BLOCK).isZero();
+          assertThat(cache.spill().tokens() % BLOCK).isZero();
         }
-        assertThat(cache.spilledTokens()).isGreaterThan(800);
+        assertThat(cache.spill().tokens()).isGreaterThan(800);
         assertThat(layout.diskBytes(cache.length()))
-            .isEqualTo(cache.spilledTokens() / BLOCK * SpilledTokens.blockBytes(layout));
+            .isEqualTo(cache.spill().tokens() / BLOCK * SpilledTokens.blockBytes(layout));
         assertThat(layout.bytes(20_000, step))
             .isEqualTo(layout.bytes(1000, step))
             .isLessThan(layout.withResident(0).bytes(20_000, step) / 10);
@@ -155,7 +155,7 @@ class SpilledTokensTest {
         cache.settle();
         pool.compact();
       }
-      assertThat(cache.spilledTokens()).isGreaterThan(400);
+      assertThat(cache.spill().tokens()).isGreaterThan(400);
       int seen = 0;
       for (var pieces = cache.pieces(0, 0); pieces.hasNext(); ) {
         for (var span : pieces.next()[1]) {
@@ -223,8 +223,8 @@ class SpilledTokensTest {
           }
 
           @Override
-          public int most(int tokens) {
-            return 1;
+          public KvBounds bounds() {
+            return _ -> 1;
           }
 
           @Override

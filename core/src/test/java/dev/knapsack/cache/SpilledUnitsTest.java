@@ -45,8 +45,8 @@ class SpilledUnitsTest {
     }
 
     @Override
-    public int most(int tokens) {
-      return Math.min(tokens, after + LAST + UNIT + ROOM);
+    public KvBounds bounds() {
+      return tokens -> Math.min(tokens, after + LAST + UNIT + ROOM);
     }
 
     @Override

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;

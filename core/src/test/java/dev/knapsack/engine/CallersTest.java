@@ -7,6 +7,9 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
@@ -150,8 +153,7 @@ class CallersTest {
         STREAMED,
         engine -> {
           String alone = text(engine.start(request(1, 100)));
-          Answer victim =
-              engine.start(request(2, 10_000).withOverflow(new Request.Overflow.Shift(3)));
+          Answer victim = engine.start(request(2, 10_000).withOverflow(new Overflow.Shift(3)));
           CompletableFuture<String> other = new CompletableFuture<>();
           Answer going = engine.start(request(1, 100));
           Thread.ofPlatform().start(() -> other.complete(text(going)));

@@ -4,6 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
@@ -70,9 +74,7 @@ class DeadlineTest {
         engine -> {
           Answer first = engine.start(request(3));
           Request endless =
-              request(3)
-                  .withMaxTokens(Integer.MAX_VALUE)
-                  .withOverflow(new Request.Overflow.Shift(1));
+              request(3).withMaxTokens(Integer.MAX_VALUE).withOverflow(new Overflow.Shift(1));
           Answer busy = engine.start(endless);
           Answer waiting = engine.start(request(3).withDeadline(HOUR));
           Answer last = engine.start(request(3).withDeadline(HOUR.multipliedBy(3)));
@@ -136,7 +138,7 @@ class DeadlineTest {
                 session.start(
                     request(3)
                         .withMaxTokens(Integer.MAX_VALUE)
-                        .withOverflow(new Request.Overflow.Shift(3))
+                        .withOverflow(new Overflow.Shift(3))
                         .withDeadline(HOUR));
             StringBuilder heard = new StringBuilder();
             answer.each(piece -> {

@@ -10,6 +10,10 @@ import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.SequencesExceededException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
+import dev.knapsack.generation.Usage;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
@@ -43,7 +47,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 class EngineTest {
   private static final int[] ALL = IntStream.range(0, TinyModel.LAYERS).toArray();
   private static final int[] PROMPT = IntStream.range(0, 35).map(i -> i * 37 % 200).toArray();
-  private static final Request.Overflow SHIFT = new Request.Overflow.Shift(5);
+  private static final Overflow SHIFT = new Overflow.Shift(5);
 
   @TempDir static Path folder;
   private final Budget budget = Budget.of("64MiB");

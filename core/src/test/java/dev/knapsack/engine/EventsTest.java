@@ -5,6 +5,11 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
+import dev.knapsack.generation.Usage;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
@@ -15,11 +20,11 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Flow;
 import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -30,6 +35,9 @@ import org.junit.jupiter.api.io.TempDir;
 /** The ways in which an answer's events can be taken: each gives the same ones, in order, once. */
 @Timeout(120)
 class EventsTest {
+  private static final BiConsumer<Event, Consumer<Event>> AS_IT_IS =
+      (event, events) -> events.accept(event);
+
   @TempDir static Path folder;
   private final Budget budget = Budget.of("64MiB");
   private ModelFile file;
@@ -62,56 +70,6 @@ class EventsTest {
     return Request.of(1, 2, 3)
         .withSampling(Sampling.GREEDY.withSeed(1).withLogitBias(Map.of(Numbers.UNKNOWN, unknown)))
         .withMaxTokens(tokens);
-  }
-
-  /** Keeps the signals that it is given, in their order, and does something at each. */
-  private static final class Recorder implements Flow.Subscriber<Event> {
-    final List<Event> events = new ArrayList<>();
-    final List<String> signals = new ArrayList<>();
-    final CompletableFuture<List<String>> end = new CompletableFuture<>();
-    final CompletableFuture<Flow.Subscription> subscription = new CompletableFuture<>();
-    private final BiConsumer<Recorder, Integer> then;
-
-    /**
-     * @param then is told how many events there were, after each and at the beginning
-     */
-    Recorder(BiConsumer<Recorder, Integer> then) {
-      this.then = then;
-    }
-
-    void request(long n) {
-      subscription.join().request(n);
-    }
-
-    @Override
-    public synchronized void onSubscribe(Flow.Subscription given) {
-      signals.add("subscribed");
-      subscription.complete(given);
-      then.accept(this, 0);
-    }
-
-    @Override
-    public synchronized void onNext(Event event) {
-      signals.add("event");
-      events.add(event);
-      then.accept(this, events.size());
-    }
-
-    @Override
-    public synchronized void onError(Throwable problem) {
-      signals.add(problem.getMessage());
-      end.complete(List.copyOf(signals));
-    }
-
-    @Override
-    public synchronized void onComplete() {
-      signals.add("complete");
-      end.complete(List.copyOf(signals));
-    }
-
-    synchronized int seen() {
-      return events.size();
-    }
   }
 
   /** Lets the engine do all that it would do by itself. */
@@ -164,11 +122,11 @@ class EventsTest {
             Event.Failure.class,
             failure -> assertThat(failure.problem()).hasMessage("no such token"));
     assertThatThrownBy(engine.start(failing).stream()::toList).hasMessage("no such token");
-    assertThatThrownBy(engine.start(failing).result().toCompletableFuture()::join)
+    assertThatThrownBy(engine.start(failing).result(whole -> whole).toCompletableFuture()::join)
         .isInstanceOf(CompletionException.class)
         .hasRootCauseMessage("no such token");
     Recorder recorder = new Recorder((r, _) -> r.request(1));
-    engine.start(failing).publisher().subscribe(recorder);
+    engine.start(failing).publisher(AS_IT_IS).subscribe(recorder);
     assertThat(recorder.end.join())
         .containsExactly("subscribed", "event", "event", "no such token");
   }
@@ -184,7 +142,11 @@ class EventsTest {
     Request request =
         Request.of(1, 2, 3).withSampling(sampling).withMaxTokens(12).withIgnoreEnd(true);
     Answer.Result result =
-        engine.start(request.withLogProbabilities(4)).result().toCompletableFuture().join();
+        engine
+            .start(request.withLogProbabilities(4))
+            .result(whole -> whole)
+            .toCompletableFuture()
+            .join();
     int[] written = result.tokens().stream().mapToInt(Event.Token::id).toArray();
     Answer plain = engine.start(request);
     plain.text();
@@ -220,7 +182,7 @@ class EventsTest {
   @Test
   void aResultIsTheWholeAnswer() {
     Answer answer = engine.start(request(60));
-    Answer.Result result = answer.result().toCompletableFuture().join();
+    Answer.Result result = answer.result(whole -> whole).toCompletableFuture().join();
     assertThat(result.text()).isEqualTo(answer.text());
     assertThat(result.tokens()).hasSize(60);
     assertThat(result.reason()).isEqualTo(FinishReason.MAX_TOKENS);
@@ -229,9 +191,8 @@ class EventsTest {
 
   @Test
   void whoCancelsTheFutureOfAResultCancelsTheAnswer() {
-    Answer answer =
-        engine.start(request(Integer.MAX_VALUE).withOverflow(new Request.Overflow.Shift(3)));
-    answer.result().toCompletableFuture().cancel(true);
+    Answer answer = engine.start(request(Integer.MAX_VALUE).withOverflow(new Overflow.Shift(3)));
+    answer.result(whole -> whole).toCompletableFuture().cancel(true);
     assertThat(answer.finishReason()).contains(FinishReason.CANCELLED);
   }
 
@@ -247,7 +208,7 @@ class EventsTest {
           }
         });
     for (Recorder recorder : List.of(one, unbounded)) {
-      engine.start(request(50)).publisher().subscribe(recorder);
+      engine.start(request(50)).publisher(AS_IT_IS).subscribe(recorder);
       assertThat(recorder.end.join()).hasSize(2 + 50 + 50 + 2).endsWith("complete");
       assertThat(recorder.events).hasSameSizeAs(expected);
       assertThat(recorder.events.subList(0, 100)).isEqualTo(expected.subList(0, 100));
@@ -259,7 +220,7 @@ class EventsTest {
   void demandIsWhatLetsAnAnswerBeWritten() {
     Answer answer = engine.start(request(60));
     Recorder recorder = new Recorder((_, _) -> {});
-    answer.publisher().subscribe(recorder);
+    answer.publisher(AS_IT_IS).subscribe(recorder);
     recorder.subscription.join();
     rest();
     assertThat(answer.tokens()).hasSize(Answer.AHEAD);
@@ -277,7 +238,7 @@ class EventsTest {
 
   @Test
   void aCancelledSubscriptionCancelsTheAnswerAndIsGivenNothingMore() throws Exception {
-    Request endless = request(Integer.MAX_VALUE).withOverflow(new Request.Overflow.Shift(3));
+    Request endless = request(Integer.MAX_VALUE).withOverflow(new Overflow.Shift(3));
     Answer within = engine.start(endless);
     CountDownLatch cancelled = new CountDownLatch(1);
     Recorder recorder =
@@ -292,7 +253,7 @@ class EventsTest {
             cancelled.countDown();
           }
         });
-    within.publisher().subscribe(recorder);
+    within.publisher(AS_IT_IS).subscribe(recorder);
     cancelled.await();
     within.text();
     assertThat(within.finishReason()).contains(FinishReason.CANCELLED);
@@ -301,7 +262,7 @@ class EventsTest {
     // And from outside, while the subscription waits for demand.
     Answer outside = engine.start(endless);
     Recorder waiting = new Recorder((_, _) -> {});
-    outside.publisher().subscribe(waiting);
+    outside.publisher(AS_IT_IS).subscribe(waiting);
     waiting.subscription.join().cancel();
     outside.text();
     assertThat(outside.finishReason()).contains(FinishReason.CANCELLED);
@@ -312,7 +273,7 @@ class EventsTest {
   void askingForNothingIsAnError() {
     Answer answer = engine.start(request(50));
     Recorder recorder = new Recorder((r, seen) -> r.request(seen < 3 ? 1 : -1));
-    answer.publisher().subscribe(recorder);
+    answer.publisher(AS_IT_IS).subscribe(recorder);
     assertThat(recorder.end.join())
         .containsExactly(
             "subscribed",
@@ -329,7 +290,7 @@ class EventsTest {
     Answer answer = engine.start(request(50));
     CountDownLatch interrupted = new CountDownLatch(1);
     answer
-        .publisher()
+        .publisher(AS_IT_IS)
         .subscribe(
             new Recorder((r, seen) -> {
               r.request(1);
@@ -347,10 +308,10 @@ class EventsTest {
   void anAnswerHasOneReader() {
     Answer answer = engine.start(request(5));
     Recorder first = new Recorder((r, _) -> r.request(1));
-    answer.publisher().subscribe(first);
+    answer.publisher(AS_IT_IS).subscribe(first);
     assertThat(first.end.join()).endsWith("complete");
     Recorder second = new Recorder((r, _) -> r.request(1));
-    answer.publisher().subscribe(second);
+    answer.publisher(AS_IT_IS).subscribe(second);
     assertThat(second.end.join())
         .containsExactly("subscribed", "What an answer writes can be taken once.");
     assertThatThrownBy(answer::events).isInstanceOf(IllegalStateException.class);

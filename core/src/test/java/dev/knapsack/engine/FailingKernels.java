@@ -1,7 +1,11 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.kernel.Attention;
+import dev.knapsack.kernel.GatedActivation;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.MatrixProducts;
+import dev.knapsack.kernel.RowOperations;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Proxy;
@@ -20,20 +24,33 @@ final class FailingKernels {
   }
 
   KernelProvider.Choice choice() {
-    Object failing =
-        Proxy.newProxyInstance(
-            Kernels.class.getClassLoader(),
-            new Class<?>[] {Kernels.class},
-            (_, method, arguments) -> call(method, arguments));
-    return new KernelProvider.Choice((Kernels) failing, "fails when it is told to");
+    Kernels failing =
+        new Kernels(
+            kernels.provider(),
+            kernels.description(),
+            kernels.missing(),
+            failing(MatrixProducts.class, kernels.products()),
+            failing(RowOperations.class, kernels.rows()),
+            failing(GatedActivation.class, kernels.gatedActivation()),
+            failing(Attention.class, kernels.attention()),
+            kernels.peak());
+    return new KernelProvider.Choice(failing, "fails when it is told to");
   }
 
-  private Object call(Method method, Object[] arguments) throws Throwable {
+  private <T> T failing(Class<T> type, T part) {
+    return type.cast(
+        Proxy.newProxyInstance(
+            type.getClassLoader(),
+            new Class<?>[] {type},
+            (_, method, arguments) -> call(part, method, arguments)));
+  }
+
+  private Object call(Object part, Method method, Object[] arguments) throws Throwable {
     if (method.getReturnType() == void.class && left.getAndDecrement() == 0) {
       throw new IllegalStateException(MESSAGE);
     }
     try {
-      return method.invoke(kernels, arguments);
+      return method.invoke(part, arguments);
     } catch (InvocationTargetException e) {
       throw e.getCause();
     }

@@ -8,6 +8,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.error.SpillException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;

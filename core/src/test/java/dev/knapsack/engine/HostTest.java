@@ -7,8 +7,8 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.KnapsackException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
-import dev.knapsack.host.Share;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
@@ -224,7 +224,7 @@ class HostTest {
   @Test
   void aFloorIsKeptFromOthers() {
     long floor = 2_000_000;
-    Engine.Options options = Engine.Options.usual().withShare(new Share("first", floor, 1));
+    Engine.Options options = Engine.Options.usual().withShare(new Host.Share("first", floor, 1));
     try (ModelFile file = model();
         Engine first = open(file, 2, options);
         Engine second = open(file, 2, Engine.Options.usual());

@@ -11,16 +11,16 @@ import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.arch.Families;
-import dev.knapsack.plan.JvmShare;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanJson;
-import dev.knapsack.plan.PlanRequest;
-import dev.knapsack.plan.Planner;
+import dev.knapsack.planner.JvmShare;
+import dev.knapsack.planner.PlanRequest;
+import dev.knapsack.planner.Planner;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -68,7 +68,7 @@ class KvRecipeTest {
             .withPrefillChunk(chunk)
             .withCache(KvChoice.USUAL.withPolicy(policy));
     // As it comes out of a file.
-    return PlanJson.read(PlanJson.write(planner.plan(request)));
+    return Plan.ofJson(planner.plan(request).toJson());
   }
 
   private Engine engine(Plan plan, Budget budget) {

@@ -4,17 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
-import dev.knapsack.plan.JvmShare;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanJson;
-import dev.knapsack.plan.PlanRequest;
-import dev.knapsack.plan.Planner;
+import dev.knapsack.planner.JvmShare;
+import dev.knapsack.planner.PlanRequest;
+import dev.knapsack.planner.Planner;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -72,7 +72,7 @@ class KvResidentTest {
             kernels.kernels(),
             new JvmShare(4096, 0, 0, 0));
     // As it comes out of a file.
-    return PlanJson.read(PlanJson.write(planner.plan(request)));
+    return Plan.ofJson(planner.plan(request).toJson());
   }
 
   private static long share(Plan plan, String account) {

@@ -16,6 +16,7 @@ import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Reduction;
 import dev.knapsack.memory.Budget;
@@ -204,12 +205,12 @@ class LowRankCacheTest {
     write(1, ModelIdentity.of(file));
     KvLayout layout = spec.kvLayout(Formats.F16, Formats.F16);
     KvLayout half = layout.withPolicy(given("cskv(50)"));
-    long bytes = half.policy().bases().orElseThrow().bytes(half);
+    long bytes = half.policy().bounds().bases().orElseThrow().bytes(half);
     assertThat(bytes).isEqualTo(4L * TinyModel.LAYERS * 2 * 4 * (SIZE / 2) * SIZE);
     assertThat(Workspace.bytes(spec, half, 8, 1))
         .isEqualTo(Workspace.bytes(spec, layout, 8, 1) + bytes);
     KvLayout all = layout.withPolicy(given("cskv(100)"));
-    assertThat(all.policy().bases().orElseThrow().bytes(all)).isZero();
+    assertThat(all.policy().bounds().bases().orElseThrow().bytes(all)).isZero();
   }
 
   /** What a head's vector becomes, when all of what is held of it is put back. */
@@ -228,7 +229,7 @@ class LowRankCacheTest {
     write(1, ModelIdentity.of(file));
     KvLayout plain = spec.kvLayout(KvFormat.of(Formats.F16, Formats.F16)).withPolicy(given(recipe));
     KvLayout rotated = plain.withTransform(KvTransform.ROTATED);
-    HeadBases bases = plain.policy().bases().orElseThrow();
+    HeadBases bases = plain.policy().bounds().bases().orElseThrow();
     try (Arena arena = Arena.ofConfined()) {
       List<List<HeadBases.Head>> one = bases.read(plain, arena.allocate(bases.bytes(plain), 64));
       List<List<HeadBases.Head>> other =
@@ -269,7 +270,7 @@ class LowRankCacheTest {
     write(1, ModelIdentity.of(file));
     KvPolicy given = given("cskv");
     KvLayout layout = spec.kvLayout(Formats.F16, Formats.F16).withPolicy(given);
-    HeadBases bases = given.bases().orElseThrow();
+    HeadBases bases = given.bounds().bases().orElseThrow();
     write(2, ModelIdentity.of(file));
     try (Arena arena = Arena.ofConfined()) {
       assertThatThrownBy(() -> bases.read(layout, arena.allocate(bases.bytes(layout), 64)))

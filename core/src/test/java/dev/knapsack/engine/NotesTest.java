@@ -6,9 +6,10 @@ import dev.knapsack.NotesQuestion;
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
-import dev.knapsack.kernel.ScalarKernels;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.text.Tokenizer;
@@ -27,7 +28,7 @@ class NotesTest {
     KernelProvider.Choice kernels = KernelProvider.best();
     List<NotesQuestion> questions = NotesQuestion.all();
     assertThat(questions).hasSize(20);
-    if (kernels.kernels() instanceof ScalarKernels) {
+    if (kernels.kernels().provider() == KernelProvider.SCALAR) {
       questions = questions.subList(0, SCALAR_QUESTIONS);
     }
     Budget budget = Budget.of("64MiB");
@@ -62,7 +63,7 @@ class NotesTest {
   private static int wrong(KvFormat format) throws IOException {
     KernelProvider.Choice kernels = KernelProvider.best();
     List<NotesQuestion> questions = NotesQuestion.all();
-    if (kernels.kernels() instanceof ScalarKernels) {
+    if (kernels.kernels().provider() == KernelProvider.SCALAR) {
       questions = questions.subList(0, SCALAR_QUESTIONS);
     }
     Budget budget = Budget.of("64MiB");

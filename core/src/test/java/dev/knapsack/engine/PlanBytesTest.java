@@ -10,6 +10,7 @@ import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
@@ -20,12 +21,12 @@ import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Workspace;
 import dev.knapsack.model.arch.Families;
-import dev.knapsack.plan.JvmShare;
 import dev.knapsack.plan.KvChoice;
-import dev.knapsack.plan.Machine;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanRequest;
-import dev.knapsack.plan.Planner;
+import dev.knapsack.planner.JvmShare;
+import dev.knapsack.planner.Machine;
+import dev.knapsack.planner.PlanRequest;
+import dev.knapsack.planner.Planner;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.nio.file.Files;
@@ -140,7 +141,12 @@ class PlanBytesTest {
         Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
         PlannedWeights weights =
             new PlannedWeights(
-                file, spec, plan.weights(), budget.account("weights"), team, LoadProgress.NONE);
+                file,
+                spec,
+                plan.weights(),
+                budget.account("weights"),
+                team,
+                Host.LoadProgress.NONE);
         KvPool pool = new KvPool(layout, budget.account("kv"));
         SequenceState cache = pool.sequence()) {
       assertThat(weights.outputNorm().columns()).isEqualTo(spec.width());

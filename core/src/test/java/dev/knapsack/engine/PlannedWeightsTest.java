@@ -9,6 +9,7 @@ import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.host.Host;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.Attention;
@@ -386,6 +387,6 @@ class PlannedWeightsTest {
         plan,
         budget.account("weights"),
         new WorkerTeam(1),
-        LoadProgress.NONE);
+        Host.LoadProgress.NONE);
   }
 }

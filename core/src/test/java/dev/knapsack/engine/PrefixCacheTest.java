@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -273,7 +275,7 @@ class PrefixCacheTest {
                       engine.start(
                           request
                               .withMaxTokens(context - request.prompt().length + 30)
-                              .withOverflow(new Request.Overflow.Shift(keep))));
+                              .withOverflow(new Overflow.Shift(keep))));
                 }
                 case 2 -> all.add(tokens(session.start(request)));
                 case 3 -> engine.start(request).close();

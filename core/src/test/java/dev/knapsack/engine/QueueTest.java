@@ -7,6 +7,8 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -14,11 +16,14 @@ import dev.knapsack.memory.Lease;
 import dev.knapsack.tensor.Formats;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -139,6 +144,86 @@ class QueueTest {
             assertThat(answers.get(i).tokens()).isEqualTo(alone.get(i));
           }
           assertThat(tokens(answers.get(3))).isEqualTo(alone.get(3));
+        });
+  }
+
+  /** Asks for an answer that holds its sequence until it is closed, named like {@code b2}: b's. */
+  private static void ask(Engine engine, Map<String, Answer> answers, int priority, String name) {
+    Request request = TinyModel.ENDLESS.withTenant(name.substring(0, 1)).withPriority(priority);
+    answers.put(name, engine.start(request));
+  }
+
+  /** Ends the answer that has the one sequence; its name. */
+  private static String end(Engine engine, Map<String, Answer> answers) {
+    String name =
+        engine
+            .loop()
+            .settle(() ->
+                answers.keySet().stream()
+                    .filter(n -> !answers.get(n).waiting)
+                    .collect(Collectors.joining(",")));
+    answers.remove(name).close();
+    return name;
+  }
+
+  @Test
+  void whoWaitsIsServedByPriorityThenInTurnByTenant() throws Exception {
+    with(
+        1,
+        9,
+        engine -> {
+          Map<String, Answer> answers = new LinkedHashMap<>();
+          for (String name : List.of("a0", "a1", "a2", "a3", "b1", "a4", "b2")) {
+            ask(engine, answers, 0, name);
+          }
+          ask(engine, answers, -1, "d1");
+          ask(engine, answers, 1, "c1");
+          ask(engine, answers, 0, "b3");
+          List<String> order = new ArrayList<>();
+          while (!answers.isEmpty()) {
+            order.add(end(engine, answers));
+          }
+          assertThat(order)
+              .containsExactly("a0", "c1", "b1", "a1", "b2", "a2", "b3", "a3", "a4", "d1");
+        });
+  }
+
+  @Test
+  void whoAsksForOneAfterTheOtherHasEverySecondTurnAndNoMore() throws Exception {
+    with(
+        1,
+        4,
+        engine -> {
+          Map<String, Answer> answers = new LinkedHashMap<>();
+          for (String name : List.of("b1", "b2", "b3", "b4")) {
+            ask(engine, answers, 0, name);
+          }
+          for (int turn = 1; turn <= 3; turn++) {
+            ask(engine, answers, 0, "a" + turn);
+            assertThat(end(engine, answers)).isEqualTo("b" + turn);
+            assertThat(end(engine, answers)).isEqualTo("a" + turn);
+          }
+          assertThat(end(engine, answers)).isEqualTo("b4");
+        });
+  }
+
+  @Test
+  void aHigherPriorityNeedNotWaitForThoseWhoLackMore() throws Exception {
+    with(
+        2,
+        4,
+        engine -> {
+          int[] alone = tokens(engine.start(request(2)));
+          Answer busy = engine.start(TinyModel.ENDLESS);
+          List<Answer> both = engine.start(request(2), 2);
+          assertThat(engine.waiting()).isEqualTo(1);
+          assertThat(tokens(engine.start(request(2).withPriority(1)))).isEqualTo(alone);
+          assertThat(engine.waiting()).isEqualTo(1);
+          assertThat(busy.finishReason()).isEmpty();
+          busy.close();
+          for (Answer answer : both) {
+            assertThat(tokens(answer)).isEqualTo(alone);
+          }
         });
   }
 

@@ -7,6 +7,7 @@ import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.ModelSpec;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;

@@ -13,6 +13,7 @@ import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.error.CacheNotSavedException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.plan.Plan;
@@ -43,11 +44,6 @@ class RetrievalTest {
     @Override
     public String name() {
       return "everything";
-    }
-
-    @Override
-    public int most(int tokens) {
-      return tokens;
     }
 
     @Override

@@ -11,6 +11,7 @@ import dev.knapsack.error.CacheFileException.Problem;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;

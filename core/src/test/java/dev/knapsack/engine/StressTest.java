@@ -13,6 +13,10 @@ import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.WaitInterruptedException;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.FinishReason;
+import dev.knapsack.generation.Sampling;
+import dev.knapsack.generation.Usage;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.memory.Budget;
@@ -108,7 +112,7 @@ class StressTest {
 
   private static Answer.Result whole(Answer answer) {
     try (answer) {
-      return answer.result().toCompletableFuture().join();
+      return answer.result(whole -> whole).toCompletableFuture().join();
     } catch (CompletionException e) {
       throw new Event.Failure(e.getCause()).thrown();
     }

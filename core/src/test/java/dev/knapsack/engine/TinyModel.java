@@ -8,8 +8,10 @@ import dev.knapsack.file.Metadata;
 import dev.knapsack.file.MetadataBuilder;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
-import dev.knapsack.plan.Machine;
+import dev.knapsack.generation.Overflow;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.plan.Plan;
+import dev.knapsack.planner.Machine;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.Arena;
@@ -32,7 +34,7 @@ final class TinyModel {
       Request.of(9, 9)
           .withSampling(Sampling.GREEDY)
           .withIgnoreEnd(true)
-          .withOverflow(new Request.Overflow.Shift(5));
+          .withOverflow(new Overflow.Shift(5));
 
   /** A machine that computes all formats alike. */
   static final Machine MACHINE =

@@ -3,7 +3,6 @@ package dev.knapsack.file;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.knapsack.error.DownloadException;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;

@@ -7,8 +7,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.knapsack.error.DownloadException;
-import dev.knapsack.error.NoSuchModelException;
 import java.io.IOException;
 import java.net.URI;
 import java.nio.file.Files;

@@ -30,11 +30,6 @@ class ComputeTest {
         .flatMap(p -> Stream.of(Precision.values()).map(precision -> Arguments.of(p, precision)));
   }
 
-  /** Those whose scratch memory lies on the heap. */
-  static Stream<Arguments> kindsOnTheHeap() {
-    return kinds().filter(k -> ((KernelProvider) k.get()[0]).open().kernels().heapScratch());
-  }
-
   @ParameterizedTest
   @MethodSource("kinds")
   void resultsDoNotDependOnTheNumberOfWorkers(KernelProvider provider, Precision precision) {
@@ -136,7 +131,7 @@ class ComputeTest {
   }
 
   @ParameterizedTest
-  @MethodSource("kindsOnTheHeap")
+  @MethodSource("kinds")
   void scratchThatTheHeapHasNoRoomForIsRefused(KernelProvider provider, Precision precision) {
     Kernels kernels = provider.open().kernels();
     KernelLimits large = new KernelLimits(1, 32, 1, 1, 1 << 28);
@@ -223,8 +218,8 @@ class ComputeTest {
     Matrix expected = operands.poisoned(1, 512);
     Kernels definition = KernelProvider.SCALAR.open().kernels();
     for (int head = 0; head < 2; head++) {
-      definition.attention(
-          shape, q, 4999, spans[head], head, expected, 0, 1, operands.scratch(definition, LIMITS));
+      Scratch scratch = Operands.scratch(definition, LIMITS);
+      definition.attention().attend(shape, q, 4999, spans[head], head, expected, 0, 1, scratch);
     }
     Account account = Budget.of("16MiB").account("activations");
     try (WorkerTeam team = new WorkerTeam(2);

@@ -12,6 +12,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import java.util.List;
 import java.util.Random;
 import java.util.function.DoubleBinaryOperator;
 import java.util.stream.Stream;
@@ -27,7 +28,7 @@ class EightBitProductTest {
   private static final ValueLayout.OfShort I16 =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
-  private static final Kernels DEFINITION = new ScalarKernels();
+  private static final Kernels DEFINITION = ScalarKernels.open();
 
   /**
    * Of the largest weight · Σ|x|, which an output cannot exceed: float rounding many times over.
@@ -74,8 +75,17 @@ class EightBitProductTest {
     KernelLimits limits = new KernelLimits(x.rows(), x.columns(), 1, 1, 1);
     Matrix expected = operands.poisoned(x.rows(), w.rows());
     Matrix actual = operands.copy(expected);
-    DEFINITION.matmul(w, x, expected, from, to, operands.scratch(DEFINITION, limits));
-    kernels.matmul(w, x, actual, from, to, operands.scratch(kernels, limits));
+    for (Kernels each : List.of(DEFINITION, kernels)) {
+      each.products()
+          .matmul(
+              w,
+              x,
+              MatrixProducts.Tokens.of(x.rows()),
+              each == DEFINITION ? expected : actual,
+              from,
+              to,
+              Operands.scratch(each, limits));
+    }
     float[] weights = decoded(operands, w);
     float[] activations = decoded(operands, x);
     float[] values = floats(actual);
@@ -100,7 +110,7 @@ class EightBitProductTest {
   private static float[] decoded(Operands operands, Matrix m) {
     Matrix out = operands.poisoned(m.rows(), m.columns());
     for (int row = 0; row < m.rows(); row++) {
-      DEFINITION.decodeRow(m, row, out.data(), out.rowOffset(row));
+      m.decodeRow(row, out.data(), out.rowOffset(row));
     }
     return floats(out);
   }
@@ -201,10 +211,10 @@ class EightBitProductTest {
         halves[i / 16] += code;
       }
       float scale = 0.5f + random.nextFloat();
-      data.set(ScalarKernels.F32, block + Q8Activations.SCALE, scale);
-      data.set(ScalarKernels.F32, block + Q8Activations.SUM, scale * (halves[0] + halves[1]));
-      data.set(ScalarKernels.F32, block + Q8Activations.HALF_SUMS, scale * halves[0]);
-      data.set(ScalarKernels.F32, block + Q8Activations.HALF_SUMS + 4, scale * halves[1]);
+      data.set(Floats.F32, block + Q8Activations.SCALE, scale);
+      data.set(Floats.F32, block + Q8Activations.SUM, scale * (halves[0] + halves[1]));
+      data.set(Floats.F32, block + Q8Activations.HALF_SUMS, scale * halves[0]);
+      data.set(Floats.F32, block + Q8Activations.HALF_SUMS + 4, scale * halves[1]);
     }
     return new Matrix(format, tokens, columns, data);
   }

@@ -5,6 +5,7 @@ import static dev.knapsack.kernel.Operands.floats;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.kernel.MatrixProducts.Tokens;
 import dev.knapsack.kernel.x86.EmulatedKernels;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -30,7 +31,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 @ParameterizedClass
 @EnumSource
 class KernelsContractTest {
-  private static final Kernels DEFINITION = new ScalarKernels();
+  private static final Kernels DEFINITION = ScalarKernels.open();
 
   /** Float arithmetic in another order. */
   private static final double ROUNDING = 1e-11;
@@ -60,10 +61,6 @@ class KernelsContractTest {
     return Stream.concat(providers(), EmulatedKernels.all());
   }
 
-  static Stream<Arguments> providersAndFormats() {
-    return providers().flatMap(k -> Formats.weights().stream().map(f -> Arguments.of(k, f)));
-  }
-
   /** And the most rows: what is emulated is slow, and takes rows by fours or eights. */
   static Stream<Arguments> productsAndFormats() {
     return Stream.concat(withFormats(providers(), 40), withFormats(EmulatedKernels.all(), 10));
@@ -90,7 +87,7 @@ class KernelsContractTest {
                 tokens,
                 columns,
                 operands.memory(Q8Activations.FORMAT.bytes(columns) * tokens));
-        kernels.quantise(x, codes, 0, tokens);
+        kernels.products().quantise(x, codes, 0, tokens);
         checkMatmul(kernels, operands, w, codes, ROUNDING);
       }
     }
@@ -98,28 +95,24 @@ class KernelsContractTest {
 
   /** How many other tokens there are changes no bit of what one gives. */
   private static void checkTokens(
-      Kernels kernels,
+      MatrixProducts products,
       Operands operands,
       Matrix w,
       Matrix x,
-      Kernels.Tokens tokens,
-      MemorySegment scratch) {
+      Tokens tokens,
+      Scratch scratch) {
     int rows = w.rows();
     Matrix all = operands.poisoned(x.rows(), rows);
-    kernels.matmul(w, x, tokens, all, 0, rows, scratch);
+    products.matmul(w, x, tokens, all, 0, rows, scratch);
     int cut = operands.between(0, x.rows() - 1);
     Matrix some = operands.poisoned(x.rows(), rows);
     for (int[] part : new int[][] {{0, cut}, {cut, cut + 1}, {cut + 1, x.rows()}}) {
       if (part[0] < part[1]) {
         Matrix out = some.rows(part[0], part[1]);
-        kernels.matmul(w, x.rows(part[0], part[1]), tokens, out, 0, rows, scratch);
+        products.matmul(w, x.rows(part[0], part[1]), tokens, out, 0, rows, scratch);
       }
     }
     assertThat(floats(some)).isEqualTo(floats(all)).doesNotContain(Float.NaN);
-    if (x.rows() > 1 && tokens == Kernels.Tokens.TOGETHER) {
-      kernels.matmul(w, x, some, 0, rows, scratch);
-      assertThat(floats(some)).isEqualTo(floats(all));
-    }
   }
 
   /** What is counted is whole, and the same each time. */
@@ -127,10 +120,10 @@ class KernelsContractTest {
   @MethodSource("providersAndEmulated")
   void multiplyAddOnes(Kernels kernels) {
     for (Compute.Precision precision : Compute.Precision.values()) {
-      double count = kernels.multiplyAddOnes(precision);
+      double count = kernels.peak().multiplyAddOnes(precision);
       assertThat(count).isGreaterThan(10_000).isEqualTo(Math.rint(count));
       assertThat(count % 4096).isZero();
-      assertThat(kernels.multiplyAddOnes(precision)).isEqualTo(count);
+      assertThat(kernels.peak().multiplyAddOnes(precision)).isEqualTo(count);
     }
   }
 
@@ -148,57 +141,28 @@ class KernelsContractTest {
       Kernels kernels, Operands operands, Matrix w, Matrix x, double tolerance) {
     int rows = w.rows();
     KernelLimits limits = new KernelLimits(x.rows(), x.columns(), 1, 1, 1);
-    MemorySegment scratch = operands.scratch(kernels, limits);
+    Scratch scratch = Operands.scratch(kernels, limits);
     int from = operands.between(0, rows - 1);
     int to = operands.between(from, rows);
     Matrix expected = operands.poisoned(x.rows(), rows);
     Matrix actual = operands.copy(expected);
-    DEFINITION.matmul(w, x, expected, from, to, operands.scratch(DEFINITION, limits));
-    kernels.matmul(w, x, actual, from, to, scratch);
+    Tokens tokens = Tokens.of(x.rows());
+    Scratch other = Operands.scratch(DEFINITION, limits);
+    DEFINITION.products().matmul(w, x, tokens, expected, from, to, other);
+    MatrixProducts products = kernels.products();
+    products.matmul(w, x, tokens, actual, from, to, scratch);
     assertClose(actual, expected, tolerance);
 
     // In other ranges, the same bits.
     Matrix whole = operands.poisoned(x.rows(), rows);
-    kernels.matmul(w, x, whole, 0, rows, scratch);
+    products.matmul(w, x, tokens, whole, 0, rows, scratch);
     Matrix parts = operands.poisoned(x.rows(), rows);
-    kernels.matmul(w, x, parts, 0, from, scratch);
-    kernels.matmul(w, x, parts, from, to, scratch);
-    kernels.matmul(w, x, parts, to, rows, scratch);
+    products.matmul(w, x, tokens, parts, 0, from, scratch);
+    products.matmul(w, x, tokens, parts, from, to, scratch);
+    products.matmul(w, x, tokens, parts, to, rows, scratch);
     assertThat(floats(parts)).isEqualTo(floats(whole)).doesNotContain(Float.NaN);
-    for (Kernels.Tokens tokens : Kernels.Tokens.values()) {
-      checkTokens(kernels, operands, w, x, tokens, scratch);
-    }
-  }
-
-  @ParameterizedTest
-  @MethodSource("providersAndFormats")
-  void decodesRows(Kernels kernels, Format format) {
-    Operands operands = operands(1);
-    int columns = format.blockValues() * 3;
-    Matrix w = operands.encoded(format, 5, columns);
-    for (int row = 0; row < 5; row++) {
-      Matrix expected = operands.poisoned(3, columns);
-      Matrix actual = operands.copy(expected);
-      DEFINITION.decodeRow(w, row, expected.data(), expected.rowOffset(1));
-      kernels.decodeRow(w, row, actual.data(), actual.rowOffset(1));
-      assertThat(floats(actual)).isEqualTo(floats(expected));
-    }
-  }
-
-  @ParameterizedTest
-  @MethodSource("providers")
-  void decodesEveryHalf(Kernels kernels) {
-    Operands operands = operands(2);
-    for (Format format : List.of(Formats.F16, Formats.BF16)) {
-      Matrix w = new Matrix(format, 1, 1 << 16, operands.memory(1 << 17));
-      for (int i = 0; i < 1 << 16; i++) {
-        w.data().set(ValueLayout.JAVA_SHORT, 2L * i, (short) i);
-      }
-      Matrix expected = operands.poisoned(1, 1 << 16);
-      Matrix actual = operands.copy(expected);
-      DEFINITION.decodeRow(w, 0, expected.data(), 0);
-      kernels.decodeRow(w, 0, actual.data(), 0);
-      assertThat(floats(actual)).isEqualTo(floats(expected));
+    for (Tokens each : Tokens.values()) {
+      checkTokens(products, operands, w, x, each, scratch);
     }
   }
 
@@ -217,12 +181,12 @@ class KernelsContractTest {
           operands,
           rows,
           groupSize * groups,
-          (k, out, from, to) -> k.rmsNorm(x, weight, groupSize, 1e-6f, out, from, to));
+          (k, out, from, to) -> k.rows().rmsNorm(x, weight, groupSize, 1e-6f, out, from, to));
       compareInPlace(
           kernels,
           operands,
           x,
-          (k, y, from, to) -> k.rmsNorm(y, weight, groupSize, 1e-6f, y, from, to));
+          (k, y, from, to) -> k.rows().rmsNorm(y, weight, groupSize, 1e-6f, y, from, to));
       MemorySegment scale = operands.floats(1, x.columns()).data();
       MemorySegment bias = round % 3 == 0 ? null : operands.floats(1, x.columns()).data();
       compare(
@@ -230,7 +194,7 @@ class KernelsContractTest {
           operands,
           rows,
           x.columns(),
-          (k, out, from, to) -> k.layerNorm(x, scale, bias, 1e-5f, out, from, to));
+          (k, out, from, to) -> k.rows().layerNorm(x, scale, bias, 1e-5f, out, from, to));
     }
   }
 
@@ -242,11 +206,13 @@ class KernelsContractTest {
       Matrix x = operands.floats(operands.between(1, 5), operands.between(1, 70));
       Matrix y = operands.floats(x.rows(), x.columns());
       float factor = (float) operands.random().nextGaussian();
-      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.add(z, y, factor, from, to));
-      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.addBias(z, y.data(), from, to));
-      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.scale(z, factor, from, to));
-      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.softCap(z, 0.7f, from, to));
-      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.softCap(z, 30, from, to));
+      compareInPlace(
+          kernels, operands, x, (k, z, from, to) -> k.rows().add(z, y, factor, from, to));
+      compareInPlace(
+          kernels, operands, x, (k, z, from, to) -> k.rows().addBias(z, y.data(), from, to));
+      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.rows().scale(z, factor, from, to));
+      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.rows().softCap(z, 0.7f, from, to));
+      compareInPlace(kernels, operands, x, (k, z, from, to) -> k.rows().softCap(z, 30, from, to));
     }
   }
 
@@ -265,12 +231,12 @@ class KernelsContractTest {
             operands,
             rows,
             columns,
-            (k, out, from, to) -> k.gatedActivation(activation, gate, up, out, from, to));
+            (k, out, from, to) -> k.gatedActivation().apply(activation, gate, up, out, from, to));
         compareInPlace(
             kernels,
             operands,
             gate,
-            (k, x, from, to) -> k.gatedActivation(activation, x, up, x, from, to));
+            (k, x, from, to) -> k.gatedActivation().apply(activation, x, up, x, from, to));
       }
     }
   }
@@ -290,7 +256,7 @@ class KernelsContractTest {
             kernels,
             operands,
             x,
-            (k, y, from, to) -> k.rope(y, headSize, rope, positions, from, to));
+            (k, y, from, to) -> k.rows().rope(y, headSize, rope, positions, from, to));
       }
     }
   }
@@ -306,8 +272,8 @@ class KernelsContractTest {
             Matrix expected = operands.floats(3, length, scale);
             Matrix actual = operands.copy(expected);
             long offset = expected.rowOffset(1);
-            DEFINITION.softmax(expected.data(), offset, length, cap, sink);
-            kernels.softmax(actual.data(), offset, length, cap, sink);
+            DEFINITION.rows().softmax(expected.data(), offset, length, cap, sink);
+            kernels.rows().softmax(actual.data(), offset, length, cap, sink);
             assertClose(actual.rows(1, 2), expected.rows(1, 2), 1e-10);
             assertThat(floats(actual.rows(0, 1))).isEqualTo(floats(expected.rows(0, 1)));
             assertThat(floats(actual.rows(2, 3))).isEqualTo(floats(expected.rows(2, 3)));
@@ -493,20 +459,24 @@ class KernelsContractTest {
             Math.max(shape.keySize(), shape.valueSize()));
     checkParts(kernels, operands, shape, q, firstPosition, spans, limits);
     checkWeights(kernels, operands, shape, q, firstPosition, spans, limits);
-    MemorySegment scratch = operands.scratch(kernels, limits);
+    Scratch scratch = Operands.scratch(kernels, limits);
     Matrix expected = operands.poisoned(q.rows(), shape.heads() * shape.valueSize());
     Matrix actual = operands.copy(expected);
     Matrix parts = operands.copy(expected);
     int from = operands.between(0, q.rows() - 1);
     int to = operands.between(from, q.rows());
     int skipped = operands.random().nextInt(2);
+    Attention attention = kernels.attention();
     for (int head = 0; head < shape.kvHeads() - skipped; head++) {
-      MemorySegment own = operands.scratch(DEFINITION, limits);
-      DEFINITION.attention(shape, q, firstPosition, spans[head], head, expected, 0, q.rows(), own);
-      kernels.attention(shape, q, firstPosition, spans[head], head, actual, 0, q.rows(), scratch);
-      kernels.attention(shape, q, firstPosition, spans[head], head, parts, 0, from, scratch);
-      kernels.attention(shape, q, firstPosition, spans[head], head, parts, from, to, scratch);
-      kernels.attention(shape, q, firstPosition, spans[head], head, parts, to, q.rows(), scratch);
+      Scratch own = Operands.scratch(DEFINITION, limits);
+      KvSpan[] mine = spans[head];
+      DEFINITION
+          .attention()
+          .attend(shape, q, firstPosition, mine, head, expected, 0, q.rows(), own);
+      attention.attend(shape, q, firstPosition, mine, head, actual, 0, q.rows(), scratch);
+      attention.attend(shape, q, firstPosition, mine, head, parts, 0, from, scratch);
+      attention.attend(shape, q, firstPosition, mine, head, parts, from, to, scratch);
+      attention.attend(shape, q, firstPosition, mine, head, parts, to, q.rows(), scratch);
     }
     assertClose(actual, expected, 1e-10);
     assertThat(floats(parts)).isEqualTo(floats(actual));
@@ -526,16 +496,17 @@ class KernelsContractTest {
     Matrix expected = operands.poisoned(rows, KvSpan.length(spans[head]));
     Matrix actual = operands.copy(expected);
     for (Kernels each : List.of(DEFINITION, kernels)) {
-      each.attentionWeights(
-          shape,
-          q,
-          firstPosition,
-          spans[head],
-          head,
-          each == DEFINITION ? expected : actual,
-          from,
-          q.rows(),
-          operands.scratch(each, limits));
+      each.attention()
+          .weights(
+              shape,
+              q,
+              firstPosition,
+              spans[head],
+              head,
+              each == DEFINITION ? expected : actual,
+              from,
+              q.rows(),
+              Operands.scratch(each, limits));
     }
     assertClose(actual, expected, 1e-10);
   }
@@ -554,16 +525,18 @@ class KernelsContractTest {
       KernelLimits limits) {
     int head = operands.between(0, shape.kvHeads() - 1);
     Matrix whole = operands.poisoned(q.rows(), shape.heads() * shape.valueSize());
-    DEFINITION.attention(
-        shape,
-        q,
-        firstPosition,
-        spans[head],
-        head,
-        whole,
-        0,
-        q.rows(),
-        operands.scratch(DEFINITION, limits));
+    DEFINITION
+        .attention()
+        .attend(
+            shape,
+            q,
+            firstPosition,
+            spans[head],
+            head,
+            whole,
+            0,
+            q.rows(),
+            Operands.scratch(DEFINITION, limits));
     for (Kernels each : List.of(DEFINITION, kernels)) {
       for (int count : new int[] {1, 2}) {
         PartialAttention[] parts = new PartialAttention[count];
@@ -575,16 +548,17 @@ class KernelsContractTest {
           parts[p].clear();
         }
         for (int s = 0; s < 2; s++) {
-          each.attentionPart(
-              shape,
-              q,
-              firstPosition,
-              new KvSpan[] {spans[head][s]},
-              head,
-              parts[s % count],
-              0,
-              q.rows(),
-              operands.scratch(each, limits));
+          each.attention()
+              .attendPart(
+                  shape,
+                  q,
+                  firstPosition,
+                  new KvSpan[] {spans[head][s]},
+                  head,
+                  parts[s % count],
+                  0,
+                  q.rows(),
+                  Operands.scratch(each, limits));
         }
         // Heads of other KV heads were not computed.
         int size = shape.heads() / shape.kvHeads() * shape.valueSize();
@@ -610,8 +584,8 @@ class KernelsContractTest {
     Format format = Q8Activations.FORMAT;
     Matrix expected = new Matrix(format, 5, 96, operands.memory(format.bytes(96) * 5));
     Matrix actual = operands.copy(expected);
-    DEFINITION.quantise(x, expected, 1, 4);
-    kernels.quantise(x, actual, 1, 4);
+    DEFINITION.products().quantise(x, expected, 1, 4);
+    kernels.products().quantise(x, actual, 1, 4);
     assertThat(actual.data().mismatch(expected.data())).isEqualTo(-1);
   }
 
@@ -635,13 +609,13 @@ class KernelsContractTest {
       if (t > 2) {
         x.data().asSlice(x.rowOffset(t), x.rowBytes() / 2).fill((byte) 0);
       }
-      x.data().set(ScalarKernels.F32, x.rowOffset(t) + 4L * 7, special[t]);
+      x.data().set(Floats.F32, x.rowOffset(t) + 4L * 7, special[t]);
     }
     MemorySegment memory = operands.memory(format.bytes(64) * special.length);
     Matrix expected = new Matrix(format, special.length, 64, memory);
     Matrix actual = operands.copy(expected);
-    DEFINITION.quantise(x, expected, 0, special.length);
-    kernels.quantise(x, actual, 0, special.length);
+    DEFINITION.products().quantise(x, expected, 0, special.length);
+    kernels.products().quantise(x, actual, 0, special.length);
     assertThat(actual.data().mismatch(expected.data())).isEqualTo(-1);
   }
 
@@ -650,17 +624,19 @@ class KernelsContractTest {
   void wrongShapesAreRefused(Kernels kernels) {
     Operands operands = operands(10);
     Matrix w = operands.floats(4, 8);
-    MemorySegment scratch = operands.scratch(kernels, new KernelLimits(4, 64, 1, 1, 8));
-    assertThatThrownBy(
-            () -> kernels.matmul(w, operands.floats(1, 9), operands.floats(1, 4), 0, 4, scratch))
+    Scratch scratch = Operands.scratch(kernels, new KernelLimits(4, 64, 1, 1, 8));
+    Matrix out = operands.floats(1, 4);
+    MatrixProducts products = kernels.products();
+    Matrix wide = operands.floats(1, 9);
+    assertThatThrownBy(() -> products.matmul(w, wide, Tokens.ALONE, out, 0, 4, scratch))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("1 × 9 F32");
-    assertThatThrownBy(
-            () -> kernels.matmul(w, operands.floats(1, 8), operands.floats(1, 4), 0, 5, scratch))
+    Matrix x = operands.floats(1, 8);
+    assertThatThrownBy(() -> products.matmul(w, x, Tokens.ALONE, out, 0, 5, scratch))
         .isInstanceOf(IndexOutOfBoundsException.class);
-    assertThatThrownBy(() -> kernels.rmsNorm(w, null, 3, 0, w, 0, 4))
+    assertThatThrownBy(() -> kernels.rows().rmsNorm(w, null, 3, 0, w, 0, 4))
         .isInstanceOf(IllegalArgumentException.class);
-    assertThatThrownBy(() -> kernels.add(w, operands.floats(4, 7), 1, 0, 4))
+    assertThatThrownBy(() -> kernels.rows().add(w, operands.floats(4, 7), 1, 0, 4))
         .isInstanceOf(IllegalArgumentException.class);
   }
 

@@ -47,7 +47,7 @@ final class Operands {
   Matrix floats(int rows, int columns, double scale) {
     Matrix x = new Matrix(Formats.F32, rows, columns, memory(4L * rows * columns));
     for (long i = 0; i < (long) rows * columns; i++) {
-      x.data().set(ScalarKernels.F32, 4 * i, (float) (random.nextGaussian() * scale));
+      x.data().set(Floats.F32, 4 * i, (float) (random.nextGaussian() * scale));
     }
     return x;
   }
@@ -56,7 +56,9 @@ final class Operands {
   Matrix encoded(Format format, int rows, int columns) {
     Matrix x = floats(rows, columns);
     Matrix out = new Matrix(format, rows, columns, memory(format.bytes(columns) * rows));
-    new ScalarKernels().encode(x, out, 0, rows);
+    for (int r = 0; r < rows; r++) {
+      format.encode(x.data(), x.rowOffset(r), out.data(), out.rowOffset(r), columns);
+    }
     return out;
   }
 
@@ -72,20 +74,17 @@ final class Operands {
     return new Matrix(x.format(), x.rows(), x.columns(), data);
   }
 
-  /** Of the kind and size that a provider asks for. */
-  MemorySegment scratch(Kernels kernels, KernelLimits limits) {
-    long bytes = kernels.scratchBytes(limits);
-    MemorySegment scratch =
-        kernels.heapScratch()
-            ? MemorySegment.ofArray(new float[Math.toIntExact(bytes / Float.BYTES)])
-            : memory(bytes);
-    return scratch.fill((byte) -1);
+  /** Of the size that a provider asks for. */
+  static Scratch scratch(Kernels kernels, KernelLimits limits) {
+    Scratch scratch = Scratch.of(kernels.scratchBytes(limits));
+    scratch.segment().fill((byte) -1);
+    return scratch;
   }
 
   static float[] floats(Matrix x) {
     float[] values = new float[x.rows() * x.columns()];
     for (int i = 0; i < values.length; i++) {
-      values[i] = x.data().get(ScalarKernels.F32, 4L * i);
+      values[i] = x.data().get(Floats.F32, 4L * i);
     }
     return values;
   }

@@ -192,19 +192,19 @@ class ReducedAttentionTest {
     Matrix expected = operands.poisoned(rows, shape.heads() * shape.valueSize());
     define(shape, q, first, known, kvHead, expectedWeights, expected);
 
-    MemorySegment scratch = operands.scratch(kernels, limits);
+    Scratch scratch = Operands.scratch(kernels, limits);
     Matrix actual = operands.poisoned(rows, shape.heads() * shape.valueSize());
-    kernels.attention(shape, q, first, spans, kvHead, actual, 0, rows, scratch);
+    kernels.attention().attend(shape, q, first, spans, kvHead, actual, 0, rows, scratch);
     assertClose(actual, expected, 1e-9);
 
     Matrix split = operands.poisoned(rows, shape.heads() * shape.valueSize());
     int at = operands.between(0, rows);
-    kernels.attention(shape, q, first, spans, kvHead, split, 0, at, scratch);
-    kernels.attention(shape, q, first, spans, kvHead, split, at, rows, scratch);
+    kernels.attention().attend(shape, q, first, spans, kvHead, split, 0, at, scratch);
+    kernels.attention().attend(shape, q, first, spans, kvHead, split, at, rows, scratch);
     assertThat(floats(split)).isEqualTo(floats(actual));
 
     Matrix weights = operands.poisoned(rows * group, KvSpan.length(spans));
-    kernels.attentionWeights(shape, q, first, spans, kvHead, weights, 0, rows, scratch);
+    kernels.attention().weights(shape, q, first, spans, kvHead, weights, 0, rows, scratch);
     assertClose(weights, expectedWeights, 1e-9);
 
     PartialAttention[] parts = new PartialAttention[2];
@@ -215,7 +215,7 @@ class ReducedAttentionTest {
               operands.poisoned(rows, shape.heads() * PartialAttention.STATE));
       parts[p].clear();
       KvSpan[] some = p == 0 ? Arrays.copyOf(spans, 1) : Arrays.copyOfRange(spans, 1, spans.length);
-      kernels.attentionPart(shape, q, first, some, kvHead, parts[p], 0, rows, scratch);
+      kernels.attention().attendPart(shape, q, first, some, kvHead, parts[p], 0, rows, scratch);
     }
     Matrix merged = operands.copy(expected);
     for (int row = 0; row < rows; row++) {
@@ -248,7 +248,7 @@ class ReducedAttentionTest {
         int query = row * q.columns() + head * shape.keySize();
         double sum = 0;
         if (shape.sinks() != null) {
-          sum = Math.exp(shape.sinks().getAtIndex(ScalarKernels.F32, head));
+          sum = Math.exp(shape.sinks().getAtIndex(Floats.F32, head));
         }
         double[] result = new double[shape.valueSize()];
         double[] each = new double[weights.columns()];
@@ -276,11 +276,11 @@ class ReducedAttentionTest {
         }
         for (int c = 0; c < each.length; c++) {
           long at = weights.rowOffset(row * group + g) + 4L * c;
-          weights.data().set(ScalarKernels.F32, at, sum > 0 ? (float) (each[c] / sum) : 0);
+          weights.data().set(Floats.F32, at, sum > 0 ? (float) (each[c] / sum) : 0);
         }
         for (int c = 0; c < result.length; c++) {
           long at = out.rowOffset(row) + 4L * head * shape.valueSize() + 4L * c;
-          out.data().set(ScalarKernels.F32, at, sum > 0 ? (float) (result[c] / sum) : 0);
+          out.data().set(Floats.F32, at, sum > 0 ? (float) (result[c] / sum) : 0);
         }
       }
     }
@@ -307,9 +307,9 @@ class ReducedAttentionTest {
             new Reduction.Directions(right, operands.floats(8, 15)),
             1);
     Matrix q = operands.floats(1, 16);
-    MemorySegment scratch = operands.scratch(kernels, new KernelLimits(1, 16, 1, 1, 16));
+    Scratch scratch = Operands.scratch(kernels, new KernelLimits(1, 16, 1, 1, 16));
     assertThatThrownBy(
-            () -> kernels.attention(shape, q, 0, new KvSpan[] {good}, 0, q, 0, 1, scratch))
+            () -> kernels.attention().attend(shape, q, 0, new KvSpan[] {good}, 0, q, 0, 1, scratch))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("8 × 15");
   }

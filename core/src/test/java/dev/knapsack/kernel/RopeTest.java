@@ -94,7 +94,7 @@ class RopeTest {
       head[i] = 1;
       MemorySegment data = Arena.ofAuto().allocate(4L * head.length, 4);
       data.copyFrom(MemorySegment.ofArray(head));
-      new ScalarKernels().rope(new Matrix(Formats.F32, 1, 12, data), 12, rope, new int[] {1}, 0, 1);
+      new ScalarRows().rope(new Matrix(Formats.F32, 1, 12, data), 12, rope, new int[] {1}, 0, 1);
       float[] turned = data.toArray(ValueLayout.JAVA_FLOAT);
       List<Integer> touched = IntStream.range(0, 12).filter(n -> turned[n] != 0).boxed().toList();
       assertThat(touched).isEqualTo(Stream.of(i, rope.partner(i)).distinct().sorted().toList());

@@ -46,6 +46,12 @@ class BudgetTest {
         .hasMessageContaining("2GiB");
   }
 
+  @ParameterizedTest
+  @CsvSource({"0,0 B", "1023,1023 B", "1024,1.00 KiB", "1572864,1.50 MiB", "-52428800,-50.0 MiB"})
+  void writesSizesForPeople(long bytes, String text) {
+    assertThat(Budget.formatSize(bytes)).isEqualTo(text);
+  }
+
   @Test
   void leasesAreZeroedAlignedAndChargedInPages() {
     Budget budget = Budget.ofBytes(MIB);
@@ -80,6 +86,45 @@ class BudgetTest {
           .isInstanceOf(BudgetExceededException.class);
       assertThatThrownBy(held::segment).hasMessageContaining("'kv'");
       assertThat(budget.used()).isEqualTo(9_000);
+    }
+  }
+
+  @Test
+  void aReservationGrowsAndShrinks() {
+    Budget budget = Budget.ofBytes(10_000);
+    Account kv = budget.account("kv");
+    List<Lease> given = new ArrayList<>(List.of(budget.account("idle").reserve(4_000)));
+    Lease lease = kv.reserve(0);
+    try (Budget.Registration _ =
+        budget.onPressure(
+            Rung.DROP_PREFIXES,
+            kv,
+            new Offering(
+                4_000,
+                _ -> {
+                  given.forEach(Lease::close);
+                  given.clear();
+                  return 4_000;
+                }))) {
+      lease.grow(6_000);
+      assertThat(lease.tryGrow(1)).as("without asking").isFalse();
+      lease.grow(1_000);
+      assertThat(given).as("asked").isEmpty();
+      assertThat(lease.tryGrow(500)).isTrue();
+      assertThat(lease.bytes()).isEqualTo(7_500).isEqualTo(kv.used());
+      lease.shrink(7_000);
+      assertThat(lease.bytes()).isEqualTo(500).isEqualTo(kv.used());
+      assertThatThrownBy(() -> lease.shrink(501))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("'kv' reserved 500 bytes: 501");
+    }
+    lease.close();
+    assertThatThrownBy(() -> lease.grow(1))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("'kv'");
+    assertThat(budget.used()).isZero();
+    try (Lease memory = kv.lease(100)) {
+      assertThatThrownBy(() -> memory.grow(1)).isInstanceOf(IllegalArgumentException.class);
     }
   }
 

@@ -2,9 +2,9 @@ package dev.knapsack.memory;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.knapsack.os.Footprint;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.parallel.Isolated;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -16,29 +16,6 @@ class ResidentTest {
 
   /** What the JVM itself may take meanwhile, or give back. */
   private static final long JVM = 48 * MIB;
-
-  @Test
-  void whatIsFreedLeavesTheResidentSet() {
-    Budget large = Budget.of("256MiB");
-    Account pages = large.account("kv");
-    try (SlabArena arena = new SlabArena(pages, 16 << 10, large.total())) {
-      List<Integer> slabs = new ArrayList<>();
-      for (int i = 0; i < 8192; i++) {
-        int slab = arena.allocate();
-        arena.memory().asSlice(arena.offset(slab), arena.slabBytes()).fill((byte) 1);
-        slabs.add(slab);
-      }
-      long full = resident();
-      // Every second one: without moving what is left, not a single page would be free.
-      for (int i = 0; i < slabs.size(); i += 2) {
-        arena.release(slabs.get(i));
-      }
-      arena.compact();
-      assertThat(pages.used()).isEqualTo(64L << 20);
-      assertThat(full - resident()).isGreaterThan(60L << 20);
-    }
-    assertThat(large.used()).isZero();
-  }
 
   @ParameterizedTest
   @ValueSource(longs = {3 * MIB, 64 * MIB})

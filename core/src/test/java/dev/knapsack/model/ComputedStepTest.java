@@ -9,6 +9,7 @@ import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.QueryFrame;
+import dev.knapsack.cache.StepObserver;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -26,7 +27,7 @@ class ComputedStepTest {
   private static final int TOKENS = 23;
 
   /** Looks at everything, and compares it with its definition. */
-  private static final class Looker implements KvPolicy {
+  private static final class Looker implements KvPolicy, StepObserver {
     final AtomicInteger rows = new AtomicInteger();
     final AtomicInteger norms = new AtomicInteger();
     @Nullable Rig rig;
@@ -37,8 +38,8 @@ class ComputedStepTest {
     }
 
     @Override
-    public int most(int tokens) {
-      return tokens;
+    public StepObserver observer() {
+      return this;
     }
 
     @Override
@@ -156,10 +157,7 @@ class ComputedStepTest {
     private float[] decoded(Matrix matrix) {
       float[] numbers = new float[matrix.rows() * matrix.columns()];
       for (int row = 0; row < matrix.rows(); row++) {
-        Objects.requireNonNull(rig)
-            .compute
-            .kernels()
-            .decodeRow(matrix, row, MemorySegment.ofArray(numbers), 4L * row * matrix.columns());
+        matrix.decodeRow(row, MemorySegment.ofArray(numbers), 4L * row * matrix.columns());
       }
       return numbers;
     }

@@ -47,11 +47,6 @@ class ModelCompanionsTest {
     }
 
     @Override
-    public int most(int tokens) {
-      return tokens;
-    }
-
-    @Override
     public void compress(KvCache cache) {}
   }
 

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.TestData;
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.KvBounds;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
@@ -13,6 +14,7 @@ import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.cache.SequenceState;
+import dev.knapsack.cache.StepObserver;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.GgufWriter;
@@ -118,7 +120,7 @@ class RetentionGateFileTest {
   }
 
   /** A recipe, and what its gates should have said, by the definition. */
-  private final class Watched implements KvPolicy {
+  private final class Watched implements KvPolicy, StepObserver {
     final KvPolicy recipe;
 
     /** By layer and head, of each position; heads are looked at by several threads. */
@@ -134,28 +136,33 @@ class RetentionGateFileTest {
     }
 
     @Override
-    public int most(int tokens) {
-      return recipe.most(tokens);
+    public KvBounds bounds() {
+      return recipe.bounds();
+    }
+
+    @Override
+    public StepObserver observer() {
+      return this;
     }
 
     @Override
     public Optional<RetentionGates> gates() {
-      return recipe.gates();
+      return recipe.observer().gates();
     }
 
     @Override
     public boolean looks(int layer) {
-      return recipe.looks(layer);
+      return recipe.observer().looks(layer);
     }
 
     @Override
     public int numbers(LayerLayout.Heads heads) {
-      return recipe.numbers(heads);
+      return recipe.observer().numbers(heads);
     }
 
     @Override
     public void observe(CachedHead head, LayerStep step) {
-      recipe.observe(head, step);
+      recipe.observer().observe(head, step);
       for (int row = 0; row < step.rows(); row++) {
         double expected = log(head, Rig.floats(step.input().rows(row, row + 1)));
         assertThat((double) step.retention(row, head.kvHead()))
@@ -237,7 +244,7 @@ class RetentionGateFileTest {
     write(spec.width(), -1);
     KvPolicy policy = given("trim-kv(64)");
     KvLayout layout = spec.kvLayout(Formats.F16, Formats.F16);
-    long gateBytes = policy.gates().orElseThrow().bytes();
+    long gateBytes = policy.observer().gates().orElseThrow().bytes();
     assertThat(gateBytes).isGreaterThan(4L * spec.layers().size() * spec.width() * UNITS);
     assertThat(Workspace.bytes(spec, layout.withPolicy(policy), 8, 1))
         .isGreaterThanOrEqualTo(Workspace.bytes(spec, layout, 8, 1) + gateBytes);

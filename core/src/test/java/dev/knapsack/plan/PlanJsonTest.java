@@ -39,62 +39,60 @@ class PlanJsonTest {
 
   @Test
   void readsWhatItWrote() {
-    assertThat(PlanJson.read(PlanJson.write(PLAN))).isEqualTo(PLAN);
+    assertThat(Plan.ofJson(PLAN.toJson())).isEqualTo(PLAN);
   }
 
   @Test
   void notesAreAlwaysThereAndMayBeMissing() {
     Plan noted = PLAN.withNotes(List.of("an \"id\" was replaced", "rows are masked"));
-    assertThat(PlanJson.read(PlanJson.write(noted))).isEqualTo(noted);
-    assertThat(PlanJson.write(PLAN)).contains("\"notes\": []");
-    String older = PlanJson.write(PLAN).replace(",\n  \"notes\": []", "");
+    assertThat(Plan.ofJson(noted.toJson())).isEqualTo(noted);
+    assertThat(PLAN.toJson()).contains("\"notes\": []");
+    String older = PLAN.toJson().replace(",\n  \"notes\": []", "");
     assertThat(older).doesNotContain("notes");
-    assertThat(PlanJson.read(older)).isEqualTo(PLAN);
-    assertThatThrownBy(
-            () -> PlanJson.read(PlanJson.write(PLAN).replace("\"notes\": []", "\"notes\": [7]")))
+    assertThat(Plan.ofJson(older)).isEqualTo(PLAN);
+    assertThatThrownBy(() -> Plan.ofJson(PLAN.toJson().replace("\"notes\": []", "\"notes\": [7]")))
         .isInstanceOf(PlanFileException.class)
         .hasMessageContaining("notes[]");
   }
 
   @Test
   void readsSketchedKeys() {
-    String json =
-        PlanJson.write(PLAN).replace("\"keyFormat\": \"F16\"", "\"keyFormat\": \"QJL:4\"");
-    Plan read = PlanJson.read(json);
+    String json = PLAN.toJson().replace("\"keyFormat\": \"F16\"", "\"keyFormat\": \"QJL:4\"");
+    Plan read = Plan.ofJson(json);
     assertThat(read.cache().format().sketch()).isEqualTo(4);
-    assertThat(PlanJson.write(read)).isEqualTo(json);
+    assertThat(read.toJson()).isEqualTo(json);
   }
 
   @Test
   void readsReorderedHeads() {
     String json =
-        PlanJson.write(PLAN)
+        PLAN.toJson()
             .replace("\"rotated\": true", "\"rotated\": false")
             .replace("\"reordered\": false", "\"reordered\": true");
-    Plan read = PlanJson.read(json);
+    Plan read = Plan.ofJson(json);
     assertThat(read.cache().format().transform()).isEqualTo(KvTransform.REORDERED);
-    assertThat(PlanJson.write(read)).isEqualTo(json);
+    assertThat(read.toJson()).isEqualTo(json);
   }
 
   @Test
   void readsPlansFromBeforeThereWasAChoiceOfTheCache() {
     String json =
-        PlanJson.write(PLAN)
+        PLAN.toJson()
             .replace("  \"recent\": 64,\n", "")
             .replaceAll("  \"(rotated|reordered)\": .*,\n", "")
             .replaceAll("  \"(recipe|resident)\": .*,\n", "");
     assertThat(json).doesNotContain("recent", "rotated", "reordered", "recipe", "resident");
-    Plan read = PlanJson.read(json);
+    Plan read = Plan.ofJson(json);
     assertThat(read.cache()).isEqualTo(Plan.Cache.of(KvFormat.parse("k=f16,v=q8_0")));
   }
 
   @Test
   void readsAPlanThatKeepsTokensOnDisk() {
     String json =
-        PlanJson.write(PLAN)
+        PLAN.toJson()
             .replaceAll("\"recipe\": .*,", "\"recipe\": \"full\",")
             .replace("\"resident\": 0", "\"resident\": 4096");
-    assertThat(PlanJson.read(json).cache())
+    assertThat(Plan.ofJson(json).cache())
         .isEqualTo(new Plan.Cache(PLAN.cache().format(), KvPolicy.FULL, 4096));
   }
 
@@ -129,9 +127,9 @@ class PlanJsonTest {
         "\"prediction\": {|\"prediction\": 5, \"x\": {|prediction",
       })
   void namesTheFieldThatIsWrong(String good, String bad, String field) {
-    String json = PlanJson.write(PLAN);
+    String json = PLAN.toJson();
     assertThat(json).contains(good);
-    assertThatThrownBy(() -> PlanJson.read(json.replace(good, bad)))
+    assertThatThrownBy(() -> Plan.ofJson(json.replace(good, bad)))
         .isInstanceOf(PlanFileException.class)
         .hasMessageContaining(field);
   }
@@ -139,13 +137,13 @@ class PlanJsonTest {
   @Test
   void refusesWhatIsNoJsonObject() {
     for (String text : new String[] {"", "[]", "5", "{", "[".repeat(100_000)}) {
-      assertThatThrownBy(() -> PlanJson.read(text)).isInstanceOf(PlanFileException.class);
+      assertThatThrownBy(() -> Plan.ofJson(text)).isInstanceOf(PlanFileException.class);
     }
   }
 
   @Test
   void survivesMutation() {
-    String json = PlanJson.write(PLAN);
+    String json = PLAN.toJson();
     SplittableRandom random = new SplittableRandom(7);
     int refused = 0;
     for (int i = 0; i < 3_000; i++) {
@@ -159,7 +157,7 @@ class PlanJsonTest {
         }
       }
       try {
-        PlanJson.read(text.toString());
+        Plan.ofJson(text.toString());
       } catch (PlanFileException e) {
         refused++;
       }
@@ -169,17 +167,11 @@ class PlanJsonTest {
 
   @Test
   void theTableTellsEveryAccountChoiceAndFigure() {
-    String table = PlanTable.render(PLAN);
+    String table = PLAN.toString();
     assertThat(table)
         .contains("700,000,000", "668 MiB", "13 of 16 layers")
         .contains("* F16", "Q8_0", "12.5 tok/s", "does not fit")
         .contains("prefill 100.1 tok/s", "100 ms", "1.00 TiB");
     assertThat(table.lines()).allSatisfy(line -> assertThat(line).isEqualTo(line.stripTrailing()));
-  }
-
-  @ParameterizedTest
-  @CsvSource({"0,0 B", "1023,1023 B", "1024,1.00 KiB", "1572864,1.50 MiB", "-52428800,-50.0 MiB"})
-  void writesSizesForPeople(long bytes, String text) {
-    assertThat(PlanTable.size(bytes)).isEqualTo(text);
   }
 }

@@ -6,6 +6,7 @@ import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
+import dev.knapsack.cache.StepObserver;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -21,7 +22,7 @@ import java.util.stream.IntStream;
  * with its answer. Sums are kept in F64, in bytes a few times those of a layer's attention weights
  * of one token.
  */
-final class AttentionFigures implements KvPolicy {
+final class AttentionFigures implements KvPolicy, StepObserver {
   /** The prompt's last rows by which it is decided what a layer keeps to measure its error. */
   private static final int WINDOW = 8;
 
@@ -150,8 +151,8 @@ final class AttentionFigures implements KvPolicy {
   }
 
   @Override
-  public int most(int tokens) {
-    return tokens;
+  public StepObserver observer() {
+    return this;
   }
 
   @Override

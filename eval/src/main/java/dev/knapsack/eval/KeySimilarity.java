@@ -6,6 +6,7 @@ import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
+import dev.knapsack.cache.StepObserver;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.engine.Engine;
@@ -20,9 +21,11 @@ import org.jspecify.annotations.Nullable;
  * Compares the keys of a text's tokens with those that they have when earlier ones are forgotten
  * block by block: the text is read twice, first with everything kept. One text at a time.
  */
-final class KeySimilarity implements KvPolicy {
+final class KeySimilarity implements KvPolicy, StepObserver {
   private static final KvPolicy FORGETTING =
       Recipe.of("score=patch(32) budget=uniform(25%) action=evict when=prompt(64)");
+
+  private static final StepObserver LOOKING = FORGETTING.observer();
 
   /** Of one KV head. */
   private static final class Cosines {
@@ -86,38 +89,38 @@ final class KeySimilarity implements KvPolicy {
   }
 
   @Override
-  public int most(int tokens) {
-    return tokens;
+  public StepObserver observer() {
+    return this;
   }
 
   @Override
   public int lookahead() {
-    return FORGETTING.lookahead();
+    return LOOKING.lookahead();
   }
 
   @Override
   public int lookahead(KvCache cache, int tokens) {
-    return comparing ? FORGETTING.lookahead(cache, tokens) : 0;
+    return comparing ? LOOKING.lookahead(cache, tokens) : 0;
   }
 
   @Override
   public int weightRows(int layer) {
-    return FORGETTING.weightRows(layer);
+    return LOOKING.weightRows(layer);
   }
 
   @Override
   public boolean wantsWeights(CachedHead head, int rows) {
-    return comparing && FORGETTING.wantsWeights(head, rows);
+    return comparing && LOOKING.wantsWeights(head, rows);
   }
 
   @Override
   public void observe(CachedHead head, int position, Matrix weights) {
-    FORGETTING.observe(head, position, weights);
+    LOOKING.observe(head, position, weights);
   }
 
   @Override
   public int numbers(LayerLayout.Heads layer) {
-    return FORGETTING.numbers(layer);
+    return LOOKING.numbers(layer);
   }
 
   /** True: what a patch looks at is not kept by stores. */
@@ -146,7 +149,7 @@ final class KeySimilarity implements KvPolicy {
     Cosines cosines = heads[head.layer()][head.kvHead()];
     float[] key = new float[head.keySize()];
     float[] other = new float[key.length];
-    int end = head.cache().stepEnd();
+    int end = head.cache().text().stepEnd();
     for (int row = 0; row < step.rows() && step.position(row) < end; row++) {
       head.key(head.count() + row, key);
       before.key(step.position(row), other);

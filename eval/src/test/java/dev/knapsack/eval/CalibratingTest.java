@@ -11,14 +11,13 @@ import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Request;
-import dev.knapsack.engine.Sampling;
 import dev.knapsack.error.ModelFileException;
+import dev.knapsack.generation.Sampling;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.CalibrationFile;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.plan.PlanJson;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -137,7 +136,7 @@ class CalibratingTest {
               .sum();
       assertThat(budget.account("kv").peak()).isPositive().isLessThanOrEqualTo(planned);
       assertThat(planned).isLessThan(1024 * 1024);
-      assertThat(PlanJson.read(PlanJson.write(knapsack.plan())).cache().policy())
+      assertThat(Plan.ofJson(knapsack.plan().toJson()).cache().policy())
           .isEqualTo(Recipe.of("duo(40%)"));
     }
     assertThat(budget.used()).isZero();

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.within;
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.plan.KvChoice;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
@@ -20,7 +21,7 @@ class PerplexityTest {
     return Knapsack.open(
         Data.path("models/stories260K.gguf"),
         Data.host(Budget.of("64MiB")),
-        Options.usual().withContext(256).withCacheFormat(cacheFormat));
+        Options.usual().withContext(256).withCacheFormat(KvChoice.of(cacheFormat)));
   }
 
   private static Text shakespeare() throws IOException {

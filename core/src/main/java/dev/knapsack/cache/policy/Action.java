@@ -1,12 +1,13 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.CoarseForm;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.HeadBases;
+import dev.knapsack.cache.KvBounds;
 import dev.knapsack.cache.KvPolicy;
-import dev.knapsack.cache.LayerLayout;
-import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.Retrieval;
+import dev.knapsack.cache.StepObserver;
 import dev.knapsack.tensor.Format;
 import java.util.Arrays;
 import java.util.Locale;
@@ -14,8 +15,11 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.IntStream;
 
-/** The fate of tokens that are not kept: the third part of a {@link Recipe}. */
-public interface Action {
+/**
+ * The fate of tokens that are not kept: the third part of a {@link Recipe}. Its numbers of a head
+ * are the last of {@link CachedHead#memory()}, the scorer's the first.
+ */
+public interface Action extends StepObserver {
   /** The action as it is written in a recipe. */
   String name();
 
@@ -29,7 +33,7 @@ public interface Action {
     return this;
   }
 
-  /** See {@link KvPolicy#bases}. */
+  /** See {@link KvBounds#bases}. */
   default Optional<HeadBases> bases() {
     return Optional.empty();
   }
@@ -97,24 +101,8 @@ public interface Action {
   }
 
   /** The form of what is not kept and not forgotten either. */
-  default Optional<KvPolicy.Coarse> coarse() {
+  default Optional<CoarseForm> coarse() {
     return Optional.empty();
-  }
-
-  /** See {@link KvPolicy#looks(int)}. */
-  default boolean looks(int layer) {
-    return false;
-  }
-
-  /** See {@link KvPolicy#observe(CachedHead, LayerStep)}. */
-  default void observe(CachedHead head, LayerStep step) {}
-
-  /**
-   * See {@link KvPolicy#memory}: its numbers are the last of {@link CachedHead#memory()}, the
-   * scorer's the first.
-   */
-  default int memory(LayerLayout.Heads heads) {
-    return 0;
   }
 
   /** The tokens that are neither kept as they are nor in coarser formats already. */
@@ -142,8 +130,8 @@ public interface Action {
     }
 
     @Override
-    public Optional<KvPolicy.Coarse> coarse() {
-      return Optional.of(new KvPolicy.Coarse(keys, values));
+    public Optional<CoarseForm> coarse() {
+      return Optional.of(new CoarseForm(keys, values));
     }
 
     @Override

@@ -1,16 +1,18 @@
 package dev.knapsack.cache.policy;
 
-import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
-import dev.knapsack.tensor.Matrix;
+import dev.knapsack.cache.StepObserver;
 import java.util.Arrays;
 import java.util.Optional;
 import java.util.Set;
 
-/** The division of tokens among layers and heads: the second part of a {@link Recipe}. */
-public interface Allocator {
+/**
+ * The division of tokens among layers and heads: the second part of a {@link Recipe}. It sees the
+ * attention weights that the scorer or {@link #moments} ask for.
+ */
+public interface Allocator extends StepObserver {
   /** The allocator as it is written in a recipe. */
   String name();
 
@@ -41,18 +43,13 @@ public interface Allocator {
     return sum;
   }
 
-  /** The moments that it wants to know of a window's rows and the tokens that they look at. */
+  /**
+   * The moments that it wants to know of a window's rows and the tokens that they look at; {@link
+   * #numbers} are without theirs.
+   */
   default Optional<Moments> moments() {
     return Optional.empty();
   }
-
-  /** The count of numbers that it has remembered of each token, those of {@link #moments} aside. */
-  default int numbers() {
-    return 0;
-  }
-
-  /** See {@link dev.knapsack.cache.KvPolicy#observe(CachedHead, int, Matrix)}. */
-  default void observe(CachedHead head, int position, Matrix weights) {}
 
   /**
    * By layer the part, 0 to 1, that stays as it is of the tokens that heads may keep, where an

@@ -2,6 +2,7 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.tensor.Matrix;
 import java.util.Locale;
 import java.util.Set;
@@ -37,7 +38,7 @@ record ClassScorer(Classes classes, int rows, @Nullable Calibration figures) imp
   }
 
   @Override
-  public int numbers() {
+  public int numbers(LayerLayout.Heads heads) {
     return ObservationWindow.NUMBERS;
   }
 

@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
@@ -29,7 +30,7 @@ record CriticalTokens(ObservationWindow base) implements Scorer {
   }
 
   @Override
-  public int numbers() {
+  public int numbers(LayerLayout.Heads heads) {
     return NORM + 1;
   }
 

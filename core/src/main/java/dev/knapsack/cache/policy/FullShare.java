@@ -49,7 +49,7 @@ record FullShare(Size tokens, int window, double entropy, double variance, doubl
   }
 
   @Override
-  public int numbers() {
+  public int numbers(LayerLayout.Heads heads) {
     return Kurtosis.NUMBERS;
   }
 

@@ -63,7 +63,7 @@ interface HeadSizes extends Allocator {
   }
 
   private int[] each(KvCache cache, int layer) {
-    int prompt = cache.promptEnd() > 0 ? cache.promptEnd() : cache.length();
+    int prompt = cache.text().promptEnd() > 0 ? cache.text().promptEnd() : cache.length();
     return each(cache.layout(), layer, prompt, cache.length());
   }
 

@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.tensor.Matrix;
 
 /**
@@ -16,7 +17,7 @@ record HeavyHitters(Size recent) implements Scorer {
   }
 
   @Override
-  public int numbers() {
+  public int numbers(LayerLayout.Heads heads) {
     return 1;
   }
 

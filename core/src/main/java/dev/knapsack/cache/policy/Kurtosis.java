@@ -23,14 +23,14 @@ record Kurtosis(int rows) {
 
   /** The first number of a sum: those of {@link Moments} come after all of these. */
   private static int first(CachedHead head, int sum) {
-    int numbers = head.cache().layout().policy().numbers(head.heads());
+    int numbers = head.cache().layout().policy().observer().numbers(head.heads());
     int moments = Moments.numbers(head.heads().group());
     return numbers - moments - NUMBERS + ObservationWindow.NUMBERS * sum;
   }
 
   void observe(CachedHead head, int position, Matrix weights) {
     int tokens = weights.columns();
-    int seen = Math.floorMod(position - head.cache().promptEnd(), rows) + 1;
+    int seen = Math.floorMod(position - head.cache().text().promptEnd(), rows) + 1;
     float[][] now = new float[SUMS][];
     for (int i = 0; i < SUMS; i++) {
       now[i] = ObservationWindow.now(head, first(head, i), position, rows, tokens);
@@ -54,7 +54,7 @@ record Kurtosis(int rows) {
       now[i] = head.scores(first(head, i), count);
       before[i] = head.scores(first(head, i) + 1, count);
     }
-    int last = head.cache().length() - 1 - head.cache().promptEnd();
+    int last = head.cache().length() - 1 - head.cache().text().promptEnd();
     int seen = Math.floorMod(last, rows) + 1;
     double lacking = (rows - seen) / (double) rows;
     double[] kurtosis = new double[count];

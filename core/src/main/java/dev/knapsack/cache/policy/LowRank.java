@@ -1,9 +1,9 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.CoarseForm;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.HeadBases;
-import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.tensor.Format;
 import java.util.Locale;
 import java.util.Optional;
@@ -54,8 +54,8 @@ record LowRank(int keys, int values, @Nullable Format format, @Nullable HeadBase
   }
 
   @Override
-  public Optional<KvPolicy.Coarse> coarse() {
-    return Optional.of(new KvPolicy.Coarse(format, format, 100 - keys, 100 - values));
+  public Optional<CoarseForm> coarse() {
+    return Optional.of(new CoarseForm(format, format, 100 - keys, 100 - values));
   }
 
   @Override

@@ -38,7 +38,7 @@ record Moments(int rows) {
 
   /** The first number of a sum: of squares, of entropy, and then of each query head's weights. */
   private static int first(CachedHead head, int sum) {
-    int numbers = head.cache().layout().policy().numbers(head.heads());
+    int numbers = head.cache().layout().policy().observer().numbers(head.heads());
     return numbers - numbers(head.heads().group()) + ObservationWindow.NUMBERS * sum;
   }
 

@@ -19,8 +19,8 @@ record NearestMerge() implements Action {
 
   @Override
   public void apply(CachedHead head, int[] kept) {
-    boolean answering = head.cache().length() > head.cache().promptEnd();
-    if (!(answering && head.cache().promptEnd() > 0) && kept.length > 0) {
+    boolean answering = head.cache().length() > head.cache().text().promptEnd();
+    if (!(answering && head.cache().text().promptEnd() > 0) && kept.length > 0) {
       int from = 0;
       for (int k = 0; k < kept.length; k++) {
         int to = head.count();

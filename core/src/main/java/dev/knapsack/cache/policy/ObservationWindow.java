@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 
@@ -41,7 +42,7 @@ record ObservationWindow(int rows) implements Scorer {
   }
 
   @Override
-  public int numbers() {
+  public int numbers(LayerLayout.Heads heads) {
     return NUMBERS;
   }
 
@@ -63,7 +64,7 @@ record ObservationWindow(int rows) implements Scorer {
    */
   static float[] now(CachedHead head, int first, int position, int rows, int tokens) {
     float[] now = head.scores(first, tokens);
-    if (Math.floorMod(position - head.cache().promptEnd(), rows) == 0) {
+    if (Math.floorMod(position - head.cache().text().promptEnd(), rows) == 0) {
       float[] before = head.scores(first + 1, tokens);
       System.arraycopy(now, 0, before, 0, tokens);
       Arrays.fill(now, 0, tokens, 0);
@@ -76,7 +77,7 @@ record ObservationWindow(int rows) implements Scorer {
     int count = head.count();
     float[] now = head.scores(first, count);
     float[] before = head.scores(first + 1, count);
-    int last = head.cache().length() - 1 - head.cache().promptEnd();
+    int last = head.cache().length() - 1 - head.cache().text().promptEnd();
     float lacking = (rows - 1 - Math.floorMod(last, rows)) / (float) rows;
     for (int i = 0; i < count; i++) {
       out[i] = now[i] + lacking * before[i];

@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.tensor.Matrix;
 
 /**
@@ -25,7 +26,7 @@ record Pivotal(int rows, int recent) implements Scorer {
   }
 
   @Override
-  public int numbers() {
+  public int numbers(LayerLayout.Heads heads) {
     return ObservationWindow.NUMBERS;
   }
 

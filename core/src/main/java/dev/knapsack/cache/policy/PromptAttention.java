@@ -1,6 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 
@@ -23,7 +24,7 @@ record PromptAttention(int sinks, int distance) implements Scorer {
   }
 
   @Override
-  public int numbers() {
+  public int numbers(LayerLayout.Heads heads) {
     return 1;
   }
 
@@ -45,7 +46,8 @@ record PromptAttention(int sinks, int distance) implements Scorer {
   @Override
   public void score(CachedHead head, float[] out) {
     int count = head.count();
-    if (head.cache().promptEnd() > 0 && head.cache().length() > head.cache().promptEnd()) {
+    if (head.cache().text().promptEnd() > 0
+        && head.cache().length() > head.cache().text().promptEnd()) {
       // Of several that go at once the earlier ones, down to the first that stay.
       Arrays.fill(out, 0, count, Float.POSITIVE_INFINITY);
       for (int i = 0; i < count - distance; i++) {

@@ -2,6 +2,7 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
@@ -15,9 +16,9 @@ import java.util.Arrays;
  * for more in a query than what the tokens are. Scores are those of {@link ObservationWindow}, with
  * these rows for its window.
  *
- * <p>EpiCache (Kim et al., arXiv 2509.17396): the rows are a {@linkplain KvCache#patch patch}, a
- * part of the text that questions to come will be like, and the one row of one head that looks at a
- * token most is its score, averaged over its neighbours as above.
+ * <p>EpiCache (Kim et al., arXiv 2509.17396): the rows are a {@linkplain SequenceText#patch patch},
+ * a part of the text that questions to come will be like, and the one row of one head that looks at
+ * a token most is its score, averaged over its neighbours as above.
  *
  * @param rows that are looked at
  * @param most whether the highest weight counts, and not the mean
@@ -43,7 +44,7 @@ record PseudoQueries(int rows, boolean most) implements Scorer {
   }
 
   @Override
-  public int numbers() {
+  public int numbers(LayerLayout.Heads heads) {
     return 1;
   }
 
@@ -54,7 +55,7 @@ record PseudoQueries(int rows, boolean most) implements Scorer {
 
   @Override
   public void observe(CachedHead head, int position, Matrix weights) {
-    int after = position - head.cache().stepEnd();
+    int after = position - head.cache().text().stepEnd();
     if (after >= 0) {
       float[] looked = head.scores(0, weights.columns());
       if (after == 0) {
@@ -81,7 +82,7 @@ record PseudoQueries(int rows, boolean most) implements Scorer {
   @Override
   public void score(CachedHead head, float[] out) {
     KvCache cache = head.cache();
-    int answer = ObservationWindow.keepLast(head, cache.length() - cache.promptEnd(), out);
+    int answer = ObservationWindow.keepLast(head, cache.length() - cache.text().promptEnd(), out);
     int past = head.count() - answer;
     ObservationWindow.pool(head.scores(0, head.count()), past, out);
   }

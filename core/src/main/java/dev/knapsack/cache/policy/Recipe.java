@@ -2,15 +2,13 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
-import dev.knapsack.cache.HeadBases;
+import dev.knapsack.cache.KvBounds;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.LayerLayout;
-import dev.knapsack.cache.LayerStep;
-import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.cache.Retrieval;
-import dev.knapsack.tensor.Matrix;
+import dev.knapsack.cache.StepObserver;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -49,7 +47,8 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
    */
   private static final int HEADS_TOGETHER = 16;
 
-  private Optional<Moments> moments() {
+  /** The moments that its parts want to know. */
+  Optional<Moments> moments() {
     return scorer.moments().or(allocator::moments);
   }
 
@@ -97,35 +96,23 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   @Override
-  public int most(int tokens) {
-    return (int) Math.min(tokens, (long) allocator.most(tokens) + trigger.slack());
+  public boolean wantsSentences() {
+    return action.wantsSentences();
   }
 
   @Override
-  public long together(KvLayout layout, int layer, int tokens) {
-    long heads = layout.heads(layer).kvHeads();
-    return Math.min(
-        heads * tokens, allocator.together(layout, layer, tokens) + heads * trigger.slack());
+  public KvBounds bounds() {
+    return new RecipeBounds(allocator, action, trigger);
   }
 
   @Override
-  public long inAll(KvLayout layout, int tokens) {
-    long heads =
-        layout.heads().stream()
-            .filter(LayerLayout.Heads::seeAll)
-            .mapToLong(LayerLayout.Heads::kvHeads)
-            .sum();
-    return Math.min(heads * tokens, allocator.inAll(layout, tokens) + heads * trigger.slack());
+  public StepObserver observer() {
+    return new RecipeObserver(this);
   }
 
   @Override
-  public Optional<Coarse> coarse() {
-    return action.coarse();
-  }
-
-  @Override
-  public int mostCoarse(int tokens) {
-    return action.mostCoarse(Math.min(tokens, allocator.most(tokens)), tokens);
+  public boolean remembers() {
+    return scorer.remembers() || retrieval().isPresent();
   }
 
   @Override
@@ -134,125 +121,8 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   }
 
   @Override
-  public boolean wantsSentences() {
-    return action.wantsSentences();
-  }
-
-  @Override
-  public int lookahead() {
-    return scorer.lookahead();
-  }
-
-  /** At the prompt's end, and whenever something is about to be forgotten while it is read. */
-  @Override
-  public int lookahead(KvCache cache, int tokens) {
-    int rows = lookahead();
-    int left = cache.promptEnd() - cache.length() - tokens;
-    return rows > 0 && (left == 0 || (left > 0 && dueAfter(cache, tokens))) ? rows : 0;
-  }
-
-  /** Says whether a step that adds so many tokens makes it time. */
-  private boolean dueAfter(KvCache cache, int tokens) {
-    int left = cache.promptEnd() - cache.length() - tokens;
-    if (!trigger.due(Integer.MAX_VALUE, left)) {
-      return false;
-    }
-    List<LayerLayout.Heads> layers = cache.layout().heads();
-    int[] keep = allocator.tokens(cache);
-    for (int l = 0; l < keep.length; l++) {
-      boolean forgets = layers.get(l).seeAll();
-      if (forgets && trigger.due(surplus(cache, l, keep[l]) + tokens, left)) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /** Tokens of the prompt that are left after a step, some of whose rows may stand after it. */
-  private static int ahead(KvCache cache, int rows) {
-    int ahead = cache.promptEnd() - cache.length();
-    return ahead > 0 ? Math.max(0, ahead - rows) : -rows;
-  }
-
-  @Override
-  public int weightRows(int layer) {
-    return Math.max(scorer.weightRows(layer), moments().map(Moments::rows).orElse(0));
-  }
-
-  @Override
-  public boolean wantsWeights(CachedHead head, int rows) {
-    int ahead = ahead(head.cache(), rows);
-    int looked = weightRows(head.layer());
-    // Rows of the text itself say nothing to a scorer that looks ahead.
-    boolean any =
-        lookahead() == 0
-            || moments().isPresent()
-            || head.cache().length() + rows > head.cache().stepEnd();
-    return looked > 0
-        && any
-        && trigger.countsRows(ahead, looked)
-        && (scorer.countsAnswer() || head.cache().length() < head.cache().promptEnd());
-  }
-
-  @Override
-  public boolean looks(int layer) {
-    return scorer.looks(layer) || action.looks(layer);
-  }
-
-  @Override
-  public boolean looks(KvCache cache, int layer, int rows) {
-    int ahead = ahead(cache, rows);
-    return looks(layer) && trigger.countsRows(ahead, Integer.MAX_VALUE);
-  }
-
-  @Override
-  public boolean wantsOutputNorms(int layer) {
-    return scorer.wantsOutputNorms(layer);
-  }
-
-  @Override
-  public void observe(CachedHead head, LayerStep step) {
-    scorer.observe(head, step);
-    action.observe(head, step);
-  }
-
-  @Override
-  public Optional<RetentionGates> gates() {
-    return scorer.gates();
-  }
-
-  @Override
-  public Optional<HeadBases> bases() {
-    return action.bases();
-  }
-
-  @Override
-  public int memory(LayerLayout.Heads heads) {
-    return scorer.memory(heads) + action.memory(heads);
-  }
-
-  /** The scorer's first, then the allocator's, and {@link Moments} last. */
-  @Override
-  public int numbers(LayerLayout.Heads heads) {
-    int moments = moments().map(_ -> Moments.numbers(heads.group())).orElse(0);
-    return scorer.numbers() + allocator.numbers() + moments;
-  }
-
-  @Override
-  public boolean remembers() {
-    return scorer.remembers() || action.retrieval().isPresent();
-  }
-
-  @Override
-  public void observe(CachedHead head, int position, Matrix weights) {
-    scorer.observe(head, position, weights);
-    moments().ifPresent(moments -> moments.observe(head, position, weights));
-    allocator.observe(head, position, weights);
-  }
-
-  @Override
   public void compress(KvCache cache) {
-    int ahead = cache.promptEnd() - cache.length();
+    int ahead = cache.text().promptEnd() - cache.length();
     if (!trigger.due(Integer.MAX_VALUE, ahead)) {
       return;
     }
@@ -276,20 +146,20 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     }
     if (ahead <= 0 && !trigger.countsRows(-1, Integer.MAX_VALUE)) {
       // Nothing is forgotten after the prompt.
-      cache.forgetMemory();
+      cache.view().forgetMemory();
       if (!scorer.remembers()) {
-        cache.forgetNumbers();
+        cache.view().forgetNumbers();
       }
     }
   }
 
   private boolean due(KvCache cache, int layer, int keep) {
     int surplus = surplus(cache, layer, keep);
-    return surplus > 0 && trigger.due(surplus, cache.promptEnd() - cache.length());
+    return surplus > 0 && trigger.due(surplus, cache.text().promptEnd() - cache.length());
   }
 
   /** By how many tokens heads hold more than they keep, on average. */
-  private int surplus(KvCache cache, int layer, int keep) {
+  int surplus(KvCache cache, int layer, int keep) {
     int heads = cache.layout().heads(layer).kvHeads();
     // Heads may keep different numbers, but all of them grow alike.
     long held = 0;

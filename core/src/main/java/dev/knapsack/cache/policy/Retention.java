@@ -2,6 +2,7 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.RetentionGates;
 import java.util.Optional;
@@ -39,7 +40,7 @@ record Retention(@Nullable RetentionGates learned) implements Scorer {
   }
 
   @Override
-  public int numbers() {
+  public int numbers(LayerLayout.Heads heads) {
     return 1;
   }
 

@@ -3,6 +3,7 @@ package dev.knapsack.cache.policy;
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.ValueLayout;
 import java.util.Comparator;
@@ -56,7 +57,7 @@ record RetrievalHeads(int heads, int rows, @Nullable Calibration figures) implem
   }
 
   @Override
-  public int numbers() {
+  public int numbers(LayerLayout.Heads heads) {
     return ObservationWindow.NUMBERS;
   }
 

@@ -2,15 +2,15 @@ package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Companion;
-import dev.knapsack.cache.LayerLayout;
-import dev.knapsack.cache.LayerStep;
-import dev.knapsack.cache.RetentionGates;
-import dev.knapsack.tensor.Matrix;
+import dev.knapsack.cache.StepObserver;
 import java.util.Optional;
 import java.util.Set;
 
-/** The measure of which tokens matter: the first of the four parts of a {@link Recipe}. */
-public interface Scorer {
+/**
+ * The measure of which tokens matter: the first of the four parts of a {@link Recipe}. It sees of
+ * steps what it wants to, at the time that the trigger says.
+ */
+public interface Scorer extends StepObserver {
   /** The scorer as it is written in a recipe. */
   String name();
 
@@ -24,55 +24,14 @@ public interface Scorer {
     return this;
   }
 
-  /** See {@link dev.knapsack.cache.KvPolicy#numbers}: those of {@link #moments} aside. */
-  default int numbers() {
-    return 0;
-  }
-
-  /** See {@link dev.knapsack.cache.KvPolicy#weightRows}; what is remembered moves with tokens. */
-  default int weightRows(int layer) {
-    return 0;
-  }
-
-  /** See {@link dev.knapsack.cache.KvPolicy#observe(CachedHead, int, Matrix)}. */
-  default void observe(CachedHead head, int position, Matrix weights) {}
-
-  /** See {@link dev.knapsack.cache.KvPolicy#lookahead}. */
-  default int lookahead() {
-    return 0;
-  }
-
   /** Says whether rows of an answer count, beside those of prompts. */
   default boolean countsAnswer() {
     return true;
   }
 
-  /** See {@link dev.knapsack.cache.KvPolicy#looks(int)}. */
-  default boolean looks(int layer) {
-    return false;
-  }
-
-  /** See {@link dev.knapsack.cache.KvPolicy#wantsOutputNorms}. */
-  default boolean wantsOutputNorms(int layer) {
-    return false;
-  }
-
-  /** See {@link dev.knapsack.cache.KvPolicy#observe(CachedHead, LayerStep)}. */
-  default void observe(CachedHead head, LayerStep step) {}
-
-  /** See {@link dev.knapsack.cache.KvPolicy#gates}. */
-  default Optional<RetentionGates> gates() {
-    return Optional.empty();
-  }
-
-  /** See {@link dev.knapsack.cache.KvPolicy#memory}. */
-  default int memory(LayerLayout.Heads heads) {
-    return 0;
-  }
-
   /**
-   * The moments that it wants to know of a window's rows and the tokens that they look at, beside
-   * that.
+   * The moments that it wants to know of a window's rows and the tokens that they look at; {@link
+   * #numbers} are without theirs.
    */
   default Optional<Moments> moments() {
     return Optional.empty();

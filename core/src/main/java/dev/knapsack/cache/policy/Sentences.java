@@ -81,7 +81,7 @@ record Sentences(int factor) implements OnDisk {
    * Says whether a sentence ends after the place before {@code i}, and before that of {@code i}.
    */
   private static boolean endsBetween(CachedHead head, int[] places, int i) {
-    int end = head.cache().sentenceEnd(head.position(places[i - 1]));
+    int end = head.cache().text().sentenceEnd(head.position(places[i - 1]));
     return end < head.position(places[i]);
   }
 
@@ -99,7 +99,7 @@ record Sentences(int factor) implements OnDisk {
     int size = head.keySize();
     float[] numbers = head.numbers(NEXT + size);
     int next = head.cache().length();
-    if (next > 0 && head.cache().sentenceEnd(next - 1) == next - 1) {
+    if (next > 0 && head.cache().text().sentenceEnd(next - 1) == next - 1) {
       Arrays.fill(numbers, NEXT, NEXT + size, 0);
     }
     for (int i = 0; i < queries.length; i++) {

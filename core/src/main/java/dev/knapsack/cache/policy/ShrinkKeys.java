@@ -1,7 +1,7 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
-import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.CoarseForm;
 import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.LayerStep;
 import java.lang.foreign.MemorySegment;
@@ -34,8 +34,8 @@ record ShrinkKeys(int percent) implements Action {
   }
 
   @Override
-  public Optional<KvPolicy.Coarse> coarse() {
-    return Optional.of(new KvPolicy.Coarse(null, null, percent));
+  public Optional<CoarseForm> coarse() {
+    return Optional.of(new CoarseForm(percent));
   }
 
   @Override
@@ -65,7 +65,7 @@ record ShrinkKeys(int percent) implements Action {
     MemorySegment now = squares(head, false);
     for (int row = Math.max(0, step.rows() - 2 * ROWS); row < step.rows(); row++) {
       // Windows follow one another so that one ends with the prompt.
-      if (Math.floorMod(step.position(row) - head.cache().promptEnd(), ROWS) == 0) {
+      if (Math.floorMod(step.position(row) - head.cache().text().promptEnd(), ROWS) == 0) {
         squares(head, true).copyFrom(now);
         now.fill((byte) 0);
       }
@@ -88,7 +88,7 @@ record ShrinkKeys(int percent) implements Action {
 
   private static float[] channelScores(CachedHead head) {
     int size = head.keySize();
-    int last = head.cache().length() - 1 - head.cache().promptEnd();
+    int last = head.cache().length() - 1 - head.cache().text().promptEnd();
     float lacking = (ROWS - 1 - Math.floorMod(last, ROWS)) / (float) ROWS;
     MemorySegment now = squares(head, false);
     MemorySegment before = squares(head, true);

@@ -65,7 +65,7 @@ public record Size(int tokens, int share) {
 
   /** The number of tokens that it is of a sequence. */
   public int tokens(KvCache cache) {
-    return resolve(cache.promptEnd() > 0 ? cache.promptEnd() : cache.length());
+    return resolve(cache.text().promptEnd() > 0 ? cache.text().promptEnd() : cache.length());
   }
 
   /**

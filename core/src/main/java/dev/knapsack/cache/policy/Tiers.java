@@ -1,8 +1,8 @@
 package dev.knapsack.cache.policy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.CoarseForm;
 import dev.knapsack.cache.KvLayout;
-import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.tensor.Format;
 import java.util.Arrays;
 import java.util.Locale;
@@ -42,8 +42,8 @@ record Tiers(Format format) implements Action {
   }
 
   @Override
-  public Optional<KvPolicy.Coarse> coarse() {
-    return Optional.of(new KvPolicy.Coarse(format, format));
+  public Optional<CoarseForm> coarse() {
+    return Optional.of(new CoarseForm(format, format));
   }
 
   @Override

@@ -1,5 +1,6 @@
 package dev.knapsack.cache.store;
 
+import dev.knapsack.cache.HeadForm;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.LayerLayout;
@@ -53,29 +54,32 @@ final class CacheFormat {
 
   /** Bytes of a compact token of a part. */
   static long compactBytes(KvPart part) {
-    return compact(part.keyFormat(), part.keySize()).bytes(part.keySize())
-        + compact(part.valueFormat(), part.valueSize()).bytes(part.valueSize());
+    HeadForm form = part.form();
+    return compact(form.keyFormat(), form.keySize()).bytes(form.keySize())
+        + compact(form.valueFormat(), form.valueSize()).bytes(form.valueSize());
   }
 
   static boolean hasCompactForm(KvPart part) {
-    return compactBytes(part) < part.tokenBytes();
+    return compactBytes(part) < part.form().tokenBytes();
   }
 
   /** Bytes of a part's content. */
   static long bytes(KvPart part, int count, int compact, int flags) {
     return PART
         + ((flags & GAPS) != 0 ? 4L * count : 0)
-        + ((flags & CHANNELS) != 0 ? 4L * part.keySize() : 0)
+        + ((flags & CHANNELS) != 0 ? 4L * part.form().keySize() : 0)
         + compact * compactBytes(part)
-        + (count - compact) * part.tokenBytes();
+        + (count - compact) * part.form().tokenBytes();
   }
 
-  /** What a part says of itself. */
+  /** Flags of a part. */
   static int flags(KvPart part) {
     return (part.positions() == null ? 0 : GAPS) | (part.channels() == null ? 0 : CHANNELS);
   }
 
-  /** How many tokens of each part of a head are compact: all but the last page of them. */
+  /**
+   * The number of tokens of each part of a head that are compact: all but the last page of them.
+   */
   static int[] compactTokens(List<KvPart> parts, CacheStore.Precision precision, int page) {
     int[] compact = new int[parts.size()];
     if (precision == CacheStore.Precision.FOUR_BIT) {
@@ -89,7 +93,7 @@ final class CacheFormat {
     return compact;
   }
 
-  /** How many sections a cache has. */
+  /** The number of sections of a cache. */
   static int sections(SequenceState state) {
     return 2
         + state.layout().layers().stream()

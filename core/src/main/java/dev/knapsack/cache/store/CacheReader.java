@@ -2,6 +2,7 @@ package dev.knapsack.cache.store;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SequenceState;
@@ -29,10 +30,10 @@ final class CacheReader {
     this.source = new Source(file, channel, arena);
   }
 
-  /** What the header says: how many tokens there are. */
+  /** The counts that the header gives. */
   private record Header(int sections, int tokens) {}
 
-  /** What the cache was computed with. */
+  /** Reads what the cache was computed with. */
   Fingerprint fingerprint() throws IOException {
     header();
     return readFingerprint();
@@ -230,7 +231,7 @@ final class CacheReader {
       }
     }
     if ((flags & CacheFormat.CHANNELS) != 0) {
-      int[] channels = new int[part.keySize()];
+      int[] channels = new int[part.form().keySize()];
       for (int i = 0; i < channels.length; i++) {
         channels[i] = source.nextInt();
       }
@@ -247,7 +248,7 @@ final class CacheReader {
     }
     if (compact > 0) {
       CacheWriter.Conversion conversion = CacheWriter.Conversion.toCompact(part, arena).reversed();
-      MemorySegment token = arena.allocate(part.tokenBytes(), 64);
+      MemorySegment token = arena.allocate(part.form().tokenBytes(), 64);
       long bytes = CacheFormat.compactBytes(part);
       for (int i = 0; i < compact; i++) {
         source.records(bytes, 1);
@@ -257,9 +258,9 @@ final class CacheReader {
       }
     }
     for (int left = count - compact; left > 0; ) {
-      int n = source.records(part.tokenBytes(), left);
+      int n = source.records(part.form().tokenBytes(), left);
       part.add(n, source.memory(), source.position());
-      source.skip(n * part.tokenBytes());
+      source.skip(n * part.form().tokenBytes());
       left -= n;
     }
   }

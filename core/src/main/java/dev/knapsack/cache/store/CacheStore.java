@@ -1,5 +1,6 @@
 package dev.knapsack.cache.store;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;
@@ -50,7 +51,7 @@ public final class CacheStore {
   /** File systems take names of 255 bytes; what stands behind a name needs some of them. */
   private static final int MOST_NAME_BYTES = 200;
 
-  /** What a name is made of. */
+  /** The characters that a name is made of. */
   public static final String NAMES =
       "1 to 64 letters, digits, '-', '_' and '.', no '.' first, of at most "
           + MOST_NAME_BYTES
@@ -63,7 +64,7 @@ public final class CacheStore {
   /** Locked by the process that saves. */
   private static final String LOCK = ".lock";
 
-  /** How tokens are written. */
+  /** The precision in which tokens are written. */
   public enum Precision {
     /** In 4 bit where that is smaller, but for the last page of tokens. */
     FOUR_BIT,
@@ -148,7 +149,7 @@ public final class CacheStore {
     }
   }
 
-  /** What is wrong with a file that is listed, as far as its first bytes tell. */
+  /** The fault of a file that is listed, as far as its first bytes tell. */
   public Optional<String> problem(Entry entry) {
     try {
       checkName(entry.name());
@@ -355,7 +356,7 @@ public final class CacheStore {
   }
 
   /**
-   * What a cache was computed with.
+   * Reads what a cache was computed with.
    *
    * @throws CacheFileException if there is none, or it cannot be read
    */

@@ -2,6 +2,8 @@ package dev.knapsack.cache.store;
 
 import static java.nio.charset.StandardCharsets.UTF_8;
 
+import dev.knapsack.cache.Fingerprint;
+import dev.knapsack.cache.HeadForm;
 import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SequenceState;
@@ -161,7 +163,7 @@ final class CacheWriter {
     }
     if (compact > 0) {
       Conversion conversion = Conversion.toCompact(part, arena);
-      MemorySegment token = arena.allocate(part.tokenBytes(), 64);
+      MemorySegment token = arena.allocate(part.form().tokenBytes(), 64);
       for (int i = 0; i < compact; i++) {
         sink.records(CacheFormat.compactBytes(part));
         part.read(i, 1, token, 0);
@@ -170,9 +172,9 @@ final class CacheWriter {
       }
     }
     for (int i = compact; i < part.count(); ) {
-      int n = Math.min(part.count() - i, sink.records(part.tokenBytes()));
+      int n = Math.min(part.count() - i, sink.records(part.form().tokenBytes()));
       part.read(i, n, sink.memory(), sink.position());
-      sink.skip(n * part.tokenBytes());
+      sink.skip(n * part.form().tokenBytes());
       i += n;
     }
   }
@@ -187,14 +189,15 @@ final class CacheWriter {
       int valueSize,
       MemorySegment floats) {
     static Conversion toCompact(KvPart part, Arena arena) {
+      HeadForm form = part.form();
       return new Conversion(
-          part.keyFormat(),
-          CacheFormat.compact(part.keyFormat(), part.keySize()),
-          part.keySize(),
-          part.valueFormat(),
-          CacheFormat.compact(part.valueFormat(), part.valueSize()),
-          part.valueSize(),
-          arena.allocate(4L * Math.max(part.keySize(), part.valueSize()), 64));
+          form.keyFormat(),
+          CacheFormat.compact(form.keyFormat(), form.keySize()),
+          form.keySize(),
+          form.valueFormat(),
+          CacheFormat.compact(form.valueFormat(), form.valueSize()),
+          form.valueSize(),
+          arena.allocate(4L * Math.max(form.keySize(), form.valueSize()), 64));
     }
 
     Conversion reversed() {

@@ -9,7 +9,7 @@ import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Set;
 
-/** What a store needs of the file system; tests put a full one in its place. */
+/** The part of the file system that a store needs; tests put a full one in its place. */
 interface Disk {
   Disk OF_THIS_MACHINE =
       new Disk() {

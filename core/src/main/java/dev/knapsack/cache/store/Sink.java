@@ -53,13 +53,13 @@ final class Sink {
     }
   }
 
-  /** How many records of so many bytes can be put at once: at least one. */
+  /** The number of records of so many bytes that can be put at once: at least one. */
   int records(long bytes) throws IOException {
     room(bytes);
     return (int) (buffer.remaining() / bytes);
   }
 
-  /** Where the next bytes go: {@link #memory} at this offset, then {@link #skip}. */
+  /** The place of the next bytes: {@link #memory} at this offset, then {@link #skip}. */
   int position() {
     return buffer.position();
   }

@@ -159,7 +159,8 @@ final class Source {
   }
 
   /**
-   * How many records of so many bytes lie at {@link #position}: at least one, at most {@code most}.
+   * The number of records of so many bytes that lie at {@link #position}: at least one, at most
+   * {@code most}.
    */
   int records(long bytes, int most) throws IOException {
     fill(bytes);

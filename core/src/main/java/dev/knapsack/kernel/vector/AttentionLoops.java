@@ -1,17 +1,18 @@
 package dev.knapsack.kernel.vector;
 
-import static dev.knapsack.kernel.Attention.DECAY;
-import static dev.knapsack.kernel.Attention.MAX;
-import static dev.knapsack.kernel.Attention.QUERIES;
-import static dev.knapsack.kernel.Attention.SUM;
+import static dev.knapsack.kernel.ChunkedAttention.DECAY;
+import static dev.knapsack.kernel.ChunkedAttention.MAX;
+import static dev.knapsack.kernel.ChunkedAttention.QUERIES;
+import static dev.knapsack.kernel.ChunkedAttention.SUM;
 
-import dev.knapsack.kernel.Attention;
+import dev.knapsack.kernel.ChunkedAttention;
+import dev.knapsack.kernel.Scratch;
 import dev.knapsack.tensor.Format;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
-/** The inner loops of {@link Attention}. */
-final class AttentionLoops implements Attention.Steps {
+/** The inner loops of {@link ChunkedAttention}. */
+final class AttentionLoops implements ChunkedAttention.Steps {
   private final RowKernels rows;
 
   AttentionLoops(RowKernels rows) {
@@ -20,20 +21,14 @@ final class AttentionLoops implements Attention.Steps {
 
   @Override
   public void decode(
-      Format format,
-      MemorySegment page,
-      long offset,
-      Attention.Scratch scratch,
-      int at,
-      int count) {
+      Format format, MemorySegment page, long offset, Scratch scratch, int at, int count) {
     float[] memory = scratch.floats();
     rows.of(format).unpack(page, offset, memory, at, count);
   }
 
   /** A key that is loaded serves four queries. */
   @Override
-  public void scores(
-      Attention.Scratch scratch, int queries, int live, int keys, int size, int count) {
+  public void scores(Scratch scratch, int queries, int live, int keys, int size, int count) {
     float[] memory = scratch.floats();
     for (int t = 0; t < count; t++) {
       int key = keys + t * size;
@@ -88,7 +83,7 @@ final class AttentionLoops implements Attention.Steps {
   }
 
   @Override
-  public void softCap(Attention.Scratch scratch, float cap, int count) {
+  public void softCap(Scratch scratch, float cap, int count) {
     float[] scores = scratch.floats();
     FloatVector c = Lanes.broadcast(cap);
     for (int i = 0; i < count * QUERIES; i += Lanes.LENGTH) {
@@ -97,7 +92,7 @@ final class AttentionLoops implements Attention.Steps {
   }
 
   @Override
-  public void softmax(Attention.Scratch scratch, int results, int count) {
+  public void softmax(Scratch scratch, int results, int count) {
     float[] memory = scratch.floats();
     FloatVector before = Lanes.fours(memory, results + MAX);
     // All scores may be −∞, which has no difference to itself.
@@ -120,8 +115,7 @@ final class AttentionLoops implements Attention.Steps {
   }
 
   @Override
-  public void addValues(
-      Attention.Scratch scratch, int results, int live, int values, int size, int count) {
+  public void addValues(Scratch scratch, int results, int live, int values, int size, int count) {
     float[] memory = scratch.floats();
     for (int i = 0; i < live; i++) {
       addValues(memory, i, results + i * size, memory[results + DECAY + i], values, size, count);

@@ -14,7 +14,7 @@ final class Ones {
 
   private Ones() {}
 
-  /** How many were done, by what they add up to. */
+  /** Does them, and counts them by their sum. */
   static double multiplyAdd() {
     FloatVector one = FloatVector.broadcast(Lanes.F, 1);
     FloatVector a = FloatVector.zero(Lanes.F);

@@ -12,7 +12,7 @@ final class Rotation {
   private final boolean adjacent;
   private final int dimensions;
 
-  /** What a number, and what its partner, is multiplied by. */
+  /** The factors of a number, and of its partner. */
   private final float[] own;
 
   private final float[] partners;

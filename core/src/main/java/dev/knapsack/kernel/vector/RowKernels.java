@@ -5,6 +5,7 @@ import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Q8Activations;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 
 /** The row kernel of each format. */
@@ -29,7 +30,14 @@ final class RowKernels {
     return kernel;
   }
 
-  private static RowKernel make(Format format) {
+  /** Of these formats, those whose numbers are unpacked one by one, as the format defines them. */
+  List<Format> without(List<Format> formats) {
+    return formats.stream()
+        .filter(format -> of(format) instanceof BlockRow || of(format) instanceof DecodedRow)
+        .toList();
+  }
+
+  static RowKernel make(Format format) {
     return switch (format.name()) {
       case "F32" -> new F32Row();
       case "F16" -> new F16Row();

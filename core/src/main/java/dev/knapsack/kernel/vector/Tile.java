@@ -15,7 +15,7 @@ final class Tile {
   static final int ROWS = 3;
   static final int TOKENS = 3;
 
-  /** Where sums are handed from one method to the next: the first floats of the memory. */
+  /** Floats at the start of the memory, in which one method hands sums to the next. */
   static final int SUMS = ROWS * TOKENS * Lanes.LENGTH;
 
   private Tile() {}

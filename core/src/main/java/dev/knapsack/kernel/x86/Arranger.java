@@ -30,13 +30,13 @@ final class Arranger {
 
   static final int COLUMNS = 256;
 
-  /** Where a group's eight scales begin: its codes come first. */
+  /** The first byte of a group's eight scales: its codes come first. */
   static final int SCALES = 256;
 
-  /** Where the sums of a group's eight blocks begin. */
+  /** The first byte of the sums of a group's eight blocks. */
   static final int SUMS = 288;
 
-  /** Where the sums of the halves of its blocks begin. */
+  /** The first byte of the sums of the halves of its blocks. */
   static final int HALF_SUMS = 320;
 
   /** Bytes of a group. */

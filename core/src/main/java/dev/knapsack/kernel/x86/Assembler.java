@@ -153,7 +153,7 @@ final class Assembler {
   }
 
   /**
-   * What comes before the byte of addressing.
+   * Emits all bytes before that of addressing.
    *
    * @param base or a vector register
    */

@@ -5,14 +5,14 @@ import static dev.knapsack.kernel.x86.Operand.xmm;
 import static dev.knapsack.kernel.x86.Operand.ymm;
 import static dev.knapsack.kernel.x86.Register.*;
 
-import dev.knapsack.kernel.Attention;
+import dev.knapsack.kernel.ChunkedAttention;
 import dev.knapsack.kernel.x86.Assembler.Condition;
 import dev.knapsack.kernel.x86.Operand.Memory;
 import dev.knapsack.kernel.x86.Operand.Vector;
 
 /**
  * Generates the inner loops of attention, on heads of a multiple of 8 numbers: see {@link
- * Attention.Steps}.
+ * ChunkedAttention.Steps}.
  *
  * <p>Arguments of the code: the scratch memory, where keys, values or numbers lie, nothing, then
  * numbers, which each method names; places are in bytes.
@@ -21,7 +21,7 @@ final class AttentionCode {
   private static final int VECTOR = 32;
 
   /** Bytes of a token's scores. */
-  private static final int SCORES = Attention.QUERIES * Float.BYTES;
+  private static final int SCORES = ChunkedAttention.QUERIES * Float.BYTES;
 
   private static final Strided QUERIES = new Strided(RDX, R9, R10);
 
@@ -172,8 +172,8 @@ final class AttentionCode {
 
   private byte[] generateSoftmax() {
     a.address(RDX, RDI.at(RCX, 1, 0));
-    Memory maxima = RDX.at(Attention.MAX * Float.BYTES);
-    Memory sums = RDX.at(Attention.SUM * Float.BYTES);
+    Memory maxima = RDX.at(ChunkedAttention.MAX * Float.BYTES);
+    Memory sums = RDX.at(ChunkedAttention.SUM * Float.BYTES);
     Vector max = ymm(8);
     Vector before = xmm(10);
     a.emit(VMOVUPS, max, RDI.at(0));
@@ -196,7 +196,7 @@ final class AttentionCode {
     a.emit(VSUBPS, xmm(0), before, xmm(8));
     a.emit(VINSERTI128, max, max, xmm(8), 1);
     Exponential.emit(a, ymm(0));
-    a.store(VMOVUPS_STORE, RDX.at(Attention.DECAY * Float.BYTES), xmm(0));
+    a.store(VMOVUPS_STORE, RDX.at(ChunkedAttention.DECAY * Float.BYTES), xmm(0));
     a.emit(VMULPS, xmm(11), xmm(0), sums);
     Vector sum = ymm(12);
     a.emit(VXORPS, sum, sum, sum);
@@ -228,7 +228,7 @@ final class AttentionCode {
 
   private byte[] generateAddValues(PageCode page) {
     a.address(RDX, RDI.at(RCX, 1, 0));
-    a.address(RCX, RDX.at(Attention.DECAY * Float.BYTES));
+    a.address(RCX, RDX.at(ChunkedAttention.DECAY * Float.BYTES));
     a.add(RSI, R8);
     fourth(R11, R8);
     // From here the end of the weights.

@@ -1,6 +1,7 @@
 package dev.knapsack.kernel.x86;
 
-import dev.knapsack.kernel.Attention;
+import dev.knapsack.kernel.ChunkedAttention;
+import dev.knapsack.kernel.Scratch;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.MemorySegment;
@@ -10,8 +11,8 @@ import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 
 /** The inner loops of attention in machine code; plain Java for formats and sizes without code. */
-final class AttentionSteps implements Attention.Steps {
-  /** What is generated for pages of a format. */
+final class AttentionSteps implements ChunkedAttention.Steps {
+  /** The code for pages of a format. */
   private record Page(PageCode page, Code decode, Code scores, Code addValues) {
     Page(PageCode page, Code.Loader loader) {
       this(
@@ -34,7 +35,7 @@ final class AttentionSteps implements Attention.Steps {
   private final Page floats;
   private final Code softmax;
 
-  /** What was generated when a format was first met. */
+  /** The code of formats that have been met. */
   private final Map<Format, Page> pages = new ConcurrentHashMap<>();
 
   AttentionSteps(Code.Loader loader) {
@@ -55,12 +56,7 @@ final class AttentionSteps implements Attention.Steps {
 
   @Override
   public void decode(
-      Format format,
-      MemorySegment page,
-      long offset,
-      Attention.Scratch scratch,
-      int at,
-      int count) {
+      Format format, MemorySegment page, long offset, Scratch scratch, int at, int count) {
     Objects.checkFromIndexSize(at, count, scratch.floats().length);
     Page code = page(format);
     if (code != null && code.fits(count)) {
@@ -75,27 +71,27 @@ final class AttentionSteps implements Attention.Steps {
     return (long) floats * Float.BYTES;
   }
 
-  private static void checkGroup(Attention.Scratch scratch, int at, int size, int count) {
-    Objects.checkFromIndexSize(0, count, Attention.CHUNK);
-    Objects.checkFromIndexSize(0, Attention.CHUNK * Attention.QUERIES, scratch.floats().length);
-    Objects.checkFromIndexSize(at, Attention.QUERIES * size, scratch.floats().length);
+  private static void checkGroup(Scratch scratch, int at, int size, int count) {
+    Objects.checkFromIndexSize(0, count, ChunkedAttention.CHUNK);
+    Objects.checkFromIndexSize(
+        0, ChunkedAttention.CHUNK * ChunkedAttention.QUERIES, scratch.floats().length);
+    Objects.checkFromIndexSize(at, ChunkedAttention.QUERIES * size, scratch.floats().length);
   }
 
   @Override
-  public void scores(
-      Attention.Scratch scratch, int queries, int live, int keys, int size, int count) {
+  public void scores(Scratch scratch, int queries, int live, int keys, int size, int count) {
     if (floats.fits(size)) {
       scores(floats, scratch.segment(), bytes(keys), scratch, queries, size, count);
       return;
     }
     float[] memory = scratch.floats();
     for (int t = 0; t < count; t++) {
-      for (int i = 0; i < Attention.QUERIES; i++) {
+      for (int i = 0; i < ChunkedAttention.QUERIES; i++) {
         float sum = 0;
         for (int c = 0; c < size; c++) {
           sum = Math.fma(memory[queries + i * size + c], memory[keys + t * size + c], sum);
         }
-        memory[t * Attention.QUERIES + i] = sum;
+        memory[t * ChunkedAttention.QUERIES + i] = sum;
       }
     }
   }
@@ -105,7 +101,7 @@ final class AttentionSteps implements Attention.Steps {
       Format format,
       MemorySegment page,
       long offset,
-      Attention.Scratch scratch,
+      Scratch scratch,
       int queries,
       int size,
       int count) {
@@ -121,7 +117,7 @@ final class AttentionSteps implements Attention.Steps {
       Page code,
       MemorySegment keys,
       long offset,
-      Attention.Scratch scratch,
+      Scratch scratch,
       int queries,
       int size,
       int count) {
@@ -138,35 +134,34 @@ final class AttentionSteps implements Attention.Steps {
   }
 
   @Override
-  public void softCap(Attention.Scratch scratch, float cap, int count) {
+  public void softCap(Scratch scratch, float cap, int count) {
     float[] memory = scratch.floats();
-    for (int i = 0; i < count * Attention.QUERIES; i++) {
+    for (int i = 0; i < count * ChunkedAttention.QUERIES; i++) {
       memory[i] = (float) (cap * Math.tanh(memory[i] / cap));
     }
   }
 
   @Override
-  public void softmax(Attention.Scratch scratch, int results, int count) {
-    checkGroup(scratch, results + Attention.MAX, 3, count);
-    int vectors = count * Attention.QUERIES / 8;
+  public void softmax(Scratch scratch, int results, int count) {
+    checkGroup(scratch, results + ChunkedAttention.MAX, 3, count);
+    int vectors = count * ChunkedAttention.QUERIES / 8;
     softmax.call(
         scratch.segment(), MemorySegment.NULL, MemorySegment.NULL, bytes(results), vectors, 0, 0);
   }
 
   @Override
-  public void addValues(
-      Attention.Scratch scratch, int results, int live, int values, int size, int count) {
+  public void addValues(Scratch scratch, int results, int live, int values, int size, int count) {
     if (floats.fits(size)) {
       addValues(floats, scratch.segment(), bytes(values), scratch, results, size, count);
       return;
     }
     float[] memory = scratch.floats();
-    for (int i = 0; i < Attention.QUERIES; i++) {
-      float decay = memory[results + Attention.DECAY + i];
+    for (int i = 0; i < ChunkedAttention.QUERIES; i++) {
+      float decay = memory[results + ChunkedAttention.DECAY + i];
       for (int c = 0; c < size; c++) {
         float sum = memory[results + i * size + c] * decay;
         for (int t = 0; t < count; t++) {
-          float weight = memory[t * Attention.QUERIES + i];
+          float weight = memory[t * ChunkedAttention.QUERIES + i];
           sum = Math.fma(weight, memory[values + t * size + c], sum);
         }
         memory[results + i * size + c] = sum;
@@ -179,7 +174,7 @@ final class AttentionSteps implements Attention.Steps {
       Format format,
       MemorySegment page,
       long offset,
-      Attention.Scratch scratch,
+      Scratch scratch,
       int results,
       int size,
       int count) {
@@ -195,7 +190,7 @@ final class AttentionSteps implements Attention.Steps {
       Page code,
       MemorySegment values,
       long offset,
-      Attention.Scratch scratch,
+      Scratch scratch,
       int results,
       int size,
       int count) {

@@ -1,7 +1,7 @@
 package dev.knapsack.kernel.x86;
 
 import dev.knapsack.kernel.KernelLimits;
-import dev.knapsack.kernel.Kernels.Tokens;
+import dev.knapsack.kernel.MatrixProducts.Tokens;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
 import java.lang.foreign.MemorySegment;

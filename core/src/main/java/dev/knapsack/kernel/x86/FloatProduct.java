@@ -1,6 +1,6 @@
 package dev.knapsack.kernel.x86;
 
-import dev.knapsack.kernel.Kernels.Tokens;
+import dev.knapsack.kernel.MatrixProducts.Tokens;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;

@@ -23,7 +23,7 @@ final class FloatTile {
   private static final Strided ROWS = new Strided(RDI, R8, R10);
   private static final Strided TOKENS = new Strided(RSI, R9, R11, RAX);
 
-  /** Where the weights lie that follow these rows; the outputs' address after them. */
+  /** The address of the weights that follow these rows; after them, of the outputs. */
   private static final Register NEXT = RDX;
 
   private static final Register TILES = RBP;

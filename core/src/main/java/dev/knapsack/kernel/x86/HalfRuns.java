@@ -10,8 +10,8 @@ import java.util.function.IntUnaryOperator;
 /** Blocks of 256 in sixteen halves of runs with signed scales of 8 bits or fewer. */
 final class HalfRuns {
   /**
-   * What makes good that {@link #words scales} stand in the upper halves of words, where they keep
-   * their sign. All sums of products fit 32 bits.
+   * The factor that makes good that {@link #words scales} stand in the upper halves of words, where
+   * they keep their sign. All sums of products fit 32 bits.
    */
   static final float FACTOR = 1f / 256;
 

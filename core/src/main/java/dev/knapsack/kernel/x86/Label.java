@@ -5,9 +5,9 @@ import java.util.List;
 
 /** A place in the code, which jumps and loads may name before it is known. */
 final class Label {
-  /** Where the place is, in bytes from the start of the code; -1 until it is known. */
+  /** The place, in bytes from the start of the code; -1 until it is known. */
   int place = -1;
 
-  /** Where the 32-bit distances to it stand. */
+  /** The places of the 32-bit distances to it. */
   final List<Integer> uses = new ArrayList<>();
 }

@@ -1,6 +1,6 @@
 package dev.knapsack.kernel.x86;
 
-import dev.knapsack.memory.ExecutableMemory;
+import dev.knapsack.os.ExecutableMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;

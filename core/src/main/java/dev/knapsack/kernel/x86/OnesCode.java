@@ -97,7 +97,7 @@ final class OnesCode {
     return a.finish();
   }
 
-  /** How many were done, by what they add up to. */
+  /** Does them, and counts them by their sum. */
   double multiplyAdd() {
     MemorySegment sums = MemorySegment.ofArray(new int[lanes]);
     code.call(sums, MemorySegment.NULL, MemorySegment.NULL, ROUNDS, 0, 0, 0);

@@ -27,7 +27,7 @@ final class Packer {
   /** Bytes that the processor reads from memory at a time. */
   static final int LINE = 64;
 
-  /** Where the weights of as many blocks lie that follow the eight rows. */
+  /** The address of as many blocks that follow the eight rows. */
   private static final Register NEXT = RDX;
 
   /** The last of the multiples of a row's bytes is the seventh. */
@@ -163,7 +163,7 @@ final class Packer {
     }
   }
 
-  /** Where {@link #transpose} leaves the numbers {@code k}. */
+  /** The register in which {@link #transpose} leaves the numbers {@code k}. */
   private static Vector transposed(int k) {
     return k < 4 ? ymm(k) : ymm(4 + k);
   }
@@ -205,7 +205,7 @@ final class Packer {
     }
   }
 
-  /** What eight rows' vectors of eight numbers are for. */
+  /** The use of eight rows' vectors of eight numbers. */
   enum Use {
     SCALES,
     OFFSETS

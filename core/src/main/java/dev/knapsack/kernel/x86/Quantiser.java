@@ -18,11 +18,10 @@ import dev.knapsack.tensor.Q8Activations;
 final class Quantiser {
   private static final int NUMBERS = 32;
 
-  /**
-   * How a comparison of two numbers is asked for: neither is NaN; the first is at least the second.
-   */
+  /** The comparison that is true where neither number is NaN. */
   private static final int ORDERED = 7;
 
+  /** The comparison that is true where the first number is at least the second. */
   private static final int AT_LEAST = 13;
 
   private final Assembler a = new Assembler();
@@ -73,7 +72,7 @@ final class Quantiser {
     return a.finish();
   }
 
-  /** Where the packed registers have the i-th four numbers. */
+  /** The place of the i-th four numbers in the packed registers. */
   private static int place(int i) {
     return i / 2 + i % 2 * 4;
   }

@@ -20,7 +20,7 @@ import dev.knapsack.tensor.Q8Activations;
 final class RowDot {
   // What lies where, for a RowCode to know.
 
-  /** Where x is read: the group, or the block after the groups. */
+  /** The address in x: of the group, or of the block after the groups. */
   static final Register X = RAX;
 
   /** Thirty-two times 0x0F. */

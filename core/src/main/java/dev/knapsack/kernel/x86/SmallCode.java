@@ -53,7 +53,7 @@ record SmallCode(int bytes, int codes, Codes kind, float offset, boolean minimum
         a, 32, i -> kind == Codes.FP4 ? FP4[i % 16] + 12 : Levels.IQ4.value(i % 16));
   }
 
-  /** Whether codes choose levels. */
+  /** True where codes choose levels. */
   private boolean leveled() {
     return kind == Codes.LEVELS || kind == Codes.FP4;
   }

@@ -91,7 +91,7 @@ record TQ1_0Code() implements RowCode {
     }
   }
 
-  /** What a run's byte {@code i} is multiplied by: 3 for each digit that lies before. */
+  /** The factor of a run's byte {@code i}: 3 for each digit that lies before. */
   private static int power(int run, int i) {
     int digit =
         switch (run) {

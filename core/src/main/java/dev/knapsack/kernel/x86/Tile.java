@@ -36,7 +36,7 @@ record Tile(Isa isa, int largest, boolean halves) {
     return largest > 127 && !isa.vnni();
   }
 
-  /** Where step {@code k} begins; of split codes, the lower bits. */
+  /** The first byte of step {@code k}; of split codes, of the lower bits. */
   int step(int k) {
     return k * (split() ? 2 * vector() : vector());
   }

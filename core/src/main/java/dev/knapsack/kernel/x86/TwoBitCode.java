@@ -25,10 +25,10 @@ record TwoBitCode(Format format) implements RowCode {
 
     private final int bytes;
 
-    /** Where codes begin. */
+    /** The first byte of the codes. */
     private final int codes;
 
-    /** Where the scale of all stands. */
+    /** The place of the scale of all. */
     private final int scale;
 
     private final int largest;
@@ -63,7 +63,7 @@ record TwoBitCode(Format format) implements RowCode {
     return format.offset;
   }
 
-  /** Whether halves of runs have scales of their own. */
+  /** True where halves of runs have scales of their own. */
   private boolean halves() {
     return format != Format.TQ2_0;
   }
@@ -121,7 +121,7 @@ record TwoBitCode(Format format) implements RowCode {
     }
   }
 
-  /** Where codes of runs k and k + 4 stay in their bytes, for their scales to make good. */
+  /** The bit at which codes of runs k and k + 4 stay, for their scales to make good. */
   private static int place(int k) {
     // In the highest place they would be too large for signed sums of two.
     return k == 3 ? 4 : 2 * k;

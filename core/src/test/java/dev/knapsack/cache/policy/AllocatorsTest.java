@@ -29,7 +29,7 @@ class AllocatorsTest {
   @Test
   void aPyramidHasMoreTokensInTheFirstLayers() {
     KvCache cache = made.cache(Recipe.of("pyramidkv(72)"));
-    cache.prompt(400);
+    cache.text().prompt(400);
     made.read(cache, 400, 100, random(1), randomAttention(1));
     // 32 of the window and 40 on average: 78, 40 and 2; the layer with a window is none of them.
     assertThat(cache.head(0, 1).count()).isEqualTo(32 + 78);
@@ -73,11 +73,11 @@ class AllocatorsTest {
                   Action.EVICT,
                   new Trigger.Block(1)));
       if (random.nextBoolean()) {
-        cache.prompt(length);
+        cache.text().prompt(length);
       }
       long[] bound = new long[LAYERS + 1];
       for (int l : new int[] {0, 2, 3}) {
-        bound[l] = cache.layout().policy().together(cache.layout(), l, length);
+        bound[l] = cache.layout().policy().bounds().together(cache.layout(), l, length);
       }
       long sum = bound[0] + bound[2] + bound[3];
       // Half of the layers are bound by the average, the other half by twice that at most.
@@ -114,7 +114,7 @@ class AllocatorsTest {
     KvCache cache =
         made.cache(
             Recipe.of("score=varied(10,200) budget=cake(60,10,1,1) action=evict when=prompt"));
-    cache.prompt(300);
+    cache.text().prompt(300);
     // All layers look at one token in a row: the first at others by turns, the last at the same.
     Attention attention =
         (layer, _, row, token) -> {
@@ -141,7 +141,7 @@ class AllocatorsTest {
   void adakvGivesMoreToHeadsThatSpreadTheirAttention() {
     KvCache cache =
         made.cache(Recipe.of("score=window(4) budget=ada(50) action=evict when=prompt"));
-    cache.prompt(300);
+    cache.text().prompt(300);
     // The first head looks at one token, the second at all.
     made.read(
         cache,
@@ -174,7 +174,7 @@ class AllocatorsTest {
   void aShareIsOfThePromptFromItsFirstStepOn() {
     KvCache cache =
         made.cache(Recipe.of("score=streaming(2) budget=uniform(25%) action=evict when=block(8)"));
-    cache.prompt(201);
+    cache.text().prompt(201);
     for (int i = 0; i < 10; i++) {
       made.read(cache, 20, 20, random(1), EVEN);
       assertThat(cache.head(0, 0).count()).isLessThanOrEqualTo(51 + 7);

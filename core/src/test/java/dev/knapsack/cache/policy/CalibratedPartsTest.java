@@ -111,7 +111,7 @@ class CalibratedPartsTest {
   void duoWithinABudgetHasAsManySuchHeadsAsFit() {
     // 6 · 80 tokens: 8 for each of five, of the sixth all; what is left is the next one's.
     KvCache cache = cache("score=streaming(4) budget=duo(80,8) action=evict when=block(1)");
-    cache.prompt(300);
+    cache.text().prompt(300);
     read(cache, 300, 50, NONE);
     assertThat(cache.head(0, 1).count()).isEqualTo(300);
     assertThat(positions(cache, 3, 0)).containsExactly(ends(4, 6 * 80 - 300 - 4 * 8 - 4, 300));
@@ -142,17 +142,18 @@ class CalibratedPartsTest {
           };
       KvCache cache = cache("score=streaming(4) budget=" + budget + " action=evict when=block(1)");
       if (random.nextBoolean()) {
-        cache.prompt(random.nextInt(1, length + 1));
+        cache.text().prompt(random.nextInt(1, length + 1));
       }
       while (cache.length() < length) {
         made.step(cache, Math.min(7, length - cache.length()), ZERO, NONE);
         for (int l : LAYERS) {
           assertThat(cache.head(l, 0).count() + (long) cache.head(l, 1).count())
               .as("%s of %d in layer %d", budget, cache.length(), l)
-              .isLessThanOrEqualTo(cache.layout().policy().together(cache.layout(), l, length));
+              .isLessThanOrEqualTo(
+                  cache.layout().policy().bounds().together(cache.layout(), l, length));
         }
       }
-      if (!budget.startsWith("heads") && cache.promptEnd() == 0) {
+      if (!budget.startsWith("heads") && cache.text().promptEnd() == 0) {
         long held = 0;
         for (int l : LAYERS) {
           held += cache.head(l, 0).count() + (long) cache.head(l, 1).count();
@@ -167,7 +168,7 @@ class CalibratedPartsTest {
   @ValueSource(ints = {200, 30, 1})
   void compresskvAsksTheHeadsThatRetrieveForAllHeadsOfTheLayer(int step) {
     KvCache cache = cache("score=retrieval(1,8) budget=uniform(18) action=evict when=prompt");
-    cache.prompt(200);
+    cache.text().prompt(200);
     // Each query head looks at a token of its own, the ones that do not count much more.
     read(
         cache,
@@ -187,7 +188,7 @@ class CalibratedPartsTest {
   @Test
   void compresskvGivesMoreToLayersWhoseErrorIsGreater() {
     KvCache cache = cache("compresskv(72)");
-    cache.prompt(300);
+    cache.text().prompt(300);
     read(cache, 300, 100, NONE);
     // 32, and a sixth, two and three of 3 · 40.
     assertThat(cache.head(0, 0).count()).isEqualTo(32 + 20);
@@ -212,7 +213,7 @@ class CalibratedPartsTest {
   @Test
   void hackTreatsHeadsThatLookNearOtherwise() {
     KvCache cache = cache("hack(50)");
-    cache.prompt(300);
+    cache.text().prompt(300);
     read(cache, 300, 100, (_, _, _, token) -> token >= 100 && token < 150 ? 0.01f : 0);
     // Two of six get eight times as much: 300 of 20 parts are 15 each.
     for (int[] place : new int[][] {{0, 1}, {3, 0}}) {
@@ -229,7 +230,7 @@ class CalibratedPartsTest {
   @Test
   void scalekvTreatsLayersWhoseAttentionIsSpreadOtherwise() {
     KvCache cache = cache("scalekv(34)");
-    cache.prompt(300);
+    cache.text().prompt(300);
     read(cache, 300, 100, (_, _, _, token) -> token >= 100 && token < 120 ? 0.01f : 0);
     // The mean is 0.3: two layers of three are drafters, and get 8 of 17 parts of 3 · 34 each.
     for (int l : new int[] {0, 3}) {
@@ -249,7 +250,7 @@ class CalibratedPartsTest {
     assertThatThrownBy(() -> recipe.allocator().tokens(cache, 0))
         .isInstanceOf(IllegalStateException.class)
         .hasMessageContaining("knapsack calibrate");
-    assertThat(recipe.together(cache.layout(), 0, 300)).isEqualTo(600);
+    assertThat(recipe.bounds().together(cache.layout(), 0, 300)).isEqualTo(600);
   }
 
   @Test

@@ -67,7 +67,7 @@ class LayerSensitivityTest {
     Account account = Budget.of("16MiB").account("kv");
     try (KvPool pool = new KvPool(layout(policy), account);
         KvCache cache = pool.cache()) {
-      cache.prompt(prompt);
+      cache.text().prompt(prompt);
       while (cache.length() < prompt) {
         int tokens = Math.min(step, prompt - cache.length());
         cache.reserve(tokens);
@@ -77,19 +77,21 @@ class LayerSensitivityTest {
           Matrix rows =
               new Matrix(Formats.F32, tokens, HEADS * SIZE, MemorySegment.ofArray(numbers));
           cache.append(l, 0, rows, rows, 0, tokens);
-          cache.observe(
-              l,
-              new SeenStep(
-                  cache.length(),
-                  tokens,
-                  (_, _, _, _) -> {
-                    throw new AssertionError("Nobody should look at weights");
-                  }));
+          cache
+              .view()
+              .observe(
+                  l,
+                  new SeenStep(
+                      cache.length(),
+                      tokens,
+                      (_, _, _, _) -> {
+                        throw new AssertionError("Nobody should look at weights");
+                      }));
         }
         cache.commit(tokens);
         cache.settle();
         for (int l : new int[] {0, 2, 3}) {
-          long together = cache.layout().policy().together(cache.layout(), l, prompt);
+          long together = cache.layout().policy().bounds().together(cache.layout(), l, prompt);
           assertThat(HEADS * (long) cache.head(l, 0).count()).isLessThanOrEqualTo(together);
         }
       }
@@ -105,10 +107,10 @@ class LayerSensitivityTest {
     // The first is the most alike; the last is the least; (1 - 0.8)^1.1 is 0.170.
     KvPolicy policy = given(policy(size), 1, 0.9, 0.5);
     assertThat(kept(policy, prompt, step)).containsExactly(25, 25 + 32, 25 + 192);
-    assertThat(policy.together(layout(policy), 0, prompt)).isEqualTo(HEADS * 100);
-    assertThat(policy.together(layout(policy), 2, prompt)).isEqualTo(HEADS * 138);
-    assertThat(policy.together(layout(policy), 3, prompt)).isEqualTo(HEADS * 218);
-    assertThat(policy.inAll(layout(policy), prompt)).isEqualTo(3 * HEADS * 100);
+    assertThat(policy.bounds().together(layout(policy), 0, prompt)).isEqualTo(HEADS * 100);
+    assertThat(policy.bounds().together(layout(policy), 2, prompt)).isEqualTo(HEADS * 138);
+    assertThat(policy.bounds().together(layout(policy), 3, prompt)).isEqualTo(HEADS * 218);
+    assertThat(policy.bounds().inAll(layout(policy), prompt)).isEqualTo(3 * HEADS * 100);
   }
 
   @Test

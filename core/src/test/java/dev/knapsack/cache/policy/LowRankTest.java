@@ -244,7 +244,7 @@ class LowRankTest {
             KvPart from = parts.get(p);
             KvPart to = other.parts(l, h).get(p);
             assertThat(from.channels()).isNull();
-            MemorySegment bytes = arena.allocate(from.count() * from.tokenBytes());
+            MemorySegment bytes = arena.allocate(from.count() * from.form().tokenBytes());
             from.read(0, from.count(), bytes, 0);
             to.reserve(from.count(), from.start(), from.positions());
             to.add(from.count(), bytes, 0);
@@ -256,7 +256,7 @@ class LowRankTest {
       assertThat(other.head(0, 0).count()).isEqualTo(160);
       assertThat(mostLost(other, 0, 160)).isLessThan(1e-4);
       KvPart part = other.parts(0, 0).getFirst();
-      assertThatThrownBy(() -> part.channels(new int[part.keySize()], SIZE))
+      assertThatThrownBy(() -> part.channels(new int[part.form().keySize()], SIZE))
           .isInstanceOf(IllegalArgumentException.class);
     }
   }
@@ -265,7 +265,7 @@ class LowRankTest {
   void withoutItsFileItDoesNotWork() {
     KvPolicy recipe = Recipe.of("cskv(50)");
     assertThat(recipe.lacks()).containsExactly(HeadBases.FILE);
-    assertThat(recipe.bases()).isEmpty();
+    assertThat(recipe.bounds().bases()).isEmpty();
     KvPolicy given = MadeBases.given(recipe);
     assertThat(given.lacks()).isEmpty();
     assertThat(given.name()).isEqualTo(recipe.name());

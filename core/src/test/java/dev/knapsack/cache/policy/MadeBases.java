@@ -37,6 +37,7 @@ final class MadeBases implements HeadBases {
     KvLayout layout = pool.layout();
     layout
         .policy()
+        .bounds()
         .bases()
         .ifPresent(bases ->
             pool.bases(bases.read(layout, Arena.ofAuto().allocate(bases.bytes(layout), 64))));

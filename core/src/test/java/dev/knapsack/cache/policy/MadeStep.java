@@ -93,10 +93,10 @@ record MadeStep(
   /** Reads so many tokens in one step. */
   void step(KvCache cache, int added) {
     int first = cache.length();
-    int ahead = cache.lookahead(Integer.MAX_VALUE, added);
+    int ahead = cache.view().lookahead(Integer.MAX_VALUE, added);
     int tokens = added + ahead;
     cache.reserve(tokens);
-    cache.read(new int[added], 0, added);
+    cache.text().read(new int[added], 0, added);
     for (int l = 0; l < cache.layout().layers().size(); l++) {
       LayerLayout.Heads sizes = cache.layout().heads(l);
       int size = sizes.keySize();
@@ -107,7 +107,7 @@ record MadeStep(
       }
       Matrix rows = new Matrix(Formats.F32, tokens, columns, MemorySegment.ofArray(numbers));
       cache.append(l, 0, rows, rows, 0, tokens);
-      cache.observe(l, seen(cache, l, tokens));
+      cache.view().observe(l, seen(cache, l, tokens));
     }
     cache.commit(tokens - ahead);
     cache.settle();

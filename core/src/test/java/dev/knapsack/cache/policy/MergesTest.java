@@ -20,7 +20,7 @@ class MergesTest {
   void elasticMergesWhatGoesIntoTheNearestAndThenForgets() {
     KvCache cache =
         made.cache(Recipe.of("score=elastic(2,4) budget=uniform(8) action=nearest when=step"));
-    cache.prompt(40);
+    cache.text().prompt(40);
     Vectors position = (_, _, token, _) -> token;
     made.read(
         cache, 40, 15, position, (_, _, _, token) -> token == 10 || token == 20 ? 0.4f : 0.01f);
@@ -48,7 +48,7 @@ class MergesTest {
   void kvmergerMakesOneOfTokensInARowWhoseKeysPointTheSameWay() {
     KvCache cache =
         made.cache(Recipe.of("score=h2o(2) budget=uniform(8) action=runs(0.75) when=prompt"));
-    cache.prompt(30);
+    cache.text().prompt(30);
     // Two heavy tokens; runs of five with one direction each, of lengths that differ.
     Vectors vectors =
         (_, _, token, c) -> c == token / 5 ? token % 5 == 2 ? 1 : token % 5 == 4 ? 3 : 2 : 0;
@@ -86,7 +86,7 @@ class MergesTest {
   void keysThatPointElsewhereAreNotMerged() {
     KvCache cache =
         made.cache(Recipe.of("score=h2o(1) budget=uniform(6) action=runs(0.75) when=prompt"));
-    cache.prompt(20);
+    cache.text().prompt(20);
     made.read(
         cache,
         20,

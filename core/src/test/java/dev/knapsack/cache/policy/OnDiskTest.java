@@ -93,7 +93,7 @@ class OnDiskTest {
           IntStream.range(first, first + rows)
               .map(p -> (p + 1) % sentence == 0 ? STOP : 0)
               .toArray();
-      cache.read(ids, 0, rows);
+      cache.text().read(ids, 0, rows);
       for (int l = 0; l < cache.layout().layers().size(); l++) {
         float[] keys = new float[rows * HEADS * SIZE];
         float[] values = new float[keys.length];
@@ -104,22 +104,24 @@ class OnDiskTest {
           values[i] = token;
         }
         cache.append(l, 0, matrix(rows, keys), matrix(rows, values), 0, rows);
-        cache.observe(
-            l,
-            new SeenStep(
-                first,
-                rows,
-                (row, kvHead, spans, out) -> {
-                  for (int i = 0; i < out.columns(); i++) {
-                    for (int g = 0; g < GROUP; g++) {
-                      out.data()
-                          .setAtIndex(
-                              ValueLayout.JAVA_FLOAT,
-                              (long) g * out.columns() + i,
-                              looked < 0 || i == looked ? 0.5f : 0.001f);
-                    }
-                  }
-                }));
+        cache
+            .view()
+            .observe(
+                l,
+                new SeenStep(
+                    first,
+                    rows,
+                    (row, kvHead, spans, out) -> {
+                      for (int i = 0; i < out.columns(); i++) {
+                        for (int g = 0; g < GROUP; g++) {
+                          out.data()
+                              .setAtIndex(
+                                  ValueLayout.JAVA_FLOAT,
+                                  (long) g * out.columns() + i,
+                                  looked < 0 || i == looked ? 0.5f : 0.001f);
+                        }
+                      }
+                    }));
       }
       cache.commit(rows);
       cache.settle();
@@ -163,7 +165,7 @@ class OnDiskTest {
   @ValueSource(strings = {"sentencekv(400)", "icecache(400)", "sentencekv(100%)", "icecache(100%)"})
   void asManyTokensAsThereAreStayInMemory(String recipe) {
     KvCache cache = cache(recipe);
-    cache.prompt(LENGTH);
+    cache.text().prompt(LENGTH);
     read(cache, LENGTH, 70, (_, t) -> t % SIZE, 20, -1);
     ask(cache, 3);
     assertThat(cache.head(0, 0).count()).isEqualTo(LENGTH);
@@ -174,7 +176,7 @@ class OnDiskTest {
   @Test
   void aSentenceComesBackWholeForTheQueriesOfTheSentenceThatIsWritten() {
     KvCache cache = cache("sentencekv(96)");
-    cache.prompt(LENGTH);
+    cache.text().prompt(LENGTH);
     // Sentences of 20 tokens, whose keys point where the number of the sentence says.
     read(cache, LENGTH, 100, (h, t) -> (t / 20 + h) % SIZE, 20, -1);
     CachedHead head = cache.head(0, 0);
@@ -204,7 +206,7 @@ class OnDiskTest {
   @Test
   void tokensThatNobodyLooksAtAreNoCandidates() {
     KvCache cache = cache("score=window(16) budget=uniform(64) action=sentences(2) when=prompt");
-    cache.prompt(LENGTH);
+    cache.text().prompt(LENGTH);
     // The last rows look at one token, whose neighbours count too; of the others the later stay.
     read(cache, LENGTH, 100, (_, t) -> t / 20 % SIZE, 20, 150);
     CachedHead head = cache.head(0, 0);
@@ -219,7 +221,7 @@ class OnDiskTest {
   void sentencesAreJoinedUntilTheyPayAndCutWhenTheyAreLong() {
     for (int sentence : new int[] {1, 3, 8, 20, 100, 1000}) {
       KvCache cache = cache("sentencekv(128)");
-      cache.prompt(LENGTH);
+      cache.text().prompt(LENGTH);
       read(cache, LENGTH, 100, (_, _) -> 0, sentence, -1);
       CachedHead head = cache.head(0, 0);
       int[] units = IntStream.range(0, head.units()).map(head::unitTokens).toArray();
@@ -236,7 +238,7 @@ class OnDiskTest {
   @Test
   void similarKeysComeBackTogetherWhereverTheyStood() {
     KvCache cache = cache("score=streaming(4) budget=uniform(100) action=similar(8) when=prompt");
-    cache.prompt(LENGTH);
+    cache.text().prompt(LENGTH);
     // Twenty directions, each every twentieth token.
     read(cache, LENGTH, 150, (h, t) -> (t * 7 + h) % 20, 1000, -1);
     for (int channel : new int[] {3, 11, 19}) {
@@ -259,7 +261,7 @@ class OnDiskTest {
   @Test
   void treesPartAllKeysIntoPagesOfASize() {
     KvCache cache = cache("score=streaming(4) budget=uniform(64) action=similar(16) when=prompt");
-    cache.prompt(5000);
+    cache.text().prompt(5000);
     SplittableRandom random = new SplittableRandom(1);
     int[] channels = random.ints(5000, 0, SIZE).toArray();
     read(cache, 5000, 1000, (_, t) -> channels[t], 1000, -1);
@@ -283,7 +285,7 @@ class OnDiskTest {
       })
   void keepsToItsBytesWhileALongTextIsRead(String recipe) {
     KvCache cache = cache(recipe);
-    cache.prompt(LENGTH);
+    cache.text().prompt(LENGTH);
     SplittableRandom random = new SplittableRandom(2);
     while (cache.length() < LENGTH) {
       int step = Math.min(50, LENGTH - cache.length());

@@ -68,17 +68,17 @@ class PartsTest {
   void keepsToItsBytesAndItsTokens(String name) {
     Recipe recipe = (Recipe) Recipe.of(name);
     KvCache cache = made.cache(recipe);
-    cache.prompt(300);
+    cache.text().prompt(300);
     for (int step : new int[] {50, 100, 37, 100, 13}) {
       made.step(cache, step, random(1), randomAttention(2));
       assertThat(made.account().peak()).isLessThanOrEqualTo(cache.layout().bytes(300, 100));
       for (int l : new int[] {0, 2, 3}) {
         assertThat((long) cache.head(l, 0).count() + cache.head(l, 1).count())
-            .isLessThanOrEqualTo(recipe.together(cache.layout(), l, 300));
+            .isLessThanOrEqualTo(recipe.bounds().together(cache.layout(), l, 300));
       }
       for (int l = 0; l <= LAYERS; l++) {
         assertThat(cache.head(l, 0).count())
-            .isLessThanOrEqualTo(l == 1 ? 40 + 100 + 16 : recipe.most(300));
+            .isLessThanOrEqualTo(l == 1 ? 40 + 100 + 16 : recipe.bounds().most(300));
       }
     }
     made.pool().compact();
@@ -106,7 +106,7 @@ class PartsTest {
     KvCache cache =
         made.cache(
             Recipe.of(name.replace("64", "300").replace("60", "296").replaceAll("2.%", "100%")));
-    cache.prompt(300);
+    cache.text().prompt(300);
     made.read(cache, 300, 70, random(3), randomAttention(4));
     for (int l : new int[] {0, 2, 3}) {
       for (int h = 0; h < HEADS; h++) {
@@ -122,7 +122,7 @@ class PartsTest {
     List<int[]> expected = null;
     for (int step : new int[] {300, 100, 31, 1}) {
       KvCache cache = made.cache(Recipe.of(name));
-      cache.prompt(300);
+      cache.text().prompt(300);
       made.read(cache, 300, step, random(1), randomAttention(2));
       List<int[]> kept =
           List.of(positions(cache, 0, 0), positions(cache, 2, 1), positions(cache, 3, 0));

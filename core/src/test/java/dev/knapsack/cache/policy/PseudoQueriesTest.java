@@ -27,11 +27,11 @@ class PseudoQueriesTest {
   void whatTheyLookAtSurvivesEveryBlock(String score, int step) {
     KvCache cache =
         cache("score=%s(8) budget=uniform(20) action=evict when=prompt(16)".formatted(score));
-    cache.prompt(200);
+    cache.text().prompt(200);
     // Rows of the text look at what goes.
     Attention attention =
         (_, _, row, token) ->
-            row < cache.stepEnd()
+            row < cache.text().stepEnd()
                 ? 1f / (token + 1)
                 : token == 30 || token == 90 ? 0.4f : 1e-6f * token;
     while (cache.length() < 200) {
@@ -58,12 +58,12 @@ class PseudoQueriesTest {
             token == 50 ? 0.2f : token == 80 && query == 3 && row == 103 ? 0.5f : 0;
     String rest = "(8) budget=uniform(5) action=evict when=prompt";
     KvCache patch = cache("score=patch" + rest);
-    patch.prompt(100);
+    patch.text().prompt(100);
     caches.step(patch, 100, ZERO, attention);
     assertThat(positions(patch, 2, 1)).isEqualTo(range(78, 83));
     assertThat(positions(patch, 2, 0)).isEqualTo(range(48, 53));
     KvCache mean = cache("score=ahead" + rest);
-    mean.prompt(100);
+    mean.text().prompt(100);
     caches.step(mean, 100, ZERO, attention);
     assertThat(positions(mean, 2, 1)).isEqualTo(range(48, 53));
   }
@@ -72,16 +72,16 @@ class PseudoQueriesTest {
   @ValueSource(ints = {3, 8, 12})
   void aPatchHasAsManyRowsAsTokens(int tokens) {
     KvCache cache = cache("score=patch(8) budget=uniform(20) action=evict when=prompt(16)");
-    cache.prompt(100);
-    assertThat(cache.lookahead(64)).isEqualTo(8);
-    cache.patch(new int[tokens]);
-    assertThat(cache.lookahead(64)).isEqualTo(Math.min(tokens, 8));
-    assertThat(cache.lookahead(4)).as("half of a step at most").isEqualTo(2);
-    assertThat(cache.lookahead(64, 35)).as("nothing is to be forgotten yet").isZero();
-    assertThat(cache.lookahead(64, 36)).isEqualTo(Math.min(tokens, 8));
-    assertThat(cache.lookahead(200, 100)).isEqualTo(Math.min(tokens, 8));
+    cache.text().prompt(100);
+    assertThat(cache.view().lookahead(64)).isEqualTo(8);
+    cache.text().patch(new int[tokens]);
+    assertThat(cache.view().lookahead(64)).isEqualTo(Math.min(tokens, 8));
+    assertThat(cache.view().lookahead(4)).as("half of a step at most").isEqualTo(2);
+    assertThat(cache.view().lookahead(64, 35)).as("nothing is to be forgotten yet").isZero();
+    assertThat(cache.view().lookahead(64, 36)).isEqualTo(Math.min(tokens, 8));
+    assertThat(cache.view().lookahead(200, 100)).isEqualTo(Math.min(tokens, 8));
     try (KvCache fork = cache.fork()) {
-      assertThat(fork.patch()).hasSize(tokens);
+      assertThat(fork.text().patch()).hasSize(tokens);
     }
   }
 }

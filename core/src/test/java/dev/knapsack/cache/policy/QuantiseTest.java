@@ -44,7 +44,7 @@ class QuantiseTest {
     }
 
     @Override
-    public int numbers() {
+    public int numbers(LayerLayout.Heads heads) {
       return 1;
     }
 
@@ -101,7 +101,7 @@ class QuantiseTest {
     cache.reserve(tokens);
     for (int l = 0; l < cache.layout().layers().size(); l++) {
       cache.append(l, 0, rows, rows, 0, tokens);
-      cache.observe(l, new SeenStep(first, tokens, (_, _, _, _) -> {}));
+      cache.view().observe(l, new SeenStep(first, tokens, (_, _, _, _) -> {}));
     }
     cache.commit(tokens);
     cache.settle();
@@ -211,8 +211,8 @@ class QuantiseTest {
       KvPolicy policy = Recipe.of(text);
       assertThat(policy.name()).isEqualTo(text);
       assertThat(Recipe.of(policy.name())).isEqualTo(policy);
-      assertThat(policy.most(10_000)).isEqualTo(256 + 63);
-      assertThat(policy.mostCoarse(10_000)).isEqualTo(10_000);
+      assertThat(policy.bounds().most(10_000)).isEqualTo(256 + 63);
+      assertThat(policy.bounds().mostCoarse(10_000)).isEqualTo(10_000);
     }
     for (String wrong : List.of("quantise(q9)", "quantise", "quantise(qjl)", "quantise(q4_k)")) {
       assertThatThrownBy(() ->

@@ -145,7 +145,7 @@ class RecipePromiseTest {
       long used = account.used();
       long pages = pool.livePages();
       // Room for what the policy remembers of heads, and not for what units pass through.
-      long memory = 4L * 3 * HEADS * policy.memory(layout.heads(0));
+      long memory = 4L * 3 * HEADS * policy.observer().memory(layout.heads(0));
       long room = (memory + 8191) / 4096 * 4096;
       try (Lease _ = budget.account("others").lease(budget.total() - used - room)) {
         assertThatThrownBy(cache::fork).isInstanceOf(BudgetExceededException.class);
@@ -173,12 +173,12 @@ class RecipePromiseTest {
 
   static void turn(KvCache cache, int step, boolean prompts) {
     if (prompts) {
-      cache.prompt(cache.length() + TURN);
+      cache.text().prompt(cache.length() + TURN);
     }
     int end = cache.length() + TURN;
     while (cache.length() < end) {
-      int tokens = Math.min(step - cache.lookahead(step), end - cache.length());
-      step(cache, tokens, cache.lookahead(step, tokens));
+      int tokens = Math.min(step - cache.view().lookahead(step), end - cache.length());
+      step(cache, tokens, cache.view().lookahead(step, tokens));
     }
     for (int i = 0; i < ANSWER; i++) {
       step(cache, 1, 0);
@@ -193,26 +193,28 @@ class RecipePromiseTest {
     for (int i = 0; i < tokens; i++) {
       ids[i] = (first + i) % 11 == 0 ? 1 : 0;
     }
-    cache.read(ids, 0, added);
+    cache.text().read(ids, 0, added);
     for (int l = 0; l < cache.layout().layers().size(); l++) {
       int layer = l;
       Matrix rows = random(tokens, HEADS * SIZE, first + 1000L * layer);
       cache.append(l, 0, rows, rows, 0, tokens);
       cache.fetch(l, random(tokens, HEADS * GROUP * SIZE, -first - 1000L * layer));
       cache.pieces(l, tokens).forEachRemaining(_ -> {});
-      cache.observe(
-          l,
-          new SeenStep(
-              first,
-              tokens,
-              (row, kvHead, _, out) -> attention(cache.head(layer, kvHead), first + row, out),
-              (position, kvHead, out) -> {
-                for (int i = 0; i < out.length; i++) {
-                  out[i] = number(position * 64L + kvHead * 32 + i);
-                }
-              },
-              null,
-              (position, kvHead) -> 1 + position % 3 + kvHead));
+      cache
+          .view()
+          .observe(
+              l,
+              new SeenStep(
+                  first,
+                  tokens,
+                  (row, kvHead, _, out) -> attention(cache.head(layer, kvHead), first + row, out),
+                  (position, kvHead, out) -> {
+                    for (int i = 0; i < out.length; i++) {
+                      out[i] = number(position * 64L + kvHead * 32 + i);
+                    }
+                  },
+                  null,
+                  (position, kvHead) -> 1 + position % 3 + kvHead));
     }
     cache.commit(added);
     cache.settle();

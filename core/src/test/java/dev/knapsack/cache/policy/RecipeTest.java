@@ -56,30 +56,32 @@ class RecipeTest {
     for (int l = 0; l < cache.layout().layers().size(); l++) {
       cache.append(l, 0, rows, rows, 0, tokens);
       int layer = l;
-      cache.observe(
-          l,
-          new SeenStep(
-              first,
-              tokens,
-              (row, kvHead, spans, out) -> {
-                // Every token is looked at as much as its position says, in two heads of three.
-                int column = 0;
-                for (KvSpan span : spans) {
-                  for (int i = 0; i < span.length(); i++) {
-                    int position = span.position(i);
-                    for (int g = 0; g < out.rows(); g++) {
-                      float weight = g == 0 ? 0 : position % 7 + layer;
-                      out.data()
-                          .setAtIndex(
-                              java.lang.foreign.ValueLayout.JAVA_FLOAT,
-                              (long) g * out.columns() + column,
-                              weight);
+      cache
+          .view()
+          .observe(
+              l,
+              new SeenStep(
+                  first,
+                  tokens,
+                  (row, kvHead, spans, out) -> {
+                    // Every token is looked at as much as its position says, in two heads of three.
+                    int column = 0;
+                    for (KvSpan span : spans) {
+                      for (int i = 0; i < span.length(); i++) {
+                        int position = span.position(i);
+                        for (int g = 0; g < out.rows(); g++) {
+                          float weight = g == 0 ? 0 : position % 7 + layer;
+                          out.data()
+                              .setAtIndex(
+                                  java.lang.foreign.ValueLayout.JAVA_FLOAT,
+                                  (long) g * out.columns() + column,
+                                  weight);
+                        }
+                        column++;
+                      }
                     }
-                    column++;
-                  }
-                }
-                assertThat(column).isEqualTo(out.columns());
-              }));
+                    assertThat(column).isEqualTo(out.columns());
+                  }));
     }
     cache.commit(tokens);
     cache.settle();
@@ -110,7 +112,7 @@ class RecipeTest {
         pool.compact();
         int length = cache.length();
         int[] kept = positions(cache, 0, 1);
-        assertThat(kept.length).isLessThanOrEqualTo(layout.policy().most(length));
+        assertThat(kept.length).isLessThanOrEqualTo(layout.policy().bounds().most(length));
         assertThat(Arrays.copyOf(kept, 4)).containsExactly(0, 1, 2, 3);
         int last = Math.min(60, length - 4);
         assertThat(Arrays.copyOfRange(kept, kept.length - last, kept.length))
@@ -170,7 +172,7 @@ class RecipeTest {
     }
 
     @Override
-    public int numbers() {
+    public int numbers(LayerLayout.Heads heads) {
       return 1;
     }
 

@@ -91,7 +91,7 @@ class ScorersTest {
   void h2oKeepsHeavyHittersThatNobodyLooksAtAnyMore(int step) {
     KvCache cache =
         made.cache(Recipe.of("score=h2o(10) budget=uniform(14) action=evict when=step"));
-    cache.prompt(200);
+    cache.text().prompt(200);
     // Four tokens were looked at in the middle of the prompt; one query head of two looked.
     made.read(
         cache,
@@ -142,7 +142,7 @@ class ScorersTest {
   void snapkvKeepsWhatTheLastRowsLookAt(int step) {
     KvCache cache =
         made.cache(Recipe.of("score=window(16) budget=uniform(26) action=evict when=prompt"));
-    cache.prompt(200);
+    cache.text().prompt(200);
     // Much attention before the window counts nothing; neighbours of what counts are kept too.
     made.read(
         cache,
@@ -170,7 +170,7 @@ class ScorersTest {
   void dapqKeepsWhatRowsAfterThePromptLookAt(int step) {
     KvCache cache =
         made.cache(Recipe.of("score=ahead(8) budget=uniform(10) action=evict when=prompt"));
-    cache.prompt(200);
+    cache.text().prompt(200);
     // Rows of the prompt look at one token, those after it at others, the last of it not at all.
     Attention attention =
         (_, query, row, token) ->
@@ -191,7 +191,7 @@ class ScorersTest {
   void aWindowThatHasJustBegunCountsTheOneBefore() {
     KvCache cache =
         made.cache(Recipe.of("score=window(8) budget=uniform(13) action=evict when=block(1)"));
-    cache.prompt(1000);
+    cache.text().prompt(1000);
     // The row 104 begins a window.
     made.read(
         cache, 105, 105, random(1), (_, _, row, token) -> row < 104 ? (token == 50 ? 1 : 0) : 0);
@@ -202,7 +202,7 @@ class ScorersTest {
   void cakeKeepsWhatIsLookedAtByTurns() {
     KvCache cache =
         made.cache(Recipe.of("score=varied(10,200) budget=uniform(15) action=evict when=prompt"));
-    cache.prompt(200);
+    cache.text().prompt(200);
     // As much attention on average, but the second token has it from two rows of ten.
     made.read(
         cache,
@@ -218,7 +218,7 @@ class ScorersTest {
   void momentsAreThoseOfEachQueryHead() {
     KvCache cache =
         made.cache(Recipe.of("score=varied(4,200) budget=uniform(900) action=evict when=step"));
-    cache.prompt(40);
+    cache.text().prompt(40);
     Attention attention = randomAttention(5);
     made.read(cache, 40, 9, random(1), attention);
     Moments.OfTokens moments = new Moments(4).of(cache.head(2, 1));
@@ -248,7 +248,7 @@ class ScorersTest {
         made.cache(Recipe.of("score=h2o(1) budget=uniform(4) action=evict when=block(1)"));
     made.read(cache, 4, 4, random(1), (_, _, _, _) -> 0);
     cache.reserve(2);
-    cache.observe(0, new SeenStep(4, 2, (_, _, _, out) -> out.data().fill((byte) 1)));
+    cache.view().observe(0, new SeenStep(4, 2, (_, _, _, out) -> out.data().fill((byte) 1)));
     assertThat(cache.head(0, 0).scores(0, 6)).doesNotContain(0);
     cache.reserve(1);
     assertThat(cache.head(0, 0).scores(0, 6)).endsWith(0, 0);

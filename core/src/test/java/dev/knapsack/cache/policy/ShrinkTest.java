@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.CachedHead;
+import dev.knapsack.cache.CoarseForm;
 import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
@@ -42,8 +43,8 @@ class ShrinkTest {
     }
 
     @Override
-    public Optional<KvPolicy.Coarse> coarse() {
-      return Optional.of(new KvPolicy.Coarse(null, null, 50));
+    public Optional<CoarseForm> coarse() {
+      return Optional.of(new CoarseForm(50));
     }
 
     @Override
@@ -159,12 +160,12 @@ class ShrinkTest {
           KvPart from = parts.get(p);
           KvPart to = other.parts(0, h).get(p);
           if (from.channels() != null) {
-            assertThat(from.keySize()).isEqualTo(HELD.length);
+            assertThat(from.form().keySize()).isEqualTo(HELD.length);
             assertThatThrownBy(() -> to.channels(HELD, 31))
                 .isInstanceOf(IllegalArgumentException.class);
             to.channels(from.channels(), SIZE);
           }
-          MemorySegment bytes = arena.allocate(from.count() * from.tokenBytes());
+          MemorySegment bytes = arena.allocate(from.count() * from.form().tokenBytes());
           from.read(0, from.count(), bytes, 0);
           to.reserve(from.count(), from.start(), from.positions());
           to.add(from.count(), bytes, 0);
@@ -186,7 +187,7 @@ class ShrinkTest {
     KvLayout layout = new KvLayout(List.of(layer), Formats.F32, Formats.F32, 0, think, 16);
     try (KvPool pool = new KvPool(layout, account);
         KvCache cache = pool.cache()) {
-      cache.prompt(100);
+      cache.text().prompt(100);
       for (int length = 0; length < 100; length = cache.length()) {
         int rows = Math.min(step, 100 - length);
         cache.reserve(rows);
@@ -226,30 +227,31 @@ class ShrinkTest {
 
   /** Queries that are large in odd channels, but in even ones from position 68 on. */
   private static void observe(KvCache cache, int first, int rows) {
-    cache.observe(
-        0,
-        new SeenStep(
-            first,
-            rows,
-            (_, _, _, _) -> {
-              throw new AssertionError("Nobody should look at weights");
-            },
-            (position, _, out) -> {
-              for (int i = 0; i < out.length; i++) {
-                boolean even = i % 2 == 0;
-                out[i] = position < 68 ? (even ? 1 : 50) : (even ? 1 : 0.5f);
-              }
-            },
-            null,
-            null));
+    cache
+        .view()
+        .observe(
+            0,
+            new SeenStep(
+                first,
+                rows,
+                (_, _, _, _) -> {
+                  throw new AssertionError("Nobody should look at weights");
+                },
+                (position, _, out) -> {
+                  for (int i = 0; i < out.length; i++) {
+                    boolean even = i % 2 == 0;
+                    out[i] = position < 68 ? (even ? 1 : 50) : (even ? 1 : 0.5f);
+                  }
+                },
+                null,
+                null));
   }
 
   @ParameterizedTest
   @CsvSource({"40,64,f16,40", "40,128,f16,80", "40,64,q8_0,32", "40,32,q8_0,32", "20,128,q4_0,96"})
   void asManyChannelsGoAsWholeBlocksAllow(int dropped, int size, String format, int left) {
-    KvPolicy.Coarse coarse = new KvPolicy.Coarse(null, null, dropped);
+    CoarseForm coarse = new CoarseForm(dropped);
     assertThat(coarse.keySize(size, Formats.byName(format))).isEqualTo(left);
-    assertThatThrownBy(() -> new KvPolicy.Coarse(null, null, 100))
-        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> new CoarseForm(100)).isInstanceOf(IllegalArgumentException.class);
   }
 }

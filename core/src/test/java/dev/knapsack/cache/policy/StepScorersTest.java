@@ -49,7 +49,7 @@ class StepScorersTest {
   @ValueSource(ints = {1, 30, 200})
   void expectedKeepsWhatQueriesToComeLookAt(int step) {
     KvCache cache = cache(Recipe.of("score=expected budget=uniform(24) action=evict when=prompt"));
-    cache.prompt(200);
+    cache.text().prompt(200);
     // Queries have a mean in one channel and differ in another; the first ones are unlike them.
     queries =
         (_, _, token, channel) ->
@@ -155,7 +155,7 @@ class StepScorersTest {
   void criticalkvKeepsWhatMovesTheResultMost(int step) {
     KvCache cache =
         cache(Recipe.of("score=critical(4) budget=uniform(18) action=evict when=prompt"));
-    cache.prompt(200);
+    cache.text().prompt(200);
     // Of 18, half go by attention alone: the window's four, and a token and its neighbours.
     attention[50] = 0.3f;
     attention[100] = 0.03f;
@@ -170,7 +170,7 @@ class StepScorersTest {
     assertThat(positions(cache, 0, 1)).contains(152, 153).doesNotContain(150, 151);
     // An answer's tokens, of which no norm is known, count like others.
     read(cache, 10, 1);
-    cache.prompt(230);
+    cache.text().prompt(230);
     attention[205] = 1;
     norms = (_, _) -> 1;
     read(cache, 20, step);

@@ -76,7 +76,7 @@ class TiersTest {
     Tiers action = ((Tiers) ((Recipe) Recipe.of(tiers(format))).action());
     try (KvPool pool = new KvPool(layout(recipe(60, action), 0), account);
         KvCache cache = pool.cache()) {
-      cache.prompt(300);
+      cache.text().prompt(300);
       while (cache.length() < 300) {
         BY_TURNS.step(cache, 20);
       }
@@ -120,7 +120,7 @@ class TiersTest {
             new Trigger.Prompt());
     try (KvPool pool = new KvPool(layout(recipe, 0), account);
         KvCache cache = pool.cache()) {
-      cache.prompt(200);
+      cache.text().prompt(200);
       BY_TURNS.step(cache, 200);
       int[] byScore =
           IntStream.range(0, 200)
@@ -145,7 +145,7 @@ class TiersTest {
     KvLayout layout = layout(recipe, recent);
     try (KvPool pool = new KvPool(layout, account);
         KvCache cache = pool.cache()) {
-      cache.prompt(400);
+      cache.text().prompt(400);
       int turn = 0;
       for (int n : new int[] {5, 70, 33, 100, 1, 1, 1, 90, 47, 52, 60, 1, 1}) {
         int loud = turn++ % 3 - 1;
@@ -155,8 +155,9 @@ class TiersTest {
         assertThat(account.peak()).isLessThanOrEqualTo(layout.bytes(tokens, 100));
         for (int l = 0; l < 2; l++) {
           CachedHead head = cache.head(l, 0);
-          assertThat(head.coarse()).isLessThanOrEqualTo(recipe.mostCoarse(tokens));
-          assertThat(head.count() - head.coarse()).isLessThanOrEqualTo(recipe.most(tokens));
+          assertThat(head.coarse()).isLessThanOrEqualTo(recipe.bounds().mostCoarse(tokens));
+          assertThat(head.count() - head.coarse())
+              .isLessThanOrEqualTo(recipe.bounds().most(tokens));
           assertThat(head.count() - head.coarse() + recipe.action().counted(head.coarse()))
               .isLessThan(60 + SLACK);
           assertThat(IntStream.range(0, head.count()).map(head::position)).doesNotHaveDuplicates();
@@ -173,7 +174,7 @@ class TiersTest {
     for (String name : List.of("arkv(300)", "arkv(100%)")) {
       try (KvPool pool = new KvPool(layout(Recipe.of(name), 0), account);
           KvCache cache = pool.cache()) {
-        cache.prompt(300);
+        cache.text().prompt(300);
         BY_TURNS.step(cache, 200);
         BY_TURNS.step(cache, 100);
         assertThat(cache.head(1, 0).count()).isEqualTo(300);
@@ -199,7 +200,7 @@ class TiersTest {
                     + " action=tiers(f8_e4m3) when=block(64)");
     try (KvPool pool = new KvPool(layout(recipe, 0), account);
         KvCache cache = pool.cache()) {
-      cache.prompt(100);
+      cache.text().prompt(100);
       while (cache.length() < 100) {
         int n = Math.min(step, 100 - cache.length());
         MadeStep.of((_, _, row, token) -> weights[row][token]).step(cache, n);
@@ -230,8 +231,8 @@ class TiersTest {
     KvPolicy policy = Recipe.of("arkv(256)");
     assertThat(policy.name()).isEqualTo(text);
     assertThat(Recipe.of(text)).isEqualTo(policy);
-    assertThat(policy.most(10_000)).isEqualTo(256 + 63);
-    assertThat(policy.mostCoarse(10_000)).isEqualTo(512);
+    assertThat(policy.bounds().most(10_000)).isEqualTo(256 + 63);
+    assertThat(policy.bounds().mostCoarse(10_000)).isEqualTo(512);
     assertThatThrownBy(() -> Recipe.of(tiers("f32"))).hasMessageContaining("fewer bits than F16");
     assertThatThrownBy(() -> Recipe.of("arkv(32)")).hasMessageContaining("32 of the window");
   }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
@@ -156,7 +157,7 @@ class CacheStoreTest {
           Caches.grow(cache, 50, i);
           cache.settle();
         }
-        assertThat(cache.kv().spilledTokens() > 300).isEqualTo(layout == onDisk);
+        assertThat(cache.kv().spill().tokens() > 300).isEqualTo(layout == onDisk);
         String name = layout == onDisk ? "disk" : "memory";
         store().save(name, cache, tokens, fingerprint, Precision.AS_STORED);
       }
@@ -166,7 +167,7 @@ class CacheStoreTest {
         try (KvPool pool = new KvPool(layout, account);
             SequenceState cache = pool.sequence()) {
           store().restore(name, cache, fingerprint, count, Caches.VOCABULARY);
-          assertThat(cache.kv().spilledTokens() > 300).isEqualTo(layout == onDisk);
+          assertThat(cache.kv().spill().tokens() > 300).isEqualTo(layout == onDisk);
           assertThat(account.used()).isLessThanOrEqualTo(layout.bytes(count, 50));
           store().save("again", cache, tokens, fingerprint, Precision.AS_STORED);
         }

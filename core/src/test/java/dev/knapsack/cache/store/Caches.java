@@ -1,5 +1,6 @@
 package dev.knapsack.cache.store;
 
+import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.LayerLayout;
@@ -76,14 +77,16 @@ final class Caches {
       for (int h = 0; h < layers.get(l).kvHeads(); h++) {
         for (KvPart part : cache.kv().parts(l, h)) {
           int[] positions = part.positions();
-          MemorySegment bytes = MemorySegment.ofArray(new byte[(int) part.tokenBytes()]);
+          MemorySegment bytes = MemorySegment.ofArray(new byte[(int) part.form().tokenBytes()]);
           for (int i = 0; i < part.count(); i++) {
             part.read(i, 1, bytes, 0);
-            float[] key = new float[part.keySize()];
-            float[] value = new float[part.valueSize()];
-            long values = part.keyFormat().bytes(key.length);
-            part.keyFormat().decode(bytes, 0, MemorySegment.ofArray(key), 0, key.length);
-            part.valueFormat().decode(bytes, values, MemorySegment.ofArray(value), 0, value.length);
+            float[] key = new float[part.form().keySize()];
+            float[] value = new float[part.form().valueSize()];
+            long values = part.form().keyFormat().bytes(key.length);
+            part.form().keyFormat().decode(bytes, 0, MemorySegment.ofArray(key), 0, key.length);
+            part.form()
+                .valueFormat()
+                .decode(bytes, values, MemorySegment.ofArray(value), 0, value.length);
             int position = positions == null ? part.start() + i : positions[i];
             held.add(new Held(l, h, position, list(key), list(value)));
           }

@@ -2,13 +2,20 @@ package dev.knapsack.kernel.vector;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.knapsack.kernel.Counter;
+import dev.knapsack.kernel.MissingCode;
+import dev.knapsack.kernel.ScalarKernels;
+import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.reflect.Method;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
@@ -36,6 +43,29 @@ class RowKernelsTest {
       assertThat(Arrays.copyOfRange(decoded, 5, 5 + x.length)).isEqualTo(expected);
       assertThat(Arrays.copyOf(decoded, 5)).containsOnly(0);
       assertThat(Arrays.copyOfRange(decoded, 5 + x.length, decoded.length)).containsOnly(0);
+    }
+  }
+
+  static Stream<Format> everyFormat() {
+    return Stream.concat(Formats.weights().stream(), Formats.cache().stream()).distinct();
+  }
+
+  @ParameterizedTest
+  @MethodSource("everyFormat")
+  void theFormatItselfUnpacksWhatIsMissing(Format format) {
+    Counter counter = new Counter();
+    Predicate<Method> unpacks =
+        method -> method.getName().equals("decode") || method.getName().equals("unpack");
+    RowKernel kernel =
+        RowKernels.make(
+            format instanceof BlockFormat blocks
+                ? counter.of(BlockFormat.class, blocks, unpacks)
+                : counter.of(Format.class, format, unpacks));
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment row = arena.allocate(format.bytes(512));
+      MissingCode missing = VectorKernels.open(ScalarKernels.open()).missing();
+      assertThat(counter.called(() -> kernel.unpack(row, 0, new float[512], 0, 512)))
+          .isEqualTo(missing.weights().contains(format) || missing.pages().contains(format));
     }
   }
 }

@@ -3,7 +3,7 @@ package dev.knapsack.kernel.x86;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.kernel.Guard;
-import dev.knapsack.kernel.Kernels;
+import dev.knapsack.kernel.MatrixProducts.Tokens;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
@@ -51,7 +51,7 @@ class CodesProductTest {
           // Two tiles at once, then one with outputs of its own.
           long bytes = Math.max(2 * tile, tile + (long) tokens * shape.vector());
           MemorySegment scratch = guard.allocate(bytes, arena);
-          product.multiply(w, x, Kernels.Tokens.TOGETHER, out, 2, last, scratch);
+          product.multiply(w, x, Tokens.TOGETHER, out, 2, last, scratch);
           for (int i = 0; i < tokens * w.rows(); i++) {
             int r = i % w.rows();
             float value = out.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i);

@@ -17,8 +17,12 @@ public final class EmulatedKernels {
   private EmulatedKernels() {}
 
   public static Stream<Kernels> all() {
-    return Arrays.stream(Isa.values())
-        .map(isa -> new X86Kernels(new ScalarKernels(), isa, loader(isa)));
+    return over(ScalarKernels.open());
+  }
+
+  /** With others for what there is no code for. */
+  public static Stream<Kernels> over(Kernels others) {
+    return Arrays.stream(Isa.values()).map(isa -> X86Kernels.open(others, isa, loader(isa)));
   }
 
   private static Code.Loader loader(Isa isa) {

@@ -1,0 +1,118 @@
+package dev.knapsack.kernel.vector;
+
+import dev.knapsack.kernel.Rope;
+import dev.knapsack.kernel.RowOperations;
+import dev.knapsack.kernel.Shapes;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/** Operations on rows, a vector of numbers at a time. */
+final class VectorRows implements RowOperations {
+  private final RowOperations scalar;
+
+  /**
+   * @param scalar for layer norms
+   */
+  VectorRows(RowOperations scalar) {
+    this.scalar = scalar;
+  }
+
+  @Override
+  public void rmsNorm(
+      Matrix x,
+      @Nullable MemorySegment weight,
+      int groupSize,
+      float epsilon,
+      Matrix out,
+      int from,
+      int to) {
+    Shapes.checkSame(x, out, from, to);
+    Shapes.checkGroups(x, groupSize);
+    for (int t = from; t < to; t++) {
+      for (int c = 0; c < x.columns(); c += groupSize) {
+        long at = x.rowOffset(t) + 4L * c;
+        long outAt = out.rowOffset(t) + 4L * c;
+        double mean = (double) Elementwise.sumOfSquares(x.data(), at, groupSize) / groupSize;
+        float factor = (float) (1 / Math.sqrt(mean + epsilon));
+        if (weight != null) {
+          Elementwise.multiply(x.data(), at, weight, factor, out.data(), outAt, groupSize);
+        } else {
+          MemorySegment.copy(x.data(), at, out.data(), outAt, 4L * groupSize);
+          Elementwise.scale(out.data(), outAt, groupSize, factor);
+        }
+      }
+    }
+  }
+
+  @Override
+  public void layerNorm(
+      Matrix x,
+      MemorySegment weight,
+      @Nullable MemorySegment bias,
+      float epsilon,
+      Matrix out,
+      int from,
+      int to) {
+    scalar.layerNorm(x, weight, bias, epsilon, out, from, to);
+  }
+
+  @Override
+  public void add(Matrix x, Matrix y, float scale, int from, int to) {
+    Shapes.checkSame(x, y, from, to);
+    for (int t = from; t < to; t++) {
+      Elementwise.add(x.data(), x.rowOffset(t), y.data(), y.rowOffset(t), x.columns(), scale);
+    }
+  }
+
+  @Override
+  public void addBias(Matrix x, MemorySegment bias, int from, int to) {
+    Shapes.checkRows(x, from, to);
+    for (int t = from; t < to; t++) {
+      Elementwise.add(x.data(), x.rowOffset(t), bias, 0, x.columns(), 1);
+    }
+  }
+
+  @Override
+  public void scale(Matrix x, float scale, int from, int to) {
+    Shapes.checkRows(x, from, to);
+    for (int t = from; t < to; t++) {
+      Elementwise.scale(x.data(), x.rowOffset(t), x.columns(), scale);
+    }
+  }
+
+  @Override
+  public void softCap(Matrix x, float cap, int from, int to) {
+    Shapes.checkRows(x, from, to);
+    for (int t = from; t < to; t++) {
+      Elementwise.softCap(x.data(), x.rowOffset(t), x.columns(), cap);
+    }
+  }
+
+  @Override
+  public void rope(Matrix x, int headSize, Rope rope, int[] positions, int from, int to) {
+    Shapes.checkRope(x, headSize, rope, positions, from, to);
+    for (int t = from; t < to; t++) {
+      Rotation rotation = new Rotation(rope, positions[t]);
+      for (int head = 0; head < x.columns(); head += headSize) {
+        rotation.apply(x.data(), x.rowOffset(t) + 4L * head);
+      }
+    }
+  }
+
+  @Override
+  public void softmax(MemorySegment x, long offset, int length, float softCap, float sink) {
+    if (softCap != 0) {
+      Elementwise.softCap(x, offset, length, softCap);
+    }
+    float max = Elementwise.max(x, offset, length);
+    if (!Float.isNaN(sink)) {
+      max = Math.max(max, sink);
+    }
+    float sum = Elementwise.exponentials(x, offset, length, max);
+    if (!Float.isNaN(sink)) {
+      sum += (float) Math.exp(sink - max);
+    }
+    Elementwise.scale(x, offset, length, 1 / sum);
+  }
+}

@@ -1,0 +1,450 @@
+package dev.knapsack.planner;
+
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.TensorInfo;
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Kernels;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.model.Experts;
+import dev.knapsack.model.LayerSpec;
+import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.WeightLayout;
+import dev.knapsack.model.Work;
+import dev.knapsack.model.Workspace;
+import dev.knapsack.plan.Plan;
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * The cost of a model on a machine: bytes of each account and seconds of a step, from the model's
+ * header and a plan's choices alone.
+ *
+ * <p>Bytes are what the engine will lease, page for page. Time is the roofline of each matrix: the
+ * longer of moving its weights and doing its arithmetic. Streamed weights are read while others are
+ * computed with, so a stretch of layers takes the longer of its reading and its computing.
+ */
+public final class CostModel {
+  /**
+   * Seconds that a step takes for a layer beside products and attention: norms, rotations, and
+   * starting and joining threads a dozen times. Measured with small models, whose steps consist of
+   * little else.
+   */
+  private static final double LAYER_SECONDS = 120e-6;
+
+  /** Time of a single small read, such as a row of an embedding that is not resident. */
+  private static final double DISK_LATENCY = 150e-6;
+
+  private final ModelSpec spec;
+  private final Machine machine;
+  private final Kernels kernels;
+  private final WeightLayout layout;
+  private final TensorInfo output;
+
+  // All that the search asks for again and again.
+  private final long[] layerBytes;
+  private final long[] layerWithExpertsBytes;
+  private final long smallBytes;
+  private final long globalBytes;
+  private final long globalWithoutOutputBytes;
+  private final int expertCount;
+  private final long expertBytes;
+  private final long embeddingRowBytes;
+  private final Product outputProduct;
+  private final List<List<Product>> products = new ArrayList<>();
+  private final List<List<Product>> expertProducts = new ArrayList<>();
+
+  /** A matrix product: how many weights in how many bytes, and what the machine makes of them. */
+  private record Product(double values, double bytes, Machine.Rates rates) {}
+
+  /** The part of a plan that decides what it costs. */
+  record Setting(
+      int context,
+      int sequences,
+      Plan.Cache cache,
+      int prefillChunk,
+      int workers,
+      Plan.Weights weights) {
+    Setting withCache(Plan.Cache value) {
+      return new Setting(context, sequences, value, prefillChunk, workers, weights);
+    }
+  }
+
+  /**
+   * @throws ModelFileException if the file lacks layers or an embedding
+   */
+  public CostModel(ModelFile file, ModelSpec spec, Machine machine, Kernels kernels) {
+    this.spec = spec;
+    this.machine = machine;
+    this.kernels = kernels;
+    int count = spec.layers().size();
+    this.layout = WeightLayout.of(file, spec);
+    TensorInfo projection = file.tensors().get(spec.outputTensor());
+    if (projection == null) {
+      throw new ModelFileException(file.path(), spec.outputTensor(), "the tensor is missing");
+    }
+    this.output = projection;
+    this.layerBytes = new long[count];
+    this.layerWithExpertsBytes = new long[count];
+    for (int i = 0; i < count; i++) {
+      layerBytes[i] = WeightLayout.bytes(file, layout.layers().get(i));
+      List<TensorInfo> all = new ArrayList<>(layout.layers().get(i));
+      all.addAll(layout.experts().get(i));
+      layerWithExpertsBytes[i] = WeightLayout.bytes(file, all);
+      products.add(layout.layers().get(i).stream().map(this::product).toList());
+      expertProducts.add(layout.experts().get(i).stream().map(this::product).toList());
+    }
+    this.smallBytes = pages(layout.smallBytes());
+    this.globalBytes = pages(WeightLayout.bytes(file, layout.global()));
+    this.globalWithoutOutputBytes =
+        pages(
+            WeightLayout.bytes(
+                file,
+                layout.global().stream()
+                    .filter(t -> !t.name().equals(ModelSpec.EMBEDDING) && !t.equals(output))
+                    .toList()));
+    this.expertCount =
+        layout.experts().stream()
+            .filter(layer -> !layer.isEmpty())
+            .mapToInt(layer -> Math.toIntExact(layer.getFirst().matrices()))
+            .sum();
+    this.expertBytes = layout.expertBytes();
+    TensorInfo embedding = file.tensors().getOrDefault(ModelSpec.EMBEDDING, output);
+    this.embeddingRowBytes =
+        pages(embedding.format().bytes(embedding.shape().getFirst()) + WeightLayout.SECTOR);
+    this.outputProduct = product(output);
+  }
+
+  private Product product(TensorInfo tensor) {
+    return new Product(tensor.values(), tensor.bytes(), machine.rates(tensor.format().name()));
+  }
+
+  ModelSpec spec() {
+    return spec;
+  }
+
+  Machine machine() {
+    return machine;
+  }
+
+  int layers() {
+    return layerBytes.length;
+  }
+
+  /** Experts of all layers. */
+  int expertCount() {
+    return expertCount;
+  }
+
+  /** Bytes of a place in the expert cache. */
+  long expertBytes() {
+    return expertBytes;
+  }
+
+  /** Bytes of a layer's matrices as they lie in memory. */
+  long layerBytes(int layer, boolean withExperts) {
+    return withExperts ? layerWithExpertsBytes[layer] : layerBytes[layer];
+  }
+
+  /** The least buffer that blocks of the output projection can be read into. */
+  long outputRowBytes() {
+    return output.format().bytes(output.shape().getFirst()) + WeightLayout.SECTOR;
+  }
+
+  long outputBytes() {
+    return output.bytes();
+  }
+
+  static long pages(long bytes) {
+    return Math.ceilDiv(bytes, (long) WeightLayout.SECTOR) * WeightLayout.SECTOR;
+  }
+
+  /** Bytes of weights that stay. */
+  long residentBytes(Plan.Weights weights) {
+    boolean withExperts = weights.expertCache() < 0;
+    Set<Integer> streamed = new HashSet<>(weights.streamedLayers());
+    long bytes = smallBytes + (weights.outputStreamed() ? globalWithoutOutputBytes : globalBytes);
+    for (int i = 0; i < layers(); i++) {
+      if (!streamed.contains(i)) {
+        bytes += pages(layerBytes(i, withExperts));
+      }
+    }
+    return bytes;
+  }
+
+  long cacheBytes(Setting s) {
+    return s.sequences * s.cache.layout(spec).bytes(s.context, s.prefillChunk);
+  }
+
+  /** Bytes on disk of the caches of all sequences, when they are full. */
+  long diskBytes(Setting s) {
+    return s.sequences * s.cache.layout(spec).diskBytes(s.context);
+  }
+
+  /** Bytes of the activations of a step, and of the kernels' scratch memory. */
+  long activationBytes(Setting s) {
+    int tokens = Math.max(s.prefillChunk, s.sequences);
+    KvLayout layout = s.cache.layout(spec);
+    return pages(Workspace.bytes(spec, layout, tokens, s.sequences))
+        + pages(
+            Compute.scratchBytes(
+                kernels, s.workers, kernels.products().precision(), spec.limits(tokens, layout)));
+  }
+
+  List<Plan.Share> shares(Setting s, JvmShare jvm) {
+    List<Plan.Share> shares = new ArrayList<>();
+    shares.add(
+        new Plan.Share(
+            "jvm",
+            jvm.bytes(),
+            "resident now %s, heap %s, compiler %s, other %s"
+                .formatted(
+                    Budget.formatSize(jvm.resident()),
+                    Budget.formatSize(jvm.heap()),
+                    Budget.formatSize(jvm.code()),
+                    Budget.formatSize(jvm.other()))));
+    Plan.Weights w = s.weights;
+    int streamed = w.streamedLayers().size();
+    shares.add(
+        new Plan.Share(
+            "weights",
+            residentBytes(w),
+            "%d of %d layers%s"
+                .formatted(
+                    layers() - streamed,
+                    layers(),
+                    w.outputStreamed() ? "" : ", embedding and output")));
+    if (w.streamBuffer() > 0) {
+      shares.add(
+          new Plan.Share(
+              "weights/stream",
+              streamBytes(w),
+              "two buffers of %s for what is read in every step"
+                  .formatted(Budget.formatSize(w.streamBuffer()))));
+    }
+    if (w.expertCache() > 0) {
+      shares.add(
+          new Plan.Share(
+              "weights/experts",
+              w.expertCache(),
+              "%d of %d experts".formatted(w.expertCache() / expertBytes, expertCount)));
+    }
+    shares.add(
+        new Plan.Share(
+            "kv",
+            cacheBytes(s),
+            kept(s)
+                + (diskBytes(s) > 0
+                    ? ", up to %s on disk".formatted(Budget.formatSize(diskBytes(s)))
+                    : "")));
+    shares.add(
+        new Plan.Share(
+            "activations",
+            activationBytes(s),
+            "steps of %d tokens".formatted(Math.max(s.prefillChunk, s.sequences))));
+    return shares;
+  }
+
+  /** The memory of sequences, in words. */
+  private String kept(Setting s) {
+    String sequences = s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences);
+    long states = spec.layers().stream().filter(LayerSpec::carriesState).count();
+    String carried = "states of %d layers".formatted(states);
+    if (states == layers()) {
+      return carried + sequences;
+    }
+    String tokens =
+        "%,d tokens%s in %s".formatted(s.context, sequences, s.cache.describe(s.context));
+    return states == 0 ? tokens : tokens + ", and " + carried;
+  }
+
+  /** Bytes that streamed weights pass through: two buffers, and a row of the embedding. */
+  private long streamBytes(Plan.Weights w) {
+    return 2 * pages(w.streamBuffer()) + (w.outputStreamed() ? embeddingRowBytes : 0);
+  }
+
+  /** Bytes of all accounts that hold weights. */
+  long weightBytes(Plan.Weights w) {
+    return residentBytes(w) + streamBytes(w) + Math.max(0, w.expertCache());
+  }
+
+  long bytes(Setting s, JvmShare jvm) {
+    return jvm.bytes() + weightBytes(s.weights) + cacheBytes(s) + activationBytes(s);
+  }
+
+  /** Seconds that a part of a product takes with {@code tokens} tokens. */
+  private double seconds(Product p, double part, double tokens) {
+    double once =
+        Math.max(
+            part * p.bytes / machine.memoryBytesPerSecond(), part * p.values / p.rates.decode());
+    return tokens <= 1 ? once : Math.max(once, tokens * part * p.values / p.rates.prefill());
+  }
+
+  private double computeSeconds(int layer, int tokens, int past, Setting s) {
+    double seconds = LAYER_SECONDS + besideSeconds(spec.layers().get(layer), tokens, past, s);
+    for (Product product : products.get(layer)) {
+      seconds += seconds(product, 1, tokens);
+    }
+    Experts experts = spec.layers().get(layer).experts();
+    if (experts != null) {
+      double distinct = experts.distinct(tokens);
+      double part = distinct / experts.count();
+      double tokensEach = tokens * experts.used() / distinct;
+      for (Product product : expertProducts.get(layer)) {
+        seconds += seconds(product, part, tokensEach);
+      }
+    }
+    return seconds;
+  }
+
+  /** Seconds of a layer's attention, or of what it has in its place. */
+  private double besideSeconds(LayerSpec layer, int tokens, int past, Setting s) {
+    Work work = StepWork.beside(layer, s.cache, tokens, past);
+    double rate = tokens > 1 ? machine.attention().prefill() : machine.attention().decode();
+    return Math.max(work.bytes() / machine.memoryBytesPerSecond(), work.multiplyAdds() / rate);
+  }
+
+  private double missingExpertsSeconds(int layer, int tokens, Plan.Weights weights) {
+    Experts experts = spec.layers().get(layer).experts();
+    if (weights.expertCache() < 0 || experts == null) {
+      return 0;
+    }
+    long slots = weights.expertCache() / expertBytes;
+    double kept = Math.min(1, (double) slots / expertCount);
+    double misses = experts.distinct(tokens) * (1 - kept);
+    return misses * (expertBytes / machine.diskBytesPerSecond() + (misses > 0 ? DISK_LATENCY : 0));
+  }
+
+  /** Seconds in which the cached tokens that are on disk are read, in each layer. */
+  private double[] cacheReadSeconds(Setting s, int past) {
+    double[] seconds = new double[layers()];
+    KvLayout layout = s.cache.layout(spec);
+    long bytes = layout.diskBytes(past);
+    if (bytes == 0) {
+      return seconds;
+    }
+    double all = 0;
+    for (int i = 0; i < layers(); i++) {
+      seconds[i] = spec.layers().get(i).fullAttention() == null ? 0 : layout.tokenBytes(i);
+      all += seconds[i];
+    }
+    for (int i = 0; i < layers(); i++) {
+      seconds[i] *= bytes / all / machine.diskBytesPerSecond();
+    }
+    return seconds;
+  }
+
+  /**
+   * Seconds of one step.
+   *
+   * @param tokens tokens that the step takes
+   * @param past tokens already cached
+   * @param logits whether the output projection is computed, for one token
+   */
+  double stepSeconds(Setting s, int tokens, int past, boolean logits) {
+    Plan.Weights w = s.weights;
+    boolean withExperts = w.expertCache() < 0;
+    Set<Integer> streamed = new HashSet<>(w.streamedLayers());
+    // Each streamed unit's reading, and the computing between its arrival and the next one's.
+    List<Double> reads = new ArrayList<>();
+    List<Double> stretches = new ArrayList<>();
+    double[] cacheReads = cacheReadSeconds(s, past);
+    double disk = 0; // all that is read: there is one disk
+    double before = 0; // computing before the first streamed unit: its reading has begun by then
+    for (int i = 0; i < layers(); i++) {
+      double seconds = computeSeconds(i, tokens, past, s);
+      double missing = missingExpertsSeconds(i, tokens, w);
+      // Cached tokens are read while those before them are attended to.
+      seconds = Math.max(seconds, missing + cacheReads[i]);
+      disk += missing + cacheReads[i];
+      if (streamed.contains(i)) {
+        reads.add(layerBytes(i, withExperts) / machine.diskBytesPerSecond() + DISK_LATENCY);
+        stretches.add(seconds);
+      } else if (reads.isEmpty()) {
+        before += seconds;
+      } else {
+        stretches.set(stretches.size() - 1, stretches.getLast() + seconds);
+      }
+    }
+    double after = 0;
+    if (logits) {
+      double seconds = seconds(outputProduct, 1, 1);
+      if (w.outputStreamed()) {
+        int blocks = (int) Math.max(1, Math.ceilDiv(output.bytes(), Math.max(1, w.streamBuffer())));
+        for (int b = 0; b < blocks; b++) {
+          reads.add(output.bytes() / machine.diskBytesPerSecond() / blocks + DISK_LATENCY);
+          stretches.add(seconds / blocks);
+        }
+      } else {
+        after = seconds;
+      }
+    }
+    double embedding = w.outputStreamed() ? tokens * DISK_LATENCY : 0;
+    if (reads.isEmpty()) {
+      return embedding + Math.max(before + after, disk);
+    }
+    // The stretch after the last unit runs into the next step, up to that step's first unit.
+    int last = stretches.size() - 1;
+    stretches.set(last, stretches.get(last) + after + before);
+    double seconds = embedding;
+    for (int i = 0; i <= last; i++) {
+      seconds += Math.max(stretches.get(i), reads.get((i + 1) % reads.size()));
+    }
+    return Math.max(seconds, disk + reads.stream().mapToDouble(r -> r).sum());
+  }
+
+  /** Seconds from a prompt to the logits of its last token. */
+  double prefillSeconds(Setting s, int promptTokens) {
+    int full = (promptTokens - 1) / s.prefillChunk;
+    int before = full * s.prefillChunk;
+    // Attention grows evenly with what is cached, or less where some is forgotten: so the middle
+    // step stands for all.
+    double seconds =
+        full == 0 ? 0 : full * stepSeconds(s, s.prefillChunk, (before - s.prefillChunk) / 2, false);
+    return seconds + stepSeconds(s, promptTokens - before, before, true);
+  }
+
+  Plan.Prediction predict(Setting s) {
+    int prompt = promptTokens(s.context);
+    double prefill = prefillSeconds(s, prompt);
+    return new Plan.Prediction(
+        prompt / prefill,
+        1 / stepSeconds(s, 1, 0, true),
+        prefill,
+        prompt,
+        machine.memoryBytesPerSecond());
+  }
+
+  /** The prompt that predictions are for: 512 tokens, or half the context if that is less. */
+  static int promptTokens(int context) {
+    return Math.max(1, Math.min(512, context / 2));
+  }
+
+  /** Speed to expect of a plan for this model, on this machine. */
+  public Plan.Prediction predict(Plan plan) {
+    return predict(setting(plan));
+  }
+
+  /** Seconds that one decode step of a plan takes when {@code past} tokens are cached. */
+  public double decodeSeconds(Plan plan, int past) {
+    return stepSeconds(setting(plan), 1, past, true);
+  }
+
+  /** Seconds that a plan takes to read a prompt of this many tokens. */
+  public double prefillSeconds(Plan plan, int promptTokens) {
+    return prefillSeconds(setting(plan), promptTokens);
+  }
+
+  private static Setting setting(Plan plan) {
+    return new Setting(
+        plan.context(),
+        plan.sequences(),
+        plan.cache(),
+        plan.prefillChunk(),
+        plan.workers(),
+        plan.weights());
+  }
+}
