@@ -468,6 +468,7 @@ final class HeadTokens {
         start,
         gaps ? form.positionsAt() : KvSpan.NO_GAPS,
         keys,
-        values);
+        values,
+        1);
   }
 }

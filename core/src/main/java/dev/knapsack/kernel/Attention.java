@@ -6,7 +6,7 @@ import dev.knapsack.tensor.Matrix;
  * Attention of query rows {@code [from, to)} with one KV head, over the pages where the cache lies.
  *
  * <p>Row {@code t} stands at {@code firstPosition + t}; it sees cached tokens at positions {@code
- * p} with {@code p ≤ firstPosition + t} (when causal) and {@code firstPosition + t − p < window}
+ * p} with {@code p ≤ firstPosition + t} (when causal) and {@code |firstPosition + t − p| < window}
  * (when there is a window). Queries are F32, tokens × (heads · keySize).
  */
 public interface Attention {

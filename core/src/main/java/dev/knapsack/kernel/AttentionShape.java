@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param valueSize numbers in a value head
  * @param scale factor of the scores, usually {@code 1/√keySize}
  * @param softCap scores become {@code cap · tanh(score / cap)}; 0 for none
- * @param window sliding window in tokens; 0 for none
+ * @param window sliding window in tokens, as far back as ahead; 0 for none
  * @param causal whether a token sees only tokens up to itself
  * @param sinks F32 logit per query head that takes part in the denominator alone; null for none
  */

@@ -256,19 +256,16 @@ public final class ChunkedAttention implements Attention {
     AttentionShape shape = block.shape();
     Scratch scratch = block.scratch();
     int size = span.keySize(shape);
-    Format format = span.keyFormat();
-    long key = span.key(shape, token);
     int groups = groups(block.queryCount());
-    boolean decoded = groups > GROUPS_ON_STORED;
+    boolean decoded = !onStored(span, groups);
     if (decoded) {
-      steps.decode(format, span.memory(), key, scratch, block.keys(), count * size);
+      decodeKeys(block, span, token, count);
     }
     float[] scores = new float[count];
     for (int g = 0; g < groups; g++) {
       int queries = queries(block, span, g);
-      if (!decoded
-          && !steps.storedScores(format, span.memory(), key, scratch, queries, size, count)) {
-        steps.decode(format, span.memory(), key, scratch, block.keys(), count * size);
+      if (!decoded && !storedScores(block, span, queries, token, count)) {
+        decodeKeys(block, span, token, count);
         decoded = true;
       }
       if (decoded) {
@@ -335,27 +332,21 @@ public final class ChunkedAttention implements Attention {
     AttentionShape shape = block.shape();
     Scratch scratch = block.scratch();
     int count = end - token;
-    MemorySegment pages = span.memory();
-    Format keyFormat = span.keyFormat();
-    Format valueFormat = span.valueFormat();
     int keySize = span.keySize(shape);
-    long key = span.key(shape, token);
     int valueSize = span.valueSize(shape);
-    long value = span.value(shape, token);
     int groups = groups(block.queryCount());
-    boolean keysDecoded = groups > GROUPS_ON_STORED;
+    boolean keysDecoded = !onStored(span, groups);
     boolean valuesDecoded = keysDecoded;
     if (keysDecoded) {
-      steps.decode(keyFormat, pages, key, scratch, block.keys(), count * keySize);
-      steps.decode(valueFormat, pages, value, scratch, block.values(), count * valueSize);
+      decodeKeys(block, span, token, count);
+      decodeValues(block, span, token, count);
     }
     for (int g = 0; g < groups; g++) {
       int queries = queries(block, span, g);
       int results = block.results(g);
       int live = block.live(g);
-      if (!keysDecoded
-          && !steps.storedScores(keyFormat, pages, key, scratch, queries, keySize, count)) {
-        steps.decode(keyFormat, pages, key, scratch, block.keys(), count * keySize);
+      if (!keysDecoded && !storedScores(block, span, queries, token, count)) {
+        decodeKeys(block, span, token, count);
         keysDecoded = true;
       }
       if (keysDecoded) {
@@ -370,14 +361,64 @@ public final class ChunkedAttention implements Attention {
       steps.softmax(scratch, results, padded);
       if (!valuesDecoded
           && !steps.addStoredValues(
-              valueFormat, pages, value, scratch, results, valueSize, count)) {
-        steps.decode(valueFormat, pages, value, scratch, block.values(), count * valueSize);
+              span.valueFormat(),
+              span.memory(),
+              span.value(shape, token),
+              scratch,
+              results,
+              valueSize,
+              count)) {
+        decodeValues(block, span, token, count);
         valuesDecoded = true;
       }
       if (valuesDecoded) {
         steps.addValues(scratch, results, live, block.values(), valueSize, count);
       }
     }
+  }
+
+  /**
+   * Says whether keys and values are met as they are stored: for few queries, where they lie close.
+   */
+  private static boolean onStored(KvSpan span, int groups) {
+    return groups <= GROUPS_ON_STORED && span.heads() == 1;
+  }
+
+  private boolean storedScores(QueryBlock block, KvSpan span, int queries, int token, int count) {
+    AttentionShape shape = block.shape();
+    return steps.storedScores(
+        span.keyFormat(),
+        span.memory(),
+        span.key(shape, token),
+        block.scratch(),
+        queries,
+        span.keySize(shape),
+        count);
+  }
+
+  private void decodeKeys(QueryBlock block, KvSpan span, int token, int count) {
+    AttentionShape shape = block.shape();
+    int size = span.keySize(shape);
+    for (int t = 0, n = together(span, count); t < count; t += n) {
+      long key = span.key(shape, token + t);
+      int at = block.keys() + t * size;
+      steps.decode(span.keyFormat(), span.memory(), key, block.scratch(), at, n * size);
+    }
+  }
+
+  private void decodeValues(QueryBlock block, KvSpan span, int token, int count) {
+    AttentionShape shape = block.shape();
+    int size = span.valueSize(shape);
+    for (int t = 0, n = together(span, count); t < count; t += n) {
+      long value = span.value(shape, token + t);
+      int at = block.values() + t * size;
+      steps.decode(span.valueFormat(), span.memory(), value, block.scratch(), at, n * size);
+    }
+  }
+
+  /** Tokens of a chunk that lie one after the other. */
+  private static int together(KvSpan span, int count) {
+    return span.heads() == 1 ? count : 1;
   }
 
   /** The place of a group's queries that meet a span's keys. */

@@ -155,6 +155,11 @@ public final class Compute implements AutoCloseable {
       this.x = x;
     }
 
+    /** The numbers as they are. */
+    public Matrix floats() {
+      return x;
+    }
+
     private Matrix codesOrFloats() {
       if (codesLease == null || x.columns() % Q8Activations.FORMAT.blockValues() != 0) {
         return x;

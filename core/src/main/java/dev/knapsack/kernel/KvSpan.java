@@ -1,18 +1,20 @@
 package dev.knapsack.kernel;
 
 import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Cached tokens of one KV head in one form, where they lie.
+ * The tokens that attention meets of one KV head in one form, where they lie.
  *
  * <p>A page holds {@code pageTokens} tokens: their keys, one after the other, and from {@code
  * valuesAt} bytes on their values; where positions have gaps, from {@code positionsAt} bytes on the
- * position of each in 4 bytes. Cached token {@code i} (of {@code length}) is token {@code i %
- * pageTokens} of page {@code i / pageTokens}.
+ * position of each in 4 bytes. Token {@code i} (of {@code length}) is token {@code i % pageTokens}
+ * of page {@code i / pageTokens}. The rows of a step are one page, in which each token's keys and
+ * values are {@code heads} side by side.
  *
  * @param memory what all pages lie in
  * @param pages where each page begins in it, in bytes
@@ -23,6 +25,7 @@ import org.jspecify.annotations.Nullable;
  *     #NO_GAPS} if they have none
  * @param keys what is held of a key; null for all of it
  * @param values what is held of a value; null for all of it
+ * @param heads KV heads whose keys, and whose values, lie side by side; 1 in a cache
  */
 public record KvSpan(
     Format keyFormat,
@@ -35,13 +38,14 @@ public record KvSpan(
     int start,
     long positionsAt,
     @Nullable Reduction keys,
-    @Nullable Reduction values) {
+    @Nullable Reduction values,
+    int heads) {
   /** In place of where positions begin: each token's follows that of the one before. */
   public static final long NO_GAPS = -1;
 
   private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
 
-  /** With whole keys and values. */
+  /** Cached, with whole keys and values. */
   public KvSpan(
       Format keyFormat,
       Format valueFormat,
@@ -63,7 +67,35 @@ public record KvSpan(
         start,
         positionsAt,
         null,
-        null);
+        null,
+        1);
+  }
+
+  /**
+   * The rows of a text in a step as what a KV head's attention meets.
+   *
+   * @param keys F32, one row a token: the keys of all heads
+   * @param values likewise, behind them in the same memory
+   * @param memory what both lie in
+   * @param start the position of the first row
+   */
+  public static KvSpan rows(
+      Matrix keys, Matrix values, MemorySegment memory, int kvHead, int kvHeads, int start) {
+    long key = keys.data().address() + kvHead * keys.rowBytes() / kvHeads;
+    long value = values.data().address() + kvHead * values.rowBytes() / kvHeads;
+    return new KvSpan(
+        keys.format(),
+        values.format(),
+        keys.rows(),
+        memory,
+        new long[] {key - memory.address()},
+        value - key,
+        keys.rows(),
+        start,
+        NO_GAPS,
+        null,
+        null,
+        kvHeads);
   }
 
   /** Tokens {@code [from, to)} of these; {@code from} is the first of a page, or {@code to}. */
@@ -80,7 +112,8 @@ public record KvSpan(
         start + from,
         positionsAt,
         keys,
-        values);
+        values,
+        heads);
   }
 
   /** Numbers in a key as it is held. */
@@ -95,14 +128,15 @@ public record KvSpan(
 
   /** Offset of a token's key, in bytes. */
   long key(AttentionShape shape, int token) {
-    return pages[token / pageTokens] + token % pageTokens * keyFormat.bytes(keySize(shape));
+    return pages[token / pageTokens]
+        + heads * (token % pageTokens * keyFormat.bytes(keySize(shape)));
   }
 
   /** Offset of a token's value, in bytes. */
   long value(AttentionShape shape, int token) {
     return pages[token / pageTokens]
         + valuesAt
-        + token % pageTokens * valueFormat.bytes(valueSize(shape));
+        + heads * (token % pageTokens * valueFormat.bytes(valueSize(shape)));
   }
 
   /** Position of a token in the sequence. */
@@ -137,7 +171,10 @@ public record KvSpan(
 
   /** One past the last token that a query at {@code position} sees. */
   int endVisible(AttentionShape shape, int position) {
-    return shape.causal() ? before((long) position + 1) : length;
+    if (shape.causal()) {
+      return before((long) position + 1);
+    }
+    return shape.window() == 0 ? length : before((long) position + shape.window());
   }
 
   /** Tokens of all spans. */

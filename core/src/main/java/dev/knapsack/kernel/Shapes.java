@@ -115,8 +115,9 @@ public final class Shapes {
   }
 
   private static void check(AttentionShape shape, KvSpan span) {
-    long keys = span.keyFormat().bytes(span.keySize(shape)) * span.pageTokens();
-    long values = span.valueFormat().bytes(span.valueSize(shape)) * span.pageTokens();
+    int inPage = span.heads() * (span.pageTokens() - 1) + 1;
+    long keys = span.keyFormat().bytes(span.keySize(shape)) * inPage;
+    long values = span.valueFormat().bytes(span.valueSize(shape)) * inPage;
     if (span.pages().length < Math.ceilDiv(span.length(), span.pageTokens())
         || span.valuesAt() < keys) {
       throw new IllegalArgumentException(

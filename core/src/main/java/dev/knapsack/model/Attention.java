@@ -17,8 +17,8 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Attention over the tokens so far. Biases, norms of heads and sinks are not listed: they are there
- * when their tensors are.
+ * Attention over the tokens of a sequence or of a text. Biases, norms of heads and sinks are not
+ * listed: they are there when their tensors are.
  *
  * @param heads query heads
  * @param kvHeads key and value heads
@@ -26,9 +26,11 @@ import org.jspecify.annotations.Nullable;
  * @param valueSize numbers in a value head
  * @param scale factor of the scores
  * @param softCap soft cap of the scores; 0 for none
- * @param window sliding window in tokens; 0 for none
+ * @param window sliding window in tokens; 0 for none. Where tokens see those after them, it reaches
+ *     as far ahead as back
  * @param rope rotary embedding; null for none
  * @param queryScale how queries grow with their position; null where they do not
+ * @param source where keys and values come from
  */
 public record Attention(
     Norms norms,
@@ -41,14 +43,25 @@ public record Attention(
     float softCap,
     int window,
     @Nullable Rope rope,
-    @Nullable QueryScale queryScale)
+    @Nullable QueryScale queryScale,
+    Source source)
     implements Block {
+  /** The place that keys and values come from, and so the tokens that a token sees. */
+  public enum Source {
+    /** A cache: the sequence so far, and of the step's tokens those up to the own. */
+    CACHE,
+    /** The step's own rows, of a text that is computed whole: those up to the own. */
+    ROWS_SO_FAR,
+    /** The step's own rows, of a text that is computed whole: all of them. */
+    ROWS
+  }
+
   private static final String QUERY_NORM = "attn_q_norm.weight";
   private static final String KEY_NORM = "attn_k_norm.weight";
   private static final String SINKS = "attn_sinks.weight";
 
   /**
-   * What it computes with.
+   * The tensors that it computes with.
    *
    * @param queryNorm factors for the numbers of a query head
    * @param keyNorm likewise
@@ -80,7 +93,7 @@ public record Attention(
           spec.scale,
           spec.softCap,
           spec.window,
-          true,
+          spec.source != Source.ROWS,
           sinks == null ? null : sinks.data());
     }
   }
@@ -131,18 +144,18 @@ public record Attention(
     return norms.around(width, tensors);
   }
 
-  /** Whether the rows of a tensor are those that a rotary embedding pairs. */
+  /** Says whether the rows of a tensor are those that a rotary embedding pairs. */
   boolean isPaired(String tensor) {
     return Projection.tensors(List.of(query(), key())).stream()
         .anyMatch(spec -> spec.name().equals(tensor));
   }
 
   @Override
-  public Weights weights(int layer, LayerTensors tensors, @Nullable ExpertBank experts) {
+  public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
     List<Linear> inputs = Projection.in(tensors, inputs());
     return new Weights(
         this,
-        layer,
+        tensors.layer(),
         norms.in(tensors),
         inputs.get(0),
         inputs.get(1),
@@ -160,7 +173,14 @@ public record Attention(
 
   @Override
   public LayerLayout remembers() {
-    return new LayerLayout.Heads(kvHeads, keySize, valueSize, window, heads / kvHeads);
+    return source == Source.CACHE
+        ? new LayerLayout.Heads(kvHeads, keySize, valueSize, window, heads / kvHeads)
+        : new LayerLayout.None();
+  }
+
+  @Override
+  public boolean mixesTokens() {
+    return true;
   }
 
   @Override
@@ -169,12 +189,20 @@ public record Attention(
     numbers.put(Slot.QUERY, (long) tokens * queryColumns());
     numbers.put(Slot.KEY, (long) tokens * keyColumns());
     numbers.put(Slot.VALUE, (long) tokens * valueColumns());
+    numbers.put(Slot.ATTENDED, (long) tokens * attendedColumns());
+    if (source == Source.CACHE) {
+      addRecipes(tokens, cache, layer, numbers);
+    }
+    return numbers;
+  }
+
+  /** The slots of what KV recipes ask for. */
+  private void addRecipes(int tokens, KvLayout cache, int layer, Map<Slot, Long> numbers) {
     int sketch = cache.heads(layer).sketch();
     if (sketch > 0) {
       numbers.put(Slot.QUERY_SKETCH, (long) tokens * sketch * queryColumns());
       numbers.put(Slot.KEY_SKETCH, (long) tokens * sketch * keyColumns());
     }
-    numbers.put(Slot.ATTENDED, (long) tokens * attendedColumns());
     if (window == 0 && cache.policy().observer().wantsOutputNorms(layer)) {
       numbers.put(Slot.NORMS, (long) OutputNorms.numbers(this, tokens));
     }
@@ -183,12 +211,17 @@ public record Attention(
       numbers.put(Slot.GATE_UNITS, (long) tokens * units);
       numbers.put(Slot.GATE_HEADS, (long) tokens * kvHeads);
     }
-    return numbers;
   }
 
-  /** Cached tokens that are read, scores, and values by their weights; projections of sketches. */
+  /** Tokens that are read, scores, and values by their weights; projections of sketches. */
   @Override
   public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
+    if (source != Source.CACHE) {
+      double rows = rows(tokens);
+      return new Work(
+          Float.BYTES * rows * (keyColumns() + valueColumns()),
+          tokens * rows * heads * (keySize + valueSize));
+    }
     double seen = seen(policy, tokens, past);
     int keys = format.keySize(keySize);
     double coarse = window > 0 ? 0 : Math.max(0, seen - own(tokens) - policy.bounds().most(past));
@@ -214,6 +247,13 @@ public record Attention(
     }
     KvBounds bounds = policy.bounds();
     return Math.min(past, (double) bounds.most(past) + bounds.mostCoarse(past)) + own(tokens);
+  }
+
+  /** Rows of a text of {@code tokens} tokens that one of them sees, on average. */
+  private double rows(int tokens) {
+    double rows = source == Source.ROWS ? tokens : own(tokens);
+    double most = source == Source.ROWS ? 2.0 * window - 1 : window;
+    return window > 0 ? Math.min(rows, most) : rows;
   }
 
   /** Those of the step itself. */

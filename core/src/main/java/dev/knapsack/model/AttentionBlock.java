@@ -1,13 +1,17 @@
 package dev.knapsack.model;
 
+import dev.knapsack.cache.KvCache;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.kernel.Queries;
+import dev.knapsack.model.Attention.Source;
 import dev.knapsack.tensor.Matrix;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 
-/** Computes {@link Attention} over the cached keys and values of each sequence of a step. */
+/** Computes {@link Attention}, of the sequences and texts of a step at once. */
 final class AttentionBlock {
   private final Blocks blocks;
   private final Compute compute;
@@ -21,21 +25,33 @@ final class AttentionBlock {
   record Heads(Matrix query, Matrix key, Matrix value) {}
 
   /**
-   * Appends the layer's keys and values to each run's cache, and attends.
+   * Attends, each run to what its sequence has cached and its own tokens, or to these alone.
    *
    * @param x the normed residual stream, one row a token, run after run
    * @param positions each row's position in its sequence
    * @param delta receives what is to be added to the residual stream
    */
   void apply(Attention.Weights weights, List<Run> runs, int[] positions, Matrix x, Matrix delta) {
-    RecipeHooks recipes = new RecipeHooks(blocks, weights, runs, x);
-    Heads heads = recipes.before(project(weights, positions, x));
-    append(weights.layer(), runs, heads);
+    Heads heads = project(weights, positions, x);
     Matrix attended = blocks.matrix(Slot.ATTENDED, x.rows(), weights.spec().attendedColumns());
+    if (weights.spec().source() == Source.CACHE) {
+      attendToCaches(weights, runs, x, heads, attended);
+    } else {
+      AttentionShape shape = weights.shape(weights.spec().keySize());
+      attend(shape, runs, heads.query(), attended, (run, first) -> rows(shape, run, first, heads));
+    }
+    weights.output().apply(blocks, compute.input(attended), delta);
+  }
+
+  private void attendToCaches(
+      Attention.Weights weights, List<Run> runs, Matrix x, Heads projected, Matrix attended) {
+    RecipeHooks recipes = new RecipeHooks(blocks, weights, runs, x);
+    Heads heads = recipes.before(projected);
+    int layer = weights.layer();
+    append(layer, runs, heads);
     AttentionShape shape = weights.shape(heads.key().columns() / weights.spec().kvHeads());
-    attend(weights.layer(), runs, shape, heads.query(), attended);
+    attend(shape, runs, heads.query(), attended, (run, first) -> cached(layer, run, first, heads));
     recipes.after(shape, attended);
-    weights.output().apply(compute, compute.input(attended), delta);
   }
 
   private Heads project(Attention.Weights weights, int[] positions, Matrix x) {
@@ -45,7 +61,7 @@ final class AttentionBlock {
     Matrix value = blocks.matrix(Slot.VALUE, x.rows(), spec.valueColumns());
     Compute.Input input = compute.input(x);
     Linear.apply(
-        compute,
+        blocks,
         input,
         weights.query().into(query),
         weights.key().into(key),
@@ -81,23 +97,50 @@ final class AttentionBlock {
         });
   }
 
+  /** Finds the tokens that a run's rows meet, of which {@code first} is the first. */
+  private interface Pieces {
+    Iterator<KvSpan[][]> of(Run run, int first);
+  }
+
   private void attend(
-      int layer, List<Run> runs, AttentionShape shape, Matrix query, Matrix attended) {
+      AttentionShape shape, List<Run> runs, Matrix query, Matrix attended, Pieces pieces) {
     List<Queries> queries = new ArrayList<>(runs.size());
     int first = 0;
     for (Run run : runs) {
       int end = first + run.length();
-      run.state().kv().fetch(layer, query.rows(first, end));
       queries.add(
           new Queries(
               query.rows(first, end),
               run.state().length(),
-              run.state().kv().pieces(layer, run.length()),
+              pieces.of(run, first),
               run.kind() != Run.Kind.PROMPT,
               attended.rows(first, end)));
       first = end;
     }
     compute.attention(shape, queries);
+  }
+
+  private static Iterator<KvSpan[][]> cached(int layer, Run run, int first, Heads heads) {
+    KvCache cache = run.state().kv();
+    cache.fetch(layer, heads.query().rows(first, first + run.length()));
+    return cache.pieces(layer, run.length());
+  }
+
+  /** The run's own rows, where they lie. */
+  private Iterator<KvSpan[][]> rows(AttentionShape shape, Run run, int first, Heads heads) {
+    int end = first + run.length();
+    KvSpan[][] spans = new KvSpan[shape.kvHeads()][1];
+    for (int h = 0; h < spans.length; h++) {
+      spans[h][0] =
+          KvSpan.rows(
+              heads.key().rows(first, end),
+              heads.value().rows(first, end),
+              blocks.workspace.memory(),
+              h,
+              shape.kvHeads(),
+              run.state().length());
+    }
+    return List.<KvSpan[][]>of(spans).iterator();
   }
 
   private void scaleByPosition(Matrix query, QueryScale scale, int[] positions) {

@@ -25,12 +25,12 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
   /** Columns of the widest activations that a matrix of it multiplies. */
   int widest();
 
-  /** What it remembers of a sequence. */
+  /** The part of its sequences that it remembers. */
   default LayerLayout remembers() {
     return new LayerLayout.None();
   }
 
-  /** Whether a token's result depends on tokens before it. */
+  /** Says whether a token's result depends on other tokens of its sequence. */
   default boolean mixesTokens() {
     return !(remembers() instanceof LayerLayout.None);
   }
@@ -55,10 +55,9 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
   /**
    * The block's weights, found in its layer's tensors.
    *
-   * @param layer the layer that the block is in
    * @param experts the layer's, if they are not among the tensors
    */
-  Weights weights(int layer, LayerTensors tensors, @Nullable ExpertBank experts);
+  Weights weights(LayerTensors tensors, @Nullable ExpertBank experts);
 
   /** The weights of a block of a layer. */
   sealed interface Weights

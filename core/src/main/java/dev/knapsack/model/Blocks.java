@@ -10,6 +10,9 @@ final class Blocks {
   final Compute compute;
   final Workspace workspace;
 
+  /** The rows of the step that have adapters; what blocks multiply with goes by it. */
+  AdapterRows[] adapted = AdapterRows.NONE;
+
   Blocks(ModelSpec spec, Compute compute, Workspace workspace) {
     this.spec = spec;
     this.compute = compute;

@@ -14,7 +14,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record Dense(Norms norms, int width, int hidden, Activation activation, String kind)
     implements Block {
-  /** What it computes with. */
+  /** The matrices that it computes with. */
   public record Weights(Dense spec, Norms.Weights norms, Linear gate, Linear up, Linear down)
       implements Block.Weights {}
 
@@ -36,7 +36,7 @@ public record Dense(Norms norms, int width, int hidden, Activation activation, S
   }
 
   @Override
-  public Weights weights(int layer, LayerTensors tensors, @Nullable ExpertBank experts) {
+  public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
     List<Linear> inputs = Projection.in(tensors, inputs());
     return new Weights(
         this, norms.in(tensors), inputs.getFirst(), inputs.getLast(), down().in(tensors));

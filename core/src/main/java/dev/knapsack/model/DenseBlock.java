@@ -18,8 +18,8 @@ final class DenseBlock {
     Matrix gate = blocks.matrix(Slot.GATE, x.rows(), weights.spec().hidden());
     Matrix up = blocks.matrix(Slot.UP, x.rows(), weights.spec().hidden());
     Compute.Input input = compute.input(x);
-    Linear.apply(compute, input, weights.gate().into(gate), weights.up().into(up));
+    Linear.apply(blocks, input, weights.gate().into(gate), weights.up().into(up));
     compute.gatedActivation(weights.spec().activation(), gate, up, gate);
-    weights.down().apply(compute, compute.input(gate), delta);
+    weights.down().apply(blocks, compute.input(gate), delta);
   }
 }

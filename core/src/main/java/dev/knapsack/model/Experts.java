@@ -39,7 +39,7 @@ public record Experts(
   private static final String SHARED_GATE = "ffn_gate_inp_shexp.weight";
 
   /**
-   * What it computes with.
+   * The tensors that it computes with.
    *
    * @param gateBias a row for each expert
    * @param upBias likewise
@@ -77,12 +77,15 @@ public record Experts(
   }
 
   @Override
-  public Weights weights(int layer, LayerTensors tensors, @Nullable ExpertBank experts) {
+  public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
     Matrix routerBias = tensors.find(ROUTER_BIAS);
     return new Weights(
         this,
         norms.in(tensors),
-        new Linear(tensors.get(ROUTER), routerBias == null ? null : routerBias.data()),
+        new Linear(
+            tensors.get(ROUTER),
+            routerBias == null ? null : routerBias.data(),
+            tensors.place(ROUTER)),
         experts != null
             ? experts
             : ExpertBank.of(
@@ -93,7 +96,7 @@ public record Experts(
         tensors.find(GATE + "bias"),
         tensors.find(UP + "bias"),
         tensors.find(DOWN + "bias"),
-        shared == null ? null : shared.weights(layer, tensors, null),
+        shared == null ? null : shared.weights(tensors, null),
         shared == null ? null : tensors.find(SHARED_GATE));
   }
 

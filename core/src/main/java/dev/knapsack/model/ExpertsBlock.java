@@ -29,7 +29,7 @@ final class ExpertsBlock {
   /** Computes {@code delta} from {@code x}, one row a token. */
   void apply(Experts.Weights weights, Matrix x, Matrix delta) {
     Matrix logits = blocks.matrix(Slot.ROUTER, x.rows(), weights.spec().count());
-    weights.router().apply(compute, compute.input(x), logits);
+    weights.router().apply(blocks, compute.input(x), logits);
     router.route(weights.spec(), logits);
     delta.data().fill((byte) 0);
     // In ascending order, so that the sum does not depend on the other tokens of the step.

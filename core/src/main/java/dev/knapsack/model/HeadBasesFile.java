@@ -49,7 +49,7 @@ public final class HeadBasesFile implements HeadBases {
    */
   public record Squares(float[] in, float[] out) {}
 
-  /** What is found of each layer. */
+  /** The directions that were found of each layer. */
   public interface Source {
     Squares keys(int layer);
 

@@ -20,13 +20,22 @@ public record LayerSpec(List<Block> blocks) {
     return first(Experts.class);
   }
 
-  /** Its attention if that sees all tokens before, and not those in a sliding window only. */
+  /**
+   * Its attention if that caches all tokens before: not those in a sliding window only, nor the
+   * rows of a step alone.
+   */
   public @Nullable Attention fullAttention() {
     Attention attention = attention();
-    return attention == null || attention.window() > 0 ? null : attention;
+    return attention == null || attention.window() > 0 || readsRows() ? null : attention;
   }
 
-  /** What it remembers of a sequence: the memory of the one block that has any. */
+  /** Says whether its tokens see the rows of a step alone, so that texts are computed whole. */
+  boolean readsRows() {
+    Attention attention = attention();
+    return attention != null && attention.source() != Attention.Source.CACHE;
+  }
+
+  /** The part of its sequences that it remembers: the memory of the one block that has any. */
   LayerLayout remembers() {
     return blocks.stream()
         .filter(Block::mixesTokens)
@@ -35,7 +44,7 @@ public record LayerSpec(List<Block> blocks) {
         .orElse(new LayerLayout.None());
   }
 
-  /** Whether it carries a state from token to token, in place of remembering tokens. */
+  /** Says whether it carries a state from token to token, in place of remembering tokens. */
   public boolean carriesState() {
     return remembers() instanceof LayerLayout.Recurrent;
   }

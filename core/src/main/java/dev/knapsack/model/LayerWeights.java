@@ -19,11 +19,12 @@ public record LayerWeights(int index, List<Block.Weights> blocks) {
    * @param experts the layer's, if they are not among the tensors
    */
   public static LayerWeights of(
-      int index, LayerSpec layer, LayerTensors tensors, @Nullable ExpertBank experts) {
+      int index, LayerSpec layer, LayerTensors.Found found, @Nullable ExpertBank experts) {
+    LayerTensors tensors = new LayerTensors(index, layer, found);
     return new LayerWeights(
         index,
         layer.blocks().stream()
-            .<Block.Weights>map(block -> block.weights(index, tensors, experts))
+            .<Block.Weights>map(block -> block.weights(tensors, experts))
             .toList());
   }
 }

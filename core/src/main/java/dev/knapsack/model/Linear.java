@@ -8,15 +8,26 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A linear map of activations: {@code out = matrix · x + bias}.
+ * A linear map of activations, {@code out = matrix · x + bias}, and what a run's {@link Adapter}
+ * adds to it.
  *
  * @param bias F32; null for none
  */
-public record Linear(Matrix matrix, @Nullable MemorySegment bias) {
+public record Linear(Matrix matrix, @Nullable MemorySegment bias, Place place) {
+  /**
+   * The matrix, as adapters know it: rows of a tensor that a layer declares.
+   *
+   * @param tensor its number among those that the layer declares
+   * @param row the first of its rows
+   */
+  public record Place(int layer, int tensor, int row) {}
+
   /** Some of its results: those of rows {@code [from, to)} of the matrix. */
   Linear rows(int from, int to) {
     return new Linear(
-        matrix.rows(from, to), bias == null ? null : bias.asSlice(4L * from, 4L * (to - from)));
+        matrix.rows(from, to),
+        bias == null ? null : bias.asSlice(4L * from, 4L * (to - from)),
+        new Place(place.layer, place.tensor, place.row + from));
   }
 
   /** A linear map, and where its result goes. */
@@ -26,19 +37,22 @@ public record Linear(Matrix matrix, @Nullable MemorySegment bias) {
     return new Into(this, out);
   }
 
-  /** Applies maps to the same activations, as one task of the workers. */
-  static void apply(Compute compute, Compute.Input x, Into... maps) {
+  /** Applies maps to the same activations, one row a token of the step, as one task. */
+  static void apply(Blocks blocks, Compute.Input x, Into... maps) {
     Product[] products = new Product[maps.length];
     Arrays.setAll(products, i -> new Product(maps[i].map.matrix, maps[i].out));
-    compute.matmul(x, products);
+    blocks.compute.matmul(x, products);
     for (Into each : maps) {
       if (each.map.bias != null) {
-        compute.addBias(each.out, each.map.bias);
+        blocks.compute.addBias(each.out, each.map.bias);
       }
+    }
+    for (AdapterRows rows : blocks.adapted) {
+      rows.add(blocks.compute, x.floats(), maps);
     }
   }
 
-  void apply(Compute compute, Compute.Input x, Matrix out) {
-    apply(compute, x, into(out));
+  void apply(Blocks blocks, Compute.Input x, Matrix out) {
+    apply(blocks, x, into(out));
   }
 }

@@ -41,12 +41,12 @@ public final class ModelCompanions implements Companion.Reader {
     }
   }
 
-  /** Whether all files that a policy lacks lie beside the model. */
+  /** Says whether all files that a policy lacks lie beside the model. */
   public static boolean areThere(KvPolicy policy, ModelFile file) {
     return policy.lacks().stream().allMatch(kind -> Files.exists(path(file.path(), kind)));
   }
 
-  /** Where the file of this kind lies. */
+  /** The place of the file of this kind. */
   public static Path path(Path model, Companion<?> kind) {
     Path name = Objects.requireNonNull(model.toAbsolutePath().normalize().getFileName());
     return model.resolveSibling(name + "." + kind.suffix());

@@ -14,7 +14,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * What tells a model's weights from others.
+ * An identity that tells a model's weights from others.
  *
  * <p>A model is known by a SHA-256 over its metadata (of long lists, such as the vocabulary, their
  * length alone), the name, format and shape of every tensor, and {@value #SAMPLE} bytes from the

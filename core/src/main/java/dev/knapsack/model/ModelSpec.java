@@ -85,13 +85,14 @@ public record ModelSpec(
         if (block instanceof Attention attention) {
           heads = Math.max(heads, attention.heads());
           group = Math.max(group, attention.heads() / attention.kvHeads());
+          head = Math.max(head, Math.max(attention.keySize(), attention.valueSize()));
         }
       }
     }
     return new KernelLimits(tokens, columns, heads, group, head);
   }
 
-  /** What a sequence's cache holds if it is stored so; throws as the next. */
+  /** The layout of a sequence's cache that is stored so; throws as the next. */
   public KvLayout kvLayout(KvFormat format) {
     return kvLayout(format.keys(), format.values(), format.sketch())
         .withRecent(format.recent())
@@ -99,7 +100,7 @@ public record ModelSpec(
   }
 
   /**
-   * What a sequence's cache holds in these formats.
+   * The layout of a sequence's cache in these formats.
    *
    * @throws IllegalArgumentException if the heads are no whole blocks of a format
    */

@@ -8,8 +8,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /**
- * How much each value of a step can move what attention adds to the residual stream: {@code ‖W_o
- * v‖₁}, the mean over the query heads that share a KV head (Feng et al., arXiv 2502.03805).
+ * The most that each value of a step can move what attention adds to the residual stream: {@code
+ * ‖W_o v‖₁}, the mean over the query heads that share a KV head (Feng et al., arXiv 2502.03805).
  *
  * <p>That is the arithmetic of one projection of attention's results. Some rows of W_o at a time
  * are decoded, once for all values of the step. They are divided into a fixed number of parts, so

@@ -52,7 +52,8 @@ record Projection(String name, int columns, int rows, @Nullable String fused) {
                   : tensors.get(weight(part.name)),
               bias != null && bias.columns() == all
                   ? bias.data().asSlice(4L * row, 4L * part.rows)
-                  : own == null ? null : own.data()));
+                  : own == null ? null : own.data(),
+              tensors.place(weight(part.name))));
       row = end;
     }
     return linears;

@@ -41,13 +41,13 @@ public final class Quantizer {
   private final List<Conversion> conversions = new ArrayList<>();
 
   /**
-   * What becomes of a tensor.
+   * A tensor before and after.
    *
    * @param to under the same name, in another format perhaps
    * @param wanted the format that was asked for; {@code to} has another if its rows do not fit
    */
   public record Conversion(TensorInfo from, TensorInfo to, Format wanted) {
-    /** Whether the tensor could not have the format that was asked for. */
+    /** Says whether the tensor could not have the format that was asked for. */
     public boolean fellBack() {
       return !to.format().equals(wanted);
     }
@@ -149,7 +149,7 @@ public final class Quantizer {
     }
   }
 
-  /** How many rows of a tensor go at once, and where they lie in memory meanwhile. */
+  /** Rows of a tensor that go at once, in memory meanwhile. */
   private static final class Piece {
     private final TensorInfo from;
     private final TensorInfo to;

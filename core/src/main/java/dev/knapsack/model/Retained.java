@@ -5,7 +5,7 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.ValueLayout;
 
-/** What a layer's gate says of the tokens of a step. */
+/** The answers of a layer's gate about the tokens of a step. */
 final class Retained {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 

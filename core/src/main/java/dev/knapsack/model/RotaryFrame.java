@@ -10,8 +10,8 @@ import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How a layer's queries come to meet its cached keys: turned and scaled by their position, where
- * the model does that, and then transformed or sketched as keys are.
+ * The way of a layer's queries to its cached keys: turned and scaled by their position, where the
+ * model does that, and then transformed or sketched as keys are.
  */
 final class RotaryFrame implements QueryFrame {
   private final Attention layer;
@@ -80,7 +80,7 @@ final class RotaryFrame implements QueryFrame {
   }
 
   /**
-   * What is done to a head before it is cached.
+   * The changes of a head before it is cached.
    *
    * @param sketch directions, row by row, if it is sketched
    * @param order places of all heads' channels, if they are reordered
@@ -131,7 +131,7 @@ final class RotaryFrame implements QueryFrame {
       return new Turn(turn.rope, turn.size, turn.cosines, turn.sines, 1 / turn.rest);
     }
 
-    /** What positions do to queries, on average. */
+    /** The mean turn that positions give queries. */
     static Turn mean(Attention layer, int first, int count) {
       Rope rope = layer.rope();
       double[] frequencies = rope == null ? new double[0] : rope.frequencies();

@@ -145,12 +145,12 @@ final class Router {
     return Arrays.copyOf(active, activeCount);
   }
 
-  /** How many tokens chose this expert. */
+  /** Counts the tokens that chose this expert. */
   int count(int expert) {
     return starts[expert + 1] - starts[expert];
   }
 
-  /** How many of them are among the first {@code rows} tokens of the step. */
+  /** Counts those of them that are among the first {@code rows} tokens of the step. */
   int countBefore(int expert, int rows) {
     int count = 0;
     while (count < count(expert) && row(expert, count) < rows) {

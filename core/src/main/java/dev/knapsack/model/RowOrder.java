@@ -8,8 +8,8 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * How the rows of a model's queries and keys have to move so that they lie as GGUF defines its
- * architecture.
+ * The order in which the rows of a model's queries and keys are written, so that they lie as GGUF
+ * defines its architecture.
  *
  * <p>The rotary embedding pairs the numbers of a head. The hub pairs the first half with the
  * second; GGUF's llama and those built like it pair neighbours, so that writers of GGUF interleave
@@ -45,7 +45,7 @@ final class RowOrder {
         : 1;
   }
 
-  /** Where the row is, in halves, that comes {@code row}-th in pairs. */
+  /** The place, in halves, of the row that comes {@code row}-th in pairs. */
   static long halved(long row, int headRows) {
     int inHead = (int) (row % headRows);
     return row - inHead + (long) (inHead % 2) * (headRows / 2) + inHead / 2;

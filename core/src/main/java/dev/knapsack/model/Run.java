@@ -3,6 +3,7 @@ package dev.knapsack.model;
 import dev.knapsack.cache.SequenceState;
 import java.util.Arrays;
 import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Tokens of one sequence that a step computes, in the order in which they follow what it remembers.
@@ -16,10 +17,19 @@ import java.util.Objects;
  *     dev.knapsack.cache.StepObserver#lookahead}; the sequence does not keep them
  * @param kind of a step's runs, those that do not depend on others come first, as {@link Kind} has
  *     them
+ * @param adapter what its tokens are computed with beside the model, as all are that the state
+ *     remembers; null for the model alone
  */
 public record Run(
-    SequenceState state, int[] tokens, int from, int to, int logits, int ahead, Kind kind) {
-  /** Whether what is computed may depend, in rounding, on the other runs of the step. */
+    SequenceState state,
+    int[] tokens,
+    int from,
+    int to,
+    int logits,
+    int ahead,
+    Kind kind,
+    @Nullable Adapter adapter) {
+  /** Says whether what is computed may depend, in rounding, on the other runs of the step. */
   public enum Kind {
     /** It does not: one token, as if it were alone. */
     WRITTEN,
@@ -42,11 +52,16 @@ public record Run(
   }
 
   public Run(SequenceState state, int[] tokens, int from, int to, int logits) {
-    this(state, tokens, from, to, logits, 0, Kind.SHARED);
+    this(state, tokens, from, to, logits, 0, Kind.SHARED, null);
   }
 
   public Run withKind(Kind value) {
-    return new Run(state, tokens, from, to, logits, ahead, value);
+    return new Run(state, tokens, from, to, logits, ahead, value, adapter);
+  }
+
+  /** The same, computed with an adapter. */
+  public Run withAdapter(@Nullable Adapter value) {
+    return new Run(state, tokens, from, to, logits, ahead, kind, value);
   }
 
   /**
@@ -68,7 +83,7 @@ public record Run(
     for (int i = 0; i < ahead; i++) {
       tokens[to - from + i] = looked[Math.floorMod(end - ahead + i, end)];
     }
-    return new Run(state, tokens, 0, tokens.length, logits, ahead, Kind.SHARED);
+    return new Run(state, tokens, 0, tokens.length, logits, ahead, Kind.SHARED, null);
   }
 
   /** All of these tokens, and the logits of the last. */

@@ -18,7 +18,7 @@ import org.jspecify.annotations.Nullable;
 public record ShortConvolution(Norms norms, int width, int taps) implements Block {
   private static final String TAPS = "shortconv.conv.weight";
 
-  /** What it computes with. */
+  /** The tensors that it computes with. */
   public record Weights(
       ShortConvolution spec,
       int layer,
@@ -47,11 +47,11 @@ public record ShortConvolution(Norms norms, int width, int taps) implements Bloc
   }
 
   @Override
-  public Weights weights(int layer, LayerTensors tensors, @Nullable ExpertBank experts) {
+  public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
     Linear inputs = inputs().in(tensors);
     return new Weights(
         this,
-        layer,
+        tensors.layer(),
         norms.in(tensors),
         inputs.rows(0, width),
         inputs.rows(width, 2 * width),

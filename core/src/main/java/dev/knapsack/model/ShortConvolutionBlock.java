@@ -32,9 +32,9 @@ final class ShortConvolutionBlock {
     Matrix after = blocks.matrix(Slot.OUTPUT_GATE, x.rows(), width);
     Matrix mixed = blocks.matrix(Slot.MIXED, x.rows(), width);
     Compute.Input input = compute.input(x);
-    weights.before().apply(compute, input, before);
-    weights.after().apply(compute, input, after);
-    weights.input().apply(compute, input, mixed);
+    weights.before().apply(blocks, input, before);
+    weights.after().apply(blocks, input, after);
+    weights.input().apply(blocks, input, mixed);
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), width);
     Recurrence.each(
         compute,
@@ -46,7 +46,7 @@ final class ShortConvolutionBlock {
           weights.convolution().apply(channel, run, mixed, convolved);
           multiply(run, channel, convolved, after);
         });
-    weights.output().apply(compute, compute.input(convolved), delta);
+    weights.output().apply(blocks, compute.input(convolved), delta);
   }
 
   /** {@code x *= y} in a channel of a run's rows. */

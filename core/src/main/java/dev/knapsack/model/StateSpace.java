@@ -34,7 +34,7 @@ public record StateSpace(
   private static final String NORM = "ssm_norm.weight";
 
   /**
-   * What it computes with.
+   * The tensors that it computes with.
    *
    * @param gate z
    * @param mixed x, B and C, one after the other
@@ -89,13 +89,13 @@ public record StateSpace(
   }
 
   @Override
-  public Weights weights(int layer, LayerTensors tensors, @Nullable ExpertBank experts) {
+  public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
     Linear inputs = inputs().in(tensors);
     Matrix bias = tensors.find(TAPS_BIAS);
     int mixedEnd = inner + mixedColumns();
     return new Weights(
         this,
-        layer,
+        tensors.layer(),
         norms.in(tensors),
         inputs.rows(0, inner),
         inputs.rows(inner, mixedEnd),

@@ -41,9 +41,9 @@ final class StateSpaceBlock {
     Matrix mixed = blocks.matrix(Slot.MIXED, x.rows(), spec.mixedColumns());
     Matrix step = blocks.matrix(Slot.STEP, x.rows(), spec.heads());
     Compute.Input input = compute.input(x);
-    weights.gate().apply(compute, input, gate);
-    weights.mixed().apply(compute, input, mixed);
-    weights.step().apply(compute, input, step);
+    weights.gate().apply(blocks, input, gate);
+    weights.mixed().apply(blocks, input, mixed);
+    weights.step().apply(blocks, input, step);
     List<Recurrence> all = Recurrence.of(runs, weights.layer());
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), spec.mixedColumns());
     Recurrence.each(
@@ -62,7 +62,7 @@ final class StateSpaceBlock {
             scan(weights, run, head, convolved, step, scanned, scratch(worker, spec)));
     compute.gatedActivation(Activation.SILU, gate, scanned, gate);
     compute.rows(gate.rows(), gate.columns(), (from, to) -> norm(weights, gate, from, to));
-    weights.output().apply(compute, compute.input(gate), delta);
+    weights.output().apply(blocks, compute.input(gate), delta);
   }
 
   private static void convolve(

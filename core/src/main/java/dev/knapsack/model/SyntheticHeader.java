@@ -153,7 +153,7 @@ final class SyntheticHeader {
     return Objects.requireNonNull(roles.get(tensor.name()));
   }
 
-  /** Whether a tensor says how much is added by a block in which tokens see each other. */
+  /** Says whether a tensor says how much is added by a block in which tokens see each other. */
   boolean isOfMixer(TensorInfo tensor) {
     return mixers.contains(tensor.name());
   }

@@ -140,7 +140,7 @@ public final class SyntheticModel {
     return header.isOfMixer(tensor) ? ATTENDED : 1;
   }
 
-  /** What the blocks of a pool are: which format, and numbers of which standard deviation. */
+  /** The kind of blocks in a pool: their format, and the standard deviation of their numbers. */
   private record Kind(Format format, double deviation) {
     static Kind of(SyntheticHeader header, TensorInfo tensor) {
       double usual = 1 / Math.sqrt((double) tensor.shape().getFirst());

@@ -37,7 +37,7 @@ public record TensorSpec(
     /** Other numbers of which a layer has few: sinks, decays, taps of a convolution. */
     NUMBERS;
 
-    /** Whether such a tensor is decoded to F32 when a model is opened, and always stays. */
+    /** Says whether such a tensor is decoded to F32 when a model is opened, and always stays. */
     public boolean isSmall() {
       return this == NORM || this == BIAS || this == NUMBERS;
     }

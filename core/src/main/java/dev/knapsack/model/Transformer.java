@@ -26,6 +26,9 @@ public final class Transformer {
   /** The block after which tokens do not see each other. */
   private final Place lastMixing;
 
+  /** Attention reads the rows of a step, which has to have all tokens of a text then. */
+  private final boolean wholeTexts;
+
   private final int[] positions;
   private final int[] logitRows;
 
@@ -44,6 +47,7 @@ public final class Transformer {
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.lastMixing = lastMixing(spec);
+    this.wholeTexts = spec.layers().stream().anyMatch(LayerSpec::readsRows);
     this.positions = new int[workspace.tokens()];
     this.logitRows = new int[workspace.logitRows()];
   }
@@ -85,6 +89,7 @@ public final class Transformer {
     Matrix hidden = embed(runs, tokens);
     int wanted = place(runs);
     compute.alone(alone(runs));
+    blocks.adapted = AdapterRows.of(runs, Run::length);
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerWeights layer = weights.layer(l);
       for (int b = 0; b < layer.blocks().size() && hidden.rows() > 0; b++) {
@@ -93,6 +98,7 @@ public final class Transformer {
           // From here on tokens do not see each other: only those count whose logits are wanted.
           hidden = gather(hidden, wanted);
           compute.alone(aloneLogits(runs));
+          blocks.adapted = AdapterRows.of(runs, Run::logits);
         }
       }
     }
@@ -103,7 +109,7 @@ public final class Transformer {
     return logits;
   }
 
-  /** How many rows, the first, are multiplied as if each were alone. */
+  /** Counts the rows, the first, that are multiplied as if each were alone. */
   private static int alone(List<Run> runs) {
     int written = 0;
     int others = 0;
@@ -136,13 +142,7 @@ public final class Transformer {
       last = run.kind();
       tokens += run.length();
       wanted += run.logits();
-      for (int i = run.from(); i < run.to(); i++) {
-        int token = run.tokens()[i];
-        if (token < 0 || token >= spec.vocabulary()) {
-          throw new IllegalArgumentException(
-              "Token %d is none of the vocabulary's %d".formatted(token, spec.vocabulary()));
-        }
-      }
+      check(run);
     }
     if (tokens < 1 || tokens > workspace.tokens() || wanted > workspace.logitRows()) {
       throw new IllegalArgumentException(
@@ -150,6 +150,24 @@ public final class Transformer {
               .formatted(tokens, wanted, workspace.tokens(), workspace.logitRows()));
     }
     return (int) tokens;
+  }
+
+  private void check(Run run) {
+    if (run.adapter() != null) {
+      run.adapter().check(spec);
+    }
+    if (wholeTexts && run.state().length() > 0) {
+      throw new IllegalArgumentException(
+          "A text of %s is computed whole: its tokens see the rows of one step, and %,d are of another"
+              .formatted(spec.name(), run.state().length()));
+    }
+    for (int i = run.from(); i < run.to(); i++) {
+      int token = run.tokens()[i];
+      if (token < 0 || token >= spec.vocabulary()) {
+        throw new IllegalArgumentException(
+            "Token %d is none of the vocabulary's %d".formatted(token, spec.vocabulary()));
+      }
+    }
   }
 
   private Matrix embed(List<Run> runs, int tokens) {

@@ -23,7 +23,9 @@ public record WeightLayout(
     List<TensorInfo> global,
     List<List<TensorInfo>> layers,
     List<List<TensorInfo>> experts) {
-  /** What a disk reads and writes in one piece: places in memory are chosen modulo this. */
+  /**
+   * The bytes that a disk reads and writes in one piece: places in memory are chosen modulo this.
+   */
   public static final int SECTOR = 4096;
 
   public WeightLayout {

@@ -76,7 +76,9 @@ public final class Workspace implements AutoCloseable {
     this.bases = bases(cache, afterOrders + gateBytes);
   }
 
-  /** Whether steps can be of sequences with another layout too: all that it asks for is here. */
+  /**
+   * Says whether steps can be of sequences with another layout too: all that it asks for is here.
+   */
   public boolean serves(KvLayout other) {
     Optional<RetentionGates> learned = other.policy().observer().gates();
     Optional<HeadBases> found = other.policy().bounds().bases();
@@ -198,6 +200,11 @@ public final class Workspace implements AutoCloseable {
     return logitRows;
   }
 
+  /** The memory that all slots are in. */
+  MemorySegment memory() {
+    return lease.segment();
+  }
+
   Matrix matrix(Slot slot, int rows, int columns) {
     Long offset = offsets.get(slot);
     if (offset == null) {
@@ -217,12 +224,16 @@ public final class Workspace implements AutoCloseable {
     return orders;
   }
 
-  /** What says for how long tokens are wanted, by layer; none if the policy has no gates. */
+  /**
+   * The gates that say for how long tokens are wanted, by layer; none if the policy has no gates.
+   */
   List<RetentionGates.Layer> gates() {
     return gates;
   }
 
-  /** How heads are reduced, by layer and KV head; none if the policy has no bases. */
+  /**
+   * The bases by which heads are reduced, by layer and KV head; none if the policy has no bases.
+   */
   public List<List<HeadBases.Head>> bases() {
     return bases;
   }

@@ -1,4 +1,4 @@
-/** What a model is: its shape, its weights, and the blocks that compute a step. */
+/** Models: their shapes, their weights, and the blocks that compute a step. */
 @NullMarked
 package dev.knapsack.model;
 

@@ -331,6 +331,9 @@ class KernelsContractTest {
         if (operands.random().nextInt(3) == 0) {
           spans[h] = new KvSpan[] {withGaps(operands, spans[h][0]), spans[h][1]};
         }
+        if (cut < length && operands.random().nextInt(3) == 0) {
+          spans[h] = new KvSpan[] {spans[h][0], rows(operands, shape, h, cut, length)};
+        }
       }
       Matrix q = operands.floats(tokens, heads * shape.keySize());
       checkAttention(kernels, operands, shape, q, length - tokens, spans);
@@ -380,7 +383,26 @@ class KernelsContractTest {
         from,
         KvSpan.NO_GAPS,
         channels == null ? null : new Reduction.Channels(channels),
-        null);
+        null,
+        1);
+  }
+
+  /** Positions {@code [from, to)} as rows of a step. */
+  private static KvSpan rows(
+      Operands operands, AttentionShape shape, int kvHead, int from, int to) {
+    Matrix k = operands.floats(to - from, shape.kvHeads() * shape.keySize());
+    Matrix v = operands.floats(to - from, shape.kvHeads() * shape.valueSize());
+    long keys = k.rows() * k.rowBytes();
+    MemorySegment memory = operands.memory(keys + v.rows() * v.rowBytes());
+    MemorySegment.copy(k.data(), 0, memory, 0, keys);
+    MemorySegment.copy(v.data(), 0, memory, keys, v.rows() * v.rowBytes());
+    return KvSpan.rows(
+        new Matrix(k.format(), k.rows(), k.columns(), memory),
+        new Matrix(v.format(), v.rows(), v.columns(), memory.asSlice(keys)),
+        memory,
+        kvHead,
+        shape.kvHeads(),
+        from);
   }
 
   /** The same as if some tokens between had been forgotten. */
@@ -417,7 +439,8 @@ class KernelsContractTest {
         span.start(),
         bytes,
         span.keys(),
-        span.values());
+        span.values(),
+        1);
   }
 
   private static void checkAttention(

@@ -129,7 +129,8 @@ class ReducedAttentionTest {
             from,
             KvSpan.NO_GAPS,
             keys,
-            values);
+            values,
+            1);
     return new Known(span, allKeys, allValues);
   }
 
@@ -303,7 +304,8 @@ class ReducedAttentionTest {
             0,
             KvSpan.NO_GAPS,
             new Reduction.Directions(right, right),
-            new Reduction.Directions(right, operands.floats(8, 15)));
+            new Reduction.Directions(right, operands.floats(8, 15)),
+            1);
     Matrix q = operands.floats(1, 16);
     Scratch scratch = Operands.scratch(kernels, new KernelLimits(1, 16, 1, 1, 16));
     assertThatThrownBy(

@@ -107,22 +107,27 @@ class GoldenModelsTest {
     }
   }
 
+  static float[] numbers(Path path) throws IOException {
+    ByteBuffer bytes = ByteBuffer.wrap(Files.readAllBytes(path)).order(ByteOrder.LITTLE_ENDIAN);
+    float[] numbers = new float[bytes.remaining() / 4];
+    bytes.asFloatBuffer().get(numbers);
+    return numbers;
+  }
+
+  static int[] tokens(Path path) throws IOException {
+    return Arrays.stream(Files.readString(path).replaceAll("[^0-9,]", "").split(","))
+        .mapToInt(Integer::parseInt)
+        .toArray();
+  }
+
   private record Golden(String name, Path model, int[] tokens, float[] logits) {
     Golden(String name, String logits) throws IOException {
       Path folder = TestData.path("golden/" + name);
-      ByteBuffer bytes =
-          ByteBuffer.wrap(Files.readAllBytes(folder.resolve(logits)))
-              .order(ByteOrder.LITTLE_ENDIAN);
-      float[] numbers = new float[bytes.remaining() / 4];
-      bytes.asFloatBuffer().get(numbers);
-      int[] tokens =
-          Arrays.stream(
-                  Files.readString(folder.resolve("tokens.json"))
-                      .replaceAll("[^0-9,]", "")
-                      .split(","))
-              .mapToInt(Integer::parseInt)
-              .toArray();
-      this(name, folder.resolve("model.gguf"), tokens, numbers);
+      this(
+          name,
+          folder.resolve("model.gguf"),
+          GoldenModelsTest.tokens(folder.resolve("tokens.json")),
+          GoldenModelsTest.numbers(folder.resolve(logits)));
     }
 
     /** In as few steps as can be, and token by token. */

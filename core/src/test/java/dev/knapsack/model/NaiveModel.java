@@ -8,8 +8,8 @@ import java.util.stream.IntStream;
 
 /**
  * A forward pass written a second time, in the plainest way and in double precision: no cache, no
- * batches, every token looks at all before it. It knows nothing of {@link ModelSpec}; what the
- * model is like is said by the test.
+ * batches, every token looks at all before it, or at all. It knows nothing of {@link ModelSpec};
+ * what the model is like is said by the test.
  */
 final class NaiveModel {
   final FixtureModel model;
@@ -23,6 +23,7 @@ final class NaiveModel {
   double attentionScale;
   double attentionCap;
   IntUnaryOperator window = layer -> 0;
+  boolean bothWays;
   double embeddingScale = 1;
   double residualScale = 1;
   double logitScale = 1;
@@ -107,10 +108,11 @@ final class NaiveModel {
   private void attend(
       double[] q, double[][] k, double[][] v, int t, int h, int layer, String p, double[] out) {
     int kv = h / (heads / kvHeads) * headSize;
-    double[] weight = new double[t + 1];
+    int end = bothWays ? k.length : t + 1;
+    double[] weight = new double[end];
     double sum = has(p + "attn_sinks.weight") ? Math.exp(row(p + "attn_sinks.weight", 0)[h]) : 0;
-    for (int s = 0; s <= t; s++) {
-      if (window.applyAsInt(layer) > 0 && t - s >= window.applyAsInt(layer)) {
+    for (int s = 0; s < end; s++) {
+      if (window.applyAsInt(layer) > 0 && Math.abs(t - s) >= window.applyAsInt(layer)) {
         continue;
       }
       double score = 0;
@@ -120,7 +122,7 @@ final class NaiveModel {
       weight[s] = Math.exp(cap(score * attentionScale, attentionCap));
       sum += weight[s];
     }
-    for (int s = 0; s <= t; s++) {
+    for (int s = 0; s < end; s++) {
       for (int i = 0; i < headSize; i++) {
         out[h * headSize + i] += weight[s] / sum * v[s][kv + i];
       }

@@ -73,7 +73,8 @@ class RecurrentLayersTest {
       int[] looked = tokens(5).clone();
       Arrays.fill(looked, 12, 16, 7);
       Matrix first =
-          rig.transformer.forward(List.of(new Run(state, looked, 0, 16, 1, 4, Run.Kind.SHARED)));
+          rig.transformer.forward(
+              List.of(new Run(state, looked, 0, 16, 1, 4, Run.Kind.SHARED, null)));
       assertThat(Rig.floats(first)).isEqualTo(row(expected, 11, rig));
       Matrix next = rig.transformer.forward(List.of(new Run(state, tokens(5), 12, 20, 1)));
       assertThat(Rig.floats(next)).isEqualTo(row(expected, 19, rig));

@@ -18,6 +18,7 @@ import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** A model with all that it takes to run it, in a budget that must be empty again at the end. */
 final class Rig implements AutoCloseable {
@@ -90,6 +91,12 @@ final class Rig implements AutoCloseable {
           provider, precision, cache, transform, sketch, workers, outputRows, tokens, other);
     }
 
+    /** With steps of so many tokens. */
+    Parts tokens(int other) {
+      return new Parts(
+          provider, precision, cache, transform, sketch, workers, outputRows, other, resident);
+    }
+
     Parts outputRows(int other) {
       return new Parts(
           provider, precision, cache, transform, sketch, workers, other, tokens, resident);
@@ -101,7 +108,54 @@ final class Rig implements AutoCloseable {
   }
 
   Rig(ModelFile file, Parts parts, KvPolicy policy) {
-    spec = Families.spec(file);
+    this(file, Families.spec(file), parts, policy);
+  }
+
+  /** With attention that takes its keys and values from elsewhere. */
+  Rig(ModelFile file, Parts parts, Attention.Source source) {
+    this(file, from(Families.spec(file), source), parts, KvPolicy.FULL);
+  }
+
+  private static ModelSpec from(ModelSpec spec, Attention.Source source) {
+    return new ModelSpec(
+        spec.family(),
+        spec.name(),
+        spec.width(),
+        spec.vocabulary(),
+        spec.context(),
+        spec.layers().stream()
+            .map(layer ->
+                new LayerSpec(layer.blocks().stream().map(block -> from(block, source)).toList()))
+            .toList(),
+        spec.normEpsilon(),
+        spec.embeddingScale(),
+        spec.residualScale(),
+        spec.logitScale(),
+        spec.logitSoftCap(),
+        spec.outputNorm(),
+        spec.tiedOutput());
+  }
+
+  private static Block from(Block block, Attention.Source source) {
+    return block instanceof Attention a
+        ? new Attention(
+            a.norms(),
+            a.width(),
+            a.heads(),
+            a.kvHeads(),
+            a.keySize(),
+            a.valueSize(),
+            a.scale(),
+            a.softCap(),
+            a.window(),
+            a.rope(),
+            a.queryScale(),
+            source)
+        : block;
+  }
+
+  private Rig(ModelFile file, ModelSpec spec, Parts parts, KvPolicy policy) {
+    this.spec = spec;
     List<LayerLayout> layers =
         spec.kvLayout(Formats.F32, Formats.F32).layers().stream()
             .map(l -> l instanceof LayerLayout.Heads heads ? heads.sketched(parts.sketch()) : l)
@@ -140,12 +194,16 @@ final class Rig implements AutoCloseable {
 
   /** The logits after each token, computed in steps of {@code step} tokens. */
   float[] logits(int[] tokens, int step) {
+    return logits(tokens, step, null);
+  }
+
+  float[] logits(int[] tokens, int step, @Nullable Adapter adapter) {
     float[] all = new float[tokens.length * spec.vocabulary()];
     try (SequenceState cache = pool.sequence()) {
       for (int from = 0; from < tokens.length; from += step) {
         int to = Math.min(tokens.length, from + step);
-        float[] some =
-            floats(transformer.forward(List.of(new Run(cache, tokens, from, to, to - from))));
+        Run run = new Run(cache, tokens, from, to, to - from).withAdapter(adapter);
+        float[] some = floats(transformer.forward(List.of(run)));
         System.arraycopy(some, 0, all, from * spec.vocabulary(), some.length);
         cache.settle();
       }

@@ -102,7 +102,8 @@ final class ShapeFile implements ModelFile {
                 0,
                 window,
                 Rope.plain(Rope.Pairs.ADJACENT, headSize, 500_000),
-                null),
+                null,
+                Attention.Source.CACHE),
             mlp));
   }
 

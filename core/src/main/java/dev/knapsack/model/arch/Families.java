@@ -56,8 +56,8 @@ public final class Families {
   }
 
   /**
-   * Whether the rows of queries and keys lie in halves, though the architecture has adjacent pairs
-   * in GGUF files: as the hub has them, whose directories say so.
+   * Says whether the rows of queries and keys lie in halves, though the architecture has adjacent
+   * pairs in GGUF files: as the hub has them, whose directories say so.
    */
   public static boolean rowsInHalves(ModelFile file) {
     if (!file.metadata().has(ModelFile.ROPE_PAIRS)) {
@@ -67,7 +67,7 @@ public final class Families {
     return usual == Rope.Pairs.ADJACENT && Ropes.pairs(file, usual) == Rope.Pairs.HALF_SPLIT;
   }
 
-  /** Whether models of a file's architecture can be run. */
+  /** Says whether models of a file's architecture can be run. */
   public static boolean supports(ModelFile file) {
     return BY_ARCHITECTURE.containsKey(file.metadata().string("general.architecture"));
   }

@@ -22,8 +22,8 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What models of one architecture have in common, read from a header. The methods here say what is
- * usual; a family overrides those where it differs.
+ * The common traits of the models of one architecture, read from a header. The methods here say
+ * what is usual; a family overrides those where it differs.
  *
  * <p>Norms, biases and sinks are applied wherever their tensors are: a family only names those that
  * it cannot do without.
@@ -31,7 +31,7 @@ import org.jspecify.annotations.Nullable;
 abstract class Family {
   private static final String AFTER_ATTENTION = "post_attention_norm.weight";
 
-  /** How the numbers of a head are paired by the rotary embedding, in GGUF files. */
+  /** The numbers of a head that the rotary embedding pairs, in GGUF files. */
   Pairs pairs() {
     return Pairs.HALF_SPLIT;
   }
@@ -54,7 +54,7 @@ abstract class Family {
     return 0;
   }
 
-  /** Whether a layer has the sliding window, in a file that does not say which have it. */
+  /** Says whether a layer has the sliding window, in a file that does not say which have it. */
   boolean usuallyWindowed(int layer) {
     return false;
   }
@@ -101,7 +101,8 @@ abstract class Family {
         attentionSoftCap(header),
         window(header, layer),
         rope(header, layer, context),
-        queryScale(header));
+        queryScale(header),
+        Attention.Source.CACHE);
   }
 
   /** A state space of the second kind. */
@@ -189,12 +190,12 @@ abstract class Family {
     return 0;
   }
 
-  /** Whether the weights of the chosen experts are divided by their sum. */
+  /** Says whether the weights of the chosen experts are divided by their sum. */
   boolean normaliseExperts() {
     return true;
   }
 
-  /** Whether the router's softmax is over the chosen experts only. */
+  /** Says whether the router's softmax is over the chosen experts only. */
   boolean softmaxOverChosen() {
     return false;
   }
@@ -222,8 +223,8 @@ abstract class Family {
   }
 
   /**
-   * Whether files hold queries, keys and values in one tensor, and gate and up in another; they are
-   * read in either form.
+   * Says whether files hold queries, keys and values in one tensor, and gate and up in another;
+   * they are read in either form.
    */
   boolean fuses() {
     return false;

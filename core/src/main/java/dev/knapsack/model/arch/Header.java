@@ -76,7 +76,7 @@ final class Header {
     return kvHeads;
   }
 
-  /** Whether a layer has attention, where a file says so by its heads. */
+  /** Says whether a layer has attention, where a file says so by its heads. */
   boolean hasKvHeads(int layer) {
     return perLayer("attention.head_count_kv", layer, 0, MOST_HEADS) > 0;
   }
@@ -202,8 +202,8 @@ final class Header {
   }
 
   /**
-   * What a file says of each layer: in an array, or in a number for all but the last of every so
-   * many, where 0 is for all.
+   * A flag of each layer: in an array, or in a number for all but the last of every so many, where
+   * 0 is for all.
    */
   boolean layerFlag(String key, int layer, boolean otherwise) {
     if (!has(key)) {

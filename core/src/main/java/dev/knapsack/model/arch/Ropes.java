@@ -107,7 +107,7 @@ final class Ropes {
     return dimensions;
   }
 
-  /** How a file pairs the rows of queries and keys. */
+  /** The pairs that a file makes of the rows of queries and keys. */
   static Pairs pairs(ModelFile file, Pairs family) {
     String named = file.metadata().findString(ModelFile.ROPE_PAIRS).orElse("");
     return switch (named) {

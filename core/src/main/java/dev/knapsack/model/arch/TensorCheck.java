@@ -41,7 +41,7 @@ final class TensorCheck {
     }
   }
 
-  /** Whether the file has this in place of its parts, one of which may be named alike. */
+  /** Says whether the file has this in place of its parts, one of which may be named alike. */
   private boolean isFused(String prefix, TensorSpec whole, List<TensorSpec> parts) {
     TensorInfo found = file.tensors().get(prefix + whole.name());
     boolean ambiguous = parts.stream().anyMatch(part -> part.name().equals(whole.name()));
