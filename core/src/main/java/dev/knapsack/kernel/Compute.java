@@ -2,6 +2,7 @@ package dev.knapsack.kernel;
 
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.os.NativeMemory;
 import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.ChannelOrder;
 import dev.knapsack.tensor.Hadamard;
@@ -42,8 +43,6 @@ public final class Compute implements AutoCloseable {
   private static final double QUANTISE = 0.4;
   private static final double TURN = 1;
   private static final double ENCODE = 4;
-
-  private static final long PAGE = 4096;
 
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
@@ -123,17 +122,13 @@ public final class Compute implements AutoCloseable {
   }
 
   private static long bytesPerWorker(Kernels kernels, KernelLimits limits) {
-    return wholePages(kernels.scratchBytes(limits));
-  }
-
-  static long wholePages(long bytes) {
-    return Math.ceilDiv(bytes, PAGE) * PAGE;
+    return NativeMemory.wholePages(kernels.scratchBytes(limits));
   }
 
   private static long codeBytes(KernelLimits limits) {
     Q8Activations format = Q8Activations.FORMAT;
     long blocks = Math.ceilDiv(limits.columns(), format.blockValues());
-    return wholePages(limits.tokens() * blocks * format.blockBytes());
+    return NativeMemory.wholePages(limits.tokens() * blocks * format.blockBytes());
   }
 
   public Kernels kernels() {
