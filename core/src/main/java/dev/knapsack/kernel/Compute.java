@@ -395,11 +395,6 @@ public final class Compute implements AutoCloseable {
         (from, to) -> kernels.gatedActivation().apply(activation, gate, up, out, from, to));
   }
 
-  /** Softmax of one row in place. */
-  public void softmax(Matrix x, int row) {
-    kernels.rows().softmax(x.data(), x.rowOffset(row), x.columns(), 0, Float.NaN);
-  }
-
   /**
    * Attention of all query rows of some sequences with all KV heads: see {@link Attention#attend}.
    * What each gets is what it would get alone.
