@@ -95,7 +95,7 @@ public final class Compute implements AutoCloseable {
     codesLease = codes;
   }
 
-  /** Who runs out of heap ends the program, or a thread of it, without a word that helps. */
+  /** Refuses now: running out of heap later ends a thread without a word that helps. */
   private static void checkHeap(int workers, long bytes) {
     long free = freeHeap();
     if (free < bytes + HEAP_LEFT) {
