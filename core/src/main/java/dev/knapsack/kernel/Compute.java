@@ -272,11 +272,6 @@ public final class Compute implements AutoCloseable {
     return (int) Math.min(w.rows(), Math.ceilDiv(Math.max(even, small), tile) * tile);
   }
 
-  /** RMS norm of whole rows: see {@link RowOperations#rmsNorm}. */
-  public void rmsNorm(Matrix x, @Nullable MemorySegment weight, float epsilon, Matrix out) {
-    rmsNorm(x, weight, x.columns(), epsilon, out);
-  }
-
   /** See {@link RowOperations#rmsNorm}. */
   public void rmsNorm(
       Matrix x, @Nullable MemorySegment weight, int groupSize, float epsilon, Matrix out) {

@@ -27,7 +27,7 @@ import java.util.Set;
  * longer of moving its weights and doing its arithmetic. Streamed weights are read while others are
  * computed with, so a stretch of layers takes the longer of its reading and its computing.
  */
-public final class CostModel {
+final class CostModel {
   /**
    * Seconds that a step takes for a layer beside products and attention: norms, rotations, and
    * starting and joining threads a dozen times. Measured with small models, whose steps consist of
@@ -76,7 +76,7 @@ public final class CostModel {
   /**
    * @throws ModelFileException if the file lacks layers or an embedding
    */
-  public CostModel(ModelFile file, ModelSpec spec, Machine machine, Kernels kernels) {
+  CostModel(ModelFile file, ModelSpec spec, Machine machine, Kernels kernels) {
     this.spec = spec;
     this.machine = machine;
     this.kernels = kernels;
@@ -417,7 +417,7 @@ public final class CostModel {
   }
 
   /** Seconds that one decode step of a plan takes when {@code past} tokens are cached. */
-  public double decodeSeconds(Plan plan, int past) {
+  double decodeSeconds(Plan plan, int past) {
     return stepSeconds(setting(plan), 1, past, true);
   }
 
