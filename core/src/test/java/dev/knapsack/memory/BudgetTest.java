@@ -119,9 +119,14 @@ class BudgetTest {
           .hasMessageContaining("'kv' reserved 500 bytes: 501");
     }
     lease.close();
-    assertThatThrownBy(() -> lease.grow(1))
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessageContaining("'kv'");
+    for (long more : new long[] {1, 20_000}) {
+      assertThatThrownBy(() -> lease.grow(more))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("'kv'");
+      assertThatThrownBy(() -> lease.tryGrow(more))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("'kv'");
+    }
     assertThat(budget.used()).isZero();
     try (Lease memory = kv.lease(100)) {
       assertThatThrownBy(() -> memory.grow(1)).isInstanceOf(IllegalArgumentException.class);
