@@ -46,7 +46,7 @@ final class Admission {
     }
   }
 
-  /** Tenants whose turns are remembered; one that was forgotten is as if it had had none. */
+  /** Tenants whose turns are remembered; one that was forgotten is as one that comes new. */
   private static final int TENANTS = 1024;
 
   /** Of the plan's layout. */
@@ -64,8 +64,13 @@ final class Admission {
   /** Those who wait, in the order of coming. */
   private final List<Group> queue = new ArrayList<>();
 
-  /** The last turn of each tenant, by its name, the longest ago first. */
+  /**
+   * The last turn of each tenant, by its name. That of one that came new was just before the last
+   * one of all: so it goes before whoever had that, and not for ever before those who had theirs.
+   */
   private final LinkedHashMap<String, Long> turns = new LinkedHashMap<>();
+
+  private long lastTurn;
 
   /** The order of those who wait; of equals, who came before is before. */
   private final Comparator<Group> order =
@@ -99,6 +104,10 @@ final class Admission {
    * @throws SpillException if the disk has no room for what memory has none for
    */
   boolean enter(Group group) {
+    turns.putIfAbsent(group.request().tenant(), lastTurn - 1);
+    if (turns.size() > TENANTS) {
+      turns.pollFirstEntry();
+    }
     boolean first = queue.stream().allMatch(other -> order.compare(group, other) < 0);
     boolean admitted = first && admit(group);
     if (!admitted) {
@@ -216,10 +225,8 @@ final class Admission {
       answer.session.shareable = shareable(answer);
       answer.session.lastUsed = ++clock;
     }
-    turns.putLast(group.request().tenant(), ++clock);
-    if (turns.size() > TENANTS) {
-      turns.pollFirstEntry();
-    }
+    lastTurn = ++clock;
+    turns.putLast(group.request().tenant(), lastTurn);
     return true;
   }
 
