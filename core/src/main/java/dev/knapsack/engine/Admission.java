@@ -136,7 +136,7 @@ final class Admission {
         refusal = e;
       }
       queue.remove(head);
-      unclaim();
+      unclaimIfEmpty();
       head.answers().forEach(a -> a.waiting = false);
       if (refusal == null) {
         return head;
@@ -155,7 +155,7 @@ final class Admission {
       answer.waiting = false;
       queue.forEach(group -> group.answers().remove(answer));
       queue.removeIf(group -> group.answers().isEmpty());
-      unclaim();
+      unclaimIfEmpty();
     }
   }
 
@@ -189,6 +189,7 @@ final class Admission {
                     || !a.session.continues(a.pool.layout(), a.request.prompt(), shareable(a)))
             .toList();
     if (!hasSequences(lacking.size())) {
+      unclaim(); // until there are, others can have the memory
       return false;
     }
     if (!lacking.isEmpty() && limits.queue() > 0 && !isNext()) {
@@ -279,9 +280,15 @@ final class Admission {
     }
   }
 
-  /** Gives up the place in the queue that nobody of this model needs. */
+  private void unclaimIfEmpty() {
+    if (queue.isEmpty()) {
+      unclaim();
+    }
+  }
+
+  /** Gives up the place in the queue of all models, which nobody of this one needs now. */
   private void unclaim() {
-    if (claim != null && queue.isEmpty()) {
+    if (claim != null) {
       claim.close();
       claim = null;
     }
