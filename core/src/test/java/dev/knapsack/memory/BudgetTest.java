@@ -255,6 +255,34 @@ class BudgetTest {
   }
 
   @Test
+  void whatIsTakenWhileOthersAreAskedIsExpectedBack() {
+    Budget budget = Budget.ofBytes(100);
+    Account kv = budget.account("kv");
+    Lease lease = budget.account("other").reserve(0);
+    Reclaimer hasNothingYet =
+        new Reclaimer() {
+          @Override
+          public List<Offer> offers() {
+            lease.grow(60); // just after it has said so
+            return List.of();
+          }
+
+          @Override
+          public long reclaim(long bytes) {
+            return 0;
+          }
+
+          @Override
+          public void hurry() {}
+        };
+    try (lease;
+        Budget.Registration _ = budget.onPressure(Rung.DROP_PREFIXES, kv, hasNothingYet)) {
+      assertThat(kv.expected()).isEqualTo(100);
+      assertThat(kv.free()).isEqualTo(40);
+    }
+  }
+
+  @Test
   void theCheapestOffersOfARungAreTakenFirstAndThoseForLaterNotAtAll() {
     Budget budget = Budget.ofBytes(100);
     Account kv = budget.account("kv");
