@@ -224,8 +224,10 @@ public final class Answer implements Iterable<String>, AutoCloseable {
    *     order of events, by one thread
    */
   public Flow.Publisher<Event> publisher(BiConsumer<Event, Consumer<Event>> reading) {
-    return subscriber ->
-        Thread.ofVirtual().start(new EventSubscription(this, channel, reading, subscriber)::run);
+    return subscriber -> {
+      Objects.requireNonNull(subscriber);
+      Thread.ofVirtual().start(new EventSubscription(this, channel, reading, subscriber)::run);
+    };
   }
 
   /** All text of the answer, once it has ended. */
