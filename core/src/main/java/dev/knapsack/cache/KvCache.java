@@ -256,6 +256,7 @@ public final class KvCache implements AutoCloseable {
    * gives their pages back.
    *
    * @return that position
+   * @throws SpillException if what is on disk cannot be read; the cache is empty then
    */
   public int back(int to) {
     checkOpen();
@@ -264,8 +265,15 @@ public final class KvCache implements AutoCloseable {
       view.forgetMemory();
     }
     each(head -> head.truncate(tokens));
-    if (tokens < length() && spill.back(tokens, heads)) {
-      each(head -> head.truncate(tokens));
+    try {
+      if (tokens < length() && spill.back(tokens, heads)) {
+        each(head -> head.truncate(tokens));
+      }
+    } catch (RuntimeException e) {
+      if (tokens > 0) {
+        back(0);
+      }
+      throw e;
     }
     text.length(tokens);
     return tokens;

@@ -141,14 +141,17 @@ public final class SequenceState implements AutoCloseable {
    * Goes back to the {@linkplain #nearest nearest} position, and forgets the tokens from there on.
    *
    * @return that position
+   * @throws SpillException if what is on disk cannot be read; the sequence is empty then
    */
   public int back(int to) {
     int before = length();
-    int nearest = kv.back(nearest(to));
-    if (states != null && (nearest < before || nearest == 0)) {
-      states.back(nearest);
+    try {
+      return kv.back(nearest(to));
+    } finally {
+      if (states != null && (length() < before || length() == 0)) {
+        states.back(length());
+      }
     }
-    return nearest;
   }
 
   /** The most tokens that a step may add, so that the next checkpoint can be kept after it. */

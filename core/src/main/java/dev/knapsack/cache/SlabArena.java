@@ -98,10 +98,6 @@ final class SlabArena implements AutoCloseable {
     return NativeMemory.wholePages(Math.multiplyExact(stride(slabBytes), slabs));
   }
 
-  Account account() {
-    return account;
-  }
-
   long slabBytes() {
     return slabBytes;
   }
@@ -241,7 +237,8 @@ final class SlabArena implements AutoCloseable {
       charge.grow(missing);
     } catch (BudgetExceededException e) {
       synchronized (this) {
-        if (!closed && (!holes.isEmpty() || missing(top + slabs, reserved + promised) < missing)) {
+        boolean hole = slabs > 0 && !holes.isEmpty(); // is room for a slab, not for a promise
+        if (!closed && (hole || missing(top + slabs, reserved + promised) < missing)) {
           return;
         }
       }

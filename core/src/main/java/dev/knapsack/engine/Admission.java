@@ -25,7 +25,7 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Who has a sequence, and who waits for one.
+ * The sessions that have a sequence, and the requests that wait for one.
  *
  * <p>At most as many sessions hold memory as the plan allows. A session that answers keeps what it
  * has; that of an idle one goes to whoever needs it. When that is not enough a request waits, and
@@ -46,7 +46,7 @@ final class Admission {
     }
   }
 
-  /** Tenants whose turns are remembered; one that was forgotten is as if it had had none. */
+  /** Tenants whose turns are remembered; one that was forgotten is as one that comes new. */
   private static final int TENANTS = 1024;
 
   /** Of the plan's layout. */
@@ -64,8 +64,13 @@ final class Admission {
   /** Those who wait, in the order of coming. */
   private final List<Group> queue = new ArrayList<>();
 
-  /** The last turn of each tenant, by its name, the longest ago first. */
+  /**
+   * The last turn of each tenant, by its name. That of one that came new was just before the last
+   * one of all: so it goes before whoever had that, and not for ever before those who had theirs.
+   */
   private final LinkedHashMap<String, Long> turns = new LinkedHashMap<>();
+
+  private long lastTurn;
 
   /** The order of those who wait; of equals, who came before is before. */
   private final Comparator<Group> order =
@@ -99,6 +104,10 @@ final class Admission {
    * @throws SpillException if the disk has no room for what memory has none for
    */
   boolean enter(Group group) {
+    turns.putIfAbsent(group.request().tenant(), lastTurn - 1);
+    if (turns.size() > TENANTS) {
+      turns.pollFirstEntry();
+    }
     boolean first = queue.stream().allMatch(other -> order.compare(group, other) < 0);
     boolean admitted = first && admit(group);
     if (!admitted) {
@@ -127,7 +136,7 @@ final class Admission {
         refusal = e;
       }
       queue.remove(head);
-      unclaim();
+      unclaimIfEmpty();
       head.answers().forEach(a -> a.waiting = false);
       if (refusal == null) {
         return head;
@@ -146,7 +155,7 @@ final class Admission {
       answer.waiting = false;
       queue.forEach(group -> group.answers().remove(answer));
       queue.removeIf(group -> group.answers().isEmpty());
-      unclaim();
+      unclaimIfEmpty();
     }
   }
 
@@ -180,6 +189,7 @@ final class Admission {
                     || !a.session.continues(a.pool.layout(), a.request.prompt(), shareable(a)))
             .toList();
     if (!hasSequences(lacking.size())) {
+      unclaim(); // until there are, others can have the memory
       return false;
     }
     if (!lacking.isEmpty() && limits.queue() > 0 && !isNext()) {
@@ -216,10 +226,8 @@ final class Admission {
       answer.session.shareable = shareable(answer);
       answer.session.lastUsed = ++clock;
     }
-    turns.putLast(group.request().tenant(), ++clock);
-    if (turns.size() > TENANTS) {
-      turns.pollFirstEntry();
-    }
+    lastTurn = ++clock;
+    turns.putLast(group.request().tenant(), lastTurn);
     return true;
   }
 
@@ -272,9 +280,15 @@ final class Admission {
     }
   }
 
-  /** Gives up the place in the queue that nobody of this model needs. */
+  private void unclaimIfEmpty() {
+    if (queue.isEmpty()) {
+      unclaim();
+    }
+  }
+
+  /** Gives up the place in the queue of all models, which nobody of this one needs now. */
   private void unclaim() {
-    if (claim != null && queue.isEmpty()) {
+    if (claim != null) {
       claim.close();
       claim = null;
     }

@@ -78,7 +78,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private final StopStrings stops;
   private final EventChannel channel;
 
-  /** When it was asked for, in nanoseconds, and the time it may take from then on. */
+  /** The time at which it was asked for, in nanoseconds, and what it may take from then on. */
   private final long asked;
 
   private final long allowed;
@@ -224,8 +224,10 @@ public final class Answer implements Iterable<String>, AutoCloseable {
    *     order of events, by one thread
    */
   public Flow.Publisher<Event> publisher(BiConsumer<Event, Consumer<Event>> reading) {
-    return subscriber ->
-        Thread.ofVirtual().start(new EventSubscription(this, channel, reading, subscriber)::run);
+    return subscriber -> {
+      Objects.requireNonNull(subscriber);
+      Thread.ofVirtual().start(new EventSubscription(this, channel, reading, subscriber)::run);
+    };
   }
 
   /** All text of the answer, once it has ended. */
@@ -287,7 +289,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return tokens.stream().mapToInt(Event.Token::id).toArray();
   }
 
-  /** Why it ended; empty while it has not. */
+  /** The reason why it ended; empty while it has not. */
   public synchronized Optional<FinishReason> finishReason() {
     return Optional.ofNullable(ended);
   }

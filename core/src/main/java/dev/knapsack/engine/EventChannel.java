@@ -36,9 +36,13 @@ final class EventChannel {
   /** Makes the caller its only reader. */
   synchronized void claim() {
     if (claimed) {
-      throw new IllegalStateException("What an answer writes can be taken once.");
+      throw takenTwice();
     }
     claimed = true;
+  }
+
+  static IllegalStateException takenTwice() {
+    return new IllegalStateException("What an answer writes can be taken once.");
   }
 
   /** Adds events that come together: the reader wakes once. */

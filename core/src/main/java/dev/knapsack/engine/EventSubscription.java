@@ -85,6 +85,8 @@ final class EventSubscription implements Flow.Subscription {
     if (isIllegal()) {
       subscriber.onError(
           new IllegalArgumentException("0 events or fewer were requested; request 1 or more."));
+    } else if (!isCancelled()) {
+      subscriber.onError(EventChannel.takenTwice()); // by who waited for all of the answer
     }
   }
 

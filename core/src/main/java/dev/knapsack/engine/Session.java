@@ -8,6 +8,7 @@ import dev.knapsack.cache.SharedPrefix;
 import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.QueueFullException;
+import dev.knapsack.error.SpillException;
 import dev.knapsack.model.Run;
 import java.util.Arrays;
 import java.util.stream.IntStream;
@@ -54,7 +55,7 @@ public final class Session implements AutoCloseable {
   @Nullable Answer answering;
   boolean closed;
 
-  /** When it last began to answer, in the scheduler's count. */
+  /** The last time it began to answer, in the count of {@link Admission}. */
   long lastUsed;
 
   Session(Scheduler scheduler) {
@@ -223,7 +224,12 @@ public final class Session implements AutoCloseable {
    * @return tokens that are cached
    */
   int begin(int[] tokens, boolean own) {
-    int kept = state().back(kept(tokens));
+    int kept = 0;
+    try {
+      kept = state().back(kept(tokens));
+    } catch (SpillException e) {
+      // It is empty now, and all of it is computed again.
+    }
     this.own = own;
     becomePrompt(tokens);
     return kept;

@@ -303,7 +303,7 @@ public final class Budget {
   /** Asks for what a lease lacks; whether it has been taken then. */
   private boolean reclaim(Account account, long bytes) {
     List<Asked> offers = offers(account);
-    if (sum(account, offers, true) >= bytes) {
+    if (sum(free(account), offers, true) >= bytes) {
       for (Asked asked : offers) {
         long missing = bytes - free(account);
         if (asked.offer.now() && missing > 0) {
@@ -318,11 +318,15 @@ public final class Budget {
   }
 
   long reachable(Account account, boolean now) {
-    return sum(account, offers(account), now);
+    long before = free(account);
+    List<Asked> offers = offers(account);
+    long free = free(account);
+    // Who has said what it offers may since have taken what was free, and will give it back.
+    return sum(now ? free : Math.max(before, free), offers, now);
   }
 
-  private long sum(Account account, List<Asked> offers, boolean now) {
-    long bytes = free(account);
+  private static long sum(long free, List<Asked> offers, boolean now) {
+    long bytes = free;
     for (Asked asked : offers) {
       if (asked.offer.now() || !now) {
         long more = bytes + asked.offer.bytes();

@@ -91,7 +91,7 @@ public final class Lease implements AutoCloseable {
   public void shrink(long fewer) {
     checkReservation(fewer);
     synchronized (this) {
-      checkOpen();
+      checkOpen(); // nobody has closed it meanwhile
       if (fewer > bytes) {
         throw new IllegalArgumentException(
             "Account '%s' reserved %,d bytes: %,d of them cannot be given back"
@@ -108,6 +108,7 @@ public final class Lease implements AutoCloseable {
           "A lease of account '%s' cannot change by %,d bytes: a reservation can, by 0 or more"
               .formatted(account.name(), change));
     }
+    checkOpen();
   }
 
   private synchronized void checkOpen() {

@@ -16,6 +16,7 @@ import org.jspecify.annotations.Nullable;
 final class AdapterFile {
   private static final String A = ".lora_a";
   private static final String B = ".lora_b";
+  private static final String ALPHA = "adapter.lora.alpha";
 
   private final ModelFile file;
   private final ModelSpec spec;
@@ -49,7 +50,10 @@ final class AdapterFile {
     check("general.type", "adapter");
     check("adapter.type", "lora");
     check("general.architecture", spec.family());
-    this.alpha = file.metadata().real("adapter.lora.alpha", 0);
+    this.alpha = file.metadata().real(ALPHA, 0);
+    if (!Float.isFinite((float) alpha)) {
+      throw wrong(ALPHA, "is %s; it has to be a number of float32".formatted(alpha));
+    }
     for (int l = 0; l < spec.layers().size(); l++) {
       findParts(l, spec.layers().get(l).tensors());
     }
@@ -105,7 +109,7 @@ final class AdapterFile {
   /** Says whether there is a pair for several matrices in one, of which one may be named alike. */
   private boolean isForAll(int layer, TensorSpec whole) {
     TensorInfo b = file.tensors().get(WeightLayout.name(layer, whole.name()) + B);
-    return b != null && b.shape().getLast() == rows(whole);
+    return b != null && b.shape().size() == 2 && b.shape().getLast() == rows(whole);
   }
 
   private static int rows(TensorSpec tensor) {
@@ -122,7 +126,7 @@ final class AdapterFile {
 
   private void checkShapes(String name, TensorSpec tensor, Part part) {
     long columns = tensor.shape().getFirst();
-    long rank = part.b.shape().getFirst();
+    long rank = part.b.shape().stream().findFirst().orElse(0L);
     // Writers may leave out a dimension of 1 at the end.
     boolean fits =
         (part.a.shape().equals(List.of(columns, rank))

@@ -20,6 +20,7 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -148,6 +149,23 @@ class SlabArenaTest {
     assertThat(slabs).hasSize(3);
     assertThat(arena.liveSlabs()).isEqualTo(3);
     arena.close();
+  }
+
+  @Test
+  @Timeout(60)
+  void aHoleIsNoRoomForWhatIsToBeReserved() {
+    Budget budget = Budget.ofBytes(8 * 4096);
+    Account kv = budget.account("kv");
+    try (SlabArena arena = new SlabArena(kv, 4096, 1 << 20)) {
+      int first = arena.allocate();
+      arena.allocate();
+      arena.release(first);
+      assertThatThrownBy(() -> arena.reserve(9)).isInstanceOf(BudgetExceededException.class);
+      assertThat(kv.used()).isEqualTo(2 * 4096);
+      arena.reserve(8);
+      assertThat(kv.used()).isEqualTo(8 * 4096);
+    }
+    assertThat(budget.used()).isZero();
   }
 
   @Test

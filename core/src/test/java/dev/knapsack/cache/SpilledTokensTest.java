@@ -12,8 +12,10 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Assumptions;
@@ -183,6 +185,34 @@ class SpilledTokensTest {
           .hasMessageContaining("ask for less context");
       assertThat(cache.length()).isZero();
       pool.compact();
+      assertThat(pool.livePages()).isZero();
+      grow(cache, 2, 30);
+      check(cache, sequence(2, 30));
+    }
+    assertThat(account.used()).isZero();
+  }
+
+  @Test
+  void whatCannotBeReadBackEmptiesTheSequenceAndSaysSo() throws IOException {
+    KvLayout layout =
+        new KvLayout(
+                List.of(new LayerLayout.Heads(2, 32, 32, 0, 1)),
+                Formats.F16,
+                Formats.F16,
+                0,
+                KvPolicy.FULL,
+                PAGE)
+            .withResident(RESIDENT);
+    List<FileChannel> files = new ArrayList<>();
+    try (KvPool pool = FullDisk.watched(layout, account, folder, files::add);
+        KvCache cache = pool.cache()) {
+      grow(cache, 1, RESIDENT + 3 * BLOCK);
+      cache.settle();
+      files.getFirst().truncate(0);
+      assertThatThrownBy(() -> cache.back(BLOCK + 3))
+          .isInstanceOf(SpillException.class)
+          .hasMessageContaining("ends before byte");
+      assertThat(cache.length()).isZero();
       assertThat(pool.livePages()).isZero();
       grow(cache, 2, 30);
       check(cache, sequence(2, 30));

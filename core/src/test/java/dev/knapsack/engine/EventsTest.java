@@ -318,4 +318,24 @@ class EventsTest {
     assertThatThrownBy(answer::iterator).isInstanceOf(IllegalStateException.class);
     assertThat(answer.text()).isNotEmpty();
   }
+
+  @Test
+  void whoWaitsForAllOfAnAnswerTakesTheRestFromItsSubscriberWhichIsToldSo() {
+    Answer answer = engine.start(request(60));
+    Recorder recorder = new Recorder((_, _) -> {});
+    answer.publisher(AS_IT_IS).subscribe(recorder);
+    recorder.request(1);
+    assertThat(answer.text()).isNotEmpty();
+    recorder.request(1000);
+    assertThat(recorder.end.join()).endsWith("What an answer writes can be taken once.");
+  }
+
+  @Test
+  @SuppressWarnings("NullAway") // what Java does not keep anyone from
+  void nobodyIsNoSubscriber() {
+    Answer answer = engine.start(request(5));
+    Flow.Publisher<Event> publisher = answer.publisher(AS_IT_IS);
+    assertThatThrownBy(() -> publisher.subscribe(null)).isInstanceOf(NullPointerException.class);
+    assertThat(answer.events()).hasSize(5 + 5 + 2);
+  }
 }

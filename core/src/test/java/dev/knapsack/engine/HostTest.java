@@ -222,6 +222,31 @@ class HostTest {
   }
 
   @Test
+  void whoWaitsForASequenceKeepsNobodyElseFromMemory() {
+    try (ModelFile file = model();
+        Engine first = open(file, 2, Engine.Options.usual());
+        Engine second = open(file, 2, Engine.Options.usual())) {
+      int[] alone = tokens(first.start(request(3)));
+      Answer running = second.start(TinyModel.ENDLESS);
+      Answer busy = first.start(TinyModel.ENDLESS);
+      try (Lease _ = other.reserve(other.available())) {
+        Answer waits = second.start(request(3)); // for memory
+        assertThat(budget.isClaimed()).isTrue();
+        List<Answer> both = second.start(request(3).withPriority(1), 2); // for a second sequence
+        Answer behind = first.start(request(3));
+        busy.cancel();
+        assertThat(tokens(behind)).isEqualTo(alone);
+        assertThat(second.waiting()).isEqualTo(2);
+        assertThat(running.finishReason()).isEmpty();
+        running.cancel();
+        both.forEach(answer -> assertThat(tokens(answer)).isEqualTo(alone));
+        assertThat(tokens(waits)).isEqualTo(alone);
+        assertThat(budget.isClaimed()).isFalse();
+      }
+    }
+  }
+
+  @Test
   void aFloorIsKeptFromOthers() {
     long floor = 2_000_000;
     Engine.Options options = Engine.Options.usual().withShare(new Host.Share("first", floor, 1));

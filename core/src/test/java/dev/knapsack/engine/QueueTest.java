@@ -208,6 +208,27 @@ class QueueTest {
   }
 
   @Test
+  void whoHasHadATurnDoesNotWaitForAllWhoCameLater() throws Exception {
+    with(
+        1,
+        4,
+        engine -> {
+          Map<String, Answer> answers = new LinkedHashMap<>();
+          ask(engine, answers, 0, "a1");
+          ask(engine, answers, 0, "a2");
+          List<String> order = new ArrayList<>();
+          for (String next : List.of("b1", "c1", "d1")) {
+            ask(engine, answers, 0, next);
+            order.add(end(engine, answers));
+          }
+          while (!answers.isEmpty()) {
+            order.add(end(engine, answers));
+          }
+          assertThat(order).containsExactly("a1", "b1", "a2", "c1", "d1");
+        });
+  }
+
+  @Test
   void aHigherPriorityNeedNotWaitForThoseWhoLackMore() throws Exception {
     with(
         2,

@@ -119,9 +119,14 @@ class BudgetTest {
           .hasMessageContaining("'kv' reserved 500 bytes: 501");
     }
     lease.close();
-    assertThatThrownBy(() -> lease.grow(1))
-        .isInstanceOf(IllegalStateException.class)
-        .hasMessageContaining("'kv'");
+    for (long more : new long[] {1, 20_000}) {
+      assertThatThrownBy(() -> lease.grow(more))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("'kv'");
+      assertThatThrownBy(() -> lease.tryGrow(more))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("'kv'");
+    }
     assertThat(budget.used()).isZero();
     try (Lease memory = kv.lease(100)) {
       assertThatThrownBy(() -> memory.grow(1)).isInstanceOf(IllegalArgumentException.class);
@@ -246,6 +251,34 @@ class BudgetTest {
       assertThat(kv.used()).isEqualTo(60);
       kv.reserve(70).close();
       assertThat(kv.used()).isEqualTo(30);
+    }
+  }
+
+  @Test
+  void whatIsTakenWhileOthersAreAskedIsExpectedBack() {
+    Budget budget = Budget.ofBytes(100);
+    Account kv = budget.account("kv");
+    Lease lease = budget.account("other").reserve(0);
+    Reclaimer hasNothingYet =
+        new Reclaimer() {
+          @Override
+          public List<Offer> offers() {
+            lease.grow(60); // just after it has said so
+            return List.of();
+          }
+
+          @Override
+          public long reclaim(long bytes) {
+            return 0;
+          }
+
+          @Override
+          public void hurry() {}
+        };
+    try (lease;
+        Budget.Registration _ = budget.onPressure(Rung.DROP_PREFIXES, kv, hasNothingYet)) {
+      assertThat(kv.expected()).isEqualTo(100);
+      assertThat(kv.free()).isEqualTo(40);
     }
   }
 

@@ -282,6 +282,30 @@ class AdapterTest {
         file.weights("blk.0.ffn_up.weight.lora_b", 4, 48);
       }
     },
+    A_SCALAR("blk.0.ffn_up.weight: has a pair of shapes [32, 3] and []") {
+      @Override
+      void make(FixtureModel file) {
+        file.tensor("blk.0.ffn_up.weight.lora_b", Formats.F32, new float[1]);
+      }
+    },
+    A_SCALAR_FOR_ALL("blk.0.attn_qkv.weight.lora_b: belongs to no matrix") {
+      @Override
+      void make(FixtureModel file) {
+        file.tensor("blk.0.attn_qkv.weight.lora_b", Formats.F32, new float[1]);
+      }
+    },
+    NO_NUMBER("adapter.lora.alpha: is NaN") {
+      @Override
+      void make(FixtureModel file) {
+        file.keys.put("adapter.lora.alpha", Double.NaN);
+      }
+    },
+    TOO_MUCH("adapter.lora.alpha: is 1.0E300") {
+      @Override
+      void make(FixtureModel file) {
+        file.keys.put("adapter.lora.alpha", 1e300);
+      }
+    },
     NOTHING("tensors: there are none") {
       @Override
       void make(FixtureModel file) {
