@@ -106,11 +106,14 @@ public final class Chat implements AutoCloseable {
     return session.restore(store, name);
   }
 
-  /** Forgets what was said, but for the system message. */
+  /** Forgets what was said, but for the instructions: messages of the system and the developer. */
   public void clear() {
     settle();
     said =
-        said.withMessages(said.messages().stream().filter(m -> m.role() == Role.SYSTEM).toList());
+        said.withMessages(
+            said.messages().stream()
+                .filter(m -> m.role() == Role.SYSTEM || m.role() == Role.DEVELOPER)
+                .toList());
   }
 
   /** Ends the answer that is being written and gives the conversation's memory back. */

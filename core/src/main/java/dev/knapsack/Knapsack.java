@@ -4,6 +4,7 @@ import dev.knapsack.GenerationRequest.Prompt;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
+import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
@@ -22,6 +23,7 @@ import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.Tokenizer;
 import dev.knapsack.text.answer.AnswerForm;
 import dev.knapsack.text.answer.AnswerReader;
+import java.io.ByteArrayOutputStream;
 import java.lang.ref.Reference;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -83,7 +85,7 @@ public final class Knapsack implements AutoCloseable {
   /**
    * Opens a model as asked for, beside what else is open in a host.
    *
-   * @throws dev.knapsack.error.PlanMismatchException if a plan was given that is not for this model
+   * @throws PlanMismatchException if a plan was given that is not for this model
    * @throws dev.knapsack.error.BudgetExceededException if a plan was given that does not fit
    * @throws dev.knapsack.error.SpillException if the plan keeps cached tokens on disk, and the
    *     folder cannot be used for that
@@ -97,6 +99,7 @@ public final class Knapsack implements AutoCloseable {
       Plan plan =
           options
               .plan
+              .map(given -> checked(given, file))
               .orElseGet(() -> plan(file, host, tenant, options))
               .withNotes(notes(file, tokenizer));
       Engine.Options opened =
@@ -143,6 +146,16 @@ public final class Knapsack implements AutoCloseable {
     }
   }
 
+  private static Plan checked(Plan given, ModelFile file) {
+    String name = Families.spec(file).name();
+    if (!given.model().equals(name)) {
+      throw new PlanMismatchException(
+          "The plan is for %s, and %s is %s. Plan for this file."
+              .formatted(given.model(), file.path(), name));
+    }
+    return given;
+  }
+
   /** Sentences on what was replaced, left out or assumed in reading a model. */
   private static List<String> notes(ModelFile file, Tokenizer tokenizer) {
     List<String> notes = new ArrayList<>(file.notes());
@@ -178,6 +191,11 @@ public final class Knapsack implements AutoCloseable {
   /** The plan that it was opened by: who got which bytes, and what speed to expect. */
   public Plan plan() {
     return engine.plan();
+  }
+
+  /** The arithmetic in use, and why no faster one is: a line for people. */
+  public String kernels() {
+    return engine.kernels().reason();
   }
 
   /** The model's shape; for modules of Knapsack itself, to which alone its type is known. */
@@ -239,20 +257,23 @@ public final class Knapsack implements AutoCloseable {
 
   /**
    * Sentences for the user on how a conversation is written: such as that the model has no
-   * template, or that its template takes no system message, and where its text goes.
+   * template, or that its template takes no tools, or no system message, and where its text goes.
    *
    * @throws dev.knapsack.error.TemplateException if the model's template is none
    */
   public List<String> notes(Conversation conversation) {
-    return templates.isEmpty()
-        ? List.of(
-            "The model's files have no chat template; the conversation is written as ChatML, which"
-                + " the model may not know.")
-        : template(conversation).fit(input(conversation)).notes();
+    List<String> notes = new ArrayList<>();
+    if (templates.isEmpty()) {
+      notes.add(
+          "The model's files have no chat template; the conversation is written as ChatML, which"
+              + " the model may not know.");
+    }
+    notes.addAll(template(conversation).fit(input(conversation)).notes());
+    return notes;
   }
 
   private ChatTemplate.Input input(Conversation conversation) {
-    return ChatTemplate.Input.of(conversation, text(tokenizer.bos()), text(tokenizer.eos()));
+    return ChatTemplate.Input.of(conversation, bracket(tokenizer.bos()), bracket(tokenizer.eos()));
   }
 
   /**
@@ -267,8 +288,26 @@ public final class Knapsack implements AutoCloseable {
     return tokenizer.encode(text, true, parseSpecial);
   }
 
-  private String text(int token) {
-    return token < 0 ? "" : new String(tokenizer.bytes(token, true), StandardCharsets.UTF_8);
+  /**
+   * The text of tokens, such as those of an {@link dev.knapsack.generation.Event.Alternative}; of
+   * special ones too. What is a part of a character alone becomes U+FFFD.
+   *
+   * @throws IllegalArgumentException if one of them is none of the vocabulary's
+   */
+  public String text(int... tokens) {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    for (int token : tokens) {
+      if (token < 0 || token >= tokenizer.size()) {
+        throw new IllegalArgumentException(
+            "Token %d is none of the vocabulary's %,d".formatted(token, tokenizer.size()));
+      }
+      bytes.writeBytes(tokenizer.bytes(token, true));
+    }
+    return bytes.toString(StandardCharsets.UTF_8);
+  }
+
+  private String bracket(int token) {
+    return token < 0 ? "" : text(token);
   }
 
   /** A conversation. */

@@ -127,6 +127,10 @@ public final class Options {
    * the longest ago, and of its requests the oldest.
    */
   public Options withQueue(int requests) {
+    if (requests < 0) {
+      throw new IllegalArgumentException(
+          requests + " requests may wait; give 0 or more, 0 to refuse them at once.");
+    }
     return with(o -> o.queue = requests);
   }
 

@@ -7,6 +7,7 @@ import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.PlanDoesNotFitException;
+import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.MetadataBuilder;
@@ -20,6 +21,7 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
+import dev.knapsack.message.Role;
 import dev.knapsack.message.Tool;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
@@ -89,9 +91,9 @@ class KnapsackTest {
         GREEDY.apply(GenerationRequest.ofText("Once upon a time")).withMaxTokens(200);
     Plan.Cache few = Plan.Cache.parse("f16", "streaming(4,60)");
     KvChoice whole = KvChoice.parse("f16");
+    KvChoice kept = KvChoice.parse("f16", "streaming(4,60)");
     String forgetful;
-    try (Knapsack knapsack =
-            Knapsack.open(model, host, options().withCacheFormat(whole.withPolicy(few.policy())));
+    try (Knapsack knapsack = Knapsack.open(model, host, options().withCacheFormat(kept));
         Generation answer = knapsack.generate(request)) {
       forgetful = answer.text();
     }
@@ -186,6 +188,75 @@ class KnapsackTest {
       chat.clear();
       assertThat(chat.conversation().messages()).containsExactly(Message.system("Be kind."));
     }
+  }
+
+  @Test
+  void instructionsStayWhenAChatIsCleared() {
+    Message instructions = new Message(Role.DEVELOPER, List.of(new Part.Text("Be kind.")));
+    try (Knapsack knapsack = Knapsack.open(model, host, options());
+        Chat chat = knapsack.chat(Conversation.of(instructions, Message.user("Hi.")))) {
+      chat.clear();
+      assertThat(chat.conversation().messages()).containsExactly(instructions);
+    }
+  }
+
+  @Test
+  void saysTheTextsOfTokens() {
+    try (Knapsack knapsack = Knapsack.open(model, host, options());
+        Generation answer =
+            knapsack.generate(
+                GREEDY
+                    .apply(GenerationRequest.ofText("Once upon a time"))
+                    .withLogProbabilities(2))) {
+      List<Event.Token> tokens =
+          answer
+              .events()
+              .filter(Event.Token.class::isInstance)
+              .map(Event.Token.class::cast)
+              .toList();
+      StringBuilder joined = new StringBuilder();
+      tokens.forEach(token -> joined.append(knapsack.text(token.id())));
+      assertThat(joined).hasToString(answer.text()).contains(" ");
+      assertThat(knapsack.text(answer.tokens())).isEqualTo(answer.text());
+      assertThat(knapsack.text(tokens.getFirst().alternatives().getFirst().id())).isEqualTo(",");
+      assertThatThrownBy(() -> knapsack.text(512))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("512");
+    }
+  }
+
+  @Test
+  void saysThatToolsAreLeftOut(@TempDir Path folder) {
+    List<Tool> tools = List.of(new Tool("weather", "Says how it is.", "{}"));
+    Conversation asked = Conversation.of(Message.user("Hi.")).withTools(tools);
+    try (Knapsack knapsack = Knapsack.open(model, host, options())) {
+      assertThat(knapsack.notes(asked))
+          .satisfiesExactly(
+              note -> assertThat(note).contains("ChatML"),
+              note -> assertThat(note).contains("takes no tools"));
+    }
+    String turns = "{% for m in messages %}{{ m.content }}{% endfor %}";
+    Path path = withTemplates(folder.resolve("tools.gguf"), turns, "{{ tools }}" + turns);
+    try (Knapsack knapsack = Knapsack.open(path, host, options())) {
+      assertThat(knapsack.notes(asked)).isEmpty();
+    }
+  }
+
+  @Test
+  void refusesThePlanOfAnotherModel() {
+    Plan plan = Knapsack.plan(model, host, options());
+    Plan other = Plan.ofJson(plan.toJson().replace(plan.model(), "another"));
+    assertThatThrownBy(() -> Knapsack.open(model, host, options().withPlan(other)).close())
+        .isInstanceOf(PlanMismatchException.class)
+        .hasMessageContaining("another");
+  }
+
+  @Test
+  void refusesAtOnceWhatNoModelCanBeOpenedWith() {
+    assertThatThrownBy(() -> Options.usual().withQueue(-1))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("0 or more");
+    assertThat(KvChoice.parse("auto", "h2o(80)").candidates()).hasSizeGreaterThan(1);
   }
 
   @Test

@@ -57,7 +57,7 @@ class ModuleTest {
           Options options =
               Options.usual()
                   .withWorkers(1)
-                  .withCacheFormat(KvChoice.parse("f16"))
+                  .withCacheFormat(KvChoice.parse("f16", "full"))
                   .withShare(new Host.Share("guest", 1 << 20, 1));
           Plan plan = Knapsack.plan(Path.of(args[0]), host, options);
           try (Knapsack model =

@@ -206,8 +206,7 @@ final class BenchCommand implements Callable<Integer> {
     Plan plan = knapsack.plan();
     Plan.Prediction predicted = plan.prediction();
     PrintStream out = environment.streams().out();
-    out.printf(
-        "%s, %d threads, %s%n", plan.model(), plan.workers(), knapsack.engine().kernels().reason());
+    out.printf("%s, %d threads, %s%n", plan.model(), plan.workers(), knapsack.kernels());
     out.printf("%-34s %12s %12s %12s%n", "", "predicted", "measured", "of the limit");
     boolean fromEmpty = results.getFirst().depth() == 0;
     String reading = "prefill of " + prompt + " tokens, tokens/s";

@@ -169,23 +169,24 @@ final class RunCommand implements Callable<Integer> {
     adjust(
         GenerationRequest.ofTokens(
             0)); // what cannot be asked for is refused before anything is loaded
+    List<Tool> offered = tools == null ? List.of() : ToolFile.read(tools);
     engine.useSequences(samples);
     engine.useParseSpecial(parseSpecial);
     try (Knapsack knapsack = engine.open(engine.path(model))) {
       knapsack.plan().notes().forEach(note -> streams.err().println("note: " + note));
       if (chat || stats) {
-        streams.err().println("kernels: " + knapsack.engine().kernels().reason());
+        streams.err().println("kernels: " + knapsack.kernels());
       }
       if (chat) {
         streams.err().println(welcome(knapsack));
-        chat(knapsack, streams);
+        chat(knapsack, offered, streams);
         return 0;
       }
       if (session == null) {
-        return answer(knapsack, start(knapsack, text == null ? "" : text), streams);
+        return answer(knapsack, start(knapsack, offered, text == null ? "" : text), streams);
       }
       NamedChat named = named(session);
-      try (Chat talk = named.open(knapsack, system, tools())) {
+      try (Chat talk = named.open(knapsack, system, offered)) {
         Generation said = talk.send(text == null ? "" : text, this::adjust);
         note(knapsack, talk.conversation());
         int code = answer(knapsack, List.of(said), streams);
@@ -195,9 +196,10 @@ final class RunCommand implements Callable<Integer> {
     }
   }
 
-  private void chat(Knapsack knapsack, StandardStreams streams) throws IOException {
+  private void chat(Knapsack knapsack, List<Tool> offered, StandardStreams streams)
+      throws IOException {
     try (Prompt user = streams.prompt(TerminalPrompt.historyIn(environment.data()));
-        EngineTalk talk = talk(knapsack)) {
+        EngineTalk talk = talk(knapsack, offered)) {
       new ChatLoop(talk, user, streams.answers(), streams.err()).run();
       if (stats) {
         streams.err().println(talk.report());
@@ -206,23 +208,19 @@ final class RunCommand implements Callable<Integer> {
     }
   }
 
-  private EngineTalk talk(Knapsack knapsack) throws IOException {
+  private EngineTalk talk(Knapsack knapsack, List<Tool> offered) throws IOException {
     if (session == null) {
-      return new EngineTalk(knapsack, knapsack.chat(begun()), this::adjust, null);
+      return new EngineTalk(knapsack, knapsack.chat(begun(offered)), this::adjust, null);
     }
     NamedChat named = named(session);
-    return new EngineTalk(knapsack, named.open(knapsack, system, tools()), this::adjust, named);
+    return new EngineTalk(knapsack, named.open(knapsack, system, offered), this::adjust, named);
   }
 
   /** The conversation before anything is said. */
-  private Conversation begun() throws IOException {
+  private Conversation begun(List<Tool> offered) {
     List<Message> instructions =
         system == null || system.isEmpty() ? List.of() : List.of(Message.system(system));
-    return Conversation.of(instructions).withTools(tools());
-  }
-
-  private List<Tool> tools() throws IOException {
-    return tools == null ? List.of() : ToolFile.read(tools);
+    return Conversation.of(instructions).withTools(offered);
   }
 
   private NamedChat named(String name) {
@@ -271,11 +269,11 @@ final class RunCommand implements Callable<Integer> {
     return 0;
   }
 
-  private List<Generation> start(Knapsack knapsack, String text) throws IOException {
+  private List<Generation> start(Knapsack knapsack, List<Tool> offered, String text) {
     if (raw) {
       return knapsack.generate(adjust(GenerationRequest.ofText(text, true)), samples);
     }
-    Conversation asked = begun().withMessage(Message.user(text));
+    Conversation asked = begun(offered).withMessage(Message.user(text));
     note(knapsack, asked);
     return knapsack.generate(adjust(GenerationRequest.of(asked)), samples);
   }

@@ -216,6 +216,25 @@ class RunCommandTest {
     assertThat(with).isGreaterThan(without);
   }
 
+  @Test
+  void toolsAreReadBeforeTheModel() throws IOException {
+    Path tools = Files.writeString(home.resolve("tools.json"), "{}");
+    shell
+        .run("run", home.resolve("no.gguf"), "--tools", tools, "-p", "Hi")
+        .failed(4, "tools.json", "no list of tools");
+  }
+
+  @Test
+  void toolsThatTheModelCannotHaveAreSaid() throws IOException {
+    Path tools =
+        Files.writeString(
+            home.resolve("tools.json"),
+            "[{\"type\": \"function\", \"function\": {\"name\": \"weather\"}}]");
+    Shell.Result result = shell.run("run", "-p", NOTES, "--tools", tools).succeeded();
+    assertThat(result.out()).isEqualTo(ANSWER);
+    assertThat(result.err()).contains("takes no tools");
+  }
+
   private int promptTokens(Object... line) {
     return shell
         .run(line)

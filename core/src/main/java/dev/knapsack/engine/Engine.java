@@ -85,13 +85,6 @@ public final class Engine implements AutoCloseable {
     /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
     public static final int USUAL_QUEUE = 64;
 
-    public Options {
-      if (queue < 0) {
-        throw new IllegalArgumentException(
-            queue + " requests may wait; give 0 or more, 0 to refuse them at once.");
-      }
-    }
-
     /** A queue and shared prefixes, and for what is written to disk the folder of the system. */
     public static Options usual() {
       return new Options(

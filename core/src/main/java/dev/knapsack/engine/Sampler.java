@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.KnapsackException.Kind;
 import dev.knapsack.error.LogitsException;
 import dev.knapsack.generation.Event;
 import dev.knapsack.generation.Sampling;
@@ -197,14 +198,18 @@ final class Sampler {
         max = logit;
         best = token;
       } else if (Float.isNaN(logit)) {
-        throw new LogitsException("The logit of token " + token + " is not a number");
+        throw new LogitsException(Kind.FILE, "The logit of token " + token + " is not a number");
       }
     }
     if (best < 0) {
-      throw new LogitsException("All tokens are forbidden: every logit is negative infinity");
+      throw sampling.logitBias().containsValue(Float.NEGATIVE_INFINITY)
+          ? new LogitsException(
+              Kind.REQUEST,
+              "The request's logit bias forbids every token; leave one that may come.")
+          : new LogitsException(Kind.FILE, "Every logit is negative infinity: no token may come");
     }
     if (max == Float.POSITIVE_INFINITY) {
-      throw new LogitsException("The logit of token " + best + " is infinite");
+      throw new LogitsException(Kind.FILE, "The logit of token " + best + " is infinite");
     }
     return best;
   }

@@ -253,9 +253,15 @@ public final class Budget {
           "Account '%s' cannot have a floor of %,d bytes and a weight of %s"
               .formatted(tenant.name(), bytes, weight));
     }
-    if (tenant.parent() != null || floors.contains(tenant)) {
+    if (tenant.parent() != null) {
       throw new IllegalStateException(
-          "Account '%s' is a part of another, or has a floor".formatted(tenant.name()));
+          "Account '%s' is a part of another, and only one that is not can have a floor"
+              .formatted(tenant.name()));
+    }
+    if (floors.contains(tenant)) {
+      throw new IllegalStateException(
+          "Account '%s' has a floor already; give each tenant's share a name of its own"
+              .formatted(tenant.name()));
     }
     long missing = Math.max(0, bytes - tenant.used());
     take(tenant, missing);

@@ -102,6 +102,18 @@ public record KvChoice(
     return text.strip().equalsIgnoreCase("auto") ? AUTO : of(KvFormat.parse(text));
   }
 
+  /**
+   * This recipe in these formats, as {@link Plan.Cache#parse} has them.
+   *
+   * @param formats such as {@code q8_0}, or {@code auto} to leave them to the plan
+   * @param recipe such as {@code full} or {@code h2o(80)}
+   * @throws dev.knapsack.error.UnsupportedFormatException if there is no such format
+   * @throws IllegalArgumentException if there is no such recipe
+   */
+  public static KvChoice parse(String formats, String recipe) {
+    return parse(formats).withPolicy(Recipe.of(recipe));
+  }
+
   public KvChoice withRecent(int tokens) {
     return new KvChoice(
         format, weightsFirst, OptionalInt.of(tokens), transform, policies, resident);

@@ -258,7 +258,7 @@ public record Plan(
    * @param decodeTokensPerSecond rate of writing an answer, at a nearly empty cache
    * @param secondsToFirstToken from a warm engine, for a prompt of {@code promptTokens}
    * @param promptTokens the prompt that the time to first token is for
-   * @param memoryBytesPerSecond rate of reading memory, as just measured, that this rests on
+   * @param memoryBytesPerSecond rate of reading memory that this rests on
    */
   public record Prediction(
       double prefillTokensPerSecond,

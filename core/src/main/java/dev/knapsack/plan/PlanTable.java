@@ -64,7 +64,7 @@ final class PlanTable {
         String.format(
             Locale.ROOT,
             "Expect: prefill %s, decode %s, first token after %s (prompt of %,d tokens); memory"
-                + " read at %s/s just now%n",
+                + " read at %s/s%n",
             rate(p.prefillTokensPerSecond()),
             rate(p.decodeTokensPerSecond()),
             seconds(p.secondsToFirstToken()),

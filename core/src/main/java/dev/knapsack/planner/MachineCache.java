@@ -11,6 +11,7 @@ import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -49,6 +50,9 @@ public final class MachineCache {
   private static final long LEAST_BYTES = 4L << 20;
 
   private static final double ROUGH_SECONDS = 0.1;
+
+  /** Numbers that are whole blocks in every format. */
+  private static final long ROW = 2048;
 
   private final Path directory;
   private final double mostSeconds;
@@ -123,7 +127,8 @@ public final class MachineCache {
           attention = probe.attentionRates();
         }
         if (memory.isEmpty()) {
-          memory = OptionalDouble.of(probe.memoryBytesPerSecond());
+          double read = probe.memoryBytesPerSecond();
+          memory = OptionalDouble.of(rough ? Math.max(read, readByProducts(rates)) : read);
         }
         if (disk.isEmpty()) {
           disk = OptionalDouble.of(probe.diskBytesPerSecond(file));
@@ -171,6 +176,17 @@ public final class MachineCache {
     } catch (IOException notThere) {
       return true;
     }
+  }
+
+  /**
+   * Bytes per second that products have read: memory gives as much at the least, also where there
+   * was no time for the JVM to compile what measures it.
+   */
+  private static double readByProducts(Map<String, Machine.Rates> rates) {
+    return rates.entrySet().stream()
+        .mapToDouble(e -> e.getValue().decode() * Formats.byName(e.getKey()).bytes(ROW) / ROW)
+        .max()
+        .orElse(0);
   }
 
   private static Machine.@Nullable Rates rates(JsonObject object) {

@@ -22,11 +22,12 @@ record SteadyRate(double leastSeconds, double mostSeconds) {
 
   /** The rate of {@code work} a second, by what each call says it has done. */
   double of(DoubleSupplier work) {
-    // What the first call makes and loads is not its rate, unless there is time for no other.
+    // What the first call makes and loads is not its rate; it counts where there is time for one
+    // more only, which may be disturbed too.
     long first = System.nanoTime();
-    double once = work.getAsDouble();
+    double once = once(work);
     if (seconds(first) >= mostSeconds) {
-      return once / seconds(first);
+      return Math.max(once, once(work));
     }
     double roundSeconds = Math.min(ROUND_SECONDS, mostSeconds / LEAST_ROUNDS);
     double best = 0;
@@ -48,6 +49,12 @@ record SteadyRate(double leastSeconds, double mostSeconds) {
         && seconds(start) < mostSeconds);
     // Of a few rounds the best is the one that was disturbed least.
     return rounds < STEADY_ROUNDS ? best : Arrays.stream(last).average().orElseThrow();
+  }
+
+  private static double once(DoubleSupplier work) {
+    long start = System.nanoTime();
+    double done = work.getAsDouble();
+    return done / seconds(start);
   }
 
   static double seconds(long since) {

@@ -161,6 +161,10 @@ public final class ChatTemplate {
       return new Input(messages, tools, bosToken, eosToken, addGenerationPrompt, variables);
     }
 
+    Input withoutTools() {
+      return new Input(messages, null, bosToken, eosToken, addGenerationPrompt, variables);
+    }
+
     /** A conversation that the assistant is to continue. */
     public static Input of(Conversation conversation, String bosToken, String eosToken) {
       return new Input(

@@ -25,6 +25,9 @@ final class Fitting {
       "The model's chat template takes a system message at the beginning alone; the text of a later"
           + " one goes before the user's next message.";
 
+  private static final String NO_TOOLS =
+      "The model's chat template takes no tools; those that are given are left out.";
+
   /** A text that no template writes by itself. */
   static final String NEEDLE = "Qzjxneedle";
 
@@ -42,13 +45,20 @@ final class Fitting {
     List<TemplateMessage> messages = new ToolCalls(fitting).fitted(given.messages());
     messages = fitting.contents(messages);
     messages = fitting.instructions(messages);
+    if (given.tools() != null && !fitting.takesTools()) {
+      fitting.notes.add(NO_TOOLS);
+    }
     return new ChatTemplate.Fitted(given.with(messages), List.copyOf(fitting.notes));
   }
 
   /** The text that the template makes of messages; null if it refuses them. */
   @Nullable String written(List<TemplateMessage> messages) {
+    return written(given.with(messages));
+  }
+
+  private @Nullable String written(Input input) {
     try {
-      return template.render(given.with(messages)).text();
+      return template.render(input).text();
     } catch (TemplateException _) {
       return null;
     }
@@ -91,6 +101,13 @@ final class Fitting {
     }
     int at = written.indexOf(NEEDLE);
     return at >= 0 && (at == 0 || "'\"".indexOf(written.charAt(at - 1)) < 0);
+  }
+
+  /** Says whether anything changes with the tools; true where that cannot be found out. */
+  private boolean takesTools() {
+    List<TemplateMessage> messages = List.of(TemplateMessage.user(NEEDLE));
+    String with = written(messages);
+    return with == null || !with.equals(written(given.with(messages).withoutTools()));
   }
 
   static Map<String, Object> part(String text) {

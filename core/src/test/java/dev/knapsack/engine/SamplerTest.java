@@ -3,6 +3,7 @@ package dev.knapsack.engine;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.error.KnapsackException;
 import dev.knapsack.error.LogitsException;
 import dev.knapsack.generation.Sampling;
 import java.lang.foreign.Arena;
@@ -176,7 +177,14 @@ class SamplerTest {
         .isInstanceOf(LogitsException.class);
     float none = Float.NEGATIVE_INFINITY;
     assertThatThrownBy(() -> draws(ALL, new float[] {none, none}, 1, 0))
-        .isInstanceOf(LogitsException.class);
+        .isInstanceOf(LogitsException.class)
+        .extracting(e -> ((LogitsException) e).kind())
+        .isEqualTo(KnapsackException.Kind.FILE);
+    Sampling forbids = ALL.withLogitBias(Map.of(0, none, 1, none));
+    assertThatThrownBy(() -> draws(forbids, new float[] {1, 2}, 1, 0))
+        .isInstanceOf(LogitsException.class)
+        .extracting(e -> ((LogitsException) e).kind())
+        .isEqualTo(KnapsackException.Kind.REQUEST);
     assertThat(draws(Sampling.DEFAULT, new float[] {none, -3, none}, 20, 0)).containsOnly(1);
   }
 

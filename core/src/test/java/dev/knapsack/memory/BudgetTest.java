@@ -363,7 +363,8 @@ class BudgetTest {
       }
     }
     assertThatThrownBy(() -> budget.account("first").entitle(1, 1))
-        .isInstanceOf(IllegalStateException.class);
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("a name of its own");
     assertThatThrownBy(() -> budget.account("third").entitle(501, 1))
         .isInstanceOf(BudgetExceededException.class);
     assertThatThrownBy(() -> budget.account("third").entitle(1, 0))

@@ -99,6 +99,23 @@ class MachineTest {
   }
 
   @Test
+  void roughlyMemoryGivesWhatProductsHaveRead() throws IOException {
+    MachineCache cache = new MachineCache(directory, 0.01, 64L << 20);
+    Budget budget = Budget.of("8MiB");
+    try (WorkerTeam team = new WorkerTeam(1)) {
+      cache.machine(file, kernels, team, budget.account("probe"));
+      Path kept = directory.resolve("machine.json");
+      Files.writeString(
+          kept,
+          Files.readString(kept)
+              .replace("memoryBytesPerSecond", "notMeasured")
+              .replaceAll("\"decode\": [0-9.E-]+", "\"decode\": 1.0E15"));
+      Machine machine = cache.machine(file, kernels, team, budget.account("probe"));
+      assertThat(machine.memoryBytesPerSecond()).isGreaterThanOrEqualTo(1e15);
+    }
+  }
+
+  @Test
   void aBudgetWithoutRoomToMeasureIsPlannedAllTheSame() {
     try (WorkerTeam team = new WorkerTeam(1)) {
       Machine machine =
