@@ -157,7 +157,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     return answer.tokens();
   }
 
-  /** Why it ended; empty while it has not. */
+  /** The reason why it ended; empty while it has not. */
   public Optional<FinishReason> finishReason() {
     return answer.finishReason();
   }

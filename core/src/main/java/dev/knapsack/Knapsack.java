@@ -190,11 +190,6 @@ public final class Knapsack implements AutoCloseable {
     return tokenizer;
   }
 
-  /** The model's chat templates; for modules of Knapsack itself. */
-  public ChatTemplates templates() {
-    return templates;
-  }
-
   public Budget budget() {
     return engine.budget();
   }

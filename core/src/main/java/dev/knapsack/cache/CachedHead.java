@@ -247,8 +247,8 @@ public final class CachedHead {
   }
 
   /**
-   * Which channels of a key coarser tokens hold, ascending; null if that is all of them, or has not
-   * been said.
+   * The channels of a key that coarser tokens hold, ascending; null if that is all of them, or has
+   * not been said.
    */
   public int @Nullable [] channels() {
     return head.coarse().channels();

@@ -28,7 +28,7 @@ final class HeadTokens {
   /** The reduction of heads that are always reduced alike; null if there are no such. */
   private final HeadBases.@Nullable Head bases;
 
-  /** By what keys and values are reduced; null where all of them is held. */
+  /** The reduction of keys, and that of values; null where all of them is held. */
   private @Nullable Reduction keys;
 
   private @Nullable Reduction values;
@@ -92,7 +92,7 @@ final class HeadTokens {
     values = bases == null ? null : bases.values();
   }
 
-  /** Which channels of a key are held, ascending; null for all, or if it is not channels. */
+  /** The channels of a key that are held, ascending; null for all, or if it is not channels. */
   int @Nullable [] channels() {
     return keys instanceof Reduction.Channels(int[] held) ? held : null;
   }

@@ -44,7 +44,7 @@ public interface KvBounds {
     return 0;
   }
 
-  /** By what it reduces {@linkplain #coarse coarser tokens}; empty unless it does. */
+  /** The bases by which it reduces {@linkplain #coarse coarser tokens}; empty unless it does. */
   default Optional<HeadBases> bases() {
     return Optional.empty();
   }

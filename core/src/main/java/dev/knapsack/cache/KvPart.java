@@ -54,7 +54,7 @@ public final class KvPart {
     return inMemory.positions();
   }
 
-  /** Which channels of a key are held, ascending, in one number each; null for all. */
+  /** The channels of a key that are held, ascending, in one number each; null for all. */
   public int @Nullable [] channels() {
     return inMemory.channels();
   }

@@ -30,7 +30,7 @@ public final class KvPool implements AutoCloseable {
 
   private volatile @Nullable BitSet sentenceEnds;
 
-  /** Who does what policies do to caches; null for who asks for that alone. */
+  /** The threads that do what policies do to caches; null for the one that asks for it. */
   private volatile @Nullable WorkerTeam workers;
 
   /** By layer and KV head. */

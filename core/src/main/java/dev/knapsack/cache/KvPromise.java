@@ -15,7 +15,10 @@ public final class KvPromise implements AutoCloseable {
   private final int tokens;
   private final int step;
   private final Lease besidePages;
+
+  /** Blocks of the sequence's beginning that are not paid for in here. */
   private int shared;
+
   private boolean closed;
 
   KvPromise(KvPool pool, Lease besidePages, int tokens, int step, int shared) {
@@ -32,11 +35,6 @@ public final class KvPromise implements AutoCloseable {
         + slabs(shared).entrySet().stream()
             .mapToLong(e -> SlabArena.bytes(e.getKey(), e.getValue()))
             .sum();
-  }
-
-  /** Blocks of the sequence's beginning that are not paid for in here. */
-  public int shared() {
-    return shared;
   }
 
   /** The pages that are paid for in here. */

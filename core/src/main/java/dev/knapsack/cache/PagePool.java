@@ -102,7 +102,7 @@ final class PagePool implements AutoCloseable {
     return reservedWith(slabs) + beside <= most;
   }
 
-  /** By how many bytes what the arenas take changes with (1) or without (-1) reserved pages. */
+  /** Bytes that the arenas take more with these pages reserved (1), or without them (-1). */
   long change(SortedMap<Long, Long> slabs, int sign) {
     return slabs.entrySet().stream()
         .mapToLong(e -> arena(e.getKey()).change(sign * e.getValue()))

@@ -90,7 +90,7 @@ public final class PrefixTree implements AutoCloseable {
     /** Sequences that share this block and none that follows. */
     int users;
 
-    /** When it was last used; its place among the {@link #idle}. */
+    /** The time of its last use; its place among the {@link #idle}. */
     long used;
 
     /** The next node with the same key. */

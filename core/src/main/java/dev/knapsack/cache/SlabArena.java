@@ -98,10 +98,6 @@ final class SlabArena implements AutoCloseable {
     return NativeMemory.wholePages(Math.multiplyExact(stride(slabBytes), slabs));
   }
 
-  Account account() {
-    return account;
-  }
-
   long slabBytes() {
     return slabBytes;
   }

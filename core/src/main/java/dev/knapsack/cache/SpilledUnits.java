@@ -206,7 +206,7 @@ final class SpilledUnits implements AutoCloseable {
     return buffers[turn++ % BUFFERS];
   }
 
-  /** Which units of a head matter to a step. */
+  /** Says how much the units of a head matter to a step. */
   interface Choice {
     void score(int head, float[] out);
   }

@@ -1,4 +1,7 @@
-/** The memory of sequences: KV pages, their formats, and the cache that holds them. */
+/**
+ * The memory of sequences: keys and values in pages, states that layers carry, and beginnings that
+ * sequences share.
+ */
 @NullMarked
 package dev.knapsack.cache;
 

@@ -25,7 +25,7 @@ import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Who has a sequence, and who waits for one.
+ * The sessions that have a sequence, and the requests that wait for one.
  *
  * <p>At most as many sessions hold memory as the plan allows. A session that answers keeps what it
  * has; that of an idle one goes to whoever needs it. When that is not enough a request waits, and

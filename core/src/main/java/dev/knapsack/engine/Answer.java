@@ -78,7 +78,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private final StopStrings stops;
   private final EventChannel channel;
 
-  /** When it was asked for, in nanoseconds, and the time it may take from then on. */
+  /** The time at which it was asked for, in nanoseconds, and what it may take from then on. */
   private final long asked;
 
   private final long allowed;
@@ -289,7 +289,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return tokens.stream().mapToInt(Event.Token::id).toArray();
   }
 
-  /** Why it ended; empty while it has not. */
+  /** The reason why it ended; empty while it has not. */
   public synchronized Optional<FinishReason> finishReason() {
     return Optional.ofNullable(ended);
   }

@@ -356,11 +356,6 @@ public final class Engine implements AutoCloseable {
     return kernels;
   }
 
-  /** Of the experts that steps needed, the part that was cached; 1 where all are resident. */
-  public double expertHitRate() {
-    return weights.expertHitRate();
-  }
-
   /**
    * Begins an answer, which is written from now on; while all sequences are busy, it waits.
    *

@@ -235,19 +235,12 @@ public final class Request {
     return with(r -> r.cache = Optional.of(value));
   }
 
-  /**
-   * Asked for by a tenant of this name, such as a user: tenants whose requests wait for a sequence
-   * take turns, so that one with many requests does not keep another waiting. All that name none
-   * are one tenant's.
-   */
+  /** Asked for by a tenant of this name; all that name none are one's. See {@link Answer}. */
   public Request withTenant(String name) {
     return with(r -> r.tenant = name);
   }
 
-  /**
-   * With this priority in place of 0: of the requests that wait for a sequence those with a higher
-   * one go first, whoever asks. One that has its sequence is not interrupted.
-   */
+  /** With this priority in place of 0. See {@link Answer}. */
   public Request withPriority(int value) {
     return with(r -> r.priority = value);
   }

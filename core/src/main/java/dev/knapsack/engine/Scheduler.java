@@ -27,10 +27,10 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which answers have a sequence, which of them a step computes for, and what becomes of them then.
+ * The answers of an engine from their beginning to their end, step by step: {@link Admission} says
+ * which of them have a sequence, {@link Batch} what a step computes for them.
  *
- * <p>Used on the thread of its {@link StepLoop} alone, so that nothing in here is locked. {@link
- * Admission} says which answers have a sequence, {@link Batch} what a step computes for them.
+ * <p>Used on the thread of its {@link StepLoop} alone, so that nothing in here is locked.
  */
 final class Scheduler implements StepLoop.Steps, Reclaimer {
   /**

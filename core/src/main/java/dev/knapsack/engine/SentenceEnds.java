@@ -4,7 +4,7 @@ import dev.knapsack.text.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.util.BitSet;
 
-/** Which tokens of a vocabulary end a sentence. */
+/** The tokens of a vocabulary that end a sentence. */
 final class SentenceEnds {
   /** Of the scripts that have marks of their own, those that most text is in. */
   private static final String MARKS = ".!?;…。！？；।؟";

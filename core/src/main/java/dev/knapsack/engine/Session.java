@@ -55,7 +55,7 @@ public final class Session implements AutoCloseable {
   @Nullable Answer answering;
   boolean closed;
 
-  /** When it last began to answer, in the scheduler's count. */
+  /** The last time it began to answer, in the count of {@link Admission}. */
   long lastUsed;
 
   Session(Scheduler scheduler) {

@@ -1,5 +1,6 @@
 /**
- * Running sequences: scheduling, sampling, weight residency, and the answer as a stream of text.
+ * Running sequences: who has one, what a step computes, sampling, weight residency, and answers as
+ * channels of events.
  */
 @NullMarked
 package dev.knapsack.engine;

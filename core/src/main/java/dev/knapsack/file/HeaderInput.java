@@ -71,11 +71,6 @@ final class HeaderInput {
     }
   }
 
-  int u8(String field) {
-    fill(field, 1);
-    return Byte.toUnsignedInt(buffer.get());
-  }
-
   int i32(String field) {
     fill(field, Integer.BYTES);
     return buffer.getInt();

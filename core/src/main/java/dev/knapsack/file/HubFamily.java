@@ -75,7 +75,7 @@ record HubFamily(
           integer("shared_expert_intermediate_size", "expert_shared_feed_forward_length"),
           flag("norm_topk_prob", "expert_weights_norm"));
 
-  /** Whose experts are as wide as {@code intermediate_size} and weighed by their own sum. */
+  /** Experts as wide as {@code intermediate_size} and weighed by their own sum. */
   private static final List<Key> WIDE_EXPERTS =
       List.of(
           integer("num_local_experts", "expert_count"),

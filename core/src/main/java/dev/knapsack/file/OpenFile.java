@@ -39,11 +39,6 @@ final class OpenFile implements AutoCloseable {
     return file.path();
   }
 
-  /** Bytes in the file when it was opened. */
-  long size() {
-    return file.size();
-  }
-
   /** Parses what stands at the front of the file. */
   <T> T header(Function<HeaderInput.Source, T> parse) {
     try (FileChannel channel = FileChannel.open(path(), StandardOpenOption.READ)) {

@@ -1,6 +1,6 @@
 package dev.knapsack.generation;
 
-/** Why an answer ended. */
+/** The reason why an answer ended. */
 public enum FinishReason {
   /** The model wrote a token that ends an answer. */
   END_TOKEN,

@@ -3,16 +3,17 @@ package dev.knapsack.kernel;
 import dev.knapsack.tensor.Matrix;
 
 /**
- * Attention of query rows {@code [from, to)} with one KV head, over the pages where the cache lies.
+ * Attention of query rows {@code [from, to)} with one KV head, over tokens where they lie: in the
+ * pages of a cache, or in the rows of the step.
  *
- * <p>Row {@code t} stands at {@code firstPosition + t}; it sees cached tokens at positions {@code
- * p} with {@code p ≤ firstPosition + t} (when causal) and {@code |firstPosition + t − p| < window}
- * (when there is a window). Queries are F32, tokens × (heads · keySize).
+ * <p>Row {@code t} stands at {@code firstPosition + t}; it sees tokens at positions {@code p} with
+ * {@code p ≤ firstPosition + t} (when causal) and {@code |firstPosition + t − p| < window} (when
+ * there is a window). Queries are F32, tokens × (heads · keySize).
  */
 public interface Attention {
   /**
    * For each query head of the group, {@code out = Σ_j softmax_j(scale · q·k_j) v_j} over the
-   * cached tokens that the row may see.
+   * tokens that the row may see.
    *
    * @param out F32, tokens × (heads · valueSize)
    */

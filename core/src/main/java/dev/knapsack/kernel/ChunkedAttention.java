@@ -235,7 +235,7 @@ public final class ChunkedAttention implements Attention {
       float sink = sinks == null ? Float.NaN : sinks.getAtIndex(Floats.F32, head);
       long at = scores.rowOffset(row);
       if (seesSomething(scores, at)) {
-        rows.softmax(scores.data(), at, scores.columns(), 0, sink);
+        rows.softmax(scores.data(), at, scores.columns(), sink);
       } else {
         scores.data().asSlice(at, scores.rowBytes()).fill((byte) 0);
       }

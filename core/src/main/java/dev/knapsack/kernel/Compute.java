@@ -2,6 +2,7 @@ package dev.knapsack.kernel;
 
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.os.NativeMemory;
 import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.ChannelOrder;
 import dev.knapsack.tensor.Hadamard;
@@ -42,8 +43,6 @@ public final class Compute implements AutoCloseable {
   private static final double QUANTISE = 0.4;
   private static final double TURN = 1;
   private static final double ENCODE = 4;
-
-  private static final long PAGE = 4096;
 
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
@@ -96,7 +95,7 @@ public final class Compute implements AutoCloseable {
     codesLease = codes;
   }
 
-  /** Who runs out of heap ends the program, or a thread of it, without a word that helps. */
+  /** Refuses now: running out of heap later ends a thread without a word that helps. */
   private static void checkHeap(int workers, long bytes) {
     long free = freeHeap();
     if (free < bytes + HEAP_LEFT) {
@@ -123,17 +122,13 @@ public final class Compute implements AutoCloseable {
   }
 
   private static long bytesPerWorker(Kernels kernels, KernelLimits limits) {
-    return wholePages(kernels.scratchBytes(limits));
-  }
-
-  static long wholePages(long bytes) {
-    return Math.ceilDiv(bytes, PAGE) * PAGE;
+    return NativeMemory.wholePages(kernels.scratchBytes(limits));
   }
 
   private static long codeBytes(KernelLimits limits) {
     Q8Activations format = Q8Activations.FORMAT;
     long blocks = Math.ceilDiv(limits.columns(), format.blockValues());
-    return wholePages(limits.tokens() * blocks * format.blockBytes());
+    return NativeMemory.wholePages(limits.tokens() * blocks * format.blockBytes());
   }
 
   public Kernels kernels() {
@@ -277,11 +272,6 @@ public final class Compute implements AutoCloseable {
     return (int) Math.min(w.rows(), Math.ceilDiv(Math.max(even, small), tile) * tile);
   }
 
-  /** RMS norm of whole rows: see {@link RowOperations#rmsNorm}. */
-  public void rmsNorm(Matrix x, @Nullable MemorySegment weight, float epsilon, Matrix out) {
-    rmsNorm(x, weight, x.columns(), epsilon, out);
-  }
-
   /** See {@link RowOperations#rmsNorm}. */
   public void rmsNorm(
       Matrix x, @Nullable MemorySegment weight, int groupSize, float epsilon, Matrix out) {
@@ -398,11 +388,6 @@ public final class Compute implements AutoCloseable {
         gate,
         TURN,
         (from, to) -> kernels.gatedActivation().apply(activation, gate, up, out, from, to));
-  }
-
-  /** Softmax of one row in place. */
-  public void softmax(Matrix x, int row) {
-    kernels.rows().softmax(x.data(), x.rowOffset(row), x.columns(), 0, Float.NaN);
   }
 
   /**

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param memory what all pages lie in
  * @param pages where each page begins in it, in bytes
  * @param valuesAt where the values begin in a page, in bytes
- * @param length cached tokens
+ * @param length tokens
  * @param start the position of the first token; the others follow, unless there are gaps
  * @param positionsAt where positions begin in a page, in bytes, which are ascending; {@link
  *     #NO_GAPS} if they have none
@@ -72,7 +72,7 @@ public record KvSpan(
   }
 
   /**
-   * The rows of a text in a step as what a KV head's attention meets.
+   * The rows of a text in a step, as a KV head's attention meets them.
    *
    * @param keys F32, one row a token: the keys of all heads
    * @param values likewise, behind them in the same memory

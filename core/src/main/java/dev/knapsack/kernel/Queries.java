@@ -5,7 +5,7 @@ import java.util.Iterator;
 import java.util.List;
 
 /**
- * Query rows of one sequence, the cached tokens that they meet, and where the result goes.
+ * Query rows of one sequence, the tokens that they meet, and where the result goes.
  *
  * @param rows F32, tokens × (heads · keySize)
  * @param firstPosition where the first row stands; the others follow

@@ -59,9 +59,9 @@ public interface RowOperations {
   void rope(Matrix x, int headSize, Rope rope, int[] positions, int from, int to);
 
   /**
-   * Softmax of {@code length} numbers in place, with an optional soft cap {@code cap · tanh(x /
-   * cap)} first (0: none) and an optional sink: a logit that takes part in the denominator alone
-   * ({@code NaN}: none).
+   * Softmax of {@code length} numbers in place.
+   *
+   * @param sink a logit that takes part in the denominator alone; {@code NaN} for none
    */
-  void softmax(MemorySegment x, long offset, int length, float softCap, float sink);
+  void softmax(MemorySegment x, long offset, int length, float sink);
 }

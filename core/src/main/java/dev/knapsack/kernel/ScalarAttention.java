@@ -121,7 +121,7 @@ final class ScalarAttention implements Attention {
     ChunkedAttention.softmaxRows(rows, shape, kvHead, out);
   }
 
-  static double capped(double score, float softCap) {
+  private static double capped(double score, float softCap) {
     return softCap == 0 ? score : softCap * Math.tanh(score / softCap);
   }
 

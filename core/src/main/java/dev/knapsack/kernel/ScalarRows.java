@@ -134,11 +134,11 @@ final class ScalarRows implements RowOperations {
   }
 
   @Override
-  public void softmax(MemorySegment x, long offset, int length, float softCap, float sink) {
+  public void softmax(MemorySegment x, long offset, int length, float sink) {
     double[] scores = new double[length];
     double max = Double.isNaN(sink) ? Double.NEGATIVE_INFINITY : sink;
     for (int i = 0; i < length; i++) {
-      scores[i] = ScalarAttention.capped(get(x, offset, i), softCap);
+      scores[i] = get(x, offset, i);
       max = Math.max(max, scores[i]);
     }
     double sum = Double.isNaN(sink) ? 0 : Math.exp(sink - max);

@@ -2,6 +2,7 @@ package dev.knapsack.kernel;
 
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.os.NativeMemory;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -51,7 +52,7 @@ final class TeamAttention implements AutoCloseable {
   /** The softmax of each row or part, and the values of each part. */
   static long bytes(KernelLimits limits) {
     long values = (long) MOST_PARTS * limits.headSize();
-    return Compute.wholePages(softmaxBytes(limits) + limits.heads() * values * Float.BYTES);
+    return NativeMemory.wholePages(softmaxBytes(limits) + limits.heads() * values * Float.BYTES);
   }
 
   private static long softmaxBytes(KernelLimits limits) {

@@ -8,7 +8,7 @@ import dev.knapsack.tensor.Formats;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which format each tensor of a model file gets, as published files have it.
+ * The format that each tensor of a model file gets, as published files have it.
  *
  * <p>Vectors, biases, norms and routers are F32: they are small and matter much. The output
  * projection (the token embedding, where that is the output projection too) is Q6_K where the

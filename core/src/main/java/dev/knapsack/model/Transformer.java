@@ -66,10 +66,6 @@ public final class Transformer {
     throw new IllegalArgumentException("In " + spec.name() + " no token sees another");
   }
 
-  public ModelSpec spec() {
-    return spec;
-  }
-
   /**
    * Computes a step: each run's tokens are added to its sequence.
    *

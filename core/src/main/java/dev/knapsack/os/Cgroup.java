@@ -19,7 +19,7 @@ import java.util.regex.Pattern;
  * @param limit bytes, if there is a limit
  * @param usage bytes in use now, page cache included
  */
-public record Cgroup(int version, Path directory, Optional<Long> limit, long usage) {
+record Cgroup(int version, Path directory, Optional<Long> limit, long usage) {
   /** Version 1 says "no limit" with the largest multiple of a page that fits 63 bits. */
   private static final long NO_LIMIT = 1L << 60;
 
@@ -29,7 +29,7 @@ public record Cgroup(int version, Path directory, Optional<Long> limit, long usa
   private record Mount(String root, Path point) {}
 
   /** The memory cgroup of this process; empty where there is none. */
-  public static Optional<Cgroup> ofThisProcess() {
+  static Optional<Cgroup> ofThisProcess() {
     return of(Path.of("/proc/self"), Path.of("/"));
   }
 

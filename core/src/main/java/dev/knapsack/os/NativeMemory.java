@@ -116,10 +116,7 @@ public final class NativeMemory {
       // The kernel joins neighbouring mappings. A large one that starts and is advised at a huge
       // page's boundary shares no huge page with its neighbour, so unmapping it frees all of it.
       long span = huge ? length + HUGE_PAGE : length;
-      long start = mmap(span, MAP_PRIVATE_ANONYMOUS);
-      if (start < 0 && start > -PAGE) {
-        throw new NativeMemoryException(bytes, null);
-      }
+      long start = mmap(span, MAP_PRIVATE_ANONYMOUS, bytes);
       long address = start;
       if (huge) {
         address = (start + HUGE_PAGE - 1) & -HUGE_PAGE;
@@ -129,23 +126,18 @@ public final class NativeMemory {
         munmap(address + length, start + span - (address + length));
         madvise(address, length & -HUGE_PAGE, MADV_HUGEPAGE);
       }
-      long mapped = address;
-      try {
-        return MemorySegment.ofAddress(mapped)
-            .reinterpret(bytes, arena, ignored -> munmap(mapped, length));
-      } catch (RuntimeException e) {
-        munmap(mapped, length);
-        throw e;
-      }
+      return until(arena, address, length, bytes);
     }
 
     MemorySegment reserve(long bytes, Arena arena) {
       long length = wholePages(bytes);
-      long start = mmap(length, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE);
-      if (start < 0 && start > -PAGE) {
-        throw new NativeMemoryException(bytes, null);
-      }
+      long start = mmap(length, MAP_PRIVATE_ANONYMOUS | MAP_NORESERVE, bytes);
       madvise(start, length, MADV_NOHUGEPAGE);
+      return until(arena, start, length, bytes);
+    }
+
+    /** The first {@code bytes} of mapped pages, which are unmapped when the arena closes. */
+    private MemorySegment until(Arena arena, long start, long length, long bytes) {
       try {
         return MemorySegment.ofAddress(start)
             .reinterpret(bytes, arena, ignored -> munmap(start, length));
@@ -155,12 +147,20 @@ public final class NativeMemory {
       }
     }
 
-    private long mmap(long length, int flags) {
+    /**
+     * @param asked bytes, for the message
+     */
+    private long mmap(long length, int flags, long asked) {
+      long start;
       try {
-        return (long) mmap.invokeExact(0L, length, PROT_READ_WRITE, flags, -1, 0L);
+        start = (long) mmap.invokeExact(0L, length, PROT_READ_WRITE, flags, -1, 0L);
       } catch (Throwable e) {
         throw new LinkageError("mmap", e);
       }
+      if (start < 0 && start > -PAGE) {
+        throw new NativeMemoryException(asked, null);
+      }
+      return start;
     }
 
     @SuppressWarnings("UnusedVariable") // invokeExact needs the result's type

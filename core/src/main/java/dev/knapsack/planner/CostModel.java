@@ -27,7 +27,7 @@ import java.util.Set;
  * longer of moving its weights and doing its arithmetic. Streamed weights are read while others are
  * computed with, so a stretch of layers takes the longer of its reading and its computing.
  */
-public final class CostModel {
+final class CostModel {
   /**
    * Seconds that a step takes for a layer beside products and attention: norms, rotations, and
    * starting and joining threads a dozen times. Measured with small models, whose steps consist of
@@ -76,7 +76,7 @@ public final class CostModel {
   /**
    * @throws ModelFileException if the file lacks layers or an embedding
    */
-  public CostModel(ModelFile file, ModelSpec spec, Machine machine, Kernels kernels) {
+  CostModel(ModelFile file, ModelSpec spec, Machine machine, Kernels kernels) {
     this.spec = spec;
     this.machine = machine;
     this.kernels = kernels;
@@ -120,14 +120,6 @@ public final class CostModel {
 
   private Product product(TensorInfo tensor) {
     return new Product(tensor.values(), tensor.bytes(), machine.rates(tensor.format().name()));
-  }
-
-  ModelSpec spec() {
-    return spec;
-  }
-
-  Machine machine() {
-    return machine;
   }
 
   int layers() {
@@ -397,7 +389,7 @@ public final class CostModel {
   }
 
   /** Seconds from a prompt to the logits of its last token. */
-  double prefillSeconds(Setting s, int promptTokens) {
+  private double prefillSeconds(Setting s, int promptTokens) {
     int full = (promptTokens - 1) / s.prefillChunk;
     int before = full * s.prefillChunk;
     // Attention grows evenly with what is cached, or less where some is forgotten: so the middle
@@ -407,6 +399,7 @@ public final class CostModel {
     return seconds + stepSeconds(s, promptTokens - before, before, true);
   }
 
+  /** Speed to expect, on this machine. */
   Plan.Prediction predict(Setting s) {
     int prompt = promptTokens(s.context);
     double prefill = prefillSeconds(s, prompt);
@@ -423,19 +416,9 @@ public final class CostModel {
     return Math.max(1, Math.min(512, context / 2));
   }
 
-  /** Speed to expect of a plan for this model, on this machine. */
-  public Plan.Prediction predict(Plan plan) {
-    return predict(setting(plan));
-  }
-
   /** Seconds that one decode step of a plan takes when {@code past} tokens are cached. */
-  public double decodeSeconds(Plan plan, int past) {
+  double decodeSeconds(Plan plan, int past) {
     return stepSeconds(setting(plan), 1, past, true);
-  }
-
-  /** Seconds that a plan takes to read a prompt of this many tokens. */
-  public double prefillSeconds(Plan plan, int promptTokens) {
-    return prefillSeconds(setting(plan), promptTokens);
   }
 
   private static Setting setting(Plan plan) {

@@ -80,10 +80,6 @@ public final class MachineProbe implements AutoCloseable {
    *
    * @throws dev.knapsack.error.BudgetExceededException if not even a megabyte is free
    */
-  public MachineProbe(Kernels kernels, WorkerTeam team, Account account) {
-    this(kernels, team, account, MOST_SECONDS);
-  }
-
   MachineProbe(Kernels kernels, WorkerTeam team, Account account, double mostSeconds) {
     this.mostSeconds = mostSeconds;
     boolean machineCode = kernels.provider() == KernelProvider.X86;
@@ -126,22 +122,6 @@ public final class MachineProbe implements AutoCloseable {
         .sorted(Map.Entry.comparingByValue(Comparator.reverseOrder()))
         .map(e -> Formats.byName(e.getKey()))
         .toList();
-  }
-
-  /** Measures everything that planning for this model needs. */
-  public Machine measure(ModelFile file) {
-    Map<String, Machine.Rates> rates = new TreeMap<>();
-    for (Format format : formats(file)) {
-      rates.put(format.name(), rates(format));
-    }
-    return new Machine(
-        processor(),
-        kernels.name(),
-        team.workers(),
-        memoryBytesPerSecond(),
-        diskBytesPerSecond(file),
-        attentionRates(),
-        rates);
   }
 
   /** Bytes that are read at a time to measure memory. */

@@ -85,7 +85,7 @@ public final class Planner {
   }
 
   /** The cost model that this planner computes with. */
-  public CostModel costs() {
+  CostModel costs() {
     return costs;
   }
 

@@ -133,8 +133,4 @@ final class Vocabulary {
           case UNDEFINED, NORMAL, USER_DEFINED, UNUSED -> token;
         };
   }
-
-  PackedTokens tokens() {
-    return tokens;
-  }
 }

@@ -162,7 +162,7 @@ class ComputeTest {
         results.add(floats(out));
       }
       Matrix out = operands.poisoned(tokens, 512);
-      compute.rmsNorm(x, operands.floats(1, 512).data(), 1e-5f, out);
+      compute.rmsNorm(x, operands.floats(1, 512).data(), 512, 1e-5f, out);
       results.add(floats(out));
       compute.gatedActivation(Activation.SILU, x, up, out);
       compute.add(out, up);

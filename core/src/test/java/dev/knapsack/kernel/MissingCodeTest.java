@@ -97,7 +97,7 @@ class MissingCodeTest {
         Rope rope = Rope.plain(Rope.Pairs.HALF_SPLIT, 64, 10_000);
         rows.rope(x, 64, rope, new int[] {1, 2}, 0, 2);
       }
-      case SOFTMAX -> rows.softmax(x.data(), 0, COLUMNS, 0, Float.NaN);
+      case SOFTMAX -> rows.softmax(x.data(), 0, COLUMNS, Float.NaN);
     }
   }
 

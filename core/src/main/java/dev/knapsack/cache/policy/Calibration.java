@@ -57,7 +57,7 @@ public record Calibration(String model, int prompts, int right, List<Layer> laye
       }
     }
 
-    /** Whose keys were not compared. */
+    /** A layer whose keys were not compared. */
     public Layer(double spread, double error, List<Head> heads) {
       this(spread, error, OptionalDouble.empty(), heads);
     }

@@ -158,7 +158,7 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
     return surplus > 0 && trigger.due(surplus, cache.text().promptEnd() - cache.length());
   }
 
-  /** By how many tokens heads hold more than they keep, on average. */
+  /** The tokens that heads hold beyond those that they keep, on average. */
   int surplus(KvCache cache, int layer, int keep) {
     int heads = cache.layout().heads(layer).kvHeads();
     // Heads may keep different numbers, but all of them grow alike.

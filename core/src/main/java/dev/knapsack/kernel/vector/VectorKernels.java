@@ -40,7 +40,7 @@ public final class VectorKernels {
         new VectorProducts(formats, scalar.products()),
         rows,
         new VectorGate(scalar.gatedActivation()),
-        new ChunkedAttention(new AttentionLoops(formats), rows),
+        new ChunkedAttention(new AttentionSteps(formats), rows),
         _ -> Ones.multiplyAdd());
   }
 }

@@ -101,10 +101,7 @@ final class VectorRows implements RowOperations {
   }
 
   @Override
-  public void softmax(MemorySegment x, long offset, int length, float softCap, float sink) {
-    if (softCap != 0) {
-      Elementwise.softCap(x, offset, length, softCap);
-    }
+  public void softmax(MemorySegment x, long offset, int length, float sink) {
     float max = Elementwise.max(x, offset, length);
     if (!Float.isNaN(sink)) {
       max = Math.max(max, sink);

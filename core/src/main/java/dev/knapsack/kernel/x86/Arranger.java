@@ -47,11 +47,6 @@ final class Arranger {
 
   private Arranger() {}
 
-  /** Bytes of this many columns. */
-  static long bytes(int columns) {
-    return (long) (columns / COLUMNS) * BYTES + (long) (columns % COLUMNS / 32) * BLOCK;
-  }
-
   static byte[] code(Order order) {
     Assembler a = new Assembler();
     Label group = new Label();

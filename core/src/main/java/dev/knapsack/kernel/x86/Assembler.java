@@ -336,7 +336,7 @@ final class Assembler {
     emitByte(0xD0);
   }
 
-  /** When a jump is taken, after a comparison. */
+  /** The outcome of a comparison that a jump is taken for. */
   enum Condition {
     /** Unsigned. */
     BELOW(0x82),

@@ -28,7 +28,7 @@ final class OnesCode {
   private static final Vector W = ymm(14);
   private static final Vector X = ymm(15);
 
-  /** Which instruction does most on a processor. */
+  /** The instruction that does most on a processor. */
   private enum Kind {
     /** {@code vfmadd231ps}. */
     FLOAT,

@@ -1,6 +1,6 @@
 /**
- * The provider whose machine code is written when the process starts, for this processor: a small
- * assembler, a generator for each kind of product, and the page they are written to.
+ * The provider whose machine code is written for this processor when it is first needed: a small
+ * assembler, and generators for products, attention and what else is worth it.
  */
 @NullMarked
 package dev.knapsack.kernel.x86;

@@ -10,10 +10,6 @@ import org.jspecify.annotations.Nullable;
 record Arguments(List<Object> positional, Map<String, Object> named) {
   static final Arguments NONE = new Arguments(List.of(), Map.of());
 
-  static Arguments of(Object... positional) {
-    return new Arguments(List.of(positional), Map.of());
-  }
-
   /** Refuses arguments other than these. */
   Arguments only(String function, String... names) {
     if (positional.size() > names.length) {

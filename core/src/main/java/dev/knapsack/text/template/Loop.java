@@ -28,10 +28,6 @@ final class Loop implements Callable {
     return items.size();
   }
 
-  int depth() {
-    return depth;
-  }
-
   Object attribute(String name) {
     return switch (name) {
       case "index" -> index + 1L;

@@ -11,11 +11,11 @@ import dev.knapsack.tensor.Format;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
 
-/** The inner loops of {@link ChunkedAttention}. */
-final class AttentionLoops implements ChunkedAttention.Steps {
+/** The inner loops of {@link ChunkedAttention}, a vector of numbers at a time. */
+final class AttentionSteps implements ChunkedAttention.Steps {
   private final RowKernels rows;
 
-  AttentionLoops(RowKernels rows) {
+  AttentionSteps(RowKernels rows) {
     this.rows = rows;
   }
 
