@@ -261,11 +261,11 @@ final class Admission {
     return claim == null ? !memory.budget().isClaimed() : claim.isNext();
   }
 
-  /** Says whether others will give back what does not fit now: that is claimed. */
+  /** Says whether others have given back what did not fit, or will: that is claimed. */
   private boolean waitsForOthers(BudgetExceededException e) {
     boolean waits =
         limits.queue() > 0
-            && e.requested() > memory.free()
+            && e.total() == memory.budget().total() // not the part of it that the plan has
             && (e.requested() <= memory.expected() || !allIdle());
     if (waits) {
       claim(e.requested());

@@ -5,6 +5,7 @@ public final class BudgetExceededException extends KnapsackException {
   private final String account;
   private final long requested;
   private final long free;
+  private final long total;
 
   public BudgetExceededException(String account, long requested, long free, long total) {
     super(
@@ -14,6 +15,7 @@ public final class BudgetExceededException extends KnapsackException {
     this.account = account;
     this.requested = requested;
     this.free = free;
+    this.total = total;
   }
 
   public String account() {
@@ -26,5 +28,10 @@ public final class BudgetExceededException extends KnapsackException {
 
   public long free() {
     return free;
+  }
+
+  /** Bytes of the budget, or of the part of it that was to have room. */
+  public long total() {
+    return total;
   }
 }

@@ -31,16 +31,16 @@ class FullDiskTest {
 
   private static final Plan PLAN =
       new Plan(
-            "tiny",
-            1L << 30,
-            CONTEXT,
-            2,
-            Plan.Cache.of(KvFormat.of(Formats.F16, Formats.F16)).withResident(64),
-            256,
-            1,
-            Plan.Weights.RESIDENT,
-            List.of(),
-            List.of(),
+          "tiny",
+          1L << 30,
+          CONTEXT,
+          2,
+          Plan.Cache.of(KvFormat.of(Formats.F16, Formats.F16)).withResident(64),
+          256,
+          1,
+          Plan.Weights.RESIDENT,
+          List.of(),
+          List.of(),
           new Plan.Prediction(0, 0, 0, 0, 0));
 
   private static Request request(int seed, int tokens) {

@@ -13,6 +13,9 @@ import dev.knapsack.host.Host;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.memory.Offer;
+import dev.knapsack.memory.Reclaimer;
+import dev.knapsack.memory.Rung;
 import dev.knapsack.tensor.Formats;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -455,6 +458,46 @@ class QueueTest {
                   .isInstanceOf(BudgetExceededException.class)
                   .hasMessageContaining("'kv'");
               answer.close();
+            }
+          }
+        });
+  }
+
+  @Test
+  void whoIsNotGivenWhatWasOfferedAsksAgain() throws Exception {
+    Account other = budget.account("other");
+    with(
+        2,
+        4,
+        engine -> {
+          int[] alone = tokens(engine.start(request(3)));
+          Answer one = engine.start(request(3));
+          long each = budget.account("kv").own();
+          one.close();
+          Lease rest = other.reserve(other.available() - each);
+          Reclaimer busyAtFirst =
+              new Reclaimer() {
+                private boolean asked;
+
+                @Override
+                public List<Offer> offers() {
+                  return List.of(new Offer(rest.bytes(), 0, true));
+                }
+
+                @Override
+                public long reclaim(long bytes) {
+                  rest.shrink(asked ? bytes : 0);
+                  asked = true;
+                  return 0;
+                }
+
+                @Override
+                public void hurry() {}
+              };
+          try (rest;
+              Budget.Registration _ = budget.onPressure(Rung.SPILL_CACHE, other, busyAtFirst)) {
+            for (Answer answer : engine.start(request(3), 2)) {
+              assertThat(tokens(answer)).isEqualTo(alone);
             }
           }
         });
