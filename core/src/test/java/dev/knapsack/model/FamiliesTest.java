@@ -79,7 +79,16 @@ class FamiliesTest {
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
-            "gemma2, gemma3, gpt-oss, granite, lfm2, llama, mamba2, mistral3, phi3, qwen2,");
+            "ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2, llama, mamba2,"
+                + " mistral3, phi3, qwen2,");
+  }
+
+  @Test
+  void exaone4RotatesWhereThereIsAWindow() {
+    ModelSpec spec = golden("exaone4");
+    assertThat(windows(spec).subList(0, 5)).containsExactly(9, 9, 9, 0, 9);
+    assertThat(spec.layers().stream().map(l -> l.attention().rope() != null).limit(5))
+        .containsExactly(true, true, true, false, true);
   }
 
   @Test

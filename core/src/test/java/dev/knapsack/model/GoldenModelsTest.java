@@ -46,7 +46,11 @@ class GoldenModelsTest {
           "gpt-oss",
           "lfm2",
           "mamba2",
-          "mamba2_long");
+          "mamba2_long",
+          "ernie4_5",
+          "seed_oss",
+          "glm4",
+          "exaone4");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

@@ -29,7 +29,8 @@ import org.jspecify.annotations.Nullable;
  * it cannot do without.
  */
 abstract class Family {
-  private static final String AFTER_ATTENTION = "post_attention_norm.weight";
+  static final String AFTER_ATTENTION = "post_attention_norm.weight";
+  static final String AFTER_FEED_FORWARD = "post_ffw_norm.weight";
 
   /** The numbers of a head that the rotary embedding pairs, in GGUF files. */
   Pairs pairs() {
@@ -89,9 +90,7 @@ abstract class Family {
 
   final Attention attention(Header header, int layer, int context) {
     return new Attention(
-        new Norms(
-            "attn_norm.weight",
-            AFTER_ATTENTION.equals(feedForwardNorm(header, layer)) ? null : AFTER_ATTENTION),
+        attentionNorms(header, layer),
         header.width(),
         header.heads(layer),
         header.kvHeads(layer),
@@ -132,6 +131,15 @@ abstract class Family {
         header.taps("ssm.conv_kernel"));
   }
 
+  Norms attentionNorms(Header header, int layer) {
+    boolean named = AFTER_ATTENTION.equals(feedForwardNorm(header, layer));
+    return new Norms("attn_norm.weight", named ? null : AFTER_ATTENTION);
+  }
+
+  Norms feedForwardNorms(Header header, int layer) {
+    return new Norms(feedForwardNorm(header, layer), AFTER_FEED_FORWARD);
+  }
+
   /** The norm before the MLP: some files name it after what it follows. */
   String feedForwardNorm(Header header, int layer) {
     return header.hasTensor(WeightLayout.name(layer, AFTER_ATTENTION))
@@ -141,7 +149,7 @@ abstract class Family {
   }
 
   final Block feedForward(Header header, int layer) {
-    Norms norms = new Norms(feedForwardNorm(header, layer), "post_ffw_norm.weight");
+    Norms norms = feedForwardNorms(header, layer);
     int hidden = header.columns("feed_forward_length", layer, 0);
     int count = header.optionalCount("expert_count");
     if (count == 0) {
