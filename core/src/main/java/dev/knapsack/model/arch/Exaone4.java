@@ -12,8 +12,7 @@ import org.jspecify.annotations.Nullable;
 final class Exaone4 extends Family {
   @Override
   Set<String> requiredTensors() {
-    return Set.of(
-        "attn_q_norm.weight", "attn_k_norm.weight", AFTER_ATTENTION, AFTER_FEED_FORWARD);
+    return Set.of("attn_q_norm.weight", "attn_k_norm.weight", AFTER_ATTENTION, AFTER_FEED_FORWARD);
   }
 
   @Override
