@@ -148,9 +148,14 @@ public final class SequenceState implements AutoCloseable {
     try {
       return kv.back(nearest(to));
     } finally {
-      if (states != null && (length() < before || length() == 0)) {
-        states.back(length());
-      }
+      follow(before);
+    }
+  }
+
+  /** Takes states back with the cache, wherever that has gone from {@code before}. */
+  private void follow(int before) {
+    if (states != null && (length() < before || length() == 0)) {
+      states.back(length());
     }
   }
 
@@ -172,11 +177,11 @@ public final class SequenceState implements AutoCloseable {
    * @throws SpillException if tokens cannot be moved to disk; the sequence is empty then
    */
   public void compress() {
+    int before = length();
     try {
       kv.compress();
-    } catch (SpillException e) {
-      back(0);
-      throw e;
+    } finally {
+      follow(before);
     }
   }
 

@@ -322,13 +322,35 @@ class SequenceStateTest {
 
   @Test
   void aFullDiskEmptiesStatesWithTheCache(@TempDir Path folder) {
-    KvLayout layout =
-        new KvLayout(List.of(HEADS, SMALL), Formats.F16, Formats.F16, 0, KvPolicy.FULL, PAGE)
-            .withResident(PAGE);
-    try (KvPool pool = FullDisk.pool(layout, kv, folder);
+    KvLayout layout = spilling();
+    emptiesStates(FullDisk.pool(layout, kv, folder), layout, SpillException.class);
+  }
+
+  @Test
+  void whateverEmptiesTheCacheEmptiesStates(@TempDir Path folder) {
+    KvLayout layout = spilling();
+    KvPool pool =
+        FullDisk.watched(
+            layout,
+            kv,
+            folder,
+            file -> {
+              throw new IllegalStateException("no file today");
+            });
+    emptiesStates(pool, layout, IllegalStateException.class);
+  }
+
+  private static KvLayout spilling() {
+    return new KvLayout(List.of(HEADS, SMALL), Formats.F16, Formats.F16, 0, KvPolicy.FULL, PAGE)
+        .withResident(PAGE);
+  }
+
+  private static void emptiesStates(
+      KvPool owned, KvLayout layout, Class<? extends RuntimeException> problem) {
+    try (KvPool pool = owned;
         SequenceState state = pool.sequence()) {
       int[] all = tokens(PAGE + layout.diskBlock(), 9);
-      assertThatThrownBy(() -> grow(state, all)).isInstanceOf(SpillException.class);
+      assertThatThrownBy(() -> grow(state, all)).isInstanceOf(problem);
       int[] others = tokens(5, 10);
       grow(state, others);
       check(state, others);
