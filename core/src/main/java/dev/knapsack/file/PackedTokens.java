@@ -49,6 +49,15 @@ public final class PackedTokens {
     return builder.build(tokens.size());
   }
 
+  /** Tokens that need not be text: the bytes of each. */
+  public static PackedTokens ofBytes(List<byte[]> tokens) {
+    Builder builder = new Builder();
+    for (int id = 0; id < tokens.size(); id++) {
+      builder.add(id, tokens.get(id));
+    }
+    return builder.build(tokens.size());
+  }
+
   /** These tokens and others by id, in one more copy and no larger one. */
   PackedTokens with(SortedMap<Integer, String> more) {
     int size = Math.max(size(), more.lastKey() + 1);
@@ -163,7 +172,10 @@ public final class PackedTokens {
     private int largest = -1;
 
     void add(int id, String text) {
-      byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+      add(id, text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    void add(int id, byte[] bytes) {
       if (texts.length - used < bytes.length) {
         texts = Arrays.copyOf(texts, Math.max(Math.addExact(used, bytes.length), grown(used)));
       }

@@ -1,11 +1,13 @@
 package dev.knapsack.text;
 
 /**
- * One way of turning plain text into tokens: byte pair encoding, SentencePiece, or WordPiece.
+ * One way of turning plain text into tokens: byte pair encoding, SentencePiece, WordPiece, or
+ * the longest match.
  *
  * <p>Special tokens have been taken out of the text before it comes here.
  */
-sealed interface TextModel permits BytePairModel, SentencePieceModel, WordPieceModel {
+sealed interface TextModel
+    permits BytePairModel, LongestMatchModel, SentencePieceModel, WordPieceModel {
   /** An encoder of stretches of one text; for one thread. */
   Encoder encoder(String text);
 

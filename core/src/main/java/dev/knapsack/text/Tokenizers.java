@@ -113,7 +113,7 @@ public final class Tokenizers {
   public static Tokenizer of(Metadata metadata, Path file) {
     String kind = metadata.string(MODEL);
     return switch (kind) {
-      case "gpt2", "gemma4", "llama", "bert" -> {
+      case "gpt2", "gemma4", "llama", "bert", "rwkv" -> {
         Vocabulary vocabulary = Vocabulary.read(metadata, file, kind.equals("llama"));
         yield new Tokenizers(metadata, file, kind, vocabulary).read();
       }
@@ -124,17 +124,18 @@ public final class Tokenizers {
               "'"
                   + kind
                   + "' is not supported; supported are gpt2 (byte pair encoding), gemma4, llama"
-                  + " (SentencePiece) and bert (WordPiece)");
+                  + " (SentencePiece), bert (WordPiece) and rwkv (longest match)");
     };
   }
 
   private Tokenizer read() {
     boolean sentencePiece = kind.equals("llama");
     boolean wordPiece = kind.equals("bert");
+    boolean longestMatch = kind.equals("rwkv");
     int unknown = id("unknown_token_id", sentencePiece ? 0 : wordPiece ? 100 : -1);
     int usualBos = sentencePiece ? 1 : wordPiece ? id("cls_token_id", 101) : -1;
     int usualEos = sentencePiece ? 2 : wordPiece ? separator() : -1;
-    boolean bytePairs = !sentencePiece && !wordPiece;
+    boolean bytePairs = !sentencePiece && !wordPiece && !longestMatch;
     int bos = id("bos_token_id", usualBos, bytePairs ? BYTE_PAIRS_INSTEAD : usualBos);
     int eos = id("eos_token_id", usualEos, bytePairs ? BYTE_PAIRS_INSTEAD : usualEos);
     int last = wordPiece ? separator() : eos;
@@ -145,6 +146,8 @@ public final class Tokenizers {
       model = new WordPieceModel(vocabulary, Math.max(0, unknown));
     } else if (sentencePiece) {
       model = SentencePieceModel.read(metadata, vocabulary, unknown);
+    } else if (longestMatch) {
+      model = new LongestMatchModel(file, vocabulary, unknown);
     } else {
       PreTokenizer preTokenizer = preTokenizer();
       addFirst = preTokenizer.beginsText();

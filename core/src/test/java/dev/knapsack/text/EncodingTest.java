@@ -44,6 +44,22 @@ class EncodingTest {
   }
 
   @Test
+  void theLongestMatchIsTakenWhateverFollows() {
+    Tokenizer tokenizer = TinyVocabularies.longestMatches().tokenizer();
+    int ab = 257;
+    // "abcd" would be one token; without its end it is "ab" and a byte.
+    assertThat(plain(tokenizer, "abcabcd")).containsExactly(ab, 'c' + 1, ab + 1);
+    assertThat(plain(tokenizer, " the\n\n\n")).containsExactly(ab + 2, ab + 3, '\n' + 1);
+    // The first two bytes of a character are a token; of another, both.
+    assertThat(plain(tokenizer, "\u4E2D")).containsExactly(ab + 4, 0xAD + 1);
+    assertThat(plain(tokenizer, "\u00E4")).containsExactly(ab + 5);
+    assertThat(plain(tokenizer, "\\n")).containsExactly(ab + 6);
+    // What ends an answer is no text, though the text is the same.
+    assertThat(plain(tokenizer, "<|im_end|>")).hasSize(10);
+    assertThat(plain(tokenizer, "<s>")).hasSize(3);
+  }
+
+  @Test
   void aWordThatIsATokenSkipsTheMergesWhereTheModelWantsThat() {
     Tokenizer tokenizer = TinyVocabularies.bytePairs().with("pre", "llama-bpe").tokenizer();
     assertThat(plain(tokenizer, "hell")).containsExactly(HELL);

@@ -70,6 +70,30 @@ final class TinyVocabularies {
         .with("scores", scores);
   }
 
+  /** Any bytes, as RWKV has them: an end, the bytes 0 to 255 from 1 on, and longer ones. */
+  static TinyMetadata longestMatches() {
+    List<String> tokens = new ArrayList<>(List.of("<s>"));
+    for (int b = 0; b < 256; b++) {
+      tokens.add(
+          switch (b) {
+            case '\t' -> "\\t";
+            case '\n' -> "\\n";
+            case '\r' -> "\\r";
+            case '\\' -> "\\\\";
+            default -> b < 0x7F && b >= ' ' ? String.valueOf((char) b) : "\\x%02x".formatted(b);
+          });
+    }
+    tokens.addAll(List.of("ab", "abcd", " the", "\\n\\n", "\\xe4\\xb8", "\u00E4", "\\\\n", "<|im_end|>"));
+    List<Long> types = new ArrayList<>(java.util.Collections.nCopies(tokens.size(), 1L));
+    types.set(0, 3L);
+    types.set(tokens.size() - 1, 3L);
+    return new TinyMetadata()
+        .with("model", "rwkv")
+        .with("tokens", tokens)
+        .with("token_type", types)
+        .with("eos_token_id", 0);
+  }
+
   /** Characters, with bytes as the last resort, as Gemma 4 does it: bytes 0 to 255, then pieces. */
   static TinyMetadata characterPairs() {
     List<String> tokens = new ArrayList<>();

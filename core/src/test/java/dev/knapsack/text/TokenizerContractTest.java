@@ -31,6 +31,7 @@ class TokenizerContractTest {
         TinyVocabularies.sentencePieces().tokenizer(),
         TinyVocabularies.sentencePieces().with("add_space_prefix", false).tokenizer(),
         TinyVocabularies.characterPairs().tokenizer(),
+        TinyVocabularies.longestMatches().tokenizer(),
         TinyPipelines.bytes().tokenizer(),
         TinyPipelines.bytes()
             .with("normalizer", "{'type': 'Sequence', 'normalizers': []}")

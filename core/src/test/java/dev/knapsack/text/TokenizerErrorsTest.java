@@ -21,13 +21,25 @@ class TokenizerErrorsTest {
   @Test
   void anUnknownKindNamesThoseThatAreKnown() {
     refuses(
-        TinyVocabularies.bytePairs().with("model", "rwkv"),
+        TinyVocabularies.bytePairs().with("model", "t5"),
         "tokenizer.ggml.model",
-        "'rwkv'",
+        "'t5'",
         "gpt2",
         "llama",
-        "bert");
+        "bert",
+        "rwkv");
     refuses(TinyVocabularies.bytePairs().without("model"), "tokenizer.ggml.model", "missing");
+  }
+
+  @Test
+  void aBackslashStandsForSomething() {
+    for (String token : List.of("a\\", "\\x4", "\\xg0", "\\x")) {
+      refuses(
+          new TinyMetadata().with("model", "rwkv").with("tokens", List.of("a", token)),
+          "tokenizer.ggml.tokens",
+          "token 1",
+          "backslash");
+    }
   }
 
   @Test
