@@ -131,6 +131,15 @@ final class CostModel {
     return expertCount;
   }
 
+  /** Experts of the layer that has most. */
+  int mostExperts() {
+    return spec.layers().stream()
+        .map(LayerSpec::experts)
+        .mapToInt(experts -> experts == null ? 0 : experts.count())
+        .max()
+        .orElse(0);
+  }
+
   /** Bytes of a place in the expert cache. */
   long expertBytes() {
     return expertBytes;

@@ -52,6 +52,8 @@ class GoldenModelsTest {
           "ernie4_5-moe",
           "seed_oss",
           "glm4",
+          "glm4moe",
+          "minimax-m2",
           "exaone4",
           "olmo2");
 

@@ -33,6 +33,8 @@ public final class Families {
           Map.entry("ernie4_5-moe", new Llama()),
           Map.entry("seed_oss", new Qwen2()),
           Map.entry("glm4", new Glm4()),
+          Map.entry("glm4moe", new Glm4Moe()),
+          Map.entry("minimax-m2", new MiniMaxM2()),
           Map.entry("exaone4", new Exaone4()),
           Map.entry("olmo2", new Olmo2()));
 
