@@ -8,6 +8,11 @@ enum Slot {
   NORMED,
   /** The result of a block, which is added to the residual stream. */
   DELTA,
+  /** The same two of a part of {@link Parallel} blocks. */
+  PART_NORMED,
+  PART,
+  /** The residual stream as a layer got it, where a block reads that. */
+  LAYER_INPUT,
   QUERY,
   KEY,
   VALUE,
@@ -35,5 +40,8 @@ enum Slot {
   GATHERED,
   /** The results of one expert. */
   EXPERT,
+  /** The rows that experts read and write where these are narrower than the model. */
+  LATENT,
+  LATENT_DELTA,
   LOGITS
 }

@@ -88,10 +88,17 @@ public final class Transformer {
     blocks.adapted = AdapterRows.of(runs, Run::length);
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerWeights layer = weights.layer(l);
+      boolean readsInput = spec.layers().get(l).readsInput();
+      if (readsInput) {
+        layerInput(hidden).data().copyFrom(hidden.data());
+      }
       for (int b = 0; b < layer.blocks().size() && hidden.rows() > 0; b++) {
         apply(layer.blocks().get(b), runs, hidden);
         if (l == lastMixing.layer && b == lastMixing.block) {
           // From here on tokens do not see each other: only those count whose logits are wanted.
+          if (readsInput) {
+            gather(layerInput(hidden), wanted);
+          }
           hidden = gather(hidden, wanted);
           compute.alone(aloneLogits(runs));
           blocks.adapted = AdapterRows.of(runs, Run::logits);
@@ -199,16 +206,44 @@ public final class Transformer {
   private void apply(Block.Weights block, List<Run> runs, Matrix hidden) {
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
     Matrix delta = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
-    Matrix x = blocks.norm(hidden, block.norms().before(), spec.width(), normed);
+    apply(block, runs, hidden, normed, delta);
+    blocks.addResidual(hidden, delta);
+  }
+
+  /**
+   * Computes a block with its norms.
+   *
+   * @param normed for what it reads
+   * @param delta receives its result
+   */
+  private void apply(
+      Block.Weights block, List<Run> runs, Matrix rows, Matrix normed, Matrix delta) {
+    Matrix x = blocks.norm(rows, block.norms().before(), spec.width(), normed);
     switch (block) {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
-      case Experts.Weights w -> experts.apply(w, x, delta);
+      case Experts.Weights w ->
+          experts.apply(w, w.spec().routesInput() ? layerInput(rows) : x, x, delta);
+      case Parallel.Weights w -> parallel(w, runs, x, delta);
     }
     blocks.norm(delta, block.norms().after(), spec.width(), delta);
-    blocks.addResidual(hidden, delta);
+  }
+
+  private void parallel(Parallel.Weights weights, List<Run> runs, Matrix x, Matrix delta) {
+    Matrix normed = blocks.matrix(Slot.PART_NORMED, x.rows(), spec.width());
+    Matrix part = blocks.matrix(Slot.PART, x.rows(), spec.width());
+    apply(weights.parts().getFirst(), runs, x, normed, delta);
+    for (Block.Weights other : weights.parts().subList(1, weights.parts().size())) {
+      apply(other, runs, x, normed, part);
+      compute.add(delta, part);
+    }
+  }
+
+  /** The residual stream as the layer got it. */
+  private Matrix layerInput(Matrix hidden) {
+    return blocks.matrix(Slot.LAYER_INPUT, hidden.rows(), spec.width());
   }
 
   /** Moves the rows whose logits are wanted to the front. */

@@ -131,6 +131,15 @@ final class CostModel {
     return expertCount;
   }
 
+  /** Experts of the layer that has most. */
+  int mostExperts() {
+    return spec.layers().stream()
+        .map(LayerSpec::experts)
+        .mapToInt(experts -> experts == null ? 0 : experts.count())
+        .max()
+        .orElse(0);
+  }
+
   /** Bytes of a place in the expert cache. */
   long expertBytes() {
     return expertBytes;
@@ -245,7 +254,7 @@ final class CostModel {
     String sequences = s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences);
     long states = spec.layers().stream().filter(LayerSpec::carriesState).count();
     String carried = "states of %d layers".formatted(states);
-    if (states == layers()) {
+    if (spec.layers().stream().allMatch(layer -> layer.attention() == null)) {
       return carried + sequences;
     }
     String tokens =

@@ -381,8 +381,7 @@ public final class Planner {
 
   /** As many experts as two steps of one layer may need at once. */
   private long leastExperts() {
-    long perLayer = Math.max(1, costs.expertCount() / costs.layers());
-    return Math.max(2, Math.ceilDiv(perLayer, EXPERT_STEPS)) * costs.expertBytes();
+    return Math.max(2, Math.ceilDiv(costs.mostExperts(), EXPERT_STEPS)) * costs.expertBytes();
   }
 
   private static Setting setting(PlanRequest request, Frame frame, Plan.Weights weights) {

@@ -79,8 +79,8 @@ class FamiliesTest {
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
-            "ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2, llama, mamba2,"
-                + " mistral3, phi3, qwen2,");
+            "ernie4_5, ernie4_5-moe, exaone4, gemma2, gemma3, glm4, glm4moe, gpt-oss, granite,"
+                + " lfm2, lfm2moe, llama, mamba2, minimax-m2, mistral3, olmo2, phi3, qwen2,");
   }
 
   @Test
@@ -89,6 +89,23 @@ class FamiliesTest {
     assertThat(windows(spec).subList(0, 5)).containsExactly(9, 9, 9, 0, 9);
     assertThat(spec.layers().stream().map(l -> l.attention().rope() != null).limit(5))
         .containsExactly(true, true, true, false, true);
+  }
+
+  @Test
+  void olmo3ScalesItsRotationWhereThereIsNoWindow() {
+    FixtureModel model = NaiveModels.OLMO2.make().model;
+    double[] plain = attention(Families.spec(model), 0).rope().frequencies();
+    model
+        .key("attention.sliding_window", 8L)
+        .key("rope.scaling.type", "yarn")
+        .key("rope.scaling.factor", 8.0)
+        .key("rope.scaling.original_context_length", 16L);
+    assertThat(windows(model)).containsExactly(8, 8, 8);
+    model.key("attention.sliding_window_pattern", new long[] {1, 1, 0});
+    ModelSpec spec = Families.spec(model);
+    assertThat(windows(spec)).containsExactly(8, 8, 0);
+    assertThat(attention(spec, 1).rope().frequencies()).isEqualTo(plain);
+    assertThat(attention(spec, 2).rope().frequencies()).isNotEqualTo(plain);
   }
 
   @Test
@@ -133,6 +150,21 @@ class FamiliesTest {
     assertThat(windows(model.key("attention.sliding_window_pattern", 0L))).containsExactly(8, 8, 8);
     model.key("attention.sliding_window_pattern", new long[] {1, 0});
     assertThatThrownBy(() -> Families.spec(model)).hasMessageContaining("2 values for 3 layers");
+  }
+
+  @Test
+  void blocksThatPredictFurtherTokensAreNoLayers() {
+    FixtureModel model =
+        FixtureModel.llama(1)
+            .key("nextn_predict_layers", 1L)
+            .key("attention.sliding_window", 8L)
+            .key("attention.sliding_window_pattern", new long[] {0, 1, 1});
+    model.infos.remove("blk.2.attn_q.weight");
+    ModelSpec spec = Families.spec(model);
+    assertThat(windows(spec)).containsExactly(0, 8);
+    assertThat(WeightLayout.of(model, spec).layers()).hasSize(2);
+    Quantizer quantizer = new Quantizer(model, Formats.Q8_0, null);
+    assertThat(quantizer.conversions()).hasSize(model.infos.size());
   }
 
   private static List<Integer> windows(ModelFile model) {
@@ -197,6 +229,8 @@ class FamiliesTest {
     "block_count, 0, between",
     "block_count, 9223372036854775807, between",
     "block_count, 4, blk.3.attn_norm.weight",
+    "nextn_predict_layers, 3, between",
+    "nextn_predict_layers, -1, between",
     "embedding_length, 64, token_embd.weight",
     "embedding_length, 2147483648, between",
     "feed_forward_length, 49, ffn_gate.weight",

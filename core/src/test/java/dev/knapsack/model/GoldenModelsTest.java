@@ -45,12 +45,17 @@ class GoldenModelsTest {
           "gemma3",
           "gpt-oss",
           "lfm2",
+          "lfm2moe",
           "mamba2",
           "mamba2_long",
           "ernie4_5",
+          "ernie4_5-moe",
           "seed_oss",
           "glm4",
-          "exaone4");
+          "glm4moe",
+          "minimax-m2",
+          "exaone4",
+          "olmo2");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

@@ -9,6 +9,8 @@ import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
 import dev.knapsack.model.Dense;
 import dev.knapsack.model.Experts;
+import dev.knapsack.model.Gating;
+import dev.knapsack.model.HeadNorms;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Norms;
@@ -103,6 +105,7 @@ final class ShapeFile implements ModelFile {
                 window,
                 Rope.plain(Rope.Pairs.ADJACENT, headSize, 500_000),
                 null,
+                HeadNorms.EACH,
                 Attention.Source.CACHE),
             mlp));
   }
@@ -113,7 +116,9 @@ final class ShapeFile implements ModelFile {
 
   static Experts experts(int width, int count, int used, int hidden) {
     Norms norms = new Norms("ffn_norm.weight", null);
-    return new Experts(norms, width, count, used, hidden, Activation.SILU, true, false, 1, null);
+    Gating gating = new Gating(Gating.Function.SOFTMAX, true, 1);
+    return new Experts(
+        norms, width, count, used, hidden, Activation.SILU, gating, 0, false, null);
   }
 
   /** Llama 3.2 1B. */
