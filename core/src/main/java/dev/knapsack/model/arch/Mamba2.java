@@ -8,7 +8,7 @@ import java.util.Set;
 final class Mamba2 extends Family {
   @Override
   Set<String> requiredTensors() {
-    return Set.of("ssm_norm.weight");
+    return Set.of("ssm_conv1d.bias", "ssm_norm.weight");
   }
 
   @Override
