@@ -15,7 +15,7 @@ import org.jspecify.annotations.Nullable;
  * A state space with a scalar decay for each head (Mamba-2; Dao and Gu, arXiv 2405.21060). Of the
  * projections z, x, B, C and Δ of a token, x, B and C are convolved with those before; each head
  * then has a state S that becomes {@code e^(Δ·a) S + Δ x ⊗ B}, and the token's result is {@code
- * norm((S C + d x) · silu(z))}, projected.
+ * norm((S C + d x) · silu(z))}, projected. Models may do without the norm.
  *
  * @param inner numbers in x, all heads
  * @param heads each with a decay and a step of its own
@@ -41,6 +41,7 @@ public record StateSpace(
    * @param step Δ, before its bias and softplus
    * @param decay the rate a of each head, below 0
    * @param skip d of each head
+   * @param groupNorm null for none
    */
   public record Weights(
       StateSpace spec,
@@ -53,7 +54,7 @@ public record StateSpace(
       Matrix stepBias,
       Matrix decay,
       Matrix skip,
-      Matrix groupNorm,
+      @Nullable Matrix groupNorm,
       Linear output)
       implements Block.Weights {}
 
@@ -83,7 +84,7 @@ public record StateSpace(
     tensors.add(new TensorSpec(STEP_BIAS, Role.BIAS, heads));
     tensors.add(new TensorSpec(DECAY, Role.DECAY, 1, heads));
     tensors.add(new TensorSpec(SKIP, Role.NUMBERS, 1, heads));
-    tensors.add(new TensorSpec(NORM, Role.NORM, inner / groups, groups));
+    tensors.add(new TensorSpec(NORM, Role.NORM, inner / groups, groups).orNone());
     tensors.addAll(output().tensors());
     return norms.around(width, tensors);
   }
@@ -104,7 +105,7 @@ public record StateSpace(
         tensors.get(STEP_BIAS),
         tensors.get(DECAY),
         tensors.get(SKIP),
-        tensors.get(NORM),
+        tensors.find(NORM),
         output().in(tensors));
   }
 

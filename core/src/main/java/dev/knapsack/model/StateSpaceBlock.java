@@ -61,7 +61,10 @@ final class StateSpaceBlock {
         (run, head, worker) ->
             scan(weights, run, head, convolved, step, scanned, scratch(worker, spec)));
     compute.gatedActivation(Activation.SILU, gate, scanned, gate);
-    compute.rows(gate.rows(), gate.columns(), (from, to) -> norm(weights, gate, from, to));
+    Matrix factors = weights.groupNorm();
+    if (factors != null) {
+      compute.rows(gate.rows(), gate.columns(), (from, to) -> norm(factors, gate, from, to));
+    }
     weights.output().apply(blocks, compute.input(gate), delta);
   }
 
@@ -155,8 +158,7 @@ final class StateSpaceBlock {
   }
 
   /** Norms the groups of rows, each with factors of its own. */
-  private void norm(StateSpace.Weights weights, Matrix x, int from, int to) {
-    Matrix factors = weights.groupNorm();
+  private void norm(Matrix factors, Matrix x, int from, int to) {
     int size = factors.columns();
     for (int row = from; row < to; row++) {
       for (int column = 0; column < x.columns(); column += size) {

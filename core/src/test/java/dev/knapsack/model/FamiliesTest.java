@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.TestData;
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Activation;
@@ -78,9 +79,8 @@ class FamiliesTest {
     assertThatThrownBy(() -> Families.spec(new FixtureModel("parrot", 1)))
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
-        .hasMessageContaining(
-            "ernie4_5, ernie4_5-moe, exaone4, gemma2, gemma3, glm4, glm4moe, gpt-oss, granite,"
-                + " lfm2, lfm2moe, llama, mamba2, minimax-m2, mistral3, olmo2, phi3, qwen2,");
+        .hasMessageContaining("; supported are ")
+        .hasMessageContaining(", llama, ");
   }
 
   @Test
@@ -256,6 +256,32 @@ class FamiliesTest {
     assertThat(spec.layers().getFirst().attention()).isNull();
     assertThat(attention(spec, 2).kvHeads()).isEqualTo(2);
     assertThat(spec.outputNorm()).isEqualTo("token_embd_norm.weight");
+  }
+
+  @Test
+  void falconH1AttendsBesideAStateSpace() {
+    ModelSpec spec = golden("falcon-h1");
+    assertThat(spec.layers())
+        .allSatisfy(layer -> {
+          assertThat(layer.blocks()).hasSize(2);
+          assertThat(layer.attention()).isNotNull();
+          assertThat(layer.carriesState()).isTrue();
+        });
+    KvLayout layout = spec.kvLayout(Formats.F16, Formats.F16);
+    assertThat(layout.heads(1).kvHeads()).isEqualTo(1);
+    assertThat(layout.carriesStates()).isTrue();
+  }
+
+  @Test
+  void granite4RotatesUnlessItsFileSaysNot() {
+    ModelSpec spec = golden("granitehybrid");
+    assertThat(spec.layers().stream().map(LayerSpec::carriesState))
+        .containsExactly(true, true, false, true);
+    assertThat(attention(spec, 2).rope()).isNull();
+    assertThat(attention(spec, 2).scale()).isEqualTo(0.25f);
+    assertThat(spec.residualScale()).isEqualTo(0.4f);
+    assertThat(golden("granitehybrid_moe").layers().getFirst().experts().shared().hidden())
+        .isEqualTo(28);
   }
 
   @ParameterizedTest

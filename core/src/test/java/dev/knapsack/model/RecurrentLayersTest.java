@@ -10,10 +10,13 @@ import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import org.junit.jupiter.params.provider.FieldSource;
 
 /** Layers that carry a state from token to token. */
 class RecurrentLayersTest {
+  static final List<String> MODELS =
+      List.of("mamba2", "mamba2_long", "lfm2", "falcon-h1", "granitehybrid", "granitehybrid_moe");
+
   private static final int TOKENS = 50;
 
   private static ModelFile open(String name) {
@@ -30,7 +33,7 @@ class RecurrentLayersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  @FieldSource("MODELS")
   void neitherStepsNorWorkersChangeABit(String name) {
     try (ModelFile file = open(name);
         Rig one = new Rig(file, Rig.Parts.USUAL);
@@ -44,7 +47,7 @@ class RecurrentLayersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  @FieldSource("MODELS")
   void sequencesOfAStepDoNotSeeEachOther(String name) {
     try (ModelFile file = open(name);
         Rig rig = new Rig(file, Rig.Parts.USUAL.workers(2));
@@ -64,7 +67,7 @@ class RecurrentLayersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  @FieldSource("MODELS")
   void tokensThatAreOnlyLookedAtAreNotCarried(String name) {
     try (ModelFile file = open(name);
         Rig rig = new Rig(file, Rig.Parts.USUAL);
@@ -82,7 +85,7 @@ class RecurrentLayersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  @FieldSource("MODELS")
   void aStepThatFailsCarriesNothing(String name) {
     try (ModelFile file = open(name);
         Rig rig = new Rig(file, Rig.Parts.USUAL);

@@ -25,6 +25,8 @@ public final class Families {
           Map.entry("lfm2", new Lfm2()),
           Map.entry("lfm2moe", new Lfm2()),
           Map.entry("mamba2", new Mamba2()),
+          Map.entry("falcon-h1", new FalconH1()),
+          Map.entry("granitehybrid", new GraniteHybrid()),
           Map.entry("phi3", new Phi3()),
           Map.entry("gemma2", new Gemma2()),
           Map.entry("gemma3", new Gemma3()),

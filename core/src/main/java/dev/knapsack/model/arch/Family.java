@@ -31,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  * it cannot do without.
  */
 abstract class Family {
+  static final Norms BEFORE_MIXER = new Norms("attn_norm.weight", null);
   static final String AFTER_ATTENTION = "post_attention_norm.weight";
   static final String AFTER_FEED_FORWARD = "post_ffw_norm.weight";
 
@@ -112,7 +113,7 @@ abstract class Family {
   }
 
   /** A state space of the second kind. */
-  final StateSpace stateSpace(Header header) {
+  final StateSpace stateSpace(Header header, Norms norms) {
     int inner = header.columns("ssm.inner_size");
     int heads = header.heads("ssm.time_step_rank");
     int groups = header.heads("ssm.group_count");
@@ -129,7 +130,7 @@ abstract class Family {
           "ssm.state_size", "%d numbers are too many for %d heads".formatted(state, heads));
     }
     return new StateSpace(
-        new Norms("attn_norm.weight", null),
+        norms,
         header.width(),
         inner,
         heads,

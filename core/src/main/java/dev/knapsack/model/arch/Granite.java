@@ -1,7 +1,7 @@
 package dev.knapsack.model.arch;
 
 /** Granite 3: Llama with factors on the embedding, the scores, each sublayer and the logits. */
-final class Granite extends Llama {
+class Granite extends Llama {
   @Override
   float embeddingScale(Header header) {
     return factor(header, "embedding_scale");

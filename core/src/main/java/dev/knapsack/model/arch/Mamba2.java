@@ -8,11 +8,11 @@ import java.util.Set;
 final class Mamba2 extends Family {
   @Override
   Set<String> requiredTensors() {
-    return Set.of("ssm_conv1d.bias");
+    return Set.of("ssm_conv1d.bias", "ssm_norm.weight");
   }
 
   @Override
   List<Block> blocks(Header header, int layer, int context) {
-    return List.of(stateSpace(header));
+    return List.of(stateSpace(header, BEFORE_MIXER));
   }
 }
