@@ -30,6 +30,7 @@ import org.jspecify.annotations.Nullable;
  *     as far ahead as back
  * @param rope rotary embedding; null for none
  * @param queryScale how queries grow with their position; null where they do not
+ * @param headNorms the norms that queries and keys may have before they are rotated
  * @param source where keys and values come from
  */
 public record Attention(
@@ -44,6 +45,7 @@ public record Attention(
     int window,
     @Nullable Rope rope,
     @Nullable QueryScale queryScale,
+    HeadNorms headNorms,
     Source source)
     implements Block {
   /** The place that keys and values come from, and so the tokens that a token sees. */
@@ -63,7 +65,7 @@ public record Attention(
   /**
    * The tensors that it computes with.
    *
-   * @param queryNorm factors for the numbers of a query head
+   * @param queryNorm factors for the numbers of a query head, or of all
    * @param keyNorm likewise
    * @param sinks a logit of each head that stands for nothing
    */
@@ -137,8 +139,8 @@ public record Attention(
   @Override
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>(Projection.tensors(inputs()));
-    tensors.add(new TensorSpec(QUERY_NORM, Role.NORM, keySize).orNone());
-    tensors.add(new TensorSpec(KEY_NORM, Role.NORM, keySize).orNone());
+    tensors.add(headNorms.tensor(QUERY_NORM, heads, keySize));
+    tensors.add(headNorms.tensor(KEY_NORM, kvHeads, keySize));
     tensors.addAll(output().tensors());
     tensors.add(new TensorSpec(SINKS, Role.NUMBERS, heads).orNone());
     return norms.around(width, tensors);

@@ -66,8 +66,9 @@ final class AttentionBlock {
         weights.query().into(query),
         weights.key().into(key),
         weights.value().into(value));
-    blocks.norm(query, weights.queryNorm(), spec.keySize(), query);
-    blocks.norm(key, weights.keyNorm(), spec.keySize(), key);
+    HeadNorms norms = spec.headNorms();
+    blocks.norm(query, weights.queryNorm(), norms.group(spec.heads(), spec.keySize()), query);
+    blocks.norm(key, weights.keyNorm(), norms.group(spec.kvHeads(), spec.keySize()), key);
     if (spec.rope() != null) {
       compute.rope(query, spec.keySize(), spec.rope(), positions);
       compute.rope(key, spec.keySize(), spec.rope(), positions);

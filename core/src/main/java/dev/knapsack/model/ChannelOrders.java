@@ -123,15 +123,15 @@ final class ChannelOrders {
     return squares;
   }
 
-  /** Heads are normed to one size, and their channels multiplied. */
+  /** Heads are normed to one size, each or all together, and their channels multiplied. */
   private static void norm(double[] squares, @Nullable Matrix weight) {
     if (weight == null) {
       return;
     }
     float[] factors = floats(weight.data(), weight.columns());
-    for (int head = 0; head < squares.length; head += factors.length) {
+    for (int group = 0; group < squares.length; group += factors.length) {
       for (int i = 0; i < factors.length; i++) {
-        squares[head + i] *= (double) factors[i] * factors[i];
+        squares[group + i] *= (double) factors[i] * factors[i];
       }
     }
   }

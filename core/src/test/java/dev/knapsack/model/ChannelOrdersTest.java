@@ -10,7 +10,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
 class ChannelOrdersTest {
-  /** Models with two matrices or one, biases, norms per head, and rotary pairs of either kind. */
+  /** Models with two matrices or one, biases, norms of heads, and rotary pairs of either kind. */
   @ParameterizedTest
   @EnumSource
   void channelsAreInTheOrderOfWhatWeightsMakeOfNormedInputs(NaiveModels made) {
@@ -31,7 +31,7 @@ class ChannelOrdersTest {
         descends(valueSizes, values);
         float[] norm = model.numbers.get("blk." + l + ".attn_k_norm.weight");
         for (int i = 0; norm != null && i < keySizes.length; i++) {
-          keySizes[i] *= norm[i % layer.keySize()] * norm[i % layer.keySize()];
+          keySizes[i] *= norm[i % norm.length] * norm[i % norm.length];
         }
         descends(layer.rope() == null ? keySizes : paired(keySizes, layer), keys);
       }
@@ -43,12 +43,14 @@ class ChannelOrdersTest {
     boolean fused = model.numbers.containsKey(p + "attn_qkv.weight");
     float[] weights = model.numbers.get(p + (fused ? "attn_qkv" : name) + ".weight");
     float[] bias = model.numbers.get(p + (fused ? "attn_qkv" : name) + ".bias");
+    boolean normed = model.infos.containsKey(p + "attn_norm.weight");
     float[] norm = model.numbers.get(p + "attn_norm.weight");
     int first = fused ? from : 0;
     double[] sizes = new double[rows];
     for (int row = 0; row < rows; row++) {
       for (int i = 0; i < norm.length; i++) {
-        sizes[row] += Math.pow(weights[(first + row) * norm.length + i] * (double) norm[i], 2);
+        double factor = normed ? norm[i] : 1;
+        sizes[row] += Math.pow(weights[(first + row) * norm.length + i] * factor, 2);
       }
       sizes[row] += bias == null ? 0 : Math.pow(bias[first + row], 2);
     }

@@ -80,7 +80,7 @@ class FamiliesTest {
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
             "ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2, llama, mamba2,"
-                + " mistral3, phi3, qwen2,");
+                + " mistral3, olmo2, phi3, qwen2,");
   }
 
   @Test
@@ -89,6 +89,23 @@ class FamiliesTest {
     assertThat(windows(spec).subList(0, 5)).containsExactly(9, 9, 9, 0, 9);
     assertThat(spec.layers().stream().map(l -> l.attention().rope() != null).limit(5))
         .containsExactly(true, true, true, false, true);
+  }
+
+  @Test
+  void olmo3ScalesItsRotationWhereThereIsNoWindow() {
+    FixtureModel model = NaiveModels.OLMO2.make().model;
+    double[] plain = attention(Families.spec(model), 0).rope().frequencies();
+    model
+        .key("attention.sliding_window", 8L)
+        .key("rope.scaling.type", "yarn")
+        .key("rope.scaling.factor", 8.0)
+        .key("rope.scaling.original_context_length", 16L);
+    assertThat(windows(model)).containsExactly(8, 8, 8);
+    model.key("attention.sliding_window_pattern", new long[] {1, 1, 0});
+    ModelSpec spec = Families.spec(model);
+    assertThat(windows(spec)).containsExactly(8, 8, 0);
+    assertThat(attention(spec, 1).rope().frequencies()).isEqualTo(plain);
+    assertThat(attention(spec, 2).rope().frequencies()).isNotEqualTo(plain);
   }
 
   @Test

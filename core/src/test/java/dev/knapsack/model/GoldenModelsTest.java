@@ -50,7 +50,8 @@ class GoldenModelsTest {
           "ernie4_5",
           "seed_oss",
           "glm4",
-          "exaone4");
+          "exaone4",
+          "olmo2");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

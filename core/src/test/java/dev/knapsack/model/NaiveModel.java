@@ -35,6 +35,9 @@ final class NaiveModel {
   boolean normalise;
   boolean softmaxLast;
 
+  /** Parts read the residual stream as it is. */
+  boolean normsAfterOnly;
+
   NaiveModel(FixtureModel model) {
     this.model = model;
   }
@@ -73,7 +76,7 @@ final class NaiveModel {
     double[][] k = new double[n][];
     double[][] v = new double[n][];
     for (int t = 0; t < n; t++) {
-      double[] h = norm(x[t], p + "attn_norm.weight");
+      double[] h = normsAfterOnly ? x[t] : norm(x[t], p + "attn_norm.weight");
       if (has(p + "attn_qkv.weight")) {
         double[] all = product(p + "attn_qkv.weight", h, 0);
         int keys = (heads + kvHeads) * headSize;
@@ -98,7 +101,8 @@ final class NaiveModel {
         attend(q[t], k, v, t, h, layer, p, attended);
       }
       double[] delta = biased(p + "attn_output", attended);
-      if (has(p + "ffn_norm.weight") && has(p + "post_attention_norm.weight")) {
+      boolean two = normsAfterOnly || has(p + "ffn_norm.weight");
+      if (two && has(p + "post_attention_norm.weight")) {
         delta = norm(delta, p + "post_attention_norm.weight");
       }
       add(x[t], delta, residualScale);
@@ -131,7 +135,7 @@ final class NaiveModel {
 
   private void mlp(double[] x, String p) {
     String before = has(p + "ffn_norm.weight") ? "ffn_norm.weight" : "post_attention_norm.weight";
-    double[] h = norm(x, p + before);
+    double[] h = normsAfterOnly ? x : norm(x, p + before);
     double[] delta;
     if (experts == 0) {
       delta = gated(p, "", h, 0);
@@ -252,11 +256,13 @@ final class NaiveModel {
         .toArray();
   }
 
+  /** Of as many numbers at a time as there are factors: of a head, or of all. */
   private void headNorm(double[] x, String name) {
     if (has(name)) {
-      for (int start = 0; start < x.length; start += headSize) {
-        double[] head = norm(Arrays.copyOfRange(x, start, start + headSize), name);
-        System.arraycopy(head, 0, x, start, headSize);
+      int size = model.infos.get(name).shape().getFirst().intValue();
+      for (int start = 0; start < x.length; start += size) {
+        double[] head = norm(Arrays.copyOfRange(x, start, start + size), name);
+        System.arraycopy(head, 0, x, start, size);
       }
     }
   }

@@ -81,6 +81,29 @@ enum NaiveModels {
     }
   },
 
+  /** Norms of results alone, and of all heads as one. */
+  OLMO2 {
+    @Override
+    NaiveModel make() {
+      FixtureModel model = base("olmo2", 8);
+      for (int l = 0; l < 3; l++) {
+        String p = "blk." + l + ".";
+        attention(model, l, 8, false);
+        dense(model, l);
+        model.infos.remove(p + "attn_norm.weight");
+        model.infos.remove(p + "ffn_norm.weight");
+        model
+            .norm(p + "attn_q_norm.weight", 32)
+            .norm(p + "attn_k_norm.weight", 16)
+            .norm(p + "post_attention_norm.weight", 32)
+            .norm(p + "post_ffw_norm.weight", 32);
+      }
+      NaiveModel naive = common(model, 8);
+      naive.normsAfterOnly = true;
+      return naive;
+    }
+  },
+
   /** Norms per head, and experts whose weights are made to sum to 1. */
   QWEN3_MOE {
     @Override

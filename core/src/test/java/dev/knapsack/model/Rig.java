@@ -150,6 +150,7 @@ final class Rig implements AutoCloseable {
             a.window(),
             a.rope(),
             a.queryScale(),
+            a.headNorms(),
             source)
         : block;
   }

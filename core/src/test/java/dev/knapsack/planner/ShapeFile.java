@@ -9,6 +9,7 @@ import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
 import dev.knapsack.model.Dense;
 import dev.knapsack.model.Experts;
+import dev.knapsack.model.HeadNorms;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Norms;
@@ -103,6 +104,7 @@ final class ShapeFile implements ModelFile {
                 window,
                 Rope.plain(Rope.Pairs.ADJACENT, headSize, 500_000),
                 null,
+                HeadNorms.EACH,
                 Attention.Source.CACHE),
             mlp));
   }

@@ -7,6 +7,7 @@ import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
 import dev.knapsack.model.Dense;
 import dev.knapsack.model.Experts;
+import dev.knapsack.model.HeadNorms;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Norms;
@@ -65,7 +66,7 @@ abstract class Family {
   }
 
   /** Sliding window of a layer in tokens; 0 for none. */
-  private int window(Header header, int layer) {
+  final int window(Header header, int layer) {
     return windowed(header, layer) ? header.tokens("attention.sliding_window", usualWindow()) : 0;
   }
 
@@ -81,6 +82,10 @@ abstract class Family {
 
   @Nullable QueryScale queryScale(Header header) {
     return null;
+  }
+
+  HeadNorms headNorms() {
+    return HeadNorms.EACH;
   }
 
   /** The blocks of a layer, in the order in which they are computed. */
@@ -101,6 +106,7 @@ abstract class Family {
         window(header, layer),
         rope(header, layer, context),
         queryScale(header),
+        headNorms(),
         Attention.Source.CACHE);
   }
 

@@ -42,11 +42,21 @@ final class Ropes {
         () -> Rope.plain(pairs(header.file(), pairs), dimensions(header, keySize), base));
   }
 
-  private static Rope scaled(Header header, Pairs pairs, int dimensions) {
+  /** The embedding without scaling, at the header's own base. */
+  static Rope unscaled(Header header, Pairs pairs, int keySize) {
+    return plain(header, pairs, keySize, base(header));
+  }
+
+  private static float base(Header header) {
     float base = header.positive("rope.freq_base", 10_000);
     if (base <= 1) {
       throw header.wrong("rope.freq_base", "must be above 1, and is " + base);
     }
+    return base;
+  }
+
+  private static Rope scaled(Header header, Pairs pairs, int dimensions) {
+    float base = base(header);
     String named = header.has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
     float given = header.optional(named, 0);
     float factor = given == 0 ? 1 : given;
