@@ -135,6 +135,21 @@ class FamiliesTest {
     assertThatThrownBy(() -> Families.spec(model)).hasMessageContaining("2 values for 3 layers");
   }
 
+  @Test
+  void blocksThatPredictFurtherTokensAreNoLayers() {
+    FixtureModel model =
+        FixtureModel.llama(1)
+            .key("nextn_predict_layers", 1L)
+            .key("attention.sliding_window", 8L)
+            .key("attention.sliding_window_pattern", new long[] {0, 1, 1});
+    model.infos.remove("blk.2.attn_q.weight");
+    ModelSpec spec = Families.spec(model);
+    assertThat(windows(spec)).containsExactly(0, 8);
+    assertThat(WeightLayout.of(model, spec).layers()).hasSize(2);
+    Quantizer quantizer = new Quantizer(model, Formats.Q8_0, null);
+    assertThat(quantizer.conversions()).hasSize(model.infos.size());
+  }
+
   private static List<Integer> windows(ModelFile model) {
     return windows(Families.spec(model));
   }
@@ -197,6 +212,8 @@ class FamiliesTest {
     "block_count, 0, between",
     "block_count, 9223372036854775807, between",
     "block_count, 4, blk.3.attn_norm.weight",
+    "nextn_predict_layers, 3, between",
+    "nextn_predict_layers, -1, between",
     "embedding_length, 64, token_embd.weight",
     "embedding_length, 2147483648, between",
     "feed_forward_length, 49, ffn_gate.weight",

@@ -27,6 +27,7 @@ final class Header {
   private final ModelFile file;
   private final Metadata metadata;
   private final String architecture;
+  private final int blocks;
   private final int layers;
   private final Map<String, Rope> ropes = new HashMap<>();
 
@@ -34,7 +35,8 @@ final class Header {
     this.file = file;
     this.metadata = file.metadata();
     this.architecture = architecture;
-    this.layers = count("block_count", MOST_LAYERS);
+    this.blocks = count("block_count", MOST_LAYERS);
+    this.layers = blocks - blocksThatPredict();
   }
 
   String architecture() {
@@ -45,8 +47,14 @@ final class Header {
     return metadata.findString("general.name").orElse(architecture);
   }
 
+  /** Layers that a token goes through: all blocks but those at the end that predict further ones. */
   int layers() {
     return layers;
+  }
+
+  private int blocksThatPredict() {
+    String key = "nextn_predict_layers";
+    return has(key) ? checked(key, metadata.integer(key(key)), 0, blocks - 1) : 0;
   }
 
   int width() {
@@ -165,8 +173,8 @@ final class Header {
 
   private int perLayer(String key, int layer, int least, int most) {
     long[] values = metadata.integers(key(key));
-    if (values.length != 1 && values.length != layers) {
-      throw wrong(key, "%d values for %d layers".formatted(values.length, layers));
+    if (values.length != 1 && values.length != blocks) {
+      throw wrong(key, "%d values for %d layers".formatted(values.length, blocks));
     }
     return checked(key, values[values.length == 1 ? 0 : layer], least, most);
   }
@@ -210,11 +218,11 @@ final class Header {
       return otherwise;
     }
     long[] flags = metadata.integers(key(key));
-    if (flags.length == layers && !(metadata.all().get(key(key)) instanceof Number)) {
+    if (flags.length == blocks && !(metadata.all().get(key(key)) instanceof Number)) {
       return flags[layer] != 0;
     }
     if (flags.length != 1) {
-      throw wrong(key, "%d values for %d layers".formatted(flags.length, layers));
+      throw wrong(key, "%d values for %d layers".formatted(flags.length, blocks));
     }
     int period = checked(key, flags[0], 0, MOST_LAYERS);
     return period == 0 || (layer + 1) % period != 0;
