@@ -1,19 +1,26 @@
 package dev.knapsack.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.error.ModelFileException;
+import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.model.arch.Families;
+import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.function.DoubleUnaryOperator;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -239,6 +246,34 @@ class ExpertsTest {
       }
     }
     return out;
+  }
+
+  @Test
+  void gateAndUpInOneTensorAreExperts() {
+    FixtureModel model =
+        Form.FUSED
+            .model()
+            .key("expert_count", (long) COUNT)
+            .key("expert_used_count", 3L)
+            .key("expert_feed_forward_length", (long) HIDDEN);
+    ModelSpec spec = Families.spec(model);
+    List<TensorInfo> experts = WeightLayout.of(model, spec).experts().getFirst();
+    assertThat(experts)
+        .extracting(TensorInfo::name)
+        .containsExactly("blk.0.ffn_gate_up_exps.weight", "blk.0.ffn_down_exps.weight");
+    Map<String, Format> formats = new HashMap<>();
+    new Quantizer(model, Formats.MXFP4, null)
+        .conversions()
+        .forEach(conversion -> formats.put(conversion.to().name(), conversion.wanted()));
+    assertThat(formats)
+        .containsEntry("blk.0.ffn_gate_up_exps.weight", Formats.MXFP4)
+        .containsEntry("blk.0.attn_q.weight", Formats.Q8_0)
+        .containsEntry("blk.0.exp_probs_b.bias", Formats.F32);
+    model.weights("blk.0.ffn_gate_up_exps.weight", WIDTH, HIDDEN, 2 * COUNT);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("blk.0.ffn_gate_up_exps.weight: has shape [32, 24, 24]")
+        .hasMessageContaining("expected [32, 48, 12]");
   }
 
   /** Whatever is added to a row depends on no other, nor on how many workers there are. */

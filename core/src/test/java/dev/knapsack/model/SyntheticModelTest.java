@@ -89,6 +89,7 @@ class SyntheticModelTest {
     "gemma-3-1b, 999885952",
     "granite-3.3-2b, 2533539840",
     "gpt-oss-20b, 20914757184",
+    "ernie-4.5-21b-a3b, 21825437888",
   })
   void hasAsManyParametersAsThePublishedModel(String name, long parameters) {
     List<TensorInfo> tensors =
@@ -110,7 +111,7 @@ class SyntheticModelTest {
       assertThat(spec.family()).isEqualTo(shape.architecture());
       assertThat(spec.layers()).hasSize(6);
       assertThat(spec.tiedOutput()).isEqualTo(shape.tied());
-      assertThat(spec.layers().getFirst().experts() != null).isEqualTo(shape.experts() > 0);
+      assertThat(spec.layers().getLast().experts() != null).isEqualTo(shape.experts() > 0);
       assertThat(WeightLayout.of(file, spec).layers()).hasSize(6);
     }
   }

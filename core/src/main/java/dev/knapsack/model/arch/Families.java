@@ -30,7 +30,7 @@ public final class Families {
           Map.entry("gemma3", new Gemma3()),
           Map.entry("gpt-oss", new GptOss()),
           Map.entry("ernie4_5", new Llama()),
-          Map.entry("ernie4_5-moe", new Llama()),
+          Map.entry("ernie4_5-moe", new Ernie45Moe()),
           Map.entry("seed_oss", new Qwen2()),
           Map.entry("glm4", new Glm4()),
           Map.entry("glm4moe", new Glm4Moe()),
