@@ -15,11 +15,17 @@ final class DenseBlock {
 
   /** Computes {@code delta} from {@code x}, one row a token. */
   void apply(Dense.Weights weights, Matrix x, Matrix delta) {
-    Matrix gate = blocks.matrix(Slot.GATE, x.rows(), weights.spec().hidden());
-    Matrix up = blocks.matrix(Slot.UP, x.rows(), weights.spec().hidden());
+    int hidden = weights.spec().hidden();
+    Matrix up = blocks.matrix(Slot.UP, x.rows(), hidden);
     Compute.Input input = compute.input(x);
-    Linear.apply(blocks, input, weights.gate().into(gate), weights.up().into(up));
-    compute.gatedActivation(weights.spec().activation(), gate, up, gate);
-    weights.down().apply(blocks, compute.input(gate), delta);
+    Linear gates = weights.gate();
+    Matrix gate = gates == null ? null : blocks.matrix(Slot.GATE, x.rows(), hidden);
+    if (gates == null || gate == null) {
+      weights.up().apply(blocks, input, up);
+    } else {
+      Linear.apply(blocks, input, gates.into(gate), weights.up().into(up));
+    }
+    Matrix inner = blocks.activate(weights.spec().function(), gate, up);
+    weights.down().apply(blocks, compute.input(inner), delta);
   }
 }

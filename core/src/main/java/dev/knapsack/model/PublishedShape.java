@@ -109,6 +109,14 @@ public record PublishedShape(
               .tiedOutput()
               .trained(1048576, 1e4, 1e-5)
               .with(stateSpace(1536, 24, 128, 1)),
+          dense("ernie-4.5-21b-a3b", "ernie4_5-moe", 103424, 2560, 28, 20, 4, 128, 12288)
+              .tiedOutput()
+              .trained(131072, 5e5, 1e-5)
+              .experts(64, 6, 1536)
+              .with(
+                  Map.of(
+                      "expert_shared_feed_forward_length", 3072,
+                      "leading_dense_block_count", 1)),
           dense("gpt-oss-20b", "gpt-oss", 201088, 2880, 24, 64, 8, 64, 2880)
               .trained(131072, 1.5e5, 1e-5)
               .experts(32, 4, 2880)

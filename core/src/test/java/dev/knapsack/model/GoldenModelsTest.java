@@ -57,8 +57,11 @@ class GoldenModelsTest {
           "glm4",
           "glm4moe",
           "minimax-m2",
+          "llama4",
+          "smallthinker",
           "exaone4",
-          "olmo2");
+          "olmo2",
+          "apertus");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

@@ -104,6 +104,7 @@ class SyntheticModelTest {
     "gpt-oss-20b, 20914757184",
     "lfm2-1.2b, 1170340608",
     "mamba2-130m, 128989632",
+    "ernie-4.5-21b-a3b, 21825437888",
   })
   void hasAsManyParametersAsThePublishedModel(String name, long parameters) {
     List<TensorInfo> tensors =
@@ -125,7 +126,7 @@ class SyntheticModelTest {
       assertThat(spec.family()).isEqualTo(shape.architecture());
       assertThat(spec.layers()).hasSize(6);
       assertThat(spec.tiedOutput()).isEqualTo(shape.tied());
-      assertThat(spec.layers().getFirst().experts() != null).isEqualTo(shape.experts() > 0);
+      assertThat(spec.layers().getLast().experts() != null).isEqualTo(shape.experts() > 0);
       assertThat(WeightLayout.of(file, spec).layers()).hasSize(6);
     }
   }

@@ -32,13 +32,16 @@ public final class Families {
           Map.entry("gemma3", new Gemma3()),
           Map.entry("gpt-oss", new GptOss()),
           Map.entry("ernie4_5", new Llama()),
-          Map.entry("ernie4_5-moe", new Llama()),
+          Map.entry("ernie4_5-moe", new Ernie45Moe()),
           Map.entry("seed_oss", new Qwen2()),
           Map.entry("glm4", new Glm4()),
           Map.entry("glm4moe", new Glm4Moe()),
           Map.entry("minimax-m2", new MiniMaxM2()),
+          Map.entry("llama4", new Llama4()),
+          Map.entry("smallthinker", new SmallThinker()),
           Map.entry("exaone4", new Exaone4()),
-          Map.entry("olmo2", new Olmo2()));
+          Map.entry("olmo2", new Olmo2()),
+          Map.entry("apertus", new Apertus()));
 
   private Families() {}
 

@@ -11,6 +11,7 @@ import dev.knapsack.model.Gating;
 import dev.knapsack.model.HeadNorms;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.Nonlinearity;
 import dev.knapsack.model.Norms;
 import dev.knapsack.model.QueryScale;
 import dev.knapsack.model.StateSpace;
@@ -44,6 +45,11 @@ abstract class Family {
     return Activation.SILU;
   }
 
+  /** The function of a layer's MLP, or of its experts. */
+  Nonlinearity nonlinearity(Header header, int layer) {
+    return new Nonlinearity.Gated(activation());
+  }
+
   /** Tensors of a layer, by suffix, that a file of this family must have beyond the usual. */
   Set<String> requiredTensors() {
     return Set.of();
@@ -72,6 +78,16 @@ abstract class Family {
     return windowed(header, layer) ? header.tokens("attention.sliding_window", usualWindow()) : 0;
   }
 
+  /** Says whether a layer is rotated where those with a window alone are, or all if none has one. */
+  final boolean isRotated(Header header, int layer) {
+    return windowed(header, layer) || header.tokens("attention.sliding_window", usualWindow()) == 0;
+  }
+
+  /** Says whether windows do not slide: tokens see those of their chunk. */
+  boolean chunked() {
+    return false;
+  }
+
   float attentionScale(Header header, int layer) {
     float usual = (float) (1 / Math.sqrt(header.keySize(layer)));
     float given = header.optional("attention.scale", 0);
@@ -82,11 +98,11 @@ abstract class Family {
     return 0;
   }
 
-  @Nullable QueryScale queryScale(Header header) {
+  @Nullable QueryScale queryScale(Header header, int layer) {
     return null;
   }
 
-  HeadNorms headNorms() {
+  HeadNorms headNorms(Header header, int layer) {
     return HeadNorms.EACH;
   }
 
@@ -106,9 +122,10 @@ abstract class Family {
         attentionScale(header, layer),
         attentionSoftCap(header),
         window(header, layer),
+        chunked(),
         rope(header, layer, context),
-        queryScale(header),
-        headNorms(),
+        queryScale(header, layer),
+        headNorms(header, layer),
         Attention.Source.CACHE);
   }
 
@@ -164,44 +181,48 @@ abstract class Family {
       if (hidden == 0) {
         throw header.wrong("feed_forward_length", "is missing");
       }
-      return new Dense(norms, header.width(), hidden, activation(), "");
+      return new Dense(norms, header.width(), hidden, nonlinearity(header, layer), "");
     }
-    return experts(header, norms, count, hidden);
+    return experts(header, layer, norms, count, hidden);
   }
 
   /** Says whether a layer has experts, in a model that has some. */
   boolean hasExperts(Header header, int layer) {
-    int step = header.optionalCount("interleave_moe_layer_step", 1);
+    int step =
+        header.has("interleave_moe_layer_step")
+            ? header.optionalCount("interleave_moe_layer_step")
+            : 1;
     return layer >= header.optionalCount("leading_dense_block_count")
         && step > 0
         && (layer + 1) % step == 0;
   }
 
-  private Experts experts(Header header, Norms norms, int count, int denseWidth) {
-    int used = header.optionalCount("expert_used_count");
+  private Experts experts(Header header, int layer, Norms norms, int count, int denseWidth) {
+    int used = header.optionalCount("expert_used_count", layer);
     if (used < 1 || used > count) {
       throw header.wrong(
           "expert_used_count",
           "must be between 1 and the number of experts %d, and is %d".formatted(count, used));
     }
-    int named = header.optionalColumns("expert_feed_forward_length");
+    int named = header.optionalColumns("expert_feed_forward_length", layer);
     int hidden = named == 0 ? usualExpertWidth(denseWidth, used) : named;
     if (hidden == 0) {
       throw header.wrong("expert_feed_forward_length", "is missing");
     }
     int given = header.optionalColumns("expert_shared_feed_forward_length");
     int shared = given == 0 ? usualSharedWidth(header, denseWidth, hidden) : given;
+    Nonlinearity function = nonlinearity(header, layer);
     return new Experts(
         norms,
         header.width(),
         count,
         used,
         hidden,
-        activation(),
+        function,
         gating(header, count, used),
         header.optionalColumns("moe_latent_size"),
         routesInput(),
-        shared == 0 ? null : new Dense(Norms.NONE, header.width(), shared, activation(), "_shexp"));
+        shared == 0 ? null : new Dense(Norms.NONE, header.width(), shared, function, "_shexp"));
   }
 
   private Gating gating(Header header, int count, int used) {
@@ -214,8 +235,8 @@ abstract class Family {
     if (usedGroups < 1 || usedGroups > groups || used > count / groups * usedGroups) {
       throw header.wrong(
           "expert_group_used_count",
-          "must be between 1 and the number of groups %d, and enough for %d experts of a token; it"
-              + " is %d".formatted(groups, used, usedGroups));
+          "must be between 1 and the number of groups %d, and enough for %d experts; it is %d"
+              .formatted(groups, used, usedGroups));
     }
     return new Gating(
         gatingFunction(header),

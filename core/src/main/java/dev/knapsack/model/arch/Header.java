@@ -137,6 +137,11 @@ final class Header {
     return has(key) ? checked(key, metadata.integer(key(key)), 0, MOST_COLUMNS) : 0;
   }
 
+  /** The same of a layer; files may hold one for each. */
+  int optionalColumns(String key, int layer) {
+    return has(key) ? perLayer(key, layer, 0, MOST_COLUMNS) : 0;
+  }
+
   /** The feed-forward width of a layer; files may hold one for each layer. */
   int columns(String key, int layer, int otherwise) {
     return has(key) ? perLayer(key, layer, MOST_COLUMNS) : otherwise;
@@ -152,9 +157,9 @@ final class Header {
     return has(key) ? checked(key, metadata.integer(key(key)), 0, MOST_HEADS) : 0;
   }
 
-  /** A number of things that may be 0. */
-  int optionalCount(String key, int otherwise) {
-    return has(key) ? optionalCount(key) : otherwise;
+  /** The same of a layer; files may hold one for each. */
+  int optionalCount(String key, int layer) {
+    return has(key) ? perLayer(key, layer, 0, MOST_HEADS) : 0;
   }
 
   /** A required number of heads, or of groups of them. */
@@ -208,6 +213,20 @@ final class Header {
   /** A number from 0 that stands for none when it is 0 or absent. */
   float optional(String key, float otherwise) {
     return has(key) && metadata.real(key(key)) != 0 ? positive(key) : has(key) ? 0 : otherwise;
+  }
+
+  /** A number of each layer, or of all, under a key that does not begin with the architecture. */
+  float unprefixed(String key, int layer) {
+    float[] values = metadata.reals(key);
+    if (values.length != 1 && values.length != layers) {
+      throw new ModelFileException(
+          file.path(), key, "%d values for %d layers".formatted(values.length, layers));
+    }
+    float value = values[values.length == 1 ? 0 : layer];
+    if (!Float.isFinite(value)) {
+      throw new ModelFileException(file.path(), key, "must be a number, and is " + value);
+    }
+    return value;
   }
 
   boolean flag(String key, boolean otherwise) {
