@@ -51,7 +51,8 @@ class GoldenModelsTest {
           "seed_oss",
           "glm4",
           "exaone4",
-          "olmo2");
+          "olmo2",
+          "apertus");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

@@ -32,7 +32,8 @@ public final class Families {
           Map.entry("seed_oss", new Qwen2()),
           Map.entry("glm4", new Glm4()),
           Map.entry("exaone4", new Exaone4()),
-          Map.entry("olmo2", new Olmo2()));
+          Map.entry("olmo2", new Olmo2()),
+          Map.entry("apertus", new Apertus()));
 
   private Families() {}
 
