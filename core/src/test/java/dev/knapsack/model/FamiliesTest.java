@@ -81,7 +81,7 @@ class FamiliesTest {
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
-            "apertus, ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2, llama, mamba2,"
+            "apertus, cohere2, ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2, llama, mamba2,"
                 + " mistral3, olmo2, phi3, qwen2,");
   }
 
@@ -141,6 +141,16 @@ class FamiliesTest {
     model.keys.put("xielu.beta", Double.NaN);
     assertThatThrownBy(() -> Families.spec(model))
         .hasMessageContaining("xielu.beta: must be a number");
+  }
+
+  @Test
+  void cohere2HasOneNormForPartsSideBySide() {
+    ModelSpec spec = golden("cohere2");
+    assertThat(windows(spec)).containsExactly(7, 7, 7, 0);
+    assertThat(spec.layers().stream().map(l -> l.attention().rope() != null))
+        .containsExactly(true, true, true, false);
+    assertThat(spec.centredNorms()).isTrue();
+    assertThat(spec.layers()).allSatisfy(layer -> assertThat(layer.blocks()).hasSize(1));
   }
 
   @Test

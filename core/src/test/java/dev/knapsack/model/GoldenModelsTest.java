@@ -52,7 +52,9 @@ class GoldenModelsTest {
           "glm4",
           "exaone4",
           "olmo2",
-          "apertus");
+          "apertus",
+          "starcoder2",
+          "cohere2");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

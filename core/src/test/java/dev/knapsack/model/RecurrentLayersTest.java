@@ -106,7 +106,7 @@ class RecurrentLayersTest {
     }
 
     @Override
-    public Matrix outputNorm() {
+    public Norm outputNorm() {
       return weights.outputNorm();
     }
 
