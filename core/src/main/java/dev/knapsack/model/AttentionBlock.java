@@ -40,6 +40,7 @@ final class AttentionBlock {
       AttentionShape shape = weights.shape(weights.spec().keySize());
       attend(shape, runs, heads.query(), attended, (run, first) -> rows(shape, run, first, heads));
     }
+    blocks.norm(attended, weights.attendedNorm(), attended.columns(), attended);
     weights.output().apply(blocks, compute.input(attended), delta);
   }
 
@@ -66,17 +67,31 @@ final class AttentionBlock {
         weights.query().into(query),
         weights.key().into(key),
         weights.value().into(value));
-    HeadNorms norms = spec.headNorms();
-    blocks.norm(query, weights.queryNorm(), norms.group(spec.heads(), spec.keySize()), query);
-    blocks.norm(key, weights.keyNorm(), norms.group(spec.kvHeads(), spec.keySize()), key);
-    if (spec.rope() != null) {
-      compute.rope(query, spec.keySize(), spec.rope(), positions);
-      compute.rope(key, spec.keySize(), spec.rope(), positions);
+    if (spec.headNorms() == HeadNorms.EACH_ROTATED) {
+      rotate(spec, positions, query, key);
+      norm(weights, query, key);
+    } else {
+      norm(weights, query, key);
+      rotate(spec, positions, query, key);
     }
     if (spec.queryScale() != null) {
       scaleByPosition(query, spec.queryScale(), positions);
     }
     return new Heads(query, key, value);
+  }
+
+  private void norm(Attention.Weights weights, Matrix query, Matrix key) {
+    Attention spec = weights.spec();
+    HeadNorms norms = spec.headNorms();
+    blocks.norm(query, weights.queryNorm(), norms.group(spec.heads(), spec.keySize()), query);
+    blocks.norm(key, weights.keyNorm(), norms.group(spec.kvHeads(), spec.keySize()), key);
+  }
+
+  private void rotate(Attention spec, int[] positions, Matrix query, Matrix key) {
+    if (spec.rope() != null) {
+      compute.rope(query, spec.keySize(), spec.rope(), positions);
+      compute.rope(key, spec.keySize(), spec.rope(), positions);
+    }
   }
 
   /** Encodes the rows of all runs into their caches. */

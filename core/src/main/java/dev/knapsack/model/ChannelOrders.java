@@ -63,9 +63,12 @@ final class ChannelOrders {
     ChannelOrder order = keys[l];
     if (order == null) {
       double[] squares = squares(weights, weights.key(), compute);
-      norm(squares, weights.keyNorm());
-      if (layer.rope() != null) {
-        share(squares, layer.keySize(), layer.rope());
+      if (layer.headNorms() == HeadNorms.EACH_ROTATED) {
+        share(squares, layer);
+        norm(squares, weights.keyNorm());
+      } else {
+        norm(squares, weights.keyNorm());
+        share(squares, layer);
       }
       MemorySegment place = data.asSlice(offsets[l], ChannelOrder.bytes(squares.length));
       order = ChannelOrder.largestFirst(squares, layer.keySize(), place);
@@ -134,7 +137,12 @@ final class ChannelOrders {
     }
   }
 
-  private static void share(double[] squares, int headSize, Rope rope) {
+  private static void share(double[] squares, Attention layer) {
+    Rope rope = layer.rope();
+    if (rope == null) {
+      return;
+    }
+    int headSize = layer.keySize();
     for (int head = 0; head < squares.length; head += headSize) {
       for (int i = 0; i < headSize; i++) {
         int partner = rope.partner(i);

@@ -40,6 +40,7 @@ final class DenseBlock {
         yield up;
       }
     };
+    blocks.norm(inner, weights.hiddenNorm(), hidden, inner);
     weights.down().apply(blocks, compute.input(inner), delta);
   }
 }

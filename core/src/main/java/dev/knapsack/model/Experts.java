@@ -84,6 +84,7 @@ public record Experts(
         norms.in(tensors),
         new Linear(
             tensors.get(ROUTER),
+            1,
             routerBias == null ? null : routerBias.data(),
             tensors.place(ROUTER)),
         experts != null

@@ -6,12 +6,14 @@ import dev.knapsack.model.TensorSpec.Role;
 public enum HeadNorms {
   /** Of each head by itself, with the same factors. */
   EACH,
+  /** The same, of heads that have been rotated. */
+  EACH_ROTATED,
   /** Of all heads as one row, with factors for all their numbers. */
   TOGETHER;
 
   /** Numbers that are normed together, and that have a factor each. */
   int group(int heads, int size) {
-    return this == EACH ? size : heads * size;
+    return this == TOGETHER ? heads * size : size;
   }
 
   /** The factors. */

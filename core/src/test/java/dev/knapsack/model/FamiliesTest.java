@@ -81,8 +81,9 @@ class FamiliesTest {
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
-            "apertus, cohere2, ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2, llama, mamba2,"
-                + " mistral3, olmo2, phi3, qwen2,");
+            "apertus, bitnet, cohere2, dream, ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss,"
+                + " granite, hunyuan-dense, lfm2, llada, llada-moe, llama, mamba2, mistral3, olmo2,"
+                + " phi3, qwen2,");
   }
 
   @Test
@@ -151,6 +152,31 @@ class FamiliesTest {
         .containsExactly(true, true, true, false);
     assertThat(spec.centredNorms()).isTrue();
     assertThat(spec.layers()).allSatisfy(layer -> assertThat(layer.blocks()).hasSize(1));
+  }
+
+  @Test
+  void alphaMakesTheBaseOfRotationLarger() {
+    double[] frequencies = attention(golden("hunyuan-dense"), 0).rope().frequencies();
+    double base = 10_000 * Math.pow(3, 8 / 6.0);
+    for (int i = 0; i < 4; i++) {
+      assertThat(frequencies[i]).isCloseTo(Math.pow(base, -i / 4.0), within(1e-8));
+    }
+    FixtureModel model = NaiveModels.HUNYUAN.make().model.key("rope.scaling.alpha", 1e-30);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("rope.scaling.alpha: makes a base of");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"llada", "llada-moe", "dream"})
+  void modelsThatSeeWholeTextsDoNotWrite(String name) {
+    try (ModelFile file = ModelFile.open(TestData.path("golden/" + name + "/model.gguf"))) {
+      assertThat(attention(Families.spec(file), 0).source()).isEqualTo(Attention.Source.ROWS);
+      assertThatThrownBy(() -> Families.checkWrites(file))
+          .isInstanceOf(ModelFileException.class)
+          .hasMessageContaining("tokens of '" + name + "' see those after them");
+    }
+    Families.checkWrites(FixtureModel.llama(1));
   }
 
   @Test

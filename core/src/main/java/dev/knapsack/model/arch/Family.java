@@ -94,6 +94,11 @@ abstract class Family {
     return HeadNorms.EACH;
   }
 
+  /** The tokens that a token sees. */
+  Attention.Source source() {
+    return Attention.Source.CACHE;
+  }
+
   /** The blocks of a layer, in the order in which they are computed. */
   List<Block> blocks(Header header, int layer, int context) {
     return List.of(attention(header, layer, context), feedForward(header, layer));
@@ -113,7 +118,7 @@ abstract class Family {
         rope(header, layer, context),
         queryScale(header),
         headNorms(),
-        Attention.Source.CACHE);
+        source());
   }
 
   /** A state space of the second kind. */
