@@ -181,6 +181,7 @@ public final class Engine implements AutoCloseable {
     boolean codes =
         MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
     this.productPrecision = codes ? precision : Compute.Precision.FLOAT;
+    Families.checkWrites(file);
     this.spec = Families.spec(file, plan.context());
     Plan.Cache cache =
         plan.cache().withPolicy(ModelCompanions.given(plan.cache().policy(), file, spec));

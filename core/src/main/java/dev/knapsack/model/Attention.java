@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
  *     {@code window} positions that a sequence is cut into
  * @param rope rotary embedding; null for none
  * @param queryScale how queries grow with their position; null where they do not
- * @param headNorms the norms that queries and keys may have before they are rotated
+ * @param headNorms the norms that queries and keys may have
  * @param source where keys and values come from
  */
 public record Attention(
@@ -63,6 +63,7 @@ public record Attention(
 
   private static final String QUERY_NORM = "attn_q_norm.weight";
   private static final String KEY_NORM = "attn_k_norm.weight";
+  private static final String ATTENDED_NORM = "attn_sub_norm.weight";
   private static final String SINKS = "attn_sinks.weight";
 
   /**
@@ -70,6 +71,7 @@ public record Attention(
    *
    * @param queryNorm factors for the numbers of a query head, or of all
    * @param keyNorm likewise
+   * @param attendedNorm of what the output projection is multiplied with, all heads together
    * @param sinks a logit of each head that stands for nothing
    */
   public record Weights(
@@ -82,6 +84,7 @@ public record Attention(
       Linear output,
       @Nullable Matrix queryNorm,
       @Nullable Matrix keyNorm,
+      @Nullable Matrix attendedNorm,
       @Nullable Matrix sinks)
       implements Block.Weights {
     /**
@@ -145,6 +148,7 @@ public record Attention(
     List<TensorSpec> tensors = new ArrayList<>(Projection.tensors(inputs()));
     tensors.addAll(headNorms.tensors(QUERY_NORM, heads, keySize));
     tensors.addAll(headNorms.tensors(KEY_NORM, kvHeads, keySize));
+    tensors.add(new TensorSpec(ATTENDED_NORM, Role.NORM, attendedColumns()).orNone());
     tensors.addAll(output().tensors());
     tensors.add(new TensorSpec(SINKS, Role.NUMBERS, heads).orNone());
     return norms.around(width, tensors);
@@ -169,6 +173,7 @@ public record Attention(
         output().in(tensors),
         tensors.find(QUERY_NORM),
         tensors.find(KEY_NORM),
+        tensors.find(ATTENDED_NORM),
         tensors.find(SINKS));
   }
 

@@ -41,6 +41,7 @@ final class AttentionBlock {
       AttentionShape shape = weights.shape(weights.spec().keySize());
       attend(shape, runs, heads.query(), attended, (run, first) -> rows(shape, run, first, heads));
     }
+    blocks.norm(attended, weights.attendedNorm(), attended.columns(), attended);
     weights.output().apply(blocks, compute.input(attended), delta);
   }
 
@@ -67,11 +68,12 @@ final class AttentionBlock {
         weights.query().into(query),
         weights.key().into(key),
         weights.value().into(value));
-    norm(query, weights.queryNorm(), spec, spec.heads());
-    norm(key, weights.keyNorm(), spec, spec.kvHeads());
-    if (spec.rope() != null) {
-      compute.rope(query, spec.keySize(), spec.rope(), positions);
-      compute.rope(key, spec.keySize(), spec.rope(), positions);
+    if (spec.headNorms() == HeadNorms.EACH_ROTATED) {
+      rotate(spec, positions, query, key);
+      norm(weights, query, key);
+    } else {
+      norm(weights, query, key);
+      rotate(spec, positions, query, key);
     }
     if (spec.queryScale() != null) {
       scaleByPosition(query, spec.queryScale(), positions);
@@ -85,6 +87,18 @@ final class AttentionBlock {
       blocks.unitNorm(x, group, x);
     } else {
       blocks.norm(x, weight, group, x);
+    }
+  }
+
+  private void norm(Attention.Weights weights, Matrix query, Matrix key) {
+    norm(query, weights.queryNorm(), weights.spec(), weights.spec().heads());
+    norm(key, weights.keyNorm(), weights.spec(), weights.spec().kvHeads());
+  }
+
+  private void rotate(Attention spec, int[] positions, Matrix query, Matrix key) {
+    if (spec.rope() != null) {
+      compute.rope(query, spec.keySize(), spec.rope(), positions);
+      compute.rope(key, spec.keySize(), spec.rope(), positions);
     }
   }
 

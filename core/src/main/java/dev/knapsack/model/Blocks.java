@@ -4,6 +4,7 @@ import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Xielu;
 import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -40,7 +41,7 @@ final class Blocks {
   }
 
   /**
-   * {@code norm(x)} over groups of columns, where the model has this norm.
+   * The RMS norm over groups of columns, where the model has this norm.
    *
    * @return {@code out}, or {@code x} where it has not
    */
@@ -79,6 +80,28 @@ final class Blocks {
         yield up;
       }
     };
+  }
+
+  /**
+   * A norm over all columns, where the model has it.
+   *
+   * @return {@code out}, or {@code x} where it has not
+   */
+  Matrix norm(Matrix x, @Nullable Norm norm, Matrix out) {
+    if (norm == null) {
+      return x;
+    }
+    MemorySegment factors = norm.factors().data();
+    MemorySegment bias = norm.bias() == null ? null : norm.bias().data();
+    if (spec.centredNorms()) {
+      compute.layerNorm(x, factors, bias, spec.normEpsilon(), out);
+      return out;
+    }
+    compute.rmsNorm(x, factors, x.columns(), spec.normEpsilon(), out);
+    if (bias != null) {
+      compute.addBias(out, bias);
+    }
+    return out;
   }
 
   /** Adds what a sublayer computed to the residual stream. */

@@ -63,9 +63,12 @@ final class ChannelOrders {
     ChannelOrder order = keys[l];
     if (order == null) {
       double[] squares = squares(weights, weights.key(), compute);
-      norm(squares, weights.keyNorm());
-      if (layer.rope() != null) {
-        share(squares, layer.keySize(), layer.rope());
+      if (layer.headNorms() == HeadNorms.EACH_ROTATED) {
+        share(squares, layer);
+        norm(squares, weights.keyNorm());
+      } else {
+        norm(squares, weights.keyNorm());
+        share(squares, layer);
       }
       MemorySegment place = data.asSlice(offsets[l], ChannelOrder.bytes(squares.length));
       order = ChannelOrder.largestFirst(squares, layer.keySize(), place);
@@ -92,9 +95,11 @@ final class ChannelOrders {
   /** Mean squares of what a product gives for normed inputs. */
   private static double[] squares(Attention.Weights weights, Linear product, Compute compute) {
     Matrix matrix = product.matrix();
-    Matrix norm = weights.norms().before();
-    float @Nullable [] inputs = norm == null ? null : floats(norm.data(), norm.columns());
+    Norm norm = weights.norms().before();
+    float @Nullable [] factors = norm == null ? null : floats(norm.factors());
+    float @Nullable [] shift = norm == null || norm.bias() == null ? null : floats(norm.bias());
     int rows = matrix.rows();
+    float @Nullable [] biases = product.bias() == null ? null : floats(product.bias(), rows);
     double[] squares = new double[rows];
     compute
         .team()
@@ -107,19 +112,15 @@ final class ChannelOrders {
               for (int row = part * ROWS_PER_PART; row < end; row++) {
                 matrix.decodeRow(row, decoded, 0);
                 double sum = 0;
+                double constant = biases == null ? 0 : biases[row];
                 for (int i = 0; i < numbers.length; i++) {
-                  double number = inputs == null ? numbers[i] : (double) numbers[i] * inputs[i];
+                  double number = factors == null ? numbers[i] : (double) numbers[i] * factors[i];
                   sum += number * number;
+                  constant += shift == null ? 0 : (double) numbers[i] * shift[i];
                 }
-                squares[row] = sum;
+                squares[row] = sum + constant * constant;
               }
             });
-    if (product.bias() != null) {
-      float[] numbers = floats(product.bias(), rows);
-      for (int i = 0; i < rows; i++) {
-        squares[i] += (double) numbers[i] * numbers[i];
-      }
-    }
     return squares;
   }
 
@@ -128,7 +129,7 @@ final class ChannelOrders {
     if (weight == null) {
       return;
     }
-    float[] factors = floats(weight.data(), weight.columns());
+    float[] factors = floats(weight);
     for (int group = 0; group < squares.length; group += factors.length) {
       for (int i = 0; i < factors.length; i++) {
         squares[group + i] *= (double) factors[i] * factors[i];
@@ -136,7 +137,12 @@ final class ChannelOrders {
     }
   }
 
-  private static void share(double[] squares, int headSize, Rope rope) {
+  private static void share(double[] squares, Attention layer) {
+    Rope rope = layer.rope();
+    if (rope == null) {
+      return;
+    }
+    int headSize = layer.keySize();
     for (int head = 0; head < squares.length; head += headSize) {
       for (int i = 0; i < headSize; i++) {
         int partner = rope.partner(i);
@@ -147,6 +153,10 @@ final class ChannelOrders {
         }
       }
     }
+  }
+
+  private static float[] floats(Matrix row) {
+    return floats(row.data(), row.columns());
   }
 
   private static float[] floats(MemorySegment numbers, int count) {

@@ -2,10 +2,12 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.kernel.Activation;
+import dev.knapsack.model.TensorSpec.Role;
+import dev.knapsack.tensor.Matrix;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -26,9 +28,15 @@ public record Dense(Norms norms, int width, int hidden, Nonlinearity function, S
    * The matrices that it computes with.
    *
    * @param gate null where it is not gated
+   * @param hiddenNorm of the hidden layer, before {@code down}
    */
   public record Weights(
-      Dense spec, Norms.Weights norms, @Nullable Linear gate, Linear up, Linear down)
+      Dense spec,
+      Norms.Weights norms,
+      @Nullable Linear gate,
+      Linear up,
+      @Nullable Matrix hiddenNorm,
+      Linear down)
       implements Block.Weights {}
 
   /** The gate, if it has one, and up. */
@@ -41,17 +49,20 @@ public record Dense(Norms norms, int width, int hidden, Nonlinearity function, S
         : List.of(new Projection(up, width, hidden));
   }
 
+  private String hiddenNorm() {
+    return "ffn_sub_norm" + kind + ".weight";
+  }
+
   private Projection down() {
     return new Projection("ffn_down" + kind, hidden, width);
   }
 
   @Override
   public List<TensorSpec> tensors() {
-    return norms.around(
-        width,
-        Stream.concat(inputs().stream(), Stream.of(down()))
-            .flatMap(projection -> projection.tensors().stream())
-            .toList());
+    List<TensorSpec> tensors = new ArrayList<>(Projection.tensors(inputs()));
+    tensors.add(new TensorSpec(hiddenNorm(), Role.NORM, hidden).orNone());
+    tensors.addAll(down().tensors());
+    return norms.around(width, tensors);
   }
 
   @Override
@@ -62,6 +73,7 @@ public record Dense(Norms norms, int width, int hidden, Nonlinearity function, S
         norms.in(tensors),
         function.isGated() ? inputs.getFirst() : null,
         inputs.getLast(),
+        tensors.find(hiddenNorm()),
         down().in(tensors));
   }
 

@@ -1,7 +1,10 @@
 package dev.knapsack.model;
 
+import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Xielu;
 import dev.knapsack.tensor.Matrix;
+import java.util.Objects;
 
 /** Computes {@link Dense}. */
 final class DenseBlock {
@@ -26,6 +29,7 @@ final class DenseBlock {
       Linear.apply(blocks, input, gates.into(gate), weights.up().into(up));
     }
     Matrix inner = blocks.activate(weights.spec().function(), gate, up);
+    blocks.norm(inner, weights.hiddenNorm(), hidden, inner);
     weights.down().apply(blocks, compute.input(inner), delta);
   }
 }

@@ -113,6 +113,7 @@ public record Experts(
         norms.in(tensors),
         new Linear(
             tensors.get(ROUTER),
+            1,
             routerBias == null ? null : routerBias.data(),
             tensors.place(ROUTER)),
         tensors.find(CHOICE_BIAS),

@@ -7,6 +7,8 @@ import java.util.List;
 public enum HeadNorms {
   /** Of each head by itself, with the same factors, where their tensors are. */
   EACH,
+  /** The same, of heads that have been rotated. */
+  EACH_ROTATED,
   /** Of all heads as one row, with factors for all their numbers, where their tensors are. */
   TOGETHER,
   /** Of each head by itself, without factors; it does not matter whether before it is rotated. */

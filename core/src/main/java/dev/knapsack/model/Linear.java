@@ -8,12 +8,12 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A linear map of activations, {@code out = matrix · x + bias}, and what a run's {@link Adapter}
+ * A linear map of activations, {@code out = scale · matrix · x + bias}, and what a run's {@link Adapter}
  * adds to it.
  *
  * @param bias F32; null for none
  */
-public record Linear(Matrix matrix, @Nullable MemorySegment bias, Place place) {
+public record Linear(Matrix matrix, float scale, @Nullable MemorySegment bias, Place place) {
   /**
    * The matrix, as adapters know it: rows of a tensor that a layer declares.
    *
@@ -26,6 +26,7 @@ public record Linear(Matrix matrix, @Nullable MemorySegment bias, Place place) {
   Linear rows(int from, int to) {
     return new Linear(
         matrix.rows(from, to),
+        scale,
         bias == null ? null : bias.asSlice(4L * from, 4L * (to - from)),
         new Place(place.layer, place.tensor, place.row + from));
   }
@@ -43,6 +44,9 @@ public record Linear(Matrix matrix, @Nullable MemorySegment bias, Place place) {
     Arrays.setAll(products, i -> new Product(maps[i].map.matrix, maps[i].out));
     blocks.compute.matmul(x, products);
     for (Into each : maps) {
+      if (each.map.scale != 1) {
+        blocks.compute.scale(each.out, each.map.scale);
+      }
       if (each.map.bias != null) {
         blocks.compute.addBias(each.out, each.map.bias);
       }

@@ -2,13 +2,14 @@ package dev.knapsack.model;
 
 import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A {@link Linear} of a block, as its tensors are named: {@code name.weight}, and {@code name.bias}
- * if the model has it.
+ * and {@code name.scale} if the model has them.
  *
  * @param fused what the tensors are named that may hold this one's rows and others'; null for none
  */
@@ -23,7 +24,8 @@ record Projection(String name, int columns, int rows, @Nullable String fused) {
             .in(fused == null ? null : weight(fused)),
         new TensorSpec(bias(name), Role.BIAS, rows)
             .orNone()
-            .in(fused == null ? null : bias(fused)));
+            .in(fused == null ? null : bias(fused)),
+        new TensorSpec(scale(name), Role.NUMBERS, 1).orNone());
   }
 
   static List<TensorSpec> tensors(List<Projection> parts) {
@@ -45,11 +47,13 @@ record Projection(String name, int columns, int rows, @Nullable String fused) {
     for (Projection part : parts) {
       int end = row + part.rows;
       Matrix own = tensors.find(bias(part.name));
+      Matrix scale = tensors.find(scale(part.name));
       linears.add(
           new Linear(
               matrix != null && matrix.rows() == all
                   ? matrix.rows(row, end)
                   : tensors.get(weight(part.name)),
+              scale == null ? 1 : scale.data().get(ValueLayout.JAVA_FLOAT_UNALIGNED, 0),
               bias != null && bias.columns() == all
                   ? bias.data().asSlice(4L * row, 4L * part.rows)
                   : own == null ? null : own.data(),
@@ -61,6 +65,10 @@ record Projection(String name, int columns, int rows, @Nullable String fused) {
 
   private static String weight(String name) {
     return name + ".weight";
+  }
+
+  private static String scale(String name) {
+    return name + ".scale";
   }
 
   private static String bias(String name) {

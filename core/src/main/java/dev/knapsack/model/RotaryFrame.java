@@ -20,12 +20,22 @@ final class RotaryFrame implements QueryFrame {
   private final Workspace workspace;
   private final Compute compute;
 
+  /** Factors of a norm after rotation; null where it comes before. */
+  private final float @Nullable [] factors;
+
   RotaryFrame(Attention.Weights weights, KvTransform transform, Blocks blocks) {
     this.layer = weights.spec();
     this.weights = weights;
     this.transform = transform;
     this.workspace = blocks.workspace;
     this.compute = blocks.compute;
+    Matrix norm = weights.queryNorm();
+    this.factors =
+        norm == null || layer.headNorms() != HeadNorms.EACH_ROTATED
+            ? null
+            : norm.data()
+                .asSlice(0, Float.BYTES * (long) norm.columns())
+                .toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
   }
 
   @Override
@@ -34,7 +44,8 @@ final class RotaryFrame implements QueryFrame {
   }
 
   /**
-   * Makes the queries of the heads that share a KV head what they were before RoPE.
+   * Makes the queries of the heads that share a KV head what they were before RoPE, but for their
+   * size where they are normed after it.
    *
    * @param transformed whether they are transformed as keys are, and not sketched
    */
@@ -47,6 +58,11 @@ final class RotaryFrame implements QueryFrame {
       if (keys != null) {
         System.arraycopy(heads, at, head, 0, size);
         keys.undo(kvHead, head, heads, at);
+      }
+      if (factors != null) {
+        for (int i = 0; i < size; i++) {
+          heads[at + i] = factors[i] == 0 ? 0 : heads[at + i] / factors[i];
+        }
       }
       turn.back(heads, at);
     }
@@ -61,6 +77,9 @@ final class RotaryFrame implements QueryFrame {
     Transformed keys = transformed(workspace.sketch(layer.keySize()));
     return (kvHead, key, out) -> {
       keys.undo(kvHead, key, out, 0);
+      for (int i = 0; factors != null && i < factors.length; i++) {
+        out[i] *= factors[i];
+      }
       turn.back(out, 0);
     };
   }

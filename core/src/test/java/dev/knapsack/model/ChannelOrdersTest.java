@@ -30,10 +30,13 @@ class ChannelOrdersTest {
         double[] valueSizes = sizes(model, l, "attn_v", from, layer.valueColumns());
         descends(valueSizes, values);
         float[] norm = model.numbers.get("blk." + l + ".attn_k_norm.weight");
-        for (int i = 0; norm != null && i < keySizes.length; i++) {
-          keySizes[i] *= norm[i % norm.length] * norm[i % norm.length];
+        boolean normsRotated = layer.headNorms() == HeadNorms.EACH_ROTATED;
+        double[] sizesOfKeys = normsRotated ? paired(keySizes, layer) : keySizes;
+        for (int i = 0; norm != null && i < sizesOfKeys.length; i++) {
+          sizesOfKeys[i] *= norm[i % norm.length] * norm[i % norm.length];
         }
-        descends(layer.rope() == null ? keySizes : paired(keySizes, layer), keys);
+        boolean pairs = layer.rope() != null && !normsRotated;
+        descends(pairs ? paired(sizesOfKeys, layer) : sizesOfKeys, keys);
       }
     }
   }

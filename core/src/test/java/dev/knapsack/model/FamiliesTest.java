@@ -215,6 +215,41 @@ class FamiliesTest {
   }
 
   @Test
+  void cohere2HasOneNormForPartsSideBySide() {
+    ModelSpec spec = golden("cohere2");
+    assertThat(windows(spec)).containsExactly(7, 7, 7, 0);
+    assertThat(spec.layers().stream().map(l -> l.attention().rope() != null))
+        .containsExactly(true, true, true, false);
+    assertThat(spec.centredNorms()).isTrue();
+    assertThat(spec.layers()).allSatisfy(layer -> assertThat(layer.blocks()).hasSize(1));
+  }
+
+  @Test
+  void alphaMakesTheBaseOfRotationLarger() {
+    double[] frequencies = attention(golden("hunyuan-dense"), 0).rope().frequencies();
+    double base = 10_000 * Math.pow(3, 8 / 6.0);
+    for (int i = 0; i < 4; i++) {
+      assertThat(frequencies[i]).isCloseTo(Math.pow(base, -i / 4.0), within(1e-8));
+    }
+    FixtureModel model = NaiveModels.HUNYUAN.make().model.key("rope.scaling.alpha", 1e-30);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("rope.scaling.alpha: makes a base of");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"llada", "llada-moe", "dream"})
+  void modelsThatSeeWholeTextsDoNotWrite(String name) {
+    try (ModelFile file = ModelFile.open(TestData.path("golden/" + name + "/model.gguf"))) {
+      assertThat(attention(Families.spec(file), 0).source()).isEqualTo(Attention.Source.ROWS);
+      assertThatThrownBy(() -> Families.checkWrites(file))
+          .isInstanceOf(ModelFileException.class)
+          .hasMessageContaining("tokens of '" + name + "' see those after them");
+    }
+    Families.checkWrites(FixtureModel.llama(1));
+  }
+
+  @Test
   void gemma3LooksAfarInEverySixthLayer() {
     ModelSpec spec = golden("gemma3");
     List<Integer> windows = windows(spec);

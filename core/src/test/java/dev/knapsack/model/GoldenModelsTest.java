@@ -61,7 +61,14 @@ class GoldenModelsTest {
           "smallthinker",
           "exaone4",
           "olmo2",
-          "apertus");
+          "apertus",
+          "starcoder2",
+          "cohere2",
+          "hunyuan-dense",
+          "bitnet");
+
+  /** Those whose tokens see all of a text. */
+  static final List<String> WHOLE_TEXT_MODELS = List.of("llada", "llada-moe", "dream");
 
   static final List<String> QUANTISED_MODELS =
       List.of(
@@ -106,6 +113,16 @@ class GoldenModelsTest {
       Rig.Parts parts = Rig.Parts.USUAL.with(provider);
       golden.check(provider + ", F32 cache", parts, FLOAT);
       golden.check(provider + ", F16 cache", parts.with(Formats.F16), HALF_CACHE, 20);
+    }
+  }
+
+  @ParameterizedTest
+  @FieldSource("WHOLE_TEXT_MODELS")
+  void wholeTextModels(String name) throws IOException {
+    Golden golden = new Golden(name, "logits.f32");
+    for (KernelProvider provider : PROVIDERS) {
+      Rig.Parts parts = Rig.Parts.USUAL.with(provider);
+      golden.check(provider + ", all tokens", parts, FLOAT, golden.tokens.length);
     }
   }
 

@@ -19,6 +19,7 @@ final class NaiveModel {
   int headSize;
   boolean adjacentPairs;
   boolean rotates = true;
+  boolean normsRotated;
   double base = 10_000;
   double attentionScale;
   double attentionCap;
@@ -88,9 +89,13 @@ final class NaiveModel {
         k[t] = biased(p + "attn_k", h);
         v[t] = biased(p + "attn_v", h);
       }
+      if (rotates && normsRotated) {
+        rotate(q[t], t);
+        rotate(k[t], t);
+      }
       headNorm(q[t], p + "attn_q_norm.weight");
       headNorm(k[t], p + "attn_k_norm.weight");
-      if (rotates) {
+      if (rotates && !normsRotated) {
         rotate(q[t], t);
         rotate(k[t], t);
       }

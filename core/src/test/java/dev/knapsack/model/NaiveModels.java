@@ -104,6 +104,23 @@ enum NaiveModels {
     }
   },
 
+  /** Norms per head after these are rotated. */
+  HUNYUAN {
+    @Override
+    NaiveModel make() {
+      FixtureModel model = base("hunyuan-dense", 8);
+      for (int l = 0; l < 3; l++) {
+        attention(model, l, 8, false);
+        dense(model, l);
+        model.norm("blk." + l + ".attn_q_norm.weight", 8);
+        model.norm("blk." + l + ".attn_k_norm.weight", 8);
+      }
+      NaiveModel naive = common(model, 8);
+      naive.normsRotated = true;
+      return naive;
+    }
+  },
+
   /** Norms per head, and experts whose weights are made to sum to 1. */
   QWEN3_MOE {
     @Override

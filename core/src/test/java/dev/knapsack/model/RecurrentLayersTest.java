@@ -109,7 +109,7 @@ class RecurrentLayersTest {
     }
 
     @Override
-    public Matrix outputNorm() {
+    public Norm outputNorm() {
       return weights.outputNorm();
     }
 

@@ -3,6 +3,7 @@ package dev.knapsack.model.arch;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Rope;
+import dev.knapsack.model.Attention;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.TensorSpec;
 import java.util.List;
@@ -41,7 +42,14 @@ public final class Families {
           Map.entry("smallthinker", new SmallThinker()),
           Map.entry("exaone4", new Exaone4()),
           Map.entry("olmo2", new Olmo2()),
-          Map.entry("apertus", new Apertus()));
+          Map.entry("apertus", new Apertus()),
+          Map.entry("starcoder2", new StarCoder2()),
+          Map.entry("hunyuan-dense", new HunyuanDense()),
+          Map.entry("bitnet", new BitNet()),
+          Map.entry("llada", new Llada()),
+          Map.entry("llada-moe", new LladaMoe()),
+          Map.entry("dream", new Dream()),
+          Map.entry("cohere2", new Cohere2()));
 
   private Families() {}
 
@@ -79,6 +87,22 @@ public final class Families {
     }
     Rope.Pairs usual = family(file).pairs();
     return usual == Rope.Pairs.ADJACENT && Ropes.pairs(file, usual) == Rope.Pairs.HALF_SPLIT;
+  }
+
+  /**
+   * Checks that a model can write: that its tokens do not see those after them.
+   *
+   * @throws ModelFileException if they do, so that its texts are computed whole
+   */
+  public static void checkWrites(ModelFile file) {
+    if (family(file).source() == Attention.Source.ROWS) {
+      throw new ModelFileException(
+          file.path(),
+          "general.architecture",
+          "tokens of '%s' see those after them, so that it fills gaps in whole texts; answers are"
+              .formatted(file.metadata().string("general.architecture"))
+              + " written token by token here, which takes a model that sees those before alone");
+    }
   }
 
   /** Says whether models of a file's architecture can be run. */

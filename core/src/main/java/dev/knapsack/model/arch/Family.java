@@ -106,6 +106,11 @@ abstract class Family {
     return HeadNorms.EACH;
   }
 
+  /** The tokens that a token sees. */
+  Attention.Source source() {
+    return Attention.Source.CACHE;
+  }
+
   /** The blocks of a layer, in the order in which they are computed. */
   List<Block> blocks(Header header, int layer, int context) {
     return List.of(attention(header, layer, context), feedForward(header, layer));
@@ -126,7 +131,7 @@ abstract class Family {
         rope(header, layer, context),
         queryScale(header, layer),
         headNorms(header, layer),
-        Attention.Source.CACHE);
+        source());
   }
 
   /** A state space of the second kind. */
@@ -314,6 +319,11 @@ abstract class Family {
     return 0;
   }
 
+  /** Says whether norms take the mean away first, and so are no RMS norms. */
+  boolean centredNorms() {
+    return false;
+  }
+
   /** The tensor that the last norm's factors are in. */
   String outputNorm() {
     return "output_norm.weight";
@@ -337,7 +347,11 @@ abstract class Family {
             header.rows(ModelSpec.EMBEDDING),
             header.context(),
             layers(header, context),
-            header.positive("attention.layer_norm_rms_epsilon"),
+            centredNorms(),
+            header.positive(
+                centredNorms()
+                    ? "attention.layer_norm_epsilon"
+                    : "attention.layer_norm_rms_epsilon"),
             embeddingScale(header),
             residualScale(header),
             logitScale(header),

@@ -23,7 +23,7 @@ final class Ropes {
 
   private static Rope readOnce(Header header, Pairs pairs, int keySize, int context) {
     int dimensions = dimensions(header, keySize);
-    Rope rope = scaled(header, pairs(header.file(), pairs), dimensions);
+    Rope rope = scaled(header, pairs(header.file(), pairs), keySize, dimensions);
     if (header.hasTensor("rope_freqs.weight")) {
       rope = rope.dividedBy(header.factors("rope_freqs.weight", dimensions / 2));
     }
@@ -44,19 +44,28 @@ final class Ropes {
 
   /** The embedding without scaling, at the header's own base. */
   static Rope unscaled(Header header, Pairs pairs, int keySize) {
-    return plain(header, pairs, keySize, base(header));
+    return plain(header, pairs, keySize, base(header, keySize));
   }
 
-  private static float base(Header header) {
+  /** The header's base; with alpha, for longer texts, so much larger. */
+  private static float base(Header header, int keySize) {
     float base = header.positive("rope.freq_base", 10_000);
     if (base <= 1) {
       throw header.wrong("rope.freq_base", "must be above 1, and is " + base);
     }
-    return base;
+    float alpha = header.optional("rope.scaling.alpha", 0);
+    double scaled = alpha == 0 ? base : base * Math.pow(alpha, keySize / (keySize - 2.0));
+    if (!(scaled > 1 && (float) scaled < Float.POSITIVE_INFINITY)) {
+      throw header.wrong(
+          "rope.scaling.alpha",
+          "makes a base of %s, with heads of %d numbers; it must be above 1"
+              .formatted(scaled, keySize));
+    }
+    return (float) scaled;
   }
 
-  private static Rope scaled(Header header, Pairs pairs, int dimensions) {
-    float base = base(header);
+  private static Rope scaled(Header header, Pairs pairs, int keySize, int dimensions) {
+    float base = base(header, keySize);
     String named = header.has("rope.scaling.factor") ? "rope.scaling.factor" : "rope.scale_linear";
     float given = header.optional(named, 0);
     float factor = given == 0 ? 1 : given;
