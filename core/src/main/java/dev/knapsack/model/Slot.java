@@ -32,9 +32,13 @@ enum Slot {
   /** Channels that are convolved, and what comes of it. */
   MIXED,
   CONVOLVED,
-  /** Steps of the heads of {@link StateSpace}, and their results. */
+  /** Steps of the heads of {@link StateSpace}, or channels, and their results. */
   STEP,
   SCANNED,
+  /** Numbers that {@link SelectiveScan} selects by: of steps, into the state and out of it. */
+  LOW_STEP,
+  STATE_IN,
+  STATE_OUT,
   ROUTER,
   /** The rows that one expert is to compute. */
   GATHERED,

@@ -284,6 +284,16 @@ class FamiliesTest {
         .isEqualTo(28);
   }
 
+  @Test
+  void jambaChoosesByTheTensorsOfALayer() {
+    ModelSpec spec = golden("jamba");
+    assertThat(spec.layers().stream().map(layer -> layer.attention() != null))
+        .containsExactly(false, true, false, false);
+    assertThat(spec.layers().stream().map(layer -> layer.experts() != null))
+        .containsExactly(false, true, false, true);
+    assertThat(attention(spec, 1).rope()).isNull();
+  }
+
   @ParameterizedTest
   @CsvSource({
     "ssm.time_step_rank, 3, evenly",

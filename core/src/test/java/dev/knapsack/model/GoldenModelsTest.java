@@ -51,6 +51,8 @@ class GoldenModelsTest {
           "falcon-h1",
           "granitehybrid",
           "granitehybrid_moe",
+          "mamba",
+          "jamba",
           "ernie4_5",
           "ernie4_5-moe",
           "seed_oss",

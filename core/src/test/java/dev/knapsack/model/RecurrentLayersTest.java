@@ -15,7 +15,15 @@ import org.junit.jupiter.params.provider.FieldSource;
 /** Layers that carry a state from token to token. */
 class RecurrentLayersTest {
   static final List<String> MODELS =
-      List.of("mamba2", "mamba2_long", "lfm2", "falcon-h1", "granitehybrid", "granitehybrid_moe");
+      List.of(
+          "mamba2",
+          "mamba2_long",
+          "lfm2",
+          "falcon-h1",
+          "granitehybrid",
+          "granitehybrid_moe",
+          "mamba",
+          "jamba");
 
   private static final int TOKENS = 50;
 
