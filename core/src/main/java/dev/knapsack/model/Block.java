@@ -17,6 +17,7 @@ public sealed interface Block permits Attention,
         ShortConvolution,
         StateSpace,
         SelectiveScan,
+        TimeMix,
         Dense,
         Experts,
         Parallel {
@@ -59,6 +60,14 @@ public sealed interface Block permits Attention,
   Map<Slot, Long> activations(int tokens, KvLayout cache, int layer);
 
   /**
+   * Numbers that a token has in slots that live as long as the residual stream: blocks of several
+   * layers have them together.
+   */
+  default Map<Slot, Integer> lasting() {
+    return Map.of();
+  }
+
+  /**
    * The work of a step beside products with the block's matrices.
    *
    * @param tokens tokens that the step takes
@@ -81,6 +90,7 @@ public sealed interface Block permits Attention,
           ShortConvolution.Weights,
           StateSpace.Weights,
           SelectiveScan.Weights,
+          TimeMix.Weights,
           Dense.Weights,
           Experts.Weights,
           Parallel.Weights {

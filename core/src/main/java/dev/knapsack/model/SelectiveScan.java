@@ -157,7 +157,7 @@ public record SelectiveScan(
     for (Slot slot : List.of(Slot.GATE, Slot.MIXED, Slot.CONVOLVED, Slot.STEP, Slot.SCANNED)) {
       numbers.put(slot, (long) tokens * inner);
     }
-    numbers.put(Slot.LOW_STEP, (long) tokens * rank);
+    numbers.put(Slot.LOW_RANK, (long) tokens * rank);
     numbers.put(Slot.STATE_IN, (long) tokens * state);
     numbers.put(Slot.STATE_OUT, (long) tokens * state);
     return numbers;

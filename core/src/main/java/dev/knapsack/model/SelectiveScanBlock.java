@@ -62,7 +62,7 @@ final class SelectiveScanBlock {
 
   private Rows select(SelectiveScan.Weights weights, Matrix x) {
     SelectiveScan spec = weights.spec();
-    Matrix lowStep = blocks.matrix(Slot.LOW_STEP, x.rows(), spec.rank());
+    Matrix lowStep = blocks.matrix(Slot.LOW_RANK, x.rows(), spec.rank());
     Matrix b = blocks.matrix(Slot.STATE_IN, x.rows(), spec.state());
     Matrix c = blocks.matrix(Slot.STATE_OUT, x.rows(), spec.state());
     Linear.apply(

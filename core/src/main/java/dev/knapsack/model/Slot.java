@@ -35,10 +35,17 @@ enum Slot {
   /** Steps of the heads of {@link StateSpace}, or channels, and their results. */
   STEP,
   SCANNED,
-  /** Numbers that {@link SelectiveScan} selects by: of steps, into the state and out of it. */
-  LOW_STEP,
+  /** What a projection goes through that is made of two, with few numbers between them. */
+  LOW_RANK,
+  /** Numbers that {@link SelectiveScan} writes states by, and reads them. */
   STATE_IN,
   STATE_OUT,
+  /** The way from rows to those before: {@link TokenShift}. */
+  BACK,
+  /** The rates of {@link TimeMix}; the share of the first layer's values, and these. */
+  RATE,
+  SHARE,
+  FIRST_VALUE,
   ROUTER,
   /** The rows that one expert is to compute. */
   GATHERED,

@@ -21,6 +21,7 @@ public final class Transformer {
   private final ShortConvolutionBlock convolution;
   private final StateSpaceBlock stateSpace;
   private final SelectiveScanBlock selectiveScan;
+  private final TimeMixBlock timeMix;
   private final DenseBlock dense;
   private final ExpertsBlock experts;
 
@@ -46,6 +47,7 @@ public final class Transformer {
     this.convolution = new ShortConvolutionBlock(blocks);
     this.stateSpace = new StateSpaceBlock(blocks);
     this.selectiveScan = new SelectiveScanBlock(blocks);
+    this.timeMix = new TimeMixBlock(blocks);
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.lastMixing = lastMixing(spec);
@@ -226,6 +228,7 @@ public final class Transformer {
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case SelectiveScan.Weights w -> selectiveScan.apply(w, runs, x, delta);
+      case TimeMix.Weights w -> timeMix.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w ->
           experts.apply(w, w.spec().routesInput() ? layerInput(rows) : x, x, delta);

@@ -294,6 +294,22 @@ class FamiliesTest {
     assertThat(attention(spec, 1).rope()).isNull();
   }
 
+  @Test
+  void arwkv7TakesValuesOfItsFirstLayer() {
+    ModelSpec spec = golden("arwkv7");
+    List<TimeMix> mixers =
+        spec.layers().stream().map(layer -> (TimeMix) layer.blocks().getFirst()).toList();
+    assertThat(mixers.stream().map(TimeMix::ranks))
+        .containsExactly(new TimeMix.Ranks(8, 6, 0, 10), new TimeMix.Ranks(8, 6, 5, 10));
+    assertThat(mixers.getFirst().headSize()).isEqualTo(64);
+    FixtureModel model = new FixtureModel("arwkv7", 1);
+    model.key("block_count", 1L).key("embedding_length", 32L).key("context_length", 8L);
+    model.weights("token_embd.weight", 32, 40).key("wkv.head_size", 12L);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("arwkv7.wkv.head_size: a width of 32");
+  }
+
   @ParameterizedTest
   @CsvSource({
     "ssm.time_step_rank, 3, evenly",

@@ -53,6 +53,7 @@ class GoldenModelsTest {
           "granitehybrid_moe",
           "mamba",
           "jamba",
+          "arwkv7",
           "ernie4_5",
           "ernie4_5-moe",
           "seed_oss",

@@ -23,7 +23,8 @@ class RecurrentLayersTest {
           "granitehybrid",
           "granitehybrid_moe",
           "mamba",
-          "jamba");
+          "jamba",
+          "arwkv7");
 
   private static final int TOKENS = 50;
 
