@@ -6,6 +6,8 @@ public enum Activation {
   SILU,
   /** The tanh approximation of GELU: GeGLU, as Gemma uses it. */
   GELU,
+  /** {@code max(x, 0)}: ReGLU. */
+  RELU,
   /** {@code max(x, 0)²}. */
   RELU_SQUARED,
   /** gpt-oss: {@code g = min(g, 7)}, {@code u = clamp(u, ±7)}, {@code g · σ(1.702 g) · (u + 1)}. */

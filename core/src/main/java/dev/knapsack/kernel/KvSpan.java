@@ -166,7 +166,7 @@ public record KvSpan(
 
   /** The first token that a query at {@code position} sees. */
   int firstVisible(AttentionShape shape, int position) {
-    return shape.window() == 0 ? 0 : before((long) position - shape.window() + 1);
+    return shape.window() == 0 ? 0 : before(shape.first(position));
   }
 
   /** One past the last token that a query at {@code position} sees. */
@@ -174,7 +174,7 @@ public record KvSpan(
     if (shape.causal()) {
       return before((long) position + 1);
     }
-    return shape.window() == 0 ? length : before((long) position + shape.window());
+    return shape.window() == 0 ? length : before(shape.end(position));
   }
 
   /** Tokens of all spans. */

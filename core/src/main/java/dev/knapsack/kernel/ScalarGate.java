@@ -25,6 +25,7 @@ final class ScalarGate implements GatedActivation {
       case SILU -> g / (1 + Math.exp(-g)) * u;
       case GELU ->
           0.5 * g * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (g + 0.044715 * g * g * g))) * u;
+      case RELU -> Math.max(g, 0) * u;
       case RELU_SQUARED -> Math.max(g, 0) * Math.max(g, 0) * u;
       case GPT_OSS -> {
         double limited = Math.min(g, 7);

@@ -28,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * @param softCap soft cap of the scores; 0 for none
  * @param window sliding window in tokens; 0 for none. Where tokens see those after them, it reaches
  *     as far ahead as back
+ * @param chunked whether the window does not slide: tokens see those in the same of the chunks of
+ *     {@code window} positions that a sequence is cut into
  * @param rope rotary embedding; null for none
  * @param queryScale how queries grow with their position; null where they do not
  * @param headNorms the norms that queries and keys may have before they are rotated
@@ -43,6 +45,7 @@ public record Attention(
     float scale,
     float softCap,
     int window,
+    boolean chunked,
     @Nullable Rope rope,
     @Nullable QueryScale queryScale,
     HeadNorms headNorms,
@@ -95,6 +98,7 @@ public record Attention(
           spec.scale,
           spec.softCap,
           spec.window,
+          spec.chunked,
           spec.source != Source.ROWS,
           sinks == null ? null : sinks.data());
     }
@@ -139,8 +143,8 @@ public record Attention(
   @Override
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>(Projection.tensors(inputs()));
-    tensors.add(headNorms.tensor(QUERY_NORM, heads, keySize));
-    tensors.add(headNorms.tensor(KEY_NORM, kvHeads, keySize));
+    tensors.addAll(headNorms.tensors(QUERY_NORM, heads, keySize));
+    tensors.addAll(headNorms.tensors(KEY_NORM, kvHeads, keySize));
     tensors.addAll(output().tensors());
     tensors.add(new TensorSpec(SINKS, Role.NUMBERS, heads).orNone());
     return norms.around(width, tensors);

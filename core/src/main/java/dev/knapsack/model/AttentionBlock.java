@@ -10,6 +10,7 @@ import dev.knapsack.tensor.Matrix;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Computes {@link Attention}, of the sequences and texts of a step at once. */
 final class AttentionBlock {
@@ -66,9 +67,8 @@ final class AttentionBlock {
         weights.query().into(query),
         weights.key().into(key),
         weights.value().into(value));
-    HeadNorms norms = spec.headNorms();
-    blocks.norm(query, weights.queryNorm(), norms.group(spec.heads(), spec.keySize()), query);
-    blocks.norm(key, weights.keyNorm(), norms.group(spec.kvHeads(), spec.keySize()), key);
+    norm(query, weights.queryNorm(), spec, spec.heads());
+    norm(key, weights.keyNorm(), spec, spec.kvHeads());
     if (spec.rope() != null) {
       compute.rope(query, spec.keySize(), spec.rope(), positions);
       compute.rope(key, spec.keySize(), spec.rope(), positions);
@@ -77,6 +77,15 @@ final class AttentionBlock {
       scaleByPosition(query, spec.queryScale(), positions);
     }
     return new Heads(query, key, value);
+  }
+
+  private void norm(Matrix x, @Nullable Matrix weight, Attention spec, int heads) {
+    int group = spec.headNorms().group(heads, spec.keySize());
+    if (spec.headNorms() == HeadNorms.PLAIN) {
+      blocks.unitNorm(x, group, x);
+    } else {
+      blocks.norm(x, weight, group, x);
+    }
   }
 
   /** Encodes the rows of all runs into their caches. */

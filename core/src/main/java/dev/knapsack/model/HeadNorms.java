@@ -1,21 +1,26 @@
 package dev.knapsack.model;
 
 import dev.knapsack.model.TensorSpec.Role;
+import java.util.List;
 
-/** The norms of queries and of keys, which are there when their tensors are. */
+/** The norms of queries and of keys. */
 public enum HeadNorms {
-  /** Of each head by itself, with the same factors. */
+  /** Of each head by itself, with the same factors, where their tensors are. */
   EACH,
-  /** Of all heads as one row, with factors for all their numbers. */
-  TOGETHER;
+  /** Of all heads as one row, with factors for all their numbers, where their tensors are. */
+  TOGETHER,
+  /** Of each head by itself, without factors; it does not matter whether before it is rotated. */
+  PLAIN;
 
-  /** Numbers that are normed together, and that have a factor each. */
+  /** Numbers that are normed together, and that have a factor each if there are factors. */
   int group(int heads, int size) {
-    return this == EACH ? size : heads * size;
+    return this == TOGETHER ? heads * size : size;
   }
 
   /** The factors. */
-  TensorSpec tensor(String name, int heads, int size) {
-    return new TensorSpec(name, Role.NORM, group(heads, size)).orNone();
+  List<TensorSpec> tensors(String name, int heads, int size) {
+    return this == PLAIN
+        ? List.of()
+        : List.of(new TensorSpec(name, Role.NORM, group(heads, size)).orNone());
   }
 }

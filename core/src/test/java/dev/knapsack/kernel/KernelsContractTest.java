@@ -308,6 +308,7 @@ class KernelsContractTest {
               0.2f,
               operands.random().nextInt(4) == 0 ? 3 : 0,
               operands.random().nextInt(3) == 0 ? operands.between(1, 60) : 0,
+              operands.random().nextInt(3) == 0,
               operands.random().nextInt(5) != 0,
               operands.random().nextInt(3) == 0 ? operands.floats(1, heads, 2).data() : null);
       int tokens = round % 3 == 0 ? 1 : operands.between(1, 40);

@@ -109,6 +109,77 @@ class FamiliesTest {
   }
 
   @Test
+  void llama4CutsThreeLayersOfFourIntoChunks() {
+    ModelSpec spec = golden("llama4");
+    assertThat(windows(spec)).containsExactly(8192, 8192, 8192, 0, 8192);
+    for (int l = 0; l < 5; l++) {
+      Attention attention = attention(spec, l);
+      assertThat(attention.chunked()).isTrue();
+      assertThat(attention.rope() == null).isEqualTo(l == 3);
+      assertThat(attention.queryScale() == null).isEqualTo(l != 3);
+      assertThat(attention.headNorms()).isEqualTo(l == 3 ? HeadNorms.EACH : HeadNorms.PLAIN);
+      assertThat(spec.layers().get(l).experts() == null).isEqualTo(l % 2 == 0);
+    }
+    QueryScale scale = attention(spec, 3).queryScale();
+    assertThat(scale.at(8190)).isEqualTo(1);
+    assertThat(scale.at(8191)).isEqualTo((float) (1 + 0.1f * Math.log(2)));
+    assertThat(spec.layers().get(1).experts().shared().hidden()).isEqualTo(24);
+  }
+
+  @Test
+  void expertsAreWhereTheHeaderSaysSo() {
+    assertThat(golden("lfm2moe").layers().stream().map(l -> l.experts() == null))
+        .containsExactly(true, false, false, false, false);
+    Experts glm = golden("glm4moe").layers().get(1).experts();
+    assertThat(golden("glm4moe").layers()).hasSize(3);
+    assertThat(glm.gating()).isEqualTo(new Gating(Gating.Function.SIGMOID, true, 1.5f));
+    assertThat(glm.shared().hidden()).isEqualTo(32);
+    Experts ernie = golden("ernie4_5-moe").layers().get(1).experts();
+    assertThat(ernie.gating()).isEqualTo(new Gating(Gating.Function.SOFTMAX, true, 1));
+    assertThat(ernie.shared().hidden()).isEqualTo(24);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "expert_gating_func, 4, supported are 1",
+    "expert_gating_func, -1, between",
+    "expert_group_count, 3, no 3 groups",
+    "expert_group_used_count, 0, between",
+    "expert_group_used_count, 5, between",
+    "expert_group_used_count, 1, enough for 3 experts",
+    "expert_shared_count, 65536, too many",
+    "expert_used_count, 9, between",
+    "interleave_moe_layer_step, -1, between",
+    "leading_dense_block_count, 3, ffn_gate.weight",
+    "moe_latent_size, 4, ffn_latent_down.weight",
+  })
+  void refusesImpossibleExperts(String key, long value, String message) {
+    FixtureModel model = NaiveModels.QWEN3_MOE.make().model;
+    model
+        .key("expert_feed_forward_length", 512L)
+        .key("expert_count", 8L)
+        .key("expert_used_count", 3L)
+        .key("expert_group_count", 4L)
+        .key("expert_group_used_count", 2L)
+        .key("expert_gating_func", 2L);
+    for (int l = 0; l < 3; l++) {
+      String p = "blk." + l + ".";
+      model
+          .weights(p + "ffn_gate_inp.weight", 32, 8)
+          .weights(p + "ffn_gate_exps.weight", 32, 512, 8)
+          .weights(p + "ffn_up_exps.weight", 32, 512, 8)
+          .weights(p + "ffn_down_exps.weight", 512, 32, 8);
+    }
+    assertThat(Families.spec(model).layers().getFirst().experts().gating().usedGroups())
+        .isEqualTo(2);
+    model.key(key, value);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageStartingWith("fixture.gguf: ")
+        .hasMessageContaining(message);
+  }
+
+  @Test
   void gemma3LooksAfarInEverySixthLayer() {
     ModelSpec spec = golden("gemma3");
     List<Integer> windows = windows(spec);

@@ -60,6 +60,8 @@ class GoldenModelsTest {
           "glm4",
           "glm4moe",
           "minimax-m2",
+          "llama4",
+          "smallthinker",
           "exaone4",
           "olmo2");
 

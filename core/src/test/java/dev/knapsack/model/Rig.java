@@ -156,6 +156,7 @@ final class Rig implements AutoCloseable {
             a.scale(),
             a.softCap(),
             a.window(),
+            a.chunked(),
             a.rope(),
             a.queryScale(),
             a.headNorms(),

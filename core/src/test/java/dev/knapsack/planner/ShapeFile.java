@@ -103,6 +103,7 @@ final class ShapeFile implements ModelFile {
                 (float) (1 / Math.sqrt(headSize)),
                 0,
                 window,
+                false,
                 Rope.plain(Rope.Pairs.ADJACENT, headSize, 500_000),
                 null,
                 HeadNorms.EACH,

@@ -119,6 +119,7 @@ final class Elementwise {
     switch (activation) {
       case SILU -> silu(gate, gateAt, up, upAt, out, outAt, n);
       case GELU -> gelu(gate, gateAt, up, upAt, out, outAt, n);
+      case RELU -> relu(gate, gateAt, up, upAt, out, outAt, n);
       case RELU_SQUARED -> reluSquared(gate, gateAt, up, upAt, out, outAt, n);
       case GPT_OSS -> gptOss(gate, gateAt, up, upAt, out, outAt, n);
     }
@@ -141,6 +142,14 @@ final class Elementwise {
       // 0.5 (1 + tanh z) is the sigmoid of 2 z.
       FloatVector y = x.mul(Functions.sigmoid(cubic.mul(GELU_SCALE)));
       Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+    }
+  }
+
+  private static void relu(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector x = Lanes.load(gate, g + 4L * i).max(0);
+      Lanes.store(x.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
     }
   }
 

@@ -32,7 +32,6 @@ final class Exaone4 extends Family {
 
   @Override
   @Nullable Rope rope(Header header, int layer, int context) {
-    boolean everywhere = header.tokens("attention.sliding_window", usualWindow()) == 0;
-    return everywhere || windowed(header, layer) ? super.rope(header, layer, context) : null;
+    return isRotated(header, layer) ? super.rope(header, layer, context) : null;
   }
 }

@@ -40,6 +40,8 @@ public final class Families {
           Map.entry("glm4", new Glm4()),
           Map.entry("glm4moe", new Glm4Moe()),
           Map.entry("minimax-m2", new MiniMaxM2()),
+          Map.entry("llama4", new Llama4()),
+          Map.entry("smallthinker", new SmallThinker()),
           Map.entry("exaone4", new Exaone4()),
           Map.entry("olmo2", new Olmo2()));
 

@@ -72,6 +72,16 @@ abstract class Family {
     return windowed(header, layer) ? header.tokens("attention.sliding_window", usualWindow()) : 0;
   }
 
+  /** Says whether a layer is rotated where those with a window alone are, or all if none has one. */
+  final boolean isRotated(Header header, int layer) {
+    return windowed(header, layer) || header.tokens("attention.sliding_window", usualWindow()) == 0;
+  }
+
+  /** Says whether windows do not slide: tokens see those of their chunk. */
+  boolean chunked() {
+    return false;
+  }
+
   float attentionScale(Header header, int layer) {
     float usual = (float) (1 / Math.sqrt(header.keySize(layer)));
     float given = header.optional("attention.scale", 0);
@@ -82,11 +92,11 @@ abstract class Family {
     return 0;
   }
 
-  @Nullable QueryScale queryScale(Header header) {
+  @Nullable QueryScale queryScale(Header header, int layer) {
     return null;
   }
 
-  HeadNorms headNorms() {
+  HeadNorms headNorms(Header header, int layer) {
     return HeadNorms.EACH;
   }
 
@@ -106,9 +116,10 @@ abstract class Family {
         attentionScale(header, layer),
         attentionSoftCap(header),
         window(header, layer),
+        chunked(),
         rope(header, layer, context),
-        queryScale(header),
-        headNorms(),
+        queryScale(header, layer),
+        headNorms(header, layer),
         Attention.Source.CACHE);
   }
 
@@ -214,8 +225,8 @@ abstract class Family {
     if (usedGroups < 1 || usedGroups > groups || used > count / groups * usedGroups) {
       throw header.wrong(
           "expert_group_used_count",
-          "must be between 1 and the number of groups %d, and enough for %d experts of a token; it"
-              + " is %d".formatted(groups, used, usedGroups));
+          "must be between 1 and the number of groups %d, and enough for %d experts; it is %d"
+              .formatted(groups, used, usedGroups));
     }
     return new Gating(
         gatingFunction(header),

@@ -15,7 +15,7 @@ final class MiniMaxM2 extends Family {
   }
 
   @Override
-  HeadNorms headNorms() {
+  HeadNorms headNorms(Header header, int layer) {
     return HeadNorms.TOGETHER;
   }
 

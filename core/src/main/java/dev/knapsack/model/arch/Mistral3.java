@@ -6,7 +6,7 @@ import org.jspecify.annotations.Nullable;
 /** Mistral 3 and Ministral 3: Llama with YaRN, and attention temperature by position. */
 final class Mistral3 extends Llama {
   @Override
-  @Nullable QueryScale queryScale(Header header) {
+  @Nullable QueryScale queryScale(Header header, int layer) {
     float slope = header.optional("attention.temperature_scale", 0);
     if (slope == 0) {
       return null;
@@ -20,6 +20,6 @@ final class Mistral3 extends Llama {
           "attention.temperature_length",
           "is missing, and so is rope.scaling.original_context_length which stands in for it");
     }
-    return new QueryScale(slope, span);
+    return new QueryScale(slope, span, 0);
   }
 }

@@ -28,7 +28,7 @@ final class Olmo2 extends Family {
   }
 
   @Override
-  HeadNorms headNorms() {
+  HeadNorms headNorms(Header header, int layer) {
     return HeadNorms.TOGETHER;
   }
 
