@@ -1,6 +1,9 @@
 package dev.knapsack.kernel;
 
-/** The gated activations: what is done to the gate before it multiplies the up projection. */
+/**
+ * The activations of hidden layers: what is done to the gate before it multiplies the up
+ * projection, or to this one where there is no gate.
+ */
 public enum Activation {
   /** {@code x · σ(x)}: SwiGLU. */
   SILU,
@@ -10,6 +13,11 @@ public enum Activation {
   RELU,
   /** {@code max(x, 0)²}. */
   RELU_SQUARED,
-  /** gpt-oss: {@code g = min(g, 7)}, {@code u = clamp(u, ±7)}, {@code g · σ(1.702 g) · (u + 1)}. */
-  GPT_OSS
+  /** gpt-oss, gated: {@code g = min(g, 7)}, {@code u = clamp(u, ±7)}, {@code g · σ(1.702 g) · (u + 1)}. */
+  GPT_OSS;
+
+  /** The refusal of a provider that is asked for it without a gate. */
+  public IllegalArgumentException needsGate() {
+    return new IllegalArgumentException(this + " is an activation of gated layers alone");
+  }
 }

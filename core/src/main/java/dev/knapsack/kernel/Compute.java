@@ -382,6 +382,16 @@ public final class Compute implements AutoCloseable {
         });
   }
 
+  /** {@code x = activation(x)}: of a layer without a gate. */
+  public void activate(Activation activation, Matrix x) {
+    rows(x, TURN, (from, to) -> kernels.rows().activate(activation, x, from, to));
+  }
+
+  /** {@code x = curve(x)}. */
+  public void xielu(Xielu curve, Matrix x) {
+    rows(x, TURN, (from, to) -> kernels.rows().xielu(curve, x, from, to));
+  }
+
   /** {@code out = activation(gate) · up}; {@code out} may be {@code gate}. */
   public void gatedActivation(Activation activation, Matrix gate, Matrix up, Matrix out) {
     rows(

@@ -19,7 +19,7 @@ public record MissingCode(
     List<Format> pages,
     Set<Activation> activations,
     Set<Operation> operations) {
-  /** A kind of operation beside products, attention and activations. */
+  /** A kind of operation beside products, attention and activations of gated layers. */
   public enum Operation {
     QUANTISE,
     RMS_NORM,
@@ -28,6 +28,8 @@ public record MissingCode(
     ADD_BIAS,
     SCALE,
     SOFT_CAP,
+    ACTIVATE,
+    XIELU,
     ROPE,
     SOFTMAX
   }

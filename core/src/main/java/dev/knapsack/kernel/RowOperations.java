@@ -51,6 +51,16 @@ public interface RowOperations {
   void softCap(Matrix x, float cap, int from, int to);
 
   /**
+   * {@code x = activation(x)} for rows {@code [from, to)}: of a layer without a gate.
+   *
+   * @throws IllegalArgumentException if the activation is of gated layers alone
+   */
+  void activate(Activation activation, Matrix x, int from, int to);
+
+  /** {@code x = curve(x)} for rows {@code [from, to)}. */
+  void xielu(Xielu curve, Matrix x, int from, int to);
+
+  /**
    * Rotates heads of {@code headSize} columns by position, in place: row {@code t} stands at {@code
    * positions[t]}.
    *

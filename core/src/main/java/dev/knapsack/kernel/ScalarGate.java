@@ -20,13 +20,20 @@ final class ScalarGate implements GatedActivation {
     }
   }
 
+  /** The activation of a layer without a gate. */
+  static double ungated(Activation activation, double x) {
+    return switch (activation) {
+      case SILU -> x / (1 + Math.exp(-x));
+      case GELU -> 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x * x * x)));
+      case RELU -> Math.max(x, 0);
+      case RELU_SQUARED -> Math.max(x, 0) * Math.max(x, 0);
+      case GPT_OSS -> throw activation.needsGate();
+    };
+  }
+
   private static double gated(Activation activation, double g, double u) {
     return switch (activation) {
-      case SILU -> g / (1 + Math.exp(-g)) * u;
-      case GELU ->
-          0.5 * g * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (g + 0.044715 * g * g * g))) * u;
-      case RELU -> Math.max(g, 0) * u;
-      case RELU_SQUARED -> Math.max(g, 0) * Math.max(g, 0) * u;
+      case SILU, GELU, RELU, RELU_SQUARED -> ungated(activation, g) * u;
       case GPT_OSS -> {
         double limited = Math.min(g, 7);
         yield limited / (1 + Math.exp(-1.702 * limited)) * (Math.clamp(u, -7.0, 7.0) + 1);

@@ -5,6 +5,7 @@ import static dev.knapsack.kernel.Floats.put;
 
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.util.function.DoubleUnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** Operations on rows by their definition. */
@@ -105,6 +106,26 @@ final class ScalarRows implements RowOperations {
     for (int t = from; t < to; t++) {
       for (int i = 0; i < x.columns(); i++) {
         double y = cap * Math.tanh((double) get(x.data(), x.rowOffset(t), i) / cap);
+        put(x.data(), x.rowOffset(t), i, (float) y);
+      }
+    }
+  }
+
+  @Override
+  public void activate(Activation activation, Matrix x, int from, int to) {
+    each(x, from, to, number -> ScalarGate.ungated(activation, number));
+  }
+
+  @Override
+  public void xielu(Xielu curve, Matrix x, int from, int to) {
+    each(x, from, to, curve::at);
+  }
+
+  private static void each(Matrix x, int from, int to, DoubleUnaryOperator function) {
+    Shapes.checkRows(x, from, to);
+    for (int t = from; t < to; t++) {
+      for (int i = 0; i < x.columns(); i++) {
+        double y = function.applyAsDouble(get(x.data(), x.rowOffset(t), i));
         put(x.data(), x.rowOffset(t), i, (float) y);
       }
     }

@@ -2,27 +2,47 @@ package dev.knapsack.model;
 
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.kernel.Activation;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The MLP that every token goes through: {@code down(activation(gate(x)) · up(x))}.
+ * The MLP that every token goes through: {@code down(function(gate(x), up(x)))}.
  *
  * @param hidden numbers in the hidden layer
- * @param kind what its tensors' names have after {@code ffn_gate}: nothing, or {@code _shexp}
+ * @param function gated, or of {@code up(x)} alone
+ * @param kind what its tensors' names have after {@code ffn_up}: nothing, or {@code _shexp}
  */
-public record Dense(Norms norms, int width, int hidden, Activation activation, String kind)
+public record Dense(Norms norms, int width, int hidden, Nonlinearity function, String kind)
     implements Block {
-  /** The matrices that it computes with. */
-  public record Weights(Dense spec, Norms.Weights norms, Linear gate, Linear up, Linear down)
+  /** A gated one. */
+  public Dense(Norms norms, int width, int hidden, Activation activation, String kind) {
+    this(norms, width, hidden, new Nonlinearity.Gated(activation), kind);
+  }
+
+  /**
+   * The matrices that it computes with.
+   *
+   * @param gate null where it is not gated
+   */
+  public record Weights(
+      Dense spec, Norms.Weights norms, @Nullable Linear gate, Linear up, Linear down)
       implements Block.Weights {}
 
+  private boolean isGated() {
+    return function instanceof Nonlinearity.Gated;
+  }
+
+  /** The gate, if it has one, and up. */
   private List<Projection> inputs() {
     String up = "ffn_up" + kind;
-    return List.of(
-        new Projection("ffn_gate" + kind, width, hidden, up),
-        new Projection(up, width, hidden, up));
+    return isGated()
+        ? List.of(
+            new Projection("ffn_gate" + kind, width, hidden, up),
+            new Projection(up, width, hidden, up))
+        : List.of(new Projection(up, width, hidden));
   }
 
   private Projection down() {
@@ -32,14 +52,21 @@ public record Dense(Norms norms, int width, int hidden, Activation activation, S
   @Override
   public List<TensorSpec> tensors() {
     return norms.around(
-        width, Projection.tensors(List.of(inputs().getFirst(), inputs().getLast(), down())));
+        width,
+        Stream.concat(inputs().stream(), Stream.of(down()))
+            .flatMap(projection -> projection.tensors().stream())
+            .toList());
   }
 
   @Override
   public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
     List<Linear> inputs = Projection.in(tensors, inputs());
     return new Weights(
-        this, norms.in(tensors), inputs.getFirst(), inputs.getLast(), down().in(tensors));
+        this,
+        norms.in(tensors),
+        isGated() ? inputs.getFirst() : null,
+        inputs.getLast(),
+        down().in(tensors));
   }
 
   @Override
@@ -49,6 +76,11 @@ public record Dense(Norms norms, int width, int hidden, Activation activation, S
 
   @Override
   public Map<Slot, Long> activations(int tokens, KvLayout cache, int layer) {
-    return Map.of(Slot.GATE, (long) tokens * hidden, Slot.UP, (long) tokens * hidden);
+    Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
+    numbers.put(Slot.UP, (long) tokens * hidden);
+    if (isGated()) {
+      numbers.put(Slot.GATE, (long) tokens * hidden);
+    }
+    return numbers;
   }
 }

@@ -1,7 +1,10 @@
 package dev.knapsack.model;
 
+import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Xielu;
 import dev.knapsack.tensor.Matrix;
+import java.util.Objects;
 
 /** Computes {@link Dense}. */
 final class DenseBlock {
@@ -15,11 +18,28 @@ final class DenseBlock {
 
   /** Computes {@code delta} from {@code x}, one row a token. */
   void apply(Dense.Weights weights, Matrix x, Matrix delta) {
-    Matrix gate = blocks.matrix(Slot.GATE, x.rows(), weights.spec().hidden());
-    Matrix up = blocks.matrix(Slot.UP, x.rows(), weights.spec().hidden());
+    int hidden = weights.spec().hidden();
+    Matrix up = blocks.matrix(Slot.UP, x.rows(), hidden);
     Compute.Input input = compute.input(x);
-    Linear.apply(blocks, input, weights.gate().into(gate), weights.up().into(up));
-    compute.gatedActivation(weights.spec().activation(), gate, up, gate);
-    weights.down().apply(blocks, compute.input(gate), delta);
+    Matrix inner = switch (weights.spec().function()) {
+      case Nonlinearity.Gated(Activation activation) -> {
+        Matrix gate = blocks.matrix(Slot.GATE, x.rows(), hidden);
+        Linear gates = Objects.requireNonNull(weights.gate());
+        Linear.apply(blocks, input, gates.into(gate), weights.up().into(up));
+        compute.gatedActivation(activation, gate, up, gate);
+        yield gate;
+      }
+      case Nonlinearity.Ungated(Activation activation) -> {
+        weights.up().apply(blocks, input, up);
+        compute.activate(activation, up);
+        yield up;
+      }
+      case Nonlinearity.Curved(Xielu curve) -> {
+        weights.up().apply(blocks, input, up);
+        compute.xielu(curve, up);
+        yield up;
+      }
+    };
+    weights.down().apply(blocks, compute.input(inner), delta);
   }
 }

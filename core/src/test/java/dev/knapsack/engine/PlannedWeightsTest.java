@@ -37,6 +37,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -180,7 +181,7 @@ class PlannedWeightsTest {
         }
         case Dense.Weights w -> {
           tensors.put(blk + "ffn_norm.weight", w.norms().before().data());
-          tensors.put(blk + "ffn_gate.weight", w.gate().matrix().data());
+          tensors.put(blk + "ffn_gate.weight", Objects.requireNonNull(w.gate()).matrix().data());
           tensors.put(blk + "ffn_up.weight", w.up().matrix().data());
           tensors.put(blk + "ffn_down.weight", w.down().matrix().data());
         }

@@ -4,6 +4,7 @@ import static dev.knapsack.kernel.Operands.assertClose;
 import static dev.knapsack.kernel.Operands.floats;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.kernel.MatrixProducts.Tokens;
 import dev.knapsack.kernel.x86.EmulatedKernels;
@@ -18,6 +19,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -239,6 +241,50 @@ class KernelsContractTest {
             (k, x, from, to) -> k.gatedActivation().apply(activation, x, up, x, from, to));
       }
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void activationsWithoutAGate(Kernels kernels) {
+    Operands operands = operands(23);
+    for (double scale : new double[] {0.01, 1, 5, 200}) {
+      Matrix x = operands.floats(operands.between(1, 4), operands.between(1, 100), scale);
+      for (Activation activation : Activation.values()) {
+        RowOperation operation =
+            (k, y, from, to) -> k.rows().activate(activation, y, from, to);
+        if (activation == Activation.GPT_OSS) {
+          assertThatThrownBy(() -> operation.apply(kernels, operands.copy(x), 0, x.rows()))
+              .isInstanceOf(IllegalArgumentException.class)
+              .hasMessage("GPT_OSS is an activation of gated layers alone");
+        } else {
+          compareInPlace(kernels, operands, x, operation);
+        }
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void xielu(Kernels kernels) {
+    Operands operands = operands(24);
+    for (double scale : new double[] {1e-6, 0.01, 1, 5, 200}) {
+      for (float beta : new float[] {0, 0.5f}) {
+        Xielu curve = new Xielu(0.8f, 1.3f, beta, -1e-6f);
+        Matrix x = operands.floats(operands.between(1, 4), operands.between(1, 100), scale);
+        compareInPlace(
+            kernels, operands, x, (k, y, from, to) -> k.rows().xielu(curve, y, from, to));
+      }
+    }
+  }
+
+  /** The definition's own: the curve is bent on both sides, and straight at the limit. */
+  @Test
+  void xieluIsWhatItsFormulaSays() {
+    Xielu curve = new Xielu(2, 3, 0.5f, -0.25f);
+    assertThat(curve.at(1.5)).isEqualTo(2 * 2.25 + 0.75);
+    assertThat(curve.at(-2)).isCloseTo(3 * (Math.exp(-2) - 1 + 2) - 1, within(1e-12));
+    assertThat(curve.at(-0.125))
+        .isCloseTo(3 * (Math.exp(-0.25) - 1 + 0.125) - 0.0625, within(1e-12));
   }
 
   @ParameterizedTest

@@ -93,6 +93,14 @@ class MissingCodeTest {
       case ADD_BIAS -> rows.addBias(x, x.data(), 0, 2);
       case SCALE -> rows.scale(x, 2, 0, 2);
       case SOFT_CAP -> rows.softCap(x, 2, 0, 2);
+      case ACTIVATE -> {
+        for (Activation activation : Activation.values()) {
+          if (activation != Activation.GPT_OSS) {
+            rows.activate(activation, x, 0, 2);
+          }
+        }
+      }
+      case XIELU -> rows.xielu(new Xielu(1, 1, 0.5f, -1e-6f), x, 0, 2);
       case ROPE -> {
         Rope rope = Rope.plain(Rope.Pairs.HALF_SPLIT, 64, 10_000);
         rows.rope(x, 64, rope, new int[] {1, 2}, 0, 2);

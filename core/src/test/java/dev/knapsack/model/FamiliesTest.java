@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvLayout;
@@ -9,6 +10,7 @@ import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Rope;
+import dev.knapsack.kernel.Xielu;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.tensor.Formats;
 import java.util.ArrayList;
@@ -56,7 +58,7 @@ class FamiliesTest {
             Dense.class,
             mlp -> {
               assertThat(mlp.hidden()).isEqualTo(48);
-              assertThat(mlp.activation()).isEqualTo(Activation.SILU);
+              assertThat(mlp.function()).isEqualTo(new Nonlinearity.Gated(Activation.SILU));
             });
     // 3 layers × 2 heads × (8 + 8) numbers × 2 bytes × a page of 64 tokens.
     assertThat(spec.kvLayout(Formats.F16, Formats.F16).bytes(1)).isEqualTo(12288);
@@ -177,6 +179,39 @@ class FamiliesTest {
         .isInstanceOf(ModelFileException.class)
         .hasMessageStartingWith("fixture.gguf: ")
         .hasMessageContaining(message);
+  }
+
+  @Test
+  void apertusHasACurveInEachLayerOrOneForAll() {
+    FixtureModel model = new FixtureModel("apertus", 1);
+    FixtureModel llama = FixtureModel.llama(1);
+    llama.keys.forEach((key, value) -> {
+      if (key.startsWith("llama.")) {
+        model.key(key.substring("llama.".length()), value);
+      }
+    });
+    model.infos.putAll(llama.infos);
+    for (int l = 0; l < 3; l++) {
+      model.norm("blk." + l + ".attn_q_norm.weight", 8).norm("blk." + l + ".attn_k_norm.weight", 8);
+    }
+    model.keys.put("xielu.alpha_p", new float[] {0, 1, 2});
+    model.keys.put("xielu.alpha_n", 0.0);
+    model.keys.put("xielu.beta", 0.5);
+    model.keys.put("xielu.eps", -1e-6);
+    List<Xielu> curves =
+        Families.spec(model).layers().stream()
+            .map(layer -> ((Dense) layer.blocks().getLast()).function())
+            .map(function -> ((Nonlinearity.Curved) function).curve())
+            .toList();
+    float ln2 = (float) Math.log(2);
+    assertThat(curves.getFirst()).isEqualTo(new Xielu(ln2, 0.5f + ln2, 0.5f, -1e-6f));
+    assertThat(curves.getLast().positive()).isCloseTo((float) Math.log1p(Math.exp(2)), within(1e-6f));
+    model.keys.put("xielu.beta", new float[] {1, 2});
+    assertThatThrownBy(() -> Families.spec(model))
+        .hasMessageContaining("xielu.beta: 2 values for 3 layers");
+    model.keys.put("xielu.beta", Double.NaN);
+    assertThatThrownBy(() -> Families.spec(model))
+        .hasMessageContaining("xielu.beta: must be a number");
   }
 
   @Test

@@ -63,7 +63,8 @@ class GoldenModelsTest {
           "llama4",
           "smallthinker",
           "exaone4",
-          "olmo2");
+          "olmo2",
+          "apertus");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

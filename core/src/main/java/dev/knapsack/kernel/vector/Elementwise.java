@@ -1,8 +1,10 @@
 package dev.knapsack.kernel.vector;
 
 import dev.knapsack.kernel.Activation;
+import dev.knapsack.kernel.Xielu;
 import java.lang.foreign.MemorySegment;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /**
  * Operations on runs of float32 numbers; what is left over after whole vectors is done in place.
@@ -128,19 +130,15 @@ final class Elementwise {
   private static void silu(
       MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
-      FloatVector x = Lanes.load(gate, g + 4L * i);
-      FloatVector y = x.mul(Functions.sigmoid(x)).mul(Lanes.load(up, u + 4L * i));
-      Lanes.store(y, out, o + 4L * i);
+      FloatVector y = silu(Lanes.load(gate, g + 4L * i));
+      Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
     }
   }
 
   private static void gelu(
       MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
-      FloatVector x = Lanes.load(gate, g + 4L * i);
-      FloatVector cubic = x.mul(x).mul(x).fma(Lanes.broadcast(GELU_CUBE), x);
-      // 0.5 (1 + tanh z) is the sigmoid of 2 z.
-      FloatVector y = x.mul(Functions.sigmoid(cubic.mul(GELU_SCALE)));
+      FloatVector y = gelu(Lanes.load(gate, g + 4L * i));
       Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
     }
   }
@@ -148,16 +146,16 @@ final class Elementwise {
   private static void relu(
       MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
-      FloatVector x = Lanes.load(gate, g + 4L * i).max(0);
-      Lanes.store(x.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+      FloatVector y = Lanes.load(gate, g + 4L * i).max(0);
+      Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
     }
   }
 
   private static void reluSquared(
       MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
-      FloatVector x = Lanes.load(gate, g + 4L * i).max(0);
-      Lanes.store(x.mul(x).mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+      FloatVector y = reluSquared(Lanes.load(gate, g + 4L * i));
+      Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
     }
   }
 
@@ -168,5 +166,58 @@ final class Elementwise {
       FloatVector linear = Lanes.load(up, u + 4L * i).min(7).max(-7).add(1);
       Lanes.store(x.mul(Functions.sigmoid(x.mul(1.702f))).mul(linear), out, o + 4L * i);
     }
+  }
+
+  /** {@code x = activation(x)}. */
+  static void activate(Activation activation, MemorySegment x, long at, int n) {
+    switch (activation) {
+      case SILU -> {
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+          Lanes.store(silu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+        }
+      }
+      case GELU -> {
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+          Lanes.store(gelu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+        }
+      }
+      case RELU -> {
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+          Lanes.store(Lanes.load(x, at + 4L * i).max(0), x, at + 4L * i);
+        }
+      }
+      case RELU_SQUARED -> {
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+          Lanes.store(reluSquared(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+        }
+      }
+      case GPT_OSS -> throw activation.needsGate();
+    }
+  }
+
+  static void xielu(Xielu curve, MemorySegment x, long at, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector y = Lanes.load(x, at + 4L * i);
+      FloatVector limited = y.min(curve.limit());
+      FloatVector low = Functions.bend(limited).add(limited.sub(y)).mul(curve.negative());
+      FloatVector high = y.mul(y).mul(curve.positive());
+      FloatVector bent = low.blend(high, y.compare(VectorOperators.GT, 0));
+      Lanes.store(y.fma(Lanes.broadcast(curve.beta()), bent), x, at + 4L * i);
+    }
+  }
+
+  private static FloatVector silu(FloatVector x) {
+    return x.mul(Functions.sigmoid(x));
+  }
+
+  private static FloatVector gelu(FloatVector x) {
+    FloatVector cubic = x.mul(x).mul(x).fma(Lanes.broadcast(GELU_CUBE), x);
+    // 0.5 (1 + tanh z) is the sigmoid of 2 z.
+    return x.mul(Functions.sigmoid(cubic.mul(GELU_SCALE)));
+  }
+
+  private static FloatVector reluSquared(FloatVector x) {
+    FloatVector positive = x.max(0);
+    return positive.mul(positive);
   }
 }

@@ -43,6 +43,19 @@ final class Functions {
     return y.blend(0, vanishing).blend(x, x.test(VectorOperators.IS_NAN));
   }
 
+  /** {@code e^x − 1 − x}, of numbers below 0. */
+  static FloatVector bend(FloatVector x) {
+    FloatVector p = Lanes.broadcast(2.4801587e-5f);
+    p = p.fma(x, Lanes.broadcast(1.984127e-4f));
+    p = p.fma(x, Lanes.broadcast(1.3888889e-3f));
+    p = p.fma(x, Lanes.broadcast(8.333333e-3f));
+    p = p.fma(x, Lanes.broadcast(4.1666668e-2f));
+    p = p.fma(x, Lanes.broadcast(1.6666667e-1f));
+    p = p.fma(x, Lanes.broadcast(5e-1f));
+    FloatVector small = x.mul(x).mul(p);
+    return exp(x).sub(1).sub(x).blend(small, x.compare(VectorOperators.GT, -0.625f));
+  }
+
   /** {@code 1 / (1 + e^−x)}. */
   static FloatVector sigmoid(FloatVector x) {
     return Lanes.broadcast(1).div(exp(x.neg()).add(1));

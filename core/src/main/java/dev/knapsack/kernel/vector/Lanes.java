@@ -1,5 +1,6 @@
 package dev.knapsack.kernel.vector;
 
+import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
@@ -70,6 +71,12 @@ final class Lanes {
 
   private static VectorShuffle<Float> rotation(int by) {
     return VectorShuffle.fromOp(F, i -> (i + by) % F.length());
+  }
+
+  /** The numbers of a row from {@code from} on. */
+  static Matrix tail(Matrix x, int row, int from) {
+    MemorySegment data = x.data().asSlice(x.rowOffset(row) + 4L * from);
+    return new Matrix(x.format(), 1, x.columns() - from, data);
   }
 
   static FloatVector load(MemorySegment s, long offset) {

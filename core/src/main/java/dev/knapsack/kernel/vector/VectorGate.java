@@ -4,7 +4,6 @@ import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.GatedActivation;
 import dev.knapsack.kernel.Shapes;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
 
 /** The activation of a gated layer, a vector of numbers at a time. */
 final class VectorGate implements GatedActivation {
@@ -29,13 +28,13 @@ final class VectorGate implements GatedActivation {
       Elementwise.gated(activation, gate.data(), g, up.data(), u, out.data(), o, whole);
       if (whole < gate.columns()) {
         scalar.apply(
-            activation, tail(gate, t, whole), tail(up, t, whole), tail(out, t, whole), 0, 1);
+            activation,
+            Lanes.tail(gate, t, whole),
+            Lanes.tail(up, t, whole),
+            Lanes.tail(out, t, whole),
+            0,
+            1);
       }
     }
-  }
-
-  private static Matrix tail(Matrix x, int row, int from) {
-    MemorySegment data = x.data().asSlice(x.rowOffset(row) + 4L * from);
-    return new Matrix(x.format(), 1, x.columns() - from, data);
   }
 }

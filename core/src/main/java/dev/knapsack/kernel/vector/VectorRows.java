@@ -1,8 +1,10 @@
 package dev.knapsack.kernel.vector;
 
+import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.RowOperations;
 import dev.knapsack.kernel.Shapes;
+import dev.knapsack.kernel.Xielu;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
@@ -12,7 +14,7 @@ final class VectorRows implements RowOperations {
   private final RowOperations scalar;
 
   /**
-   * @param scalar for layer norms
+   * @param scalar for layer norms, and for activations of numbers after a row's last whole vector
    */
   VectorRows(RowOperations scalar) {
     this.scalar = scalar;
@@ -86,6 +88,30 @@ final class VectorRows implements RowOperations {
     Shapes.checkRows(x, from, to);
     for (int t = from; t < to; t++) {
       Elementwise.softCap(x.data(), x.rowOffset(t), x.columns(), cap);
+    }
+  }
+
+  @Override
+  public void activate(Activation activation, Matrix x, int from, int to) {
+    Shapes.checkRows(x, from, to);
+    int whole = Lanes.whole(x.columns());
+    for (int t = from; t < to; t++) {
+      Elementwise.activate(activation, x.data(), x.rowOffset(t), whole);
+      if (whole < x.columns()) {
+        scalar.activate(activation, Lanes.tail(x, t, whole), 0, 1);
+      }
+    }
+  }
+
+  @Override
+  public void xielu(Xielu curve, Matrix x, int from, int to) {
+    Shapes.checkRows(x, from, to);
+    int whole = Lanes.whole(x.columns());
+    for (int t = from; t < to; t++) {
+      Elementwise.xielu(curve, x.data(), x.rowOffset(t), whole);
+      if (whole < x.columns()) {
+        scalar.xielu(curve, Lanes.tail(x, t, whole), 0, 1);
+      }
     }
   }
 

@@ -43,7 +43,8 @@ public final class Families {
           Map.entry("llama4", new Llama4()),
           Map.entry("smallthinker", new SmallThinker()),
           Map.entry("exaone4", new Exaone4()),
-          Map.entry("olmo2", new Olmo2()));
+          Map.entry("olmo2", new Olmo2()),
+          Map.entry("apertus", new Apertus()));
 
   private Families() {}
 

@@ -11,6 +11,7 @@ import dev.knapsack.model.Gating;
 import dev.knapsack.model.HeadNorms;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.Nonlinearity;
 import dev.knapsack.model.Norms;
 import dev.knapsack.model.QueryScale;
 import dev.knapsack.model.StateSpace;
@@ -42,6 +43,11 @@ abstract class Family {
 
   Activation activation() {
     return Activation.SILU;
+  }
+
+  /** The function of a dense layer's MLP. */
+  Nonlinearity nonlinearity(Header header, int layer) {
+    return new Nonlinearity.Gated(activation());
   }
 
   /** Tensors of a layer, by suffix, that a file of this family must have beyond the usual. */
@@ -175,7 +181,7 @@ abstract class Family {
       if (hidden == 0) {
         throw header.wrong("feed_forward_length", "is missing");
       }
-      return new Dense(norms, header.width(), hidden, activation(), "");
+      return new Dense(norms, header.width(), hidden, nonlinearity(header, layer), "");
     }
     return experts(header, norms, count, hidden);
   }

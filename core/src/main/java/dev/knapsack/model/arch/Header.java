@@ -210,6 +210,20 @@ final class Header {
     return has(key) && metadata.real(key(key)) != 0 ? positive(key) : has(key) ? 0 : otherwise;
   }
 
+  /** A number of each layer, or of all, under a key that does not begin with the architecture. */
+  float unprefixed(String key, int layer) {
+    float[] values = metadata.reals(key);
+    if (values.length != 1 && values.length != layers) {
+      throw new ModelFileException(
+          file.path(), key, "%d values for %d layers".formatted(values.length, layers));
+    }
+    float value = values[values.length == 1 ? 0 : layer];
+    if (!Float.isFinite(value)) {
+      throw new ModelFileException(file.path(), key, "must be a number, and is " + value);
+    }
+    return value;
+  }
+
   boolean flag(String key, boolean otherwise) {
     return metadata.flag(key(key), otherwise);
   }

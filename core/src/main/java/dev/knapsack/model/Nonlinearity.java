@@ -1,0 +1,16 @@
+package dev.knapsack.model;
+
+import dev.knapsack.kernel.Activation;
+import dev.knapsack.kernel.Xielu;
+
+/** The function of a hidden layer, between its projections. */
+public sealed interface Nonlinearity {
+  /** {@code activation(gate(x)) · up(x)}. */
+  record Gated(Activation activation) implements Nonlinearity {}
+
+  /** {@code activation(up(x))}. */
+  record Ungated(Activation activation) implements Nonlinearity {}
+
+  /** {@code curve(up(x))}, of a curve that each layer has its own of. */
+  record Curved(Xielu curve) implements Nonlinearity {}
+}
