@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Activation;
@@ -388,6 +389,18 @@ class FamiliesTest {
     assertThat(spec.residualScale()).isEqualTo(0.4f);
     assertThat(golden("granitehybrid_moe").layers().getFirst().experts().shared().hidden())
         .isEqualTo(28);
+  }
+
+  @Test
+  void nemotronHHasOnePartALayer() {
+    ModelSpec spec = golden("nemotron_h");
+    assertThat(spec.layers().stream().<Class<?>>map(layer -> layer.blocks().getFirst().getClass()))
+        .containsExactly(
+            StateSpace.class, Attention.class, StateSpace.class, Dense.class, StateSpace.class);
+    assertThat(spec.layers()).allSatisfy(layer -> assertThat(layer.blocks()).hasSize(1));
+    assertThat(attention(spec, 1).rope()).isNull();
+    assertThat(spec.kvLayout(Formats.F16, Formats.F16).layers().get(3))
+        .isEqualTo(new LayerLayout.None());
   }
 
   @Test

@@ -53,6 +53,7 @@ class GoldenModelsTest {
           "granitehybrid_moe",
           "mamba",
           "jamba",
+          "nemotron_h",
           "arwkv7",
           "ernie4_5",
           "ernie4_5-moe",

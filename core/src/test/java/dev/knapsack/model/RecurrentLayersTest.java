@@ -24,6 +24,7 @@ class RecurrentLayersTest {
           "granitehybrid_moe",
           "mamba",
           "jamba",
+          "nemotron_h",
           "arwkv7");
 
   private static final int TOKENS = 50;
