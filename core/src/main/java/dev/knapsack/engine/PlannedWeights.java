@@ -10,6 +10,7 @@ import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.LayerWeights;
 import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.Norm;
 import dev.knapsack.model.WeightLayout;
 import dev.knapsack.model.WeightSource;
 import dev.knapsack.plan.Plan;
@@ -55,7 +56,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
 
   private final @Nullable Matrix embeddingMatrix;
   private final @Nullable Matrix outputMatrix;
-  private final Matrix outputNorm;
+  private final Norm outputNorm;
 
   /** A row of the embedding, where that is not resident. */
   private @Nullable MemorySegment row;
@@ -119,7 +120,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       load(matrices, account, progress);
       this.embeddingMatrix = resident.get(ModelSpec.EMBEDDING);
       this.outputMatrix = resident.get(spec.outputTensor());
-      this.outputNorm = require(resident.get(spec.outputNorm()));
+      this.outputNorm = Objects.requireNonNull(Norm.find(spec.outputNorm(), resident::get));
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
         reader = new WeightReader(file, team);
@@ -327,7 +328,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public Matrix outputNorm() {
+  public Norm outputNorm() {
     return outputNorm;
   }
 

@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /** The means of a layer's blocks: workspace, norms and biases where there are any. */
@@ -37,7 +38,7 @@ final class Blocks {
   }
 
   /**
-   * {@code norm(x)} over groups of columns, where the model has this norm.
+   * The RMS norm over groups of columns, where the model has this norm.
    *
    * @return {@code out}, or {@code x} where it has not
    */
@@ -52,6 +53,28 @@ final class Blocks {
   /** {@code x / rms(x)} over groups of columns: a norm without factors. */
   void unitNorm(Matrix x, int group, Matrix out) {
     compute.rmsNorm(x, null, group, spec.normEpsilon(), out);
+  }
+
+  /**
+   * A norm over all columns, where the model has it.
+   *
+   * @return {@code out}, or {@code x} where it has not
+   */
+  Matrix norm(Matrix x, @Nullable Norm norm, Matrix out) {
+    if (norm == null) {
+      return x;
+    }
+    MemorySegment factors = norm.factors().data();
+    MemorySegment bias = norm.bias() == null ? null : norm.bias().data();
+    if (spec.centredNorms()) {
+      compute.layerNorm(x, factors, bias, spec.normEpsilon(), out);
+      return out;
+    }
+    compute.rmsNorm(x, factors, x.columns(), spec.normEpsilon(), out);
+    if (bias != null) {
+      compute.addBias(out, bias);
+    }
+    return out;
   }
 
   /** Adds what a sublayer computed to the residual stream. */

@@ -92,9 +92,11 @@ final class ChannelOrders {
   /** Mean squares of what a product gives for normed inputs. */
   private static double[] squares(Attention.Weights weights, Linear product, Compute compute) {
     Matrix matrix = product.matrix();
-    Matrix norm = weights.norms().before();
-    float @Nullable [] inputs = norm == null ? null : floats(norm.data(), norm.columns());
+    Norm norm = weights.norms().before();
+    float @Nullable [] factors = norm == null ? null : floats(norm.factors());
+    float @Nullable [] shift = norm == null || norm.bias() == null ? null : floats(norm.bias());
     int rows = matrix.rows();
+    float @Nullable [] biases = product.bias() == null ? null : floats(product.bias(), rows);
     double[] squares = new double[rows];
     compute
         .team()
@@ -107,19 +109,15 @@ final class ChannelOrders {
               for (int row = part * ROWS_PER_PART; row < end; row++) {
                 matrix.decodeRow(row, decoded, 0);
                 double sum = 0;
+                double constant = biases == null ? 0 : biases[row];
                 for (int i = 0; i < numbers.length; i++) {
-                  double number = inputs == null ? numbers[i] : (double) numbers[i] * inputs[i];
+                  double number = factors == null ? numbers[i] : (double) numbers[i] * factors[i];
                   sum += number * number;
+                  constant += shift == null ? 0 : (double) numbers[i] * shift[i];
                 }
-                squares[row] = sum;
+                squares[row] = sum + constant * constant;
               }
             });
-    if (product.bias() != null) {
-      float[] numbers = floats(product.bias(), rows);
-      for (int i = 0; i < rows; i++) {
-        squares[i] += (double) numbers[i] * numbers[i];
-      }
-    }
     return squares;
   }
 
@@ -128,7 +126,7 @@ final class ChannelOrders {
     if (weight == null) {
       return;
     }
-    float[] factors = floats(weight.data(), weight.columns());
+    float[] factors = floats(weight);
     for (int group = 0; group < squares.length; group += factors.length) {
       for (int i = 0; i < factors.length; i++) {
         squares[group + i] *= (double) factors[i] * factors[i];
@@ -147,6 +145,10 @@ final class ChannelOrders {
         }
       }
     }
+  }
+
+  private static float[] floats(Matrix row) {
+    return floats(row.data(), row.columns());
   }
 
   private static float[] floats(MemorySegment numbers, int count) {

@@ -20,6 +20,7 @@ import java.util.List;
  * @param vocabulary tokens, rows of the output projection
  * @param context tokens the model was trained to handle
  * @param layers one entry a layer
+ * @param centredNorms whether norms take the mean away first, and so are no RMS norms
  * @param normEpsilon ε of the norms
  * @param embeddingScale factor on the token embedding, 1 for none
  * @param residualScale factor on what each sublayer adds, 1 for none
@@ -35,6 +36,7 @@ public record ModelSpec(
     int vocabulary,
     int context,
     List<LayerSpec> layers,
+    boolean centredNorms,
     float normEpsilon,
     float embeddingScale,
     float residualScale,
@@ -64,7 +66,7 @@ public record ModelSpec(
     if (!tiedOutput) {
       tensors.add(new TensorSpec(OUTPUT, Role.OUTPUT, width, vocabulary));
     }
-    tensors.add(new TensorSpec(outputNorm, Role.NORM, width));
+    tensors.addAll(Norm.tensors(outputNorm, width));
     return tensors;
   }
 

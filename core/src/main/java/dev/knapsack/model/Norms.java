@@ -1,7 +1,5 @@
 package dev.knapsack.model;
 
-import dev.knapsack.model.TensorSpec.Role;
-import dev.knapsack.tensor.Matrix;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -16,24 +14,27 @@ public record Norms(@Nullable String before, @Nullable String after) {
   /** No norms: of a block within another. */
   public static final Norms NONE = new Norms(null, null);
 
-  /** The norms of a layer's block, F32 factors of the model's width. */
-  public record Weights(@Nullable Matrix before, @Nullable Matrix after) {}
+  /** The norms of a layer's block. */
+  public record Weights(@Nullable Norm before, @Nullable Norm after) {}
 
   /** A block's tensors, with its norms around them. */
   List<TensorSpec> around(int width, List<TensorSpec> tensors) {
     List<TensorSpec> all = new ArrayList<>();
     if (before != null) {
-      all.add(new TensorSpec(before, Role.NORM, width));
+      all.addAll(Norm.tensors(before, width));
     }
     all.addAll(tensors);
     if (after != null) {
-      all.add(new TensorSpec(after, Role.NORM, width).orNone());
+      Norm.tensors(after, width).forEach(tensor -> all.add(tensor.orNone()));
     }
     return all;
   }
 
   Weights in(LayerTensors tensors) {
-    return new Weights(
-        before == null ? null : tensors.get(before), after == null ? null : tensors.find(after));
+    return new Weights(find(before, tensors), find(after, tensors));
+  }
+
+  private static @Nullable Norm find(@Nullable String name, LayerTensors tensors) {
+    return name == null ? null : Norm.find(name, tensors::find);
   }
 }

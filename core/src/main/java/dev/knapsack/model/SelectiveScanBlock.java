@@ -82,8 +82,11 @@ final class SelectiveScanBlock {
   }
 
   private void norm(Matrix x, @Nullable Matrix factors) {
-    MemorySegment data = factors == null ? null : factors.data();
-    compute.rmsNorm(x, data, x.columns(), (float) blocks.epsilon(), x);
+    if (factors == null) {
+      blocks.unitNorm(x, x.columns(), x);
+    } else {
+      blocks.norm(x, factors, x.columns(), x);
+    }
   }
 
   /** Numbers of the channels that a worker is at; those of a state for each number of B. */

@@ -222,7 +222,7 @@ public final class Transformer {
    */
   private void apply(
       Block.Weights block, List<Run> runs, Matrix rows, Matrix normed, Matrix delta) {
-    Matrix x = blocks.norm(rows, block.norms().before(), spec.width(), normed);
+    Matrix x = blocks.norm(rows, block.norms().before(), normed);
     switch (block) {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
@@ -234,7 +234,7 @@ public final class Transformer {
           experts.apply(w, w.spec().routesInput() ? layerInput(rows) : x, x, delta);
       case Parallel.Weights w -> parallel(w, runs, x, delta);
     }
-    blocks.norm(delta, block.norms().after(), spec.width(), delta);
+    blocks.norm(delta, block.norms().after(), delta);
   }
 
   private void parallel(Parallel.Weights weights, List<Run> runs, Matrix x, Matrix delta) {
@@ -273,7 +273,7 @@ public final class Transformer {
       return logits;
     }
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
-    blocks.norm(hidden, weights.outputNorm(), spec.width(), normed);
+    blocks.norm(hidden, weights.outputNorm(), normed);
     Compute.Input input = compute.input(normed);
     weights.output((first, block) -> project(block, first, normed, input, logits));
     if (spec.logitScale() != 1) {

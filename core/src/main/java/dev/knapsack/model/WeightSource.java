@@ -13,8 +13,8 @@ public interface WeightSource {
   /** The weights of layer {@code index}, valid until the next call of this method. */
   LayerWeights layer(int index);
 
-  /** The factors of the last norm. */
-  Matrix outputNorm();
+  /** The last norm. */
+  Norm outputNorm();
 
   /**
    * Calls {@code use} with consecutive row blocks of the output projection, each valid during its

@@ -54,6 +54,7 @@ class KvResidentTest {
         s.vocabulary(),
         CONTEXT,
         s.layers(),
+        s.centredNorms(),
         s.normEpsilon(),
         s.embeddingScale(),
         s.residualScale(),

@@ -148,6 +148,7 @@ class PlannedWeightsTest {
       assertThat(
               weights
                   .outputNorm()
+                  .factors()
                   .data()
                   .mismatch(read(file, file.tensors().get("output_norm.weight"))))
           .isEqualTo(-1);
@@ -173,20 +174,20 @@ class PlannedWeightsTest {
     for (Block.Weights block : layer.blocks()) {
       switch (block) {
         case Attention.Weights w -> {
-          tensors.put(blk + "attn_norm.weight", w.norms().before().data());
+          tensors.put(blk + "attn_norm.weight", w.norms().before().factors().data());
           tensors.put(blk + "attn_q.weight", w.query().matrix().data());
           tensors.put(blk + "attn_k.weight", w.key().matrix().data());
           tensors.put(blk + "attn_v.weight", w.value().matrix().data());
           tensors.put(blk + "attn_output.weight", w.output().matrix().data());
         }
         case Dense.Weights w -> {
-          tensors.put(blk + "ffn_norm.weight", w.norms().before().data());
+          tensors.put(blk + "ffn_norm.weight", w.norms().before().factors().data());
           tensors.put(blk + "ffn_gate.weight", Objects.requireNonNull(w.gate()).matrix().data());
           tensors.put(blk + "ffn_up.weight", w.up().matrix().data());
           tensors.put(blk + "ffn_down.weight", w.down().matrix().data());
         }
         case Experts.Weights w -> {
-          tensors.put(blk + "ffn_norm.weight", w.norms().before().data());
+          tensors.put(blk + "ffn_norm.weight", w.norms().before().factors().data());
           tensors.put(blk + "ffn_gate_inp.weight", w.router().matrix().data());
         }
         default -> throw new AssertionError(block);

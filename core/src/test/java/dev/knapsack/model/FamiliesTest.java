@@ -216,6 +216,16 @@ class FamiliesTest {
   }
 
   @Test
+  void cohere2HasOneNormForPartsSideBySide() {
+    ModelSpec spec = golden("cohere2");
+    assertThat(windows(spec)).containsExactly(7, 7, 7, 0);
+    assertThat(spec.layers().stream().map(l -> l.attention().rope() != null))
+        .containsExactly(true, true, true, false);
+    assertThat(spec.centredNorms()).isTrue();
+    assertThat(spec.layers()).allSatisfy(layer -> assertThat(layer.blocks()).hasSize(1));
+  }
+
+  @Test
   void gemma3LooksAfarInEverySixthLayer() {
     ModelSpec spec = golden("gemma3");
     List<Integer> windows = windows(spec);

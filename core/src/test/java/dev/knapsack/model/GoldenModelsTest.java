@@ -65,7 +65,9 @@ class GoldenModelsTest {
           "smallthinker",
           "exaone4",
           "olmo2",
-          "apertus");
+          "apertus",
+          "starcoder2",
+          "cohere2");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

@@ -70,6 +70,7 @@ class ParallelTest {
         spec.vocabulary(),
         spec.context(),
         spec.layers(),
+        spec.centredNorms(),
         spec.normEpsilon(),
         spec.embeddingScale(),
         scale,

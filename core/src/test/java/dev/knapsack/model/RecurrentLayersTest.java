@@ -119,7 +119,7 @@ class RecurrentLayersTest {
     }
 
     @Override
-    public Matrix outputNorm() {
+    public Norm outputNorm() {
       return weights.outputNorm();
     }
 

@@ -62,8 +62,8 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public Matrix outputNorm() {
-    return tensors.get(spec.outputNorm());
+  public Norm outputNorm() {
+    return Norm.find(spec.outputNorm(), tensors::get);
   }
 
   @Override

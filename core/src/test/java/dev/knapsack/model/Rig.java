@@ -132,6 +132,7 @@ final class Rig implements AutoCloseable {
         spec.layers().stream()
             .map(layer -> new LayerSpec(layer.blocks().stream().map(other).toList()))
             .toList(),
+        spec.centredNorms(),
         spec.normEpsilon(),
         spec.embeddingScale(),
         spec.residualScale(),

@@ -81,6 +81,7 @@ final class ShapeFile implements ModelFile {
         vocabulary,
         context,
         all,
+        false,
         1e-5f,
         1,
         1,

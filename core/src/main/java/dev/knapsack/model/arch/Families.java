@@ -45,7 +45,9 @@ public final class Families {
           Map.entry("smallthinker", new SmallThinker()),
           Map.entry("exaone4", new Exaone4()),
           Map.entry("olmo2", new Olmo2()),
-          Map.entry("apertus", new Apertus()));
+          Map.entry("apertus", new Apertus()),
+          Map.entry("starcoder2", new StarCoder2()),
+          Map.entry("cohere2", new Cohere2()));
 
   private Families() {}
 

@@ -310,6 +310,11 @@ abstract class Family {
     return 0;
   }
 
+  /** Says whether norms take the mean away first, and so are no RMS norms. */
+  boolean centredNorms() {
+    return false;
+  }
+
   /** The tensor that the last norm's factors are in. */
   String outputNorm() {
     return "output_norm.weight";
@@ -333,7 +338,11 @@ abstract class Family {
             header.rows(ModelSpec.EMBEDDING),
             header.context(),
             layers(header, context),
-            header.positive("attention.layer_norm_rms_epsilon"),
+            centredNorms(),
+            header.positive(
+                centredNorms()
+                    ? "attention.layer_norm_epsilon"
+                    : "attention.layer_norm_rms_epsilon"),
             embeddingScale(header),
             residualScale(header),
             logitScale(header),
