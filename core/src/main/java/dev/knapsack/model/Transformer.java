@@ -22,6 +22,7 @@ public final class Transformer {
   private final StateSpaceBlock stateSpace;
   private final SelectiveScanBlock selectiveScan;
   private final TimeMixBlock timeMix;
+  private final ChannelMixBlock channelMix;
   private final DenseBlock dense;
   private final ExpertsBlock experts;
 
@@ -48,6 +49,7 @@ public final class Transformer {
     this.stateSpace = new StateSpaceBlock(blocks);
     this.selectiveScan = new SelectiveScanBlock(blocks);
     this.timeMix = new TimeMixBlock(blocks);
+    this.channelMix = new ChannelMixBlock(blocks);
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.lastMixing = lastMixing(spec);
@@ -188,7 +190,7 @@ public final class Transformer {
     if (spec.embeddingScale() != 1) {
       compute.scale(hidden, spec.embeddingScale());
     }
-    return hidden;
+    return blocks.norm(hidden, weights.embeddingNorm(), hidden);
   }
 
   /** Says where rows stand in their sequences and which rows' logits are wanted; counts these. */
@@ -229,6 +231,7 @@ public final class Transformer {
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case SelectiveScan.Weights w -> selectiveScan.apply(w, runs, x, delta);
       case TimeMix.Weights w -> timeMix.apply(w, runs, x, delta);
+      case ChannelMix.Weights w -> channelMix.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w ->
           experts.apply(w, w.spec().routesInput() ? layerInput(rows) : x, x, delta);

@@ -424,6 +424,15 @@ class FamiliesTest {
   }
 
   @Test
+  void rwkv7CarriesTheRowBeforeForEachOfItsParts() {
+    ModelSpec spec = golden("rwkv7");
+    assertThat(spec.centredNorms()).isTrue();
+    assertThat(spec.embeddingNorm()).isEqualTo("token_embd_norm.weight");
+    assertThat(spec.kvLayout(Formats.F16, Formats.F16).layers())
+        .containsOnly(new LayerLayout.Recurrent(4 * (128 * 64 + 2 * 128)));
+  }
+
+  @Test
   void arwkv7TakesValuesOfItsFirstLayer() {
     ModelSpec spec = golden("arwkv7");
     List<TimeMix> mixers =

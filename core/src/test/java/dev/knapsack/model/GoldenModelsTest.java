@@ -54,6 +54,7 @@ class GoldenModelsTest {
           "mamba",
           "jamba",
           "nemotron_h",
+          "rwkv7",
           "arwkv7",
           "ernie4_5",
           "ernie4_5-moe",

@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
+import org.jspecify.annotations.Nullable;
 
 /** Layers that carry a state from token to token. */
 class RecurrentLayersTest {
@@ -25,6 +26,7 @@ class RecurrentLayersTest {
           "mamba",
           "jamba",
           "nemotron_h",
+          "rwkv7",
           "arwkv7");
 
   private static final int TOKENS = 50;
@@ -116,6 +118,11 @@ class RecurrentLayersTest {
     @Override
     public LayerWeights layer(int index) {
       return weights.layer(index);
+    }
+
+    @Override
+    public @Nullable Norm embeddingNorm() {
+      return weights.embeddingNorm();
     }
 
     @Override
