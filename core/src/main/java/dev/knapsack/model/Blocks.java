@@ -1,8 +1,11 @@
 package dev.knapsack.model;
 
+import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Xielu;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** The means of a layer's blocks: workspace, norms and biases where there are any. */
@@ -53,6 +56,30 @@ final class Blocks {
   /** {@code x / rms(x)} over groups of columns: a norm without factors. */
   void unitNorm(Matrix x, int group, Matrix out) {
     compute.rmsNorm(x, null, group, spec.normEpsilon(), out);
+  }
+
+  /**
+   * Applies a hidden layer's function.
+   *
+   * @param gate null where it is not gated
+   * @return where the result is, which is in either of them
+   */
+  Matrix activate(Nonlinearity function, @Nullable Matrix gate, Matrix up) {
+    return switch (function) {
+      case Nonlinearity.Gated(Activation activation) -> {
+        Matrix out = Objects.requireNonNull(gate);
+        compute.gatedActivation(activation, out, up, out);
+        yield out;
+      }
+      case Nonlinearity.Ungated(Activation activation) -> {
+        compute.activate(activation, up);
+        yield up;
+      }
+      case Nonlinearity.Curved(Xielu curve) -> {
+        compute.xielu(curve, up);
+        yield up;
+      }
+    };
   }
 
   /**

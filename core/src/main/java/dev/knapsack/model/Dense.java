@@ -31,14 +31,10 @@ public record Dense(Norms norms, int width, int hidden, Nonlinearity function, S
       Dense spec, Norms.Weights norms, @Nullable Linear gate, Linear up, Linear down)
       implements Block.Weights {}
 
-  private boolean isGated() {
-    return function instanceof Nonlinearity.Gated;
-  }
-
   /** The gate, if it has one, and up. */
   private List<Projection> inputs() {
     String up = "ffn_up" + kind;
-    return isGated()
+    return function.isGated()
         ? List.of(
             new Projection("ffn_gate" + kind, width, hidden, up),
             new Projection(up, width, hidden, up))
@@ -64,7 +60,7 @@ public record Dense(Norms norms, int width, int hidden, Nonlinearity function, S
     return new Weights(
         this,
         norms.in(tensors),
-        isGated() ? inputs.getFirst() : null,
+        function.isGated() ? inputs.getFirst() : null,
         inputs.getLast(),
         down().in(tensors));
   }
@@ -78,7 +74,7 @@ public record Dense(Norms norms, int width, int hidden, Nonlinearity function, S
   public Map<Slot, Long> activations(int tokens, KvLayout cache, int layer) {
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     numbers.put(Slot.UP, (long) tokens * hidden);
-    if (isGated()) {
+    if (function.isGated()) {
       numbers.put(Slot.GATE, (long) tokens * hidden);
     }
     return numbers;

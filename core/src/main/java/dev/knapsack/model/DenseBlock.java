@@ -1,10 +1,7 @@
 package dev.knapsack.model;
 
-import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
-import dev.knapsack.kernel.Xielu;
 import dev.knapsack.tensor.Matrix;
-import java.util.Objects;
 
 /** Computes {@link Dense}. */
 final class DenseBlock {
@@ -21,25 +18,14 @@ final class DenseBlock {
     int hidden = weights.spec().hidden();
     Matrix up = blocks.matrix(Slot.UP, x.rows(), hidden);
     Compute.Input input = compute.input(x);
-    Matrix inner = switch (weights.spec().function()) {
-      case Nonlinearity.Gated(Activation activation) -> {
-        Matrix gate = blocks.matrix(Slot.GATE, x.rows(), hidden);
-        Linear gates = Objects.requireNonNull(weights.gate());
-        Linear.apply(blocks, input, gates.into(gate), weights.up().into(up));
-        compute.gatedActivation(activation, gate, up, gate);
-        yield gate;
-      }
-      case Nonlinearity.Ungated(Activation activation) -> {
-        weights.up().apply(blocks, input, up);
-        compute.activate(activation, up);
-        yield up;
-      }
-      case Nonlinearity.Curved(Xielu curve) -> {
-        weights.up().apply(blocks, input, up);
-        compute.xielu(curve, up);
-        yield up;
-      }
-    };
+    Linear gates = weights.gate();
+    Matrix gate = gates == null ? null : blocks.matrix(Slot.GATE, x.rows(), hidden);
+    if (gates == null || gate == null) {
+      weights.up().apply(blocks, input, up);
+    } else {
+      Linear.apply(blocks, input, gates.into(gate), weights.up().into(up));
+    }
+    Matrix inner = blocks.activate(weights.spec().function(), gate, up);
     weights.down().apply(blocks, compute.input(inner), delta);
   }
 }

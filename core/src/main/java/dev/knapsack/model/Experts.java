@@ -1,7 +1,6 @@
 package dev.knapsack.model;
 
 import dev.knapsack.cache.KvLayout;
-import dev.knapsack.kernel.Activation;
 import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Matrix;
 import java.util.ArrayList;
@@ -14,6 +13,7 @@ import org.jspecify.annotations.Nullable;
  * A choice of MLPs: a router chooses {@code used} of {@code count} experts for each token.
  *
  * @param hidden numbers in the hidden layer of an expert
+ * @param function of an expert's hidden layer, as in {@link Dense}
  * @param latent numbers that experts read and write in place of {@code width}: a projection of what
  *     the block reads, and back; 0 for none
  * @param routesInput whether the router reads the layer's input, and not what the experts do
@@ -25,7 +25,7 @@ public record Experts(
     int count,
     int used,
     int hidden,
-    Activation activation,
+    Nonlinearity function,
     Gating gating,
     int latent,
     boolean routesInput,
@@ -88,10 +88,14 @@ public record Experts(
       tensors.addAll(Projection.tensors(List.of(toLatent(), fromLatent())));
     }
     TensorSpec up = new TensorSpec(UP + "weight", Role.EXPERTS, expertWidth(), hidden, count);
-    tensors.add(up.named(GATE + "weight").in(GATE_AND_UP));
-    tensors.add(up.in(GATE_AND_UP));
+    if (function.isGated()) {
+      tensors.add(up.named(GATE + "weight").in(GATE_AND_UP));
+      tensors.add(up.in(GATE_AND_UP));
+      tensors.add(new TensorSpec(GATE + "bias", Role.BIAS, hidden, count).orNone());
+    } else {
+      tensors.add(up);
+    }
     tensors.add(new TensorSpec(DOWN + "weight", Role.EXPERTS, hidden, expertWidth(), count));
-    tensors.add(new TensorSpec(GATE + "bias", Role.BIAS, hidden, count).orNone());
     tensors.add(new TensorSpec(UP + "bias", Role.BIAS, hidden, count).orNone());
     tensors.add(new TensorSpec(DOWN + "bias", Role.BIAS, expertWidth(), count).orNone());
     if (shared != null) {
@@ -124,21 +128,29 @@ public record Experts(
 
   private ExpertBank bank(LayerTensors tensors) {
     Matrix both = tensors.find(GATE_AND_UP);
-    Matrix down = tensors.get(DOWN + "weight");
-    return ExpertBank.of(
-        both != null
-            ? List.of(both, down)
-            : List.of(tensors.get(GATE + "weight"), tensors.get(UP + "weight"), down),
-        count);
+    List<Matrix> matrices = new ArrayList<>();
+    if (function.isGated() && both == null) {
+      matrices.add(tensors.get(GATE + "weight"));
+    }
+    matrices.add(function.isGated() && both != null ? both : tensors.get(UP + "weight"));
+    matrices.add(tensors.get(DOWN + "weight"));
+    return ExpertBank.of(matrices, count);
   }
 
-  /** One of the experts. */
-  record Expert(Matrix gate, Matrix up, Matrix down) {}
+  /**
+   * One of the experts.
+   *
+   * @param gate null where it is not gated
+   */
+  record Expert(@Nullable Matrix gate, Matrix up, Matrix down) {}
 
   /** The expert that has these matrices, in the order in which its tensors are declared. */
   Expert expert(List<Matrix> matrices) {
     Matrix first = matrices.getFirst();
     Matrix down = matrices.getLast();
+    if (!function.isGated()) {
+      return new Expert(null, first, down);
+    }
     return matrices.size() == 2
         ? new Expert(first.rows(0, hidden), first.rows(hidden, 2 * hidden), down)
         : new Expert(first, matrices.get(1), down);
@@ -157,9 +169,15 @@ public record Experts(
   @Override
   public Map<Slot, Long> activations(int tokens, KvLayout cache, int layer) {
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
-    long hiddens = Math.max(hidden, shared == null ? 0 : shared.hidden());
-    numbers.put(Slot.GATE, tokens * hiddens);
-    numbers.put(Slot.UP, tokens * hiddens);
+    numbers.put(Slot.UP, (long) tokens * hidden);
+    if (function.isGated()) {
+      numbers.put(Slot.GATE, (long) tokens * hidden);
+    }
+    if (shared != null) {
+      shared
+          .activations(tokens, cache, layer)
+          .forEach((slot, n) -> numbers.merge(slot, n, Math::max));
+    }
     numbers.put(Slot.ROUTER, (long) tokens * count);
     numbers.put(Slot.GATHERED, (long) tokens * expertWidth());
     numbers.put(Slot.EXPERT, (long) tokens * Math.max(width, latent));

@@ -84,13 +84,17 @@ final class ExpertsBlock {
       compute.alone(router.countBefore(number, alone));
     }
     Compute.Input input = compute.input(gathered);
-    Matrix gate = blocks.matrix(Slot.GATE, rows, spec.hidden());
-    compute.matmul(input, new Product(expert.gate(), gate), new Product(expert.up(), up));
-    blocks.addBias(gate, weights.gateBias(), number);
+    Matrix gates = expert.gate();
+    Matrix gate = gates == null ? null : blocks.matrix(Slot.GATE, rows, spec.hidden());
+    if (gates == null || gate == null) {
+      compute.matmul(expert.up(), input, up);
+    } else {
+      compute.matmul(input, new Product(gates, gate), new Product(expert.up(), up));
+      blocks.addBias(gate, weights.gateBias(), number);
+    }
     blocks.addBias(up, weights.upBias(), number);
-    compute.gatedActivation(spec.activation(), gate, up, gate);
     Matrix out = blocks.matrix(Slot.EXPERT, rows, x.columns());
-    compute.matmul(expert.down(), gate, out);
+    compute.matmul(expert.down(), blocks.activate(spec.function(), gate, up), out);
     compute.alone(alone);
     blocks.addBias(out, weights.downBias(), number);
     for (int i = 0; i < rows; i++) {

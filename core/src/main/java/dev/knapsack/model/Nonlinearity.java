@@ -5,6 +5,11 @@ import dev.knapsack.kernel.Xielu;
 
 /** The function of a hidden layer, between its projections. */
 public sealed interface Nonlinearity {
+  /** Says whether a gate takes part. */
+  default boolean isGated() {
+    return this instanceof Gated;
+  }
+
   /** {@code activation(gate(x)) · up(x)}. */
   record Gated(Activation activation) implements Nonlinearity {}
 

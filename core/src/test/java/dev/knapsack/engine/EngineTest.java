@@ -152,6 +152,7 @@ class EngineTest {
   @MethodSource("mixtures")
   void cachedExpertsChangeNothing(Plan.Weights weights) {
     compare(TinyModel.experts(folder, Formats.F16), weights);
+    compare(TinyModel.fusedExperts(folder, Formats.F16), weights);
   }
 
   private void compare(Path path, Plan.Weights weights) {

@@ -38,6 +38,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -88,6 +89,7 @@ class PlannedWeightsTest {
   @MethodSource("mixtures")
   void aStepSeesTheExpertsOfTheFile(Plan.Weights plan) {
     check(TinyModel.experts(folder, Formats.Q4_0), plan, true);
+    check(TinyModel.fusedExperts(folder, Formats.Q4_0), plan, true);
   }
 
   private static void check(Path path, Plan.Weights plan, boolean experts) {
@@ -204,26 +206,35 @@ class PlannedWeightsTest {
       ModelFile file, PlannedWeights weights, int layer, SplittableRandom random) {
     int[] wanted =
         IntStream.range(0, TinyModel.EXPERTS).filter(e -> random.nextInt(3) == 0).toArray();
+    if (weights.layer(layer).blocks().getLast() instanceof Dense.Weights) {
+      return;
+    }
+    List<TensorInfo> tensors =
+        Stream.of("gate", "gate_up", "up", "down")
+            .map(kind -> file.tensors().get("blk." + layer + ".ffn_" + kind + "_exps.weight"))
+            .filter(Objects::nonNull)
+            .toList();
     List<Integer> used = new ArrayList<>();
     experts(weights.layer(layer))
         .use(
             wanted,
             (expert, matrices) -> {
               used.add(expert);
-              checkExpert(file, "blk." + layer + ".ffn_gate_exps.weight", expert, matrices.get(0));
-              checkExpert(file, "blk." + layer + ".ffn_up_exps.weight", expert, matrices.get(1));
-              checkExpert(file, "blk." + layer + ".ffn_down_exps.weight", expert, matrices.get(2));
+              assertThat(matrices).hasSameSizeAs(tensors);
+              for (int i = 0; i < tensors.size(); i++) {
+                checkExpert(file, tensors.get(i), expert, matrices.get(i));
+              }
             });
     assertThat(used)
         .containsExactlyInAnyOrder(IntStream.of(wanted).boxed().toArray(Integer[]::new));
   }
 
-  private static void checkExpert(ModelFile file, String name, int expert, Matrix matrix) {
-    TensorInfo tensor = file.tensors().get(name);
+  private static void checkExpert(
+      ModelFile file, TensorInfo tensor, int expert, Matrix matrix) {
     long bytes = tensor.bytes() / TinyModel.EXPERTS;
     assertThat(matrix.rows()).isEqualTo(tensor.shape().get(1).intValue());
     assertThat(matrix.data().mismatch(read(file, tensor).asSlice(expert * bytes, bytes)))
-        .as(name + " " + expert)
+        .as(tensor.name() + " " + expert)
         .isEqualTo(-1);
   }
 

@@ -57,7 +57,7 @@ final class TinyModel {
 
   /** A llama with its matrices in {@code format} and an output projection of its own. */
   static Path dense(Path folder, Format format) {
-    return write(folder.resolve("dense-" + format.name() + ".gguf"), format, false);
+    return write(folder.resolve("dense-" + format.name() + ".gguf"), format, 0, false);
   }
 
   /**
@@ -65,10 +65,15 @@ final class TinyModel {
    * have it, with a dimension of 1 after the experts'.
    */
   static Path experts(Path folder, Format format) {
-    return write(folder.resolve("experts-" + format.name() + ".gguf"), format, true);
+    return write(folder.resolve("experts-" + format.name() + ".gguf"), format, 0, true);
   }
 
-  private static Path write(Path path, Format format, boolean experts) {
+  /** The same after two dense layers, with gate and up of each expert in one tensor. */
+  static Path fusedExperts(Path folder, Format format) {
+    return write(folder.resolve("fused-" + format.name() + ".gguf"), format, 2, true);
+  }
+
+  private static Path write(Path path, Format format, int leadingDense, boolean experts) {
     if (Files.exists(path)) {
       return path;
     }
@@ -88,7 +93,10 @@ final class TinyModel {
             .integer("llama.attention.head_count_kv", kvHeads)
             .real("llama.attention.layer_norm_rms_epsilon", 1e-5);
     if (experts) {
-      header.integer("llama.expert_count", EXPERTS).integer("llama.expert_used_count", 2);
+      header
+          .integer("llama.expert_count", EXPERTS)
+          .integer("llama.expert_used_count", 2)
+          .integer("llama.leading_dense_block_count", leadingDense);
     }
     List<TensorInfo> tensors = new ArrayList<>();
     tensors.add(tensor("token_embd.weight", format, WIDTH, VOCABULARY));
@@ -100,10 +108,14 @@ final class TinyModel {
       tensors.add(tensor(layer + "attn_v.weight", format, WIDTH, kvHeads * size));
       tensors.add(tensor(layer + "attn_output.weight", format, WIDTH, WIDTH));
       tensors.add(tensor(layer + "ffn_norm.weight", Formats.F32, WIDTH));
-      if (experts) {
+      if (experts && i >= leadingDense) {
         tensors.add(tensor(layer + "ffn_gate_inp.weight", Formats.F32, WIDTH, EXPERTS));
-        tensors.add(tensor(layer + "ffn_gate_exps.weight", format, WIDTH, hidden, EXPERTS, 1));
-        tensors.add(tensor(layer + "ffn_up_exps.weight", format, WIDTH, hidden, EXPERTS));
+        if (leadingDense > 0) {
+          tensors.add(tensor(layer + "ffn_gate_up_exps.weight", format, WIDTH, 2 * hidden, EXPERTS));
+        } else {
+          tensors.add(tensor(layer + "ffn_gate_exps.weight", format, WIDTH, hidden, EXPERTS, 1));
+          tensors.add(tensor(layer + "ffn_up_exps.weight", format, WIDTH, hidden, EXPERTS));
+        }
         tensors.add(tensor(layer + "ffn_down_exps.weight", format, hidden, WIDTH, EXPERTS));
       } else {
         tensors.add(tensor(layer + "ffn_gate.weight", format, WIDTH, hidden));

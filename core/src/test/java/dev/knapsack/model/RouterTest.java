@@ -26,7 +26,7 @@ class RouterTest {
 
   private static Experts experts(int used, Gating gating) {
     return new Experts(
-        Norms.NONE, 8, COUNT, used, 8, Activation.SILU, gating, 0, false, null);
+        Norms.NONE, 8, COUNT, used, 8, new Nonlinearity.Gated(Activation.SILU), gating, 0, false, null);
   }
 
   private static Matrix matrix(float[] numbers, int columns) {
@@ -79,7 +79,7 @@ class RouterTest {
   }
 
   /** The same once more: sorted, in double precision. */
-  private static Map<Integer, Double> expected(Experts experts, float[] bias, double[] logits) {
+  static Map<Integer, Double> expected(Experts experts, float[] bias, double[] logits) {
     Gating gating = experts.gating();
     double[] gates = gates(gating.function(), logits);
     double[] scores = gates.clone();

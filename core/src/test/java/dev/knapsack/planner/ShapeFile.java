@@ -13,6 +13,7 @@ import dev.knapsack.model.Gating;
 import dev.knapsack.model.HeadNorms;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
+import dev.knapsack.model.Nonlinearity;
 import dev.knapsack.model.Norms;
 import dev.knapsack.model.TensorSpec;
 import dev.knapsack.model.WeightLayout;
@@ -121,7 +122,7 @@ final class ShapeFile implements ModelFile {
     Norms norms = new Norms("ffn_norm.weight", null);
     Gating gating = new Gating(Gating.Function.SOFTMAX, true, 1);
     return new Experts(
-        norms, width, count, used, hidden, Activation.SILU, gating, 0, false, null);
+        norms, width, count, used, hidden, new Nonlinearity.Gated(Activation.SILU), gating, 0, false, null);
   }
 
   /** Llama 3.2 1B. */

@@ -45,7 +45,7 @@ abstract class Family {
     return Activation.SILU;
   }
 
-  /** The function of a dense layer's MLP. */
+  /** The function of a layer's MLP, or of its experts. */
   Nonlinearity nonlinearity(Header header, int layer) {
     return new Nonlinearity.Gated(activation());
   }
@@ -183,42 +183,46 @@ abstract class Family {
       }
       return new Dense(norms, header.width(), hidden, nonlinearity(header, layer), "");
     }
-    return experts(header, norms, count, hidden);
+    return experts(header, layer, norms, count, hidden);
   }
 
   /** Says whether a layer has experts, in a model that has some. */
   boolean hasExperts(Header header, int layer) {
-    int step = header.optionalCount("interleave_moe_layer_step", 1);
+    int step =
+        header.has("interleave_moe_layer_step")
+            ? header.optionalCount("interleave_moe_layer_step")
+            : 1;
     return layer >= header.optionalCount("leading_dense_block_count")
         && step > 0
         && (layer + 1) % step == 0;
   }
 
-  private Experts experts(Header header, Norms norms, int count, int denseWidth) {
-    int used = header.optionalCount("expert_used_count");
+  private Experts experts(Header header, int layer, Norms norms, int count, int denseWidth) {
+    int used = header.optionalCount("expert_used_count", layer);
     if (used < 1 || used > count) {
       throw header.wrong(
           "expert_used_count",
           "must be between 1 and the number of experts %d, and is %d".formatted(count, used));
     }
-    int named = header.optionalColumns("expert_feed_forward_length");
+    int named = header.optionalColumns("expert_feed_forward_length", layer);
     int hidden = named == 0 ? usualExpertWidth(denseWidth, used) : named;
     if (hidden == 0) {
       throw header.wrong("expert_feed_forward_length", "is missing");
     }
     int given = header.optionalColumns("expert_shared_feed_forward_length");
     int shared = given == 0 ? usualSharedWidth(header, denseWidth, hidden) : given;
+    Nonlinearity function = nonlinearity(header, layer);
     return new Experts(
         norms,
         header.width(),
         count,
         used,
         hidden,
-        activation(),
+        function,
         gating(header, count, used),
         header.optionalColumns("moe_latent_size"),
         routesInput(),
-        shared == 0 ? null : new Dense(Norms.NONE, header.width(), shared, activation(), "_shexp"));
+        shared == 0 ? null : new Dense(Norms.NONE, header.width(), shared, function, "_shexp"));
   }
 
   private Gating gating(Header header, int count, int used) {

@@ -142,6 +142,11 @@ final class Header {
     return has(key) ? checked(key, metadata.integer(key(key)), 0, MOST_COLUMNS) : 0;
   }
 
+  /** The same of a layer; files may hold one for each. */
+  int optionalColumns(String key, int layer) {
+    return has(key) ? perLayer(key, layer, 0, MOST_COLUMNS) : 0;
+  }
+
   /** The feed-forward width of a layer; files may hold one for each layer. */
   int columns(String key, int layer, int otherwise) {
     return has(key) ? perLayer(key, layer, MOST_COLUMNS) : otherwise;
@@ -157,9 +162,9 @@ final class Header {
     return has(key) ? checked(key, metadata.integer(key(key)), 0, MOST_HEADS) : 0;
   }
 
-  /** A number of things that may be 0. */
-  int optionalCount(String key, int otherwise) {
-    return has(key) ? optionalCount(key) : otherwise;
+  /** The same of a layer; files may hold one for each. */
+  int optionalCount(String key, int layer) {
+    return has(key) ? perLayer(key, layer, 0, MOST_HEADS) : 0;
   }
 
   /** A required number of heads, or of groups of them. */
