@@ -56,6 +56,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
 
   private final @Nullable Matrix embeddingMatrix;
   private final @Nullable Matrix outputMatrix;
+  private final @Nullable Norm embeddingNorm;
   private final Norm outputNorm;
 
   /** A row of the embedding, where that is not resident. */
@@ -120,6 +121,8 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       load(matrices, account, progress);
       this.embeddingMatrix = resident.get(ModelSpec.EMBEDDING);
       this.outputMatrix = resident.get(spec.outputTensor());
+      String embedding = spec.embeddingNorm();
+      this.embeddingNorm = embedding == null ? null : Norm.find(embedding, resident::get);
       this.outputNorm = Objects.requireNonNull(Norm.find(spec.outputNorm(), resident::get));
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
@@ -325,6 +328,11 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   private int after(int unit) {
     boolean last = unit + 1 == units.size() || (unit + 1 == firstOutputUnit && !outputWanted);
     return last ? 0 : unit + 1;
+  }
+
+  @Override
+  public @Nullable Norm embeddingNorm() {
+    return embeddingNorm;
   }
 
   @Override

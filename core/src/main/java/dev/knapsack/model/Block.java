@@ -13,7 +13,15 @@ import org.jspecify.annotations.Nullable;
  * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
  * computes it.
  */
-public sealed interface Block permits Attention, ShortConvolution, StateSpace, Dense, Experts, Parallel {
+public sealed interface Block permits Attention,
+        ShortConvolution,
+        StateSpace,
+        SelectiveScan,
+        TimeMix,
+        ChannelMix,
+        Dense,
+        Experts,
+        Parallel {
   Norms norms();
 
   /** Numbers in a row of the residual stream. */
@@ -53,6 +61,14 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
   Map<Slot, Long> activations(int tokens, KvLayout cache, int layer);
 
   /**
+   * Numbers that a token has in slots that live as long as the residual stream: blocks of several
+   * layers have them together.
+   */
+  default Map<Slot, Integer> lasting() {
+    return Map.of();
+  }
+
+  /**
    * The work of a step beside products with the block's matrices.
    *
    * @param tokens tokens that the step takes
@@ -74,6 +90,9 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
       permits Attention.Weights,
           ShortConvolution.Weights,
           StateSpace.Weights,
+          SelectiveScan.Weights,
+          TimeMix.Weights,
+          ChannelMix.Weights,
           Dense.Weights,
           Experts.Weights,
           Parallel.Weights {

@@ -9,6 +9,7 @@ import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Format;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model's shape, from its header alone: all that planning, caching and computing need to know
@@ -26,6 +27,8 @@ import java.util.List;
  * @param residualScale factor on what each sublayer adds, 1 for none
  * @param logitScale factor on the logits, 1 for none
  * @param logitSoftCap logits become {@code cap · tanh(logit / cap)}; 0 for none
+ * @param embeddingNorm the tensor that the factors of the token embedding's norm are in; null for
+ *     none
  * @param outputNorm the tensor that the last norm's factors are in
  * @param tiedOutput whether the output projection is the token embedding
  */
@@ -42,6 +45,7 @@ public record ModelSpec(
     float residualScale,
     float logitScale,
     float logitSoftCap,
+    @Nullable String embeddingNorm,
     String outputNorm,
     boolean tiedOutput) {
   /** The tensor that the token embeddings are in. */
@@ -65,6 +69,9 @@ public record ModelSpec(
     tensors.add(new TensorSpec(EMBEDDING, Role.EMBEDDING, width, vocabulary));
     if (!tiedOutput) {
       tensors.add(new TensorSpec(OUTPUT, Role.OUTPUT, width, vocabulary));
+    }
+    if (embeddingNorm != null) {
+      tensors.addAll(Norm.tensors(embeddingNorm, width));
     }
     tensors.addAll(Norm.tensors(outputNorm, width));
     return tensors;

@@ -72,6 +72,13 @@ public record Parallel(Norms norms, int width, List<Block> parts) implements Blo
   }
 
   @Override
+  public Map<Slot, Integer> lasting() {
+    Map<Slot, Integer> numbers = new EnumMap<>(Slot.class);
+    parts.forEach(part -> part.lasting().forEach((slot, n) -> numbers.merge(slot, n, Math::max)));
+    return numbers;
+  }
+
+  @Override
   public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
     return parts.stream()
         .map(part -> part.work(format, policy, tokens, past))

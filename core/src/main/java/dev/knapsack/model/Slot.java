@@ -32,9 +32,20 @@ enum Slot {
   /** Channels that are convolved, and what comes of it. */
   MIXED,
   CONVOLVED,
-  /** Steps of the heads of {@link StateSpace}, and their results. */
+  /** Steps of the heads of {@link StateSpace}, or channels, and their results. */
   STEP,
   SCANNED,
+  /** What a projection goes through that is made of two, with few numbers between them. */
+  LOW_RANK,
+  /** Numbers that {@link SelectiveScan} writes states by, and reads them. */
+  STATE_IN,
+  STATE_OUT,
+  /** The way from rows to those before: {@link TokenShift}. */
+  BACK,
+  /** The rates of {@link TimeMix}; the share of the first layer's values, and these. */
+  RATE,
+  SHARE,
+  FIRST_VALUE,
   ROUTER,
   /** The rows that one expert is to compute. */
   GATHERED,

@@ -46,12 +46,7 @@ final class StateSpaceBlock {
     weights.step().apply(blocks, input, step);
     List<Recurrence> all = Recurrence.of(runs, weights.state());
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), spec.mixedColumns());
-    Recurrence.each(
-        compute,
-        all,
-        spec.mixedColumns(),
-        CHANNELS,
-        (run, channel, worker) -> convolve(weights, run, channel, mixed, convolved));
+    convolve(compute, weights.convolution(), all, mixed, convolved);
     Matrix scanned = blocks.matrix(Slot.SCANNED, x.rows(), spec.inner());
     Recurrence.each(
         compute,
@@ -68,13 +63,25 @@ final class StateSpaceBlock {
     weights.output().apply(blocks, compute.input(gate), delta);
   }
 
-  private static void convolve(
-      StateSpace.Weights weights, Recurrence run, int channel, Matrix mixed, Matrix convolved) {
-    weights.convolution().apply(channel, run, mixed, convolved);
+  /** Convolves all channels of the runs' rows, and takes silu of that. */
+  static void convolve(
+      Compute compute, Convolution convolution, List<Recurrence> runs, Matrix x, Matrix out) {
+    Recurrence.each(
+        compute,
+        runs,
+        x.columns(),
+        CHANNELS,
+        (run, channel, worker) -> {
+          convolution.apply(channel, run, x, out);
+          silu(run, channel, out);
+        });
+  }
+
+  private static void silu(Recurrence run, int channel, Matrix x) {
     for (int row = run.first(); row < run.first() + run.rows(); row++) {
-      long at = (long) row * convolved.columns() + channel;
-      double number = convolved.data().getAtIndex(FLOAT, at);
-      convolved.data().setAtIndex(FLOAT, at, (float) (number / (1 + Math.exp(-number))));
+      long at = (long) row * x.columns() + channel;
+      double number = x.data().getAtIndex(FLOAT, at);
+      x.data().setAtIndex(FLOAT, at, (float) (number / (1 + Math.exp(-number))));
     }
   }
 
@@ -153,7 +160,7 @@ final class StateSpaceBlock {
     }
   }
 
-  private static double softplus(double x) {
+  static double softplus(double x) {
     return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
   }
 

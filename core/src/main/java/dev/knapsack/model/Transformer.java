@@ -20,6 +20,9 @@ public final class Transformer {
   private final AttentionBlock attention;
   private final ShortConvolutionBlock convolution;
   private final StateSpaceBlock stateSpace;
+  private final SelectiveScanBlock selectiveScan;
+  private final TimeMixBlock timeMix;
+  private final ChannelMixBlock channelMix;
   private final DenseBlock dense;
   private final ExpertsBlock experts;
 
@@ -44,6 +47,9 @@ public final class Transformer {
     this.attention = new AttentionBlock(blocks);
     this.convolution = new ShortConvolutionBlock(blocks);
     this.stateSpace = new StateSpaceBlock(blocks);
+    this.selectiveScan = new SelectiveScanBlock(blocks);
+    this.timeMix = new TimeMixBlock(blocks);
+    this.channelMix = new ChannelMixBlock(blocks);
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.lastMixing = lastMixing(spec);
@@ -184,7 +190,7 @@ public final class Transformer {
     if (spec.embeddingScale() != 1) {
       compute.scale(hidden, spec.embeddingScale());
     }
-    return hidden;
+    return blocks.norm(hidden, weights.embeddingNorm(), hidden);
   }
 
   /** Says where rows stand in their sequences and which rows' logits are wanted; counts these. */
@@ -223,6 +229,9 @@ public final class Transformer {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
+      case SelectiveScan.Weights w -> selectiveScan.apply(w, runs, x, delta);
+      case TimeMix.Weights w -> timeMix.apply(w, runs, x, delta);
+      case ChannelMix.Weights w -> channelMix.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w ->
           experts.apply(w, w.spec().routesInput() ? layerInput(rows) : x, x, delta);

@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.tensor.Matrix;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The weights that steps compute with: resident, or streamed from disk just in time.
@@ -12,6 +13,9 @@ import dev.knapsack.tensor.Matrix;
 public interface WeightSource {
   /** The weights of layer {@code index}, valid until the next call of this method. */
   LayerWeights layer(int index);
+
+  /** The norm of the token embedding; null if the model has none. */
+  @Nullable Norm embeddingNorm();
 
   /** The last norm. */
   Norm outputNorm();

@@ -163,6 +163,9 @@ public final class Workspace implements AutoCloseable {
     if (spec.layers().stream().anyMatch(LayerSpec::readsInput)) {
       end = put(Slot.LAYER_INPUT, (long) tokens * spec.width(), end, offsets);
     }
+    for (Map.Entry<Slot, Integer> lasting : lasting(spec).entrySet()) {
+      end = put(lasting.getKey(), (long) tokens * lasting.getValue(), end, offsets);
+    }
     long shared = end;
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     Map<Slot, Set<Slot>> beside = new EnumMap<>(Slot.class);
@@ -185,6 +188,14 @@ public final class Workspace implements AutoCloseable {
       ends.put(slot, put(slot, numbers.get(slot), at, offsets));
     }
     return ends.values().stream().mapToLong(at -> at).max().orElse(shared);
+  }
+
+  private static Map<Slot, Integer> lasting(ModelSpec spec) {
+    Map<Slot, Integer> lasting = new EnumMap<>(Slot.class);
+    for (LayerSpec layer : spec.layers()) {
+      layer.blocks().forEach(b -> b.lasting().forEach((slot, n) -> lasting.merge(slot, n, Math::max)));
+    }
+    return lasting;
   }
 
   private static long put(Slot slot, long numbers, long at, Map<Slot, Long> offsets) {

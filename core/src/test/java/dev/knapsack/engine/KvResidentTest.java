@@ -60,6 +60,7 @@ class KvResidentTest {
         s.residualScale(),
         s.logitScale(),
         s.logitSoftCap(),
+        s.embeddingNorm(),
         s.outputNorm(),
         s.tiedOutput());
   }

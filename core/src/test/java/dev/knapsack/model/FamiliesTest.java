@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.within;
 
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Activation;
@@ -423,6 +424,53 @@ class FamiliesTest {
     assertThat(spec.residualScale()).isEqualTo(0.4f);
     assertThat(golden("granitehybrid_moe").layers().getFirst().experts().shared().hidden())
         .isEqualTo(28);
+  }
+
+  @Test
+  void nemotronHHasOnePartALayer() {
+    ModelSpec spec = golden("nemotron_h");
+    assertThat(spec.layers().stream().<Class<?>>map(layer -> layer.blocks().getFirst().getClass()))
+        .containsExactly(
+            StateSpace.class, Attention.class, StateSpace.class, Dense.class, StateSpace.class);
+    assertThat(spec.layers()).allSatisfy(layer -> assertThat(layer.blocks()).hasSize(1));
+    assertThat(attention(spec, 1).rope()).isNull();
+    assertThat(spec.kvLayout(Formats.F16, Formats.F16).layers().get(3))
+        .isEqualTo(new LayerLayout.None());
+  }
+
+  @Test
+  void jambaChoosesByTheTensorsOfALayer() {
+    ModelSpec spec = golden("jamba");
+    assertThat(spec.layers().stream().map(layer -> layer.attention() != null))
+        .containsExactly(false, true, false, false);
+    assertThat(spec.layers().stream().map(layer -> layer.experts() != null))
+        .containsExactly(false, true, false, true);
+    assertThat(attention(spec, 1).rope()).isNull();
+  }
+
+  @Test
+  void rwkv7CarriesTheRowBeforeForEachOfItsParts() {
+    ModelSpec spec = golden("rwkv7");
+    assertThat(spec.centredNorms()).isTrue();
+    assertThat(spec.embeddingNorm()).isEqualTo("token_embd_norm.weight");
+    assertThat(spec.kvLayout(Formats.F16, Formats.F16).layers())
+        .containsOnly(new LayerLayout.Recurrent(4 * (128 * 64 + 2 * 128)));
+  }
+
+  @Test
+  void arwkv7TakesValuesOfItsFirstLayer() {
+    ModelSpec spec = golden("arwkv7");
+    List<TimeMix> mixers =
+        spec.layers().stream().map(layer -> (TimeMix) layer.blocks().getFirst()).toList();
+    assertThat(mixers.stream().map(TimeMix::ranks))
+        .containsExactly(new TimeMix.Ranks(8, 6, 0, 10), new TimeMix.Ranks(8, 6, 5, 10));
+    assertThat(mixers.getFirst().headSize()).isEqualTo(64);
+    FixtureModel model = new FixtureModel("arwkv7", 1);
+    model.key("block_count", 1L).key("embedding_length", 32L).key("context_length", 8L);
+    model.weights("token_embd.weight", 32, 40).key("wkv.head_size", 12L);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("arwkv7.wkv.head_size: a width of 32");
   }
 
   @ParameterizedTest

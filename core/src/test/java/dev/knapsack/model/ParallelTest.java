@@ -76,6 +76,7 @@ class ParallelTest {
         scale,
         spec.logitScale(),
         spec.logitSoftCap(),
+        spec.embeddingNorm(),
         spec.outputNorm(),
         spec.tiedOutput());
   }

@@ -11,11 +11,23 @@ import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
+import org.jspecify.annotations.Nullable;
 
 /** Layers that carry a state from token to token. */
 class RecurrentLayersTest {
   static final List<String> MODELS =
-      List.of("mamba2", "mamba2_long", "lfm2", "falcon-h1", "granitehybrid", "granitehybrid_moe");
+      List.of(
+          "mamba2",
+          "mamba2_long",
+          "lfm2",
+          "falcon-h1",
+          "granitehybrid",
+          "granitehybrid_moe",
+          "mamba",
+          "jamba",
+          "nemotron_h",
+          "rwkv7",
+          "arwkv7");
 
   private static final int TOKENS = 50;
 
@@ -106,6 +118,11 @@ class RecurrentLayersTest {
     @Override
     public LayerWeights layer(int index) {
       return weights.layer(index);
+    }
+
+    @Override
+    public @Nullable Norm embeddingNorm() {
+      return weights.embeddingNorm();
     }
 
     @Override

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /** The plainest source of weights: all of a file, in memory. */
 final class ResidentWeights implements WeightSource, AutoCloseable {
@@ -59,6 +60,12 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   @Override
   public LayerWeights layer(int index) {
     return layers.get(index);
+  }
+
+  @Override
+  public @Nullable Norm embeddingNorm() {
+    String name = spec.embeddingNorm();
+    return name == null ? null : Norm.find(name, tensors::get);
   }
 
   @Override

@@ -138,6 +138,7 @@ final class Rig implements AutoCloseable {
         spec.residualScale(),
         spec.logitScale(),
         spec.logitSoftCap(),
+        spec.embeddingNorm(),
         spec.outputNorm(),
         spec.tiedOutput());
   }

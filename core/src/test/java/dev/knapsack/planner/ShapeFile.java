@@ -88,6 +88,7 @@ final class ShapeFile implements ModelFile {
         1,
         1,
         0,
+        null,
         "output_norm.weight",
         tied);
   }

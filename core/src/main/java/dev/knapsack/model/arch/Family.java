@@ -324,6 +324,11 @@ abstract class Family {
     return false;
   }
 
+  /** The tensor that the factors of the token embedding's norm are in; null for none. */
+  @Nullable String embeddingNorm() {
+    return null;
+  }
+
   /** The tensor that the last norm's factors are in. */
   String outputNorm() {
     return "output_norm.weight";
@@ -356,6 +361,7 @@ abstract class Family {
             residualScale(header),
             logitScale(header),
             logitSoftCap(header),
+            embeddingNorm(),
             outputNorm(),
             !header.hasTensor(ModelSpec.OUTPUT));
     new TensorCheck(header.file(), spec, requiredTensors()).run();
@@ -373,6 +379,9 @@ abstract class Family {
   /** The tensors that a file of this family has at the least. */
   final List<TensorSpec> tensors(Header header) {
     List<TensorSpec> all = new ArrayList<>();
+    if (embeddingNorm() != null) {
+      all.add(new TensorSpec(embeddingNorm(), Role.NORM, header.width()));
+    }
     all.add(new TensorSpec(outputNorm(), Role.NORM, header.width()));
     List<LayerSpec> layers = layers(header, header.context());
     for (int l = 0; l < layers.size(); l++) {

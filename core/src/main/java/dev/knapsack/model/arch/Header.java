@@ -89,6 +89,11 @@ final class Header {
     return perLayer("attention.head_count_kv", layer, 0, MOST_HEADS) > 0;
   }
 
+  /** Says whether a layer has an MLP, where a file says so by its width. */
+  boolean hasFeedForward(int layer) {
+    return perLayer("feed_forward_length", layer, 0, MOST_COLUMNS) > 0;
+  }
+
   int keySize(int layer) {
     return headSize("attention.key_length", layer);
   }

@@ -1,0 +1,333 @@
+package dev.knapsack.model;
+
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.DoubleUnaryOperator;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Computes {@link TimeMix}: a sequence's tokens one after the other, so that what comes out does
+ * not depend on how many a step takes; heads and sequences by all workers.
+ */
+final class TimeMixBlock {
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+
+  /** A decay is at the least e to the power of this. */
+  private static final double LEAST_DECAY = -Math.exp(-0.5);
+
+  /** Nanoseconds that a function of a number takes, roughly. */
+  private static final double FUNCTION = 20;
+
+  /** The ε of a head's norm. */
+  private static final double HEAD_EPSILON = 64e-5;
+
+  /** The least length that a key is divided by. */
+  private static final double LEAST_LENGTH = 1e-12;
+
+  private final Blocks blocks;
+  private final Compute compute;
+  private final @Nullable Scratch[] scratches;
+
+  TimeMixBlock(Blocks blocks) {
+    this.blocks = blocks;
+    this.compute = blocks.compute;
+    this.scratches = new Scratch[compute.team().workers()];
+  }
+
+  /**
+   * The projections of a step's rows.
+   *
+   * @param decay w, before it is made a decay
+   * @param rate a, before its sigmoid
+   * @param first the first layer's values
+   * @param share of those, before its sigmoid; null in the first layer
+   * @param gate null for none
+   * @param out receives the results
+   */
+  private record Rows(
+      Matrix receptance,
+      Matrix key,
+      Matrix value,
+      Matrix decay,
+      Matrix rate,
+      Matrix first,
+      @Nullable Matrix share,
+      @Nullable Matrix gate,
+      Matrix out) {}
+
+  /**
+   * Carries each run's state through its tokens.
+   *
+   * @param x the normed residual stream, one row a token, run after run
+   * @param delta receives what is to be added to the residual stream
+   */
+  void apply(TimeMix.Weights weights, List<Run> runs, Matrix x, Matrix delta) {
+    TimeMix spec = weights.spec();
+    List<Recurrence> all = Recurrence.of(runs, weights.state());
+    Matrix back = blocks.matrix(Slot.BACK, x.rows(), spec.width());
+    TokenShift.back(compute, all, x, back);
+    Rows rows = project(weights, x, back);
+    Recurrence.each(
+        compute,
+        all,
+        spec.heads(),
+        1,
+        (run, head, worker) -> scan(weights, run, head, rows, scratch(worker, spec.headSize())));
+    weights.output().apply(blocks, compute.input(rows.out), delta);
+  }
+
+  private Rows project(TimeMix.Weights weights, Matrix x, Matrix back) {
+    Matrix receptance = of(Slot.QUERY, x);
+    weights.receptance().apply(blocks, compute.input(mixed(weights, 0, x, back)), receptance);
+    Matrix decay = of(Slot.STEP, x);
+    lowRank(weights.decay(), mixed(weights, 1, x, back), Math::tanh, decay);
+    Matrix key = of(Slot.KEY, x);
+    weights.key().apply(blocks, compute.input(mixed(weights, 2, x, back)), key);
+    Matrix forValue = mixed(weights, 3, x, back);
+    Matrix value = of(Slot.VALUE, x);
+    weights.values().apply(blocks, compute.input(forValue), value);
+    Matrix first = of(Slot.FIRST_VALUE, x);
+    Matrix share = null;
+    if (weights.value() == null) {
+      MemorySegment.copy(value.data(), 0, first.data(), 0, value.rows() * value.rowBytes());
+    } else {
+      share = of(Slot.SHARE, x);
+      lowRank(weights.value(), forValue, null, share);
+    }
+    Matrix rate = of(Slot.RATE, x);
+    lowRank(weights.rate(), mixed(weights, 4, x, back), null, rate);
+    Matrix gate = null;
+    if (weights.gate() != null) {
+      gate = of(Slot.GATE, x);
+      lowRank(weights.gate(), mixed(weights, 5, x, back), TimeMixBlock::sigmoid, gate);
+    }
+    Matrix out = of(Slot.SCANNED, x);
+    return new Rows(receptance, key, value, decay, rate, first, share, gate, out);
+  }
+
+  private Matrix of(Slot slot, Matrix x) {
+    return blocks.matrix(slot, x.rows(), x.columns());
+  }
+
+  /** What the projection of this number reads. */
+  private Matrix mixed(TimeMix.Weights weights, int projection, Matrix x, Matrix back) {
+    Matrix share = weights.shares().rows(projection, projection + 1);
+    Matrix mixed = of(Slot.MIXED, x);
+    TokenShift.mix(compute, x, back, share.data(), mixed);
+    return mixed;
+  }
+
+  /**
+   * Projects through few numbers.
+   *
+   * @param between what is done to those; null for nothing
+   */
+  private void lowRank(
+      TimeMix.LowRank map, Matrix x, @Nullable DoubleUnaryOperator between, Matrix out) {
+    Matrix low = blocks.matrix(Slot.LOW_RANK, x.rows(), map.down().matrix().rows());
+    map.down().apply(blocks, compute.input(x), low);
+    if (between != null) {
+      compute.rows(
+          low.rows(),
+          FUNCTION * low.columns(),
+          (from, to) -> {
+            for (long i = (long) from * low.columns(); i < (long) to * low.columns(); i++) {
+              double number = low.data().getAtIndex(FLOAT, i);
+              low.data().setAtIndex(FLOAT, i, (float) between.applyAsDouble(number));
+            }
+          });
+    }
+    map.up().apply(blocks, compute.input(low), out);
+    blocks.addBias(out, map.bias(), 0);
+  }
+
+  private static double sigmoid(double x) {
+    return 1 / (1 + Math.exp(-x));
+  }
+
+  /** Numbers of a head that a worker is at; its state lies value by value for each key number. */
+  private record Scratch(
+      float[] state,
+      float[] receptance,
+      float[] key,
+      float[] value,
+      float[] decay,
+      float[] rate,
+      float[] removed,
+      float[] mixed,
+      float[] gone,
+      float[] y) {
+    static Scratch of(int size) {
+      return new Scratch(
+          new float[size * size],
+          new float[size],
+          new float[size],
+          new float[size],
+          new float[size],
+          new float[size],
+          new float[size],
+          new float[size],
+          new float[size],
+          new float[size]);
+    }
+  }
+
+  private Scratch scratch(int worker, int size) {
+    Scratch scratch = scratches[worker];
+    if (scratch == null || scratch.y.length != size) {
+      scratch = Scratch.of(size);
+      scratches[worker] = scratch;
+    }
+    return scratch;
+  }
+
+  /** A head's rows, one after the other. */
+  private static void scan(
+      TimeMix.Weights weights, Recurrence run, int head, Rows rows, Scratch s) {
+    int size = s.y.length;
+    int column = head * size;
+    long place = TokenShift.bytes(weights.spec().width()) + (long) Float.BYTES * column * size;
+    MemorySegment.copy(run.before(), FLOAT, place, s.state, 0, s.state.length);
+    for (int row = run.first(); row < run.first() + run.rows(); row++) {
+      float bonus = read(weights, rows, row, column, s);
+      carry(s);
+      finish(weights, rows, row, column, bonus, s);
+      MemorySegment.copy(s.y, 0, rows.out.data(), FLOAT, at(rows.out, row, column), size);
+      if (row + 1 == run.first() + run.added()) {
+        MemorySegment.copy(s.state, 0, run.after(), FLOAT, place, s.state.length);
+      }
+    }
+  }
+
+  private static long at(Matrix matrix, int row, int column) {
+    return matrix.rowOffset(row) + (long) Float.BYTES * column;
+  }
+
+  private static void read(Matrix matrix, int row, int column, float[] into) {
+    MemorySegment.copy(matrix.data(), FLOAT, at(matrix, row, column), into, 0, into.length);
+  }
+
+  /** Reads a head's row; returns how much of its values is added to its result. */
+  private static float read(
+      TimeMix.Weights weights, Rows rows, int row, int column, Scratch s) {
+    int size = s.y.length;
+    read(rows.receptance, row, column, s.receptance);
+    read(rows.key, row, column, s.key);
+    read(rows.value, row, column, s.value);
+    read(rows.decay, row, column, s.decay);
+    read(rows.rate, row, column, s.rate);
+    if (rows.share != null) {
+      read(rows.first, row, column, s.y);
+      read(rows.share, row, column, s.mixed);
+      for (int i = 0; i < size; i++) {
+        s.value[i] += (s.y[i] - s.value[i]) * (float) sigmoid(s.mixed[i]);
+      }
+    }
+    read(weights.keyScale(), 0, column, s.removed);
+    read(weights.rateShare(), 0, column, s.mixed);
+    read(weights.bonus(), 0, column, s.y);
+    double squares = 0;
+    double bonus = 0;
+    for (int i = 0; i < size; i++) {
+      float rate = (float) sigmoid(s.rate[i]);
+      s.decay[i] = (float) Math.exp(LEAST_DECAY * sigmoid(s.decay[i]));
+      s.removed[i] *= s.key[i];
+      squares += (double) s.removed[i] * s.removed[i];
+      s.key[i] *= 1 + (rate - 1) * s.mixed[i];
+      bonus += (double) s.receptance[i] * s.key[i] * s.y[i];
+      s.rate[i] = rate;
+    }
+    float scale = (float) (1 / Math.max(Math.sqrt(squares), LEAST_LENGTH));
+    for (int i = 0; i < size; i++) {
+      s.removed[i] *= scale;
+      s.rate[i] *= s.removed[i];
+    }
+    return (float) bonus;
+  }
+
+  /** Carries the state over a token; {@code y} is its result. */
+  private static void carry(Scratch s) {
+    int size = s.y.length;
+    Arrays.fill(s.gone, 0);
+    Arrays.fill(s.y, 0);
+    for (int k = 0; k < size; k++) {
+      subtract(s.state, k * size, s.removed[k], s.gone);
+    }
+    for (int k = 0; k < size; k++) {
+      advance(s, k);
+    }
+  }
+
+  /** {@code gone −= removed · s}, over the values of a key number. */
+  private static void subtract(float[] state, int at, float removed, float[] gone) {
+    for (int i = 0; i < gone.length; i++) {
+      gone[i] -= removed * state[at + i];
+    }
+  }
+
+  /** Carries what belongs to a key number over a token, and adds what that gives. */
+  private static void advance(Scratch scratch, int k) {
+    float[] state = scratch.state;
+    float[] gone = scratch.gone;
+    float[] value = scratch.value;
+    float[] y = scratch.y;
+    float kept = scratch.decay[k];
+    float rate = scratch.rate[k];
+    float key = scratch.key[k];
+    float out = scratch.receptance[k];
+    int at = k * y.length;
+    for (int i = 0; i < y.length; i++) {
+      float s = kept * state[at + i] + rate * gone[i] + key * value[i];
+      state[at + i] = s;
+      y[i] += out * s;
+    }
+  }
+
+  /** Norms a head's result, adds some of its values and gates it. */
+  private static void finish(
+      TimeMix.Weights weights, Rows rows, int row, int column, float bonus, Scratch s) {
+    int size = s.y.length;
+    if (weights.norm() != null) {
+      norm(s.y);
+      read(weights.norm(), 0, column, s.mixed);
+      for (int i = 0; i < size; i++) {
+        s.y[i] *= s.mixed[i];
+      }
+      if (weights.normBias() != null) {
+        read(weights.normBias(), 0, column, s.mixed);
+        for (int i = 0; i < size; i++) {
+          s.y[i] += s.mixed[i];
+        }
+      }
+    }
+    for (int i = 0; i < size; i++) {
+      s.y[i] += bonus * s.value[i];
+    }
+    if (rows.gate != null) {
+      read(rows.gate, row, column, s.mixed);
+      for (int i = 0; i < size; i++) {
+        s.y[i] *= s.mixed[i];
+      }
+    }
+  }
+
+  private static void norm(float[] y) {
+    double sum = 0;
+    for (float number : y) {
+      sum += number;
+    }
+    double mean = sum / y.length;
+    double squares = 0;
+    for (float number : y) {
+      squares += (number - mean) * (number - mean);
+    }
+    double scale = 1 / Math.sqrt(squares / y.length + HEAD_EPSILON);
+    for (int i = 0; i < y.length; i++) {
+      y[i] = (float) ((y[i] - mean) * scale);
+    }
+  }
+}
