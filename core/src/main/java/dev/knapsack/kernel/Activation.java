@@ -8,6 +8,8 @@ public enum Activation {
   GELU,
   /** {@code max(x, 0)²}. */
   RELU_SQUARED,
+  /** {@code σ(x)}: gates of what layers that mix tokens give. */
+  SIGMOID,
   /** gpt-oss: {@code g = min(g, 7)}, {@code u = clamp(u, ±7)}, {@code g · σ(1.702 g) · (u + 1)}. */
   GPT_OSS
 }

@@ -29,7 +29,8 @@ public record MissingCode(
     SCALE,
     SOFT_CAP,
     ROPE,
-    SOFTMAX
+    SOFTMAX,
+    DELTA_RULE
   }
 
   static final MissingCode NONE = new MissingCode(List.of(), List.of(), Set.of(), Set.of());

@@ -26,6 +26,7 @@ final class ScalarGate implements GatedActivation {
       case GELU ->
           0.5 * g * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (g + 0.044715 * g * g * g))) * u;
       case RELU_SQUARED -> Math.max(g, 0) * Math.max(g, 0) * u;
+      case SIGMOID -> u / (1 + Math.exp(-g));
       case GPT_OSS -> {
         double limited = Math.min(g, 7);
         yield limited / (1 + Math.exp(-1.702 * limited)) * (Math.clamp(u, -7.0, 7.0) + 1);

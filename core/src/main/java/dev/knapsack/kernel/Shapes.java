@@ -35,6 +35,25 @@ public final class Shapes {
     checkRows(x, from, to);
   }
 
+  /** A state of as many rows as there are keys, of as many columns as there are values. */
+  public static void checkState(
+      float[] query, float[] key, float[] decay, float[] value, float[] state, float[] out) {
+    if (query.length != key.length
+        || decay.length != key.length
+        || out.length != value.length
+        || state.length != key.length * value.length) {
+      throw new IllegalArgumentException(
+          "A state of %d numbers for keys of %d, %d queries, %d decays, values of %d into %d"
+              .formatted(
+                  state.length,
+                  key.length,
+                  query.length,
+                  decay.length,
+                  value.length,
+                  out.length));
+    }
+  }
+
   public static void checkRows(Matrix x, int from, int to) {
     if (from < 0 || from > to || to > x.rows()) {
       throw new IndexOutOfBoundsException("Rows %d to %d of %s".formatted(from, to, size(x)));

@@ -261,6 +261,67 @@ class KernelsContractTest {
     }
   }
 
+  /** In any number of columns, in all or in some, which give the same bits. */
+  @ParameterizedTest
+  @MethodSource("providers")
+  void deltaRule(Kernels kernels) {
+    Operands operands = operands(12);
+    for (int columns : new int[] {1, 7, 16, 23, 64, 100}) {
+      int keySize = operands.between(1, 70);
+      int cut = operands.between(0, columns);
+      DeltaState expected = new DeltaState(operands, keySize, columns);
+      DeltaState actual = expected.columns(0, columns);
+      DeltaState left = expected.columns(0, cut);
+      DeltaState right = expected.columns(cut, columns);
+      for (int token = 0; token < 20; token++) {
+        float[] query = floats(operands.floats(1, keySize));
+        float[] key = floats(operands.floats(1, keySize, 1 / Math.sqrt(keySize)));
+        float[] decay = new float[keySize];
+        for (int i = 0; i < keySize; i++) {
+          decay[i] = operands.random().nextFloat();
+        }
+        float strength = operands.random().nextFloat();
+        float[] value = floats(operands.floats(1, columns));
+        expected.step(DEFINITION, query, key, decay, strength, value);
+        actual.step(kernels, query, key, decay, strength, value);
+        left.step(kernels, query, key, decay, strength, Arrays.copyOf(value, cut));
+        float[] rest = Arrays.copyOfRange(value, cut, columns);
+        right.step(kernels, query, key, decay, strength, rest);
+        assertClose(actual.out, expected.out, ROUNDING);
+        assertClose(actual.state, expected.state, ROUNDING);
+        assertThat(left.out).isEqualTo(Arrays.copyOf(actual.out, cut));
+        assertThat(right.out).isEqualTo(Arrays.copyOfRange(actual.out, cut, columns));
+      }
+      assertThat(left.state).isEqualTo(actual.columns(0, cut).state);
+      assertThat(right.state).isEqualTo(actual.columns(cut, columns).state);
+    }
+  }
+
+  private record DeltaState(float[] state, float[] out) {
+    DeltaState(Operands operands, int rows, int columns) {
+      this(floats(operands.floats(rows, columns)), new float[columns]);
+    }
+
+    DeltaState columns(int from, int to) {
+      int rows = state.length / out.length;
+      float[] some = new float[rows * (to - from)];
+      for (int row = 0; row < rows; row++) {
+        System.arraycopy(state, row * out.length + from, some, row * (to - from), to - from);
+      }
+      return new DeltaState(some, new float[to - from]);
+    }
+
+    void step(
+        Kernels kernels,
+        float[] query,
+        float[] key,
+        float[] decay,
+        float strength,
+        float[] value) {
+      kernels.recurrences().deltaRule(query, key, decay, strength, value, state, out);
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("providers")
   void softmax(Kernels kernels) {

@@ -120,6 +120,7 @@ final class Elementwise {
       case SILU -> silu(gate, gateAt, up, upAt, out, outAt, n);
       case GELU -> gelu(gate, gateAt, up, upAt, out, outAt, n);
       case RELU_SQUARED -> reluSquared(gate, gateAt, up, upAt, out, outAt, n);
+      case SIGMOID -> sigmoid(gate, gateAt, up, upAt, out, outAt, n);
       case GPT_OSS -> gptOss(gate, gateAt, up, upAt, out, outAt, n);
     }
   }
@@ -149,6 +150,14 @@ final class Elementwise {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
       FloatVector x = Lanes.load(gate, g + 4L * i).max(0);
       Lanes.store(x.mul(x).mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+    }
+  }
+
+  private static void sigmoid(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector x = Functions.sigmoid(Lanes.load(gate, g + 4L * i));
+      Lanes.store(x.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
     }
   }
 
