@@ -24,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  * @param kvHeads key and value heads
  * @param keySize numbers in a query or key head
  * @param valueSize numbers in a value head
+ * @param gated whether, beside each query head, there is a gate whose sigmoid multiplies what the
+ *     head attends to
  * @param scale factor of the scores
  * @param softCap soft cap of the scores; 0 for none
  * @param window sliding window in tokens; 0 for none. Where tokens see those after them, it reaches
@@ -39,6 +41,7 @@ public record Attention(
     int kvHeads,
     int keySize,
     int valueSize,
+    boolean gated,
     float scale,
     float softCap,
     int window,
@@ -63,6 +66,7 @@ public record Attention(
   /**
    * The tensors that it computes with.
    *
+   * @param query gives queries; where there are gates, each head's query and then its gate
    * @param queryNorm factors for the numbers of a query head
    * @param keyNorm likewise
    * @param sinks a logit of each head that stands for nothing
@@ -119,7 +123,9 @@ public record Attention(
   }
 
   private Projection query() {
-    return new Projection("attn_q", width, queryColumns(), "attn_qkv");
+    return gated
+        ? new Projection("attn_q", width, queryColumns() + attendedColumns())
+        : new Projection("attn_q", width, queryColumns(), "attn_qkv");
   }
 
   private Projection key() {
@@ -190,6 +196,10 @@ public record Attention(
     numbers.put(Slot.KEY, (long) tokens * keyColumns());
     numbers.put(Slot.VALUE, (long) tokens * valueColumns());
     numbers.put(Slot.ATTENDED, (long) tokens * attendedColumns());
+    if (gated) {
+      numbers.put(Slot.MIXED, (long) tokens * (queryColumns() + attendedColumns()));
+      numbers.put(Slot.GATE, (long) tokens * attendedColumns());
+    }
     if (source == Source.CACHE) {
       addRecipes(tokens, cache, layer, numbers);
     }

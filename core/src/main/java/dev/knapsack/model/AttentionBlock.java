@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KvSpan;
@@ -40,7 +41,17 @@ final class AttentionBlock {
       AttentionShape shape = weights.shape(weights.spec().keySize());
       attend(shape, runs, heads.query(), attended, (run, first) -> rows(shape, run, first, heads));
     }
-    weights.output().apply(blocks, compute.input(attended), delta);
+    weights.output().apply(blocks, compute.input(gated(weights.spec(), attended)), delta);
+  }
+
+  /** What heads attended to, as their gates let it through. */
+  private Matrix gated(Attention spec, Matrix attended) {
+    if (!spec.gated()) {
+      return attended;
+    }
+    Matrix gate = blocks.matrix(Slot.GATE, attended.rows(), attended.columns());
+    compute.gatedActivation(Activation.SIGMOID, gate, attended, gate);
+    return gate;
   }
 
   private void attendToCaches(
@@ -57,15 +68,23 @@ final class AttentionBlock {
   private Heads project(Attention.Weights weights, int[] positions, Matrix x) {
     Attention spec = weights.spec();
     Matrix query = blocks.matrix(Slot.QUERY, x.rows(), spec.queryColumns());
+    Matrix projected =
+        spec.gated()
+            ? blocks.matrix(Slot.MIXED, x.rows(), query.columns() + spec.attendedColumns())
+            : query;
     Matrix key = blocks.matrix(Slot.KEY, x.rows(), spec.keyColumns());
     Matrix value = blocks.matrix(Slot.VALUE, x.rows(), spec.valueColumns());
     Compute.Input input = compute.input(x);
     Linear.apply(
         blocks,
         input,
-        weights.query().into(query),
+        weights.query().into(projected),
         weights.key().into(key),
         weights.value().into(value));
+    if (spec.gated()) {
+      Matrix gate = blocks.matrix(Slot.GATE, x.rows(), spec.attendedColumns());
+      blocks.deal(projected, spec.heads(), query, gate);
+    }
     blocks.norm(query, weights.queryNorm(), spec.keySize(), query);
     blocks.norm(key, weights.keyNorm(), spec.keySize(), key);
     if (spec.rope() != null) {

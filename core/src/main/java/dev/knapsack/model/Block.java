@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
  * computes it.
  */
-public sealed interface Block permits Attention, ShortConvolution, StateSpace, Dense, Experts {
+public sealed interface Block permits Attention, ShortConvolution, StateSpace, DeltaRule, Dense, Experts {
   Norms norms();
 
   /** Numbers in a row of the residual stream. */
@@ -64,6 +64,7 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
       permits Attention.Weights,
           ShortConvolution.Weights,
           StateSpace.Weights,
+          DeltaRule.Weights,
           Dense.Weights,
           Experts.Weights {
     Norms.Weights norms();

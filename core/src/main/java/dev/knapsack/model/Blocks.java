@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /** The means of a layer's blocks: workspace, norms and biases where there are any. */
@@ -47,6 +48,30 @@ final class Blocks {
     }
     compute.rmsNorm(x, weight.data(), group, spec.normEpsilon(), out);
     return out;
+  }
+
+  /**
+   * Deals columns that lie group by group, each with some of every part's, out to the parts.
+   *
+   * @param x as wide as all parts
+   */
+  void deal(Matrix x, int groups, Matrix... parts) {
+    compute.rows(
+        x.rows(),
+        x.columns(),
+        (from, to) -> {
+          long at = x.rowOffset(from);
+          for (int row = from; row < to; row++) {
+            for (int group = 0; group < groups; group++) {
+              for (Matrix part : parts) {
+                long bytes = part.rowBytes() / groups;
+                long place = part.rowOffset(row) + group * bytes;
+                MemorySegment.copy(x.data(), at, part.data(), place, bytes);
+                at += bytes;
+              }
+            }
+          }
+        });
   }
 
   /** Adds what a sublayer computed to the residual stream. */

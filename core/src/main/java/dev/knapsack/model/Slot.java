@@ -24,11 +24,12 @@ enum Slot {
   UP,
   /** The second gate of {@link ShortConvolution}. */
   OUTPUT_GATE,
-  /** Channels that are convolved, and what comes of it. */
+  /** What one product gives for several uses; channels that are convolved, and what comes of it. */
   MIXED,
   CONVOLVED,
-  /** Steps of the heads of {@link StateSpace}, and their results. */
+  /** Steps of the heads of a recurrence, how much {@link DeltaRule} writes, and their results. */
   STEP,
+  STRENGTH,
   SCANNED,
   ROUTER,
   /** The rows that one expert is to compute. */

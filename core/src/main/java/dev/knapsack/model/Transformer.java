@@ -20,6 +20,7 @@ public final class Transformer {
   private final AttentionBlock attention;
   private final ShortConvolutionBlock convolution;
   private final StateSpaceBlock stateSpace;
+  private final DeltaRuleBlock deltaRule;
   private final DenseBlock dense;
   private final ExpertsBlock experts;
 
@@ -44,6 +45,7 @@ public final class Transformer {
     this.attention = new AttentionBlock(blocks);
     this.convolution = new ShortConvolutionBlock(blocks);
     this.stateSpace = new StateSpaceBlock(blocks);
+    this.deltaRule = new DeltaRuleBlock(blocks);
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.lastMixing = lastMixing(spec);
@@ -204,6 +206,7 @@ public final class Transformer {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
+      case DeltaRule.Weights w -> deltaRule.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w -> experts.apply(w, x, delta);
     }

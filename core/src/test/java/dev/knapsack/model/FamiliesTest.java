@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -80,7 +81,8 @@ class FamiliesTest {
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
             "ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2, llama, mamba2,"
-                + " mistral3, phi3, qwen2,");
+                + " mistral3, phi3, qwen2, qwen2moe, qwen3, qwen35, qwen35moe, qwen3moe, qwen3next,"
+                + " seed_oss, smollm3");
   }
 
   @Test
@@ -239,6 +241,23 @@ class FamiliesTest {
     assertThat(spec.layers().getFirst().attention()).isNull();
     assertThat(attention(spec, 2).kvHeads()).isEqualTo(2);
     assertThat(spec.outputNorm()).isEqualTo("token_embd_norm.weight");
+  }
+
+  @Test
+  void qwen35HasAttentionWhereItsFileSays() {
+    ModelSpec every = golden("qwen35");
+    assertThat(every.layers().stream().map(LayerSpec::carriesState))
+        .containsExactly(true, true, true, false, true);
+    ModelSpec listed = golden("qwen35_mtp");
+    assertThat(listed.layers().stream().map(LayerSpec::carriesState))
+        .containsExactly(true, false, true);
+    assertThat(attention(listed, 1).gated()).isTrue();
+    assertThat(attention(listed, 1).rope().dimensions()).isEqualTo(8);
+    DeltaRule rule = (DeltaRule) listed.layers().getFirst().blocks().getFirst();
+    assertThat(rule).extracting(DeltaRule::keyHeads, DeltaRule::heads).containsExactly(2, 4);
+    assertThat(IntStream.range(0, 4).map(rule::keyHead)).containsExactly(0, 1, 0, 1);
+    DeltaRule next = (DeltaRule) golden("qwen3next").layers().getFirst().blocks().getFirst();
+    assertThat(IntStream.range(0, 4).map(next::keyHead)).containsExactly(0, 0, 1, 1);
   }
 
   @ParameterizedTest

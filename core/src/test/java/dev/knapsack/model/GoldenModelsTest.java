@@ -50,7 +50,12 @@ class GoldenModelsTest {
           "ernie4_5",
           "seed_oss",
           "glm4",
-          "exaone4");
+          "exaone4",
+          "qwen35",
+          "qwen35_long",
+          "qwen35_mtp",
+          "qwen35moe",
+          "qwen3next");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

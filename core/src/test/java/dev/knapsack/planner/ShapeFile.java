@@ -98,6 +98,7 @@ final class ShapeFile implements ModelFile {
                 kvHeads,
                 headSize,
                 headSize,
+                false,
                 (float) (1 / Math.sqrt(headSize)),
                 0,
                 window,

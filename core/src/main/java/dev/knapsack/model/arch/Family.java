@@ -5,6 +5,7 @@ import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.Rope.Pairs;
 import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
+import dev.knapsack.model.DeltaRule;
 import dev.knapsack.model.Dense;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerSpec;
@@ -83,6 +84,11 @@ abstract class Family {
     return null;
   }
 
+  /** Says whether each query head has a gate beside it. */
+  boolean gatesAttention() {
+    return false;
+  }
+
   /** The blocks of a layer, in the order in which they are computed. */
   List<Block> blocks(Header header, int layer, int context) {
     return List.of(attention(header, layer, context), feedForward(header, layer));
@@ -96,6 +102,7 @@ abstract class Family {
         header.kvHeads(layer),
         header.keySize(layer),
         header.valueSize(layer),
+        gatesAttention(),
         attentionScale(header, layer),
         attentionSoftCap(header),
         window(header, layer),
@@ -129,6 +136,37 @@ abstract class Family {
         state,
         groups,
         header.taps("ssm.conv_kernel"));
+  }
+
+  /** Linear attention by the delta rule. */
+  final DeltaRule deltaRule(
+      Header header,
+      int layer,
+      int keyHeads,
+      int heads,
+      int keySize,
+      int valueSize,
+      DeltaRule.Form form) {
+    if (heads % keyHeads != 0) {
+      throw header.wrong(
+          "ssm.group_count",
+          "%d heads cannot share the keys of %d evenly".formatted(heads, keyHeads));
+    }
+    if (2 * ((long) keyHeads * keySize + (long) heads * valueSize) > Header.MOST_COLUMNS
+        || (long) keySize * valueSize > Header.MOST_COLUMNS) {
+      throw header.wrong(
+          "ssm.state_size",
+          "%d numbers are too many for %d heads of %d".formatted(keySize, heads, valueSize));
+    }
+    return new DeltaRule(
+        attentionNorms(header, layer),
+        header.width(),
+        keyHeads,
+        heads,
+        keySize,
+        valueSize,
+        header.taps("ssm.conv_kernel"),
+        form);
   }
 
   Norms attentionNorms(Header header, int layer) {
