@@ -44,6 +44,11 @@ public record LayerSpec(List<Block> blocks) {
         .orElse(new LayerLayout.None());
   }
 
+  /** Says whether a block reads the residual stream as the layer got it, too. */
+  boolean readsInput() {
+    return blocks.stream().anyMatch(Block::readsLayerInput);
+  }
+
   /** Says whether it carries a state from token to token, in place of remembering tokens. */
   public boolean carriesState() {
     return remembers() instanceof LayerLayout.Recurrent;

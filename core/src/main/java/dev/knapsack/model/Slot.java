@@ -8,6 +8,8 @@ enum Slot {
   NORMED,
   /** The result of a block, which is added to the residual stream. */
   DELTA,
+  /** The residual stream as a layer got it, where a block reads that. */
+  LAYER_INPUT,
   QUERY,
   KEY,
   VALUE,
@@ -35,5 +37,8 @@ enum Slot {
   GATHERED,
   /** The results of one expert. */
   EXPERT,
+  /** The rows that experts read and write where these are narrower than the model. */
+  LATENT,
+  LATENT_DELTA,
   LOGITS
 }

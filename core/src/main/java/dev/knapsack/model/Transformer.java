@@ -88,10 +88,17 @@ public final class Transformer {
     blocks.adapted = AdapterRows.of(runs, Run::length);
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerWeights layer = weights.layer(l);
+      boolean readsInput = spec.layers().get(l).readsInput();
+      if (readsInput) {
+        layerInput(hidden).data().copyFrom(hidden.data());
+      }
       for (int b = 0; b < layer.blocks().size() && hidden.rows() > 0; b++) {
         apply(layer.blocks().get(b), runs, hidden);
         if (l == lastMixing.layer && b == lastMixing.block) {
           // From here on tokens do not see each other: only those count whose logits are wanted.
+          if (readsInput) {
+            gather(layerInput(hidden), wanted);
+          }
           hidden = gather(hidden, wanted);
           compute.alone(aloneLogits(runs));
           blocks.adapted = AdapterRows.of(runs, Run::logits);
@@ -205,10 +212,16 @@ public final class Transformer {
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
-      case Experts.Weights w -> experts.apply(w, x, delta);
+      case Experts.Weights w ->
+          experts.apply(w, w.spec().routesInput() ? layerInput(hidden) : x, x, delta);
     }
     blocks.norm(delta, block.norms().after(), spec.width(), delta);
     blocks.addResidual(hidden, delta);
+  }
+
+  /** The residual stream as the layer got it. */
+  private Matrix layerInput(Matrix hidden) {
+    return blocks.matrix(Slot.LAYER_INPUT, hidden.rows(), spec.width());
   }
 
   /** Moves the rows whose logits are wanted to the front. */
