@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
  * computes it.
  */
-public sealed interface Block permits Attention, ShortConvolution, StateSpace, Dense, Experts {
+public sealed interface Block permits Attention, LatentAttention, ShortConvolution, StateSpace, Dense, Experts {
   Norms norms();
 
   /** Numbers in a row of the residual stream. */
@@ -67,6 +67,7 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
   /** The weights of a block of a layer. */
   sealed interface Weights
       permits Attention.Weights,
+          LatentAttention.Weights,
           ShortConvolution.Weights,
           StateSpace.Weights,
           Dense.Weights,

@@ -36,7 +36,7 @@ public record LayerSpec(List<Block> blocks) {
   }
 
   /** The part of its sequences that it remembers: the memory of the one block that has any. */
-  LayerLayout remembers() {
+  public LayerLayout remembers() {
     return blocks.stream()
         .filter(Block::mixesTokens)
         .map(Block::remembers)

@@ -13,6 +13,17 @@ enum Slot {
   QUERY,
   KEY,
   VALUE,
+  /** Queries of {@link LatentAttention} in the numbers that all heads' are made of. */
+  QUERY_SOURCE,
+  /** Its rows that hold values, before they are joined with what is rotated of keys. */
+  KEY_CONTENT,
+  KEY_ROTATED,
+  QUERY_ROTATED,
+  /** Some rows of its heads, head by head, and what the heads' matrices make of them. */
+  BY_HEAD,
+  FROM_HEADS,
+  /** Its queries as they meet cached rows. */
+  ABSORBED,
   /** Queries and keys by random directions, where these are cached. */
   QUERY_SKETCH,
   KEY_SKETCH,

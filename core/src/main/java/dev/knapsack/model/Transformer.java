@@ -18,6 +18,7 @@ public final class Transformer {
   private final Workspace workspace;
   private final Blocks blocks;
   private final AttentionBlock attention;
+  private final LatentAttentionBlock latentAttention;
   private final ShortConvolutionBlock convolution;
   private final StateSpaceBlock stateSpace;
   private final DenseBlock dense;
@@ -42,6 +43,7 @@ public final class Transformer {
     this.workspace = workspace;
     this.blocks = new Blocks(spec, compute, workspace);
     this.attention = new AttentionBlock(blocks);
+    this.latentAttention = new LatentAttentionBlock(blocks, attention);
     this.convolution = new ShortConvolutionBlock(blocks);
     this.stateSpace = new StateSpaceBlock(blocks);
     this.dense = new DenseBlock(blocks);
@@ -209,6 +211,7 @@ public final class Transformer {
     Matrix x = blocks.norm(hidden, block.norms().before(), spec.width(), normed);
     switch (block) {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
+      case LatentAttention.Weights w -> latentAttention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);

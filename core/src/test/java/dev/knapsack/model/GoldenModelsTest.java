@@ -52,7 +52,10 @@ class GoldenModelsTest {
           "ernie4_5-moe",
           "seed_oss",
           "glm4",
-          "exaone4");
+          "exaone4",
+          "deepseek2_lite",
+          "deepseek2_mla",
+          "deepseek2_v3");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

@@ -48,7 +48,7 @@ final class ShapeFile implements ModelFile {
         switch (spec.role()) {
           case NORM, BIAS, NUMBERS, ROUTER -> Formats.F32;
           case OUTPUT -> Formats.Q6_K;
-          case EMBEDDING, MATRIX, EXPERTS -> format;
+          case EMBEDDING, MATRIX, HEADS, EXPERTS -> format;
         };
     TensorInfo tensor = new TensorInfo(name, stored, spec.shape());
     tensors.put(name, tensor);

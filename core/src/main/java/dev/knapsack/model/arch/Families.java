@@ -32,6 +32,7 @@ public final class Families {
           Map.entry("ernie4_5", new Llama()),
           Map.entry("ernie4_5-moe", new Llama()),
           Map.entry("seed_oss", new Qwen2()),
+          Map.entry("deepseek2", new DeepSeek2()),
           Map.entry("glm4", new Glm4()),
           Map.entry("exaone4", new Exaone4()));
 

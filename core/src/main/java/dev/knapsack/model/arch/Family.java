@@ -8,6 +8,7 @@ import dev.knapsack.model.Block;
 import dev.knapsack.model.Dense;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.Gating;
+import dev.knapsack.model.LatentAttention;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Norms;
@@ -103,6 +104,34 @@ abstract class Family {
         rope(header, layer, context),
         queryScale(header),
         Attention.Source.CACHE);
+  }
+
+  /**
+   * Attention whose keys and values are projections of few numbers.
+   *
+   * @param rope null for none
+   */
+  final LatentAttention latentAttention(Header header, int layer, @Nullable Rope rope) {
+    int rotated = header.columns("rope.dimension_count");
+    int keySize = header.latentKeySize(layer);
+    if (rotated >= keySize) {
+      throw header.wrong(
+          "rope.dimension_count",
+          "must be below the numbers of a key %d, and is %d".formatted(keySize, rotated));
+    }
+    return new LatentAttention(
+        attentionNorms(header, layer),
+        header.width(),
+        header.heads(layer),
+        header.optionalColumns("attention.q_lora_rank"),
+        header.latentContent(layer),
+        keySize - rotated,
+        rotated,
+        header.latentValueSize(layer),
+        attentionScale(header, layer),
+        rope,
+        header.hasTensor(WeightLayout.name(layer, LatentAttention.TO_BOTH))
+            && !header.hasTensor(WeightLayout.name(layer, LatentAttention.TO_KEYS)));
   }
 
   /** A state space of the second kind. */
@@ -322,7 +351,7 @@ abstract class Family {
 
   private List<LayerSpec> layers(Header header, int context) {
     List<LayerSpec> layers = new ArrayList<>();
-    for (int l = 0; l < header.layers(); l++) {
+    for (int l = 0; l < header.layers() - header.predictingLayers(); l++) {
       layers.add(new LayerSpec(blocks(header, l, context)));
     }
     return layers;
