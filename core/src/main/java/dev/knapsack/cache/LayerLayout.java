@@ -45,6 +45,30 @@ public sealed interface LayerLayout {
   }
 
   /**
+   * A row of each token that all query heads read, of which its first numbers are the value and all
+   * are the key: attention whose keys and values are projections of few numbers (multi-head latent
+   * attention). It is kept as one KV head whose values are not stored beside its keys.
+   *
+   * @param keySize numbers in a row
+   * @param valueSize those of them, the first, that are the value
+   * @param group query heads
+   */
+  record Latent(int keySize, int valueSize, int group) implements LayerLayout {
+    public Latent {
+      if (valueSize < 1 || keySize < valueSize || group < 1) {
+        throw new IllegalArgumentException(
+            "A value of %d numbers is no beginning of a key of %d, for %d heads"
+                .formatted(valueSize, keySize, group));
+      }
+    }
+
+    /** Its one KV head. */
+    Heads head() {
+      return new Heads(1, keySize, valueSize, 0, group);
+    }
+  }
+
+  /**
    * A state of the same size after every token, made of the one before it.
    *
    * @param bytes of the state of one sequence, in F32

@@ -137,8 +137,18 @@ public final class Shapes {
     int inPage = span.heads() * (span.pageTokens() - 1) + 1;
     long keys = span.keyFormat().bytes(span.keySize(shape)) * inPage;
     long values = span.valueFormat().bytes(span.valueSize(shape)) * inPage;
+    boolean inKeys = span.valuesAt() == KvSpan.IN_KEYS;
+    if (inKeys && (!span.keyFormat().equals(span.valueFormat()) || values > keys)) {
+      throw new IllegalArgumentException(
+          "%d %s numbers of a value are no beginning of a key of %d %s numbers"
+              .formatted(
+                  span.valueSize(shape),
+                  span.valueFormat().name(),
+                  span.keySize(shape),
+                  span.keyFormat().name()));
+    }
     if (span.pages().length < Math.ceilDiv(span.length(), span.pageTokens())
-        || span.valuesAt() < keys) {
+        || (!inKeys && span.valuesAt() < keys)) {
       throw new IllegalArgumentException(
           "%,d cached tokens in %d pages of %d, whose %,d bytes of keys end before byte %,d"
               .formatted(
@@ -153,7 +163,7 @@ public final class Shapes {
     int last = Math.ceilDiv(span.length(), span.pageTokens()) - 1;
     for (int p = 0; p <= last; p++) {
       Objects.checkFromIndexSize(
-          span.pages()[p], span.valuesAt() + values, span.memory().byteSize());
+          span.pages()[p], inKeys ? keys : span.valuesAt() + values, span.memory().byteSize());
     }
   }
 

@@ -102,6 +102,11 @@ public record Attention(
     }
   }
 
+  /** What it does to queries by their position. */
+  RotaryFrame.Turning turning() {
+    return new RotaryFrame.Turning(scale, keySize, 0, rope, queryScale);
+  }
+
   /** Numbers in a token's queries, all heads. */
   public int queryColumns() {
     return heads * keySize;
@@ -232,7 +237,7 @@ public record Attention(
           Float.BYTES * rows * (keyColumns() + valueColumns()),
           tokens * rows * heads * (keySize + valueSize));
     }
-    double seen = seen(policy, tokens, past);
+    double seen = seen(window, policy, tokens, past);
     int keys = format.keySize(keySize);
     double coarse = window > 0 ? 0 : Math.max(0, seen - own(tokens) - policy.bounds().most(past));
     double token = format.keys().bytes(keys) + format.values().bytes(valueSize);
@@ -251,7 +256,7 @@ public record Attention(
   }
 
   /** Cached tokens that a token of the step sees, on average. */
-  private double seen(KvPolicy policy, int tokens, int past) {
+  static double seen(int window, KvPolicy policy, int tokens, int past) {
     if (window > 0) {
       return Math.min(past + own(tokens), window);
     }

@@ -98,7 +98,7 @@ final class AttentionBlock {
   }
 
   /** Encodes the rows of all runs into their caches. */
-  private void append(int layer, List<Run> runs, Heads heads) {
+  void append(int layer, List<Run> runs, Heads heads) {
     compute.encode(
         heads.key().rows(),
         heads.key().columns() + heads.value().columns(),
@@ -117,11 +117,12 @@ final class AttentionBlock {
   }
 
   /** Finds the tokens that a run's rows meet, of which {@code first} is the first. */
-  private interface Pieces {
+  interface Pieces {
     Iterator<KvSpan[][]> of(Run run, int first);
   }
 
-  private void attend(
+  /** Attends, each run to its pieces. */
+  void attend(
       AttentionShape shape, List<Run> runs, Matrix query, Matrix attended, Pieces pieces) {
     List<Queries> queries = new ArrayList<>(runs.size());
     int first = 0;
@@ -139,7 +140,8 @@ final class AttentionBlock {
     compute.attention(shape, queries);
   }
 
-  private static Iterator<KvSpan[][]> cached(int layer, Run run, int first, Heads heads) {
+  /** What a run's cache holds of a layer, its own rows included. */
+  static Iterator<KvSpan[][]> cached(int layer, Run run, int first, Heads heads) {
     KvCache cache = run.state().kv();
     cache.fetch(layer, heads.query().rows(first, first + run.length()));
     return cache.pieces(layer, run.length());

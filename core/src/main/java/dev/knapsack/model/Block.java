@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
  * computes it.
  */
-public sealed interface Block permits Attention, ShortConvolution, StateSpace, DeltaRule, Dense, Experts {
+public sealed interface Block
+    permits Attention, LatentAttention, ShortConvolution, StateSpace, DeltaRule, Dense, Experts {
   Norms norms();
 
   /** Numbers in a row of the residual stream. */
@@ -33,6 +34,11 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
   /** Says whether a token's result depends on other tokens of its sequence. */
   default boolean mixesTokens() {
     return !(remembers() instanceof LayerLayout.None);
+  }
+
+  /** Says whether it reads the residual stream as its layer got it, too. */
+  default boolean readsLayerInput() {
+    return false;
   }
 
   /**
@@ -62,6 +68,7 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
   /** The weights of a block of a layer. */
   sealed interface Weights
       permits Attention.Weights,
+          LatentAttention.Weights,
           ShortConvolution.Weights,
           StateSpace.Weights,
           DeltaRule.Weights,

@@ -36,12 +36,17 @@ public record LayerSpec(List<Block> blocks) {
   }
 
   /** The part of its sequences that it remembers: the memory of the one block that has any. */
-  LayerLayout remembers() {
+  public LayerLayout remembers() {
     return blocks.stream()
         .filter(Block::mixesTokens)
         .map(Block::remembers)
         .findFirst()
         .orElse(new LayerLayout.None());
+  }
+
+  /** Says whether a block reads the residual stream as the layer got it, too. */
+  boolean readsInput() {
+    return blocks.stream().anyMatch(Block::readsLayerInput);
   }
 
   /** Says whether it carries a state from token to token, in place of remembering tokens. */

@@ -8,9 +8,22 @@ enum Slot {
   NORMED,
   /** The result of a block, which is added to the residual stream. */
   DELTA,
+  /** The residual stream as a layer got it, where a block reads that. */
+  LAYER_INPUT,
   QUERY,
   KEY,
   VALUE,
+  /** Queries of {@link LatentAttention} in the numbers that all heads' are made of. */
+  QUERY_SOURCE,
+  /** Its rows that hold values, before they are joined with what is rotated of keys. */
+  KEY_CONTENT,
+  KEY_ROTATED,
+  QUERY_ROTATED,
+  /** Some rows of its heads, head by head, and what the heads' matrices make of them. */
+  BY_HEAD,
+  FROM_HEADS,
+  /** Its queries as they meet cached rows. */
+  ABSORBED,
   /** Queries and keys by random directions, where these are cached. */
   QUERY_SKETCH,
   KEY_SKETCH,
@@ -36,5 +49,8 @@ enum Slot {
   GATHERED,
   /** The results of one expert. */
   EXPERT,
+  /** The rows that experts read and write where these are narrower than the model. */
+  LATENT,
+  LATENT_DELTA,
   LOGITS
 }

@@ -18,6 +18,7 @@ public final class Transformer {
   private final Workspace workspace;
   private final Blocks blocks;
   private final AttentionBlock attention;
+  private final LatentAttentionBlock latentAttention;
   private final ShortConvolutionBlock convolution;
   private final StateSpaceBlock stateSpace;
   private final DeltaRuleBlock deltaRule;
@@ -43,6 +44,7 @@ public final class Transformer {
     this.workspace = workspace;
     this.blocks = new Blocks(spec, compute, workspace);
     this.attention = new AttentionBlock(blocks);
+    this.latentAttention = new LatentAttentionBlock(blocks, attention);
     this.convolution = new ShortConvolutionBlock(blocks);
     this.stateSpace = new StateSpaceBlock(blocks);
     this.deltaRule = new DeltaRuleBlock(blocks);
@@ -90,10 +92,17 @@ public final class Transformer {
     blocks.adapted = AdapterRows.of(runs, Run::length);
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerWeights layer = weights.layer(l);
+      boolean readsInput = spec.layers().get(l).readsInput();
+      if (readsInput) {
+        layerInput(hidden).data().copyFrom(hidden.data());
+      }
       for (int b = 0; b < layer.blocks().size() && hidden.rows() > 0; b++) {
         apply(layer.blocks().get(b), runs, hidden);
         if (l == lastMixing.layer && b == lastMixing.block) {
           // From here on tokens do not see each other: only those count whose logits are wanted.
+          if (readsInput) {
+            gather(layerInput(hidden), wanted);
+          }
           hidden = gather(hidden, wanted);
           compute.alone(aloneLogits(runs));
           blocks.adapted = AdapterRows.of(runs, Run::logits);
@@ -204,14 +213,21 @@ public final class Transformer {
     Matrix x = blocks.norm(hidden, block.norms().before(), spec.width(), normed);
     switch (block) {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
+      case LatentAttention.Weights w -> latentAttention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case DeltaRule.Weights w -> deltaRule.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
-      case Experts.Weights w -> experts.apply(w, x, delta);
+      case Experts.Weights w ->
+          experts.apply(w, w.spec().routesInput() ? layerInput(hidden) : x, x, delta);
     }
     blocks.norm(delta, block.norms().after(), spec.width(), delta);
     blocks.addResidual(hidden, delta);
+  }
+
+  /** The residual stream as the layer got it. */
+  private Matrix layerInput(Matrix hidden) {
+    return blocks.matrix(Slot.LAYER_INPUT, hidden.rows(), spec.width());
   }
 
   /** Moves the rows whose logits are wanted to the front. */

@@ -160,6 +160,9 @@ public final class Workspace implements AutoCloseable {
     for (Slot slot : List.of(Slot.HIDDEN, Slot.NORMED, Slot.DELTA)) {
       end = put(slot, (long) tokens * spec.width(), end, offsets);
     }
+    if (spec.layers().stream().anyMatch(LayerSpec::readsInput)) {
+      end = put(Slot.LAYER_INPUT, (long) tokens * spec.width(), end, offsets);
+    }
     long shared = end;
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     Map<Slot, Set<Slot>> beside = new EnumMap<>(Slot.class);

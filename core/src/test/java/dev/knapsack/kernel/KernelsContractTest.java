@@ -399,6 +399,113 @@ class KernelsContractTest {
     }
   }
 
+  @ParameterizedTest
+  @MethodSource("providersAndRounds")
+  void attentionOverKeysThatHoldTheirValues(Kernels kernels, int rounds) {
+    Operands operands = operands(9);
+    List<Format> formats = Formats.cache();
+    for (int round = 0; round < rounds * formats.size(); round++) {
+      Format format = formats.get(round % formats.size());
+      int unit = Math.max(8, format.blockValues());
+      int valueSize = unit * operands.between(1, 4);
+      int keySize = valueSize + unit * operands.between(0, 2);
+      int tokens = round % 3 == 0 ? 1 : operands.between(1, 20);
+      checkInKeys(kernels, operands, format, operands.between(1, 9), keySize, valueSize, tokens);
+    }
+    checkInKeys(kernels, operands, Formats.F16, rounds == 1 ? 6 : 128, 576, 512, 2);
+    checkInKeys(kernels, operands, Formats.Q8_0, 4, 576, 512, 1);
+    checkInKeys(kernels, operands, Formats.F32, 3, 28, 20, 10);
+  }
+
+  private static void checkInKeys(
+      Kernels kernels,
+      Operands operands,
+      Format format,
+      int heads,
+      int keySize,
+      int valueSize,
+      int tokens) {
+    AttentionShape shape =
+        new AttentionShape(heads, 1, keySize, valueSize, 0.1f, 0, 0, true, null);
+    int length = tokens + operands.between(0, 100);
+    int cut = operands.between(0, length);
+    KvSpan[] spans = {
+      inKeys(operands, format, keySize, 0, cut), inKeys(operands, format, keySize, cut, length)
+    };
+    Matrix q = operands.floats(tokens, heads * keySize);
+    checkAttention(kernels, operands, shape, q, length - tokens, new KvSpan[][] {spans});
+    KernelLimits limits = new KernelLimits(tokens, 1, heads, heads, keySize);
+    Matrix together = operands.poisoned(tokens, heads * valueSize);
+    Matrix apart = operands.copy(together);
+    for (Matrix out : List.of(together, apart)) {
+      KvSpan[] some =
+          out == together
+              ? spans
+              : Arrays.stream(spans).map(s -> apart(operands, shape, s)).toArray(KvSpan[]::new);
+      kernels
+          .attention()
+          .attend(
+              shape,
+              q,
+              length - tokens,
+              some,
+              0,
+              out,
+              0,
+              tokens,
+              Operands.scratch(kernels, limits));
+    }
+    assertThat(floats(together)).isEqualTo(floats(apart));
+  }
+
+  /** Positions {@code [from, to)} in pages of keys, whose first numbers are values. */
+  private static KvSpan inKeys(Operands operands, Format format, int keySize, int from, int to) {
+    int pageTokens = 16;
+    long bytes = pageTokens * format.bytes(keySize);
+    long[] pages = new long[Math.ceilDiv(to - from, pageTokens)];
+    Arrays.setAll(pages, i -> i * bytes);
+    MemorySegment memory =
+        operands.encoded(format, Math.max(1, pages.length) * pageTokens, keySize).data();
+    return new KvSpan(
+        format,
+        format,
+        pageTokens,
+        memory,
+        pages,
+        KvSpan.IN_KEYS,
+        to - from,
+        from,
+        KvSpan.NO_GAPS);
+  }
+
+  /** The same with copies of the values behind the keys. */
+  private static KvSpan apart(Operands operands, AttentionShape shape, KvSpan span) {
+    long key = span.keyFormat().bytes(shape.keySize());
+    long value = span.keyFormat().bytes(shape.valueSize());
+    long valuesAt = span.pageTokens() * key;
+    long bytes = valuesAt + span.pageTokens() * value;
+    long[] pages = new long[span.pages().length];
+    MemorySegment memory = operands.memory(Math.max(1, pages.length * bytes));
+    for (int p = 0; p < pages.length; p++) {
+      pages[p] = p * bytes;
+      MemorySegment.copy(span.memory(), span.pages()[p], memory, pages[p], valuesAt);
+      for (int t = 0; t < span.pageTokens(); t++) {
+        long from = span.pages()[p] + t * key;
+        MemorySegment.copy(span.memory(), from, memory, pages[p] + valuesAt + t * value, value);
+      }
+    }
+    return new KvSpan(
+        span.keyFormat(),
+        span.valueFormat(),
+        span.pageTokens(),
+        memory,
+        pages,
+        valuesAt,
+        span.length(),
+        span.start(),
+        KvSpan.NO_GAPS);
+  }
+
   /**
    * Positions {@code [from, to)} in pages that lie in any order, close together; perhaps with some
    * channels of keys alone, a multiple of {@code some}.

@@ -80,9 +80,9 @@ class FamiliesTest {
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
-            "ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2, llama, mamba2,"
-                + " mistral3, phi3, qwen2, qwen2moe, qwen3, qwen35, qwen35moe, qwen3moe, qwen3next,"
-                + " seed_oss, smollm3");
+            "ernie4_5, ernie4_5-moe, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2,"
+                + " lfm2moe, llama, mamba2, mistral3, phi3, qwen2, qwen2moe, qwen3, qwen35,"
+                + " qwen35moe, qwen3moe, qwen3next, seed_oss, smollm3");
   }
 
   @Test

@@ -45,9 +45,11 @@ class GoldenModelsTest {
           "gemma3",
           "gpt-oss",
           "lfm2",
+          "lfm2moe",
           "mamba2",
           "mamba2_long",
           "ernie4_5",
+          "ernie4_5-moe",
           "seed_oss",
           "glm4",
           "exaone4",
@@ -55,7 +57,10 @@ class GoldenModelsTest {
           "qwen35_long",
           "qwen35_mtp",
           "qwen35moe",
-          "qwen3next");
+          "qwen3next",
+          "deepseek2_lite",
+          "deepseek2_mla",
+          "deepseek2_v3");
 
   static final List<String> QUANTISED_MODELS =
       List.of(

@@ -56,7 +56,7 @@ final class CacheFormat {
   static long compactBytes(KvPart part) {
     HeadForm form = part.form();
     return compact(form.keyFormat(), form.keySize()).bytes(form.keySize())
-        + compact(form.valueFormat(), form.valueSize()).bytes(form.valueSize());
+        + compact(form.valueFormat(), form.besideKey()).bytes(form.besideKey());
   }
 
   static boolean hasCompactForm(KvPart part) {
@@ -100,6 +100,7 @@ final class CacheFormat {
             .mapToInt(layer ->
                 switch (layer) {
                   case LayerLayout.Heads heads -> heads.kvHeads();
+                  case LayerLayout.Latent latent -> 1;
                   case LayerLayout.Recurrent recurrent -> 1;
                   case LayerLayout.None none -> 0;
                 })
