@@ -80,8 +80,8 @@ class FamiliesTest {
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
-            "ernie4_5, ernie4_5-moe, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2,"
-                + " lfm2moe, llama, mamba2, mistral3, phi3, qwen2, qwen2moe, qwen3, qwen35,"
+            "ernie4_5, ernie4_5-moe, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, kimi-linear,"
+                + " lfm2, lfm2moe, llama, mamba2, mistral3, phi3, qwen2, qwen2moe, qwen3, qwen35,"
                 + " qwen35moe, qwen3moe, qwen3next, seed_oss, smollm3");
   }
 
@@ -241,6 +241,16 @@ class FamiliesTest {
     assertThat(spec.layers().getFirst().attention()).isNull();
     assertThat(attention(spec, 2).kvHeads()).isEqualTo(2);
     assertThat(spec.outputNorm()).isEqualTo("token_embd_norm.weight");
+  }
+
+  @Test
+  void kimiLinearAttendsWhereItHasHeads() {
+    ModelSpec spec = golden("kimi-linear");
+    assertThat(spec.layers().stream().map(LayerSpec::carriesState))
+        .containsExactly(true, true, false, true);
+    LatentAttention attention = (LatentAttention) spec.layers().get(2).blocks().getFirst();
+    assertThat(attention.rope()).isNull();
+    assertThat(attention.scale()).isEqualTo((float) (1 / Math.sqrt(24)));
   }
 
   @Test

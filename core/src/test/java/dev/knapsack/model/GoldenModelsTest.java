@@ -58,6 +58,8 @@ class GoldenModelsTest {
           "qwen35_mtp",
           "qwen35moe",
           "qwen3next",
+          "kimi-linear",
+          "kimi-linear_long",
           "deepseek2_lite",
           "deepseek2_mla",
           "deepseek2_v3");

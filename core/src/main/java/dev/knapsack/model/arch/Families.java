@@ -23,6 +23,7 @@ public final class Families {
           Map.entry("qwen3next", new Qwen3Next()),
           Map.entry("qwen35", new Qwen35()),
           Map.entry("qwen35moe", new Qwen35()),
+          Map.entry("kimi-linear", new KimiLinear()),
           Map.entry("smollm3", new SmolLm3()),
           Map.entry("granite", new Granite()),
           Map.entry("lfm2", new Lfm2()),
