@@ -25,12 +25,9 @@ public record Fingerprint(
     if (sketch > 0) {
       formats += " of %d directions a channel".formatted(sketch);
     }
-    formats +=
-        switch (layout.transform()) {
-          case NONE -> "";
-          case ROTATED -> " rotated";
-          case REORDERED -> " reordered";
-        };
+    if (layout.transform() != KvTransform.NONE) {
+      formats += " " + layout.transform().participle();
+    }
     return layout.recent() == 0
         ? formats
         : "%s with %,d tokens in f16".formatted(formats, layout.recent());

@@ -1,5 +1,6 @@
 package dev.knapsack.cache;
 
+import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.tensor.Format;
 import java.lang.foreign.MemorySegment;
 
@@ -13,6 +14,7 @@ import java.lang.foreign.MemorySegment;
  * @param pageTokens tokens in a page
  * @param positions whether a page says of each of its tokens where it stands, because tokens
  *     between others may be forgotten
+ * @param inKeys whether a value is the first numbers of its key, and not stored beside it
  */
 public record HeadForm(
     Format keyFormat,
@@ -20,27 +22,34 @@ public record HeadForm(
     int keySize,
     int valueSize,
     int pageTokens,
-    boolean positions) {
+    boolean positions,
+    boolean inKeys) {
   HeadForm(Format keyFormat, Format valueFormat, int keySize, int valueSize, int pageTokens) {
-    this(keyFormat, valueFormat, keySize, valueSize, pageTokens, false);
+    this(keyFormat, valueFormat, keySize, valueSize, pageTokens, false, false);
   }
 
   long keyBytes() {
     return keyFormat.bytes(keySize);
   }
 
-  long valueBytes() {
-    return valueFormat.bytes(valueSize);
+  /** Numbers of a value that are stored beside its key. */
+  public int besideKey() {
+    return inKeys ? 0 : valueSize;
   }
 
-  /** Bytes of a token: of its key and its value. */
+  /** Bytes of those. */
+  long valueBytes() {
+    return valueFormat.bytes(besideKey());
+  }
+
+  /** Bytes of a token: of its key, and of its value if that is stored beside it. */
   public long tokenBytes() {
     return keyBytes() + valueBytes();
   }
 
   /** The beginning of values in a page. */
   long valuesAt() {
-    return keyBytes() * pageTokens;
+    return inKeys ? KvSpan.IN_KEYS : keyBytes() * pageTokens;
   }
 
   /** The place of a token's key in its page. */
@@ -50,7 +59,7 @@ public record HeadForm(
 
   /** The place of its value. */
   long value(int slot) {
-    return valuesAt() + slot * valueBytes();
+    return inKeys ? key(slot) : valuesAt() + slot * valueBytes();
   }
 
   /** The beginning of positions in a page: of each of its tokens in the sequence. */

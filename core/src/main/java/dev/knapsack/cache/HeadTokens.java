@@ -183,7 +183,9 @@ final class HeadTokens {
   /** Encodes the key and value of the token {@code i}, whose room is reserved. */
   void write(int i, MemorySegment keys, long key, MemorySegment values, long value) {
     form.keyFormat().encode(keys, key, pages.memory(), keyAt(i), form.keySize());
-    form.valueFormat().encode(values, value, pages.memory(), valueAt(i), form.valueSize());
+    if (!form.inKeys()) {
+      form.valueFormat().encode(values, value, pages.memory(), valueAt(i), form.valueSize());
+    }
   }
 
   /** Adds the first {@code tokens} tokens of another form, encoded anew. */
@@ -285,8 +287,9 @@ final class HeadTokens {
     }
     pages.locate();
     Format format = key ? form.keyFormat() : form.valueFormat();
+    boolean close = key || !form.inKeys();
     for (int i = from; i < to; ) {
-      int tokens = Math.min(to - i, form.pageTokens() - i % form.pageTokens());
+      int tokens = close ? Math.min(to - i, form.pageTokens() - i % form.pageTokens()) : 1;
       long offset = key ? keyAt(i) : valueAt(i);
       format.decode(pages.memory(), offset, out, at + (i - from) * size, tokens * size);
       i += tokens;

@@ -171,6 +171,24 @@ public record KvFormat(Format keys, Format values, int recent, KvTransform trans
   }
 
   /**
+   * Says whether what a layer remembers can be stored so: heads if they {@linkplain #fits(int, int)
+   * fit}; keys that hold their values, besides, in one format alone and with nothing done to them.
+   */
+  public boolean fits(LayerLayout layer) {
+    return switch (layer) {
+      case LayerLayout.Heads heads -> fits(heads.keySize(), heads.valueSize());
+      case LayerLayout.Latent latent ->
+          keys.equals(values)
+              && sketch == 0
+              && transform == KvTransform.NONE
+              && fits(latent.keySize(), latent.valueSize());
+      case LayerLayout.Both both -> fits(both.heads());
+      case LayerLayout.Recurrent recurrent -> true;
+      case LayerLayout.None none -> true;
+    };
+  }
+
+  /**
    * Says whether heads of these sizes can be stored so: they must be whole blocks.
    *
    * @param keySize channels of a key
@@ -187,11 +205,7 @@ public record KvFormat(Format keys, Format values, int recent, KvTransform trans
             ? keys.name()
             : "k=%s,v=%s".formatted(keyName(), values.name());
     return formats
-        + switch (transform) {
-          case NONE -> "";
-          case ROTATED -> ", rotated";
-          case REORDERED -> ", reordered";
-        }
+        + (transform == KvTransform.NONE ? "" : ", " + transform.participle())
         + (recent > 0 ? ", last %d in %s".formatted(recent, KvLayout.FULL.name()) : "");
   }
 }

@@ -60,6 +60,11 @@ public record KvLayout(
           "The recipe '%s' reduces heads as the model computes them, or rotated; not reordered or sketched"
               .formatted(policy));
     }
+    for (int l = 0; l < layers.size(); l++) {
+      if (layers.get(l) instanceof LayerLayout.Latent) {
+        checkLatent(l, keyFormat, valueFormat, transform, policy);
+      }
+    }
     for (LayerLayout.Heads layer : heads(layers).toList()) {
       checkFits("key", keyFormat, layer.keySize());
       checkFits("value", valueFormat, layer.valueSize());
@@ -101,6 +106,38 @@ public record KvLayout(
 
   private static Stream<LayerLayout.Heads> heads(List<LayerLayout> layers) {
     return layers.stream().map(LayerLayout::heads);
+  }
+
+  /** Refuses what needs values beside keys, or queries and keys as a model projects them. */
+  private static void checkLatent(
+      int layer, Format keys, Format values, KvTransform transform, KvPolicy policy) {
+    boolean coarseFits =
+        policy
+            .bounds()
+            .coarse()
+            .map(c ->
+                c.dropped() == 0
+                    && c.droppedOfValues() == 0
+                    && c.keysBeside(keys).equals(c.valuesBeside(values)))
+            .orElse(true);
+    if (!keys.equals(values) || transform != KvTransform.NONE) {
+      throw new IllegalArgumentException(
+          "Layer %d caches rows whose first numbers are values and all are keys: in one format, as they are; not keys in %s and values in %s%s. F16 or Q8_0 for both will do."
+              .formatted(
+                  layer,
+                  keys.name(),
+                  values.name(),
+                  transform == KvTransform.NONE ? "" : ", " + transform.participle()));
+    }
+    if (!coarseFits || policy.bounds().bases().isPresent() || wantsHeads(policy, layer)) {
+      throw new IllegalArgumentException(
+          "The recipe '%s' needs keys and values apart, as a model projects them, and layer %d caches rows that are both. Recipes that go by attention weights, positions or cached keys will do."
+              .formatted(policy, layer));
+    }
+  }
+
+  private static boolean wantsHeads(KvPolicy policy, int layer) {
+    return policy.observer().wantsOutputNorms(layer) || policy.observer().gates().isPresent();
   }
 
   /** A layer's heads: {@link LayerLayout.Heads#NONE} if it has none. */
@@ -228,7 +265,18 @@ public record KvLayout(
   HeadForm stored(int layer) {
     LayerLayout.Heads heads = heads(layer);
     return new HeadForm(
-        keyFormat, valueFormat, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
+        keyFormat,
+        valueFormat,
+        heads.keySize(),
+        heads.valueSize(),
+        pageTokens,
+        gaps(heads),
+        inKeys(layer));
+  }
+
+  /** Says whether a layer's values are the first numbers of its keys. */
+  private boolean inKeys(int layer) {
+    return layers.get(layer) instanceof LayerLayout.Latent;
   }
 
   /** The form of a layer's tokens that count less; empty if there are none. */
@@ -246,7 +294,8 @@ public record KvLayout(
                     c.keySize(heads.keySize(), keyFormat),
                     c.valueSize(heads.valueSize(), valueFormat),
                     pageTokens,
-                    true));
+                    true,
+                    inKeys(layer)));
   }
 
   /** Numbers that are held of a key of a layer's coarser tokens; all if there are none. */
@@ -262,7 +311,14 @@ public record KvLayout(
   /** The form in which a layer's recent tokens are kept. */
   HeadForm full(int layer) {
     LayerLayout.Heads heads = heads(layer);
-    return new HeadForm(FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads));
+    return new HeadForm(
+        FULL,
+        FULL,
+        heads.keySize(),
+        heads.valueSize(),
+        pageTokens,
+        gaps(heads),
+        inKeys(layer));
   }
 
   /** The form of what the policy remembers of a layer's tokens; empty if that is nothing. */

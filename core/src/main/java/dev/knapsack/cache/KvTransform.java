@@ -1,5 +1,7 @@
 package dev.knapsack.cache;
 
+import java.util.Locale;
+
 /**
  * The transform of heads of keys and values before they are cached, and of queries and attention's
  * results so that these stay what they were.
@@ -17,5 +19,10 @@ public enum KvTransform {
    * Channels in the order of their size ({@link dev.knapsack.tensor.ChannelOrder}): those that
    * share a block's scale are alike.
    */
-  REORDERED
+  REORDERED;
+
+  /** The word for heads to which it has been done. */
+  String participle() {
+    return name().toLowerCase(Locale.ROOT);
+  }
 }

@@ -28,14 +28,17 @@ public sealed interface LayerLayout {
   }
 
   private LayerLayout and(LayerLayout other) {
+    if (this instanceof None || other instanceof None) {
+      return this instanceof None ? other : this;
+    }
+    if (this instanceof Latent || other instanceof Latent) {
+      throw new IllegalArgumentException("A layer with latent attention remembers nothing beside");
+    }
     if (heads().kvHeads() > 0 && other.heads().kvHeads() > 0) {
       throw new IllegalArgumentException("A layer has the keys and values of one attention");
     }
     Heads heads = heads().kvHeads() > 0 ? heads() : other.heads();
     long bytes = stateBytes() + other.stateBytes();
-    if (bytes == 0) {
-      return heads.kvHeads() > 0 ? heads : new None();
-    }
     Recurrent state = new Recurrent(bytes);
     return heads.kvHeads() > 0 ? new Both(heads, state) : state;
   }
@@ -84,6 +87,31 @@ public sealed interface LayerLayout {
     @Override
     public Heads sketched(int times) {
       return new Heads(kvHeads, channels() * Math.max(1, times), valueSize, window, group, times);
+    }
+  }
+
+  /**
+   * A row of each token that all query heads read, of which its first numbers are the value and all
+   * are the key: attention whose keys and values are projections of few numbers (multi-head latent
+   * attention). It is kept as one KV head whose values are not stored beside its keys.
+   *
+   * @param keySize numbers in a row
+   * @param valueSize those of them, the first, that are the value
+   * @param group query heads
+   */
+  record Latent(int keySize, int valueSize, int group) implements LayerLayout {
+    public Latent {
+      if (valueSize < 1 || keySize < valueSize || group < 1) {
+        throw new IllegalArgumentException(
+            "A value of %d numbers is no beginning of a key of %d, for %d heads"
+                .formatted(valueSize, keySize, group));
+      }
+    }
+
+    /** Its one KV head. */
+    @Override
+    public Heads heads() {
+      return new Heads(1, keySize, valueSize, 0, group);
     }
   }
 

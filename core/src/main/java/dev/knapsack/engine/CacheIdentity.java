@@ -8,6 +8,8 @@ import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.Attention;
+import dev.knapsack.model.Block;
+import dev.knapsack.model.LatentAttention;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelIdentity;
 import dev.knapsack.model.ModelSpec;
@@ -16,6 +18,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.Arrays;
 import java.util.HexFormat;
+import org.jspecify.annotations.Nullable;
 
 /** The identity of the caches of one model, opened in one way, among all others. */
 final class CacheIdentity {
@@ -48,9 +51,12 @@ final class CacheIdentity {
     MessageDigest digest = sha256();
     add(digest, spec.family() + " " + spec.width());
     for (LayerSpec layer : spec.layers()) {
-      Attention attention = layer.attention();
-      if (attention != null) {
-        add(digest, attention);
+      for (Block block : layer.blocks()) {
+        switch (block) {
+          case Attention attention -> add(digest, attention);
+          case LatentAttention attention -> add(digest, attention);
+          default -> {}
+        }
       }
     }
     return hex(digest);
@@ -68,12 +74,28 @@ final class CacheIdentity {
                 attention.scale(),
                 attention.softCap(),
                 attention.window()));
-    Rope rope = attention.rope();
+    add(digest, attention.rope());
+    add(digest, String.valueOf(attention.queryScale()));
+  }
+
+  private static void add(MessageDigest digest, LatentAttention attention) {
+    add(
+        digest,
+        "latent %d %d %d %d %s"
+            .formatted(
+                attention.heads(),
+                attention.content(),
+                attention.plain(),
+                attention.rotated(),
+                attention.scale()));
+    add(digest, attention.rope());
+  }
+
+  private static void add(MessageDigest digest, @Nullable Rope rope) {
     if (rope != null) {
       add(digest, rope.pairs() + " " + rope.dimensions() + " " + rope.magnitude());
       add(digest, Arrays.toString(rope.frequencies()));
     }
-    add(digest, String.valueOf(attention.queryScale()));
   }
 
   private static MessageDigest sha256() {

@@ -13,6 +13,8 @@ public enum Activation {
   RELU,
   /** {@code max(x, 0)²}. */
   RELU_SQUARED,
+  /** {@code σ(x)}: gates of what layers that mix tokens give. */
+  SIGMOID,
   /** gpt-oss, gated: {@code g = min(g, 7)}, {@code u = clamp(u, ±7)}, {@code g · σ(1.702 g) · (u + 1)}. */
   GPT_OSS;
 

@@ -73,11 +73,16 @@ public final class ChunkedAttention implements Attention {
     /** {@code result_i = decay_i · result_i + Σ_t weight[t][i] · value_t}, with decoded values. */
     void addValues(Scratch scratch, int results, int live, int values, int size, int count);
 
-    /** Adds values as a page stores them; false, and nothing done, without code. */
+    /**
+     * Adds values as a page stores them; false, and nothing done, without code.
+     *
+     * @param stride bytes from a value to the next
+     */
     default boolean addStoredValues(
         Format format,
         MemorySegment page,
         long offset,
+        long stride,
         Scratch scratch,
         int results,
         int size,
@@ -364,6 +369,7 @@ public final class ChunkedAttention implements Attention {
               span.valueFormat(),
               span.memory(),
               span.value(shape, token),
+              span.valueStride(shape),
               scratch,
               results,
               valueSize,
@@ -399,7 +405,7 @@ public final class ChunkedAttention implements Attention {
   private void decodeKeys(QueryBlock block, KvSpan span, int token, int count) {
     AttentionShape shape = block.shape();
     int size = span.keySize(shape);
-    for (int t = 0, n = together(span, count); t < count; t += n) {
+    for (int t = 0, n = span.heads() == 1 ? count : 1; t < count; t += n) {
       long key = span.key(shape, token + t);
       int at = block.keys() + t * size;
       steps.decode(span.keyFormat(), span.memory(), key, block.scratch(), at, n * size);
@@ -409,16 +415,12 @@ public final class ChunkedAttention implements Attention {
   private void decodeValues(QueryBlock block, KvSpan span, int token, int count) {
     AttentionShape shape = block.shape();
     int size = span.valueSize(shape);
-    for (int t = 0, n = together(span, count); t < count; t += n) {
+    boolean close = span.valueStride(shape) == span.valueFormat().bytes(size);
+    for (int t = 0, n = close ? count : 1; t < count; t += n) {
       long value = span.value(shape, token + t);
       int at = block.values() + t * size;
       steps.decode(span.valueFormat(), span.memory(), value, block.scratch(), at, n * size);
     }
-  }
-
-  /** Tokens of a chunk that lie one after the other. */
-  private static int together(KvSpan span, int count) {
-    return span.heads() == 1 ? count : 1;
   }
 
   /** The place of a group's queries that meet a span's keys. */

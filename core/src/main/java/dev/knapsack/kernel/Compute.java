@@ -12,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.BiConsumer;
 import org.jspecify.annotations.Nullable;
 
@@ -156,16 +157,27 @@ public final class Compute implements AutoCloseable {
     }
 
     private Matrix codesOrFloats() {
-      if (codesLease == null || x.columns() % Q8Activations.FORMAT.blockValues() != 0) {
+      if (!coded(x)) {
         return x;
       }
-      Matrix q = new Matrix(Q8Activations.FORMAT, x.rows(), x.columns(), codesLease.segment());
+      Matrix q = codes(x);
       if (quantised != this) {
         rows(x, QUANTISE, (from, to) -> kernels.products().quantise(x, q, from, to));
         quantised = this;
       }
       return q;
     }
+  }
+
+  /** Says whether activations meet weights in a block format as codes. */
+  private boolean coded(Matrix x) {
+    return codesLease != null && x.columns() % Q8Activations.FORMAT.blockValues() == 0;
+  }
+
+  /** The place of their codes. */
+  private Matrix codes(Matrix x) {
+    MemorySegment memory = Objects.requireNonNull(codesLease).segment();
+    return new Matrix(Q8Activations.FORMAT, x.rows(), x.columns(), memory);
   }
 
   /**
@@ -203,7 +215,49 @@ public final class Compute implements AutoCloseable {
 
   /** Several products with the same activations, as one task. */
   public void matmul(Input input, Product... products) {
-    int tokens = input.x.rows();
+    Matrix[] x = new Matrix[products.length];
+    for (int i = 0; i < products.length; i++) {
+      x[i] = products[i].w.format() instanceof BlockFormat ? input.codesOrFloats() : input.x;
+    }
+    matmul(x, products);
+  }
+
+  /**
+   * {@code out[h][t] = w[h] · x[h][t]} for every head: as one task, but where the codes of all
+   * heads' activations take more room than there is.
+   *
+   * @param w of each head, of one shape and format
+   * @param x the rows of the first head, those of the next, and so on
+   * @param out likewise
+   */
+  public void matmulHeads(List<Matrix> w, Matrix x, Matrix out) {
+    int rows = x.rows() / w.size();
+    limits.check(x.rows(0, rows));
+    boolean coded = w.getFirst().format() instanceof BlockFormat && coded(x);
+    long room = (long) limits.tokens() * limits.columns() / ((long) rows * x.columns());
+    int together = coded ? (int) Math.clamp(room, 1, w.size()) : w.size();
+    for (int head = 0; head < w.size(); head += together) {
+      int end = Math.min(w.size(), head + together);
+      Matrix given = x.rows(head * rows, end * rows);
+      Matrix input = coded ? codes(given) : given;
+      if (coded) {
+        rows(given, QUANTISE, (from, to) -> kernels.products().quantise(given, input, from, to));
+        quantised = null;
+      }
+      Matrix[] inputs = new Matrix[end - head];
+      Product[] products = new Product[end - head];
+      for (int i = 0; i < products.length; i++) {
+        inputs[i] = input.rows(i * rows, (i + 1) * rows);
+        products[i] =
+            new Product(w.get(head + i), out.rows((head + i) * rows, (head + i + 1) * rows));
+      }
+      matmul(inputs, products);
+    }
+  }
+
+  /** Products with activations of their own each, as one task. */
+  private void matmul(Matrix[] x, Product[] products) {
+    int tokens = x[0].rows();
     int first = alone == AS_FITS ? (tokens == 1 ? 1 : 0) : Math.min(alone, tokens);
     int all = 0;
     for (Product product : products) {
@@ -211,11 +265,9 @@ public final class Compute implements AutoCloseable {
     }
     int[] chunks = new int[products.length];
     int[] ends = new int[products.length];
-    Matrix[] x = new Matrix[products.length];
     int parts = 0;
     for (int i = 0; i < products.length; i++) {
       Matrix w = products[i].w;
-      x[i] = w.format() instanceof BlockFormat ? input.codesOrFloats() : input.x;
       chunks[i] = rowsPerPart(w, all, tokens);
       parts += Math.ceilDiv(w.rows(), chunks[i]);
       ends[i] = parts;

@@ -27,6 +27,7 @@ public record Kernels(
     RowOperations rows,
     GatedActivation gatedActivation,
     Attention attention,
+    Recurrences recurrences,
     Peak peak) {
   /** {@code scalar}, {@code vector} or {@code x86}. */
   public String name() {

@@ -14,11 +14,13 @@ import org.jspecify.annotations.Nullable;
  * valuesAt} bytes on their values; where positions have gaps, from {@code positionsAt} bytes on the
  * position of each in 4 bytes. Token {@code i} (of {@code length}) is token {@code i % pageTokens}
  * of page {@code i / pageTokens}. The rows of a step are one page, in which each token's keys and
- * values are {@code heads} side by side.
+ * values are {@code heads} side by side. Where values begin with the keys, at 0, the first numbers
+ * of a key are its value.
  *
  * @param memory what all pages lie in
  * @param pages where each page begins in it, in bytes
- * @param valuesAt where the values begin in a page, in bytes
+ * @param valuesAt where the values begin in a page, in bytes; {@link #IN_KEYS} if they are the
+ *     beginnings of keys, in the same format
  * @param length tokens
  * @param start the position of the first token; the others follow, unless there are gaps
  * @param positionsAt where positions begin in a page, in bytes, which are ascending; {@link
@@ -40,6 +42,9 @@ public record KvSpan(
     @Nullable Reduction keys,
     @Nullable Reduction values,
     int heads) {
+  /** Where values begin that are not stored beside keys, but are the first numbers of them. */
+  public static final long IN_KEYS = 0;
+
   /** In place of where positions begin: each token's follows that of the one before. */
   public static final long NO_GAPS = -1;
 
@@ -134,9 +139,15 @@ public record KvSpan(
 
   /** Offset of a token's value, in bytes. */
   long value(AttentionShape shape, int token) {
-    return pages[token / pageTokens]
-        + valuesAt
-        + heads * (token % pageTokens * valueFormat.bytes(valueSize(shape)));
+    return pages[token / pageTokens] + valuesAt + token % pageTokens * valueStride(shape);
+  }
+
+  /** Bytes from a token's value to that of the next in its page. */
+  long valueStride(AttentionShape shape) {
+    return heads
+        * (valuesAt == IN_KEYS
+            ? keyFormat.bytes(keySize(shape))
+            : valueFormat.bytes(valueSize(shape)));
   }
 
   /** Position of a token in the sequence. */

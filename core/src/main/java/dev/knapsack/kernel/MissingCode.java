@@ -31,7 +31,8 @@ public record MissingCode(
     ACTIVATE,
     XIELU,
     ROPE,
-    SOFTMAX
+    SOFTMAX,
+    DELTA_RULE
   }
 
   static final MissingCode NONE = new MissingCode(List.of(), List.of(), Set.of(), Set.of());

@@ -20,6 +20,7 @@ public final class ScalarKernels {
         rows,
         new ScalarGate(),
         new ScalarAttention(rows),
+        new ScalarRecurrences(),
         _ -> ones());
   }
 

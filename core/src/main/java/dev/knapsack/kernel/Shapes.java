@@ -35,6 +35,25 @@ public final class Shapes {
     checkRows(x, from, to);
   }
 
+  /** A state of as many rows as there are keys, of as many columns as there are values. */
+  public static void checkState(
+      float[] query, float[] key, float[] decay, float[] value, float[] state, float[] out) {
+    if (query.length != key.length
+        || decay.length != key.length
+        || out.length != value.length
+        || state.length != key.length * value.length) {
+      throw new IllegalArgumentException(
+          "A state of %d numbers for keys of %d, %d queries, %d decays, values of %d into %d"
+              .formatted(
+                  state.length,
+                  key.length,
+                  query.length,
+                  decay.length,
+                  value.length,
+                  out.length));
+    }
+  }
+
   public static void checkRows(Matrix x, int from, int to) {
     if (from < 0 || from > to || to > x.rows()) {
       throw new IndexOutOfBoundsException("Rows %d to %d of %s".formatted(from, to, size(x)));
@@ -118,8 +137,18 @@ public final class Shapes {
     int inPage = span.heads() * (span.pageTokens() - 1) + 1;
     long keys = span.keyFormat().bytes(span.keySize(shape)) * inPage;
     long values = span.valueFormat().bytes(span.valueSize(shape)) * inPage;
+    boolean inKeys = span.valuesAt() == KvSpan.IN_KEYS;
+    if (inKeys && (!span.keyFormat().equals(span.valueFormat()) || values > keys)) {
+      throw new IllegalArgumentException(
+          "%d %s numbers of a value are no beginning of a key of %d %s numbers"
+              .formatted(
+                  span.valueSize(shape),
+                  span.valueFormat().name(),
+                  span.keySize(shape),
+                  span.keyFormat().name()));
+    }
     if (span.pages().length < Math.ceilDiv(span.length(), span.pageTokens())
-        || span.valuesAt() < keys) {
+        || (!inKeys && span.valuesAt() < keys)) {
       throw new IllegalArgumentException(
           "%,d cached tokens in %d pages of %d, whose %,d bytes of keys end before byte %,d"
               .formatted(
@@ -134,7 +163,7 @@ public final class Shapes {
     int last = Math.ceilDiv(span.length(), span.pageTokens()) - 1;
     for (int p = 0; p <= last; p++) {
       Objects.checkFromIndexSize(
-          span.pages()[p], span.valuesAt() + values, span.memory().byteSize());
+          span.pages()[p], inKeys ? keys : span.valuesAt() + values, span.memory().byteSize());
     }
   }
 

@@ -24,6 +24,8 @@ import org.jspecify.annotations.Nullable;
  * @param kvHeads key and value heads
  * @param keySize numbers in a query or key head
  * @param valueSize numbers in a value head
+ * @param gated whether, beside each query head, there is a gate whose sigmoid multiplies what the
+ *     head attends to
  * @param scale factor of the scores
  * @param softCap soft cap of the scores; 0 for none
  * @param window sliding window in tokens; 0 for none. Where tokens see those after them, it reaches
@@ -42,6 +44,7 @@ public record Attention(
     int kvHeads,
     int keySize,
     int valueSize,
+    boolean gated,
     float scale,
     float softCap,
     int window,
@@ -69,6 +72,7 @@ public record Attention(
   /**
    * The tensors that it computes with.
    *
+   * @param query gives queries; where there are gates, each head's query and then its gate
    * @param queryNorm factors for the numbers of a query head, or of all
    * @param keyNorm likewise
    * @param attendedNorm of what the output projection is multiplied with, all heads together
@@ -107,6 +111,11 @@ public record Attention(
     }
   }
 
+  /** What it does to queries by their position. */
+  RotaryFrame.Turning turning() {
+    return new RotaryFrame.Turning(scale, keySize, 0, rope, queryScale);
+  }
+
   /** Numbers in a token's queries, all heads. */
   public int queryColumns() {
     return heads * keySize;
@@ -128,7 +137,9 @@ public record Attention(
   }
 
   private Projection query() {
-    return new Projection("attn_q", width, queryColumns(), "attn_qkv");
+    return gated
+        ? new Projection("attn_q", width, queryColumns() + attendedColumns())
+        : new Projection("attn_q", width, queryColumns(), "attn_qkv");
   }
 
   private Projection key() {
@@ -201,6 +212,10 @@ public record Attention(
     numbers.put(Slot.KEY, (long) tokens * keyColumns());
     numbers.put(Slot.VALUE, (long) tokens * valueColumns());
     numbers.put(Slot.ATTENDED, (long) tokens * attendedColumns());
+    if (gated) {
+      numbers.put(Slot.MIXED, (long) tokens * (queryColumns() + attendedColumns()));
+      numbers.put(Slot.GATE, (long) tokens * attendedColumns());
+    }
     if (source == Source.CACHE) {
       addRecipes(tokens, cache, layer, numbers);
     }
@@ -233,7 +248,7 @@ public record Attention(
           Float.BYTES * rows * (keyColumns() + valueColumns()),
           tokens * rows * heads * (keySize + valueSize));
     }
-    double seen = seen(policy, tokens, past);
+    double seen = seen(window, policy, tokens, past);
     int keys = format.keySize(keySize);
     double coarse = window > 0 ? 0 : Math.max(0, seen - own(tokens) - policy.bounds().most(past));
     double token = format.keys().bytes(keys) + format.values().bytes(valueSize);
@@ -252,7 +267,7 @@ public record Attention(
   }
 
   /** Cached tokens that a token of the step sees, on average. */
-  private double seen(KvPolicy policy, int tokens, int past) {
+  static double seen(int window, KvPolicy policy, int tokens, int past) {
     if (window > 0) {
       return Math.min(past + own(tokens), window);
     }

@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.cache.KvCache;
+import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KvSpan;
@@ -42,7 +43,17 @@ final class AttentionBlock {
       attend(shape, runs, heads.query(), attended, (run, first) -> rows(shape, run, first, heads));
     }
     blocks.norm(attended, weights.attendedNorm(), attended.columns(), attended);
-    weights.output().apply(blocks, compute.input(attended), delta);
+    weights.output().apply(blocks, compute.input(gated(weights.spec(), attended)), delta);
+  }
+
+  /** What heads attended to, as their gates let it through. */
+  private Matrix gated(Attention spec, Matrix attended) {
+    if (!spec.gated()) {
+      return attended;
+    }
+    Matrix gate = blocks.matrix(Slot.GATE, attended.rows(), attended.columns());
+    compute.gatedActivation(Activation.SIGMOID, gate, attended, gate);
+    return gate;
   }
 
   private void attendToCaches(
@@ -59,15 +70,23 @@ final class AttentionBlock {
   private Heads project(Attention.Weights weights, int[] positions, Matrix x) {
     Attention spec = weights.spec();
     Matrix query = blocks.matrix(Slot.QUERY, x.rows(), spec.queryColumns());
+    Matrix projected =
+        spec.gated()
+            ? blocks.matrix(Slot.MIXED, x.rows(), query.columns() + spec.attendedColumns())
+            : query;
     Matrix key = blocks.matrix(Slot.KEY, x.rows(), spec.keyColumns());
     Matrix value = blocks.matrix(Slot.VALUE, x.rows(), spec.valueColumns());
     Compute.Input input = compute.input(x);
     Linear.apply(
         blocks,
         input,
-        weights.query().into(query),
+        weights.query().into(projected),
         weights.key().into(key),
         weights.value().into(value));
+    if (spec.gated()) {
+      Matrix gate = blocks.matrix(Slot.GATE, x.rows(), spec.attendedColumns());
+      blocks.deal(projected, spec.heads(), query, gate);
+    }
     if (spec.headNorms() == HeadNorms.EACH_ROTATED) {
       rotate(spec, positions, query, key);
       norm(weights, query, key);
@@ -103,7 +122,7 @@ final class AttentionBlock {
   }
 
   /** Encodes the rows of all runs into their caches. */
-  private void append(int layer, List<Run> runs, Heads heads) {
+  void append(int layer, List<Run> runs, Heads heads) {
     compute.encode(
         heads.key().rows(),
         heads.key().columns() + heads.value().columns(),
@@ -122,11 +141,12 @@ final class AttentionBlock {
   }
 
   /** Finds the tokens that a run's rows meet, of which {@code first} is the first. */
-  private interface Pieces {
+  interface Pieces {
     Iterator<KvSpan[][]> of(Run run, int first);
   }
 
-  private void attend(
+  /** Attends, each run to its pieces. */
+  void attend(
       AttentionShape shape, List<Run> runs, Matrix query, Matrix attended, Pieces pieces) {
     List<Queries> queries = new ArrayList<>(runs.size());
     int first = 0;
@@ -144,7 +164,8 @@ final class AttentionBlock {
     compute.attention(shape, queries);
   }
 
-  private static Iterator<KvSpan[][]> cached(int layer, Run run, int first, Heads heads) {
+  /** What a run's cache holds of a layer, its own rows included. */
+  static Iterator<KvSpan[][]> cached(int layer, Run run, int first, Heads heads) {
     KvCache cache = run.state().kv();
     cache.fetch(layer, heads.query().rows(first, first + run.length()));
     return cache.pieces(layer, run.length());

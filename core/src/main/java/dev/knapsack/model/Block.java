@@ -13,10 +13,13 @@ import org.jspecify.annotations.Nullable;
  * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
  * computes it.
  */
-public sealed interface Block permits Attention,
+public sealed interface Block
+    permits Attention,
+        LatentAttention,
         ShortConvolution,
         StateSpace,
         SelectiveScan,
+        DeltaRule,
         TimeMix,
         ChannelMix,
         Dense,
@@ -88,11 +91,13 @@ public sealed interface Block permits Attention,
   /** The weights of a block of a layer. */
   sealed interface Weights
       permits Attention.Weights,
+          LatentAttention.Weights,
           ShortConvolution.Weights,
           StateSpace.Weights,
           SelectiveScan.Weights,
           TimeMix.Weights,
           ChannelMix.Weights,
+          DeltaRule.Weights,
           Dense.Weights,
           Experts.Weights,
           Parallel.Weights {

@@ -104,6 +104,30 @@ final class Blocks {
     return out;
   }
 
+  /**
+   * Deals columns that lie group by group, each with some of every part's, out to the parts.
+   *
+   * @param x as wide as all parts
+   */
+  void deal(Matrix x, int groups, Matrix... parts) {
+    compute.rows(
+        x.rows(),
+        x.columns(),
+        (from, to) -> {
+          long at = x.rowOffset(from);
+          for (int row = from; row < to; row++) {
+            for (int group = 0; group < groups; group++) {
+              for (Matrix part : parts) {
+                long bytes = part.rowBytes() / groups;
+                long place = part.rowOffset(row) + group * bytes;
+                MemorySegment.copy(x.data(), at, part.data(), place, bytes);
+                at += bytes;
+              }
+            }
+          }
+        });
+  }
+
   /** Adds what a sublayer computed to the residual stream. */
   void addResidual(Matrix hidden, Matrix delta) {
     compute.add(hidden, delta, spec.residualScale());

@@ -48,7 +48,7 @@ record FormatChoice(Format format, Format output, Format experts) {
       case OUTPUT -> output;
       case EMBEDDING -> tied ? output : format;
       case EXPERTS -> experts;
-      case MATRIX -> format;
+      case MATRIX, HEADS -> format;
     };
   }
 

@@ -36,7 +36,7 @@ public record LayerSpec(List<Block> blocks) {
   }
 
   /** The part of its sequences that it remembers: what its blocks do, together. */
-  LayerLayout remembers() {
+  public LayerLayout remembers() {
     return LayerLayout.all(blocks.stream().map(Block::remembers));
   }
 

@@ -95,10 +95,18 @@ public record ModelSpec(
           heads = Math.max(heads, attention.heads());
           group = Math.max(group, attention.heads() / attention.kvHeads());
           head = Math.max(head, Math.max(attention.keySize(), attention.valueSize()));
+        } else if (block instanceof LatentAttention attention) {
+          heads = Math.max(heads, attention.heads());
+          group = Math.max(group, attention.heads());
         }
       }
     }
     return new KernelLimits(tokens, columns, heads, group, head);
+  }
+
+  /** Says whether a layer caches rows that are keys and hold their values. */
+  public boolean cachesLatents() {
+    return layers.stream().anyMatch(layer -> layer.remembers() instanceof LayerLayout.Latent);
   }
 
   /** The layout of a sequence's cache that is stored so; throws as the next. */
@@ -111,13 +119,19 @@ public record ModelSpec(
   /**
    * The layout of a sequence's cache in these formats.
    *
-   * @throws IllegalArgumentException if the heads are no whole blocks of a format
+   * @throws IllegalArgumentException if the heads are no whole blocks of a format, or hold their
+   *     values and these are to be in another
    */
   public KvLayout kvLayout(Format keyFormat, Format valueFormat) {
     return kvLayout(keyFormat, valueFormat, 0);
   }
 
   private KvLayout kvLayout(Format keyFormat, Format valueFormat, int sketch) {
+    if (sketch > 0 && cachesLatents()) {
+      throw new IllegalArgumentException(
+          "%s caches keys that hold their values: they cannot be sketched. F16 fits."
+              .formatted(name));
+    }
     return new KvLayout(
         layers.stream().map(layer -> layer.remembers().sketched(sketch)).toList(),
         keyFormat,

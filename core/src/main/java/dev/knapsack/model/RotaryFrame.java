@@ -7,6 +7,7 @@ import dev.knapsack.kernel.Rope;
 import dev.knapsack.tensor.Hadamard;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,8 +15,17 @@ import org.jspecify.annotations.Nullable;
  * model does that, and then transformed or sketched as keys are.
  */
 final class RotaryFrame implements QueryFrame {
-  private final Attention layer;
-  private final Attention.Weights weights;
+  /**
+   * What a layer does to queries by their position.
+   *
+   * @param size numbers in a query
+   * @param first the first of its numbers that are rotated; those before it are not
+   */
+  record Turning(
+      float scale, int size, int first, @Nullable Rope rope, @Nullable QueryScale queryScale) {}
+
+  private final Turning layer;
+  private final Attention.@Nullable Weights weights;
   private final KvTransform transform;
   private final Workspace workspace;
   private final Compute compute;
@@ -24,14 +34,30 @@ final class RotaryFrame implements QueryFrame {
   private final float @Nullable [] factors;
 
   RotaryFrame(Attention.Weights weights, KvTransform transform, Blocks blocks) {
-    this.layer = weights.spec();
+    this(weights.spec().turning(), weights, transform, blocks);
+  }
+
+  /** Of a layer whose keys are cached as they are. */
+  RotaryFrame(LatentAttention layer, Blocks blocks) {
+    this(layer.turning(), null, KvTransform.NONE, blocks);
+  }
+
+  private RotaryFrame(
+      Turning layer,
+      Attention.@Nullable Weights weights,
+      KvTransform transform,
+      Blocks blocks) {
+    this.layer = layer;
     this.weights = weights;
     this.transform = transform;
     this.workspace = blocks.workspace;
     this.compute = blocks.compute;
-    Matrix norm = weights.queryNorm();
+    Matrix norm =
+        weights == null || weights.spec().headNorms() != HeadNorms.EACH_ROTATED
+            ? null
+            : weights.queryNorm();
     this.factors =
-        norm == null || layer.headNorms() != HeadNorms.EACH_ROTATED
+        norm == null
             ? null
             : norm.data()
                 .asSlice(0, Float.BYTES * (long) norm.columns())
@@ -50,7 +76,7 @@ final class RotaryFrame implements QueryFrame {
    * @param transformed whether they are transformed as keys are, and not sketched
    */
   void unrotate(float[] heads, int kvHead, int position, boolean transformed) {
-    int size = layer.keySize();
+    int size = layer.size();
     Transformed keys = transformed ? transformed(null) : null;
     float[] head = new float[size];
     Turn turn = Turn.inverse(layer, position);
@@ -74,7 +100,7 @@ final class RotaryFrame implements QueryFrame {
       throw new IllegalArgumentException("An average is of 1 position or more, not " + count);
     }
     Turn turn = Turn.mean(layer, first, count);
-    Transformed keys = transformed(workspace.sketch(layer.keySize()));
+    Transformed keys = transformed(workspace.sketch(layer.size()));
     return (kvHead, key, out) -> {
       keys.undo(kvHead, key, out, 0);
       for (int i = 0; factors != null && i < factors.length; i++) {
@@ -94,7 +120,10 @@ final class RotaryFrame implements QueryFrame {
       case NONE -> new Transformed(null, null, false);
       case ROTATED -> new Transformed(null, null, true);
       case REORDERED ->
-          new Transformed(null, workspace.orders().keys(weights, compute).channels(), false);
+          new Transformed(
+              null,
+              workspace.orders().keys(Objects.requireNonNull(weights), compute).channels(),
+              false);
     };
   }
 
@@ -136,22 +165,21 @@ final class RotaryFrame implements QueryFrame {
    * @param sines likewise
    * @param rest factor of the numbers that are not turned
    */
-  private record Turn(
-      @Nullable Rope rope, int size, double[] cosines, double[] sines, double rest) {
+  private record Turn(Turning layer, double[] cosines, double[] sines, double rest) {
     /** Undoes what a position does to queries. */
-    static Turn inverse(Attention layer, int position) {
+    static Turn inverse(Turning layer, int position) {
       Turn turn = mean(layer, position, 1);
-      double length = turn.rope == null ? 1 : turn.rope.magnitude() * turn.rest;
+      double length = layer.rope == null ? 1 : layer.rope.magnitude() * turn.rest;
       double square = length * length;
       for (int i = 0; i < turn.cosines.length; i++) {
         turn.cosines[i] /= square;
         turn.sines[i] /= square;
       }
-      return new Turn(turn.rope, turn.size, turn.cosines, turn.sines, 1 / turn.rest);
+      return new Turn(layer, turn.cosines, turn.sines, 1 / turn.rest);
     }
 
     /** The mean turn that positions give queries. */
-    static Turn mean(Attention layer, int first, int count) {
+    static Turn mean(Turning layer, int first, int count) {
       Rope rope = layer.rope();
       double[] frequencies = rope == null ? new double[0] : rope.frequencies();
       double magnitude = rope == null ? 1 : rope.magnitude();
@@ -168,18 +196,20 @@ final class RotaryFrame implements QueryFrame {
           sines[i] += factor * Math.sin(angle);
         }
       }
-      return new Turn(rope, layer.keySize(), cosines, sines, rest);
+      return new Turn(layer, cosines, sines, rest);
     }
 
     /** Multiplies by the transpose. */
     void back(float[] x, int at) {
-      int turned = 0;
-      if (rope != null) {
-        rope.turnBack(x, at, cosines, sines);
-        turned = rope.dimensions();
+      int turned = layer.first;
+      if (layer.rope != null) {
+        layer.rope.turnBack(x, at + layer.first, cosines, sines);
+        turned += layer.rope.dimensions();
       }
-      for (int i = turned; i < size; i++) {
-        x[at + i] *= (float) rest;
+      for (int i = 0; i < layer.size; i++) {
+        if (i < layer.first || i >= turned) {
+          x[at + i] *= (float) rest;
+        }
       }
     }
   }

@@ -16,6 +16,17 @@ enum Slot {
   QUERY,
   KEY,
   VALUE,
+  /** Queries of {@link LatentAttention} in the numbers that all heads' are made of. */
+  QUERY_SOURCE,
+  /** Its rows that hold values, before they are joined with what is rotated of keys. */
+  KEY_CONTENT,
+  KEY_ROTATED,
+  QUERY_ROTATED,
+  /** Some rows of its heads, head by head, and what the heads' matrices make of them. */
+  BY_HEAD,
+  FROM_HEADS,
+  /** Its queries as they meet cached rows. */
+  ABSORBED,
   /** Queries and keys by random directions, where these are cached. */
   QUERY_SKETCH,
   KEY_SKETCH,
@@ -29,11 +40,12 @@ enum Slot {
   UP,
   /** The second gate of {@link ShortConvolution}. */
   OUTPUT_GATE,
-  /** Channels that are convolved, and what comes of it. */
+  /** What one product gives for several uses; channels that are convolved, and what comes of it. */
   MIXED,
   CONVOLVED,
-  /** Steps of the heads of {@link StateSpace}, or channels, and their results. */
+  /** Steps of the heads of a recurrence, or channels, what {@link DeltaRule} writes, and results. */
   STEP,
+  STRENGTH,
   SCANNED,
   /** What a projection goes through that is made of two, with few numbers between them. */
   LOW_RANK,

@@ -16,7 +16,7 @@ final class StateSpaceBlock {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
   /** Channels that are convolved as one part of the work. */
-  private static final int CHANNELS = 128;
+  static final int CHANNELS = 128;
 
   private final Blocks blocks;
   private final Compute compute;

@@ -26,6 +26,8 @@ public record TensorSpec(
     OUTPUT,
     /** A matrix that every token is multiplied with. */
     MATRIX,
+    /** Matrices of heads, one after the other, of which each multiplies what is that head's. */
+    HEADS,
     /** Matrices of experts, one after the other, of which a token uses some. */
     EXPERTS,
     /** The matrix that chooses experts. */

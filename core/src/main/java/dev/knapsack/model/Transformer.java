@@ -18,11 +18,13 @@ public final class Transformer {
   private final Workspace workspace;
   private final Blocks blocks;
   private final AttentionBlock attention;
+  private final LatentAttentionBlock latentAttention;
   private final ShortConvolutionBlock convolution;
   private final StateSpaceBlock stateSpace;
   private final SelectiveScanBlock selectiveScan;
   private final TimeMixBlock timeMix;
   private final ChannelMixBlock channelMix;
+  private final DeltaRuleBlock deltaRule;
   private final DenseBlock dense;
   private final ExpertsBlock experts;
 
@@ -45,11 +47,13 @@ public final class Transformer {
     this.workspace = workspace;
     this.blocks = new Blocks(spec, compute, workspace);
     this.attention = new AttentionBlock(blocks);
+    this.latentAttention = new LatentAttentionBlock(blocks, attention);
     this.convolution = new ShortConvolutionBlock(blocks);
     this.stateSpace = new StateSpaceBlock(blocks);
     this.selectiveScan = new SelectiveScanBlock(blocks);
     this.timeMix = new TimeMixBlock(blocks);
     this.channelMix = new ChannelMixBlock(blocks);
+    this.deltaRule = new DeltaRuleBlock(blocks);
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.lastMixing = lastMixing(spec);
@@ -227,11 +231,13 @@ public final class Transformer {
     Matrix x = blocks.norm(rows, block.norms().before(), normed);
     switch (block) {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
+      case LatentAttention.Weights w -> latentAttention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case SelectiveScan.Weights w -> selectiveScan.apply(w, runs, x, delta);
       case TimeMix.Weights w -> timeMix.apply(w, runs, x, delta);
       case ChannelMix.Weights w -> channelMix.apply(w, runs, x, delta);
+      case DeltaRule.Weights w -> deltaRule.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w ->
           experts.apply(w, w.spec().routesInput() ? layerInput(rows) : x, x, delta);

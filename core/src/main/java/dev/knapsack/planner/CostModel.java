@@ -329,7 +329,7 @@ final class CostModel {
     }
     double all = 0;
     for (int i = 0; i < layers(); i++) {
-      seconds[i] = spec.layers().get(i).fullAttention() == null ? 0 : layout.tokenBytes(i);
+      seconds[i] = layout.heads(i).seeAll() ? layout.tokenBytes(i) : 0;
       all += seconds[i];
     }
     for (int i = 0; i < layers(); i++) {

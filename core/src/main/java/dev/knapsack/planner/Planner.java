@@ -7,8 +7,6 @@ import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.model.Attention;
-import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.plan.KvChoice;
@@ -170,20 +168,16 @@ public final class Planner {
         .ifPresent(format -> {
           if (!fitsHeads(format)) {
             throw new IllegalArgumentException(
-                "The heads of %s are no whole blocks of %s. F16 fits."
+                (spec.cachesLatents()
+                        ? "%s caches rows whose first numbers are values and all are keys: in one format, as they are, and not in %s. F16 fits."
+                        : "The heads of %s are no whole blocks of %s. F16 fits.")
                     .formatted(spec.name(), format.describe()));
           }
         });
   }
 
   private boolean fitsHeads(KvFormat format) {
-    for (LayerSpec layer : spec.layers()) {
-      Attention attention = layer.attention();
-      if (attention != null && !format.fits(attention.keySize(), attention.valueSize())) {
-        return false;
-      }
-    }
-    return true;
+    return spec.layers().stream().allMatch(layer -> format.fits(layer.remembers()));
   }
 
   private List<Plan.Cache> caches(PlanRequest request) {

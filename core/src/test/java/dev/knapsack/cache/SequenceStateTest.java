@@ -27,6 +27,7 @@ class SequenceStateTest {
   private static final int PAGE = 8;
   private static final LayerLayout HEADS = new LayerLayout.Heads(2, 32, 32, 0, 1);
   private static final LayerLayout WINDOW = new LayerLayout.Heads(1, 32, 32, 20, 1);
+  private static final LayerLayout LATENT = new LayerLayout.Latent(48, 32, 3);
   private static final LayerLayout SMALL = new LayerLayout.Recurrent(12);
   private static final LayerLayout LARGE = new LayerLayout.Recurrent(5000);
   private static final LayerLayout NONE = new LayerLayout.None();
@@ -36,6 +37,8 @@ class SequenceStateTest {
     return Stream.of(
             List.of(HEADS, HEADS),
             List.of(HEADS, WINDOW),
+            List.of(LATENT, LATENT),
+            List.of(LATENT, SMALL, NONE),
             List.of(SMALL, LARGE),
             List.of(NONE, SMALL, HEADS),
             List.of(LARGE, WINDOW, NONE, HEADS),
@@ -93,6 +96,15 @@ class SequenceStateTest {
     }
   }
 
+  private static void append(SequenceState state, int layer, int columns, int... tokens) {
+    float[] rows = new float[tokens.length * columns];
+    for (int i = 0; i < rows.length; i++) {
+      rows[i] = number(tokens[i / columns], i % columns);
+    }
+    Matrix matrix = new Matrix(Formats.F32, tokens.length, columns, MemorySegment.ofArray(rows));
+    state.kv().append(layer, 0, matrix, matrix, 0, tokens.length);
+  }
+
   private static void grow(SequenceState state, int... tokens) {
     compute(state, tokens);
     state.commit(tokens.length);
@@ -126,6 +138,25 @@ class SequenceStateTest {
         }
         assertThat(state.state(l).get(ValueLayout.JAVA_FLOAT, at)).isEqualTo(expected);
       }
+    }
+  }
+
+  /** Of the numbers of a token, its keys and its values begin at this one. */
+  private static void check(CachedHead head, int first, int... tokens) {
+    float[] key = new float[head.keySize()];
+    float[] value = new float[head.valueSize()];
+    float[] values = new float[head.count() * value.length];
+    head.values(0, head.count(), values);
+    for (int place = 0; place < head.count(); place++) {
+      head.key(place, key);
+      head.value(place, value);
+      int token = tokens[head.position(place)];
+      for (int c = 0; c < key.length; c++) {
+        assertThat(key[c]).isEqualTo(number(token, first + c));
+      }
+      assertThat(value)
+          .isEqualTo(Arrays.copyOf(key, value.length))
+          .isEqualTo(Arrays.copyOfRange(values, place * value.length, (place + 1) * value.length));
     }
   }
 

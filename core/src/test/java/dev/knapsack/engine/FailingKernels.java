@@ -5,6 +5,7 @@ import dev.knapsack.kernel.GatedActivation;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.MatrixProducts;
+import dev.knapsack.kernel.Recurrences;
 import dev.knapsack.kernel.RowOperations;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -33,6 +34,7 @@ final class FailingKernels {
             failing(RowOperations.class, kernels.rows()),
             failing(GatedActivation.class, kernels.gatedActivation()),
             failing(Attention.class, kernels.attention()),
+            failing(Recurrences.class, kernels.recurrences()),
             kernels.peak());
     return new KernelProvider.Choice(failing, "fails when it is told to");
   }

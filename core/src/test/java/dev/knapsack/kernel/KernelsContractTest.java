@@ -307,6 +307,67 @@ class KernelsContractTest {
     }
   }
 
+  /** In any number of columns, in all or in some, which give the same bits. */
+  @ParameterizedTest
+  @MethodSource("providers")
+  void deltaRule(Kernels kernels) {
+    Operands operands = operands(12);
+    for (int columns : new int[] {1, 7, 16, 23, 64, 100}) {
+      int keySize = operands.between(1, 70);
+      int cut = operands.between(0, columns);
+      DeltaState expected = new DeltaState(operands, keySize, columns);
+      DeltaState actual = expected.columns(0, columns);
+      DeltaState left = expected.columns(0, cut);
+      DeltaState right = expected.columns(cut, columns);
+      for (int token = 0; token < 20; token++) {
+        float[] query = floats(operands.floats(1, keySize));
+        float[] key = floats(operands.floats(1, keySize, 1 / Math.sqrt(keySize)));
+        float[] decay = new float[keySize];
+        for (int i = 0; i < keySize; i++) {
+          decay[i] = operands.random().nextFloat();
+        }
+        float strength = operands.random().nextFloat();
+        float[] value = floats(operands.floats(1, columns));
+        expected.step(DEFINITION, query, key, decay, strength, value);
+        actual.step(kernels, query, key, decay, strength, value);
+        left.step(kernels, query, key, decay, strength, Arrays.copyOf(value, cut));
+        float[] rest = Arrays.copyOfRange(value, cut, columns);
+        right.step(kernels, query, key, decay, strength, rest);
+        assertClose(actual.out, expected.out, ROUNDING);
+        assertClose(actual.state, expected.state, ROUNDING);
+        assertThat(left.out).isEqualTo(Arrays.copyOf(actual.out, cut));
+        assertThat(right.out).isEqualTo(Arrays.copyOfRange(actual.out, cut, columns));
+      }
+      assertThat(left.state).isEqualTo(actual.columns(0, cut).state);
+      assertThat(right.state).isEqualTo(actual.columns(cut, columns).state);
+    }
+  }
+
+  private record DeltaState(float[] state, float[] out) {
+    DeltaState(Operands operands, int rows, int columns) {
+      this(floats(operands.floats(rows, columns)), new float[columns]);
+    }
+
+    DeltaState columns(int from, int to) {
+      int rows = state.length / out.length;
+      float[] some = new float[rows * (to - from)];
+      for (int row = 0; row < rows; row++) {
+        System.arraycopy(state, row * out.length + from, some, row * (to - from), to - from);
+      }
+      return new DeltaState(some, new float[to - from]);
+    }
+
+    void step(
+        Kernels kernels,
+        float[] query,
+        float[] key,
+        float[] decay,
+        float strength,
+        float[] value) {
+      kernels.recurrences().deltaRule(query, key, decay, strength, value, state, out);
+    }
+  }
+
   @ParameterizedTest
   @MethodSource("providers")
   void softmax(Kernels kernels) {
@@ -383,6 +444,113 @@ class KernelsContractTest {
       Matrix q = operands.floats(tokens, heads * shape.keySize());
       checkAttention(kernels, operands, shape, q, length - tokens, spans);
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("providersAndRounds")
+  void attentionOverKeysThatHoldTheirValues(Kernels kernels, int rounds) {
+    Operands operands = operands(9);
+    List<Format> formats = Formats.cache();
+    for (int round = 0; round < rounds * formats.size(); round++) {
+      Format format = formats.get(round % formats.size());
+      int unit = Math.max(8, format.blockValues());
+      int valueSize = unit * operands.between(1, 4);
+      int keySize = valueSize + unit * operands.between(0, 2);
+      int tokens = round % 3 == 0 ? 1 : operands.between(1, 20);
+      checkInKeys(kernels, operands, format, operands.between(1, 9), keySize, valueSize, tokens);
+    }
+    checkInKeys(kernels, operands, Formats.F16, rounds == 1 ? 6 : 128, 576, 512, 2);
+    checkInKeys(kernels, operands, Formats.Q8_0, 4, 576, 512, 1);
+    checkInKeys(kernels, operands, Formats.F32, 3, 28, 20, 10);
+  }
+
+  private static void checkInKeys(
+      Kernels kernels,
+      Operands operands,
+      Format format,
+      int heads,
+      int keySize,
+      int valueSize,
+      int tokens) {
+    AttentionShape shape =
+        new AttentionShape(heads, 1, keySize, valueSize, 0.1f, 0, 0, true, null);
+    int length = tokens + operands.between(0, 100);
+    int cut = operands.between(0, length);
+    KvSpan[] spans = {
+      inKeys(operands, format, keySize, 0, cut), inKeys(operands, format, keySize, cut, length)
+    };
+    Matrix q = operands.floats(tokens, heads * keySize);
+    checkAttention(kernels, operands, shape, q, length - tokens, new KvSpan[][] {spans});
+    KernelLimits limits = new KernelLimits(tokens, 1, heads, heads, keySize);
+    Matrix together = operands.poisoned(tokens, heads * valueSize);
+    Matrix apart = operands.copy(together);
+    for (Matrix out : List.of(together, apart)) {
+      KvSpan[] some =
+          out == together
+              ? spans
+              : Arrays.stream(spans).map(s -> apart(operands, shape, s)).toArray(KvSpan[]::new);
+      kernels
+          .attention()
+          .attend(
+              shape,
+              q,
+              length - tokens,
+              some,
+              0,
+              out,
+              0,
+              tokens,
+              Operands.scratch(kernels, limits));
+    }
+    assertThat(floats(together)).isEqualTo(floats(apart));
+  }
+
+  /** Positions {@code [from, to)} in pages of keys, whose first numbers are values. */
+  private static KvSpan inKeys(Operands operands, Format format, int keySize, int from, int to) {
+    int pageTokens = 16;
+    long bytes = pageTokens * format.bytes(keySize);
+    long[] pages = new long[Math.ceilDiv(to - from, pageTokens)];
+    Arrays.setAll(pages, i -> i * bytes);
+    MemorySegment memory =
+        operands.encoded(format, Math.max(1, pages.length) * pageTokens, keySize).data();
+    return new KvSpan(
+        format,
+        format,
+        pageTokens,
+        memory,
+        pages,
+        KvSpan.IN_KEYS,
+        to - from,
+        from,
+        KvSpan.NO_GAPS);
+  }
+
+  /** The same with copies of the values behind the keys. */
+  private static KvSpan apart(Operands operands, AttentionShape shape, KvSpan span) {
+    long key = span.keyFormat().bytes(shape.keySize());
+    long value = span.keyFormat().bytes(shape.valueSize());
+    long valuesAt = span.pageTokens() * key;
+    long bytes = valuesAt + span.pageTokens() * value;
+    long[] pages = new long[span.pages().length];
+    MemorySegment memory = operands.memory(Math.max(1, pages.length * bytes));
+    for (int p = 0; p < pages.length; p++) {
+      pages[p] = p * bytes;
+      MemorySegment.copy(span.memory(), span.pages()[p], memory, pages[p], valuesAt);
+      for (int t = 0; t < span.pageTokens(); t++) {
+        long from = span.pages()[p] + t * key;
+        MemorySegment.copy(span.memory(), from, memory, pages[p] + valuesAt + t * value, value);
+      }
+    }
+    return new KvSpan(
+        span.keyFormat(),
+        span.valueFormat(),
+        span.pageTokens(),
+        memory,
+        pages,
+        valuesAt,
+        span.length(),
+        span.start(),
+        KvSpan.NO_GAPS);
   }
 
   /**

@@ -43,6 +43,7 @@ class MissingCodeTest {
         counter.of(RowOperations.class, scalar.rows(), MissingCodeTest::isOperation),
         counter.of(GatedActivation.class, scalar.gatedActivation(), MissingCodeTest::isOperation),
         scalar.attention(),
+        counter.of(Recurrences.class, scalar.recurrences(), MissingCodeTest::isOperation),
         scalar.peak());
   }
 
@@ -78,6 +79,7 @@ class MissingCodeTest {
         .containsExactlyInAnyOrderElementsOf(
             Arrays.stream(MissingCode.Operation.values())
                 .filter(operation -> operation != MissingCode.Operation.QUANTISE)
+                .filter(operation -> operation != MissingCode.Operation.DELTA_RULE)
                 .map(Enum::name)
                 .toList());
   }
@@ -104,6 +106,11 @@ class MissingCodeTest {
       case ROPE -> {
         Rope rope = Rope.plain(Rope.Pairs.HALF_SPLIT, 64, 10_000);
         rows.rope(x, 64, rope, new int[] {1, 2}, 0, 2);
+      }
+      case DELTA_RULE -> {
+        float[] numbers = new float[64];
+        float[] state = new float[64 * 64];
+        kernels.recurrences().deltaRule(numbers, numbers, numbers, 1, numbers, state, numbers);
       }
       case SOFTMAX -> rows.softmax(x.data(), 0, COLUMNS, Float.NaN);
     }

@@ -18,6 +18,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -471,6 +472,33 @@ class FamiliesTest {
     assertThatThrownBy(() -> Families.spec(model))
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("arwkv7.wkv.head_size: a width of 32");
+  }
+
+  @Test
+  void kimiLinearAttendsWhereItHasHeads() {
+    ModelSpec spec = golden("kimi-linear");
+    assertThat(spec.layers().stream().map(LayerSpec::carriesState))
+        .containsExactly(true, true, false, true);
+    LatentAttention attention = (LatentAttention) spec.layers().get(2).blocks().getFirst();
+    assertThat(attention.rope()).isNull();
+    assertThat(attention.scale()).isEqualTo((float) (1 / Math.sqrt(24)));
+  }
+
+  @Test
+  void qwen35HasAttentionWhereItsFileSays() {
+    ModelSpec every = golden("qwen35");
+    assertThat(every.layers().stream().map(LayerSpec::carriesState))
+        .containsExactly(true, true, true, false, true);
+    ModelSpec listed = golden("qwen35_mtp");
+    assertThat(listed.layers().stream().map(LayerSpec::carriesState))
+        .containsExactly(true, false, true);
+    assertThat(attention(listed, 1).gated()).isTrue();
+    assertThat(attention(listed, 1).rope().dimensions()).isEqualTo(8);
+    DeltaRule rule = (DeltaRule) listed.layers().getFirst().blocks().getFirst();
+    assertThat(rule).extracting(DeltaRule::keyHeads, DeltaRule::heads).containsExactly(2, 4);
+    assertThat(IntStream.range(0, 4).map(rule::keyHead)).containsExactly(0, 1, 0, 1);
+    DeltaRule next = (DeltaRule) golden("qwen3next").layers().getFirst().blocks().getFirst();
+    assertThat(IntStream.range(0, 4).map(next::keyHead)).containsExactly(0, 0, 1, 1);
   }
 
   @ParameterizedTest

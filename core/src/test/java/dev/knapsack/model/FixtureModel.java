@@ -6,7 +6,9 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -55,6 +57,20 @@ final class FixtureModel implements ModelFile {
     numbers.put(name, decoded);
     infos.put(name, new TensorInfo(name, format, LongShape.list(shape)));
     return this;
+  }
+
+  /** The same keys and tensors as a file of F32 tensors has. */
+  static FixtureModel copy(ModelFile file) {
+    FixtureModel model = new FixtureModel(file.metadata().string("general.architecture"), 1);
+    model.keys.putAll(file.metadata().all());
+    for (TensorInfo tensor : file.tensors().values()) {
+      MemorySegment bytes = Arena.ofAuto().allocate(tensor.bytes(), WeightLayout.SECTOR);
+      file.read(tensor, 0, bytes);
+      long[] shape = tensor.shape().stream().mapToLong(Long::longValue).toArray();
+      float[] values = bytes.toArray(ValueLayout.JAVA_FLOAT);
+      model.tensor(tensor.name(), Formats.F32, values, shape);
+    }
+    return model;
   }
 
   /** Puts the rows of some F32 tensors into one, which takes their place. */

@@ -70,7 +70,17 @@ class GoldenModelsTest {
           "starcoder2",
           "cohere2",
           "hunyuan-dense",
-          "bitnet");
+          "bitnet",
+          "qwen35",
+          "qwen35_long",
+          "qwen35_mtp",
+          "qwen35moe",
+          "qwen3next",
+          "kimi-linear",
+          "kimi-linear_long",
+          "deepseek2_lite",
+          "deepseek2_mla",
+          "deepseek2_v3");
 
   /** Those whose tokens see all of a text. */
   static final List<String> WHOLE_TEXT_MODELS = List.of("llada", "llada-moe", "dream");

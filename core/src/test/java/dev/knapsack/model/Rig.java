@@ -155,6 +155,7 @@ final class Rig implements AutoCloseable {
             a.kvHeads(),
             a.keySize(),
             a.valueSize(),
+            a.gated(),
             a.scale(),
             a.softCap(),
             a.window(),

@@ -50,7 +50,7 @@ final class ShapeFile implements ModelFile {
         switch (spec.role()) {
           case NORM, BIAS, DECAY, NUMBERS, ROUTER -> Formats.F32;
           case OUTPUT -> Formats.Q6_K;
-          case EMBEDDING, MATRIX, EXPERTS -> format;
+          case EMBEDDING, MATRIX, HEADS, EXPERTS -> format;
         };
     TensorInfo tensor = new TensorInfo(name, stored, spec.shape());
     tensors.put(name, tensor);
@@ -103,6 +103,7 @@ final class ShapeFile implements ModelFile {
                 kvHeads,
                 headSize,
                 headSize,
+                false,
                 (float) (1 / Math.sqrt(headSize)),
                 0,
                 window,

@@ -55,7 +55,7 @@ final class CacheFormat {
   static long compactBytes(KvPart part) {
     HeadForm form = part.form();
     return compact(form.keyFormat(), form.keySize()).bytes(form.keySize())
-        + compact(form.valueFormat(), form.valueSize()).bytes(form.valueSize());
+        + compact(form.valueFormat(), form.besideKey()).bytes(form.besideKey());
   }
 
   static boolean hasCompactForm(KvPart part) {

@@ -192,9 +192,9 @@ final class CacheWriter {
           CacheFormat.compact(form.keyFormat(), form.keySize()),
           form.keySize(),
           form.valueFormat(),
-          CacheFormat.compact(form.valueFormat(), form.valueSize()),
-          form.valueSize(),
-          arena.allocate(4L * Math.max(form.keySize(), form.valueSize()), 64));
+          CacheFormat.compact(form.valueFormat(), form.besideKey()),
+          form.besideKey(),
+          arena.allocate(4L * Math.max(form.keySize(), form.besideKey()), 64));
     }
 
     Conversion reversed() {

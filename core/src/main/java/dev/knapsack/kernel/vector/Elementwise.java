@@ -123,6 +123,7 @@ final class Elementwise {
       case GELU -> gelu(gate, gateAt, up, upAt, out, outAt, n);
       case RELU -> relu(gate, gateAt, up, upAt, out, outAt, n);
       case RELU_SQUARED -> reluSquared(gate, gateAt, up, upAt, out, outAt, n);
+      case SIGMOID -> sigmoid(gate, gateAt, up, upAt, out, outAt, n);
       case GPT_OSS -> gptOss(gate, gateAt, up, upAt, out, outAt, n);
     }
   }
@@ -156,6 +157,14 @@ final class Elementwise {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
       FloatVector y = reluSquared(Lanes.load(gate, g + 4L * i));
       Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+    }
+  }
+
+  private static void sigmoid(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector x = Functions.sigmoid(Lanes.load(gate, g + 4L * i));
+      Lanes.store(x.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
     }
   }
 

@@ -41,6 +41,7 @@ public final class VectorKernels {
         rows,
         new VectorGate(scalar.gatedActivation()),
         new ChunkedAttention(new AttentionSteps(formats), rows),
+        new VectorRecurrences(),
         _ -> Ones.multiplyAdd());
   }
 }

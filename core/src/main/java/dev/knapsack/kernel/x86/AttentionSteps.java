@@ -152,7 +152,8 @@ final class AttentionSteps implements ChunkedAttention.Steps {
   @Override
   public void addValues(Scratch scratch, int results, int live, int values, int size, int count) {
     if (floats.fits(size)) {
-      addValues(floats, scratch.segment(), bytes(values), scratch, results, size, count);
+      addValues(
+          floats, scratch.segment(), bytes(values), bytes(size), scratch, results, size, count);
       return;
     }
     float[] memory = scratch.floats();
@@ -174,6 +175,7 @@ final class AttentionSteps implements ChunkedAttention.Steps {
       Format format,
       MemorySegment page,
       long offset,
+      long stride,
       Scratch scratch,
       int results,
       int size,
@@ -182,7 +184,7 @@ final class AttentionSteps implements ChunkedAttention.Steps {
     if (code == null || !code.fits(size)) {
       return false;
     }
-    addValues(code, page, offset, scratch, results, size, count);
+    addValues(code, page, offset, stride, scratch, results, size, count);
     return true;
   }
 
@@ -190,12 +192,14 @@ final class AttentionSteps implements ChunkedAttention.Steps {
       Page code,
       MemorySegment values,
       long offset,
+      long stride,
       Scratch scratch,
       int results,
       int size,
       int count) {
     checkGroup(scratch, results, size, count);
-    Objects.checkFromIndexSize(offset, count * code.bytes(size), values.byteSize());
+    Objects.checkFromIndexSize(
+        offset, (count - 1) * stride + code.bytes(size), values.byteSize());
     code.addValues.call(
         scratch.segment(),
         values,
@@ -203,6 +207,6 @@ final class AttentionSteps implements ChunkedAttention.Steps {
         bytes(results),
         offset,
         bytes(size),
-        code.bytes(size) << 32 | count);
+        stride << 32 | count);
   }
 }

@@ -48,6 +48,7 @@ public final class X86Kernels {
         others.rows(),
         new SiluGate(others.gatedActivation(), loader),
         new ChunkedAttention(new AttentionSteps(loader), others.rows()),
+        others.recurrences(),
         precision ->
             ones.computeIfAbsent(precision, p -> new OnesCode(isa, p, loader)).multiplyAdd());
   }

@@ -5,10 +5,12 @@ import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.Rope.Pairs;
 import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
+import dev.knapsack.model.DeltaRule;
 import dev.knapsack.model.Dense;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.Gating;
 import dev.knapsack.model.HeadNorms;
+import dev.knapsack.model.LatentAttention;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Nonlinearity;
@@ -111,6 +113,11 @@ abstract class Family {
     return Attention.Source.CACHE;
   }
 
+  /** Says whether each query head has a gate beside it. */
+  boolean gatesAttention() {
+    return false;
+  }
+
   /** The blocks of a layer, in the order in which they are computed. */
   List<Block> blocks(Header header, int layer, int context) {
     return List.of(attention(header, layer, context), feedForward(header, layer));
@@ -124,6 +131,7 @@ abstract class Family {
         header.kvHeads(layer),
         header.keySize(layer),
         header.valueSize(layer),
+        gatesAttention(),
         attentionScale(header, layer),
         attentionSoftCap(header),
         window(header, layer),
@@ -132,6 +140,34 @@ abstract class Family {
         queryScale(header, layer),
         headNorms(header, layer),
         source());
+  }
+
+  /**
+   * Attention whose keys and values are projections of few numbers.
+   *
+   * @param rope null for none
+   */
+  final LatentAttention latentAttention(Header header, int layer, @Nullable Rope rope) {
+    int rotated = header.columns("rope.dimension_count");
+    int keySize = header.latentKeySize(layer);
+    if (rotated >= keySize) {
+      throw header.wrong(
+          "rope.dimension_count",
+          "must be below the numbers of a key %d, and is %d".formatted(keySize, rotated));
+    }
+    return new LatentAttention(
+        attentionNorms(header, layer),
+        header.width(),
+        header.heads(layer),
+        header.optionalColumns("attention.q_lora_rank"),
+        header.latentContent(layer),
+        keySize - rotated,
+        rotated,
+        header.latentValueSize(layer),
+        attentionScale(header, layer),
+        rope,
+        header.hasTensor(WeightLayout.name(layer, LatentAttention.TO_BOTH))
+            && !header.hasTensor(WeightLayout.name(layer, LatentAttention.TO_KEYS)));
   }
 
   /** A state space of the second kind. */
@@ -159,6 +195,37 @@ abstract class Family {
         state,
         groups,
         header.taps("ssm.conv_kernel"));
+  }
+
+  /** Linear attention by the delta rule. */
+  final DeltaRule deltaRule(
+      Header header,
+      int layer,
+      int keyHeads,
+      int heads,
+      int keySize,
+      int valueSize,
+      DeltaRule.Form form) {
+    if (heads % keyHeads != 0) {
+      throw header.wrong(
+          "ssm.group_count",
+          "%d heads cannot share the keys of %d evenly".formatted(heads, keyHeads));
+    }
+    if (2 * ((long) keyHeads * keySize + (long) heads * valueSize) > Header.MOST_COLUMNS
+        || (long) keySize * valueSize > Header.MOST_COLUMNS) {
+      throw header.wrong(
+          "ssm.state_size",
+          "%d numbers are too many for %d heads of %d".formatted(keySize, heads, valueSize));
+    }
+    return new DeltaRule(
+        attentionNorms(header, layer),
+        header.width(),
+        keyHeads,
+        heads,
+        keySize,
+        valueSize,
+        header.taps("ssm.conv_kernel"),
+        form);
   }
 
   Norms attentionNorms(Header header, int layer) {

@@ -120,6 +120,30 @@ final class Header {
     return width() / heads(layer);
   }
 
+  /** Numbers in a key of latent attention: files say them by another name than what is cached. */
+  int latentKeySize(int layer) {
+    return headSize(latent("key_length"), layer);
+  }
+
+  int latentValueSize(int layer) {
+    return headSize(latent("value_length"), layer);
+  }
+
+  private String latent(String length) {
+    String own = "attention." + length + "_mla";
+    return has(own) ? own : "attention." + length;
+  }
+
+  /** Numbers that the keys and values of latent attention are projections of. */
+  int latentContent(int layer) {
+    String key = "attention.kv_lora_rank";
+    int content = columns(key);
+    if ((long) heads(layer) * (content + columns("rope.dimension_count")) > MOST_COLUMNS) {
+      throw wrong(key, "%d numbers are too many for %d heads".formatted(content, heads(layer)));
+    }
+    return content;
+  }
+
   boolean has(String key) {
     return metadata.has(key(key));
   }

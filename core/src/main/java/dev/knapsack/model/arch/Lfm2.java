@@ -2,6 +2,7 @@ package dev.knapsack.model.arch;
 
 import dev.knapsack.model.Block;
 import dev.knapsack.model.Gating;
+import dev.knapsack.model.Norms;
 import dev.knapsack.model.ShortConvolution;
 import java.util.List;
 import java.util.Set;

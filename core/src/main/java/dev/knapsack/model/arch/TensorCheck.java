@@ -9,6 +9,7 @@ import dev.knapsack.model.WeightLayout;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /** Checks that a file's tensors are those of the model that its metadata describe. */
 final class TensorCheck {
@@ -72,12 +73,9 @@ final class TensorCheck {
     }
   }
 
-  /** Writers differ in whether they keep dimensions of 1 at the end. */
+  /** Writers differ in whether they keep dimensions of 1. */
   private static List<Long> trimmed(List<Long> shape) {
-    int end = shape.size();
-    while (end > 1 && shape.get(end - 1) == 1) {
-      end--;
-    }
-    return shape.subList(0, end);
+    return Stream.concat(shape.stream().limit(1), shape.stream().skip(1).filter(size -> size != 1))
+        .toList();
   }
 }
