@@ -17,15 +17,20 @@ import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.StepObserver;
 import dev.knapsack.cache.policy.Recipe;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -112,6 +117,30 @@ class LatentAttentionTest {
   private static Run run(
       SequenceState state, int[] tokens, int from, int to, int logits, Run.Kind kind) {
     return new Run(state, tokens, from, to, logits, 0, kind, null);
+  }
+
+  /** With activations in 8 bits where the matrices of heads are in blocks. */
+  @Test
+  void quantisedMatricesOfHeadsAreMultiplied(@TempDir Path folder) {
+    Path quantised = folder.resolve("q8_0.gguf");
+    Budget budget = Budget.of("256MiB");
+    try (ModelFile file = open("deepseek2_mla");
+        WorkerTeam team = new WorkerTeam(2)) {
+      new Quantizer(file, Formats.Q8_0, null)
+          .write(quantised, budget.account("quantize"), team, Progress.NONE);
+    }
+    try (ModelFile file = ModelFile.open(quantised)) {
+      assertThat(file.tensors().get("blk.0.attn_v_b.weight").format()).isEqualTo(Formats.Q8_0);
+      for (KernelProvider provider : KernelProvider.here()) {
+        Rig.Parts parts = Rig.Parts.USUAL.with(provider);
+        try (Rig floats = new Rig(file, parts);
+            Rig codes = new Rig(file, parts.with(Compute.Precision.EIGHT_BIT).workers(2))) {
+          float[] expected = floats.logits(tokens(5), 30);
+          assertThat(Rig.error(expected, codes.logits(tokens(5), 30))).isLessThan(5e-3);
+          assertThat(Rig.error(expected, codes.logits(tokens(5), 1))).isLessThan(5e-3);
+        }
+      }
+    }
   }
 
   @Test
