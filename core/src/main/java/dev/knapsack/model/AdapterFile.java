@@ -61,7 +61,7 @@ final class AdapterFile {
       if (!known.contains(name)) {
         throw wrong(
             name,
-            "belongs to no matrix of %s that an adapter can change: those of its layers, but for experts"
+            "belongs to no matrix of %s that an adapter can change: those of its layers, but for experts and for those of single heads"
                 .formatted(spec.name()));
       }
     }

@@ -34,7 +34,10 @@ final class LatentAttentionBlock {
     this.attention = attention;
   }
 
-  /** Attends, each run to what its sequence has cached and its own tokens: see AttentionBlock. */
+  /**
+   * Attends, each run to what its sequence has cached and its own tokens; as {@link
+   * AttentionBlock#apply} takes them.
+   */
   void apply(
       LatentAttention.Weights weights, List<Run> runs, int[] positions, Matrix x, Matrix delta) {
     LatentAttention spec = weights.spec();
@@ -42,9 +45,9 @@ final class LatentAttentionBlock {
     Compute.Input input = compute.input(x);
     Matrix query = absorbed(weights, positions, input, query(weights, input));
     Matrix key = key(weights, positions, input);
-    attention.append(weights.layer(), runs, new AttentionBlock.Heads(query, key, key));
-    Matrix attended = blocks.matrix(Slot.ATTENDED, rows, spec.heads() * spec.content());
     AttentionBlock.Heads heads = new AttentionBlock.Heads(query, key, key);
+    attention.append(weights.layer(), runs, heads);
+    Matrix attended = blocks.matrix(Slot.ATTENDED, rows, spec.heads() * spec.content());
     int parts = spec.sharedShape().kvHeads();
     attention.attend(
         spec.sharedShape(),

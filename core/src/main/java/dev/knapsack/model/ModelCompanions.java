@@ -4,6 +4,7 @@ import dev.knapsack.cache.Companion;
 import dev.knapsack.cache.HeadBases;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.RetentionGates;
 import dev.knapsack.cache.policy.Calibration;
 import dev.knapsack.error.ModelFileException;
@@ -85,10 +86,11 @@ public final class ModelCompanions implements Companion.Reader {
     if (read.layers().size() != spec.layers().size()) {
       return false;
     }
+    KvLayout plain = spec.kvLayout(KvLayout.FULL, KvLayout.FULL);
     for (int l = 0; l < spec.layers().size(); l++) {
-      Attention attention = spec.layers().get(l).fullAttention();
-      int heads = attention == null ? 0 : attention.heads();
-      if (read.layers().get(l).heads().size() != heads) {
+      LayerLayout.Heads heads = plain.heads(l);
+      int queries = heads.seeAll() ? heads.kvHeads() * heads.group() : 0;
+      if (read.layers().get(l).heads().size() != queries) {
         return false;
       }
     }

@@ -36,7 +36,10 @@ class PrefixTreeTest {
       layout(Formats.F16, 0, PLAIN, new LayerLayout.Heads(2, 32, 32, WINDOW, 1));
   private static final KvLayout RECENT = layout(Formats.Q8_0, 11, PLAIN, PLAIN);
 
-  private static KvLayout layout(Format format, int recent, LayerLayout.Heads... layers) {
+  private static final KvLayout LATENT =
+      layout(Formats.Q8_0, 11, new LayerLayout.Latent(64, 32, 3), PLAIN);
+
+  private static KvLayout layout(Format format, int recent, LayerLayout... layers) {
     return new KvLayout(List.of(layers), format, format, recent, KvPolicy.FULL, PAGE);
   }
 
@@ -183,8 +186,8 @@ class PrefixTreeTest {
           for (KvSpan span : spans[h]) {
             assertThat(span.start()).isEqualTo(end);
             for (int i = 0; i < span.length(); i++, end++) {
-              check(span, i, end, l, h, true);
-              check(span, i, end, l, h, false);
+              check(span, i, end, l, h, heads.keySize(), true);
+              check(span, i, end, l, h, heads.valueSize(), false);
             }
           }
           assertThat(end).isEqualTo(cache.length());
@@ -192,18 +195,21 @@ class PrefixTreeTest {
       }
     }
 
-    private void check(KvSpan span, int i, int position, int layer, int head, boolean key) {
-      float[] numbers = new float[32];
-      for (int c = 0; c < 32; c++) {
-        numbers[c] = number(position, layer, key, head * 32 + c);
+    private void check(
+        KvSpan span, int i, int position, int layer, int head, int size, boolean key) {
+      boolean inKeys = cache.layout().layers().get(layer) instanceof LayerLayout.Latent;
+      float[] numbers = new float[size];
+      for (int c = 0; c < size; c++) {
+        numbers[c] = number(position, layer, key || inKeys, head * size + c);
       }
       Format format = key ? span.keyFormat() : span.valueFormat();
-      byte[] expected = new byte[(int) format.bytes(32)];
-      format.encode(MemorySegment.ofArray(numbers), 0, MemorySegment.ofArray(expected), 0, 32);
+      byte[] expected = new byte[(int) format.bytes(size)];
+      format.encode(MemorySegment.ofArray(numbers), 0, MemorySegment.ofArray(expected), 0, size);
       long at = span.pages()[i / PAGE] + (key ? 0 : span.valuesAt());
+      long stride = format.bytes(inKeys ? cache.layout().heads(layer).keySize() : size);
       assertThat(
               span.memory()
-                  .asSlice(at + i % PAGE * expected.length, expected.length)
+                  .asSlice(at + i % PAGE * stride, expected.length)
                   .toArray(ValueLayout.JAVA_BYTE))
           .isEqualTo(expected);
     }
@@ -222,9 +228,9 @@ class PrefixTreeTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {0, 1, 2})
+  @ValueSource(ints = {0, 1, 2, 3})
   void sequencesShareWhatTheyBeginWith(int which) {
-    KvLayout layout = List.of(FULL, WINDOWS, RECENT).get(which);
+    KvLayout layout = List.of(FULL, WINDOWS, RECENT, LATENT).get(which);
     try (Caches caches = new Caches(layout, 8);
         Sequence first = caches.begin(tokens(50, 1, 80)).finish();
         Sequence second = caches.begin(tokens(50, 2, 90))) {
@@ -418,7 +424,7 @@ class PrefixTreeTest {
   @ValueSource(longs = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
   void anyUseKeepsWhatSequencesHoldAndWhatThePoolMayTake(long seed) {
     SplittableRandom random = new SplittableRandom(seed);
-    KvLayout layout = List.of(FULL, WINDOWS, RECENT).get((int) (seed % 3));
+    KvLayout layout = List.of(FULL, WINDOWS, RECENT, LATENT).get((int) (seed % 4));
     int sequences = 3;
     List<Sequence> live = new ArrayList<>();
     try (Caches caches = new Caches(layout, sequences)) {

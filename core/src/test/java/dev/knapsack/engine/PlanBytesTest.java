@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.knapsack.TestData;
 import dev.knapsack.cache.KvFormat;
-import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.SequenceState;
@@ -17,7 +16,6 @@ import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Workspace;
 import dev.knapsack.model.arch.Families;
@@ -35,7 +33,6 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.Stream;
@@ -97,12 +94,7 @@ class PlanBytesTest {
       ModelFile file, ModelSpec spec, Planner planner, Plan plan, int turn) {
     List<Format> fitting =
         Formats.cache().stream()
-            .filter(f ->
-                spec.layers().stream()
-                    .map(LayerSpec::attention)
-                    .filter(Objects::nonNull)
-                    .allMatch(
-                        l -> KvLayout.fits(f, l.keySize()) && KvLayout.fits(f, l.valueSize())))
+            .filter(f -> fits(spec, KvFormat.of(f, f)))
             .toList();
     KvFormat form =
         new KvFormat(
@@ -110,11 +102,11 @@ class PlanBytesTest {
             fitting.get(turn * 7 % fitting.size()),
             turn % 3 * 20,
             KvTransform.values()[turn % 3]);
+    if (!fits(spec, form)) {
+      form = KvFormat.of(form.keys(), form.keys()).withRecent(form.recent());
+    }
     KvFormat sketched = KvFormat.of("QJL:" + (1 << turn % 4), form.values().name());
-    if (spec.layers().stream()
-        .map(LayerSpec::attention)
-        .filter(Objects::nonNull)
-        .allMatch(l -> sketched.fits(l.keySize(), l.valueSize()))) {
+    if (fits(spec, sketched)) {
       form = sketched.withRecent(form.recent());
     }
     PlanRequest request =
@@ -126,6 +118,10 @@ class PlanBytesTest {
     assertThat(other.cache().format()).isEqualTo(form);
     check(file, spec, other);
     return form;
+  }
+
+  private static boolean fits(ModelSpec spec, KvFormat format) {
+    return spec.layers().stream().allMatch(layer -> format.fits(layer.remembers()));
   }
 
   private void check(ModelFile file, ModelSpec spec, Plan plan) {

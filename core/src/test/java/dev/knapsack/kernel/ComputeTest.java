@@ -9,6 +9,7 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.kernel.Compute.Precision;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
@@ -16,6 +17,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -77,6 +79,41 @@ class ComputeTest {
             Operands.assertClose(out, whole, 1e-12);
           } else {
             assertThat(floats(out)).isEqualTo(floats(whole));
+          }
+        }
+      }
+    }
+  }
+
+  /** Where codes of all heads do not fit, too, and whatever rows are multiplied as if alone. */
+  @ParameterizedTest
+  @EnumSource
+  void headsAreMultipliedByMatricesOfTheirOwn(KernelProvider provider) {
+    Operands operands = new Operands(11);
+    KernelLimits narrow = new KernelLimits(9, 128, 8, 4, 64);
+    for (Precision precision : Precision.values()) {
+      for (Format format : List.of(Formats.F32, Formats.Q8_0)) {
+        try (WorkerTeam team = new WorkerTeam(3);
+            Compute compute =
+                new Compute(
+                    provider.open().kernels(),
+                    team,
+                    precision,
+                    narrow,
+                    Budget.of("16MiB").account("activations"))) {
+          for (int rows : new int[] {1, 2, 9}) {
+            List<Matrix> w =
+                IntStream.range(0, 5).mapToObj(h -> operands.encoded(format, 40, 64)).toList();
+            Matrix x = operands.floats(5 * rows, 64);
+            Matrix together = operands.poisoned(5 * rows, 40);
+            Matrix each = operands.poisoned(5 * rows, 40);
+            compute.alone(rows == 9 ? 2 : Compute.AS_FITS);
+            compute.matmulHeads(w, x, together);
+            for (int h = 0; h < 5; h++) {
+              int from = h * rows;
+              compute.matmul(w.get(h), x.rows(from, from + rows), each.rows(from, from + rows));
+            }
+            assertThat(floats(together)).isEqualTo(floats(each)).doesNotContain(Float.NaN);
           }
         }
       }

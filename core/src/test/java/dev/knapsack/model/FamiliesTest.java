@@ -392,6 +392,81 @@ class FamiliesTest {
   }
 
   @Test
+  void deepSeekCachesRowsThatKeysAndValuesAreMadeOf() {
+    LatentAttention lite = latent(golden("deepseek2_lite"));
+    assertThat(lite.querySource()).isZero();
+    assertThat(lite.inOne()).isTrue();
+    assertThat(lite.keySize()).isEqualTo(48);
+    assertThat(lite.scale()).isEqualTo((float) (1 / Math.sqrt(32)));
+    LatentAttention v3 = latent(golden("deepseek2_v3"));
+    assertThat(v3.querySource()).isEqualTo(24);
+    assertThat(v3.inOne()).isFalse();
+    assertThat(v3.plain()).isEqualTo(16);
+    assertThat(v3.valueSize()).isEqualTo(12);
+    double stretched = 1 + 0.1 * Math.log(8);
+    assertThat(v3.scale())
+        .isEqualTo((float) (stretched * stretched / Math.sqrt(24)), within(1e-6f));
+    assertThat(v3.rope().magnitude()).isEqualTo(1);
+    assertThat(golden("deepseek2_v3").layers().stream().map(l -> l.experts() != null))
+        .containsExactly(false, true, true);
+  }
+
+  private static LatentAttention latent(ModelSpec spec) {
+    return (LatentAttention) spec.layers().getFirst().blocks().getFirst();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "rope.dimension_count, 24, below the numbers of a key 24",
+    "rope.dimension_count, 7, even",
+    "attention.kv_lora_rank, 0, between",
+    "attention.kv_lora_rank, 16777216, too many",
+    "attention.kv_lora_rank, 21, attn_kv_a_mqa.weight",
+    "attention.key_length_mla, 16777216, too many",
+    "attention.value_length_mla, 13, attn_v_b.weight",
+    "attention.q_lora_rank, 0, attn_q.weight",
+    "attention.q_lora_rank, 9, attn_q_a.weight",
+    "nextn_predict_layers, 1, predict",
+  })
+  void refusesImpossibleLatents(String key, long value, String message) {
+    FixtureModel model = new FixtureModel("deepseek2", 1);
+    model
+        .key("block_count", 1L)
+        .key("context_length", 64L)
+        .key("embedding_length", 32L)
+        .key("feed_forward_length", 40L)
+        .key("attention.layer_norm_rms_epsilon", 1e-5)
+        .key("attention.head_count", 3L)
+        .key("attention.head_count_kv", 1L)
+        .key("attention.q_lora_rank", 8L)
+        .key("attention.kv_lora_rank", 20L)
+        .key("attention.key_length_mla", 24L)
+        .key("attention.value_length_mla", 12L)
+        .key("rope.dimension_count", 8L)
+        .weights("token_embd.weight", 32, 40)
+        .norm("output_norm.weight", 32)
+        .norm("blk.0.attn_norm.weight", 32)
+        .weights("blk.0.attn_q_a.weight", 32, 8)
+        .norm("blk.0.attn_q_a_norm.weight", 8)
+        .weights("blk.0.attn_q_b.weight", 8, 72)
+        .weights("blk.0.attn_kv_a_mqa.weight", 32, 28)
+        .norm("blk.0.attn_kv_a_norm.weight", 20)
+        .weights("blk.0.attn_k_b.weight", 16, 20, 3)
+        .weights("blk.0.attn_v_b.weight", 20, 12, 3)
+        .weights("blk.0.attn_output.weight", 36, 32)
+        .norm("blk.0.ffn_norm.weight", 32)
+        .weights("blk.0.ffn_gate.weight", 32, 40)
+        .weights("blk.0.ffn_up.weight", 32, 40)
+        .weights("blk.0.ffn_down.weight", 40, 32);
+    assertThat(Families.spec(model).layers()).hasSize(1);
+    model.key(key, value);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageStartingWith("fixture.gguf: ")
+        .hasMessageContaining(message);
+  }
+
+  @Test
   void lfm2ConvolvesWhereItHasNoHeads() {
     ModelSpec spec = golden("lfm2");
     assertThat(spec.layers().stream().map(LayerSpec::carriesState))

@@ -60,13 +60,19 @@ class CacheStoreTest {
           new LayerLayout.Recurrent(8),
           new LayerLayout.Both(LAYERS.get(0), new LayerLayout.Recurrent(64)));
 
+  /** The same, with layers whose keys hold their values. */
+  private static final List<LayerLayout> LATENT =
+      List.of(new LayerLayout.Latent(96, 64, 3), LAYERS.get(1), new LayerLayout.Recurrent(8));
+
   static final List<KvLayout> LAYOUTS =
       List.of(
           new KvLayout(LAYERS, Formats.F16, Formats.F16, 0, KvPolicy.FULL, 8),
           new KvLayout(LAYERS, Formats.F32, Formats.Q4_0, 0, KvPolicy.FULL, 8),
           new KvLayout(LAYERS, Formats.Q8_0, Formats.Q4_1, 12, KvPolicy.FULL, 8),
           new KvLayout(LAYERS, Formats.Q2_1, Formats.F8_E4M3, 12, KvPolicy.FULL, 8),
-          new KvLayout(MIXED, Formats.F16, Formats.F16, 0, KvPolicy.FULL, 8));
+          new KvLayout(MIXED, Formats.F16, Formats.F16, 0, KvPolicy.FULL, 8),
+          new KvLayout(LATENT, Formats.F32, Formats.F32, 0, KvPolicy.FULL, 8),
+          new KvLayout(LATENT, Formats.Q8_0, Formats.Q8_0, 12, KvPolicy.FULL, 8));
 
   private static final KvLayout PLAIN = LAYOUTS.getFirst();
   private static final int TOKENS = 45;

@@ -83,7 +83,8 @@ final class Caches {
             part.read(i, 1, bytes, 0);
             float[] key = new float[part.form().keySize()];
             float[] value = new float[part.form().valueSize()];
-            long values = part.form().keyFormat().bytes(key.length);
+            boolean inKey = part.form().besideKey() == 0;
+            long values = inKey ? 0 : part.form().keyFormat().bytes(key.length);
             part.form().keyFormat().decode(bytes, 0, MemorySegment.ofArray(key), 0, key.length);
             part.form()
                 .valueFormat()
