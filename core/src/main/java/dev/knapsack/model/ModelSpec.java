@@ -9,6 +9,7 @@ import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Format;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model's shape, from its header alone: all that planning, caching and computing need to know
@@ -27,6 +28,7 @@ import java.util.List;
  * @param logitSoftCap logits become {@code cap · tanh(logit / cap)}; 0 for none
  * @param outputNorm the tensor that the last norm's factors are in
  * @param tiedOutput whether the output projection is the token embedding
+ * @param diffusion the way in which it denoises texts; null where it writes token by token
  */
 public record ModelSpec(
     String family,
@@ -41,7 +43,8 @@ public record ModelSpec(
     float logitScale,
     float logitSoftCap,
     String outputNorm,
-    boolean tiedOutput) {
+    boolean tiedOutput,
+    @Nullable Diffusion diffusion) {
   /** The tensor that the token embeddings are in. */
   public static final String EMBEDDING = "token_embd.weight";
 
@@ -90,6 +93,26 @@ public record ModelSpec(
       }
     }
     return new KernelLimits(tokens, columns, heads, group, head);
+  }
+
+  /**
+   * Says whether its tokens see the rows of a step alone, so that a text is computed in one step,
+   * whole, and nothing is cached.
+   */
+  public boolean readsWholeTexts() {
+    return layers.stream().anyMatch(LayerSpec::readsRows);
+  }
+
+  /**
+   * The most rows of logits that a step for answers is asked for.
+   *
+   * @param tokens tokens of the step
+   * @param sequences answers that are written at once
+   */
+  public int logitRows(int tokens, int sequences) {
+    return diffusion == null
+        ? sequences
+        : (int) Math.min(tokens, (long) sequences * Diffusion.ROWS);
   }
 
   /** The layout of a sequence's cache that is stored so; throws as the next. */

@@ -60,7 +60,8 @@ class KvResidentTest {
         s.logitScale(),
         s.logitSoftCap(),
         s.outputNorm(),
-        s.tiedOutput());
+        s.tiedOutput(),
+        s.diffusion());
   }
 
   private Plan plan(PlanRequest request) {

@@ -79,8 +79,31 @@ class FamiliesTest {
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
-            "ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2, llama, mamba2,"
-                + " mistral3, phi3, qwen2,");
+            "dream, ernie4_5, exaone4, gemma2, gemma3, glm4, gpt-oss, granite, lfm2, llada,"
+                + " llada-moe, llama, mamba2, mistral3, phi3, qwen2,");
+  }
+
+  @Test
+  void textsThatAreDenoisedSeeAllOfThemselves() {
+    assertThat(golden("llada").diffusion()).isEqualTo(new Diffusion(318, false));
+    assertThat(golden("llada-moe").diffusion()).isEqualTo(new Diffusion(318, false));
+    assertThat(golden("dream").diffusion()).isEqualTo(new Diffusion(318, true));
+    assertThat(golden("qwen2").diffusion()).isNull();
+    for (String name : List.of("llada", "llada-moe", "dream")) {
+      assertThat(golden(name).readsWholeTexts()).as(name).isTrue();
+      assertThat(attention(golden(name), 1).source()).as(name).isEqualTo(Attention.Source.ROWS);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {-1, 40, 1L << 40})
+  void aMaskIsATokenOfTheVocabulary(long mask) {
+    FixtureModel model = FixtureModel.llama("llada", 1);
+    model.keys.put("tokenizer.ggml.mask_token_id", mask);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("tokenizer.ggml.mask_token_id")
+        .hasMessageContaining("is %d, and the vocabulary has", mask);
   }
 
   @Test

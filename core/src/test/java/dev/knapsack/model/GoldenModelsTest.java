@@ -72,6 +72,9 @@ class GoldenModelsTest {
           "llama_q8_0",
           "gpt-oss_mxfp4");
 
+  /** Models that see all of a text at once. */
+  static final List<String> WHOLE_TEXT_MODELS = List.of("llada", "llada-moe", "dream");
+
   private static final double FLOAT = 1e-9;
   private static final double HALF_CACHE = 2e-5;
   private static final double EIGHT_BIT = 5e-3;
@@ -95,6 +98,16 @@ class GoldenModelsTest {
       Rig.Parts parts = Rig.Parts.USUAL.with(provider);
       golden.check(provider + ", F32 cache", parts, FLOAT);
       golden.check(provider + ", F16 cache", parts.with(Formats.F16), HALF_CACHE, 20);
+    }
+  }
+
+  @ParameterizedTest
+  @FieldSource("WHOLE_TEXT_MODELS")
+  void wholeTextModels(String name) throws IOException {
+    Golden golden = new Golden(name, "logits.f32");
+    for (KernelProvider provider : PROVIDERS) {
+      Rig.Parts parts = Rig.Parts.USUAL.with(provider);
+      golden.check(provider + ", whole", parts, FLOAT, golden.tokens.length);
     }
   }
 

@@ -133,7 +133,8 @@ final class Rig implements AutoCloseable {
         spec.logitScale(),
         spec.logitSoftCap(),
         spec.outputNorm(),
-        spec.tiedOutput());
+        spec.tiedOutput(),
+        spec.diffusion());
   }
 
   private static Block from(Block block, Attention.Source source) {

@@ -85,7 +85,8 @@ final class ShapeFile implements ModelFile {
         1,
         0,
         "output_norm.weight",
-        tied);
+        tied,
+        null);
   }
 
   static LayerSpec layer(int heads, int kvHeads, int headSize, int window, Block mlp) {

@@ -31,7 +31,10 @@ public final class Families {
           Map.entry("ernie4_5", new Llama()),
           Map.entry("seed_oss", new Qwen2()),
           Map.entry("glm4", new Glm4()),
-          Map.entry("exaone4", new Exaone4()));
+          Map.entry("exaone4", new Exaone4()),
+          Map.entry("llada", new Llada()),
+          Map.entry("llada-moe", new LladaMoe()),
+          Map.entry("dream", new Dream()));
 
   private Families() {}
 

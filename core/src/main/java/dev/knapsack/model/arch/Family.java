@@ -6,6 +6,7 @@ import dev.knapsack.kernel.Rope.Pairs;
 import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
 import dev.knapsack.model.Dense;
+import dev.knapsack.model.Diffusion;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
@@ -79,6 +80,11 @@ abstract class Family {
     return 0;
   }
 
+  /** Says whether it denoises texts whose tokens all see each other, in place of going on. */
+  boolean denoises() {
+    return false;
+  }
+
   @Nullable QueryScale queryScale(Header header) {
     return null;
   }
@@ -101,7 +107,7 @@ abstract class Family {
         window(header, layer),
         rope(header, layer, context),
         queryScale(header),
-        Attention.Source.CACHE);
+        denoises() ? Attention.Source.ROWS : Attention.Source.CACHE);
   }
 
   /** A state space of the second kind. */
@@ -254,7 +260,8 @@ abstract class Family {
             logitScale(header),
             logitSoftCap(header),
             outputNorm(),
-            !header.hasTensor(ModelSpec.OUTPUT));
+            !header.hasTensor(ModelSpec.OUTPUT),
+            denoises() ? header.diffusion() : null);
     new TensorCheck(header.file(), spec, requiredTensors()).run();
     return spec;
   }
