@@ -239,7 +239,6 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   /** See {@link Session#restore}. */
   int restore(Session session, CacheStore store, String name) {
-    checkRemembers();
     return fill(
         session,
         state ->
@@ -298,8 +297,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   void checkRemembers() {
     if (resources.diffusion() != null) {
       throw new IllegalArgumentException(
-          "This model denoises texts, each whole in every step, and caches nothing that could be"
-              + " read, filled or restored; ask it for answers, or for the logits of a text.");
+          "This model denoises texts, each whole in every step, and caches nothing that"
+              + " could be gone on from; ask it for answers, or for the logits of a text.");
     }
   }
 
