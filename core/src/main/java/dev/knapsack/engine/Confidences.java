@@ -16,8 +16,7 @@ final class Confidences {
    * @param logits F32 from byte {@code offset}
    * @param columns how many there are
    */
-  static double of(
-      Confidence measure, MemorySegment logits, long offset, int columns, int token) {
+  static double of(Confidence measure, MemorySegment logits, long offset, int columns, int token) {
     float max = Float.NEGATIVE_INFINITY;
     float second = Float.NEGATIVE_INFINITY;
     for (int i = 0; i < columns; i++) {
@@ -34,8 +33,7 @@ final class Confidences {
       weighted += likelihood == 0 ? 0 : likelihood * below;
     }
     return switch (measure) {
-      case PROBABILITY ->
-          Math.exp(logits.get(F32, offset + 4L * token) - (double) max) / sum;
+      case PROBABILITY -> Math.exp(logits.get(F32, offset + 4L * token) - (double) max) / sum;
       case MARGIN -> (1 - Math.exp(second - (double) max)) / sum;
       case ENTROPY -> weighted / sum - Math.log(sum);
       case RANDOM -> throw new IllegalArgumentException("An order that is random is no measure");

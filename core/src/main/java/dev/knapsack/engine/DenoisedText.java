@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -109,14 +108,7 @@ final class DenoisedText implements Batch.AnswerWork {
     int[] tokens = canvas.tokens();
     int added = denoiser.diffusion().row(last - 1) + 1;
     return new Run(
-        state,
-        tokens,
-        0,
-        tokens.length,
-        rows(),
-        tokens.length - added,
-        Run.Kind.TEXT,
-        null);
+        state, tokens, 0, tokens.length, rows(), tokens.length - added, Run.Kind.TEXT, null);
   }
 
   private void release() {

@@ -215,11 +215,7 @@ public final class Engine implements AutoCloseable {
       Workspace workspace =
           hold(
               new Workspace(
-                  spec,
-                  layout,
-                  tokens,
-                  spec.logitRows(tokens, plan.sequences()),
-                  activations));
+                  spec, layout, tokens, spec.logitRows(tokens, plan.sequences()), activations));
       pool.bases(workspace.bases());
       this.weights =
           hold(

@@ -167,11 +167,13 @@ public final class Request {
     Denoising wanted = sampling.denoising();
     if (!denoises && !wanted.equals(Denoising.DEFAULT)) {
       throw new IllegalArgumentException(
-          "This model writes token by token; blocks, steps and drafts are for models that denoise texts. Leave them out.");
+          "This model writes token by token; blocks, steps and drafts are for models that denoise"
+              + " texts. Leave them out.");
     }
     if (denoises && overflow instanceof Overflow.Shift) {
       throw new IllegalArgumentException(
-          "A model that denoises texts cannot go on when the context is full; plan a longer context.");
+          "A model that denoises texts cannot go on when the context is full; plan a longer"
+              + " context.");
     }
     if (denoises && Math.min(wanted.blockLength(), maxTokens) > logitRows) {
       throw new IllegalArgumentException(

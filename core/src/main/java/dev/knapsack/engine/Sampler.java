@@ -101,8 +101,7 @@ final class Sampler {
    * The next token by this draw, a number from 0 to 1, in place of one of its own; all else as
    * {@link #sample(MemorySegment, long, int, Tokens)}.
    */
-  Event.Token sample(
-      MemorySegment logits, long offset, int columns, Tokens history, double draw) {
+  Event.Token sample(MemorySegment logits, long offset, int columns, Tokens history, double draw) {
     int token;
     changes = 0;
     try {

@@ -171,7 +171,9 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         request,
         pool,
         // A text that is denoised depends on no other.
-        limits.reproducible() || resources.diffusion() != null || request.sampling().seed().isPresent(),
+        limits.reproducible()
+            || resources.diffusion() != null
+            || request.sampling().seed().isPresent(),
         new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
         tokenizer == null ? null : tokenizer.stream(request.lastToken(), request.shown()::contains),
         now());
@@ -208,8 +210,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     int wanted =
         request.maxTokens() == Integer.MAX_VALUE ? Denoising.USUAL_LENGTH : request.maxTokens();
     int length = Math.min(wanted, limits.context() - prompt.length);
-    return new Denoiser(
-        diffusion, request.sampling().denoising(), prompt, length, answer.seed());
+    return new Denoiser(diffusion, request.sampling().denoising(), prompt, length, answer.seed());
   }
 
   private static void checkIdle(Session session) {

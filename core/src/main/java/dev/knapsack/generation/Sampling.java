@@ -41,17 +41,7 @@ public record Sampling(
   /** Temperature 0.8, top-k 40, top-p 0.95, min-p 0.05, no penalties. */
   public static final Sampling DEFAULT =
       new Sampling(
-          0.8f,
-          40,
-          0.95f,
-          0.05f,
-          1,
-          0,
-          0,
-          64,
-          Map.of(),
-          OptionalLong.empty(),
-          Denoising.DEFAULT);
+          0.8f, 40, 0.95f, 0.05f, 1, 0, 0, 64, Map.of(), OptionalLong.empty(), Denoising.DEFAULT);
 
   /** Always the likeliest token. */
   public static final Sampling GREEDY = DEFAULT.withTemperature(0);

@@ -527,9 +527,7 @@ public final class Planner {
         ? chosen
         : "%s; when full, %s on disk and %.2f tok/s"
             .formatted(
-                chosen,
-                Budget.formatSize(disk),
-                1 / costs.stepSeconds(s, 1, s.context() - 1, 1));
+                chosen, Budget.formatSize(disk), 1 / costs.stepSeconds(s, 1, s.context() - 1, 1));
   }
 
   /** The measured loss of answers by this cache. */

@@ -82,8 +82,7 @@ class DenoisingTest {
             TinyModel.MACHINE,
             host.kernels().kernels(),
             new JvmShare(4096, 0, 0, 0));
-    return planner.plan(
-        PlanRequest.of(32L << 20, 1).withContext(CONTEXT).withSequences(sequences));
+    return planner.plan(PlanRequest.of(32L << 20, 1).withContext(CONTEXT).withSequences(sequences));
   }
 
   private static int[] prompt(int length, int seed) {
@@ -251,8 +250,7 @@ class DenoisingTest {
         1,
         false,
         engine -> {
-          Denoising way =
-              Denoising.DEFAULT.withConfidence(Confidence.RANDOM).withDrafts(drafts);
+          Denoising way = Denoising.DEFAULT.withConfidence(Confidence.RANDOM).withDrafts(drafts);
           Sampling sampling = Sampling.GREEDY.withLogitBias(Map.of(7, 1000f)).withDenoising(way);
           Request request = request(prompt(promptLength, 1), 16, way).withSampling(sampling);
           Answer answer = engine.start(request);
@@ -337,8 +335,7 @@ class DenoisingTest {
           }
           int last = end;
           Denoising way = Denoising.DEFAULT.withBlockLength(8);
-          Sampling sampling =
-              Sampling.GREEDY.withDenoising(way).withLogitBias(Map.of(last, 1.5f));
+          Sampling sampling = Sampling.GREEDY.withDenoising(way).withLogitBias(Map.of(last, 1.5f));
           boolean inside = false;
           for (int seed = 0; seed < 8; seed++) {
             Request request = request(prompt(11, seed), 24, way).withSampling(sampling);
@@ -496,9 +493,8 @@ class DenoisingTest {
     }
     try (ModelFile file = ModelFile.open(TestData.path("golden/llada/model.gguf"))) {
       Plan steps = TinyModel.plan(1, 16, TinyModel.RESIDENT);
-      assertThatThrownBy(
-              () ->
-                  Engine.open(file, null, steps, new Host(budget), Engine.Options.usual()).close())
+      assertThatThrownBy(() ->
+              Engine.open(file, null, steps, new Host(budget), Engine.Options.usual()).close())
           .isInstanceOf(PlanMismatchException.class)
           .hasMessageContaining("16 tokens");
     }
@@ -508,11 +504,9 @@ class DenoisingTest {
   @EnumSource(names = {"PROBABILITY", "MARGIN", "ENTROPY"})
   void confidenceDoesNotOverflow(Confidence measure) {
     float[] logits = {1000, 990, -1e30f, Float.NEGATIVE_INFINITY};
-    double sure =
-        Confidences.of(measure, java.lang.foreign.MemorySegment.ofArray(logits), 0, 4, 0);
+    double sure = Confidences.of(measure, java.lang.foreign.MemorySegment.ofArray(logits), 0, 4, 0);
     float[] even = {3, 3, 3, 3};
-    double unsure =
-        Confidences.of(measure, java.lang.foreign.MemorySegment.ofArray(even), 0, 4, 0);
+    double unsure = Confidences.of(measure, java.lang.foreign.MemorySegment.ofArray(even), 0, 4, 0);
     assertThat(sure).isFinite().isGreaterThan(unsure);
     assertThat(unsure)
         .isEqualTo(

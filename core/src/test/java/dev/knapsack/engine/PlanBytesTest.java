@@ -138,7 +138,7 @@ class PlanBytesTest {
         Compute compute =
             new Compute(
                 kernels, team, Compute.Precision.FLOAT, spec.limits(tokens, layout), activations);
-        Workspace workspace = 
+        Workspace workspace =
             new Workspace(
                 spec, layout, tokens, spec.logitRows(tokens, plan.sequences()), activations);
         PlannedWeights weights =

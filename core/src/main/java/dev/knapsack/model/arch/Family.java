@@ -6,7 +6,6 @@ import dev.knapsack.kernel.Rope.Pairs;
 import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
 import dev.knapsack.model.Dense;
-import dev.knapsack.model.Diffusion;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;

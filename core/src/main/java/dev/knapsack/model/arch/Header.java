@@ -232,7 +232,9 @@ final class Header {
     long mask = metadata.integer(MASK);
     if (mask < 0 || mask >= vocabulary) {
       throw new ModelFileException(
-          file.path(), MASK, "is %d, and the vocabulary has %,d tokens".formatted(mask, vocabulary));
+          file.path(),
+          MASK,
+          "is %d, and the vocabulary has %,d tokens".formatted(mask, vocabulary));
     }
     return new Diffusion((int) mask, metadata.flag(SHIFTED, true));
   }
