@@ -91,7 +91,11 @@ public final class GenerationRequest {
     return new GenerationRequest(prompt, changed);
   }
 
-  /** At most so many tokens, 1 or more. */
+  /**
+   * At most so many tokens, 1 or more. A model that denoises has so many masks before it, or as
+   * many of them as fit; {@value dev.knapsack.generation.Denoising#USUAL_LENGTH} if nothing is
+   * said.
+   */
   public GenerationRequest withMaxTokens(int value) {
     return with(wish.withMaxTokens(value));
   }

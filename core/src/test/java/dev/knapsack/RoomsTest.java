@@ -33,9 +33,9 @@ class RoomsTest {
           "text",
           "model",
           "plan",
+          "generation",
           "planner",
           "host",
-          "generation",
           "engine");
 
   private static final Map<String, List<String>> KNOWS =

@@ -5,6 +5,7 @@ import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.SyntheticModel;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.os.Footprint;
@@ -122,7 +123,13 @@ final class BenchCommand implements Callable<Integer> {
   private List<Integer> depths(Path file, DepthBench bench) {
     int trained;
     try (ModelFile header = ModelFile.open(file)) {
-      trained = Families.spec(header).context();
+      ModelSpec spec = Families.spec(header);
+      if (spec.diffusion() != null) {
+        throw new IllegalArgumentException(
+            "%s denoises texts, and what is measured here is reading and writing token by token; 'run --stats' measures an answer of it."
+                .formatted(spec.name()));
+      }
+      trained = spec.context();
     }
     if (depths == null) {
       return USUAL_DEPTHS.stream()

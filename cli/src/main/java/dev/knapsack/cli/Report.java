@@ -46,6 +46,7 @@ record Report(Plan plan, Usage usage, long predictedPeak) {
         number(usage.secondsToFirstToken()));
     row(out, "prompt tokens", Integer.toString(predicted.promptTokens()), promptTokens());
     row(out, "answer tokens", "", Integer.toString(usage.tokens()));
+    row(out, "steps", "", Integer.toString(usage.steps()));
     row(
         out,
         "memory read, per second",
@@ -90,6 +91,7 @@ record Report(Plan plan, Usage usage, long predictedPeak) {
     measured.addProperty("promptTokens", usage.promptTokens());
     measured.addProperty("cachedTokens", usage.cachedTokens());
     measured.addProperty("answerTokens", usage.tokens());
+    measured.addProperty("steps", usage.steps());
     object.add("measured", measured);
   }
 

@@ -89,7 +89,9 @@ final class RunCommand implements Callable<Integer> {
   @Option(
       names = {"-n", "--max-tokens"},
       paramLabel = "N",
-      description = "Tokens of an answer at the most (default: until the model ends it).")
+      description =
+          "Tokens of an answer at the most (default: until the model ends it; 128 where a model"
+              + " denoises).")
   private int maxTokens = Integer.MAX_VALUE;
 
   @Option(
@@ -137,6 +139,9 @@ final class RunCommand implements Callable<Integer> {
       description = "Say at the end what was predicted and what was measured.")
   private boolean stats;
 
+  /** True where the likeliest answer is the best: of what denoises, and of what states facts. */
+  private boolean likeliest;
+
   private List<String> notes = List.of();
   @Mixin private final EngineOptions engine;
   @Mixin private final SamplingOptions sampling = new SamplingOptions();
@@ -166,6 +171,7 @@ final class RunCommand implements Callable<Integer> {
             "--session keeps a chat, and --raw and --samples are none; leave them out.");
       }
     }
+    likeliest = model.embedded();
     adjust(
         GenerationRequest.ofTokens(
             0)); // what cannot be asked for is refused before anything is loaded
@@ -173,6 +179,7 @@ final class RunCommand implements Callable<Integer> {
     engine.useSequences(samples);
     engine.useParseSpecial(parseSpecial);
     try (Knapsack knapsack = engine.open(engine.path(model))) {
+      likeliest |= knapsack.spec().diffusion() != null;
       knapsack.plan().notes().forEach(note -> streams.err().println("note: " + note));
       if (chat || stats) {
         streams.err().println("kernels: " + knapsack.kernels());
@@ -259,7 +266,8 @@ final class RunCommand implements Callable<Integer> {
             .println(
                 "[the context of "
                     + knapsack.plan().context()
-                    + " tokens is full: --ctx makes it longer, --shift goes on]");
+                    + " tokens is full: --ctx makes it longer"
+                    + (knapsack.spec().diffusion() == null ? ", --shift goes on]" : "]"));
       }
     }
     if (stats) {
@@ -286,8 +294,7 @@ final class RunCommand implements Callable<Integer> {
 
   /** A request as the options want it. */
   private GenerationRequest adjust(GenerationRequest request) {
-    // The embedded model states facts: its likeliest answer is its best.
-    Sampling base = model.embedded() ? Sampling.GREEDY : Sampling.DEFAULT;
+    Sampling base = likeliest ? Sampling.GREEDY : Sampling.DEFAULT;
     GenerationRequest adjusted =
         request
             .withMaxTokens(maxTokens)

@@ -1,5 +1,6 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.generation.Denoising;
 import dev.knapsack.generation.Sampling;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -17,7 +18,7 @@ final class SamplingOptions {
   @Option(
       names = {"--temperature", "--temp"},
       paramLabel = "T",
-      description = "Divide logits by this (default: 0.8).")
+      description = "Divide logits by this (default: 0.8; 0 where a model denoises).")
   private @Nullable Float temperature;
 
   @Option(
@@ -69,6 +70,38 @@ final class SamplingOptions {
       description = "Add a bias to a token's logit; may be given several times.")
   private Map<Integer, Float> logitBias = new LinkedHashMap<>();
 
+  @Option(
+      names = "--block-length",
+      paramLabel = "N",
+      description =
+          "Models that denoise: decide the answer in blocks of N tokens, from left to right"
+              + " (default: 32).")
+  private @Nullable Integer blockLength;
+
+  @Option(
+      names = "--denoising-steps",
+      paramLabel = "N",
+      description =
+          "Models that denoise: decide a block in N steps; fewer are faster and worse (default: one"
+              + " for each token).")
+  private @Nullable Integer denoisingSteps;
+
+  @Option(
+      names = "--confidence",
+      paramLabel = "MEASURE",
+      description =
+          "Models that denoise: decide first what this is best of: probability, margin, entropy or"
+              + " random (default: probability).")
+  private Denoising.@Nullable Confidence confidence;
+
+  @Option(
+      names = "--drafts",
+      paramLabel = "N",
+      description =
+          "Models that denoise: compute up to N drafts of later steps with each, if they fit. The"
+              + " answer is the same, sooner where weights are streamed (default: 0).")
+  private @Nullable Integer drafts;
+
   @Option(names = "--seed", paramLabel = "N", description = "Make random choices reproducible.")
   private @Nullable Long seed;
 
@@ -88,7 +121,16 @@ final class SamplingOptions {
         or(frequencyPenalty, base.frequencyPenalty()),
         or(penaltyWindow, base.penaltyWindow()),
         logitBias,
-        seed == null ? base.seed() : OptionalLong.of(seed));
+        seed == null ? base.seed() : OptionalLong.of(seed),
+        denoising(base.denoising()));
+  }
+
+  private Denoising denoising(Denoising base) {
+    return new Denoising(
+        or(blockLength, base.blockLength()),
+        or(denoisingSteps, base.steps()),
+        or(confidence, base.confidence()),
+        or(drafts, base.drafts()));
   }
 
   private static <T> T or(@Nullable T value, T otherwise) {

@@ -48,6 +48,41 @@ class RunCommandTest {
   }
 
   @Test
+  void aModelThatDenoisesAnswersToo() {
+    Path llada = Shell.data("golden/llada/model.gguf");
+    List<Object> command =
+        List.of("run", llada, "--raw", "-p", "Once upon a time", "-n", 24, "--ignore-end");
+    List<Object> steps = List.of("--block-length", 12, "--denoising-steps", 4, "--stats");
+    Shell.Result result = shell.run(all(command, steps)).succeeded();
+    assertThat(result.out()).isNotBlank();
+    assertThat(result.err()).containsPattern("answer tokens +24\n").containsPattern("steps +8\n");
+    Shell.Result drafted = shell.run(all(command, steps, List.of("--drafts", 2))).succeeded();
+    assertThat(drafted.out()).isEqualTo(result.out());
+    shell.run(all(command, List.of("--shift"))).failed(2, "cannot go on when the context is full");
+    shell.run("bench", llada).failed(2, "golden-llada denoises texts");
+    shell
+        .run("run", stories(), "--raw", "-p", "Once", "-n", 3, "--drafts", 1)
+        .failed(2, "writes token by token");
+  }
+
+  /** Where the likeliest is taken unless said otherwise, and an answer has its usual length. */
+  @Test
+  void aModelThatDenoisesHasItsOwnDefaults() {
+    Path dream = Shell.data("golden/dream/model.gguf");
+    Object[] command = {"run", dream, "--raw", "-p", "Once", "--ignore-end", "--json"};
+    JsonObject one = shell.run(command).succeeded().json();
+    JsonObject other = shell.run(command).succeeded().json();
+    assertThat(one.get("tokens")).isEqualTo(other.get("tokens"));
+    assertThat(one.getAsJsonArray("tokens")).hasSize(128);
+    assertThat(one.getAsJsonObject("measured").get("steps").getAsInt()).isEqualTo(128);
+  }
+
+  @SafeVarargs
+  private static Object[] all(List<Object>... parts) {
+    return Arrays.stream(parts).flatMap(List::stream).toArray();
+  }
+
+  @Test
   void thePromptMayComeFromStandardInput() {
     assertThat(shell.input(NOTES + "\n").run("run").succeeded().out()).isEqualTo(ANSWER);
   }

@@ -96,6 +96,9 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   /** The answer that reads the prompt for this one, until it has. */
   @Nullable Answer leader;
 
+  /** Its text, where the model denoises; null where it writes token by token. */
+  private @Nullable Denoiser denoiser;
+
   private @Nullable FinishReason finish;
   private boolean lost;
 
@@ -112,6 +115,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private long firstStep;
   private long firstToken;
   private long decodeNanos;
+  private int steps;
 
   Answer(
       Scheduler scheduler,
@@ -318,9 +322,10 @@ public final class Answer implements Iterable<String>, AutoCloseable {
         promptTokens,
         cachedTokens,
         tokens.size(),
-        firstToken == 0 ? 0 : (firstToken - firstStep) / 1e9,
+        firstToken == 0 || denoiser != null ? 0 : (firstToken - firstStep) / 1e9,
         decodeNanos / 1e9,
-        firstToken == 0 ? 0 : (firstToken - asked) / 1e9);
+        firstToken == 0 ? 0 : (firstToken - asked) / 1e9,
+        steps);
   }
 
   /**
@@ -352,6 +357,20 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   void lead(List<Answer> others) {
     siblings = List.copyOf(others);
     siblings.forEach(s -> s.leader = this);
+  }
+
+  /** Has it denoised, in place of being written token by token. */
+  synchronized void denoise(Denoiser text) {
+    denoiser = text;
+  }
+
+  Denoiser denoiser() {
+    return Objects.requireNonNull(denoiser);
+  }
+
+  /** A sampler like its own, that never chooses this token. */
+  Sampler sampler(int never) {
+    return sampler.without(never);
   }
 
   /** Waits for no other to read its prompt. */
@@ -423,7 +442,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     if (firstStep == 0) {
       firstStep = begin;
     }
-    if (firstToken != 0) {
+    steps++;
+    if (firstToken != 0 || denoiser != null) {
       decodeNanos += end - begin;
     }
   }

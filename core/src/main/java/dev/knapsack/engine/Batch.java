@@ -48,6 +48,11 @@ record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
     void fail(Throwable problem);
   }
 
+  /** Work for an answer. */
+  interface AnswerWork extends Work {
+    Answer answer();
+  }
+
   /** Computes runs: a row of logits for each token that one is wanted of, run after run. */
   interface Forward {
     Matrix forward(List<Run> runs);

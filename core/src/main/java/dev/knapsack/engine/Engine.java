@@ -181,8 +181,12 @@ public final class Engine implements AutoCloseable {
     boolean codes =
         MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
     this.productPrecision = codes ? precision : Compute.Precision.FLOAT;
-    Families.checkWrites(file);
     this.spec = Families.spec(file, plan.context());
+    if (spec.readsWholeTexts() && plan.prefillChunk() < plan.context()) {
+      throw new PlanMismatchException(
+          "The plan has steps of %,d tokens, and %s computes a text of up to %,d in one; plan anew."
+              .formatted(plan.prefillChunk(), spec.name(), plan.context()));
+    }
     Plan.Cache cache =
         plan.cache().withPolicy(ModelCompanions.given(plan.cache().policy(), file, spec));
     try {
@@ -209,7 +213,9 @@ public final class Engine implements AutoCloseable {
                   kernels.kernels(), team, precision, spec.limits(tokens, layout), activations));
       pool.workers(team);
       Workspace workspace =
-          hold(new Workspace(spec, layout, tokens, plan.sequences(), activations));
+          hold(
+              new Workspace(
+                  spec, layout, tokens, spec.logitRows(tokens, plan.sequences()), activations));
       pool.bases(workspace.bases());
       this.weights =
           hold(
@@ -224,6 +230,7 @@ public final class Engine implements AutoCloseable {
                       ? spec.vocabulary()
                       : Math.min(spec.vocabulary(), tokenizer.size()),
                   tokenizer,
+                  spec.diffusion(),
                   team,
                   new CachePools(file, spec, tokenizer, plan.cache(), pool, workspace),
                   prefixes,
@@ -234,6 +241,7 @@ public final class Engine implements AutoCloseable {
                       plan.sequences(),
                       plan.prefillChunk(),
                       tokens,
+                      spec.logitRows(tokens, plan.sequences()),
                       options.queue(),
                       options.prefixes(),
                       options.reproducible()),
@@ -317,11 +325,12 @@ public final class Engine implements AutoCloseable {
     long whole = plan.bytes();
     long jvm = share(plan, "jvm");
     int length = Math.min(plan.context(), promptTokens + tokens);
-    int step = Math.clamp(promptTokens, 1, plan.prefillChunk());
+    int read = spec.readsWholeTexts() ? samples * length : promptTokens;
+    int step = Math.clamp(read, 1, plan.prefillChunk());
     long cache = samples * pool.layout().bytes(length, plan.prefillChunk());
     int rows = Math.max(step, samples);
     long activations =
-        Workspace.bytes(spec, pool.layout(), rows, samples)
+        Workspace.bytes(spec, pool.layout(), rows, spec.logitRows(rows, samples))
             + Compute.scratchBytes(
                 kernels.kernels(),
                 plan.workers(),
@@ -471,6 +480,7 @@ public final class Engine implements AutoCloseable {
    * @param patch its tokens; none if it is not known
    */
   public Reading read(int[] prompt, int[] patch, LogitsUse last) {
+    scheduler.checkRemembers();
     Reading reading = Reading.begin(this, pages(kv.part("readings")));
     try {
       reading.readPrompt(prompt, patch, last);
@@ -489,6 +499,7 @@ public final class Engine implements AutoCloseable {
    * @throws BudgetExceededException if its cache does not fit in the budget
    */
   public Reading restore(CacheStore store, String name) {
+    scheduler.checkRemembers();
     Reading reading = Reading.begin(this, pages(kv.part("readings")));
     try {
       reading.restore(store, name);

@@ -1,6 +1,7 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.generation.Denoising;
 import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Overflow;
@@ -154,6 +155,30 @@ public final class Request {
     }
     if (!text && !stops.isEmpty()) {
       throw new IllegalArgumentException("Stop strings need a tokenizer, and the engine has none.");
+    }
+  }
+
+  /**
+   * @param denoises whether the model denoises texts, in place of going on from them
+   * @param logitRows rows of logits of a step
+   * @throws IllegalArgumentException if the model cannot do what is asked for
+   */
+  void check(boolean denoises, int logitRows) {
+    Denoising wanted = sampling.denoising();
+    if (!denoises && !wanted.equals(Denoising.DEFAULT)) {
+      throw new IllegalArgumentException(
+          "This model writes token by token; blocks, steps and drafts are for models that denoise"
+              + " texts. Leave them out.");
+    }
+    if (denoises && overflow instanceof Overflow.Shift) {
+      throw new IllegalArgumentException(
+          "A model that denoises texts cannot go on when the context is full; plan a longer"
+              + " context.");
+    }
+    if (denoises && Math.min(wanted.blockLength(), maxTokens) > logitRows) {
+      throw new IllegalArgumentException(
+          "Blocks of %,d tokens are more than the %,d that this plan has logits of at once; make them shorter."
+              .formatted(wanted.blockLength(), logitRows));
     }
   }
 

@@ -8,7 +8,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.SplittableRandom;
@@ -68,6 +70,15 @@ final class Sampler {
     this.random = new SplittableRandom(seed);
   }
 
+  /** One like this, at its beginning, that never chooses a token. */
+  Sampler without(int token) {
+    Map<Integer, Float> bias = new HashMap<>(sampling.logitBias());
+    if (token < vocabulary) {
+      bias.put(token, Float.NEGATIVE_INFINITY);
+    }
+    return new Sampler(sampling.withLogitBias(bias), vocabulary, seed, logProbabilities);
+  }
+
   long seed() {
     return seed;
   }
@@ -82,6 +93,15 @@ final class Sampler {
    *     forbidden
    */
   Event.Token sample(MemorySegment logits, long offset, int columns, Tokens history) {
+    double draw = sampling.temperature() == 0 ? 0 : random.nextDouble();
+    return sample(logits, offset, columns, history, draw);
+  }
+
+  /**
+   * The next token by this draw, a number from 0 to 1, in place of one of its own; all else as
+   * {@link #sample(MemorySegment, long, int, Tokens)}.
+   */
+  Event.Token sample(MemorySegment logits, long offset, int columns, Tokens history, double draw) {
     int token;
     changes = 0;
     try {
@@ -91,7 +111,7 @@ final class Sampler {
       if (sampling.penalises()) {
         penalise(logits, offset, history);
       }
-      token = choose(logits, offset);
+      token = choose(logits, offset, draw);
     } finally {
       while (changes > 0) {
         changes--;
@@ -124,12 +144,11 @@ final class Sampler {
         token, OptionalDouble.of(get(logits, offset, token) - all), List.copyOf(alternatives));
   }
 
-  private int choose(MemorySegment logits, long offset) {
+  private int choose(MemorySegment logits, long offset, double u) {
     int best = likeliest(logits, offset);
     if (sampling.temperature() == 0) {
       return best;
     }
-    double u = random.nextDouble();
     float max = get(logits, offset, best);
     boolean cut = sampling.topK() > 0 && sampling.topK() < vocabulary;
     if (!cut && sampling.topP() == 1) {

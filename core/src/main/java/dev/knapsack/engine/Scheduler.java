@@ -10,13 +10,16 @@ import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
 import dev.knapsack.error.SequencesExceededException;
+import dev.knapsack.generation.Denoising;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Offer;
 import dev.knapsack.memory.Reclaimer;
+import dev.knapsack.model.Diffusion;
 import dev.knapsack.text.Tokenizer;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.SplittableRandom;
@@ -36,6 +39,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /**
    * The things that the scheduler has to work with.
    *
+   * @param diffusion the way in which the model denoises; null where it writes token by token
    * @param team threads that a step has for itself, of those that models in one host share
    * @param memory what sequences take their memory from
    * @param secondsPerByte it takes to compute again what such a byte holds
@@ -44,6 +48,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   record Resources(
       int vocabulary,
       @Nullable Tokenizer tokenizer,
+      @Nullable Diffusion diffusion,
       WorkerTeam team,
       CachePools pools,
       PrefixTree prefixes,
@@ -60,6 +65,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * @param sequences sequences that hold memory at once
    * @param chunk tokens that a sequence may add in one step
    * @param tokens tokens of a step
+   * @param logitRows rows of logits of a step
    * @param queue requests that wait for a sequence
    * @param prefixes whether sequences share what they begin with
    * @param reproducible whether no answer may depend, in rounding, on what is computed beside it;
@@ -70,6 +76,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       int sequences,
       int chunk,
       int tokens,
+      int logitRows,
       int queue,
       boolean prefixes,
       boolean reproducible) {
@@ -157,12 +164,16 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   private Answer answer(Session session, Request request, KvPool pool, long seed) {
     Tokenizer tokenizer = resources.tokenizer();
     request.check(resources.vocabulary(), limits.context(), tokenizer != null);
+    request.check(resources.diffusion() != null, limits.logitRows());
     return new Answer(
         this,
         session,
         request,
         pool,
-        limits.reproducible() || request.sampling().seed().isPresent(),
+        // A text that is denoised depends on no other.
+        limits.reproducible()
+            || resources.diffusion() != null
+            || request.sampling().seed().isPresent(),
         new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
         tokenizer == null ? null : tokenizer.stream(request.lastToken(), request.shown()::contains),
         now());
@@ -180,11 +191,26 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /** Begins the answers of a group that has its sequences; the first reads the prompt for all. */
   private void begin(Admission.Group group) {
     List<Answer> answers = group.answers();
-    answers.getFirst().lead(answers.subList(1, answers.size()));
+    Diffusion diffusion = resources.diffusion();
+    if (diffusion == null) {
+      answers.getFirst().lead(answers.subList(1, answers.size()));
+    }
     for (Answer answer : answers) {
+      if (diffusion != null) {
+        answer.denoise(denoiser(diffusion, answer));
+      }
       answer.skipped(answer.session.begin(answer.request.prompt(), answer.reproducible));
       live.add(answer);
     }
+  }
+
+  private Denoiser denoiser(Diffusion diffusion, Answer answer) {
+    Request request = answer.request;
+    int[] prompt = request.prompt();
+    int wanted =
+        request.maxTokens() == Integer.MAX_VALUE ? Denoising.USUAL_LENGTH : request.maxTokens();
+    int length = Math.min(wanted, limits.context() - prompt.length);
+    return new Denoiser(diffusion, request.sampling().denoising(), prompt, length, answer.seed());
   }
 
   private static void checkIdle(Session session) {
@@ -227,6 +253,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   /** See {@link Session#fill}. */
   int fill(Session session, int[] tokens) {
+    checkRemembers();
     if (tokens.length >= limits.context()) {
       throw new ContextExceededException(tokens.length, limits.context());
     }
@@ -260,6 +287,19 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       return work.get();
     } finally {
       inUse = false;
+    }
+  }
+
+  /**
+   * Refuses what needs a cache, where nothing is cached.
+   *
+   * @throws IllegalArgumentException if the model computes texts whole
+   */
+  void checkRemembers() {
+    if (resources.diffusion() != null) {
+      throw new IllegalArgumentException(
+          "This model denoises texts, each whole in every step, and caches nothing that"
+              + " could be gone on from; ask it for answers, or for the logits of a text.");
     }
   }
 
@@ -368,7 +408,10 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   private void compute() {
-    Batch<Settlement> batch = Batch.next(live, pressed(), limits, endTokens);
+    Batch<? extends Batch.AnswerWork> batch =
+        resources.diffusion() == null
+            ? Batch.next(live, pressed(), limits, endTokens)
+            : DenoisedText.next(live, pressed(), limits, endTokens);
     inUse = true;
     try {
       batch.compute(forward, resources.team(), resources.clock());
@@ -377,7 +420,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     }
     live.stream().filter(Answer::ended).toList().forEach(this::end);
     // Who was served waits behind those who were not.
-    List<Answer> served = batch.work().stream().map(Settlement::answer).toList();
+    Set<Answer> served = new LinkedHashSet<>();
+    batch.work().forEach(work -> served.add(work.answer()));
     live.removeAll(served);
     served.stream().filter(a -> !a.ended()).forEach(live::add);
   }

@@ -13,7 +13,7 @@ import java.util.Set;
  * The outcome of a step for an answer, and for those that waited until it had read their prompt:
  * what goes wrong with one ends that one.
  */
-final class Settlement implements Batch.Work {
+final class Settlement implements Batch.AnswerWork {
   private final Answer answer;
   private final Set<Integer> endTokens;
 
@@ -30,7 +30,8 @@ final class Settlement implements Batch.Work {
     this.endTokens = endTokens;
   }
 
-  Answer answer() {
+  @Override
+  public Answer answer() {
     return answer;
   }
 

@@ -39,7 +39,8 @@ final class TextLogits implements AutoCloseable {
     int rows = rows(engine, Math.min(chunk, tokens.length), cached);
     try {
       Lease promise = hold(engine.kv().reserve(cached));
-      Account purse = Budget.ofBytes(promise.bytes()).account("kv");
+      // A budget has a byte at the least; some models cache nothing.
+      Account purse = Budget.ofBytes(Math.max(1, promise.bytes())).account("kv");
       this.pages = hold(engine.pages(purse));
       SequenceState state = hold(pages.sequence());
       Workspace workspace =
@@ -76,7 +77,7 @@ final class TextLogits implements AutoCloseable {
       if (wanted <= available) {
         return rows;
       }
-      if (rows == 1) {
+      if (rows == 1 || engine.spec().readsWholeTexts()) {
         throw new BudgetExceededException(kv.name(), wanted, available, kv.budget().total());
       }
     }

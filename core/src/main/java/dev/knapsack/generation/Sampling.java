@@ -24,6 +24,7 @@ import java.util.function.Consumer;
  * @param penaltyWindow the last tokens, of prompt and answer, that penalties look at; -1 for all
  * @param logitBias is added to the logits of these tokens; negative infinity forbids one
  * @param seed makes a choice reproducible; empty for a new one with each request
+ * @param denoising the way of the answer, of models that denoise texts
  */
 public record Sampling(
     float temperature,
@@ -35,10 +36,12 @@ public record Sampling(
     float frequencyPenalty,
     int penaltyWindow,
     Map<Integer, Float> logitBias,
-    OptionalLong seed) {
+    OptionalLong seed,
+    Denoising denoising) {
   /** Temperature 0.8, top-k 40, top-p 0.95, min-p 0.05, no penalties. */
   public static final Sampling DEFAULT =
-      new Sampling(0.8f, 40, 0.95f, 0.05f, 1, 0, 0, 64, Map.of(), OptionalLong.empty());
+      new Sampling(
+          0.8f, 40, 0.95f, 0.05f, 1, 0, 0, 64, Map.of(), OptionalLong.empty(), Denoising.DEFAULT);
 
   /** Always the likeliest token. */
   public static final Sampling GREEDY = DEFAULT.withTemperature(0);
@@ -79,6 +82,7 @@ public record Sampling(
     int penaltyWindow;
     Map<Integer, Float> logitBias;
     OptionalLong seed;
+    Denoising denoising;
 
     Draft(Sampling from) {
       temperature = from.temperature;
@@ -91,6 +95,7 @@ public record Sampling(
       penaltyWindow = from.penaltyWindow;
       logitBias = from.logitBias;
       seed = from.seed;
+      denoising = from.denoising;
     }
 
     Sampling sampling() {
@@ -104,7 +109,8 @@ public record Sampling(
           frequencyPenalty,
           penaltyWindow,
           logitBias,
-          seed);
+          seed,
+          denoising);
     }
   }
 
@@ -146,6 +152,10 @@ public record Sampling(
 
   public Sampling withSeed(long value) {
     return with(d -> d.seed = OptionalLong.of(value));
+  }
+
+  public Sampling withDenoising(Denoising value) {
+    return with(d -> d.denoising = value);
   }
 
   /** Says whether any penalty has an effect. */

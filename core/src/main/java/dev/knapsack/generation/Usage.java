@@ -7,9 +7,12 @@ package dev.knapsack.generation;
  * @param cachedTokens of these, those that were not computed: the session still had them, or
  *     another sequence with the same beginning
  * @param tokens tokens of the answer
- * @param prefillSeconds from the first step of the prompt to the first token of the answer
- * @param decodeSeconds of the steps that wrote the further tokens
+ * @param prefillSeconds from the first step of the prompt to the first token of the answer; 0 where
+ *     the model denoises, whose steps compute the prompt each time
+ * @param decodeSeconds of the steps that wrote the further tokens; of all steps where the model
+ *     denoises
  * @param secondsToFirstToken from asking to the first token, with waiting for others
+ * @param steps steps that computed something for it
  */
 public record Usage(
     int promptTokens,
@@ -17,7 +20,8 @@ public record Usage(
     int tokens,
     double prefillSeconds,
     double decodeSeconds,
-    double secondsToFirstToken)
+    double secondsToFirstToken,
+    int steps)
     implements Event {
   /** Rate of reading the prompt, without what was cached; 0 if nothing was read yet. */
   public double prefillTokensPerSecond() {

@@ -209,7 +209,6 @@ public final class Host {
      * measured before, or is now; nobody else of this host computes meanwhile.
      */
     public Planner planner(ModelFile file, int workers) {
-      Families.checkWrites(file);
       Kernels kernels = kernels().kernels();
       Machine machine;
       // Measuring keeps within the budget too: what the JVM takes is not there to measure with.

@@ -31,6 +31,7 @@ import org.jspecify.annotations.Nullable;
  *     none
  * @param outputNorm the tensor that the last norm's factors are in
  * @param tiedOutput whether the output projection is the token embedding
+ * @param diffusion the way in which it denoises texts; null where it writes token by token
  */
 public record ModelSpec(
     String family,
@@ -47,7 +48,8 @@ public record ModelSpec(
     float logitSoftCap,
     @Nullable String embeddingNorm,
     String outputNorm,
-    boolean tiedOutput) {
+    boolean tiedOutput,
+    @Nullable Diffusion diffusion) {
   /** The tensor that the token embeddings are in. */
   public static final String EMBEDDING = "token_embd.weight";
 
@@ -107,6 +109,26 @@ public record ModelSpec(
   /** Says whether a layer caches rows that are keys and hold their values. */
   public boolean cachesLatents() {
     return layers.stream().anyMatch(layer -> layer.remembers() instanceof LayerLayout.Latent);
+  }
+
+  /**
+   * Says whether its tokens see the rows of a step alone, so that a text is computed in one step,
+   * whole, and nothing is cached.
+   */
+  public boolean readsWholeTexts() {
+    return layers.stream().anyMatch(LayerSpec::readsRows);
+  }
+
+  /**
+   * The most rows of logits that a step for answers is asked for.
+   *
+   * @param tokens tokens of the step
+   * @param sequences answers that are written at once
+   */
+  public int logitRows(int tokens, int sequences) {
+    return diffusion == null
+        ? sequences
+        : (int) Math.min(tokens, (long) sequences * Diffusion.ROWS);
   }
 
   /** The layout of a sequence's cache that is stored so; throws as the next. */

@@ -124,7 +124,7 @@ final class RecipeHooks {
         compute.alone(
             switch (run.kind()) {
               case WRITTEN -> 1;
-              case PROMPT -> 0;
+              case PROMPT, TEXT -> 0;
               case SHARED -> Compute.AS_FITS;
             });
     Retained retained = Retained.of(blocks.workspace.gates().get(weights.layer()), input, blocks);

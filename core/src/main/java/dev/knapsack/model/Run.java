@@ -35,6 +35,8 @@ public record Run(
     WRITTEN,
     /** It does not: tokens of a prompt, as several are. */
     PROMPT,
+    /** It does not: a text of two tokens or more, whose rows are all computed as several are. */
+    TEXT,
     /** It may: as is fastest. */
     SHARED
   }
@@ -42,6 +44,9 @@ public record Run(
   public Run {
     Objects.checkFromToIndex(from, to, tokens.length);
     int added = to - from - ahead;
+    if (kind == Kind.TEXT && to - from < 2) {
+      throw new IllegalArgumentException("A text of its own has two tokens or more");
+    }
     if (kind == Kind.WRITTEN && to - from != 1) {
       throw new IllegalArgumentException("One token is written at a time, not " + (to - from));
     }

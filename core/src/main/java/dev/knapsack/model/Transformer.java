@@ -57,7 +57,7 @@ public final class Transformer {
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.lastMixing = lastMixing(spec);
-    this.wholeTexts = spec.layers().stream().anyMatch(LayerSpec::readsRows);
+    this.wholeTexts = spec.readsWholeTexts();
     this.positions = new int[workspace.tokens()];
     this.logitRows = new int[workspace.logitRows()];
   }
@@ -137,11 +137,18 @@ public final class Transformer {
     return fits ? Compute.AS_FITS : others == 1 && !prompts ? written + 1 : written;
   }
 
-  /** The same of the rows whose logits are wanted: of runs that depend on none, one each. */
+  /**
+   * The same of the rows whose logits are wanted: of sequences that depend on none, one each; of
+   * texts several.
+   */
   private static int aloneLogits(List<Run> runs) {
-    int own =
-        runs.stream().filter(run -> run.kind() != Run.Kind.SHARED).mapToInt(Run::logits).sum();
-    return own == 0 ? Compute.AS_FITS : own;
+    int own = 0;
+    boolean texts = false;
+    for (Run run : runs) {
+      texts |= run.kind() == Run.Kind.TEXT;
+      own += run.kind().compareTo(Run.Kind.TEXT) < 0 ? run.logits() : 0;
+    }
+    return own == 0 && !texts ? Compute.AS_FITS : own;
   }
 
   private int check(List<Run> runs) {

@@ -4,6 +4,7 @@ import dev.knapsack.cache.KvLayout;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
+import dev.knapsack.generation.Denoising;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.memory.Budget;
@@ -189,7 +190,7 @@ final class CostModel {
   long activationBytes(Setting s) {
     int tokens = Math.max(s.prefillChunk, s.sequences);
     KvLayout layout = s.cache.layout(spec);
-    return pages(Workspace.bytes(spec, layout, tokens, s.sequences))
+    return pages(Workspace.bytes(spec, layout, tokens, spec.logitRows(tokens, s.sequences)))
         + pages(
             Compute.scratchBytes(
                 kernels, s.workers, kernels.products().precision(), spec.limits(tokens, layout)));
@@ -251,6 +252,9 @@ final class CostModel {
 
   /** The memory of sequences, in words. */
   private String kept(Setting s) {
+    if (spec.readsWholeTexts()) {
+      return "none: texts are computed whole";
+    }
     String sequences = s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences);
     long states = spec.layers().stream().filter(LayerSpec::carriesState).count();
     String carried = "states of %d layers".formatted(states);
@@ -343,9 +347,9 @@ final class CostModel {
    *
    * @param tokens tokens that the step takes
    * @param past tokens already cached
-   * @param logits whether the output projection is computed, for one token
+   * @param logits tokens that the output projection is computed for
    */
-  double stepSeconds(Setting s, int tokens, int past, boolean logits) {
+  double stepSeconds(Setting s, int tokens, int past, int logits) {
     Plan.Weights w = s.weights;
     boolean withExperts = w.expertCache() < 0;
     Set<Integer> streamed = new HashSet<>(w.streamedLayers());
@@ -371,8 +375,8 @@ final class CostModel {
       }
     }
     double after = 0;
-    if (logits) {
-      double seconds = seconds(outputProduct, 1, 1);
+    if (logits > 0) {
+      double seconds = seconds(outputProduct, 1, logits);
       if (w.outputStreamed()) {
         int blocks = (int) Math.max(1, Math.ceilDiv(output.bytes(), Math.max(1, w.streamBuffer())));
         for (int b = 0; b < blocks; b++) {
@@ -404,18 +408,39 @@ final class CostModel {
     // Attention grows evenly with what is cached, or less where some is forgotten: so the middle
     // step stands for all.
     double seconds =
-        full == 0 ? 0 : full * stepSeconds(s, s.prefillChunk, (before - s.prefillChunk) / 2, false);
-    return seconds + stepSeconds(s, promptTokens - before, before, true);
+        full == 0 ? 0 : full * stepSeconds(s, s.prefillChunk, (before - s.prefillChunk) / 2, 0);
+    return seconds + stepSeconds(s, promptTokens - before, before, 1);
   }
 
   /** Speed to expect, on this machine. */
   Plan.Prediction predict(Setting s) {
     int prompt = promptTokens(s.context);
+    if (spec.diffusion() != null) {
+      return predictDenoising(s, prompt);
+    }
     double prefill = prefillSeconds(s, prompt);
     return new Plan.Prediction(
         prompt / prefill,
-        1 / stepSeconds(s, 1, 0, true),
+        1 / stepSeconds(s, 1, 0, 1),
         prefill,
+        prompt,
+        machine.memoryBytesPerSecond());
+  }
+
+  /**
+   * The speed of answers that are denoised as they usually are: each step computes all of prompt
+   * and answer, and decides one token. The first is sure to be there with the last of its block.
+   */
+  private Plan.Prediction predictDenoising(Setting s, int prompt) {
+    Denoising usual = Denoising.DEFAULT;
+    int answer = Math.clamp(s.context - prompt, 1, Denoising.USUAL_LENGTH);
+    int block = Math.min(usual.blockLength(), answer);
+    // Half of a block's tokens are decided when its steps are half done.
+    double step = stepSeconds(s, prompt + answer, 0, Math.ceilDiv(block, 2));
+    return new Plan.Prediction(
+        (prompt + answer) / step,
+        block / (usual.steps(block) * step),
+        usual.steps(block) * step,
         prompt,
         machine.memoryBytesPerSecond());
   }
@@ -427,7 +452,7 @@ final class CostModel {
 
   /** Seconds that one decode step of a plan takes when {@code past} tokens are cached. */
   double decodeSeconds(Plan plan, int past) {
-    return stepSeconds(setting(plan), 1, past, true);
+    return stepSeconds(setting(plan), 1, past, 1);
   }
 
   private static Setting setting(Plan plan) {

@@ -162,6 +162,11 @@ public final class Planner {
           "%s was trained for %,d tokens of context; %,d were asked for. Ask for at most that."
               .formatted(spec.name(), spec.context(), request.context().getAsInt()));
     }
+    if (spec.readsWholeTexts() && request.prefillChunk().isPresent()) {
+      throw new IllegalArgumentException(
+          "%s computes each text in one step, as long as its context; steps of %,d tokens were asked for. Leave them out, or plan a shorter context."
+              .formatted(spec.name(), request.prefillChunk().getAsInt()));
+    }
     request
         .cache()
         .format()
@@ -185,6 +190,9 @@ public final class Planner {
   }
 
   private List<Integer> chunks(PlanRequest request, int context) {
+    if (spec.readsWholeTexts()) {
+      return List.of(context);
+    }
     if (request.prefillChunk().isPresent()) {
       return List.of(Math.min(request.prefillChunk().getAsInt(), context));
     }
@@ -402,10 +410,13 @@ public final class Planner {
     if (costs.expertCount() > 0) {
       choices.add(expertsChoice(request, best));
     }
-    if (spec.layers().stream().anyMatch(layer -> layer.attention() != null)) {
+    if (!spec.readsWholeTexts()
+        && spec.layers().stream().anyMatch(layer -> layer.attention() != null)) {
       choices.add(cacheChoice(request, best));
     }
-    choices.add(chunkChoice(request, best));
+    if (!spec.readsWholeTexts()) {
+      choices.add(chunkChoice(request, best));
+    }
     return new Plan(
         spec.name(),
         request.budget(),
@@ -509,9 +520,7 @@ public final class Planner {
         ? chosen
         : "%s; when full, %s on disk and %.2f tok/s"
             .formatted(
-                chosen,
-                Budget.formatSize(disk),
-                1 / costs.stepSeconds(s, 1, s.context() - 1, true));
+                chosen, Budget.formatSize(disk), 1 / costs.stepSeconds(s, 1, s.context() - 1, 1));
   }
 
   /** The measured loss of answers by this cache. */

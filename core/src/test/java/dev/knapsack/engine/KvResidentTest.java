@@ -62,7 +62,8 @@ class KvResidentTest {
         s.logitSoftCap(),
         s.embeddingNorm(),
         s.outputNorm(),
-        s.tiedOutput());
+        s.tiedOutput(),
+        s.diffusion());
   }
 
   private Plan plan(PlanRequest request) {

@@ -110,10 +110,10 @@ class PlanBytesTest {
       form = sketched.withRecent(form.recent());
     }
     PlanRequest request =
-        PlanRequest.of(1L << 32, 2)
-            .withContext(plan.context())
-            .withPrefillChunk(1 + turn % 40)
-            .withCache(KvChoice.of(form));
+        PlanRequest.of(1L << 32, 2).withContext(plan.context()).withCache(KvChoice.of(form));
+    if (!spec.readsWholeTexts()) {
+      request = request.withPrefillChunk(1 + turn % 40);
+    }
     Plan other = planner.plan(request);
     assertThat(other.cache().format()).isEqualTo(form);
     check(file, spec, other);
@@ -134,7 +134,9 @@ class PlanBytesTest {
         Compute compute =
             new Compute(
                 kernels, team, Compute.Precision.FLOAT, spec.limits(tokens, layout), activations);
-        Workspace workspace = new Workspace(spec, layout, tokens, plan.sequences(), activations);
+        Workspace workspace =
+            new Workspace(
+                spec, layout, tokens, spec.logitRows(tokens, plan.sequences()), activations);
         PlannedWeights weights =
             new PlannedWeights(
                 file,
@@ -160,7 +162,8 @@ class PlanBytesTest {
       for (Account account : budget.accounts()) {
         if (account.name().equals("kv")) {
           // Windows and steps may meet the ends of pages better than the worst case planned for.
-          assertThat(account.peak()).isPositive().isLessThanOrEqualTo(predicted.get("kv"));
+          assertThat(account.peak()).isLessThanOrEqualTo(predicted.get("kv"));
+          assertThat(account.peak() > 0).isNotEqualTo(spec.readsWholeTexts());
         } else {
           assertThat(account.own())
               .as("%s of %s in %,d", account.name(), file.path(), plan.budget())

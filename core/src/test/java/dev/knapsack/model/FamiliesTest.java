@@ -239,18 +239,6 @@ class FamiliesTest {
         .hasMessageContaining("rope.scaling.alpha: makes a base of");
   }
 
-  @ParameterizedTest
-  @ValueSource(strings = {"llada", "llada-moe", "dream"})
-  void modelsThatSeeWholeTextsDoNotWrite(String name) {
-    try (ModelFile file = ModelFile.open(TestData.path("golden/" + name + "/model.gguf"))) {
-      assertThat(attention(Families.spec(file), 0).source()).isEqualTo(Attention.Source.ROWS);
-      assertThatThrownBy(() -> Families.checkWrites(file))
-          .isInstanceOf(ModelFileException.class)
-          .hasMessageContaining("tokens of '" + name + "' see those after them");
-    }
-    Families.checkWrites(FixtureModel.llama(1));
-  }
-
   @Test
   void gemma3LooksAfarInEverySixthLayer() {
     ModelSpec spec = golden("gemma3");

@@ -105,7 +105,12 @@ final class FixtureModel implements ModelFile {
 
   /** A Llama in miniature, with 3 layers, 4 query heads on 2 KV heads. */
   static FixtureModel llama(long seed) {
-    FixtureModel model = new FixtureModel("llama", seed);
+    return llama("llama", seed);
+  }
+
+  /** The same as another architecture that is built like it. */
+  static FixtureModel llama(String architecture, long seed) {
+    FixtureModel model = new FixtureModel(architecture, seed);
     model
         .key("block_count", 3L)
         .key("context_length", 128L)

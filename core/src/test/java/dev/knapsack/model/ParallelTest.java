@@ -78,7 +78,8 @@ class ParallelTest {
         spec.logitSoftCap(),
         spec.embeddingNorm(),
         spec.outputNorm(),
-        spec.tiedOutput());
+        spec.tiedOutput(),
+        spec.diffusion());
   }
 
   @Test

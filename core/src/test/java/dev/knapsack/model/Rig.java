@@ -140,7 +140,8 @@ final class Rig implements AutoCloseable {
         spec.logitSoftCap(),
         spec.embeddingNorm(),
         spec.outputNorm(),
-        spec.tiedOutput());
+        spec.tiedOutput(),
+        spec.diffusion());
   }
 
   private static Block from(Block block, Attention.Source source) {

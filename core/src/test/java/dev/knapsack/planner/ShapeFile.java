@@ -90,7 +90,8 @@ final class ShapeFile implements ModelFile {
         0,
         null,
         "output_norm.weight",
-        tied);
+        tied,
+        null);
   }
 
   static LayerSpec layer(int heads, int kvHeads, int headSize, int window, Block mlp) {

@@ -77,6 +77,7 @@ public final class Calibrating {
     try (ModelFile file = ModelFile.open(model)) {
       Tokenizer tokenizer = Tokenizer.of(file);
       ModelSpec spec = Families.spec(file);
+      Perplexity.checkWrites(spec);
       List<Asked> asked = new ArrayList<>();
       for (Question question : questions) {
         Asked one = asked(tokenizer, question);

@@ -90,6 +90,7 @@ public final class KvFormats {
     try (ModelFile file = ModelFile.open(model)) {
       Tokenizer tokenizer = Tokenizer.of(file);
       ModelSpec spec = Families.spec(file);
+      Perplexity.checkWrites(spec);
       int trained = spec.context();
       List<Asked> asked = new ArrayList<>();
       for (Question question : questions) {

@@ -82,6 +82,7 @@ public final class KvRecipes {
     try (ModelFile file = ModelFile.open(model)) {
       Tokenizer tokenizer = Tokenizer.of(file);
       ModelSpec spec = Families.spec(file);
+      Perplexity.checkWrites(spec);
       List<Asked> asked = new ArrayList<>();
       for (Question question : questions) {
         asked.add(Asked.of(tokenizer, spec.context(), question));

@@ -1,6 +1,7 @@
 package dev.knapsack.eval;
 
 import dev.knapsack.Knapsack;
+import dev.knapsack.model.ModelSpec;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -34,10 +35,12 @@ public record Perplexity(int tokens, int context, int passages, long scored, dou
    *
    * @param text its context and at least one passage of tokens
    * @param progress is told of passages read, and of all there are
+   * @throws IllegalArgumentException if the model denoises texts
    * @throws TextException if it has fewer tokens than one passage
    * @throws dev.knapsack.error.ContextExceededException if {@code context} is more than the plan's
    */
   public static Perplexity of(Knapsack model, Text text, int context, Progress progress) {
+    checkWrites(model.spec());
     int[] tokens = text.tokens(model.tokenizer());
     List<Passage> passages = text.passages(model.tokenizer(), tokens, context);
     Score score = new Score();
@@ -58,6 +61,19 @@ public record Perplexity(int tokens, int context, int passages, long scored, dou
       progress.update(i + 1, passages.size());
     }
     return new Perplexity(tokens.length, context, passages.size(), score.count, score.nats());
+  }
+
+  /**
+   * Refuses models whose logits are no predictions of a next token, and that have no cache.
+   *
+   * @throws IllegalArgumentException if it is one
+   */
+  static void checkWrites(ModelSpec spec) {
+    if (spec.diffusion() != null) {
+      throw new IllegalArgumentException(
+          "%s denoises texts: it predicts what is masked, from both sides, and no next token, and it keeps no cache. Measure a model that writes token by token."
+              .formatted(spec.name()));
+    }
   }
 
   /** Is told how far a measurement has come. */

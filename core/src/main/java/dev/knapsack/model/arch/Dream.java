@@ -1,11 +1,9 @@
 package dev.knapsack.model.arch;
 
-import dev.knapsack.model.Attention;
-
-/** Dream: Qwen 2 whose tokens see all of a text, in which it fills masked ones. */
+/** Dream: Qwen 2.5 that denoises texts. */
 final class Dream extends Qwen2 {
   @Override
-  Attention.Source source() {
-    return Attention.Source.ROWS;
+  boolean denoises() {
+    return true;
   }
 }

@@ -43,7 +43,6 @@ public final class Families {
           Map.entry("gpt-oss", new GptOss()),
           Map.entry("ernie4_5", new Llama()),
           Map.entry("ernie4_5-moe", new Ernie45Moe()),
-          Map.entry("ernie4_5-moe", new Llama()),
           Map.entry("seed_oss", new Qwen2()),
           Map.entry("deepseek2", new DeepSeek2()),
           Map.entry("glm4", new Glm4()),
@@ -98,22 +97,6 @@ public final class Families {
     }
     Rope.Pairs usual = family(file).pairs();
     return usual == Rope.Pairs.ADJACENT && Ropes.pairs(file, usual) == Rope.Pairs.HALF_SPLIT;
-  }
-
-  /**
-   * Checks that a model can write: that its tokens do not see those after them.
-   *
-   * @throws ModelFileException if they do, so that its texts are computed whole
-   */
-  public static void checkWrites(ModelFile file) {
-    if (family(file).source() == Attention.Source.ROWS) {
-      throw new ModelFileException(
-          file.path(),
-          "general.architecture",
-          "tokens of '%s' see those after them, so that it fills gaps in whole texts; answers are"
-              .formatted(file.metadata().string("general.architecture"))
-              + " written token by token here, which takes a model that sees those before alone");
-    }
   }
 
   /** Says whether models of a file's architecture can be run. */

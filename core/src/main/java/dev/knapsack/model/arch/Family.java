@@ -100,17 +100,17 @@ abstract class Family {
     return 0;
   }
 
+  /** Says whether it denoises texts whose tokens all see each other, in place of going on. */
+  boolean denoises() {
+    return false;
+  }
+
   @Nullable QueryScale queryScale(Header header, int layer) {
     return null;
   }
 
   HeadNorms headNorms(Header header, int layer) {
     return HeadNorms.EACH;
-  }
-
-  /** The tokens that a token sees. */
-  Attention.Source source() {
-    return Attention.Source.CACHE;
   }
 
   /** Says whether each query head has a gate beside it. */
@@ -139,7 +139,7 @@ abstract class Family {
         rope(header, layer, context),
         queryScale(header, layer),
         headNorms(header, layer),
-        source());
+        denoises() ? Attention.Source.ROWS : Attention.Source.CACHE);
   }
 
   /**
@@ -430,7 +430,8 @@ abstract class Family {
             logitSoftCap(header),
             embeddingNorm(),
             outputNorm(),
-            !header.hasTensor(ModelSpec.OUTPUT));
+            !header.hasTensor(ModelSpec.OUTPUT),
+            denoises() ? header.diffusion() : null);
     new TensorCheck(header.file(), spec, requiredTensors()).run();
     return spec;
   }

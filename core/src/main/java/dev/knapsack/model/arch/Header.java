@@ -5,6 +5,8 @@ import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Rope;
+import dev.knapsack.model.Diffusion;
+import dev.knapsack.model.ModelSpec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -23,6 +25,10 @@ final class Header {
   static final int MOST_COLUMNS = 1 << 24;
   private static final int MOST_TAPS = 64;
   private static final int MOST_TOKENS = 1 << 28;
+
+  // These two have no architecture before them.
+  private static final String MASK = "tokenizer.ggml.mask_token_id";
+  private static final String SHIFTED = "diffusion.shift_logits";
 
   private final ModelFile file;
   private final Metadata metadata;
@@ -279,6 +285,19 @@ final class Header {
     }
     int period = checked(key, flags[0], 0, MOST_LAYERS);
     return period == 0 || (layer + 1) % period != 0;
+  }
+
+  /** The way in which a model denoises: shifted, in a file that does not say. */
+  Diffusion diffusion() {
+    int vocabulary = rows(ModelSpec.EMBEDDING);
+    long mask = metadata.integer(MASK);
+    if (mask < 0 || mask >= vocabulary) {
+      throw new ModelFileException(
+          file.path(),
+          MASK,
+          "is %d, and the vocabulary has %,d tokens".formatted(mask, vocabulary));
+    }
+    return new Diffusion((int) mask, metadata.flag(SHIFTED, true));
   }
 
   ModelFileException wrong(String key, String problem) {

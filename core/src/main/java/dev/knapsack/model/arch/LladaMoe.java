@@ -1,15 +1,13 @@
 package dev.knapsack.model.arch;
 
-import dev.knapsack.model.Attention;
-
 /**
- * LLaDA with experts: Qwen 3 whose tokens see all of a text, and whose experts' weights stay as the
- * softmax gave them.
+ * LLaDA with experts: Qwen 3 that denoises texts, and whose experts' weights stay as the softmax
+ * gave them.
  */
 final class LladaMoe extends Qwen3 {
   @Override
-  Attention.Source source() {
-    return Attention.Source.ROWS;
+  boolean denoises() {
+    return true;
   }
 
   @Override
