@@ -235,7 +235,7 @@ public final class Compute implements AutoCloseable {
     limits.check(x.rows(0, rows));
     boolean coded = w.getFirst().format() instanceof BlockFormat && coded(x);
     long room = (long) limits.tokens() * limits.columns() / ((long) rows * x.columns());
-    int together = coded ? (int) Math.clamp(room, 1, w.size()) : w.size();
+    int together = coded ? Math.clamp(room, 1, w.size()) : w.size();
     for (int head = 0; head < w.size(); head += together) {
       int end = Math.min(w.size(), head + together);
       Matrix given = x.rows(head * rows, end * rows);
