@@ -45,12 +45,7 @@ public final class Shapes {
       throw new IllegalArgumentException(
           "A state of %d numbers for keys of %d, %d queries, %d decays, values of %d into %d"
               .formatted(
-                  state.length,
-                  key.length,
-                  query.length,
-                  decay.length,
-                  value.length,
-                  out.length));
+                  state.length, key.length, query.length, decay.length, value.length, out.length));
     }
   }
 

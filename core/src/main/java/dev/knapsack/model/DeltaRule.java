@@ -99,8 +99,9 @@ public record DeltaRule(
   }
 
   /**
-   * The projections of a token: queries, keys, values, gates, β and steps, as far as they are apart;
-   * for a decay by channel, β after the values, and then the two of steps and those of gates.
+   * The projections of a token: queries, keys, values, gates, β and steps, as far as they are
+   * apart; for a decay by channel, β after the values, and then the two of steps and those of
+   * gates.
    */
   private List<Projection> inputs() {
     List<Projection> inputs = new ArrayList<>();
@@ -188,8 +189,7 @@ public record DeltaRule(
     int row = 0;
     for (TensorSpec part : convolvedBy()) {
       int channels = Math.toIntExact(part.shape().getLast());
-      Matrix own =
-          whole == null ? tensors.get(part.name()) : whole.rows(row, row + channels);
+      Matrix own = whole == null ? tensors.get(part.name()) : whole.rows(row, row + channels);
       all.add(new Convolution(own, null, Convolution.carried(taps, row)));
       row += channels;
     }

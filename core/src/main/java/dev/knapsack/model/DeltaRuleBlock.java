@@ -186,13 +186,7 @@ final class DeltaRuleBlock {
 
   /** A head's rows, one after the other, in some columns of its state, which lie by themselves. */
   private void scan(
-      DeltaRule spec,
-      Recurrence run,
-      int head,
-      int part,
-      Heads heads,
-      Matrix scanned,
-      int worker) {
+      DeltaRule spec, Recurrence run, int head, int part, Heads heads, Matrix scanned, int worker) {
     int size = spec.keySize();
     int column = part * COLUMNS;
     Scratch s = scratch(worker, size, Math.min(COLUMNS, spec.valueSize() - column));
@@ -215,8 +209,7 @@ final class DeltaRuleBlock {
           .kernels()
           .recurrences()
           .deltaRule(s.query, s.key, s.decay, strength, s.value, s.state, s.out);
-      MemorySegment.copy(
-          s.out, 0, scanned.data(), FLOAT, place(scanned, row, value), s.out.length);
+      MemorySegment.copy(s.out, 0, scanned.data(), FLOAT, place(scanned, row, value), s.out.length);
       if (row + 1 == run.first() + run.added()) {
         MemorySegment.copy(s.state, 0, run.after(), FLOAT, at, s.state.length);
       }

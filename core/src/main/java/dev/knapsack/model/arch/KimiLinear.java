@@ -12,9 +12,7 @@ final class KimiLinear extends Family {
   @Override
   List<Block> blocks(Header header, int layer, int context) {
     Block mixer =
-        header.hasKvHeads(layer)
-            ? latentAttention(header, layer, null)
-            : deltaRule(header, layer);
+        header.hasKvHeads(layer) ? latentAttention(header, layer, null) : deltaRule(header, layer);
     return List.of(mixer, feedForward(header, layer));
   }
 
