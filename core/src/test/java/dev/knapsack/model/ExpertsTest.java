@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Activation;
@@ -276,7 +277,7 @@ class ExpertsTest {
         .hasMessageContaining("expected [32, 48, 12]");
   }
 
-  /** Whatever is added to a row depends on no other, nor on how many workers there are. */
+  /** What is added to a row depends on no other, nor on how many workers there are. */
   @ParameterizedTest
   @EnumSource
   void neitherStepsNorWorkersChangeABit(Form form) {
@@ -292,6 +293,11 @@ class ExpertsTest {
       assertThat(three.logits(tokens, 33)).isEqualTo(expected);
       assertThat(three.logits(tokens, 7)).isEqualTo(expected);
       assertThat(one.logits(tokens, 1)).isEqualTo(expected);
+      try (SequenceState state = one.pool.sequence()) {
+        Matrix last = one.transformer.forward(List.of(new Run(state, tokens, 0, 33, 1)));
+        assertThat(Rig.floats(last))
+            .isEqualTo(Arrays.copyOfRange(expected, expected.length - 40, expected.length));
+      }
     }
   }
 }

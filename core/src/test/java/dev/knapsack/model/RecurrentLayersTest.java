@@ -30,7 +30,7 @@ class RecurrentLayersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2", "lfm2moe"})
   void neitherStepsNorWorkersChangeABit(String name) {
     try (ModelFile file = open(name);
         Rig one = new Rig(file, Rig.Parts.USUAL);
@@ -44,7 +44,7 @@ class RecurrentLayersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2", "lfm2moe"})
   void sequencesOfAStepDoNotSeeEachOther(String name) {
     try (ModelFile file = open(name);
         Rig rig = new Rig(file, Rig.Parts.USUAL.workers(2));
@@ -64,7 +64,7 @@ class RecurrentLayersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2", "lfm2moe"})
   void tokensThatAreOnlyLookedAtAreNotCarried(String name) {
     try (ModelFile file = open(name);
         Rig rig = new Rig(file, Rig.Parts.USUAL);
@@ -82,7 +82,7 @@ class RecurrentLayersTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2"})
+  @ValueSource(strings = {"mamba2", "mamba2_long", "lfm2", "lfm2moe"})
   void aStepThatFailsCarriesNothing(String name) {
     try (ModelFile file = open(name);
         Rig rig = new Rig(file, Rig.Parts.USUAL);
