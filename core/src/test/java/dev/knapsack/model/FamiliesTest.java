@@ -82,8 +82,8 @@ class FamiliesTest {
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
             "apertus, ernie4_5, ernie4_5-moe, exaone4, gemma2, gemma3, glm4, glm4moe, gpt-oss,"
-                + " granite, lfm2, lfm2moe, llama, llama4, mamba2, minimax-m2, mistral3, olmo2, phi3,"
-                + " qwen2, qwen2moe, qwen3, qwen3moe, seed_oss, smallthinker, smollm3");
+                + " granite, lfm2, lfm2moe, llama, llama4, mamba2, minimax-m2, mistral3, olmo2,"
+                + " phi3, qwen2, qwen2moe, qwen3, qwen3moe, seed_oss, smallthinker, smollm3");
   }
 
   @Test
@@ -206,7 +206,8 @@ class FamiliesTest {
             .toList();
     float ln2 = (float) Math.log(2);
     assertThat(curves.getFirst()).isEqualTo(new Xielu(ln2, 0.5f + ln2, 0.5f, -1e-6f));
-    assertThat(curves.getLast().positive()).isCloseTo((float) Math.log1p(Math.exp(2)), within(1e-6f));
+    assertThat(curves.getLast().positive())
+        .isCloseTo((float) Math.log1p(Math.exp(2)), within(1e-6f));
     model.keys.put("xielu.beta", new float[] {1, 2});
     assertThatThrownBy(() -> Families.spec(model))
         .hasMessageContaining("xielu.beta: 2 values for 3 layers");

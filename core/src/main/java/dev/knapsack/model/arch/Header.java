@@ -47,7 +47,9 @@ final class Header {
     return metadata.findString("general.name").orElse(architecture);
   }
 
-  /** Layers that a token goes through: all blocks but those at the end that predict further ones. */
+  /**
+   * Layers that a token goes through: all blocks but those at the end that predict further ones.
+   */
   int layers() {
     return layers;
   }
