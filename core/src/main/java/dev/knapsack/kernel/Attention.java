@@ -8,7 +8,8 @@ import dev.knapsack.tensor.Matrix;
  *
  * <p>Row {@code t} stands at {@code firstPosition + t}; it sees tokens at positions {@code p} with
  * {@code p ≤ firstPosition + t} (when causal) and {@code |firstPosition + t − p| < window} (when
- * there is a window that slides; in the same chunk, when it does not). Queries are F32, tokens × (heads · keySize).
+ * there is a window that slides; in the same chunk, when it does not). Queries are F32, tokens ×
+ * (heads · keySize).
  */
 public interface Attention {
   /**

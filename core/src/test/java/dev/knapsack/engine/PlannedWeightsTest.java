@@ -228,8 +228,7 @@ class PlannedWeightsTest {
         .containsExactlyInAnyOrder(IntStream.of(wanted).boxed().toArray(Integer[]::new));
   }
 
-  private static void checkExpert(
-      ModelFile file, TensorInfo tensor, int expert, Matrix matrix) {
+  private static void checkExpert(ModelFile file, TensorInfo tensor, int expert, Matrix matrix) {
     long bytes = tensor.bytes() / TinyModel.EXPERTS;
     assertThat(matrix.rows()).isEqualTo(tensor.shape().get(1).intValue());
     assertThat(matrix.data().mismatch(read(file, tensor).asSlice(expert * bytes, bytes)))
@@ -325,8 +324,7 @@ class PlannedWeightsTest {
         file.failAfter(reads);
         try {
           for (int layer = 0; layer < TinyModel.LAYERS; layer++) {
-            experts(weights.layer(layer))
-                .use(new int[] {0, 2, 5, 7}, (expert, matrices) -> {});
+            experts(weights.layer(layer)).use(new int[] {0, 2, 5, 7}, (expert, matrices) -> {});
           }
         } catch (ModelFileException e) {
           failures++;

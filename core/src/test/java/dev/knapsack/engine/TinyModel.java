@@ -111,7 +111,8 @@ final class TinyModel {
       if (experts && i >= leadingDense) {
         tensors.add(tensor(layer + "ffn_gate_inp.weight", Formats.F32, WIDTH, EXPERTS));
         if (leadingDense > 0) {
-          tensors.add(tensor(layer + "ffn_gate_up_exps.weight", format, WIDTH, 2 * hidden, EXPERTS));
+          tensors.add(
+              tensor(layer + "ffn_gate_up_exps.weight", format, WIDTH, 2 * hidden, EXPERTS));
         } else {
           tensors.add(tensor(layer + "ffn_gate_exps.weight", format, WIDTH, hidden, EXPERTS, 1));
           tensors.add(tensor(layer + "ffn_up_exps.weight", format, WIDTH, hidden, EXPERTS));

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.cache.KvPolicy;
+import dev.knapsack.cache.SequenceState;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Activation;
@@ -33,9 +34,9 @@ class ExpertsTest {
   private static final int COUNT = 12;
 
   private static final Gating PLAIN = new Gating(Gating.Function.SOFTMAX, true, 1);
-  private static final Gating GROUPED = new Gating(Gating.Function.SIGMOID, true, 2.5f, 4, 2, false);
-  private static final Gating OF_INPUTS =
-      new Gating(Gating.Function.SIGMOID, false, 1, 1, 1, true);
+  private static final Gating GROUPED =
+      new Gating(Gating.Function.SIGMOID, true, 2.5f, 4, 2, false);
+  private static final Gating OF_INPUTS = new Gating(Gating.Function.SIGMOID, false, 1, 1, 1, true);
 
   /** What experts of today's mixtures are like. */
   enum Form {
@@ -64,11 +65,12 @@ class ExpertsTest {
         boolean shared) {
       this.function =
           gated ? new Nonlinearity.Gated(activation) : new Nonlinearity.Ungated(activation);
-      this.activation = switch (activation) {
-        case RELU -> x -> Math.max(x, 0);
-        case RELU_SQUARED -> x -> Math.max(x, 0) * Math.max(x, 0);
-        default -> x -> x / (1 + Math.exp(-x));
-      };
+      this.activation =
+          switch (activation) {
+            case RELU -> x -> Math.max(x, 0);
+            case RELU_SQUARED -> x -> Math.max(x, 0) * Math.max(x, 0);
+            default -> x -> x / (1 + Math.exp(-x));
+          };
       this.gating = gating;
       this.latent = latent;
       this.routesInput = routesInput;
@@ -144,23 +146,17 @@ class ExpertsTest {
   void isWhatLoopsCompute(Form form) {
     FixtureModel model = form.model();
     ModelSpec spec =
-        Rig.with(
-            Families.spec(model), block -> block instanceof Dense ? form.experts() : block);
+        Rig.with(Families.spec(model), block -> block instanceof Dense ? form.experts() : block);
     for (KernelProvider provider : KernelProvider.here()) {
       Rig.Parts parts = Rig.Parts.USUAL.with(provider).workers(2);
       try (Rig rig = new Rig(model, spec, parts, KvPolicy.FULL)) {
         Blocks blocks = new Blocks(spec, rig.compute, rig.workspace);
         ExpertsBlock block = new ExpertsBlock(blocks, new DenseBlock(blocks));
-        Experts.Weights weights =
-            (Experts.Weights) rig.weights.layer(1).blocks().getLast();
+        Experts.Weights weights = (Experts.Weights) rig.weights.layer(1).blocks().getLast();
         float[] routed = random(1);
         float[] x = random(2);
         Matrix delta = rig.workspace.matrix(Slot.DELTA, ROWS, WIDTH);
-        block.apply(
-            weights,
-            matrix(rig, Slot.HIDDEN, routed),
-            matrix(rig, Slot.NORMED, x),
-            delta);
+        block.apply(weights, matrix(rig, Slot.HIDDEN, routed), matrix(rig, Slot.NORMED, x), delta);
         float[] expected = new float[ROWS * WIDTH];
         for (int t = 0; t < ROWS; t++) {
           double[] row = expected(form, model, row(routed, t), row(x, t));
@@ -188,7 +184,8 @@ class ExpertsTest {
         form.latent == 0 ? x : product(model, p + "ffn_latent_down.weight", 0, form.latent, x);
     double[] sum = new double[form.expertWidth()];
     routes.forEach((expert, weight) -> {
-      double[] read = Arrays.stream(input).map(d -> form.gating.inputs() ? d * weight : d).toArray();
+      double[] read =
+          Arrays.stream(input).map(d -> form.gating.inputs() ? d * weight : d).toArray();
       double[] out = expert(form, model, expert, read);
       for (int i = 0; i < sum.length; i++) {
         sum[i] += form.gating.inputs() ? out[i] : weight * out[i];
@@ -236,8 +233,7 @@ class ExpertsTest {
   }
 
   /** Some rows of a matrix times x. */
-  private static double[] product(
-      FixtureModel model, String name, int from, int rows, double[] x) {
+  private static double[] product(FixtureModel model, String name, int from, int rows, double[] x) {
     float[] numbers = model.numbers.get(name);
     double[] out = new double[rows];
     for (int r = 0; r < rows; r++) {
@@ -276,14 +272,13 @@ class ExpertsTest {
         .hasMessageContaining("expected [32, 48, 12]");
   }
 
-  /** Whatever is added to a row depends on no other, nor on how many workers there are. */
+  /** What is added to a row depends on no other, nor on how many workers there are. */
   @ParameterizedTest
   @EnumSource
   void neitherStepsNorWorkersChangeABit(Form form) {
     FixtureModel model = form.model();
     ModelSpec spec =
-        Rig.with(
-            Families.spec(model), block -> block instanceof Dense ? form.experts() : block);
+        Rig.with(Families.spec(model), block -> block instanceof Dense ? form.experts() : block);
     Rig.Parts parts = Rig.Parts.USUAL.with(Formats.F16);
     int[] tokens = Rig.tokens(33, 40, 6);
     try (Rig one = new Rig(model, spec, parts, KvPolicy.FULL);
@@ -292,6 +287,11 @@ class ExpertsTest {
       assertThat(three.logits(tokens, 33)).isEqualTo(expected);
       assertThat(three.logits(tokens, 7)).isEqualTo(expected);
       assertThat(one.logits(tokens, 1)).isEqualTo(expected);
+      try (SequenceState state = one.pool.sequence()) {
+        Matrix last = one.transformer.forward(List.of(new Run(state, tokens, 0, 33, 1)));
+        assertThat(Rig.floats(last))
+            .isEqualTo(Arrays.copyOfRange(expected, expected.length - 40, expected.length));
+      }
     }
   }
 }

@@ -26,7 +26,16 @@ class RouterTest {
 
   private static Experts experts(int used, Gating gating) {
     return new Experts(
-        Norms.NONE, 8, COUNT, used, 8, new Nonlinearity.Gated(Activation.SILU), gating, 0, false, null);
+        Norms.NONE,
+        8,
+        COUNT,
+        used,
+        8,
+        new Nonlinearity.Gated(Activation.SILU),
+        gating,
+        0,
+        false,
+        null);
   }
 
   private static Matrix matrix(float[] numbers, int columns) {
@@ -146,8 +155,7 @@ class RouterTest {
   void choosesWithinTheBestGroups(int usedGroups) {
     for (int groups : List.of(4, 6, 12)) {
       int used = Math.min(3, usedGroups * COUNT / groups);
-      Gating gating =
-          new Gating(Gating.Function.SIGMOID, true, 2.5f, groups, usedGroups, false);
+      Gating gating = new Gating(Gating.Function.SIGMOID, true, 2.5f, groups, usedGroups, false);
       check(experts(used, gating), null);
       check(experts(used, gating), random(COUNT, 0.5, 7));
     }

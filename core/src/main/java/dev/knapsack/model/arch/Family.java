@@ -80,7 +80,9 @@ abstract class Family {
     return windowed(header, layer) ? header.tokens("attention.sliding_window", usualWindow()) : 0;
   }
 
-  /** Says whether a layer is rotated where those with a window alone are, or all if none has one. */
+  /**
+   * Says whether a layer is rotated where those with a window alone are, or all if none has one.
+   */
   final boolean isRotated(Header header, int layer) {
     return windowed(header, layer) || header.tokens("attention.sliding_window", usualWindow()) == 0;
   }
@@ -344,7 +346,8 @@ abstract class Family {
   int usualSharedWidth(Header header, int denseWidth, int expertWidth) {
     long width = (long) header.optionalCount("expert_shared_count") * expertWidth;
     if (width > Header.MOST_COLUMNS) {
-      throw header.wrong("expert_shared_count", "%,d numbers in a layer are too many".formatted(width));
+      throw header.wrong(
+          "expert_shared_count", "%,d numbers in a layer are too many".formatted(width));
     }
     return (int) width;
   }

@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Llama 4: in three layers of four, tokens see those of their chunk alone and are rotated and
- * normed; in the others, queries grow with their position. A weight of an expert is a factor on what
- * it reads.
+ * normed; in the others, queries grow with their position. A weight of an expert is a factor on
+ * what it reads.
  */
 final class Llama4 extends Llama {
   private static final int CHUNK = 8192;
