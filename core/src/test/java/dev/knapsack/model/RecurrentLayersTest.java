@@ -20,6 +20,7 @@ class RecurrentLayersTest {
           "mamba2",
           "mamba2_long",
           "lfm2",
+          "lfm2moe",
           "falcon-h1",
           "granitehybrid",
           "granitehybrid_moe",
