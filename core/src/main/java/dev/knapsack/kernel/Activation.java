@@ -11,7 +11,10 @@ public enum Activation {
   GELU,
   /** {@code max(x, 0)²}. */
   RELU_SQUARED,
-  /** gpt-oss, gated: {@code g = min(g, 7)}, {@code u = clamp(u, ±7)}, {@code g · σ(1.702 g) · (u + 1)}. */
+  /**
+   * gpt-oss, gated: {@code g = min(g, 7)}, {@code u = clamp(u, ±7)}, {@code g · σ(1.702 g) · (u +
+   * 1)}.
+   */
   GPT_OSS;
 
   /** The refusal of a provider that is asked for it without a gate. */

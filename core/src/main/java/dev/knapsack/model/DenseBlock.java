@@ -21,25 +21,26 @@ final class DenseBlock {
     int hidden = weights.spec().hidden();
     Matrix up = blocks.matrix(Slot.UP, x.rows(), hidden);
     Compute.Input input = compute.input(x);
-    Matrix inner = switch (weights.spec().function()) {
-      case Nonlinearity.Gated(Activation activation) -> {
-        Matrix gate = blocks.matrix(Slot.GATE, x.rows(), hidden);
-        Linear gates = Objects.requireNonNull(weights.gate());
-        Linear.apply(blocks, input, gates.into(gate), weights.up().into(up));
-        compute.gatedActivation(activation, gate, up, gate);
-        yield gate;
-      }
-      case Nonlinearity.Ungated(Activation activation) -> {
-        weights.up().apply(blocks, input, up);
-        compute.activate(activation, up);
-        yield up;
-      }
-      case Nonlinearity.Curved(Xielu curve) -> {
-        weights.up().apply(blocks, input, up);
-        compute.xielu(curve, up);
-        yield up;
-      }
-    };
+    Matrix inner =
+        switch (weights.spec().function()) {
+          case Nonlinearity.Gated(Activation activation) -> {
+            Matrix gate = blocks.matrix(Slot.GATE, x.rows(), hidden);
+            Linear gates = Objects.requireNonNull(weights.gate());
+            Linear.apply(blocks, input, gates.into(gate), weights.up().into(up));
+            compute.gatedActivation(activation, gate, up, gate);
+            yield gate;
+          }
+          case Nonlinearity.Ungated(Activation activation) -> {
+            weights.up().apply(blocks, input, up);
+            compute.activate(activation, up);
+            yield up;
+          }
+          case Nonlinearity.Curved(Xielu curve) -> {
+            weights.up().apply(blocks, input, up);
+            compute.xielu(curve, up);
+            yield up;
+          }
+        };
     blocks.norm(inner, weights.hiddenNorm(), hidden, inner);
     weights.down().apply(blocks, compute.input(inner), delta);
   }

@@ -250,8 +250,7 @@ class KernelsContractTest {
     for (double scale : new double[] {0.01, 1, 5, 200}) {
       Matrix x = operands.floats(operands.between(1, 4), operands.between(1, 100), scale);
       for (Activation activation : Activation.values()) {
-        RowOperation operation =
-            (k, y, from, to) -> k.rows().activate(activation, y, from, to);
+        RowOperation operation = (k, y, from, to) -> k.rows().activate(activation, y, from, to);
         if (activation == Activation.GPT_OSS) {
           assertThatThrownBy(() -> operation.apply(kernels, operands.copy(x), 0, x.rows()))
               .isInstanceOf(IllegalArgumentException.class)

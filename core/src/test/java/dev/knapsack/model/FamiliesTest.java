@@ -135,7 +135,8 @@ class FamiliesTest {
             .toList();
     float ln2 = (float) Math.log(2);
     assertThat(curves.getFirst()).isEqualTo(new Xielu(ln2, 0.5f + ln2, 0.5f, -1e-6f));
-    assertThat(curves.getLast().positive()).isCloseTo((float) Math.log1p(Math.exp(2)), within(1e-6f));
+    assertThat(curves.getLast().positive())
+        .isCloseTo((float) Math.log1p(Math.exp(2)), within(1e-6f));
     model.keys.put("xielu.beta", new float[] {1, 2});
     assertThatThrownBy(() -> Families.spec(model))
         .hasMessageContaining("xielu.beta: 2 values for 3 layers");

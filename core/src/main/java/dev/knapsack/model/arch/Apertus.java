@@ -4,7 +4,9 @@ import dev.knapsack.kernel.Xielu;
 import dev.knapsack.model.Nonlinearity;
 import java.util.Set;
 
-/** Apertus: queries and keys normed per head, and MLPs without a gate, each with a curve learned. */
+/**
+ * Apertus: queries and keys normed per head, and MLPs without a gate, each with a curve learned.
+ */
 final class Apertus extends Family {
   @Override
   Set<String> requiredTensors() {

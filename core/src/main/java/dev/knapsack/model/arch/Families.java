@@ -92,7 +92,7 @@ public final class Families {
           file.path(),
           "general.architecture",
           "tokens of '%s' see those after them, so that it fills gaps in whole texts; answers are"
-              .formatted(file.metadata().string("general.architecture"))
+                  .formatted(file.metadata().string("general.architecture"))
               + " written token by token here, which takes a model that sees those before alone");
     }
   }
