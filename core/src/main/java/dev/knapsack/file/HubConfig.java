@@ -156,7 +156,10 @@ final class HubConfig {
           known.contains("attention_bias")
               ? flag("attention_bias")
               : known.contains("qkv_bias") && flag("qkv_bias");
-      case "attn_output" -> known.contains("attention_bias") && flag("attention_bias");
+      case "attn_output" -> {
+        String key = known.contains("attention_out_bias") ? "attention_out_bias" : "attention_bias";
+        yield known.contains(key) && flag(key);
+      }
       case "ffn_gate", "ffn_up", "ffn_down" -> known.contains("mlp_bias") && flag("mlp_bias");
       default -> family.architecture().equals("gpt-oss");
     };

@@ -129,8 +129,14 @@ record HubFamily(
           "pre_feedforward_layernorm", "ffn_norm",
           "post_feedforward_layernorm", "post_ffw_norm");
 
-  private static final Map<String, String> GPT_OSS_MODULES =
+  /** Norms that are named after what they follow. */
+  private static final Map<String, String> AFTER_ATTENTION =
       Map.of("post_attention_layernorm", "post_attention_norm");
+
+  private static final Map<String, String> OLMO_MODULES =
+      Map.of(
+          "post_attention_layernorm", "post_attention_norm",
+          "post_feedforward_layernorm", "post_ffw_norm");
 
   private static final String MISTRAL =
       """
@@ -270,6 +276,36 @@ record HubFamily(
                   {max_position_embeddings: 8192, rope_theta: 1e4, attn_logit_softcapping: 50,
                    final_logit_softcapping: 30}\
                   """)),
+          entry(
+              "olmo2",
+              new HubFamily(
+                  "olmo2",
+                  List.of(),
+                  OLMO_MODULES,
+                  false,
+                  Windows.NO_LAYER,
+                  defaults(
+                      """
+                      {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
+                       num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-5,
+                       rope_theta: 1e4, eos_token_id: 50279, attention_bias: false}\
+                      """))),
+          entry(
+              "seed_oss",
+              new HubFamily(
+                  "seed_oss",
+                  List.of(),
+                  AFTER_ATTENTION,
+                  false,
+                  Windows.NO_LAYER,
+                  defaults(
+                      """
+                      {hidden_size: 4096, intermediate_size: 27648, num_hidden_layers: 64,
+                       num_attention_heads: 80, num_key_value_heads: 8, head_dim: 128,
+                       max_position_embeddings: 524288, rms_norm_eps: 1e-6, rope_theta: 1e4,
+                       eos_token_id: 2, attention_bias: true, attention_out_bias: false,
+                       mlp_bias: false}\
+                      """))),
           entry("gemma3", gemma("gemma3", Windows.ALL_BUT_EVERY_NTH, GEMMA_3)),
           entry("gemma3_text", gemma("gemma3", Windows.ALL_BUT_EVERY_NTH, GEMMA_3)),
           entry(
@@ -277,7 +313,7 @@ record HubFamily(
               new HubFamily(
                   "gpt-oss",
                   WIDE_EXPERTS,
-                  GPT_OSS_MODULES,
+                  AFTER_ATTENTION,
                   false,
                   Windows.EVERY_SECOND,
                   defaults(

@@ -8,8 +8,8 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A linear map of activations, {@code out = scale · matrix · x + bias}, and what a run's {@link Adapter}
- * adds to it.
+ * A linear map of activations, {@code out = scale · matrix · x + bias}, and what a run's {@link
+ * Adapter} adds to it.
  *
  * @param bias F32; null for none
  */

@@ -22,9 +22,7 @@ record Projection(String name, int columns, int rows, @Nullable String fused) {
     return List.of(
         new TensorSpec(weight(name), Role.MATRIX, columns, rows)
             .in(fused == null ? null : weight(fused)),
-        new TensorSpec(bias(name), Role.BIAS, rows)
-            .orNone()
-            .in(fused == null ? null : bias(fused)),
+        new TensorSpec(bias(name), Role.BIAS, rows).orNone().in(fused == null ? null : bias(fused)),
         new TensorSpec(scale(name), Role.NUMBERS, 1).orNone());
   }
 

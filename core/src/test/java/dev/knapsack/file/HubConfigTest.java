@@ -97,6 +97,8 @@ class HubConfigTest {
   @ParameterizedTest
   @CsvSource({
     "llama,          4096, 11008, 32, 32, 32, 128,   2048, 1e-6,    1e4,   -1",
+    "olmo2,          4096, 11008, 32, 32, 32, 128,   2048, 1e-5,    1e4,   -1",
+    "seed_oss,       4096, 27648, 64, 80,  8, 128, 524288, 1e-6,    1e4,   -1",
     "mistral,        4096, 14336, 32, 32,  8, 128, 131072, 1e-6,    1e4, 4096",
     "mixtral,        4096, 14336, 32, 32,  8, 128, 131072, 1e-5,    1e6,   -1",
     "ministral3,     4096, 14336, 34, 32,  8, 128, 262144, 1e-5,    1e6,   -1",
@@ -370,9 +372,13 @@ class HubConfigTest {
 
   @ParameterizedTest
   @CsvSource({
-    "llama, attn_output, attention_bias", "llama, ffn_up, mlp_bias",
-        "qwen3, attn_q, attention_bias",
-    "qwen2_moe, attn_k, qkv_bias", "granite, ffn_down, mlp_bias", "gemma2, attn_v, attention_bias"
+    "llama, attn_output, attention_bias",
+    "llama, ffn_up, mlp_bias",
+    "seed_oss, attn_output, attention_out_bias",
+    "qwen3, attn_q, attention_bias",
+    "qwen2_moe, attn_k, qkv_bias",
+    "granite, ffn_down, mlp_bias",
+    "gemma2, attn_v, attention_bias"
   })
   void biasesAreThereIfTheModelHasThem(String type, String module, String key) throws IOException {
     String json = "{'model_type': '%s', '%s': %s}";

@@ -47,6 +47,8 @@ class SafetensorsModelsTest {
         "phi3_swa",
         "gemma2",
         "gemma3",
+        "olmo2",
+        "seed_oss",
         "gpt-oss_mxfp4"
       })
   void theSameModelBothWays(String name) throws IOException {
