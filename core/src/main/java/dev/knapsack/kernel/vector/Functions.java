@@ -45,7 +45,7 @@ final class Functions {
 
   /** {@code e^x − 1 − x}, of numbers below 0. */
   static FloatVector bend(FloatVector x) {
-    FloatVector p = Lanes.broadcast(2.4801587e-5f);
+    FloatVector p = Lanes.broadcast(2.4801588e-5f);
     p = p.fma(x, Lanes.broadcast(1.984127e-4f));
     p = p.fma(x, Lanes.broadcast(1.3888889e-3f));
     p = p.fma(x, Lanes.broadcast(8.333333e-3f));
