@@ -504,6 +504,14 @@ class FamiliesTest {
   }
 
   @Test
+  void nemotronHMayHaveExperts() {
+    Experts experts = golden("nemotron_h_moe").layers().get(2).experts();
+    assertThat(experts.gating()).isEqualTo(new Gating(Gating.Function.SIGMOID, true, 2.5f));
+    assertThat(experts.function().isGated()).isFalse();
+    assertThat(experts.shared().hidden()).isEqualTo(32);
+  }
+
+  @Test
   void jambaChoosesByTheTensorsOfALayer() {
     ModelSpec spec = golden("jamba");
     assertThat(spec.layers().stream().map(layer -> layer.attention() != null))

@@ -54,6 +54,7 @@ class GoldenModelsTest {
           "mamba",
           "jamba",
           "nemotron_h",
+          "nemotron_h_moe",
           "rwkv7",
           "arwkv7",
           "ernie4_5",

@@ -27,6 +27,7 @@ class RecurrentLayersTest {
           "mamba",
           "jamba",
           "nemotron_h",
+          "nemotron_h_moe",
           "rwkv7",
           "arwkv7");
 

@@ -36,6 +36,7 @@ public final class Families {
           Map.entry("arwkv7", new Arwkv7()),
           Map.entry("falcon-h1", new FalconH1()),
           Map.entry("nemotron_h", new NemotronH()),
+          Map.entry("nemotron_h_moe", new NemotronH()),
           Map.entry("granitehybrid", new GraniteHybrid()),
           Map.entry("phi3", new Phi3()),
           Map.entry("gemma2", new Gemma2()),
