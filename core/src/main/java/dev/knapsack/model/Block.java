@@ -13,7 +13,8 @@ import org.jspecify.annotations.Nullable;
  * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
  * computes it.
  */
-public sealed interface Block permits Attention, LatentAttention, ShortConvolution, StateSpace, Dense, Experts {
+public sealed interface Block
+    permits Attention, LatentAttention, ShortConvolution, StateSpace, Dense, Experts {
   Norms norms();
 
   /** Numbers in a row of the residual stream. */

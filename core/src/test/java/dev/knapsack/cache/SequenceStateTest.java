@@ -69,8 +69,7 @@ class SequenceStateTest {
     KvLayout layout = state.layout();
     for (int l = 0; l < layout.layers().size(); l++) {
       switch (layout.layers().get(l)) {
-        case LayerLayout.Heads heads ->
-            append(state, l, heads.kvHeads() * heads.keySize(), tokens);
+        case LayerLayout.Heads heads -> append(state, l, heads.kvHeads() * heads.keySize(), tokens);
         case LayerLayout.Latent latent -> append(state, l, latent.keySize(), tokens);
         case LayerLayout.Recurrent(long bytes) -> {
           MemorySegment before = state.state(l);

@@ -364,8 +364,7 @@ class KernelsContractTest {
       int keySize,
       int valueSize,
       int tokens) {
-    AttentionShape shape =
-        new AttentionShape(heads, 1, keySize, valueSize, 0.1f, 0, 0, true, null);
+    AttentionShape shape = new AttentionShape(heads, 1, keySize, valueSize, 0.1f, 0, 0, true, null);
     int length = tokens + operands.between(0, 100);
     int cut = operands.between(0, length);
     KvSpan[] spans = {
@@ -406,15 +405,7 @@ class KernelsContractTest {
     MemorySegment memory =
         operands.encoded(format, Math.max(1, pages.length) * pageTokens, keySize).data();
     return new KvSpan(
-        format,
-        format,
-        pageTokens,
-        memory,
-        pages,
-        KvSpan.IN_KEYS,
-        to - from,
-        from,
-        KvSpan.NO_GAPS);
+        format, format, pageTokens, memory, pages, KvSpan.IN_KEYS, to - from, from, KvSpan.NO_GAPS);
   }
 
   /** The same with copies of the values behind the keys. */

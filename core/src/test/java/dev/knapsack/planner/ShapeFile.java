@@ -115,8 +115,7 @@ final class ShapeFile implements ModelFile {
   static Experts experts(int width, int count, int used, int hidden) {
     Norms norms = new Norms("ffn_norm.weight", null);
     Gating gating = new Gating(Gating.Function.SOFTMAX, true, 1);
-    return new Experts(
-        norms, width, count, used, hidden, Activation.SILU, gating, 0, false, null);
+    return new Experts(norms, width, count, used, hidden, Activation.SILU, gating, 0, false, null);
   }
 
   /** Llama 3.2 1B. */

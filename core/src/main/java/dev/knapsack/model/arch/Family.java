@@ -273,7 +273,8 @@ abstract class Family {
   int usualSharedWidth(Header header, int denseWidth, int expertWidth) {
     long width = (long) header.optionalCount("expert_shared_count") * expertWidth;
     if (width > Header.MOST_COLUMNS) {
-      throw header.wrong("expert_shared_count", "%,d numbers in a layer are too many".formatted(width));
+      throw header.wrong(
+          "expert_shared_count", "%,d numbers in a layer are too many".formatted(width));
     }
     return (int) width;
   }
