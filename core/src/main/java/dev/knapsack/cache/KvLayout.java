@@ -312,13 +312,7 @@ public record KvLayout(
   HeadForm full(int layer) {
     LayerLayout.Heads heads = heads(layer);
     return new HeadForm(
-        FULL,
-        FULL,
-        heads.keySize(),
-        heads.valueSize(),
-        pageTokens,
-        gaps(heads),
-        inKeys(layer));
+        FULL, FULL, heads.keySize(), heads.valueSize(), pageTokens, gaps(heads), inKeys(layer));
   }
 
   /** The form of what the policy remembers of a layer's tokens; empty if that is nothing. */

@@ -42,7 +42,7 @@ public record KvSpan(
     @Nullable Reduction keys,
     @Nullable Reduction values,
     int heads) {
-  /** Where values begin that are not stored beside keys, but are the first numbers of them. */
+  /** The beginning of values that are not stored beside keys, but are the first numbers of them. */
   public static final long IN_KEYS = 0;
 
   /** In place of where positions begin: each token's follows that of the one before. */

@@ -111,7 +111,7 @@ public record Attention(
     }
   }
 
-  /** What it does to queries by their position. */
+  /** The change that it makes to queries by their position. */
   RotaryFrame.Turning turning() {
     return new RotaryFrame.Turning(scale, keySize, 0, rope, queryScale);
   }

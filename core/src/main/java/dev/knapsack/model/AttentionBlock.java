@@ -146,8 +146,7 @@ final class AttentionBlock {
   }
 
   /** Attends, each run to its pieces. */
-  void attend(
-      AttentionShape shape, List<Run> runs, Matrix query, Matrix attended, Pieces pieces) {
+  void attend(AttentionShape shape, List<Run> runs, Matrix query, Matrix attended, Pieces pieces) {
     List<Queries> queries = new ArrayList<>(runs.size());
     int first = 0;
     for (Run run : runs) {
@@ -164,7 +163,7 @@ final class AttentionBlock {
     compute.attention(shape, queries);
   }
 
-  /** What a run's cache holds of a layer, its own rows included. */
+  /** The tokens of a run's cache in a layer, its own rows included. */
   static Iterator<KvSpan[][]> cached(int layer, Run run, int first, Heads heads) {
     KvCache cache = run.state().kv();
     cache.fetch(layer, heads.query().rows(first, first + run.length()));

@@ -54,10 +54,13 @@ public record LatentAttention(
     implements Block {
   private static final String QUERY_NORM = "attn_q_a_norm.weight";
   private static final String NORM = "attn_kv_a_norm.weight";
-  /** What makes heads' keys, in a file that has it by itself. */
+
+  /** The matrices that make heads' keys, in a file that has them by themselves. */
   public static final String TO_KEYS = "attn_k_b.weight";
+
   private static final String TO_VALUES = "attn_v_b.weight";
-  /** What makes heads' keys and values, in a file that has both in one. */
+
+  /** Those that make keys and values, in a file that has both in one. */
   public static final String TO_BOTH = "attn_kv_b.weight";
 
   /** Query heads that meet cached rows together, at the most. */
@@ -191,7 +194,7 @@ public record LatentAttention(
     return new AttentionShape(heads, kvHeads, keySize(), content, scale, 0, 0, true, null);
   }
 
-  /** What it does to queries by their position. */
+  /** The change that it makes to queries by their position. */
   RotaryFrame.Turning turning() {
     return new RotaryFrame.Turning(scale, keySize(), content, rope, null);
   }
@@ -233,11 +236,7 @@ public record LatentAttention(
     double coarse = Math.min(seen, Math.min(past, policy.bounds().mostCoarse(past)));
     double row = format.keys().bytes(keySize());
     double coarseRow =
-        policy
-            .bounds()
-            .coarse()
-            .map(c -> c.keysBeside(format.keys()).bytes(keySize()))
-            .orElse(0L);
+        policy.bounds().coarse().map(c -> c.keysBeside(format.keys()).bytes(keySize())).orElse(0L);
     return new Work(
         (seen - coarse) * row + coarse * coarseRow,
         tokens * (double) heads * (keySize() + content) * seen);

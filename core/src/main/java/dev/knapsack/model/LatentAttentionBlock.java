@@ -76,8 +76,7 @@ final class LatentAttentionBlock {
       blocks.norm(projected, weights.sourceNorm(), spec.querySource(), projected);
       source = compute.input(projected);
     }
-    Matrix query =
-        blocks.matrix(Slot.QUERY, rows, spec.heads() * (spec.plain() + spec.rotated()));
+    Matrix query = blocks.matrix(Slot.QUERY, rows, spec.heads() * (spec.plain() + spec.rotated()));
     weights.toQueries().apply(blocks, source, query);
     return query;
   }
@@ -116,8 +115,7 @@ final class LatentAttentionBlock {
     int rows = x.floats().rows();
     Matrix content = blocks.matrix(Slot.KEY_CONTENT, rows, spec.content());
     Matrix rotated = blocks.matrix(Slot.KEY_ROTATED, rows, spec.rotated());
-    Linear.apply(
-        blocks, x, weights.toContent().into(content), weights.toRotated().into(rotated));
+    Linear.apply(blocks, x, weights.toContent().into(content), weights.toRotated().into(rotated));
     blocks.norm(content, weights.contentNorm(), spec.content(), content);
     if (spec.rope() != null) {
       compute.rope(rotated, spec.rotated(), spec.rope(), positions);

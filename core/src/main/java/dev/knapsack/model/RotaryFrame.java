@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class RotaryFrame implements QueryFrame {
   /**
-   * What a layer does to queries by their position.
+   * The change that a layer makes to queries by their position.
    *
    * @param size numbers in a query
    * @param first the first of its numbers that are rotated; those before it are not
@@ -43,10 +43,7 @@ final class RotaryFrame implements QueryFrame {
   }
 
   private RotaryFrame(
-      Turning layer,
-      Attention.@Nullable Weights weights,
-      KvTransform transform,
-      Blocks blocks) {
+      Turning layer, Attention.@Nullable Weights weights, KvTransform transform, Blocks blocks) {
     this.layer = layer;
     this.weights = weights;
     this.transform = transform;

@@ -93,9 +93,7 @@ class PlanBytesTest {
   private KvFormat checkOtherFormats(
       ModelFile file, ModelSpec spec, Planner planner, Plan plan, int turn) {
     List<Format> fitting =
-        Formats.cache().stream()
-            .filter(f -> fits(spec, KvFormat.of(f, f)))
-            .toList();
+        Formats.cache().stream().filter(f -> fits(spec, KvFormat.of(f, f))).toList();
     KvFormat form =
         new KvFormat(
             fitting.get(turn % fitting.size()),

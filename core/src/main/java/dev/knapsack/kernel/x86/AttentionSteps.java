@@ -198,8 +198,7 @@ final class AttentionSteps implements ChunkedAttention.Steps {
       int size,
       int count) {
     checkGroup(scratch, results, size, count);
-    Objects.checkFromIndexSize(
-        offset, (count - 1) * stride + code.bytes(size), values.byteSize());
+    Objects.checkFromIndexSize(offset, (count - 1) * stride + code.bytes(size), values.byteSize());
     code.addValues.call(
         scratch.segment(),
         values,

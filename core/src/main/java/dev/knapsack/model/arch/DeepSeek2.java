@@ -3,11 +3,11 @@ package dev.knapsack.model.arch;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.Rope.Pairs;
 import dev.knapsack.model.Block;
-import dev.knapsack.model.LatentAttention;
-import dev.knapsack.model.WeightLayout;
 import java.util.List;
 
-/** DeepSeek V2, V3 and R1: latent attention; the first layers are dense, the others have experts. */
+/**
+ * DeepSeek V2, V3 and R1: latent attention; the first layers are dense, the others have experts.
+ */
 final class DeepSeek2 extends Family {
   @Override
   Pairs pairs() {
