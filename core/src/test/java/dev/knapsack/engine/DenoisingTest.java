@@ -293,11 +293,13 @@ class DenoisingTest {
   private static ModelFile quantised(String name) {
     ModelFile file = ModelFile.open(TestData.path("golden/" + name + "/model.gguf"));
     Map<String, Object> keys = new HashMap<>();
-    file.metadata().all().forEach((key, value) -> {
-      if (key.startsWith("llama.")) {
-        keys.put(key.replace("llama.", "llada."), value);
-      }
-    });
+    file.metadata()
+        .all()
+        .forEach((key, value) -> {
+          if (key.startsWith("llama.")) {
+            keys.put(key.replace("llama.", "llada."), value);
+          }
+        });
     keys.put("general.architecture", "llada");
     keys.put("tokenizer.ggml.mask_token_id", 318L);
     return new TinyModel.Watched(file) {
@@ -341,7 +343,9 @@ class DenoisingTest {
   }
 
   private static List<Event.Token> probable(Answer answer) {
-    return answer.events().filter(Event.Token.class::isInstance)
+    return answer
+        .events()
+        .filter(Event.Token.class::isInstance)
         .map(Event.Token.class::cast)
         .toList();
   }
