@@ -186,6 +186,6 @@ class ModuleTest {
         }
       }
     }
-    assertThat(types).contains(Knapsack.class, Budget.class).hasSizeLessThanOrEqualTo(45);
+    assertThat(types).contains(Knapsack.class, Budget.class).hasSizeLessThanOrEqualTo(46);
   }
 }

@@ -29,11 +29,13 @@ record Report(Plan plan, Usage usage, long predictedPeak) {
     row(out, "peak resident", Budget.formatSize(predictedPeak), Budget.formatSize(peakResident()));
     row(out, "  context and steps full", Budget.formatSize(plan.bytes()), "");
     row(out, "budget", Budget.formatSize(plan.budget()), "");
-    row(
-        out,
-        "prefill, tokens/s",
-        number(predicted.prefillTokensPerSecond()),
-        number(usage.prefillTokensPerSecond()));
+    if (usage.prefillSeconds() > 0) { // where a prompt is read first
+      row(
+          out,
+          "prefill, tokens/s",
+          number(predicted.prefillTokensPerSecond()),
+          number(usage.prefillTokensPerSecond()));
+    }
     row(
         out,
         "decode, tokens/s",

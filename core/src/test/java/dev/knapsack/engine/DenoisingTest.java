@@ -2,11 +2,15 @@ package dev.knapsack.engine;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.knapsack.TestData;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.PlanMismatchException;
+import dev.knapsack.file.HandMadeMetadata;
+import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.TensorInfo;
 import dev.knapsack.generation.Denoising;
 import dev.knapsack.generation.Denoising.Confidence;
 import dev.knapsack.generation.Event;
@@ -15,6 +19,8 @@ import dev.knapsack.generation.Overflow;
 import dev.knapsack.generation.Sampling;
 import dev.knapsack.generation.Usage;
 import dev.knapsack.host.Host;
+import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.Diffusion;
 import dev.knapsack.model.arch.Families;
@@ -29,6 +35,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -280,6 +287,67 @@ class DenoisingTest {
           assertThat(answers.stream().map(DenoisingTest::tokens)).containsExactlyElementsOf(alone);
           assertThat(alone.get(0)).isNotEqualTo(alone.get(1));
         });
+  }
+
+  /** A Llama in a block format, as if it had been trained to denoise. */
+  private static ModelFile quantised(String name) {
+    ModelFile file = ModelFile.open(TestData.path("golden/" + name + "/model.gguf"));
+    Map<String, Object> keys = new HashMap<>();
+    file.metadata()
+        .all()
+        .forEach((key, value) -> {
+          if (key.startsWith("llama.")) {
+            keys.put(key.replace("llama.", "llada."), value);
+          }
+        });
+    keys.put("general.architecture", "llada");
+    keys.put("tokenizer.ggml.mask_token_id", 318L);
+    return new TinyModel.Watched(file) {
+      @Override
+      void before(TensorInfo tensor) {}
+
+      @Override
+      public Metadata metadata() {
+        return HandMadeMetadata.of(path(), keys);
+      }
+    };
+  }
+
+  /** Rows are rounded as several are, also where a step has one of logits. */
+  @ParameterizedTest
+  @CsvSource({
+    "llama_q8_0, SCALAR", "llama_q8_0, VECTOR", "llama_q8_0, X86",
+    "llama_q4_k_m, SCALAR", "llama_q4_k_m, VECTOR", "llama_q4_k_m, X86",
+    "llama_f16, VECTOR", "llama_f16, X86"
+  })
+  void draftsAndNeighboursChangeNoBit(String name, KernelProvider kernels) {
+    assumeThat(KernelProvider.here()).contains(kernels);
+    try (ModelFile file = quantised(name);
+        Engine engine =
+            Engine.open(
+                file,
+                null,
+                plan(file, 3),
+                new Host(budget, Host.Options.of(kernels.open())),
+                Engine.Options.usual().withPrecision(Compute.Precision.EIGHT_BIT))) {
+      Denoising way = Denoising.DEFAULT.withConfidence(Confidence.RANDOM);
+      Request request = request(prompt(6, 1), 17, way).withLogProbabilities(0);
+      Sampling sampling = Sampling.GREEDY.withSeed(2).withDenoising(way);
+      List<Event.Token> alone = probable(engine.start(request.withSampling(sampling)));
+      Sampling drafting = sampling.withDenoising(way.withDrafts(3));
+      assertThat(probable(engine.start(request.withSampling(drafting)))).isEqualTo(alone);
+      List<Answer> three = engine.start(request.withSampling(sampling.withSeed(1)), 3);
+      assertThat(probable(three.get(1))).isEqualTo(alone);
+      three.forEach(Answer::close);
+    }
+  }
+
+  private static List<Event.Token> probable(Answer answer) {
+    return answer
+        .events()
+        .filter(Event.Token.class::isInstance)
+        .map(Event.Token.class::cast)
+        .toList();
   }
 
   /** More rows than a step has, with three of them: they take turns. */
