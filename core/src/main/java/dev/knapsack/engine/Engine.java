@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.Checkpoints;
 import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
@@ -317,7 +318,11 @@ public final class Engine implements AutoCloseable {
     long jvm = share(plan, "jvm");
     int length = Math.min(plan.context(), promptTokens + tokens);
     int step = Math.clamp(promptTokens, 1, plan.prefillChunk());
-    long cache = samples * pool.layout().bytes(length, plan.prefillChunk());
+    Checkpoints kept = pool.layout().checkpoints();
+    int copies = Checkpoints.USUAL.count() + length / Math.max(1, kept.distance());
+    KvLayout layout =
+        pool.layout().withCheckpoints(kept.withCount(Math.min(kept.count(), copies)));
+    long cache = samples * layout.bytes(length, plan.prefillChunk());
     int rows = Math.max(step, samples);
     long activations =
         Workspace.bytes(spec, pool.layout(), rows, samples)

@@ -60,7 +60,7 @@ class SequenceStateTest {
   }
 
   /** Computes tokens, and does not commit them. */
-  private static void compute(SequenceState state, int... tokens) {
+  static void compute(SequenceState state, int... tokens) {
     state.reserve(tokens.length);
     state.kv().text().read(tokens, 0, tokens.length);
     KvLayout layout = state.layout();
@@ -99,7 +99,7 @@ class SequenceStateTest {
   }
 
   /** The state must be what these tokens, computed one by one, make of nothing. */
-  private static void check(SequenceState state, int... tokens) {
+  static void check(SequenceState state, int... tokens) {
     assertThat(state.length()).isEqualTo(tokens.length);
     state.reserve(1);
     KvLayout layout = state.layout();
@@ -293,7 +293,7 @@ class SequenceStateTest {
   void sequencesLeaseWhatTheyWerePromised(KvLayout layout) {
     long bytes = layout.bytes(60, 13);
     try (KvPool pool = new KvPool(layout, kv, bytes, Path.of("unused"))) {
-      try (KvPromise promise = pool.promise(60, 13, 0);
+      try (KvPromise promise = pool.promise(60, 13, KvShare.NONE);
           SequenceState state = pool.sequence()) {
         assertThat(promise.bytes()).isEqualTo(bytes);
         int[] all = tokens(60, 8);
@@ -301,9 +301,9 @@ class SequenceStateTest {
           grow(state, Arrays.copyOfRange(all, i, i + 12));
         }
         check(state, all);
-        assertThat(pool.hasRoom(1, 1, 0)).isFalse();
+        assertThat(pool.hasRoom(1, 1, KvShare.NONE)).isFalse();
       }
-      assertThat(pool.hasRoom(60, 13, 0)).isTrue();
+      assertThat(pool.hasRoom(60, 13, KvShare.NONE)).isTrue();
     }
   }
 
