@@ -221,7 +221,7 @@ public final class Planner {
         request.budget()
             / CHECKPOINT_SHARE
             / Math.max(1, request.sequences() * layout.checkpointBytes());
-    return usual.withCount((int) Math.clamp(fit, usual.count() / 2, usual.count()));
+    return usual.withCount(Math.clamp(fit, usual.count() / 2, usual.count()));
   }
 
   /** The same with as many checkpoints as are of use and fit. */
@@ -633,7 +633,7 @@ public final class Planner {
 
   private String copies(Setting s, Plan.Cache cache) {
     int count = cache.checkpoints().count();
-    long bytes = s.sequences() * count * cache.layout(spec).checkpointBytes();
+    long bytes = (long) s.sequences() * count * cache.layout(spec).checkpointBytes();
     return "%,d a sequence in %s: %s"
         .formatted(count, cache.checkpoints().format().name(), Budget.formatSize(bytes));
   }
