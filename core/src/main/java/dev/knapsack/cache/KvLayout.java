@@ -165,15 +165,7 @@ public record KvLayout(
   /** The same, with this done to keys and values first. */
   public KvLayout withTransform(KvTransform other) {
     return new KvLayout(
-        layers,
-        keyFormat,
-        valueFormat,
-        recent,
-        other,
-        policy,
-        resident,
-        pageTokens,
-        checkpoints);
+        layers, keyFormat, valueFormat, recent, other, policy, resident, pageTokens, checkpoints);
   }
 
   /** The same, keeping what this policy keeps. */
@@ -195,15 +187,7 @@ public record KvLayout(
    */
   public KvLayout withResident(int tokens) {
     return new KvLayout(
-        layers,
-        keyFormat,
-        valueFormat,
-        recent,
-        transform,
-        policy,
-        tokens,
-        pageTokens,
-        checkpoints);
+        layers, keyFormat, valueFormat, recent, transform, policy, tokens, pageTokens, checkpoints);
   }
 
   /** The same, with these checkpoints. */
@@ -375,8 +359,9 @@ public record KvLayout(
 
   /**
    * The pages of such a sequence, how many of each size in bytes, and its checkpoints, which are
-   * pages too; without the first pages of each head that it has from elsewhere. In layers with a sliding window it has all of
-   * its own: those that are shared there may be taken away once no later token sees them.
+   * pages too; without the first pages of each head that it has from elsewhere. In layers with a
+   * sliding window it has all of its own: those that are shared there may be taken away once no
+   * later token sees them.
    */
   SortedMap<Long, Long> slabs(int length, int step, KvShare shared) {
     int tokens = withLookahead(length);

@@ -330,8 +330,8 @@ public final class PrefixTree implements AutoCloseable {
   }
 
   /**
-   * The block before this one whose checkpoint is the least missed: of those that nobody has gone on
-   * from, if there are any; null if others part, or end, at all of them.
+   * The block before this one whose checkpoint is the least missed: of those that nobody has gone
+   * on from, if there are any; null if others part, or end, at all of them.
    */
   private static @Nullable Node leastMissed(Node node) {
     List<Node> held = new ArrayList<>();

@@ -18,10 +18,10 @@ public final class SequenceState implements AutoCloseable {
   private final KvPool pool;
   private final KvCache kv;
 
-  /** What of it others pay for. */
+  /** The part of it that others pay for. */
   private final KvShare share;
 
-  /** Where its text parts from one that the prefix tree knows: a block's end; 0 if it does not. */
+  /** The end of the block where its text parts from one that the prefix tree knows, or 0. */
   private int branch;
 
   /** Leased when it is first needed; null before, and where no layer carries a state. */
@@ -31,8 +31,7 @@ public final class SequenceState implements AutoCloseable {
     this(pool, share, new KvCache(pool), null);
   }
 
-  private SequenceState(
-      KvPool pool, KvShare share, KvCache kv, @Nullable RecurrentStates states) {
+  private SequenceState(KvPool pool, KvShare share, KvCache kv, @Nullable RecurrentStates states) {
     this.pool = pool;
     this.share = share;
     this.kv = kv;
@@ -146,9 +145,9 @@ public final class SequenceState implements AutoCloseable {
   }
 
   /**
-   * The first position after {@code from} of which a checkpoint is to be kept: every so many tokens;
-   * and if others may go on from there, where they part from this one, and at the last end of a
-   * block before that of a prompt.
+   * The first position after {@code from} of which a checkpoint is to be kept: every so many
+   * tokens; and if others may go on from there, where they part from this one, and at the last end
+   * of a block before that of a prompt.
    */
   private int nextCheckpoint(int from) {
     int distance = layout().checkpoints().distance();

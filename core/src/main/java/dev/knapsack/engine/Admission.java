@@ -194,9 +194,7 @@ final class Admission {
   /** Gives a group what it needs, all of it or nothing. */
   private boolean admit(Group group) {
     List<Answer> lacking =
-        group.answers().stream()
-            .filter(a -> a.session.state == null || !goesOn(a))
-            .toList();
+        group.answers().stream().filter(a -> a.session.state == null || !goesOn(a)).toList();
     if (!hasSequences(lacking.size())) {
       unclaim(); // until there are, others can have the memory
       return false;
@@ -353,9 +351,7 @@ final class Admission {
       if (!needs.isEmpty()) {
         Need first = needs.getFirst(); // they are for answers to one request
         first.pool.checkRoom(
-            first.capacity,
-            limits.chunk(),
-            needs.stream().map(Need::share).toList());
+            first.capacity, limits.chunk(), needs.stream().map(Need::share).toList());
       }
       needs.forEach(need -> release(need.session));
       while (limits.sequences() - holders.size() < needs.size()) {

@@ -74,8 +74,7 @@ final class CachePools {
    */
   synchronized KvPool of(Optional<Plan.Cache> asked) {
     // Copies of states are the plan's, whatever a request asks for.
-    Plan.Cache cache =
-        asked.map(c -> c.withCheckpoints(planned.checkpoints())).orElse(planned);
+    Plan.Cache cache = asked.map(c -> c.withCheckpoints(planned.checkpoints())).orElse(planned);
     if (cache.equals(planned)) {
       return pool;
     }

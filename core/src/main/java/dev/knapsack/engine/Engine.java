@@ -320,8 +320,7 @@ public final class Engine implements AutoCloseable {
     int step = Math.clamp(promptTokens, 1, plan.prefillChunk());
     Checkpoints kept = pool.layout().checkpoints();
     int copies = Checkpoints.USUAL.count() + length / Math.max(1, kept.distance());
-    KvLayout layout =
-        pool.layout().withCheckpoints(kept.withCount(Math.min(kept.count(), copies)));
+    KvLayout layout = pool.layout().withCheckpoints(kept.withCount(Math.min(kept.count(), copies)));
     long cache = samples * layout.bytes(length, plan.prefillChunk());
     int rows = Math.max(step, samples);
     long activations =

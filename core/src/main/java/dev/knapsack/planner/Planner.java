@@ -240,16 +240,14 @@ public final class Planner {
     int few = s.cache().checkpoints().count();
     long each = s.sequences() * layout.checkpointBytes();
     long spare =
-        Math.min(
-            request.budget() - best.bytes, request.budget() / CHECKPOINT_SHARE - few * each);
+        Math.min(request.budget() - best.bytes, request.budget() / CHECKPOINT_SHARE - few * each);
     long more = Math.min(spare / each, Math.ceilDiv(s.context(), distance));
     int count = few + (int) Math.max(0, more);
     Candidate with;
     do {
       Plan.Cache cache =
           s.cache()
-              .withCheckpoints(
-                  new Checkpoints(distance, count, s.cache().checkpoints().format()));
+              .withCheckpoints(new Checkpoints(distance, count, s.cache().checkpoints().format()));
       Setting setting = s.withCache(cache);
       with = new Candidate(setting, costs.bytes(setting, jvm), speed);
     } while (with.bytes > request.budget() && --count >= few);

@@ -558,7 +558,8 @@ class PlannerTest {
     if (mebibytes == 0) {
       PlanDoesNotFitException refused =
           catchThrowableOfType(
-              PlanDoesNotFitException.class, () -> planner(file).plan(request(1).withContext(4096)));
+              PlanDoesNotFitException.class,
+              () -> planner(file).plan(request(1).withContext(4096)));
       request = request(refused.leastBudget()).withContext(4096);
     }
     Plan plan = planner(file).plan(request);

@@ -94,8 +94,7 @@ final class CacheWriter {
   void write(Sink sink) throws IOException {
     sink.begin();
     sink.put(CacheFormat.MAGIC);
-    sink.putInt(
-        checkpoints.length > 0 ? CacheFormat.VERSION : CacheFormat.WITHOUT_CHECKPOINTS);
+    sink.putInt(checkpoints.length > 0 ? CacheFormat.VERSION : CacheFormat.WITHOUT_CHECKPOINTS);
     sink.putInt(Math.toIntExact(sections()));
     sink.putLong(length());
     sink.putInt(tokens.length);

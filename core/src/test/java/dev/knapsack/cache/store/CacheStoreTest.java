@@ -222,11 +222,9 @@ class CacheStoreTest {
       try (KvPool pool = new KvPool(STATES, account);
           SequenceState cache = pool.sequence()) {
         Fingerprint print = Caches.fingerprint(STATES);
-        assertThatThrownBy(() ->
-                store().restore("a", cache, print, TOKENS, Caches.VOCABULARY))
+        assertThatThrownBy(() -> store().restore("a", cache, print, TOKENS, Caches.VOCABULARY))
             .isInstanceOfSatisfying(
-                CacheFileException.class,
-                e -> assertThat(e.problem()).isEqualTo(Problem.DAMAGED));
+                CacheFileException.class, e -> assertThat(e.problem()).isEqualTo(Problem.DAMAGED));
       }
     }
   }
