@@ -383,20 +383,18 @@ public final class PrefixTree implements AutoCloseable {
     putIfIdle(node);
   }
 
-  /** Keeps a block that nobody uses and none follows as long as it is of use: bytes given back. */
-  private long putIfIdle(Node node) {
+  /** Keeps a block that nobody uses and none follows, as long as it is of use. */
+  private void putIfIdle(Node node) {
     if (node.users > 0 || node.children > 0) {
-      return 0;
+      return;
     }
     if (node.parent == null) {
       roots.remove(node.blocks.pool.layout());
-      return 0;
+    } else if (hasState(node)) {
+      idle.put(node.used, node);
+    } else {
+      drop(node);
     }
-    if (!hasState(node)) {
-      return drop(node);
-    }
-    idle.put(node.used, node);
-    return 0;
   }
 
   /**
@@ -467,16 +465,24 @@ public final class PrefixTree implements AutoCloseable {
     return given;
   }
 
-  private long drop(Node node) {
-    idle.remove(node.used, node);
-    Node parent = node.parent;
-    if (parent == null) {
-      throw new IllegalStateException("A root is not dropped");
-    }
-    unlink(node);
-    size--;
-    parent.children--;
-    return dropBeside(node) + giveUp(node, false) + putIfIdle(parent);
+  /** Gives up a block, and those before it that are of no use without it. */
+  private long drop(Node last) {
+    idle.remove(last.used, last);
+    long bytes = 0;
+    Node node = last;
+    do {
+      Node parent = node.parent;
+      if (parent == null) {
+        throw new IllegalStateException("A root is not dropped");
+      }
+      unlink(node);
+      size--;
+      parent.children--;
+      bytes += dropBeside(node) + giveUp(node, false);
+      node = parent;
+    } while (node.parent != null && node.users == 0 && node.children == 0 && !hasState(node));
+    putIfIdle(node);
+    return bytes;
   }
 
   /** Gives up what can be had without the block: pages of windows, and its checkpoint. */

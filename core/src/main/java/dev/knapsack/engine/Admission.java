@@ -324,7 +324,7 @@ final class Admission {
     }
   }
 
-  /** What others have cached of an answer's prompt. */
+  /** The beginning of an answer's prompt that others have cached. */
   private SharedPrefix find(Answer answer) {
     int[] prompt = answer.request.prompt();
     int page = answer.pool.layout().pageTokens();

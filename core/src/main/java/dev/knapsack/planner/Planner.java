@@ -64,7 +64,7 @@ public final class Planner {
   /** The most time that a copy of states may take, for that of computing the tokens between. */
   private static final double CHECKPOINT_TIME = 0.01;
 
-  /** What was measured of logits after going back to a checkpoint in these formats. */
+  /** The measured error of logits after going back to a checkpoint in these formats. */
   private static final Map<Format, String> LOSS =
       Map.of(
           Formats.F32, "exact",

@@ -273,6 +273,27 @@ class SequenceStateTest {
     }
   }
 
+  /** Of 32,768 tokens no more is read again than what has been said since, or one distance. */
+  @Test
+  void checkpointsLieTheCloserTheLaterTheyAre() {
+    int distance = 512;
+    KvLayout layout =
+        new KvLayout(List.of(SMALL), Formats.F16, Formats.F16)
+            .withCheckpoints(new Checkpoints(distance, 10, Formats.F32));
+    int[] all = tokens(32_768, 1);
+    int turn = 31_000;
+    try (KvPool pool = new KvPool(layout, kv);
+        SequenceState state = pool.sequence()) {
+      read(state, Arrays.copyOf(all, turn));
+      read(state, all);
+      for (int to = 1; to < all.length; to++) {
+        assertThat(to - state.nearest(to)).isLessThanOrEqualTo(Math.max(distance, all.length - to));
+      }
+      assertThat(state.nearest(turn)).as("where the turn began").isEqualTo(turn);
+      assertThat(kv.used()).isLessThanOrEqualTo(layout.bytes(all.length, 100));
+    }
+  }
+
   @Test
   void aCheckpointIsKeptWhereThereIsRoomAlone() {
     KvLayout layout = new KvLayout(List.of(LARGE), Formats.F16, Formats.F16);
