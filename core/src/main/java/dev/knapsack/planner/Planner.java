@@ -68,9 +68,9 @@ public final class Planner {
   private static final Map<Format, String> LOSS =
       Map.of(
           Formats.F32, "exact",
-          Formats.F16, "NMSE up to 4e-8",
-          Formats.BF16, "NMSE up to 6e-6",
-          Formats.Q8_0, "NMSE up to 9e-5");
+          Formats.F16, "NMSE up to 4e-7",
+          Formats.BF16, "NMSE up to 2e-5",
+          Formats.Q8_0, "NMSE up to 9e-5, with experts to 2e-2");
 
   /** Experts that a cache holds at the least, as a share of those of one layer. */
   private static final int EXPERT_STEPS = 8;
