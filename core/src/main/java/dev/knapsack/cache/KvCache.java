@@ -223,7 +223,7 @@ public final class KvCache implements AutoCloseable {
   /**
    * The last position at or before {@code to} that the sequence can go {@linkplain #back back} to.
    * Any is, unless tokens that its next token sees have been evicted, moved to disk by the policy,
-   * or {@linkplain #settle freed} behind a sliding window: then it is the beginning.
+   * or {@linkplain #compress freed} behind a sliding window: then it is the beginning.
    */
   public int nearest(int to) {
     if (to < 0) {
@@ -277,12 +277,6 @@ public final class KvCache implements AutoCloseable {
     }
     text.length(tokens);
     return tokens;
-  }
-
-  /** To be done after each step: {@link #encode}, and then {@link #compress}. */
-  public void settle() {
-    encode();
-    compress();
   }
 
   /** Encodes tokens that are no longer recent in the layout's formats. */

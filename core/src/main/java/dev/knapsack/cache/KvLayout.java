@@ -23,6 +23,7 @@ import java.util.stream.Stream;
  * @param resident how many tokens of a head stay in memory at the least once earlier ones go to
  *     disk, {@linkplain #diskBlock a block} at a time; 0 keeps all of them in memory
  * @param pageTokens tokens in a page
+ * @param checkpoints which copies are kept of states that layers carry; none where no layer does
  */
 public record KvLayout(
     List<LayerLayout> layers,
@@ -32,7 +33,8 @@ public record KvLayout(
     KvTransform transform,
     KvPolicy policy,
     int resident,
-    int pageTokens) {
+    int pageTokens,
+    Checkpoints checkpoints) {
   /**
    * Tokens in a page unless said otherwise: as many as attention takes at a time, and with every
    * format and head size of the field a page's keys end on a 64-byte line.
@@ -79,6 +81,35 @@ public record KvLayout(
     if (keyFormat.equals(FULL) && valueFormat.equals(FULL)) {
       recent = 0;
     }
+    if (!carriesStates(layers)) {
+      checkpoints = Checkpoints.NONE;
+    } else if (checkpoints.distance() < 1 || checkpoints.distance() % pageTokens != 0) {
+      throw new IllegalArgumentException(
+          "Checkpoints of states are kept where pages end: every %,d tokens, or a multiple of that; not every %,d"
+              .formatted(pageTokens, checkpoints.distance()));
+    }
+  }
+
+  /** The usual checkpoints. */
+  public KvLayout(
+      List<LayerLayout> layers,
+      Format keyFormat,
+      Format valueFormat,
+      int recent,
+      KvTransform transform,
+      KvPolicy policy,
+      int resident,
+      int pageTokens) {
+    this(
+        layers,
+        keyFormat,
+        valueFormat,
+        recent,
+        transform,
+        policy,
+        resident,
+        pageTokens,
+        Checkpoints.USUAL);
   }
 
   public KvLayout(List<? extends LayerLayout> layers, Format keyFormat, Format valueFormat) {
@@ -153,19 +184,35 @@ public record KvLayout(
   /** The same, with this many recent tokens in full precision. */
   public KvLayout withRecent(int tokens) {
     return new KvLayout(
-        layers, keyFormat, valueFormat, tokens, transform, policy, resident, pageTokens);
+        layers,
+        keyFormat,
+        valueFormat,
+        tokens,
+        transform,
+        policy,
+        resident,
+        pageTokens,
+        checkpoints);
   }
 
   /** The same, with this done to keys and values first. */
   public KvLayout withTransform(KvTransform other) {
     return new KvLayout(
-        layers, keyFormat, valueFormat, recent, other, policy, resident, pageTokens);
+        layers, keyFormat, valueFormat, recent, other, policy, resident, pageTokens, checkpoints);
   }
 
   /** The same, keeping what this policy keeps. */
   public KvLayout withPolicy(KvPolicy policy) {
     return new KvLayout(
-        layers, keyFormat, valueFormat, recent, transform, policy, resident, pageTokens);
+        layers,
+        keyFormat,
+        valueFormat,
+        recent,
+        transform,
+        policy,
+        resident,
+        pageTokens,
+        checkpoints);
   }
 
   /**
@@ -173,7 +220,13 @@ public record KvLayout(
    */
   public KvLayout withResident(int tokens) {
     return new KvLayout(
-        layers, keyFormat, valueFormat, recent, transform, policy, tokens, pageTokens);
+        layers, keyFormat, valueFormat, recent, transform, policy, tokens, pageTokens, checkpoints);
+  }
+
+  /** The same, with these checkpoints. */
+  public KvLayout withCheckpoints(Checkpoints value) {
+    return new KvLayout(
+        layers, keyFormat, valueFormat, recent, transform, policy, resident, pageTokens, value);
   }
 
   /**
@@ -341,23 +394,26 @@ public record KvLayout(
 
   /**
    * The most bytes that a sequence of {@code tokens} tokens leases while it grows by at most {@code
-   * step} tokens at a time, if {@linkplain KvCache#settle settled} after each step.
+   * step} tokens at a time, if {@linkplain SequenceState#settle settled} after each step.
    */
   public long bytes(int tokens, int step) {
     return besidePages(tokens, step)
-        + slabs(tokens, step, 0).entrySet().stream()
+        + slabs(tokens, step, KvShare.NONE).entrySet().stream()
             .mapToLong(e -> SlabArena.bytes(e.getKey(), e.getValue()))
             .sum();
   }
 
   /**
-   * The pages of such a sequence, how many of each size in bytes, without the first {@code shared}
-   * pages of each head that it has from elsewhere. In layers with a sliding window it has all of
-   * its own: those that are shared there may be taken away once no later token sees them.
+   * The pages of such a sequence, how many of each size in bytes, and its checkpoints, which are
+   * pages too; without the first pages of each head that it has from elsewhere. In layers with a
+   * sliding window it has all of its own: those that are shared there may be taken away once no
+   * later token sees them.
    */
-  SortedMap<Long, Long> slabs(int length, int step, int shared) {
+  SortedMap<Long, Long> slabs(int length, int step, KvShare shared) {
     int tokens = withLookahead(length);
-    SortedMap<Long, Long> slabs = keptSlabs(tokens, step, shared);
+    SortedMap<Long, Long> slabs = keptSlabs(tokens, step, shared.blocks());
+    int own = checkpoints.own(shared.checkpoints());
+    checkpoint().forEach((size, n) -> slabs.merge(size, n * own, Long::sum));
     numberSlabs(tokens, step).forEach((size, n) -> slabs.merge(size, n, Long::sum));
     for (int l = 0; l < layers.size(); l++) {
       LayerLayout.Heads layer = heads(l);
@@ -407,7 +463,7 @@ public record KvLayout(
     }
     return Account.charged(weights)
         + Account.charged(PolicyMemory.bytes(this))
-        + RecurrentStates.charged(this)
+        + Account.charged(2 * RecurrentStates.bytes(this))
         + (diskBlocks(tokens) > 0 ? Account.charged(SpilledTokens.bufferBytes(this)) : 0)
         + (policy.retrieval().isPresent() ? Account.charged(SpilledUnits.bufferBytes(this)) : 0);
   }
@@ -470,8 +526,42 @@ public record KvLayout(
     return slabs;
   }
 
+  /** The page of one checkpoint; nothing where there are none. */
+  SortedMap<Long, Long> checkpoint() {
+    SortedMap<Long, Long> slabs = new TreeMap<>();
+    if (checkpoints.count() > 0) {
+      slabs.put(checkpointBytes(), 1L);
+    }
+    return slabs;
+  }
+
+  /** Bytes of a checkpoint: of a copy of all states. */
+  public long checkpointBytes() {
+    long bytes = 0;
+    for (int l = 0; l < layers.size(); l++) {
+      bytes += checkpointBytes(l);
+    }
+    return bytes;
+  }
+
+  /** Bytes of a layer's state in a checkpoint, which begin at a 64-byte line. */
+  long checkpointBytes(int layer) {
+    long numbers = RecurrentStates.bytes(this, layer) / Float.BYTES;
+    return SlabArena.stride(checkpointFormat(layer).bytes(numbers));
+  }
+
+  /** The format of a layer's state in a checkpoint. */
+  Format checkpointFormat(int layer) {
+    long numbers = RecurrentStates.bytes(this, layer) / Float.BYTES;
+    return numbers % checkpoints.format().blockValues() == 0 ? checkpoints.format() : Formats.F32;
+  }
+
   /** Says whether a layer carries a state from token to token. */
   public boolean carriesStates() {
+    return carriesStates(layers);
+  }
+
+  private static boolean carriesStates(List<LayerLayout> layers) {
     return layers.stream().anyMatch(layer -> layer.stateBytes() > 0);
   }
 

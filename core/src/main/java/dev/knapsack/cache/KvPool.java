@@ -110,9 +110,18 @@ public final class KvPool implements AutoCloseable {
     return pages.account();
   }
 
-  /** The state of a new sequence, without tokens yet. */
+  /** The state of a new sequence, without tokens yet, that has all to itself. */
   public SequenceState sequence() {
-    return new SequenceState(this);
+    return sequence(KvShare.NONE);
+  }
+
+  /**
+   * The state of a new sequence, without tokens yet.
+   *
+   * @param share what others are to pay for
+   */
+  public SequenceState sequence(KvShare share) {
+    return new SequenceState(this, share);
   }
 
   /** A new empty cache of one sequence. */
@@ -126,12 +135,11 @@ public final class KvPool implements AutoCloseable {
    *
    * @param tokens tokens that it may have
    * @param step tokens by which it grows at most
-   * @param shared blocks of its beginning that it has from a prefix tree, whose pages that tree
-   *     pays for
+   * @param shared what of it a prefix tree pays for
    * @throws BudgetExceededException if they do not fit, after all reclaimers were asked
    * @throws SpillException if the disk has no room for what is to go there
    */
-  public KvPromise promise(int tokens, int step, int shared) {
+  public KvPromise promise(int tokens, int step, KvShare shared) {
     if (layout.usesDisk()) {
       pages.spillFolder().promise(layout.diskBytes(tokens));
     }
@@ -157,7 +165,7 @@ public final class KvPool implements AutoCloseable {
   }
 
   /** Says whether such a promise would keep within what this pool may have. */
-  public boolean hasRoom(int tokens, int step, int shared) {
+  public boolean hasRoom(int tokens, int step, KvShare shared) {
     return pages.hasRoom(layout.slabs(tokens, step, shared), layout.besidePages(tokens, step));
   }
 
@@ -165,15 +173,15 @@ public final class KvPool implements AutoCloseable {
    * Refuses {@linkplain #promise promises} at once that do not fit even if all reclaimers give back
    * what they can, before any of them does.
    *
-   * @param shared blocks of the beginning, of each promise, that it has from a prefix tree
+   * @param shared what of each sequence a prefix tree pays for
    * @throws BudgetExceededException if memory has no room for them
    * @throws SpillException if the disk has no room for what is to go there
    */
-  public void checkRoom(int tokens, int step, List<Integer> shared) {
+  public void checkRoom(int tokens, int step, List<KvShare> shared) {
     long wanted = shared.size() * layout.besidePages(tokens, step);
     SortedMap<Long, Long> slabs = new TreeMap<>();
-    for (int blocks : shared) {
-      layout.slabs(tokens, step, blocks).forEach((size, n) -> slabs.merge(size, n, Long::sum));
+    for (KvShare share : shared) {
+      layout.slabs(tokens, step, share).forEach((size, n) -> slabs.merge(size, n, Long::sum));
     }
     wanted += pages.change(slabs, 1);
     account().checkRoom(wanted);

@@ -16,12 +16,12 @@ public final class KvPromise implements AutoCloseable {
   private final int step;
   private final Lease besidePages;
 
-  /** Blocks of the sequence's beginning that are not paid for in here. */
-  private int shared;
+  /** The part of the sequence that is not paid for in here. */
+  private KvShare shared;
 
   private boolean closed;
 
-  KvPromise(KvPool pool, Lease besidePages, int tokens, int step, int shared) {
+  KvPromise(KvPool pool, Lease besidePages, int tokens, int step, KvShare shared) {
     this.pool = pool;
     this.besidePages = besidePages;
     this.tokens = tokens;
@@ -46,15 +46,15 @@ public final class KvPromise implements AutoCloseable {
     return besidePages.bytes();
   }
 
-  private SortedMap<Long, Long> slabs(int blocks) {
-    return pool.layout().slabs(tokens, step, blocks);
+  private SortedMap<Long, Long> slabs(KvShare share) {
+    return pool.layout().slabs(tokens, step, share);
   }
 
-  /** The pages of which {@code blocks} blocks need fewer than those shared now. */
-  private SortedMap<Long, Long> saved(int blocks) {
-    SortedMap<Long, Long> after = slabs(blocks);
+  /** The pages that a sequence needs less with {@code more} blocks shared than with {@code few}. */
+  private SortedMap<Long, Long> saved(int few, int more) {
+    SortedMap<Long, Long> after = slabs(shared.withBlocks(more));
     SortedMap<Long, Long> saved = new TreeMap<>();
-    slabs(shared)
+    slabs(shared.withBlocks(few))
         .forEach((size, n) -> {
           long fewer = n - after.getOrDefault(size, 0L);
           if (fewer > 0) {
@@ -66,11 +66,24 @@ public final class KvPromise implements AutoCloseable {
 
   /** Gives back what more blocks cost: the sequence has them from a tree now, which pays. */
   void share(int blocks) {
-    if (blocks > shared) {
-      SortedMap<Long, Long> saved = saved(blocks);
-      shared = blocks;
+    if (blocks > shared.blocks()) {
+      SortedMap<Long, Long> saved = saved(shared.blocks(), blocks);
+      shared = shared.withBlocks(blocks);
       pool.pages().unreserve(saved);
     }
+  }
+
+  /**
+   * Takes what blocks cost beyond so many, which the sequence is to have for itself again.
+   *
+   * @return whether there was room for it; if not, nothing has changed
+   */
+  boolean own(int blocks) {
+    if (!pool.pages().tryReserve(saved(blocks, shared.blocks()))) {
+      return false;
+    }
+    shared = shared.withBlocks(blocks);
+    return true;
   }
 
   /**
@@ -79,10 +92,11 @@ public final class KvPromise implements AutoCloseable {
    * @return whether that is all that such a block costs; if not, nothing has changed
    */
   boolean handOver() {
-    if (!saved(shared + 1).equals(pool.layout().blockSlabs(false))) {
+    int blocks = shared.blocks();
+    if (!saved(blocks, blocks + 1).equals(pool.layout().blockSlabs(false))) {
       return false;
     }
-    shared++;
+    shared = shared.withBlocks(blocks + 1);
     return true;
   }
 

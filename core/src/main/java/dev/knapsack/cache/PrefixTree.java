@@ -31,6 +31,10 @@ import org.jspecify.annotations.Nullable;
  * window, whose sequences need room for their window however much they share. Pages of those the
  * tree takes only where room is free, and gives up even while the block is shared.
  *
+ * <p>Where layers carry states, a block is of use if there is a checkpoint of them at its end: a
+ * page that the tree takes, gives up and pays for as it does those of windows. Of those on the way
+ * to a new one the least missed makes room for it.
+ *
  * <p>A block that a sequence shares stays. The others go when their bytes are {@linkplain #drop
  * wanted}, the end of a chain before its beginning, least recently used first. Not safe for use by
  * several threads at once, and to be closed before its pool.
@@ -51,6 +55,9 @@ public final class PrefixTree implements AutoCloseable {
 
     final SortedMap<Long, Long> windows;
 
+    /** The page of a checkpoint; none where no layer carries a state. */
+    final SortedMap<Long, Long> checkpoint;
+
     /** By layer and head, whether the layer has a window. */
     final boolean[] inWindow;
 
@@ -58,6 +65,7 @@ public final class PrefixTree implements AutoCloseable {
       this.pool = pool;
       this.full = pool.layout().blockSlabs(false);
       this.windows = pool.layout().blockSlabs(true);
+      this.checkpoint = pool.layout().checkpoint();
       this.inWindow = new boolean[pool.blockPages()];
       int page = 0;
       for (LayerLayout.Heads layer : pool.layout().heads()) {
@@ -83,6 +91,12 @@ public final class PrefixTree implements AutoCloseable {
 
     /** Says that pages of layers with a window are held. */
     boolean windowed;
+
+    /** The page of the checkpoint at its end; -1 if there is none. */
+    int checkpoint = -1;
+
+    /** Says that a sequence has gone on from there. */
+    boolean goneOnFrom;
 
     /** Blocks that follow. */
     int children;
@@ -177,10 +191,10 @@ public final class PrefixTree implements AutoCloseable {
               long key = hash.of(layout.hashCode(), none);
               return new Node(new Blocks(pool), null, key, none, none, true);
             });
-    return new SharedPrefix(this, pin(deepest(root, tokens, most, exact)));
+    return new SharedPrefix(this, pin(usable(deepest(root, tokens, most, exact), root)));
   }
 
-  /** The last block from {@code from} on that a sequence can go on from. */
+  /** The last block from {@code from} on that there is of a sequence. */
   Node deepest(Node from, IntFunction<int[]> tokens, int most, boolean exact) {
     Node node = from;
     while (node.depth < most) {
@@ -190,10 +204,20 @@ public final class PrefixTree implements AutoCloseable {
       }
       node = child;
     }
-    while (node != from && node.parent != null && !hasWindow(node)) {
+    return node;
+  }
+
+  /** The last block from {@code from} to this one that a sequence can go on from. */
+  Node usable(Node deepest, Node from) {
+    Node node = deepest;
+    while (node != from && node.parent != null && !(hasWindow(node) && hasState(node))) {
       node = node.parent;
     }
     return node;
+  }
+
+  private static boolean hasState(Node node) {
+    return node.checkpoint >= 0 || !node.blocks.pool.layout().carriesStates();
   }
 
   /** Says whether all is held that the token after this block sees in layers with a window. */
@@ -264,7 +288,7 @@ public final class PrefixTree implements AutoCloseable {
       own.replace(parent.depth, node.slabs);
       promise.share(node.depth);
     }
-    if (!node.windowed && windows && reserveWindows(node)) {
+    if (!node.windowed && windows && reserve(blocks.windows, node)) {
       pages.account().move(bytes(blocks.windows), account);
       hold(node, slabs, true);
       node.windowed = true;
@@ -281,13 +305,54 @@ public final class PrefixTree implements AutoCloseable {
     }
   }
 
-  private boolean reserveWindows(Node node) {
-    SortedMap<Long, Long> slabs = node.blocks.windows;
+  /**
+   * Holds the checkpoint at a block's end too, if there is room for it.
+   *
+   * @param slab its page, which a sequence has; -1 if it has none
+   * @param exact whether the sequence has computed it as a prompt that depends on no other
+   */
+  void keep(Node node, int slab, boolean exact) {
+    SortedMap<Long, Long> one = node.blocks.checkpoint;
+    if (slab < 0 || node.checkpoint >= 0 || (node.exact && !exact)) {
+      return;
+    }
+    boolean reserved = reserve(one, node);
+    Node least = reserved ? null : leastMissed(node);
+    if (least != null) {
+      dropCheckpoint(least);
+      reserved = pages.tryReserve(one);
+    }
+    if (reserved) {
+      pages.account().move(bytes(one), account);
+      pages.arena(one.firstKey()).share(slab);
+      node.checkpoint = slab;
+    }
+  }
+
+  /**
+   * The block before this one whose checkpoint is the least missed: of those that nobody has gone
+   * on from, if there are any; null if others part, or end, at all of them.
+   */
+  private static @Nullable Node leastMissed(Node node) {
+    List<Node> held = new ArrayList<>();
+    for (Node n = node.parent; n != null; n = n.parent) {
+      if (n.checkpoint >= 0 && n.users == 0 && n.children == 1) {
+        held.addFirst(n);
+      }
+    }
+    List<Node> fresh = held.stream().filter(n -> !n.goneOnFrom).toList();
+    List<Node> of = fresh.isEmpty() ? held : fresh;
+    List<Integer> depths = of.stream().map(n -> n.depth).toList();
+    return of.isEmpty() ? null : of.get(Checkpoints.leastMissed(depths, node.depth));
+  }
+
+  /** Takes the bytes of pages, if they are free or blocks can go for them that nobody uses. */
+  private boolean reserve(SortedMap<Long, Long> slabs, Node but) {
     if (slabs.isEmpty()) {
       return false;
     }
     boolean reserved = pages.tryReserve(slabs);
-    while (!reserved && !idle.isEmpty() && idle.firstEntry().getValue() != node) {
+    while (!reserved && !idle.isEmpty() && idle.firstEntry().getValue() != but) {
       drop(idle.firstEntry().getValue());
       reserved = pages.tryReserve(slabs);
     }
@@ -313,20 +378,22 @@ public final class PrefixTree implements AutoCloseable {
     node.users--;
     // The end of a chain is older than its beginning, which is of use to more sequences.
     for (Node n = node; n != null; n = n.parent) {
-      idle.remove(n.used, n);
       n.used = ++clock;
-      putIfIdle(n);
     }
+    putIfIdle(node);
   }
 
+  /** Keeps a block that nobody uses and none follows, as long as it is of use. */
   private void putIfIdle(Node node) {
     if (node.users > 0 || node.children > 0) {
       return;
     }
     if (node.parent == null) {
       roots.remove(node.blocks.pool.layout());
-    } else {
+    } else if (hasState(node)) {
       idle.put(node.used, node);
+    } else {
+      drop(node);
     }
   }
 
@@ -354,6 +421,9 @@ public final class PrefixTree implements AutoCloseable {
       if (node.windowed) {
         node.blocks.windows.forEach((size, n) -> slabs.merge(size, n, Long::sum));
       }
+      if (node.checkpoint >= 0) {
+        node.blocks.checkpoint.forEach((size, n) -> slabs.merge(size, n, Long::sum));
+      }
     }
     return slabs;
   }
@@ -380,31 +450,52 @@ public final class PrefixTree implements AutoCloseable {
       given += drop(idle.firstEntry().getValue());
     }
     if (given < bytes) {
-      // What comes last in a chain can be of use to one that follows it, the rest hardly.
+      // What others went on from they may again, and what comes last in a chain can be of use to
+      // one that follows it; the rest hardly.
       List<Node> held = all();
-      held.removeIf(n -> !n.windowed);
+      held.removeIf(n -> !n.windowed && n.checkpoint < 0);
       held.sort(
-          Comparator.<Node>comparingInt(n -> n.children > 0 ? 0 : 1)
+          Comparator.<Node>comparingInt(n -> n.goneOnFrom ? 1 : 0)
+              .thenComparingInt(n -> n.children > 0 ? 0 : 1)
               .thenComparingLong(n -> n.used));
       for (int i = 0; i < held.size() && given < bytes; i++) {
-        given += dropWindows(held.get(i));
+        given += dropBeside(held.get(i));
       }
     }
     return given;
   }
 
-  private long drop(Node node) {
-    idle.remove(node.used, node);
-    Node parent = node.parent;
-    if (parent == null) {
-      throw new IllegalStateException("A root is not dropped");
-    }
-    unlink(node);
-    size--;
-    parent.children--;
-    putIfIdle(parent);
+  /** Gives up a block, and those before it that are of no use without it. */
+  private long drop(Node last) {
+    idle.remove(last.used, last);
+    long bytes = 0;
+    Node node = last;
+    do {
+      Node parent = node.parent;
+      if (parent == null) {
+        throw new IllegalStateException("A root is not dropped");
+      }
+      unlink(node);
+      size--;
+      parent.children--;
+      bytes += dropBeside(node) + giveUp(node, false);
+      node = parent;
+    } while (node.parent != null && node.users == 0 && node.children == 0 && !hasState(node));
+    putIfIdle(node);
+    return bytes;
+  }
+
+  /** Gives up what can be had without the block: pages of windows, and its checkpoint. */
+  private long dropBeside(Node node) {
     long bytes = node.windowed ? dropWindows(node) : 0;
-    return bytes + giveUp(node, false);
+    return bytes + (node.checkpoint >= 0 ? dropCheckpoint(node) : 0);
+  }
+
+  private long dropCheckpoint(Node node) {
+    SortedMap<Long, Long> one = node.blocks.checkpoint;
+    pages.arena(one.firstKey()).release(node.checkpoint);
+    node.checkpoint = -1;
+    return unreserve(one);
   }
 
   private void unlink(Node node) {
@@ -436,7 +527,10 @@ public final class PrefixTree implements AutoCloseable {
         node.slabs[i] = -1;
       }
     }
-    SortedMap<Long, Long> slabs = windows ? node.blocks.windows : node.blocks.full;
+    return unreserve(windows ? node.blocks.windows : node.blocks.full);
+  }
+
+  private long unreserve(SortedMap<Long, Long> slabs) {
     long bytes = bytes(slabs);
     account.move(bytes, pages.account());
     pages.unreserve(slabs);

@@ -1,13 +1,12 @@
 package dev.knapsack.cache;
 
 import dev.knapsack.error.BudgetExceededException;
-import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.Stream;
 
 /**
  * The states of one sequence in layers that carry one from token to token.
@@ -18,40 +17,8 @@ import java.util.concurrent.atomic.AtomicInteger;
  * kept of some positions.
  */
 final class RecurrentStates implements AutoCloseable {
-  /**
-   * Tokens of a prompt between two checkpoints: what has to be computed again at the most, and then
-   * in two steps of usual length.
-   */
-  static final int DISTANCE = 512;
-
-  /**
-   * Checkpoints of a sequence at the most: the beginnings of the last turn and of its answer, and
-   * two in what came before.
-   */
-  static final int CHECKPOINTS = 4;
-
-  /** All states at one position; forks have it together, and nobody writes into it. */
-  private static final class Checkpoint {
-    final int position;
-    final Lease lease;
-    private final AtomicInteger holders = new AtomicInteger(1);
-
-    Checkpoint(int position, Lease lease) {
-      this.position = position;
-      this.lease = lease;
-    }
-
-    Checkpoint share() {
-      holders.incrementAndGet();
-      return this;
-    }
-
-    void release() {
-      if (holders.decrementAndGet() == 0) {
-        lease.close();
-      }
-    }
-  }
+  /** All states at one position, in a page that forks and the prefix tree may hold too. */
+  private record Checkpoint(int position, int slab) {}
 
   private final KvPool pool;
   private final Lease lease;
@@ -65,11 +32,25 @@ final class RecurrentStates implements AutoCloseable {
   /** By layer, whether the step under way writes the next state. */
   private final boolean[] written;
 
-  /** Ascending. */
-  private final List<Checkpoint> checkpoints = new ArrayList<>();
+  /** Pages of checkpoints. */
+  private final SlabArena pages;
 
-  RecurrentStates(KvPool pool) {
+  /** Checkpoints that are kept at the most. */
+  private final int most;
+
+  /** Checkpoints of ends of turns: the last ones, ascending. */
+  private final List<Checkpoint> turns = new ArrayList<>();
+
+  /** Those between, ascending. */
+  private final List<Checkpoint> others = new ArrayList<>();
+
+  /**
+   * @param most checkpoints that are kept at the most
+   */
+  RecurrentStates(KvPool pool, int most) {
     this.pool = pool;
+    this.most = most;
+    this.pages = pool.pages().arena(pool.layout().checkpointBytes());
     int layers = pool.layout().layers().size();
     this.lease = pool.besidePages(2 * bytes(pool.layout()));
     this.at = new long[layers + 1];
@@ -80,7 +61,7 @@ final class RecurrentStates implements AutoCloseable {
     }
   }
 
-  private static long bytes(KvLayout layout, int layer) {
+  static long bytes(KvLayout layout, int layer) {
     return layout.layers().get(layer).stateBytes();
   }
 
@@ -91,12 +72,6 @@ final class RecurrentStates implements AutoCloseable {
       bytes += bytes(layout, l);
     }
     return bytes;
-  }
-
-  /** The most that they and their checkpoints take of a sequence's account. */
-  static long charged(KvLayout layout) {
-    long bytes = bytes(layout);
-    return Account.charged(2 * bytes) + CHECKPOINTS * Account.charged(bytes);
   }
 
   private MemorySegment place(int layer, boolean other) {
@@ -130,87 +105,137 @@ final class RecurrentStates implements AutoCloseable {
 
   /** The last position before {@code to} that there is a checkpoint of; 0 if there is none. */
   int before(int to) {
-    int last = 0;
-    for (Checkpoint checkpoint : checkpoints) {
-      last = checkpoint.position < to ? checkpoint.position : last;
-    }
-    return last;
+    return checkpoints().mapToInt(Checkpoint::position).filter(p -> p < to).max().orElse(0);
   }
 
-  /** Keeps a copy of the states as they are now, if there is room for it. */
-  void checkpoint(int position) {
-    if (!checkpoints.isEmpty() && checkpoints.getLast().position == position) {
+  private Stream<Checkpoint> checkpoints() {
+    return Stream.concat(turns.stream(), others.stream());
+  }
+
+  /** Ends of turns that there are checkpoints of, ascending. */
+  List<Integer> turns() {
+    return positions(turns);
+  }
+
+  private static List<Integer> positions(List<Checkpoint> checkpoints) {
+    return checkpoints.stream().map(Checkpoint::position).toList();
+  }
+
+  /** The page that holds the checkpoint of a position; -1 if there is none. */
+  int slab(int position) {
+    return checkpoints()
+        .filter(checkpoint -> checkpoint.position == position)
+        .mapToInt(Checkpoint::slab)
+        .findFirst()
+        .orElse(-1);
+  }
+
+  /**
+   * Keeps a copy of the states as they are now, if there is room for it.
+   *
+   * @param turn whether a turn ends here
+   */
+  void checkpoint(int position, boolean turn) {
+    List<Checkpoint> list = turn ? turns : others;
+    int limit = turn ? Math.min(most, Checkpoints.TURNS) : most - Checkpoints.TURNS;
+    int known = slab(position);
+    if (limit <= 0 || (known >= 0 && !turn) || ends(turns, position)) {
       return;
     }
-    if (checkpoints.size() == CHECKPOINTS) {
-      checkpoints.remove(leastMissed()).release();
+    if (list.size() == limit) {
+      int least = turn ? 0 : Checkpoints.leastMissed(positions(list), position);
+      pages.release(list.remove(least).slab);
     }
-    Lease copy;
+    if (known >= 0) {
+      pages.share(known);
+      list.add(new Checkpoint(position, known));
+      return;
+    }
+    int slab;
     try {
-      copy = pool.besidePages(at[written.length]);
+      slab = pages.allocate();
     } catch (BudgetExceededException noRoom) {
       return;
     }
+    KvLayout layout = pool.layout();
+    long to = pages.offset(slab);
     for (int l = 0; l < written.length; l++) {
-      copyState(l, copy, true);
-    }
-    checkpoints.add(new Checkpoint(position, copy));
-  }
-
-  private void copyState(int layer, Lease checkpoint, boolean into) {
-    long bytes = at[layer + 1] - at[layer];
-    if (bytes > 0) {
-      MemorySegment copy = checkpoint.segment().asSlice(at[layer], bytes);
-      MemorySegment state = state(layer);
-      (into ? copy : state).copyFrom(into ? state : copy);
-    }
-  }
-
-  /** The one, but for the last two, without which the fewest tokens are between its neighbours. */
-  private int leastMissed() {
-    int least = 0;
-    int fewest = Integer.MAX_VALUE;
-    for (int i = 0; i + 2 < checkpoints.size(); i++) {
-      int before = i == 0 ? 0 : checkpoints.get(i - 1).position;
-      int between = checkpoints.get(i + 1).position - before;
-      if (between < fewest) {
-        least = i;
-        fewest = between;
+      if (at[l + 1] > at[l]) {
+        layout.checkpointFormat(l).encode(state(l), 0, pages.memory(), to, numbers(l));
+        to += layout.checkpointBytes(l);
       }
     }
-    return least;
+    list.add(new Checkpoint(position, slab));
+  }
+
+  private static boolean ends(List<Checkpoint> list, int position) {
+    return !list.isEmpty() && list.getLast().position == position;
+  }
+
+  private long numbers(int layer) {
+    return (at[layer + 1] - at[layer]) / Float.BYTES;
+  }
+
+  /** Reads a layer's state in a checkpoint, as F32. */
+  void read(int position, int layer, MemorySegment numbers) {
+    KvLayout layout = pool.layout();
+    long from = pages.offset(slab(position));
+    for (int l = 0; l < layer; l++) {
+      from += layout.checkpointBytes(l);
+    }
+    layout.checkpointFormat(layer).decode(pages.memory(), from, numbers, 0, numbers(layer));
+  }
+
+  /** Makes the states what a checkpoint holds. */
+  void take(int slab) {
+    begin();
+    KvLayout layout = pool.layout();
+    long from = pages.offset(slab);
+    for (int l = 0; l < written.length; l++) {
+      if (at[l + 1] > at[l]) {
+        layout.checkpointFormat(l).decode(pages.memory(), from, state(l), 0, numbers(l));
+        from += layout.checkpointBytes(l);
+      }
+    }
   }
 
   /** Goes back to a checkpoint, or to the beginning, where states are zero. */
   void back(int position) {
     begin();
-    while (!checkpoints.isEmpty() && checkpoints.getLast().position > position) {
-      checkpoints.removeLast().release();
-    }
+    forget(turns, position);
+    forget(others, position);
     if (position == 0) {
       lease.segment().fill((byte) 0);
       return;
     }
-    Checkpoint checkpoint = checkpoints.getLast();
-    if (checkpoint.position != position) {
+    int slab = slab(position);
+    if (slab < 0) {
       throw new IllegalArgumentException("There is no checkpoint of %,d".formatted(position));
     }
-    for (int l = 0; l < written.length; l++) {
-      copyState(l, checkpoint.lease, false);
+    take(slab);
+  }
+
+  /** Forgets what comes after a position. */
+  private void forget(List<Checkpoint> list, int position) {
+    while (!list.isEmpty() && list.getLast().position > position) {
+      pages.release(list.removeLast().slab);
     }
   }
 
   RecurrentStates fork() {
-    RecurrentStates fork = new RecurrentStates(pool);
+    RecurrentStates fork = new RecurrentStates(pool, most);
     fork.lease.segment().copyFrom(lease.segment());
     System.arraycopy(second, 0, fork.second, 0, second.length);
-    checkpoints.forEach(checkpoint -> fork.checkpoints.add(checkpoint.share()));
+    fork.turns.addAll(turns);
+    fork.others.addAll(others);
+    checkpoints().forEach(checkpoint -> pages.share(checkpoint.slab));
     return fork;
   }
 
   @Override
   public void close() {
-    checkpoints.forEach(Checkpoint::release);
+    forget(turns, -1);
+    forget(others, -1);
     lease.close();
   }
 }

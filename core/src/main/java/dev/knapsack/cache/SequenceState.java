@@ -2,6 +2,8 @@ package dev.knapsack.cache;
 
 import dev.knapsack.error.SpillException;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,15 +18,22 @@ public final class SequenceState implements AutoCloseable {
   private final KvPool pool;
   private final KvCache kv;
 
+  /** The part of it that others pay for. */
+  private final KvShare share;
+
+  /** The end of the block where its text parts from one that the prefix tree knows, or 0. */
+  private int branch;
+
   /** Leased when it is first needed; null before, and where no layer carries a state. */
   private @Nullable RecurrentStates states;
 
-  SequenceState(KvPool pool) {
-    this(pool, new KvCache(pool), null);
+  SequenceState(KvPool pool, KvShare share) {
+    this(pool, share, new KvCache(pool), null);
   }
 
-  private SequenceState(KvPool pool, KvCache kv, @Nullable RecurrentStates states) {
+  private SequenceState(KvPool pool, KvShare share, KvCache kv, @Nullable RecurrentStates states) {
     this.pool = pool;
+    this.share = share;
     this.kv = kv;
     this.states = states;
   }
@@ -46,12 +55,40 @@ public final class SequenceState implements AutoCloseable {
   /** Says that tokens up to {@code end} are a prompt: see {@link SequenceText#prompt}. */
   public void prompt(int end) {
     kv.text().prompt(end);
-    checkpoint();
+    checkpoint(true);
   }
 
-  private void checkpoint() {
+  private void checkpoint(boolean turn) {
     if (states != null && length() > 0) {
-      states.checkpoint(length());
+      states.checkpoint(length(), turn);
+    }
+  }
+
+  /**
+   * Says that others begin as this sequence does, up to the end of a block, and then part from it:
+   * so will more of them, and a checkpoint is kept there.
+   */
+  void branch(int position) {
+    branch = position;
+  }
+
+  /** The page of the checkpoint of a position; -1 if there is none. */
+  int checkpoint(int position) {
+    return states == null ? -1 : states.slab(position);
+  }
+
+  /**
+   * Makes blocks that others hold the beginning of this sequence, and forgets what came after.
+   *
+   * @param held blocks that are held already
+   * @param to blocks that are held then
+   * @param blocks the pages of each
+   * @param checkpoint the page of the states after them; -1 where no layer carries one
+   */
+  void adopt(int held, int to, IntFunction<int[]> blocks, int checkpoint) {
+    kv.blocks().adopt(held, to, blocks);
+    if (checkpoint >= 0) {
+      states().take(checkpoint);
     }
   }
 
@@ -73,7 +110,7 @@ public final class SequenceState implements AutoCloseable {
       throw new IllegalArgumentException("No layer carries a state");
     }
     if (states == null) {
-      states = new RecurrentStates(pool);
+      states = new RecurrentStates(pool, layout().checkpoints().own(share.checkpoints()));
     }
     return states;
   }
@@ -100,10 +137,47 @@ public final class SequenceState implements AutoCloseable {
     if (states != null) {
       states.commit();
     }
-    int end = kv.text().promptEnd();
-    if (length() == end || (length() < end && length() % RecurrentStates.DISTANCE == 0)) {
-      checkpoint();
+    if (length() == kv.text().promptEnd()) {
+      checkpoint(true);
+    } else if (states != null && length() == nextCheckpoint(length() - tokens)) {
+      checkpoint(false);
     }
+  }
+
+  /**
+   * The first position after {@code from} of which a checkpoint is to be kept: every so many
+   * tokens; and if others may go on from there, where they part from this one, and at the last end
+   * of a block before that of a prompt.
+   */
+  private int nextCheckpoint(int from) {
+    int distance = layout().checkpoints().distance();
+    int next = from - from % distance + distance;
+    if (share.checkpoints()) {
+      int page = layout().pageTokens();
+      int last = (kv.text().promptEnd() - 1) / page * page;
+      next = last > from ? Math.min(next, last) : next;
+      next = branch > from ? Math.min(next, branch) : next;
+    }
+    return next;
+  }
+
+  /** Ends of turns of which checkpoints are kept, ascending: for stores. */
+  public List<Integer> turns() {
+    return states == null ? List.of() : states.turns();
+  }
+
+  /** Reads the state of a layer in a checkpoint, in F32: for stores. */
+  public void checkpoint(int position, int layer, MemorySegment numbers) {
+    states().read(position, layer, numbers);
+  }
+
+  /**
+   * Keeps a checkpoint of states that a store has written into {@link #next}: before it writes
+   * those of the end.
+   */
+  public void restoredCheckpoint(int position) {
+    states().commit();
+    states().checkpoint(position, true);
   }
 
   /**
@@ -122,8 +196,8 @@ public final class SequenceState implements AutoCloseable {
   /**
    * The last position at or before {@code to} that the sequence can go {@linkplain #back back} to:
    * see {@link KvCache#nearest}. Where layers carry states, that is where it ends or where one of
-   * its checkpoints is: there are some every {@value RecurrentStates#DISTANCE} tokens of a prompt,
-   * at its end and where it began.
+   * its {@link Checkpoints} is: there are some between, at the end of its last prompt and where
+   * that began.
    */
   public int nearest(int to) {
     int nearest = kv.nearest(to);
@@ -161,8 +235,9 @@ public final class SequenceState implements AutoCloseable {
 
   /** The most tokens that a step may add, so that the next checkpoint can be kept after it. */
   public int untilCheckpoint() {
-    int distance = RecurrentStates.DISTANCE;
-    return layout().carriesStates() ? distance - length() % distance : Integer.MAX_VALUE;
+    return layout().checkpoints().count() == 0
+        ? Integer.MAX_VALUE
+        : nextCheckpoint(length()) - length();
   }
 
   /** To be done after each step: {@link KvCache#encode}, and then {@link #compress}. */
@@ -194,7 +269,9 @@ public final class SequenceState implements AutoCloseable {
   public SequenceState fork() {
     RecurrentStates copy = states == null ? null : states.fork();
     try {
-      return new SequenceState(pool, kv.fork(), copy);
+      SequenceState fork = new SequenceState(pool, share, kv.fork(), copy);
+      fork.branch = branch;
+      return fork;
     } catch (RuntimeException | Error e) {
       if (copy != null) {
         copy.close();

@@ -44,7 +44,12 @@ public final class SharedPrefix implements AutoCloseable {
 
   /** Makes what is shared all that a sequence has cached. */
   public void adopt(SequenceState state) {
-    state.kv().blocks().adopt(0, last.depth, PrefixTree.path(last));
+    adopt(state, 0, last);
+  }
+
+  private static void adopt(SequenceState state, int held, PrefixTree.Node node) {
+    state.adopt(held, node.depth, PrefixTree.path(node), node.checkpoint);
+    node.goneOnFrom = true;
   }
 
   /**
@@ -58,12 +63,16 @@ public final class SharedPrefix implements AutoCloseable {
    */
   public int advance(
       SequenceState state, KvPromise promise, IntFunction<int[]> tokens, int most, boolean exact) {
-    PrefixTree.Node node = tree.deepest(last, tokens, most, exact);
+    PrefixTree.Node known = tree.deepest(last, tokens, most, exact);
+    if (!exact) {
+      state.branch(known.depth * last.blocks.pool.layout().pageTokens());
+    }
+    PrefixTree.Node node = tree.usable(known, last);
     int found = node.depth * last.blocks.pool.layout().pageTokens() - state.length();
     if (found <= 0) {
       return 0;
     }
-    state.kv().blocks().adopt(last.depth, node.depth, PrefixTree.path(node));
+    adopt(state, last.depth, node);
     moveTo(node);
     promise.share(node.depth);
     return found;
@@ -89,14 +98,39 @@ public final class SharedPrefix implements AutoCloseable {
     int page = last.blocks.pool.layout().pageTokens();
     int complete = Math.min(most, state.length() / page);
     while (last.depth < complete) {
-      boolean here = (last.depth + 1) * page <= exactTokens;
+      int end = (last.depth + 1) * page;
       PrefixTree.Node node =
-          tree.add(last, tokens.apply(last.depth), state.kv().blocks(), promise, here, exact);
+          tree.add(
+              last,
+              tokens.apply(last.depth),
+              state.kv().blocks(),
+              promise,
+              end <= exactTokens,
+              exact);
       if (node == null) {
         return;
       }
       moveTo(node);
+      tree.keep(node, state.checkpoint(end), end <= exactTokens);
     }
+  }
+
+  /**
+   * Shares no more than the blocks within these tokens: the sequence is to go back to there.
+   *
+   * @param promise which pays for the others again
+   * @return whether it has room for that; if not, nothing has changed
+   */
+  public boolean leave(int tokens, KvPromise promise) {
+    PrefixTree.Node node = last;
+    while (node.depth * last.blocks.pool.layout().pageTokens() > tokens && node.parent != null) {
+      node = node.parent;
+    }
+    if (!promise.own(node.depth)) {
+      return false;
+    }
+    moveTo(node);
+    return true;
   }
 
   private void moveTo(PrefixTree.Node node) {

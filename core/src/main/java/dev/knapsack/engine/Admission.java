@@ -4,6 +4,7 @@ import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvPromise;
+import dev.knapsack.cache.KvShare;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.SharedPrefix;
@@ -76,7 +77,7 @@ final class Admission {
   private final Comparator<Group> order =
       Comparator.comparingInt((Group g) -> g.request().priority())
           .reversed()
-          .thenComparingLong(g -> turns.getOrDefault(g.request().tenant(), 0L));
+          .thenComparingLong(g -> turns.getOrDefault(g.request().tenant(), lastTurn - 1));
 
   /** The place of the first in the queue among those of other models; null if it needs none. */
   private @Nullable Claim claim;
@@ -176,18 +177,24 @@ final class Admission {
    * @param capacity tokens that the sequence may have
    * @param prompt what it is to begin with
    * @param shared what of that others have cached
+   * @param shares whether it may have more from others, and they from it
    */
   private record Need(
-      Session session, KvPool pool, int capacity, int[] prompt, SharedPrefix shared) {}
+      Session session,
+      KvPool pool,
+      int capacity,
+      int[] prompt,
+      SharedPrefix shared,
+      boolean shares) {
+    KvShare share() {
+      return new KvShare(shared.blocks(), shares);
+    }
+  }
 
   /** Gives a group what it needs, all of it or nothing. */
   private boolean admit(Group group) {
     List<Answer> lacking =
-        group.answers().stream()
-            .filter(a ->
-                a.session.state == null
-                    || !a.session.continues(a.pool.layout(), a.request.prompt(), shareable(a)))
-            .toList();
+        group.answers().stream().filter(a -> a.session.state == null || !goesOn(a)).toList();
     if (!hasSequences(lacking.size())) {
       unclaim(); // until there are, others can have the memory
       return false;
@@ -199,11 +206,14 @@ final class Admission {
     }
     List<Need> needs = new ArrayList<>();
     for (Answer answer : lacking) {
-      int[] prompt = answer.request.prompt();
-      int page = answer.pool.layout().pageTokens();
-      int most = Math.min(shareable(answer), (prompt.length - 1) / page);
-      SharedPrefix shared = find(answer.pool, prompt, most, answer.reproducible);
-      needs.add(new Need(answer.session, answer.pool, group.capacity(), prompt, shared));
+      needs.add(
+          new Need(
+              answer.session,
+              answer.pool,
+              group.capacity(),
+              answer.request.prompt(),
+              find(answer),
+              shareable(answer) > 0));
     }
     try {
       give(needs);
@@ -245,7 +255,7 @@ final class Admission {
     }
     int[] none = new int[0];
     try {
-      give(List.of(new Need(session, pool, capacity, none, find(pool, none, 0, false))));
+      give(List.of(new Need(session, pool, capacity, none, find(pool, none, 0, false), false)));
     } catch (BudgetExceededException | SpillException e) {
       if (allIdle()) {
         throw e;
@@ -298,6 +308,30 @@ final class Admission {
     return holders.stream().allMatch(Admission::isIdle);
   }
 
+  /** Says whether an answer's session can go on with what it has of the prompt. */
+  private boolean goesOn(Answer answer) {
+    KvLayout layout = answer.pool.layout();
+    int[] prompt = answer.request.prompt();
+    int shareable = shareable(answer);
+    if (answer.session.continues(layout, prompt, shareable)) {
+      return true;
+    }
+    if (shareable == 0 || !layout.carriesStates()) {
+      return false; // pages that it shares are to be had again
+    }
+    try (SharedPrefix elsewhere = find(answer)) {
+      return answer.session.leaves(layout, prompt, elsewhere.tokens());
+    }
+  }
+
+  /** The beginning of an answer's prompt that others have cached. */
+  private SharedPrefix find(Answer answer) {
+    int[] prompt = answer.request.prompt();
+    int page = answer.pool.layout().pageTokens();
+    int most = Math.min(shareable(answer), (prompt.length - 1) / page);
+    return find(answer.pool, prompt, most, answer.reproducible);
+  }
+
   private SharedPrefix find(KvPool of, int[] prompt, int most, boolean exact) {
     int page = of.layout().pageTokens();
     return prefixes.find(
@@ -317,9 +351,7 @@ final class Admission {
       if (!needs.isEmpty()) {
         Need first = needs.getFirst(); // they are for answers to one request
         first.pool.checkRoom(
-            first.capacity,
-            limits.chunk(),
-            needs.stream().map(need -> need.shared.blocks()).toList());
+            first.capacity, limits.chunk(), needs.stream().map(Need::share).toList());
       }
       needs.forEach(need -> release(need.session));
       while (limits.sequences() - holders.size() < needs.size()) {
@@ -340,16 +372,16 @@ final class Admission {
 
   private void give(Need need) {
     Session session = need.session;
-    SequenceState state = need.pool.sequence();
+    KvShare share = need.share();
+    SequenceState state = need.pool.sequence(share);
     try {
       need.shared.adopt(state); // before the tree gives anything up: it may be what is found here
       // What sequences share they have not been promised, so that without the rest of the tree
       // there is room for all that the plan allows.
-      int blocks = need.shared.blocks();
-      while (!need.pool.hasRoom(need.capacity, limits.chunk(), blocks) && prefixes.drop(1) > 0) {
+      while (!need.pool.hasRoom(need.capacity, limits.chunk(), share) && prefixes.drop(1) > 0) {
         // The tree gives up what is in the way.
       }
-      KvPromise promise = need.pool.promise(need.capacity, limits.chunk(), blocks);
+      KvPromise promise = need.pool.promise(need.capacity, limits.chunk(), share);
       session.hold(state, promise, need.shared, need.prompt);
       session.capacity = need.capacity;
     } catch (RuntimeException | Error e) {
@@ -364,20 +396,21 @@ final class Admission {
    */
   private int shareable(Answer answer) {
     KvLayout layout = answer.pool.layout();
-    // What a policy keeps depends on more than the tokens before; a state that layers carry is no
-    // page; and where tokens go to disk there is no memory for more than one sequence's.
-    // Nor is what recent tokens are held in the same after a shared beginning as without one.
+    // What a policy keeps depends on more than the tokens before; and where tokens go to disk there
+    // is no memory for more than one sequence's. Nor is what recent tokens are held in the same
+    // after a shared beginning as without one, or a state that was kept in fewer bits.
+    boolean same = layout.recent() == 0 && layout.checkpoints().exact();
     if (!limits.prefixes()
         || !layout.policy().equals(KvPolicy.FULL)
-        || layout.carriesStates()
         || layout.resident() > 0
-        || (answer.reproducible && layout.recent() > 0)) {
+        || (answer.reproducible && !same)) {
       return 0;
     }
     return switch (answer.request.overflow()) {
       case Overflow.Stop() -> Integer.MAX_VALUE;
-      // Without what windows saw, a sequence that goes back begins anew.
-      case Overflow.Shift(int keep) -> layout.longestWindow() > 0 ? 0 : keep / layout.pageTokens();
+      // Without what windows saw, or a state of then, a sequence that goes back begins anew.
+      case Overflow.Shift(int keep) ->
+          layout.longestWindow() > 0 || layout.carriesStates() ? 0 : keep / layout.pageTokens();
     };
   }
 

@@ -73,7 +73,8 @@ final class CachePools {
    *     there
    */
   synchronized KvPool of(Optional<Plan.Cache> asked) {
-    Plan.Cache cache = asked.orElse(planned);
+    // Copies of states are the plan's, whatever a request asks for.
+    Plan.Cache cache = asked.map(c -> c.withCheckpoints(planned.checkpoints())).orElse(planned);
     if (cache.equals(planned)) {
       return pool;
     }

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.cache.Checkpoints;
 import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPool;
@@ -327,7 +328,10 @@ public final class Engine implements AutoCloseable {
     int length = Math.min(plan.context(), promptTokens + tokens);
     int read = spec.readsWholeTexts() ? samples * length : promptTokens;
     int step = Math.clamp(read, 1, plan.prefillChunk());
-    long cache = samples * pool.layout().bytes(length, plan.prefillChunk());
+    Checkpoints kept = pool.layout().checkpoints();
+    int copies = Checkpoints.USUAL.count() + length / Math.max(1, kept.distance());
+    KvLayout layout = pool.layout().withCheckpoints(kept.withCount(Math.min(kept.count(), copies)));
+    long cache = samples * layout.bytes(length, plan.prefillChunk());
     int rows = Math.max(step, samples);
     long activations =
         Workspace.bytes(spec, pool.layout(), rows, spec.logitRows(rows, samples))

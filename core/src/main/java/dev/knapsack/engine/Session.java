@@ -163,6 +163,21 @@ public final class Session implements AutoCloseable {
         && (shared == null || (shared.blocks() <= mayShare && shared.tokens() <= held));
   }
 
+  /**
+   * Goes back in what it shares to where it can go on with this prompt, if it has room for what it
+   * is to pay for then.
+   *
+   * @param elsewhere tokens of the prompt that are to be had in another way
+   */
+  boolean leaves(KvLayout layout, int[] prompt, int elsewhere) {
+    int held = kept(prompt);
+    return layout.equals(state().layout())
+        && held > elsewhere
+        && shared != null
+        && promise != null
+        && shared.leave(held, promise);
+  }
+
   /** Tokens of a prompt that are cached and can be kept. */
   private int kept(int[] prompt) {
     // The last token is always computed: its logits are not kept.

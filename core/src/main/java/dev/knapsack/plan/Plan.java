@@ -1,5 +1,6 @@
 package dev.knapsack.plan;
 
+import dev.knapsack.cache.Checkpoints;
 import dev.knapsack.cache.CoarseForm;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
@@ -102,8 +103,9 @@ public record Plan(
    *     dev.knapsack.cache.policy.Recipe}
    * @param resident how many of the last tokens stay in memory at the least, earlier ones being on
    *     disk ({@link KvLayout#resident}); 0 keeps all in memory
+   * @param checkpoints which copies are kept of states that layers carry, for a model with such
    */
-  public record Cache(KvFormat format, KvPolicy policy, int resident) {
+  public record Cache(KvFormat format, KvPolicy policy, int resident, Checkpoints checkpoints) {
     public Cache {
       if (resident < 0) {
         throw new IllegalArgumentException(
@@ -115,6 +117,11 @@ public record Plan(
             "The KV recipe '%s' forgets tokens: there are none to keep on disk. Keep all in memory, or take the recipe 'full'."
                 .formatted(policy.name()));
       }
+    }
+
+    /** With the usual checkpoints. */
+    public Cache(KvFormat format, KvPolicy policy, int resident) {
+      this(format, policy, resident, Checkpoints.USUAL);
     }
 
     /** All tokens, stored so. */
@@ -135,12 +142,17 @@ public record Plan(
 
     /** This cache, keeping what this policy keeps. */
     public Cache withPolicy(KvPolicy value) {
-      return new Cache(format, value, resident);
+      return new Cache(format, value, resident, checkpoints);
     }
 
     /** This cache with so many tokens in memory at the least; 0 for all. */
     public Cache withResident(int tokens) {
-      return new Cache(format, policy, tokens);
+      return new Cache(format, policy, tokens, checkpoints);
+    }
+
+    /** This cache with these checkpoints. */
+    public Cache withCheckpoints(Checkpoints value) {
+      return new Cache(format, policy, resident, value);
     }
 
     /** Says whether every token is kept. */
@@ -154,7 +166,10 @@ public record Plan(
      * @throws IllegalArgumentException if the heads are no whole blocks of a format
      */
     public KvLayout layout(ModelSpec spec) {
-      return spec.kvLayout(format).withPolicy(policy).withResident(resident);
+      return spec.kvLayout(format)
+          .withPolicy(policy)
+          .withResident(resident)
+          .withCheckpoints(checkpoints);
     }
 
     /**

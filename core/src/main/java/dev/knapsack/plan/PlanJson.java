@@ -7,7 +7,9 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
+import dev.knapsack.cache.Checkpoints;
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
@@ -24,6 +26,9 @@ import java.util.function.Function;
 final class PlanJson {
   /** The form of the file; a reader refuses what it does not know. */
   private static final int VERSION = 1;
+
+  /** Copies of states of a sequence: more than there are pages in any context. */
+  private static final int MOST_CHECKPOINTS = 1 << 20;
 
   private PlanJson() {}
 
@@ -44,6 +49,11 @@ final class PlanJson {
     root.addProperty("reordered", format.transform() == KvTransform.REORDERED);
     root.addProperty("recipe", plan.cache().policy().name());
     root.addProperty("resident", plan.cache().resident());
+    JsonObject checkpoints = new JsonObject();
+    checkpoints.addProperty("distance", plan.cache().checkpoints().distance());
+    checkpoints.addProperty("count", plan.cache().checkpoints().count());
+    checkpoints.addProperty("format", plan.cache().checkpoints().format().name());
+    root.add("checkpoints", checkpoints);
     root.addProperty("prefillChunk", plan.prefillChunk());
     root.addProperty("workers", plan.workers());
 
@@ -170,10 +180,30 @@ final class PlanJson {
     KvPolicy policy = root.has("recipe") ? root.recipe("recipe") : KvPolicy.FULL;
     int resident = root.has("resident") ? (int) root.between("resident", 0, Integer.MAX_VALUE) : 0;
     try {
-      return new Plan.Cache(format, policy, resident);
+      return new Plan.Cache(format, policy, resident, checkpoints(root));
     } catch (IllegalArgumentException e) {
       throw new PlanFileException("resident", String.valueOf(e.getMessage()), e);
     }
+  }
+
+  private static Checkpoints checkpoints(Fields root) {
+    if (!root.has("checkpoints")) {
+      return Checkpoints.USUAL;
+    }
+    Fields given = root.object("checkpoints");
+    int distance = (int) given.between("distance", KvLayout.PAGE_TOKENS, Integer.MAX_VALUE);
+    if (distance % KvLayout.PAGE_TOKENS != 0) {
+      throw given.not("distance", "a multiple of " + KvLayout.PAGE_TOKENS);
+    }
+    String name = given.string("format");
+    Format format =
+        Checkpoints.FORMATS.stream()
+            .filter(f -> f.name().equals(name))
+            .findFirst()
+            .orElseThrow(() ->
+                given.not(
+                    "format", "one of " + Checkpoints.FORMATS.stream().map(Format::name).toList()));
+    return new Checkpoints(distance, (int) given.between("count", 0, MOST_CHECKPOINTS), format);
   }
 
   private static String note(JsonElement element) {

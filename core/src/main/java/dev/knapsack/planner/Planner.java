@@ -1,5 +1,6 @@
 package dev.knapsack.planner;
 
+import dev.knapsack.cache.Checkpoints;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
@@ -12,10 +13,13 @@ import dev.knapsack.model.ModelSpec;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.planner.CostModel.Setting;
+import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
@@ -36,6 +40,9 @@ import org.jspecify.annotations.Nullable;
  * <p>Where even the fewest bits fit in no way, and the context was asked for, the cache's earlier
  * tokens go to disk. Memory is given to weights first and what is left to tokens: a byte of either
  * saves a byte of reading at a full context, but that of the weights in every step before too.
+ *
+ * <p>Last, a part of what is left goes to copies of states that layers carry: so far apart that
+ * making them takes next to no time, and as many as there can be in the context.
  */
 public final class Planner {
   /** The answer that plans are compared for, with the prompt of {@link Plan.Prediction}. */
@@ -48,6 +55,20 @@ public final class Planner {
 
   /** Tokens of a head that stay in memory at the least, where the plan moves some to disk. */
   static final int LEAST_RESIDENT = 1024;
+
+  /** The part of the budget, 1 in so many, that checkpoints may take. */
+  private static final int CHECKPOINT_SHARE = 8;
+
+  /** The most time that a copy of states may take, for that of computing the tokens between. */
+  private static final double CHECKPOINT_TIME = 0.01;
+
+  /** The measured error of logits after going back to a checkpoint in these formats. */
+  private static final Map<Format, String> LOSS =
+      Map.of(
+          Formats.F32, "exact",
+          Formats.F16, "NMSE up to 4e-7",
+          Formats.BF16, "NMSE up to 2e-5",
+          Formats.Q8_0, "NMSE up to 9e-5, with experts to 2e-2");
 
   /** Experts that a cache holds at the least, as a share of those of one layer. */
   private static final int EXPERT_STEPS = 8;
@@ -116,7 +137,7 @@ public final class Planner {
     if (best.isEmpty()) {
       throw doesNotFit(request, context);
     }
-    return describe(request, best.get());
+    return describe(request, withCheckpoints(request, best.get()));
   }
 
   private PlanDoesNotFitException doesNotFit(PlanRequest request, int context) {
@@ -187,7 +208,50 @@ public final class Planner {
   }
 
   private List<Plan.Cache> caches(PlanRequest request) {
-    return request.cache().candidates().stream().filter(c -> fitsHeads(c.format())).toList();
+    return request.cache().candidates().stream()
+        .filter(c -> fitsHeads(c.format()))
+        .map(c -> c.withCheckpoints(fewCheckpoints(request, c.layout(spec))))
+        .toList();
+  }
+
+  /** The checkpoints that a plan begins with: the usual ones, or fewer if states are large. */
+  private static Checkpoints fewCheckpoints(PlanRequest request, KvLayout layout) {
+    Checkpoints usual = Checkpoints.USUAL;
+    long fit =
+        request.budget()
+            / CHECKPOINT_SHARE
+            / Math.max(1, request.sequences() * layout.checkpointBytes());
+    return usual.withCount(Math.clamp(fit, usual.count() / 2, usual.count()));
+  }
+
+  /** The same with as many checkpoints as are of use and fit. */
+  private Candidate withCheckpoints(PlanRequest request, Candidate best) {
+    Setting s = best.setting;
+    KvLayout layout = s.cache().layout(spec);
+    if (!layout.carriesStates()) {
+      return best;
+    }
+    Plan.Prediction speed = best.prediction;
+    double copy = 2.0 * layout.checkpointBytes() / speed.memoryBytesPerSecond();
+    double tokens = copy * speed.prefillTokensPerSecond() / CHECKPOINT_TIME;
+    int page = layout.pageTokens();
+    long pages = Math.ceilDiv((long) Math.max(tokens, s.prefillChunk()), page);
+    int distance = (int) Math.min(pages, Math.ceilDiv(s.context(), page)) * page;
+    int few = s.cache().checkpoints().count();
+    long each = s.sequences() * layout.checkpointBytes();
+    long spare =
+        Math.min(request.budget() - best.bytes, request.budget() / CHECKPOINT_SHARE - few * each);
+    long more = Math.min(spare / each, Math.ceilDiv(s.context(), distance));
+    int count = few + (int) Math.max(0, more);
+    Candidate with;
+    do {
+      Plan.Cache cache =
+          s.cache()
+              .withCheckpoints(new Checkpoints(distance, count, s.cache().checkpoints().format()));
+      Setting setting = s.withCache(cache);
+      with = new Candidate(setting, costs.bytes(setting, jvm), speed);
+    } while (with.bytes > request.budget() && --count >= few);
+    return with;
   }
 
   private List<Integer> chunks(PlanRequest request, int context) {
@@ -418,6 +482,9 @@ public final class Planner {
     if (!spec.readsWholeTexts()) {
       choices.add(chunkChoice(request, best));
     }
+    if (s.cache().layout(spec).carriesStates()) {
+      choices.add(checkpointChoice(request, best));
+    }
     return new Plan(
         spec.name(),
         request.budget(),
@@ -495,7 +562,8 @@ public final class Planner {
     if (f.cache.resident() > 0) {
       others.add(f.cache.withResident(0));
     }
-    for (Plan.Cache cache : others) {
+    for (Plan.Cache of : others) {
+      Plan.Cache cache = of.withCheckpoints(f.cache.checkpoints());
       if (!cache.equals(f.cache) && fitsHeads(cache.format())) {
         Frame other = new Frame(f.context, cache, f.chunk, f.outputStreamed, f.expertsCached);
         Plan.Alternative way = forced(request, cache.describe(f.context), other);
@@ -540,6 +608,35 @@ public final class Planner {
       }
     }
     return new Plan.Choice("prefill step", f.chunk + " tokens", alternatives);
+  }
+
+  private Plan.Choice checkpointChoice(PlanRequest request, Candidate best) {
+    Setting s = best.setting;
+    Checkpoints chosen = s.cache().checkpoints();
+    List<Plan.Alternative> alternatives = new ArrayList<>();
+    for (Format format : Checkpoints.FORMATS) {
+      if (!format.equals(chosen.format())) {
+        Plan.Cache cache = s.cache().withCheckpoints(chosen.withFormat(format));
+        Plan.Alternative way = alternative(request, copies(s, cache), s.withCache(cache));
+        alternatives.add(
+            new Plan.Alternative(
+                way.name(),
+                way.bytes(),
+                way.decodeTokensPerSecond(),
+                way.cost() + "; " + LOSS.get(format)));
+      }
+    }
+    return new Plan.Choice(
+        "checkpoints",
+        "one every %,d tokens, %s".formatted(chosen.distance(), copies(s, s.cache())),
+        alternatives);
+  }
+
+  private String copies(Setting s, Plan.Cache cache) {
+    int count = cache.checkpoints().count();
+    long bytes = (long) s.sequences() * count * cache.layout(spec).checkpointBytes();
+    return "%,d a sequence in %s: %s"
+        .formatted(count, cache.checkpoints().format().name(), Budget.formatSize(bytes));
   }
 
   private static Frame frame(Candidate c) {

@@ -243,7 +243,8 @@ class KvCacheTest {
       for (int i = 0; i < 100; i++) {
         grow(cache, 1, 3);
         most = Math.max(most, account.used());
-        cache.settle();
+        cache.encode();
+        cache.compress();
         pool.compact();
       }
       check(cache, sequence(1, 300));
@@ -343,7 +344,8 @@ class KvCacheTest {
       for (int i = 0; i < 60; i++) {
         grow(cache, 1, 1 + i % 5);
         most = Math.max(most, account.used());
-        cache.settle();
+        cache.encode();
+        cache.compress();
         pool.compact();
         assertThat(most).isLessThanOrEqualTo(layout.bytes(cache.length(), 5));
       }
@@ -359,7 +361,8 @@ class KvCacheTest {
       int kept = cache.length() - 1;
       cache.back(kept);
       grow(cache, 2, 10);
-      cache.settle();
+      cache.encode();
+      cache.compress();
       check(cache, sequence(1, kept, 2, 10));
     }
     assertThat(account.used()).isZero();

@@ -124,13 +124,14 @@ class PrefixTreeTest {
       int most = Math.min(share, (tokens.length - 1) / PAGE);
       KvPool pool = recipe.equals(caches.pool.layout()) ? caches.pool : caches.pool.beside(recipe);
       shared = caches.tree.find(pool, block(tokens), most, false);
-      cache = pool.sequence();
+      KvShare part = new KvShare(shared.blocks(), true);
+      cache = pool.sequence(part);
       shared.adopt(cache);
-      boolean room = pool.hasRoom(CAPACITY, STEP, shared.blocks());
+      boolean room = pool.hasRoom(CAPACITY, STEP, part);
       while (!room && caches.tree.drop(1) > 0) {
-        room = pool.hasRoom(CAPACITY, STEP, shared.blocks());
+        room = pool.hasRoom(CAPACITY, STEP, part);
       }
-      promise = pool.promise(CAPACITY, STEP, shared.blocks());
+      promise = pool.promise(CAPACITY, STEP, part);
     }
 
     Sequence finish() {

@@ -65,7 +65,7 @@ class SequenceStateTest {
   }
 
   /** Computes tokens, and does not commit them. */
-  private static void compute(SequenceState state, int... tokens) {
+  static void compute(SequenceState state, int... tokens) {
     state.reserve(tokens.length);
     state.kv().text().read(tokens, 0, tokens.length);
     KvLayout layout = state.layout();
@@ -112,7 +112,7 @@ class SequenceStateTest {
   }
 
   /** The state must be what these tokens, computed one by one, make of nothing. */
-  private static void check(SequenceState state, int... tokens) {
+  static void check(SequenceState state, int... tokens) {
     assertThat(state.length()).isEqualTo(tokens.length);
     state.reserve(1);
     KvLayout layout = state.layout();
@@ -300,6 +300,27 @@ class SequenceStateTest {
     }
   }
 
+  /** Of 32,768 tokens no more is read again than what has been said since, or one distance. */
+  @Test
+  void checkpointsLieTheCloserTheLaterTheyAre() {
+    int distance = 512;
+    KvLayout layout =
+        new KvLayout(List.of(SMALL), Formats.F16, Formats.F16)
+            .withCheckpoints(new Checkpoints(distance, 10, Formats.F32));
+    int[] all = tokens(32_768, 1);
+    int turn = 31_000;
+    try (KvPool pool = new KvPool(layout, kv);
+        SequenceState state = pool.sequence()) {
+      read(state, Arrays.copyOf(all, turn));
+      read(state, all);
+      for (int to = 1; to < all.length; to++) {
+        assertThat(to - state.nearest(to)).isLessThanOrEqualTo(Math.max(distance, all.length - to));
+      }
+      assertThat(state.nearest(turn)).as("where the turn began").isEqualTo(turn);
+      assertThat(kv.used()).isLessThanOrEqualTo(layout.bytes(all.length, 100));
+    }
+  }
+
   @Test
   void aCheckpointIsKeptWhereThereIsRoomAlone() {
     KvLayout layout = new KvLayout(List.of(LARGE), Formats.F16, Formats.F16);
@@ -320,7 +341,7 @@ class SequenceStateTest {
   void sequencesLeaseWhatTheyWerePromised(KvLayout layout) {
     long bytes = layout.bytes(60, 13);
     try (KvPool pool = new KvPool(layout, kv, bytes, Path.of("unused"))) {
-      try (KvPromise promise = pool.promise(60, 13, 0);
+      try (KvPromise promise = pool.promise(60, 13, KvShare.NONE);
           SequenceState state = pool.sequence()) {
         assertThat(promise.bytes()).isEqualTo(bytes);
         int[] all = tokens(60, 8);
@@ -328,9 +349,9 @@ class SequenceStateTest {
           grow(state, Arrays.copyOfRange(all, i, i + 12));
         }
         check(state, all);
-        assertThat(pool.hasRoom(1, 1, 0)).isFalse();
+        assertThat(pool.hasRoom(1, 1, KvShare.NONE)).isFalse();
       }
-      assertThat(pool.hasRoom(60, 13, 0)).isTrue();
+      assertThat(pool.hasRoom(60, 13, KvShare.NONE)).isTrue();
     }
   }
 

@@ -65,7 +65,8 @@ class SpilledTokensTest {
         while (cache.length() < 1000) {
           grow(cache, 1, 1 + random.nextInt(step));
           assertThat(account.used()).isLessThanOrEqualTo(layout.bytes(cache.length(), step));
-          cache.settle();
+          cache.encode();
+          cache.compress();
           pool.compact();
           checkWindowed(cache);
           int inMemory = cache.length() - cache.spill().tokens();
@@ -106,15 +107,18 @@ class SpilledTokensTest {
         cache.back(0);
         for (int i = 0; i < 10; i++) {
           grow(cache, 1, 70);
-          cache.settle();
+          cache.encode();
+          cache.compress();
         }
         assertThat(cache.back(kept)).isEqualTo(kept);
         check(cache, sequence(1, kept));
         grow(cache, 2, 90);
-        cache.settle();
+        cache.encode();
+        cache.compress();
         check(cache, sequence(1, kept, 2, 90));
         grow(cache, 3, 200);
-        cache.settle();
+        cache.encode();
+        cache.compress();
         check(cache, sequence(1, kept, 2, 90, 3, 200));
       }
     }
@@ -127,14 +131,17 @@ class SpilledTokensTest {
         KvCache cache = pool.cache()) {
       for (int i = 0; i < 6; i++) {
         grow(cache, 1, 60);
-        cache.settle();
+        cache.encode();
+        cache.compress();
       }
       try (KvCache fork = cache.fork()) {
         for (int i = 0; i < 5; i++) {
           grow(fork, 2, 60);
-          fork.settle();
+          fork.encode();
+          fork.compress();
           grow(cache, 3, 60);
-          cache.settle();
+          cache.encode();
+          cache.compress();
         }
         check(fork, sequence(1, 360, 2, 300));
         check(cache, sequence(1, 360, 3, 300));
@@ -154,7 +161,8 @@ class SpilledTokensTest {
       while (cache.length() < 700) {
         grow(cache, 1, step);
         assertThat(account.used()).isLessThanOrEqualTo(layout.bytes(cache.length(), step));
-        cache.settle();
+        cache.encode();
+        cache.compress();
         pool.compact();
       }
       assertThat(cache.spill().tokens()).isGreaterThan(400);
@@ -176,9 +184,10 @@ class SpilledTokensTest {
     try (KvPool pool = FullDisk.pool(layout, account, folder);
         KvCache cache = pool.cache()) {
       grow(cache, 1, RESIDENT + BLOCK - 1);
-      cache.settle();
+      cache.encode();
+      cache.compress();
       grow(cache, 1, 1);
-      assertThatThrownBy(() -> cache.settle())
+      assertThatThrownBy(() -> cache.compress())
           .isInstanceOf(SpillException.class)
           .hasMessageContaining(folder.toString())
           .hasMessageContaining("No space left on device")
@@ -207,7 +216,8 @@ class SpilledTokensTest {
     try (KvPool pool = FullDisk.watched(layout, account, folder, files::add);
         KvCache cache = pool.cache()) {
       grow(cache, 1, RESIDENT + 3 * BLOCK);
-      cache.settle();
+      cache.encode();
+      cache.compress();
       files.getFirst().truncate(0);
       assertThatThrownBy(() -> cache.back(BLOCK + 3))
           .isInstanceOf(SpillException.class)
@@ -225,7 +235,7 @@ class SpilledTokensTest {
     KvLayout layout = layout(Formats.F32, Formats.F32);
     Budget large = Budget.of("1GiB");
     try (KvPool pool = new KvPool(layout, large.account("kv"), folder)) {
-      assertThatThrownBy(() -> pool.promise(1 << 30, 16, 0))
+      assertThatThrownBy(() -> pool.promise(1 << 30, 16, KvShare.NONE))
           .isInstanceOf(SpillException.class)
           .hasMessageContaining("bytes are needed and")
           .hasMessageContaining("are free");

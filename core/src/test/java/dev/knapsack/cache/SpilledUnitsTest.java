@@ -129,7 +129,8 @@ class SpilledUnitsTest {
       cache.append(l, 0, k, v, 0, tokens);
     }
     cache.commit(tokens);
-    cache.settle();
+    cache.encode();
+    cache.compress();
   }
 
   /** A row whose first query head of each KV head asks for these units, the first one most. */

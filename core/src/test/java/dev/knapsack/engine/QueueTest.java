@@ -232,6 +232,26 @@ class QueueTest {
   }
 
   @Test
+  void whoIsForgottenComesNew() throws Exception {
+    with(
+        1,
+        2,
+        engine -> {
+          Map<String, Answer> answers = new LinkedHashMap<>();
+          for (String name : List.of("a1", "c1", "a2")) {
+            ask(engine, answers, 0, name);
+          }
+          for (int i = 0; i < 1023; i++) { // with a's and c's, one more than are remembered
+            Request stranger = TinyModel.ENDLESS.withTenant("stranger " + i);
+            assertThatThrownBy(() -> engine.start(stranger)).isInstanceOf(QueueFullException.class);
+          }
+          assertThat(end(engine, answers)).isEqualTo("a1");
+          assertThat(end(engine, answers)).as("had no turn yet").isEqualTo("c1");
+          assertThat(end(engine, answers)).isEqualTo("a2");
+        });
+  }
+
+  @Test
   void aHigherPriorityNeedNotWaitForThoseWhoLackMore() throws Exception {
     with(
         2,

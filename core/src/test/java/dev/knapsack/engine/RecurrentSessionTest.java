@@ -100,9 +100,11 @@ class RecurrentSessionTest {
         int[] edited = join(turn, tokens(18, 4));
         int[] long2 = join(edited, say(engine, session, edited, end));
         say(engine, session, edited, end);
-        // The first answer was another one after all: its prompt's end is where that is.
-        say(engine, session, join(first, tokens(12, 5)), first.length);
-        say(engine, session, long2, first.length);
+        // The first answer was another one after all: that turn is no longer among the last two,
+        // but
+        // a block of its prompt has ended before.
+        say(engine, session, join(first, tokens(12, 5)), 64);
+        say(engine, session, long2, 128);
 
         CacheStore store = new CacheStore(folder, CacheStore.USUAL_BYTES);
         session.save(store, "a", CacheStore.Precision.AS_STORED);

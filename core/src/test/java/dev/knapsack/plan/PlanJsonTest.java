@@ -3,6 +3,7 @@ package dev.knapsack.plan;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.cache.Checkpoints;
 import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
@@ -80,10 +81,24 @@ class PlanJsonTest {
         PLAN.toJson()
             .replace("  \"recent\": 64,\n", "")
             .replaceAll("  \"(rotated|reordered)\": .*,\n", "")
-            .replaceAll("  \"(recipe|resident)\": .*,\n", "");
-    assertThat(json).doesNotContain("recent", "rotated", "reordered", "recipe", "resident");
+            .replaceAll("  \"(recipe|resident)\": .*,\n", "")
+            .replaceAll("(?s)  \"checkpoints\": \\{.*?\\},\n", "");
+    assertThat(json)
+        .doesNotContain("recent", "rotated", "reordered", "recipe", "resident", "checkpoints");
     Plan read = Plan.ofJson(json);
     assertThat(read.cache()).isEqualTo(Plan.Cache.of(KvFormat.parse("k=f16,v=q8_0")));
+  }
+
+  @Test
+  void readsCheckpoints() {
+    Plan.Cache cache = PLAN.cache().withCheckpoints(new Checkpoints(640, 9, Formats.Q8_0));
+    String json =
+        PLAN.toJson()
+            .replace("\"distance\": 512", "\"distance\": 640")
+            .replace("\"count\": 4", "\"count\": 9")
+            .replace("\"format\": \"F32\"", "\"format\": \"Q8_0\"");
+    assertThat(Plan.ofJson(json).cache()).isEqualTo(cache);
+    assertThat(Plan.ofJson(json).toJson()).isEqualTo(json);
   }
 
   @Test
@@ -117,6 +132,11 @@ class PlanJsonTest {
         "\"resident\": 0|\"resident\": -1|resident",
         "\"resident\": 0|\"resident\": 64|resident",
         "\"recipe\": \"|\"recipe\": 5, \"x\": \"|recipe",
+        "\"distance\": 512|\"distance\": 100|checkpoints.distance",
+        "\"distance\": 512|\"distance\": 0|checkpoints.distance",
+        "\"count\": 4|\"count\": -1|checkpoints.count",
+        "\"format\": \"F32\"|\"format\": \"Q4_0\"|checkpoints.format",
+        "\"checkpoints\": {|\"checkpoints\": 5, \"x\": {|checkpoints",
         "\"rotated\": true|\"rotated\": 1|rotated",
         "\"reordered\": false|\"reordered\": 1|reordered",
         "\"reordered\": false|\"reordered\": true|reordered",

@@ -4,7 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import dev.knapsack.cache.Checkpoints;
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.policy.Recipe;
@@ -540,13 +542,56 @@ class PlannerTest {
     assertThat(planned).isPositive();
   }
 
+  private static ShapeFile states() {
+    Block mixer = new StateSpace(new Norms("attn_norm.weight", null), 768, 1536, 24, 128, 1, 4);
+    return new ShapeFile(
+        ShapeFile.spec("states", 768, 50_288, 8192, true, 24, new LayerSpec(List.of(mixer))),
+        Formats.Q8_0);
+  }
+
+  /** Budgets from the least that does to one with room for all that are of use. */
+  @ParameterizedTest
+  @ValueSource(longs = {0, 1024, 8192})
+  void checkpointsTakeAPartOfWhatIsLeft(long mebibytes) {
+    ShapeFile file = states();
+    PlanRequest request = request(Math.max(1, mebibytes * MIB)).withContext(8192);
+    if (mebibytes == 0) {
+      PlanDoesNotFitException refused =
+          catchThrowableOfType(
+              PlanDoesNotFitException.class,
+              () -> planner(file).plan(request(1).withContext(4096)));
+      request = request(refused.leastBudget()).withContext(4096);
+    }
+    Plan plan = planner(file).plan(request);
+    Checkpoints checkpoints = plan.cache().checkpoints();
+    KvLayout layout = plan.cache().layout(file.spec());
+    long bytes = checkpoints.count() * layout.checkpointBytes();
+    int useful = 4 + Math.ceilDiv(plan.context(), checkpoints.distance());
+    assertThat(checkpoints.format()).isEqualTo(Formats.F32);
+    assertThat(checkpoints.distance()).isGreaterThanOrEqualTo(plan.prefillChunk());
+    if (mebibytes == 8192) {
+      assertThat(checkpoints.count()).isEqualTo(useful);
+    } else {
+      assertThat(checkpoints.count()).isBetween(mebibytes == 0 ? 2 : 4, useful - 1);
+    }
+    assertThat(bytes).isLessThanOrEqualTo(Math.max(request.budget() / 8, 40 * MIB));
+    assertThat(plan.bytes()).isLessThanOrEqualTo(request.budget());
+    assertThat(share(plan, "kv"))
+        .isGreaterThanOrEqualTo(layout.bytes(plan.context(), plan.prefillChunk()));
+    assertThat(plan.toString())
+        .contains(
+            "* one every %,d tokens, %d a sequence in F32"
+                .formatted(checkpoints.distance(), checkpoints.count()));
+    Plan.Choice choice = plan.choices().getLast();
+    assertThat(choice.alternatives())
+        .extracting(Plan.Alternative::bytes)
+        .allMatch(other -> other < plan.bytes() - bytes / 3);
+    assertThat(Plan.ofJson(plan.toJson())).isEqualTo(plan);
+  }
+
   @Test
   void statesCountAndLeaveNothingToChoose() {
-    Block mixer = new StateSpace(new Norms("attn_norm.weight", null), 768, 1536, 24, 128, 1, 4);
-    ShapeFile file =
-        new ShapeFile(
-            ShapeFile.spec("states", 768, 50_288, 8192, true, 24, new LayerSpec(List.of(mixer))),
-            Formats.Q8_0);
+    ShapeFile file = states();
     Plan plan = planner(file).plan(request(1024 * MIB).withContext(8192));
     Plan.Share kv =
         plan.shares().stream().filter(s -> s.account().equals("kv")).findFirst().orElseThrow();

@@ -129,7 +129,8 @@ public record CacheBytes(int tokens, long numbers, long ledger, long resident, l
       cache.append(l, 0, keys, values, 0, tokens);
     }
     cache.commit(tokens);
-    cache.settle();
+    cache.encode();
+    cache.compress();
   }
 
   private static long anonymous() {

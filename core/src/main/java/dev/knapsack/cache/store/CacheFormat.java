@@ -3,6 +3,7 @@ package dev.knapsack.cache.store;
 import dev.knapsack.cache.HeadForm;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
+import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -13,7 +14,8 @@ import java.util.List;
  *
  * <p>A header of {@value #HEADER} bytes: {@link #MAGIC}, the {@linkplain #VERSION version} (4
  * bytes), the number of sections (4), the length of the file (8), the number of tokens (4), zeros,
- * and at the end the CRC-32C of all that (4).
+ * and at the end the CRC-32C of all that (4). The version is {@value #VERSION}, or {@value
+ * #WITHOUT_CHECKPOINTS} if there are no checkpoints.
  *
  * <p>Then sections: a frame of {@value #FRAME} bytes (kind, layer, head, 0: 4 bytes each; length of
  * the content: 8), the content, and the CRC-32C of both (4). First the {@link #FINGERPRINT}: its
@@ -23,12 +25,15 @@ import java.util.List;
  * first, how many of them are compact, and flags: whether there are {@link #GAPS}, and whether keys
  * have some {@link #CHANNELS} alone, 4 bytes each; then, with gaps, the position of each (4), and
  * which channels those are (4 each); then each token's key and value: the compact ones in the
- * {@linkplain #compact compact form}, the others as they lay in the cache. Then a {@link #STATE}
- * for each layer that carries one: the state after the last token, as it is in memory.
+ * {@linkplain #compact compact form}, the others as they lay in the cache. Then, if there are any,
+ * the {@link #CHECKPOINTS}: their positions, ascending, 4 bytes each. Then the {@link #STATE}s at
+ * each of these and after the last token, of each layer that carries one: in F32, with the number
+ * of the position, counted from 0, in place of the head.
  */
 final class CacheFormat {
   static final byte[] MAGIC = {'K', 'N', 'A', 'P', 'S', 'K', 'V', '\n'};
-  static final int VERSION = 1;
+  static final int VERSION = 2;
+  static final int WITHOUT_CHECKPOINTS = 1;
   static final int HEADER = 64;
   static final int FRAME = 24;
   static final int CHECKSUM = 4;
@@ -41,6 +46,7 @@ final class CacheFormat {
   static final int TOKENS = 2;
   static final int HEAD = 3;
   static final int STATE = 4;
+  static final int CHECKPOINTS = 5;
 
   private CacheFormat() {}
 
@@ -92,11 +98,11 @@ final class CacheFormat {
     return compact;
   }
 
-  /** The number of sections of a cache. */
-  static int sections(SequenceState state) {
-    return 2
-        + state.layout().layers().stream()
-            .mapToInt(layer -> layer.heads().kvHeads() + (layer.stateBytes() > 0 ? 1 : 0))
-            .sum();
+  /** The number of sections of a cache with so many checkpoints. */
+  static long sections(SequenceState state, int checkpoints) {
+    List<LayerLayout> layers = state.layout().layers();
+    int heads = state.layout().heads().stream().mapToInt(LayerLayout.Heads::kvHeads).sum();
+    long states = layers.stream().filter(layer -> layer.stateBytes() > 0).count();
+    return 2 + heads + states * (1 + checkpoints) + (checkpoints > 0 ? 1 : 0);
   }
 }

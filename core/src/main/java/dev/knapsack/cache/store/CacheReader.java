@@ -30,7 +30,7 @@ final class CacheReader {
   }
 
   /** The counts that the header gives. */
-  private record Header(int sections, int tokens) {}
+  private record Header(int version, int sections, int tokens) {}
 
   /** Reads what the cache was computed with. */
   Fingerprint fingerprint() throws IOException {
@@ -49,7 +49,9 @@ final class CacheReader {
       throws IOException {
     Header header = header();
     check(readFingerprint(), expected);
-    if (header.sections() != CacheFormat.sections(state)) {
+    boolean checkpoints =
+        header.version() != CacheFormat.WITHOUT_CHECKPOINTS && state.layout().carriesStates();
+    if (!checkpoints && header.sections() != CacheFormat.sections(state, 0)) {
       throw source.damaged("says %,d sections".formatted(header.sections()));
     }
     if (header.tokens() > capacity) {
@@ -80,14 +82,15 @@ final class CacheReader {
         }
       }
     }
-    for (int l = 0; l < state.layout().layers().size(); l++) {
-      long bytes = state.layout().layers().get(l).stateBytes();
-      if (bytes > 0) {
-        source.frame(CacheFormat.STATE, l, 0, bytes);
-        read(state.next(l));
-        source.checkSection();
-      }
+    int[] positions = checkpoints ? checkpoints(tokens.length) : new int[0];
+    if (header.sections() != CacheFormat.sections(state, positions.length)) {
+      throw source.damaged("says %,d sections".formatted(header.sections()));
     }
+    for (int i = 0; i < positions.length; i++) {
+      readStates(state, i);
+      state.restoredCheckpoint(positions[i]);
+    }
+    readStates(state, positions.length);
     source.checkEnd();
     try {
       state.restored(tokens.length);
@@ -95,6 +98,36 @@ final class CacheReader {
       throw source.damaged("has heads with other tokens than the sequence");
     }
     return tokens;
+  }
+
+  /** The positions of checkpoints. */
+  private int[] checkpoints(int length) throws IOException {
+    long bytes = source.frame(CacheFormat.CHECKPOINTS, 0, 0, -1);
+    if (bytes % Integer.BYTES != 0 || bytes / Integer.BYTES >= length) {
+      throw source.damaged("has %,d bytes".formatted(bytes));
+    }
+    int[] positions = new int[(int) (bytes / Integer.BYTES)];
+    int before = 0;
+    for (int i = 0; i < positions.length; i++) {
+      positions[i] = source.nextInt();
+      if (positions[i] <= before || positions[i] >= length) {
+        throw source.damaged("has checkpoints that do not follow one another");
+      }
+      before = positions[i];
+    }
+    source.checkSection();
+    return positions;
+  }
+
+  private void readStates(SequenceState state, int index) throws IOException {
+    for (int l = 0; l < state.layout().layers().size(); l++) {
+      long bytes = state.layout().layers().get(l).stateBytes();
+      if (bytes > 0) {
+        source.frame(CacheFormat.STATE, l, index, bytes);
+        read(state.next(l));
+        source.checkSection();
+      }
+    }
   }
 
   private void read(MemorySegment numbers) throws IOException {
@@ -116,11 +149,11 @@ final class CacheReader {
           file, Problem.NOT_A_CACHE, "is no cache that Knapsack has saved.");
     }
     int version = source.nextInt();
-    if (version != CacheFormat.VERSION) {
+    if (version != CacheFormat.VERSION && version != CacheFormat.WITHOUT_CHECKPOINTS) {
       throw new CacheFileException(
           file,
           Problem.VERSION,
-          "is a saved cache of version %s, and this Knapsack reads version %d; the one that saved it restores it."
+          "is a saved cache of version %s, and this Knapsack reads those up to %d; the one that saved it restores it."
               .formatted(Integer.toUnsignedString(version), CacheFormat.VERSION));
     }
     int sections = source.nextInt();
@@ -131,7 +164,7 @@ final class CacheReader {
     if (tokens < 0) {
       throw source.damaged("says %,d tokens".formatted(tokens));
     }
-    return new Header(sections, tokens);
+    return new Header(version, sections, tokens);
   }
 
   private Fingerprint readFingerprint() throws IOException {

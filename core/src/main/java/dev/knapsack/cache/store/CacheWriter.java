@@ -19,6 +19,9 @@ final class CacheWriter {
   private final byte[][] fingerprint;
   private final CacheStore.Precision precision;
 
+  /** Positions of those that are saved: not that of the end, where the state itself is. */
+  private final int[] checkpoints;
+
   CacheWriter(
       SequenceState state, int[] tokens, Fingerprint fingerprint, CacheStore.Precision precision) {
     if (tokens.length != state.length()) {
@@ -28,6 +31,8 @@ final class CacheWriter {
     this.state = state;
     this.tokens = tokens;
     this.precision = precision;
+    this.checkpoints =
+        state.turns().stream().mapToInt(i -> i).filter(i -> i < tokens.length).toArray();
     this.fingerprint = bytes(fingerprint);
   }
 
@@ -49,16 +54,20 @@ final class CacheWriter {
   long length() {
     long length =
         CacheFormat.HEADER
-            + (long) CacheFormat.sections(state) * (CacheFormat.FRAME + CacheFormat.CHECKSUM)
+            + sections() * (CacheFormat.FRAME + CacheFormat.CHECKSUM)
             + fingerprintBytes()
-            + (long) tokens.length * Integer.BYTES;
+            + ((long) tokens.length + checkpoints.length) * Integer.BYTES;
     for (int l = 0; l < state.layout().layers().size(); l++) {
       for (int h = 0; h < state.layout().heads(l).kvHeads(); h++) {
         length += headBytes(state.kv().parts(l, h));
       }
-      length += stateBytes(l);
+      length += stateBytes(l) * (1 + checkpoints.length);
     }
     return length;
+  }
+
+  private long sections() {
+    return CacheFormat.sections(state, checkpoints.length);
   }
 
   private long stateBytes(int layer) {
@@ -82,8 +91,8 @@ final class CacheWriter {
   void write(Sink sink) throws IOException {
     sink.begin();
     sink.put(CacheFormat.MAGIC);
-    sink.putInt(CacheFormat.VERSION);
-    sink.putInt(CacheFormat.sections(state));
+    sink.putInt(checkpoints.length > 0 ? CacheFormat.VERSION : CacheFormat.WITHOUT_CHECKPOINTS);
+    sink.putInt(Math.toIntExact(sections()));
     sink.putLong(length());
     sink.putInt(tokens.length);
     sink.put(new byte[CacheFormat.HEADER - CacheFormat.CHECKSUM - sink.position()]);
@@ -112,14 +121,40 @@ final class CacheWriter {
         }
       }
     }
-    for (int l = 0; l < state.layout().layers().size(); l++) {
-      if (stateBytes(l) > 0) {
-        frame(sink, CacheFormat.STATE, l, 0, stateBytes(l));
-        write(sink, state.state(l));
-        sink.putChecksum();
+    writeStates(sink);
+    sink.flush();
+  }
+
+  private void writeStates(Sink sink) throws IOException {
+    if (checkpoints.length > 0) {
+      frame(sink, CacheFormat.CHECKPOINTS, 0, 0, (long) checkpoints.length * Integer.BYTES);
+      for (int position : checkpoints) {
+        sink.putInt(position);
+      }
+      sink.putChecksum();
+    }
+    for (int i = 0; i <= checkpoints.length; i++) {
+      for (int l = 0; l < state.layout().layers().size(); l++) {
+        if (stateBytes(l) > 0) {
+          frame(sink, CacheFormat.STATE, l, i, stateBytes(l));
+          writeState(sink, l, i);
+          sink.putChecksum();
+        }
       }
     }
-    sink.flush();
+  }
+
+  /** Writes a layer's state at a checkpoint, or at the end, which comes after them. */
+  private void writeState(Sink sink, int layer, int index) throws IOException {
+    if (index == checkpoints.length) {
+      write(sink, state.state(layer));
+      return;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment numbers = arena.allocate(stateBytes(layer), 64);
+      state.checkpoint(checkpoints[index], layer, numbers);
+      write(sink, numbers);
+    }
   }
 
   private static void write(Sink sink, MemorySegment numbers) throws IOException {

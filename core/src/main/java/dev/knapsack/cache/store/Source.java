@@ -89,6 +89,7 @@ final class Source {
         switch (kind) {
           case CacheFormat.FINGERPRINT -> "fingerprint";
           case CacheFormat.TOKENS -> "list of tokens";
+          case CacheFormat.CHECKPOINTS -> "list of checkpoints";
           case CacheFormat.STATE -> "state of layer %d".formatted(layer);
           default -> "section of layer %d, head %d".formatted(layer, head);
         };

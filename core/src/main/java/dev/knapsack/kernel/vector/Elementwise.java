@@ -200,6 +200,11 @@ final class Elementwise {
           Lanes.store(reluSquared(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
         }
       }
+      case SIGMOID -> {
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+          Lanes.store(Functions.sigmoid(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+        }
+      }
       case GPT_OSS -> throw activation.needsGate();
     }
   }

@@ -89,7 +89,8 @@ class LayerSensitivityTest {
                       }));
         }
         cache.commit(tokens);
-        cache.settle();
+        cache.encode();
+        cache.compress();
         for (int l : new int[] {0, 2, 3}) {
           long together = cache.layout().policy().bounds().together(cache.layout(), l, prompt);
           assertThat(HEADS * (long) cache.head(l, 0).count()).isLessThanOrEqualTo(together);

@@ -81,7 +81,8 @@ class LowRankTest {
       cache.append(l, 0, keys, values, 0, tokens);
     }
     cache.commit(tokens);
-    cache.settle();
+    cache.encode();
+    cache.compress();
   }
 
   private static Matrix rows(int layer, boolean keys, int first, int tokens) {

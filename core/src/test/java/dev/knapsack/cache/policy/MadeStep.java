@@ -110,7 +110,8 @@ record MadeStep(
       cache.view().observe(l, seen(cache, l, tokens));
     }
     cache.commit(tokens - ahead);
-    cache.settle();
+    cache.encode();
+    cache.compress();
   }
 
   private SeenStep seen(KvCache cache, int layer, int tokens) {

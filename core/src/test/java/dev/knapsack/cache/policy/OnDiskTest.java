@@ -124,7 +124,8 @@ class OnDiskTest {
                     }));
       }
       cache.commit(rows);
-      cache.settle();
+      cache.encode();
+      cache.compress();
       pool.compact();
     }
   }

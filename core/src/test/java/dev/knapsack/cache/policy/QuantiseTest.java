@@ -104,7 +104,8 @@ class QuantiseTest {
       cache.view().observe(l, new SeenStep(first, tokens, (_, _, _, _) -> {}));
     }
     cache.commit(tokens);
-    cache.settle();
+    cache.encode();
+    cache.compress();
   }
 
   /** Every token is there once, with its own key and value; how many are coarse. */

@@ -217,7 +217,8 @@ class RecipePromiseTest {
                   (position, kvHead) -> 1 + position % 3 + kvHead));
     }
     cache.commit(added);
-    cache.settle();
+    cache.encode();
+    cache.compress();
   }
 
   private static void attention(CachedHead head, int row, Matrix out) {

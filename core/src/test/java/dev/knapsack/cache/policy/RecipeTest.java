@@ -84,7 +84,8 @@ class RecipeTest {
                   }));
     }
     cache.commit(tokens);
-    cache.settle();
+    cache.encode();
+    cache.compress();
   }
 
   private static int[] positions(KvCache cache, int layer, int head) {

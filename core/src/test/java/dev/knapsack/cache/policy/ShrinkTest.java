@@ -77,7 +77,8 @@ class ShrinkTest {
     cache.reserve(tokens);
     cache.append(0, 0, rows, rows, 0, tokens);
     cache.commit(tokens);
-    cache.settle();
+    cache.encode();
+    cache.compress();
   }
 
   private static float number(int position, int channel) {
@@ -194,7 +195,8 @@ class ShrinkTest {
         cache.append(0, 0, ones(rows, 4), ones(rows, 4), 0, rows);
         observe(cache, length, rows);
         cache.commit(rows);
-        cache.settle();
+        cache.encode();
+        cache.compress();
       }
       CachedHead head = cache.head(0, 0);
       assertThat(head.coarse()).isEqualTo(100 - 32);
@@ -208,7 +210,8 @@ class ShrinkTest {
         cache.append(0, 0, ones(1, 4), ones(1, 4), 0, 1);
         observe(cache, cache.length(), 1);
         cache.commit(1);
-        cache.settle();
+        cache.encode();
+        cache.compress();
       }
       assertThat(head.coarse()).isEqualTo(103 - 32);
       assertThat(head.channels()).isEqualTo(expected);

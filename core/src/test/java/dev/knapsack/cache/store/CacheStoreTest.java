@@ -21,6 +21,7 @@ import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.tensor.Formats;
 import java.io.IOException;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -142,6 +143,96 @@ class CacheStoreTest {
       }
       close(is.key(), was.key());
       close(is.value(), was.value());
+    }
+  }
+
+  private static final KvLayout STATES =
+      new KvLayout(
+          List.of(new LayerLayout.Recurrent(1200), LAYERS.getFirst()),
+          Formats.F16,
+          Formats.F16,
+          0,
+          KvPolicy.FULL,
+          8);
+
+  /** Saves two turns, of which the second begins at 30; the state there. */
+  private float[] saveTurns(KvLayout layout) {
+    try (KvPool pool = new KvPool(layout, account);
+        SequenceState cache = pool.sequence()) {
+      cache.prompt(20);
+      Caches.grow(cache, 20, 1);
+      Caches.grow(cache, 10, 2);
+      float[] state = cache.state(0).toArray(ValueLayout.JAVA_FLOAT);
+      cache.prompt(TOKENS);
+      Caches.grow(cache, TOKENS - 30, 3);
+      store()
+          .save(
+              "a",
+              cache,
+              Caches.tokens(TOKENS, 3),
+              Caches.fingerprint(layout),
+              Precision.AS_STORED);
+      return state;
+    }
+  }
+
+  @Test
+  void aRestoredSequenceGoesBackToWhereItsLastTurnBegan() throws IOException {
+    float[] state = saveTurns(STATES);
+    try (KvPool pool = new KvPool(STATES, account);
+        SequenceState cache = pool.sequence()) {
+      store().restore("a", cache, Caches.fingerprint(STATES), TOKENS, Caches.VOCABULARY);
+      assertThat(cache.nearest(TOKENS)).isEqualTo(TOKENS);
+      assertThat(cache.back(TOKENS - 1)).isEqualTo(30);
+      assertThat(cache.state(0).toArray(ValueLayout.JAVA_FLOAT)).isEqualTo(state);
+      assertThat(cache.nearest(29)).isZero();
+    }
+    assertThat(Files.readAllBytes(file("a"))[8]).isEqualTo((byte) 2);
+    save(store(), "a", STATES, Precision.AS_STORED); // without turns
+    assertThat(Files.readAllBytes(file("a"))[8]).as("as files were before").isEqualTo((byte) 1);
+  }
+
+  @Test
+  void checkpointsInFewerBitsAreSavedInF32() {
+    KvLayout half = STATES.withCheckpoints(STATES.checkpoints().withFormat(Formats.F16));
+    float[] state = saveTurns(half);
+    try (KvPool pool = new KvPool(STATES, account);
+        SequenceState cache = pool.sequence()) {
+      store().restore("a", cache, Caches.fingerprint(STATES), TOKENS, Caches.VOCABULARY);
+      assertThat(cache.back(TOKENS - 1)).isEqualTo(30);
+      float[] restored = cache.state(0).toArray(ValueLayout.JAVA_FLOAT);
+      assertThat(restored).isNotEqualTo(state);
+      for (int i = 0; i < state.length; i++) {
+        assertThat(restored[i]).isCloseTo(state[i], within(2e-3f));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {-1, 0, TOKENS, TOKENS + 1, Integer.MAX_VALUE})
+  void checkpointsThatCannotBeAreRefusedWhateverTheirChecksum(int position) throws IOException {
+    saveTurns(STATES);
+    Path file = file("a");
+    byte[] whole = Files.readAllBytes(file);
+    int section = sections(whole).get(2 + LAYERS.getFirst().kvHeads());
+    for (int field = 0; field <= CacheFormat.FRAME; field += 4) {
+      byte[] forged = whole.clone();
+      ByteBuffer bytes = ByteBuffer.wrap(forged).order(ByteOrder.LITTLE_ENDIAN);
+      if (bytes.getInt(section + field) == position) {
+        continue; // that is what it says
+      }
+      bytes.putInt(section + field, position);
+      CRC32C crc = new CRC32C();
+      crc.update(forged, section, CacheFormat.FRAME + 4);
+      bytes.putInt(section + CacheFormat.FRAME + 4, (int) crc.getValue());
+      Files.write(file, forged);
+      try (KvPool pool = new KvPool(STATES, account);
+          SequenceState cache = pool.sequence()) {
+        Fingerprint print = Caches.fingerprint(STATES);
+        assertThatThrownBy(() -> store().restore("a", cache, print, TOKENS, Caches.VOCABULARY))
+            .isInstanceOfSatisfying(
+                CacheFileException.class, e -> assertThat(e.problem()).isEqualTo(Problem.DAMAGED));
+      }
     }
   }
 
