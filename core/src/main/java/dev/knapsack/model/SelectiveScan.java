@@ -169,7 +169,6 @@ public record SelectiveScan(
    */
   @Override
   public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
-    return new Work(
-        2.0 * stateBytes(), tokens * (4.0 * inner * state + (double) taps * inner));
+    return new Work(2.0 * stateBytes(), tokens * (4.0 * inner * state + (double) taps * inner));
   }
 }

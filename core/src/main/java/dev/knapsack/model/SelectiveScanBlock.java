@@ -44,8 +44,7 @@ final class SelectiveScanBlock {
     SelectiveScan spec = weights.spec();
     Matrix gate = blocks.matrix(Slot.GATE, x.rows(), spec.inner());
     Matrix mixed = blocks.matrix(Slot.MIXED, x.rows(), spec.inner());
-    Linear.apply(
-        blocks, compute.input(x), weights.input().into(mixed), weights.gate().into(gate));
+    Linear.apply(blocks, compute.input(x), weights.input().into(mixed), weights.gate().into(gate));
     List<Recurrence> all = Recurrence.of(runs, weights.state());
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), spec.inner());
     StateSpaceBlock.convolve(compute, weights.convolution(), all, mixed, convolved);

@@ -212,8 +212,7 @@ final class TimeMixBlock {
   }
 
   /** Reads a head's row; returns how much of its values is added to its result. */
-  private static float read(
-      TimeMix.Weights weights, Rows rows, int row, int column, Scratch s) {
+  private static float read(TimeMix.Weights weights, Rows rows, int row, int column, Scratch s) {
     int size = s.y.length;
     read(rows.receptance, row, column, s.receptance);
     read(rows.key, row, column, s.key);

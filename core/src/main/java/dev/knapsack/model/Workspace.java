@@ -193,7 +193,9 @@ public final class Workspace implements AutoCloseable {
   private static Map<Slot, Integer> lasting(ModelSpec spec) {
     Map<Slot, Integer> lasting = new EnumMap<>(Slot.class);
     for (LayerSpec layer : spec.layers()) {
-      layer.blocks().forEach(b -> b.lasting().forEach((slot, n) -> lasting.merge(slot, n, Math::max)));
+      layer
+          .blocks()
+          .forEach(b -> b.lasting().forEach((slot, n) -> lasting.merge(slot, n, Math::max)));
     }
     return lasting;
   }

@@ -9,9 +9,9 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
-import org.jspecify.annotations.Nullable;
 
 /** Layers that carry a state from token to token. */
 class RecurrentLayersTest {

@@ -12,8 +12,7 @@ final class Rwkv7 extends Family {
 
   @Override
   Set<String> requiredTensors() {
-    return Set.of(
-        "attn_norm.bias", "attn_norm_2.bias", "time_mix_ln.weight", "time_mix_ln.bias");
+    return Set.of("attn_norm.bias", "attn_norm_2.bias", "time_mix_ln.weight", "time_mix_ln.bias");
   }
 
   @Override
