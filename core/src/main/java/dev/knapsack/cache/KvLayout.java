@@ -100,16 +100,12 @@ public record KvLayout(
   }
 
   private static Stream<LayerLayout.Heads> heads(List<LayerLayout> layers) {
-    return layers.stream().map(KvLayout::heads);
-  }
-
-  private static LayerLayout.Heads heads(LayerLayout layer) {
-    return layer instanceof LayerLayout.Heads heads ? heads : LayerLayout.Heads.NONE;
+    return layers.stream().map(LayerLayout::heads);
   }
 
   /** A layer's heads: {@link LayerLayout.Heads#NONE} if it has none. */
   public LayerLayout.Heads heads(int layer) {
-    return heads(layers.get(layer));
+    return layers.get(layer).heads();
   }
 
   /** Those of each layer. */
@@ -345,7 +341,7 @@ public record KvLayout(
   /**
    * Bytes that such a sequence leases beside its pages: for the attention weights of a layer's
    * heads and some rows, where the policy wants any, for what the policy remembers of heads, for
-   * states of layers that have no heads, and for what comes back from disk.
+   * states, and for what comes back from disk.
    */
   long besidePages(int length, int step) {
     int tokens = withLookahead(length);
@@ -426,7 +422,7 @@ public record KvLayout(
 
   /** Says whether a layer carries a state from token to token. */
   public boolean carriesStates() {
-    return layers.stream().anyMatch(LayerLayout.Recurrent.class::isInstance);
+    return layers.stream().anyMatch(layer -> layer.stateBytes() > 0);
   }
 
   /** The longest sliding window of a layer; 0 if none has one. */

@@ -1,7 +1,45 @@
 package dev.knapsack.cache;
 
+import java.util.stream.Stream;
+
 /** The layout of what one layer of a model remembers of a sequence. */
 public sealed interface LayerLayout {
+  /** The heads whose keys and values are remembered: {@link Heads#NONE} if there are none. */
+  default Heads heads() {
+    return Heads.NONE;
+  }
+
+  /** Bytes of the state that is carried from token to token; 0 if there is none. */
+  default long stateBytes() {
+    return 0;
+  }
+
+  /** The same with keys of this many directions for each channel, or with keys as they are. */
+  default LayerLayout sketched(int times) {
+    return this;
+  }
+
+  /**
+   * The memory of a layer of which each part remembers one of these: the heads of one of them, and
+   * the states of all, one after the other.
+   */
+  static LayerLayout all(Stream<LayerLayout> parts) {
+    return parts.reduce(new None(), LayerLayout::and);
+  }
+
+  private LayerLayout and(LayerLayout other) {
+    if (heads().kvHeads() > 0 && other.heads().kvHeads() > 0) {
+      throw new IllegalArgumentException("A layer has the keys and values of one attention");
+    }
+    Heads heads = heads().kvHeads() > 0 ? heads() : other.heads();
+    long bytes = stateBytes() + other.stateBytes();
+    if (bytes == 0) {
+      return heads.kvHeads() > 0 ? heads : new None();
+    }
+    Recurrent state = new Recurrent(bytes);
+    return heads.kvHeads() > 0 ? new Both(heads, state) : state;
+  }
+
   /**
    * Keys and values of each token, head by head.
    *
@@ -23,6 +61,11 @@ public sealed interface LayerLayout {
       this(kvHeads, keySize, valueSize, window, group, 0);
     }
 
+    @Override
+    public Heads heads() {
+      return this;
+    }
+
     /** Numbers in a key before it is sketched, and in a query. */
     public int channels() {
       return keySize / Math.max(1, sketch);
@@ -38,7 +81,7 @@ public sealed interface LayerLayout {
       return window == 0 ? 0 : Math.max(0, position - window + 1);
     }
 
-    /** The same with keys of this many directions for each channel, or with keys as they are. */
+    @Override
     public Heads sketched(int times) {
       return new Heads(kvHeads, channels() * Math.max(1, times), valueSize, window, group, times);
     }
@@ -55,6 +98,24 @@ public sealed interface LayerLayout {
         throw new IllegalArgumentException(
             "A state is of whole F32 numbers, at least one; not of %,d bytes".formatted(bytes));
       }
+    }
+
+    @Override
+    public long stateBytes() {
+      return bytes;
+    }
+  }
+
+  /** Keys and values of each token, and beside them a state. */
+  record Both(Heads heads, Recurrent state) implements LayerLayout {
+    @Override
+    public long stateBytes() {
+      return state.bytes;
+    }
+
+    @Override
+    public Both sketched(int times) {
+      return new Both(heads.sketched(times), state);
     }
   }
 

@@ -81,7 +81,7 @@ final class RecurrentStates implements AutoCloseable {
   }
 
   private static long bytes(KvLayout layout, int layer) {
-    return layout.layers().get(layer) instanceof LayerLayout.Recurrent(long bytes) ? bytes : 0;
+    return layout.layers().get(layer).stateBytes();
   }
 
   /** Bytes of the states after one token, of all layers; 0 if there are none. */

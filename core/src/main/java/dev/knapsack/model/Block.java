@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
  * computes it.
  */
-public sealed interface Block permits Attention, ShortConvolution, StateSpace, Dense, Experts {
+public sealed interface Block permits Attention, ShortConvolution, StateSpace, Dense, Experts, Parallel {
   Norms norms();
 
   /** Numbers in a row of the residual stream. */
@@ -24,6 +24,11 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
 
   /** Columns of the widest activations that a matrix of it multiplies. */
   int widest();
+
+  /** The blocks that it is made of: itself, if of no others. */
+  default List<Block> parts() {
+    return List.of(this);
+  }
 
   /** The part of its sequences that it remembers. */
   default LayerLayout remembers() {
@@ -65,7 +70,8 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
           ShortConvolution.Weights,
           StateSpace.Weights,
           Dense.Weights,
-          Experts.Weights {
+          Experts.Weights,
+          Parallel.Weights {
     Norms.Weights norms();
   }
 }

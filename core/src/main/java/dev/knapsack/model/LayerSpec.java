@@ -35,22 +35,23 @@ public record LayerSpec(List<Block> blocks) {
     return attention != null && attention.source() != Attention.Source.CACHE;
   }
 
-  /** The part of its sequences that it remembers: the memory of the one block that has any. */
+  /** The part of its sequences that it remembers: what its blocks do, together. */
   LayerLayout remembers() {
-    return blocks.stream()
-        .filter(Block::mixesTokens)
-        .map(Block::remembers)
-        .findFirst()
-        .orElse(new LayerLayout.None());
+    return LayerLayout.all(blocks.stream().map(Block::remembers));
   }
 
-  /** Says whether it carries a state from token to token, in place of remembering tokens. */
+  /** Says whether it carries a state from token to token. */
   public boolean carriesState() {
-    return remembers() instanceof LayerLayout.Recurrent;
+    return remembers().stateBytes() > 0;
+  }
+
+  /** Its blocks, and in place of those that are made of others, these. */
+  List<Block> parts() {
+    return blocks.stream().flatMap(block -> block.parts().stream()).toList();
   }
 
   private <T extends Block> @Nullable T first(Class<T> kind) {
-    for (Block block : blocks) {
+    for (Block block : parts()) {
       if (kind.isInstance(block)) {
         return kind.cast(block);
       }

@@ -15,11 +15,13 @@ public final class LayerTensors {
   }
 
   private final int layer;
+  private final LayerSpec spec;
   private final List<String> declared;
   private final Found found;
 
   LayerTensors(int layer, LayerSpec spec, Found found) {
     this.layer = layer;
+    this.spec = spec;
     this.declared = spec.tensors().stream().map(TensorSpec::name).toList();
     this.found = found;
   }
@@ -41,6 +43,16 @@ public final class LayerTensors {
       throw new IllegalStateException("The layer has no " + name);
     }
     return tensor;
+  }
+
+  /** The place of a block's state, after those of the layer's blocks before it. */
+  Recurrence.Place state(Block block) {
+    List<Block> parts = spec.parts();
+    long before =
+        parts.subList(0, parts.indexOf(block)).stream()
+            .mapToLong(part -> part.remembers().stateBytes())
+            .sum();
+    return new Recurrence.Place(layer, before, block.remembers().stateBytes());
   }
 
   /** The place of a matrix that the layer declares, by which adapters know it. */

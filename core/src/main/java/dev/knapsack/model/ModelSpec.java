@@ -80,7 +80,7 @@ public record ModelSpec(
     columns =
         Math.max(columns, cache.policy().observer().gates().map(RetentionGates::hidden).orElse(0));
     for (LayerSpec layer : layers) {
-      for (Block block : layer.blocks()) {
+      for (Block block : layer.parts()) {
         columns = Math.max(columns, block.widest());
         if (block instanceof Attention attention) {
           heads = Math.max(heads, attention.heads());
@@ -110,12 +110,7 @@ public record ModelSpec(
 
   private KvLayout kvLayout(Format keyFormat, Format valueFormat, int sketch) {
     return new KvLayout(
-        layers.stream()
-            .map(layer ->
-                layer.remembers() instanceof LayerLayout.Heads heads
-                    ? heads.sketched(sketch)
-                    : layer.remembers())
-            .toList(),
+        layers.stream().map(layer -> layer.remembers().sketched(sketch)).toList(),
         keyFormat,
         valueFormat);
   }

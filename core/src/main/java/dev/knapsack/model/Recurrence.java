@@ -15,13 +15,28 @@ import java.util.List;
  * @param after receives the next state
  */
 record Recurrence(int first, int rows, int added, MemorySegment before, MemorySegment after) {
-  static List<Recurrence> of(List<Run> runs, int layer) {
+  /**
+   * The place of a block's state: some of its layer's.
+   *
+   * @param from the first of its bytes
+   */
+  record Place(int layer, long from, long bytes) {
+    private MemorySegment in(MemorySegment state) {
+      return state.asSlice(from, bytes);
+    }
+  }
+
+  static List<Recurrence> of(List<Run> runs, Place place) {
     List<Recurrence> all = new ArrayList<>(runs.size());
     int first = 0;
     for (Run run : runs) {
       all.add(
           new Recurrence(
-              first, run.length(), run.added(), run.state().state(layer), run.state().next(layer)));
+              first,
+              run.length(),
+              run.added(),
+              place.in(run.state().state(place.layer)),
+              place.in(run.state().next(place.layer))));
       first += run.length();
     }
     return all;

@@ -21,7 +21,7 @@ public record ShortConvolution(Norms norms, int width, int taps) implements Bloc
   /** The tensors that it computes with. */
   public record Weights(
       ShortConvolution spec,
-      int layer,
+      Recurrence.Place state,
       Norms.Weights norms,
       Linear before,
       Linear after,
@@ -51,7 +51,7 @@ public record ShortConvolution(Norms norms, int width, int taps) implements Bloc
     Linear inputs = inputs().in(tensors);
     return new Weights(
         this,
-        tensors.layer(),
+        tensors.state(this),
         norms.in(tensors),
         inputs.rows(0, width),
         inputs.rows(width, 2 * width),

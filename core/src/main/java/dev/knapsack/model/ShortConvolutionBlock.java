@@ -38,7 +38,7 @@ final class ShortConvolutionBlock {
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), width);
     Recurrence.each(
         compute,
-        Recurrence.of(runs, weights.layer()),
+        Recurrence.of(runs, weights.state()),
         width,
         CHANNELS,
         (run, channel, worker) -> {

@@ -8,6 +8,9 @@ enum Slot {
   NORMED,
   /** The result of a block, which is added to the residual stream. */
   DELTA,
+  /** The same two of a part of {@link Parallel} blocks. */
+  PART_NORMED,
+  PART,
   QUERY,
   KEY,
   VALUE,

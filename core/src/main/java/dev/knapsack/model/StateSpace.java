@@ -44,7 +44,7 @@ public record StateSpace(
    */
   public record Weights(
       StateSpace spec,
-      int layer,
+      Recurrence.Place state,
       Norms.Weights norms,
       Linear gate,
       Linear mixed,
@@ -95,7 +95,7 @@ public record StateSpace(
     int mixedEnd = inner + mixedColumns();
     return new Weights(
         this,
-        tensors.layer(),
+        tensors.state(this),
         norms.in(tensors),
         inputs.rows(0, inner),
         inputs.rows(inner, mixedEnd),

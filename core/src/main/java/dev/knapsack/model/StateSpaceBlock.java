@@ -44,7 +44,7 @@ final class StateSpaceBlock {
     weights.gate().apply(blocks, input, gate);
     weights.mixed().apply(blocks, input, mixed);
     weights.step().apply(blocks, input, step);
-    List<Recurrence> all = Recurrence.of(runs, weights.layer());
+    List<Recurrence> all = Recurrence.of(runs, weights.state());
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), spec.mixedColumns());
     Recurrence.each(
         compute,

@@ -162,11 +162,16 @@ final class SyntheticHeader {
     List<LayerSpec> layers = Families.spec(new HeaderOnly()).layers();
     for (int l = 0; l < layers.size(); l++) {
       for (Block block : layers.get(l).blocks()) {
-        List<TensorSpec> matrices =
-            block.tensors().stream().filter(t -> t.role() == Role.MATRIX).toList();
         if (block.mixesTokens()) {
-          mixers.add(WeightLayout.name(l, matrices.getLast().name()));
           mixers.add(WeightLayout.name(l, String.valueOf(block.norms().after())));
+        }
+      }
+      for (Block part : layers.get(l).parts()) {
+        List<TensorSpec> matrices =
+            part.tensors().stream().filter(t -> t.role() == Role.MATRIX).toList();
+        if (part.mixesTokens()) {
+          mixers.add(WeightLayout.name(l, matrices.getLast().name()));
+          mixers.add(WeightLayout.name(l, String.valueOf(part.norms().after())));
         }
       }
     }

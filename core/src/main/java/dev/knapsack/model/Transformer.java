@@ -199,16 +199,38 @@ public final class Transformer {
   private void apply(Block.Weights block, List<Run> runs, Matrix hidden) {
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
     Matrix delta = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
-    Matrix x = blocks.norm(hidden, block.norms().before(), spec.width(), normed);
+    apply(block, runs, hidden, normed, delta);
+    blocks.addResidual(hidden, delta);
+  }
+
+  /**
+   * Computes a block with its norms.
+   *
+   * @param normed for what it reads
+   * @param delta receives its result
+   */
+  private void apply(
+      Block.Weights block, List<Run> runs, Matrix rows, Matrix normed, Matrix delta) {
+    Matrix x = blocks.norm(rows, block.norms().before(), spec.width(), normed);
     switch (block) {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w -> experts.apply(w, x, delta);
+      case Parallel.Weights w -> parallel(w, runs, x, delta);
     }
     blocks.norm(delta, block.norms().after(), spec.width(), delta);
-    blocks.addResidual(hidden, delta);
+  }
+
+  private void parallel(Parallel.Weights weights, List<Run> runs, Matrix x, Matrix delta) {
+    Matrix normed = blocks.matrix(Slot.PART_NORMED, x.rows(), spec.width());
+    Matrix part = blocks.matrix(Slot.PART, x.rows(), spec.width());
+    apply(weights.parts().getFirst(), runs, x, normed, delta);
+    for (Block.Weights other : weights.parts().subList(1, weights.parts().size())) {
+      apply(other, runs, x, normed, part);
+      compute.add(delta, part);
+    }
   }
 
   /** Moves the rows whose logits are wanted to the front. */

@@ -245,7 +245,7 @@ final class CostModel {
     String sequences = s.sequences == 1 ? "" : " of %d sequences".formatted(s.sequences);
     long states = spec.layers().stream().filter(LayerSpec::carriesState).count();
     String carried = "states of %d layers".formatted(states);
-    if (states == layers()) {
+    if (spec.layers().stream().allMatch(layer -> layer.attention() == null)) {
       return carried + sequences;
     }
     String tokens =

@@ -30,6 +30,7 @@ class SequenceStateTest {
   private static final LayerLayout SMALL = new LayerLayout.Recurrent(12);
   private static final LayerLayout LARGE = new LayerLayout.Recurrent(5000);
   private static final LayerLayout NONE = new LayerLayout.None();
+  private static final LayerLayout BOTH = LayerLayout.all(Stream.of(WINDOW, SMALL, NONE, LARGE));
 
   static Stream<KvLayout> layouts() {
     return Stream.of(
@@ -37,7 +38,8 @@ class SequenceStateTest {
             List.of(HEADS, WINDOW),
             List.of(SMALL, LARGE),
             List.of(NONE, SMALL, HEADS),
-            List.of(LARGE, WINDOW, NONE, HEADS))
+            List.of(LARGE, WINDOW, NONE, HEADS),
+            List.of(BOTH, LayerLayout.all(Stream.of(SMALL, HEADS))))
         .map(layers -> new KvLayout(layers, Formats.F16, Formats.F16, 0, KvPolicy.FULL, PAGE));
   }
 
@@ -65,29 +67,28 @@ class SequenceStateTest {
     state.kv().text().read(tokens, 0, tokens.length);
     KvLayout layout = state.layout();
     for (int l = 0; l < layout.layers().size(); l++) {
-      switch (layout.layers().get(l)) {
-        case LayerLayout.Heads heads -> {
-          int columns = heads.kvHeads() * heads.keySize();
-          float[] rows = new float[tokens.length * columns];
-          for (int i = 0; i < rows.length; i++) {
-            rows[i] = number(tokens[i / columns], i % columns);
-          }
-          Matrix matrix =
-              new Matrix(Formats.F32, tokens.length, columns, MemorySegment.ofArray(rows));
-          state.kv().append(l, 0, matrix, matrix, 0, tokens.length);
+      LayerLayout.Heads heads = layout.heads(l);
+      if (heads.kvHeads() > 0) {
+        int columns = heads.kvHeads() * heads.keySize();
+        float[] rows = new float[tokens.length * columns];
+        for (int i = 0; i < rows.length; i++) {
+          rows[i] = number(tokens[i / columns], i % columns);
         }
-        case LayerLayout.Recurrent(long bytes) -> {
-          MemorySegment before = state.state(l);
-          MemorySegment next = state.next(l);
-          for (long at = 0; at < bytes; at += Float.BYTES) {
-            float number = before.get(ValueLayout.JAVA_FLOAT, at);
-            for (int token : tokens) {
-              number = after(number, token + (int) at);
-            }
-            next.set(ValueLayout.JAVA_FLOAT, at, number);
+        Matrix matrix =
+            new Matrix(Formats.F32, tokens.length, columns, MemorySegment.ofArray(rows));
+        state.kv().append(l, 0, matrix, matrix, 0, tokens.length);
+      }
+      long bytes = layout.layers().get(l).stateBytes();
+      if (bytes > 0) {
+        MemorySegment before = state.state(l);
+        MemorySegment next = state.next(l);
+        for (long at = 0; at < bytes; at += Float.BYTES) {
+          float number = before.get(ValueLayout.JAVA_FLOAT, at);
+          for (int token : tokens) {
+            number = after(number, token + (int) at);
           }
+          next.set(ValueLayout.JAVA_FLOAT, at, number);
         }
-        case LayerLayout.None() -> {}
       }
     }
   }
@@ -104,31 +105,26 @@ class SequenceStateTest {
     state.reserve(1);
     KvLayout layout = state.layout();
     for (int l = 0; l < layout.layers().size(); l++) {
-      switch (layout.layers().get(l)) {
-        case LayerLayout.Heads heads -> {
-          for (int h = 0; h < heads.kvHeads(); h++) {
-            CachedHead head = state.kv().head(l, h);
-            float[] key = new float[heads.keySize()];
-            for (int place = 0; place < head.count(); place++) {
-              head.key(place, key);
-              int first = h * key.length;
-              int token = tokens[head.position(place)];
-              for (int c = 0; c < key.length; c++) {
-                assertThat(key[c]).isEqualTo(number(token, first + c));
-              }
-            }
+      LayerLayout.Heads heads = layout.heads(l);
+      for (int h = 0; h < heads.kvHeads(); h++) {
+        CachedHead head = state.kv().head(l, h);
+        float[] key = new float[heads.keySize()];
+        for (int place = 0; place < head.count(); place++) {
+          head.key(place, key);
+          int first = h * key.length;
+          int token = tokens[head.position(place)];
+          for (int c = 0; c < key.length; c++) {
+            assertThat(key[c]).isEqualTo(number(token, first + c));
           }
         }
-        case LayerLayout.Recurrent(long bytes) -> {
-          for (long at : new long[] {0, bytes - Float.BYTES}) {
-            float expected = 0;
-            for (int token : tokens) {
-              expected = after(expected, token + (int) at);
-            }
-            assertThat(state.state(l).get(ValueLayout.JAVA_FLOAT, at)).isEqualTo(expected);
-          }
+      }
+      long bytes = layout.layers().get(l).stateBytes();
+      for (long at = 0; at < bytes; at += Math.max(Float.BYTES, bytes - Float.BYTES)) {
+        float expected = 0;
+        for (int token : tokens) {
+          expected = after(expected, token + (int) at);
         }
-        case LayerLayout.None() -> {}
+        assertThat(state.state(l).get(ValueLayout.JAVA_FLOAT, at)).isEqualTo(expected);
       }
     }
   }
@@ -366,6 +362,10 @@ class SequenceStateTest {
       assertThatThrownBy(() -> state.next(0)).isInstanceOf(IllegalArgumentException.class);
       assertThatThrownBy(() -> state.state(2)).isInstanceOf(IllegalArgumentException.class);
     }
+    assertThat(BOTH.stateBytes()).isEqualTo(5012);
+    assertThat(BOTH.heads()).isEqualTo(WINDOW);
+    assertThatThrownBy(() -> LayerLayout.all(Stream.of(HEADS, SMALL, WINDOW)))
+        .hasMessageContaining("one attention");
     assertThatThrownBy(() -> new LayerLayout.Recurrent(0))
         .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> new LayerLayout.Recurrent(6))

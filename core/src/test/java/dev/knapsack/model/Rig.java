@@ -18,6 +18,7 @@ import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 
 /** A model with all that it takes to run it, in a budget that must be empty again at the end. */
@@ -117,6 +118,11 @@ final class Rig implements AutoCloseable {
   }
 
   private static ModelSpec from(ModelSpec spec, Attention.Source source) {
+    return with(spec, block -> from(block, source));
+  }
+
+  /** A model with something else in place of each block. */
+  static ModelSpec with(ModelSpec spec, UnaryOperator<Block> other) {
     return new ModelSpec(
         spec.family(),
         spec.name(),
@@ -124,8 +130,7 @@ final class Rig implements AutoCloseable {
         spec.vocabulary(),
         spec.context(),
         spec.layers().stream()
-            .map(layer ->
-                new LayerSpec(layer.blocks().stream().map(block -> from(block, source)).toList()))
+            .map(layer -> new LayerSpec(layer.blocks().stream().map(other).toList()))
             .toList(),
         spec.normEpsilon(),
         spec.embeddingScale(),
@@ -137,6 +142,9 @@ final class Rig implements AutoCloseable {
   }
 
   private static Block from(Block block, Attention.Source source) {
+    if (block instanceof Parallel(Norms norms, int width, List<Block> parts)) {
+      return new Parallel(norms, width, parts.stream().map(p -> from(p, source)).toList());
+    }
     return block instanceof Attention a
         ? new Attention(
             a.norms(),
@@ -154,11 +162,11 @@ final class Rig implements AutoCloseable {
         : block;
   }
 
-  private Rig(ModelFile file, ModelSpec spec, Parts parts, KvPolicy policy) {
+  Rig(ModelFile file, ModelSpec spec, Parts parts, KvPolicy policy) {
     this.spec = spec;
     List<LayerLayout> layers =
         spec.kvLayout(Formats.F32, Formats.F32).layers().stream()
-            .map(l -> l instanceof LayerLayout.Heads heads ? heads.sketched(parts.sketch()) : l)
+            .map(l -> l.sketched(parts.sketch()))
             .toList();
     KvLayout layout =
         new KvLayout(layers, parts.cache(), parts.cache())

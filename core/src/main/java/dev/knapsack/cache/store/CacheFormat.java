@@ -3,7 +3,6 @@ package dev.knapsack.cache.store;
 import dev.knapsack.cache.HeadForm;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
-import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -97,12 +96,7 @@ final class CacheFormat {
   static int sections(SequenceState state) {
     return 2
         + state.layout().layers().stream()
-            .mapToInt(layer ->
-                switch (layer) {
-                  case LayerLayout.Heads heads -> heads.kvHeads();
-                  case LayerLayout.Recurrent recurrent -> 1;
-                  case LayerLayout.None none -> 0;
-                })
+            .mapToInt(layer -> layer.heads().kvHeads() + (layer.stateBytes() > 0 ? 1 : 0))
             .sum();
   }
 }

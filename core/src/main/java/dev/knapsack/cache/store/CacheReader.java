@@ -4,7 +4,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 
 import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvPart;
-import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;
@@ -82,7 +81,8 @@ final class CacheReader {
       }
     }
     for (int l = 0; l < state.layout().layers().size(); l++) {
-      if (state.layout().layers().get(l) instanceof LayerLayout.Recurrent(long bytes)) {
+      long bytes = state.layout().layers().get(l).stateBytes();
+      if (bytes > 0) {
         source.frame(CacheFormat.STATE, l, 0, bytes);
         read(state.next(l));
         source.checkSection();

@@ -5,7 +5,6 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.HeadForm;
 import dev.knapsack.cache.KvPart;
-import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.tensor.Format;
 import java.io.IOException;
@@ -63,9 +62,7 @@ final class CacheWriter {
   }
 
   private long stateBytes(int layer) {
-    return state.layout().layers().get(layer) instanceof LayerLayout.Recurrent(long bytes)
-        ? bytes
-        : 0;
+    return state.layout().layers().get(layer).stateBytes();
   }
 
   private int[] compactTokens(List<KvPart> parts) {

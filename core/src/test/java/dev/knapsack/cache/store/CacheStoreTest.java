@@ -57,7 +57,8 @@ class CacheStoreTest {
           new LayerLayout.Recurrent(1200),
           LAYERS.get(1),
           new LayerLayout.None(),
-          new LayerLayout.Recurrent(8));
+          new LayerLayout.Recurrent(8),
+          new LayerLayout.Both(LAYERS.get(0), new LayerLayout.Recurrent(64)));
 
   static final List<KvLayout> LAYOUTS =
       List.of(

@@ -42,7 +42,8 @@ final class Caches {
               tokens);
     }
     for (int l = 0; l < layers.size(); l++) {
-      if (cache.layout().layers().get(l) instanceof LayerLayout.Recurrent(long bytes)) {
+      long bytes = cache.layout().layers().get(l).stateBytes();
+      if (bytes > 0) {
         cache.next(l).copyFrom(rows(1, (int) bytes / Float.BYTES, random).data());
       }
     }
@@ -70,7 +71,7 @@ final class Caches {
     List<Held> held = new ArrayList<>();
     List<LayerLayout.Heads> layers = cache.layout().heads();
     for (int l = 0; l < layers.size(); l++) {
-      if (cache.layout().layers().get(l) instanceof LayerLayout.Recurrent) {
+      if (cache.layout().layers().get(l).stateBytes() > 0) {
         float[] state = cache.state(l).toArray(ValueLayout.JAVA_FLOAT);
         held.add(new Held(l, 0, cache.length(), list(state), list(state)));
       }
