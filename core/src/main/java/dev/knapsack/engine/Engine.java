@@ -516,7 +516,7 @@ public final class Engine implements AutoCloseable {
         .alone(() -> {
           for (int i = 0; i < tokens.length; i++) {
             if (shares[i] != 0) {
-              weights.embedding(tokens[i], target, 0);
+              weights.gather(ModelSpec.EMBEDDING, new int[] {tokens[i]}, target);
               for (int c = 0; c < row.length; c++) {
                 sum[c] += (float) shares[i] * row[c];
               }

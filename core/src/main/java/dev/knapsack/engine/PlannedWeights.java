@@ -8,6 +8,8 @@ import dev.knapsack.host.Host;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.model.Block;
+import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.LayerWeights;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.WeightLayout;
@@ -53,9 +55,9 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   /** The tensor that is the output projection: the embedding, where there is no other. */
   private final TensorInfo output;
 
-  private final @Nullable Matrix embeddingMatrix;
   private final @Nullable Matrix outputMatrix;
   private final Matrix outputNorm;
+  private final List<Block.Weights> opening;
 
   /** A row of the embedding, where that is not resident. */
   private @Nullable MemorySegment row;
@@ -117,9 +119,9 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         matrices.add(all);
       }
       load(matrices, account, progress);
-      this.embeddingMatrix = resident.get(ModelSpec.EMBEDDING);
       this.outputMatrix = resident.get(spec.outputTensor());
       this.outputNorm = require(resident.get(spec.outputNorm()));
+      this.opening = LayerWeights.of(-1, new LayerSpec(spec.opening()), resident::get, null).blocks();
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
         reader = new WeightReader(file, team);
@@ -327,6 +329,11 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
+  public List<Block.Weights> opening() {
+    return opening;
+  }
+
+  @Override
   public Matrix outputNorm() {
     return outputNorm;
   }
@@ -346,17 +353,18 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public void embedding(int token, Matrix target, int targetRow) {
-    long to = target.rowOffset(targetRow);
-    if (row == null) {
-      require(embeddingMatrix).decodeRow(token, target.data(), to);
-      return;
+  public void gather(String table, int[] tokens, Matrix target) {
+    for (int i = 0; i < target.rows(); i++) {
+      long to = target.rowOffset(i);
+      if (row == null || !table.equals(ModelSpec.EMBEDDING)) {
+        require(resident.get(table)).decodeRow(tokens[i], target.data(), to);
+      } else {
+        long bytes = embedding.format().bytes(embedding.shape().getFirst());
+        MemorySegment source = row.asSlice(file.alignment(embedding, tokens[i] * bytes), bytes);
+        file.read(embedding, tokens[i] * bytes, source);
+        embedding.format().decode(source, 0, target.data(), to, target.columns());
+      }
     }
-    long bytes = embedding.format().bytes(embedding.shape().getFirst());
-    long at = file.alignment(embedding, token * bytes);
-    MemorySegment source = row.asSlice(at, bytes);
-    file.read(embedding, token * bytes, source);
-    embedding.format().decode(source, 0, target.data(), to, embedding.shape().getFirst());
   }
 
   /** Ends reading and gives every byte back. */

@@ -31,6 +31,8 @@ import org.jspecify.annotations.Nullable;
  * @param rope rotary embedding; null for none
  * @param queryScale how queries grow with their position; null where they do not
  * @param source where keys and values come from
+ * @param values the making of values
+ * @param keysOf the earlier layer whose cached keys and values it attends to; null if it has its own
  */
 public record Attention(
     Norms norms,
@@ -44,8 +46,51 @@ public record Attention(
     int window,
     @Nullable Rope rope,
     @Nullable QueryScale queryScale,
-    Source source)
+    Source source,
+    Values values,
+    @Nullable Integer keysOf)
     implements Block {
+  /** Attention with keys and values of its own, both projected. */
+  public Attention(
+      Norms norms,
+      int width,
+      int heads,
+      int kvHeads,
+      int keySize,
+      int valueSize,
+      float scale,
+      float softCap,
+      int window,
+      @Nullable Rope rope,
+      @Nullable QueryScale queryScale,
+      Source source) {
+    this(
+        norms,
+        width,
+        heads,
+        kvHeads,
+        keySize,
+        valueSize,
+        scale,
+        softCap,
+        window,
+        rope,
+        queryScale,
+        source,
+        Values.PROJECTED,
+        null);
+  }
+
+  /** The making of values. */
+  public enum Values {
+    /** A projection. */
+    PROJECTED,
+    /** A projection, each head normed without factors. */
+    NORMED,
+    /** Keys as they are projected, each head normed without factors. */
+    KEYS
+  }
+
   /** The place that keys and values come from, and so the tokens that a token sees. */
   public enum Source {
     /** A cache: the sequence so far, and of the step's tokens those up to the own. */
@@ -63,6 +108,8 @@ public record Attention(
   /**
    * The tensors that it computes with.
    *
+   * @param key null where keys and values are another layer's
+   * @param value likewise; the same as {@code key} where values are keys
    * @param queryNorm factors for the numbers of a query head
    * @param keyNorm likewise
    * @param sinks a logit of each head that stands for nothing
@@ -72,13 +119,18 @@ public record Attention(
       int layer,
       Norms.Weights norms,
       Linear query,
-      Linear key,
-      Linear value,
+      @Nullable Linear key,
+      @Nullable Linear value,
       Linear output,
       @Nullable Matrix queryNorm,
       @Nullable Matrix keyNorm,
       @Nullable Matrix sinks)
-      implements Block.Weights {
+      implements Block.Addend {
+    /** The layer whose cached keys and values it attends to. */
+    int cachedIn() {
+      return spec.keysOf == null ? layer : spec.keysOf;
+    }
+
     /**
      * The shape that kernels take.
      *
@@ -126,8 +178,14 @@ public record Attention(
     return new Projection("attn_k", width, keyColumns(), "attn_qkv");
   }
 
+  /** Queries; keys and values where it has its own. */
   private List<Projection> inputs() {
-    return List.of(query(), key(), new Projection("attn_v", width, valueColumns(), "attn_qkv"));
+    if (keysOf != null) {
+      return List.of(query());
+    }
+    return values == Values.KEYS
+        ? List.of(query(), key())
+        : List.of(query(), key(), new Projection("attn_v", width, valueColumns(), "attn_qkv"));
   }
 
   private Projection output() {
@@ -138,7 +196,9 @@ public record Attention(
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>(Projection.tensors(inputs()));
     tensors.add(new TensorSpec(QUERY_NORM, Role.NORM, keySize).orNone());
-    tensors.add(new TensorSpec(KEY_NORM, Role.NORM, keySize).orNone());
+    if (keysOf == null) {
+      tensors.add(new TensorSpec(KEY_NORM, Role.NORM, keySize).orNone());
+    }
     tensors.addAll(output().tensors());
     tensors.add(new TensorSpec(SINKS, Role.NUMBERS, heads).orNone());
     return norms.around(width, tensors);
@@ -158,11 +218,11 @@ public record Attention(
         tensors.layer(),
         norms.in(tensors),
         inputs.get(0),
-        inputs.get(1),
-        inputs.get(2),
+        keysOf == null ? inputs.get(1) : null,
+        keysOf == null ? inputs.getLast() : null,
         output().in(tensors),
         tensors.find(QUERY_NORM),
-        tensors.find(KEY_NORM),
+        keysOf == null ? tensors.find(KEY_NORM) : null,
         tensors.find(SINKS));
   }
 
@@ -173,7 +233,7 @@ public record Attention(
 
   @Override
   public LayerLayout remembers() {
-    return source == Source.CACHE
+    return source == Source.CACHE && keysOf == null
         ? new LayerLayout.Heads(kvHeads, keySize, valueSize, window, heads / kvHeads)
         : new LayerLayout.None();
   }
@@ -187,9 +247,16 @@ public record Attention(
   public Map<Slot, Long> activations(int tokens, KvLayout cache, int layer) {
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     numbers.put(Slot.QUERY, (long) tokens * queryColumns());
+    numbers.put(Slot.ATTENDED, (long) tokens * attendedColumns());
+    if (keysOf != null) {
+      int sketch = cache.heads(keysOf).sketch();
+      if (sketch > 0) {
+        numbers.put(Slot.QUERY_SKETCH, (long) tokens * sketch * queryColumns());
+      }
+      return numbers;
+    }
     numbers.put(Slot.KEY, (long) tokens * keyColumns());
     numbers.put(Slot.VALUE, (long) tokens * valueColumns());
-    numbers.put(Slot.ATTENDED, (long) tokens * attendedColumns());
     if (source == Source.CACHE) {
       addRecipes(tokens, cache, layer, numbers);
     }

@@ -10,6 +10,7 @@ import dev.knapsack.tensor.Matrix;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
 
 /** Computes {@link Attention}, of the sequences and texts of a step at once. */
 final class AttentionBlock {
@@ -32,8 +33,13 @@ final class AttentionBlock {
    * @param delta receives what is to be added to the residual stream
    */
   void apply(Attention.Weights weights, List<Run> runs, int[] positions, Matrix x, Matrix delta) {
-    Heads heads = project(weights, positions, x);
     Matrix attended = blocks.matrix(Slot.ATTENDED, x.rows(), weights.spec().attendedColumns());
+    if (weights.spec().keysOf() != null) {
+      attendToEarlier(weights, runs, query(weights, positions, x), x, attended);
+      weights.output().apply(blocks, compute.input(attended), delta);
+      return;
+    }
+    Heads heads = project(weights, positions, x);
     if (weights.spec().source() == Source.CACHE) {
       attendToCaches(weights, runs, x, heads, attended);
     } else {
@@ -50,8 +56,31 @@ final class AttentionBlock {
     int layer = weights.layer();
     append(layer, runs, heads);
     AttentionShape shape = weights.shape(heads.key().columns() / weights.spec().kvHeads());
-    attend(shape, runs, heads.query(), attended, (run, first) -> cached(layer, run, first, heads));
+    attend(
+        shape,
+        runs,
+        heads.query(),
+        attended,
+        (run, first) -> cached(layer, run, first, heads.query()));
     recipes.after(shape, attended);
+  }
+
+  /** Attends to what an earlier layer has cached in this step and before: recipes have seen it. */
+  private void attendToEarlier(
+      Attention.Weights weights, List<Run> runs, Matrix projected, Matrix x, Matrix attended) {
+    RecipeHooks recipes = new RecipeHooks(blocks, weights, runs, x);
+    Matrix query = recipes.query(projected);
+    int layer = weights.cachedIn();
+    AttentionShape shape = weights.shape(query.columns() / weights.spec().heads());
+    attend(shape, runs, query, attended, (run, first) -> cached(layer, run, first, query));
+    recipes.undo(attended);
+  }
+
+  private Matrix query(Attention.Weights weights, int[] positions, Matrix x) {
+    Matrix query = blocks.matrix(Slot.QUERY, x.rows(), weights.spec().queryColumns());
+    weights.query().apply(blocks, compute.input(x), query);
+    turn(weights, positions, query);
+    return query;
   }
 
   private Heads project(Attention.Weights weights, int[] positions, Matrix x) {
@@ -60,22 +89,35 @@ final class AttentionBlock {
     Matrix key = blocks.matrix(Slot.KEY, x.rows(), spec.keyColumns());
     Matrix value = blocks.matrix(Slot.VALUE, x.rows(), spec.valueColumns());
     Compute.Input input = compute.input(x);
-    Linear.apply(
-        blocks,
-        input,
-        weights.query().into(query),
-        weights.key().into(key),
-        weights.value().into(value));
-    blocks.norm(query, weights.queryNorm(), spec.keySize(), query);
+    Linear.Into keys = Objects.requireNonNull(weights.key()).into(key);
+    Linear.Into values = Objects.requireNonNull(weights.value()).into(value);
+    if (spec.values() == Attention.Values.KEYS) {
+      Linear.apply(blocks, input, weights.query().into(query), keys);
+      value.data().copyFrom(key.data());
+    } else {
+      Linear.apply(blocks, input, weights.query().into(query), keys, values);
+    }
+    if (spec.values() != Attention.Values.PROJECTED) {
+      blocks.unitNorm(value, spec.valueSize(), value);
+    }
+    turn(weights, positions, query);
     blocks.norm(key, weights.keyNorm(), spec.keySize(), key);
     if (spec.rope() != null) {
-      compute.rope(query, spec.keySize(), spec.rope(), positions);
       compute.rope(key, spec.keySize(), spec.rope(), positions);
+    }
+    return new Heads(query, key, value);
+  }
+
+  /** Norms queries and turns them by their positions. */
+  private void turn(Attention.Weights weights, int[] positions, Matrix query) {
+    Attention spec = weights.spec();
+    blocks.norm(query, weights.queryNorm(), spec.keySize(), query);
+    if (spec.rope() != null) {
+      compute.rope(query, spec.keySize(), spec.rope(), positions);
     }
     if (spec.queryScale() != null) {
       scaleByPosition(query, spec.queryScale(), positions);
     }
-    return new Heads(query, key, value);
   }
 
   /** Encodes the rows of all runs into their caches. */
@@ -120,9 +162,9 @@ final class AttentionBlock {
     compute.attention(shape, queries);
   }
 
-  private static Iterator<KvSpan[][]> cached(int layer, Run run, int first, Heads heads) {
+  private static Iterator<KvSpan[][]> cached(int layer, Run run, int first, Matrix query) {
     KvCache cache = run.state().kv();
-    cache.fetch(layer, heads.query().rows(first, first + run.length()));
+    cache.fetch(layer, query.rows(first, first + run.length()));
     return cache.pieces(layer, run.length());
   }
 

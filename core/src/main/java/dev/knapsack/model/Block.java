@@ -9,12 +9,24 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A part of a layer that adds to the residual stream, with all that others have to know of it:
- * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
- * computes it.
+ * A part of a layer that adds to the residual stream or changes it, with all that others have to
+ * know of it: which tensors it has, what it needs of the workspace and what it costs. {@link
+ * Transformer} computes it.
  */
-public sealed interface Block permits Attention, ShortConvolution, StateSpace, Dense, Experts, Parallel {
-  Norms norms();
+public sealed interface Block
+    permits Attention,
+        ShortConvolution,
+        StateSpace,
+        Dense,
+        Experts,
+        Parallel,
+        PerLayerInput,
+        PerLayerInputs,
+        Scale {
+  /** Those of what it reads and adds; none of a block that changes the residual stream itself. */
+  default Norms norms() {
+    return Norms.NONE;
+  }
 
   /** Numbers in a row of the residual stream. */
   int width();
@@ -43,9 +55,17 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
   /**
    * Numbers of activations that a step of {@code tokens} tokens has in each slot.
    *
-   * @param layer the block's layer in {@code cache}
+   * @param layer the block's layer in {@code cache}; -1 before the first
    */
   Map<Slot, Long> activations(int tokens, KvLayout cache, int layer);
+
+  /**
+   * Numbers that a token has in slots that live as long as the residual stream: from this block, of
+   * those before the first layer, to the logits.
+   */
+  default Map<Slot, Integer> lasting() {
+    return Map.of();
+  }
 
   /**
    * The work of a step beside products with the block's matrices.
@@ -64,14 +84,21 @@ public sealed interface Block permits Attention, ShortConvolution, StateSpace, D
    */
   Weights weights(LayerTensors tensors, @Nullable ExpertBank experts);
 
-  /** The weights of a block of a layer. */
-  sealed interface Weights
+  /** The weights of a block. */
+  sealed interface Weights permits Addend, Change {}
+
+  /** The weights of a block whose result is added to the residual stream. */
+  sealed interface Addend extends Weights
       permits Attention.Weights,
           ShortConvolution.Weights,
           StateSpace.Weights,
           Dense.Weights,
           Experts.Weights,
-          Parallel.Weights {
+          Parallel.Weights,
+          PerLayerInput.Weights {
     Norms.Weights norms();
   }
+
+  /** The weights of a block that changes the residual stream, or what goes beside it, itself. */
+  sealed interface Change extends Weights permits PerLayerInputs.Weights, Scale.Weights {}
 }

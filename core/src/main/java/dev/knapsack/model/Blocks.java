@@ -49,6 +49,11 @@ final class Blocks {
     return out;
   }
 
+  /** {@code x / rms(x)} over groups of columns: a norm without factors. */
+  void unitNorm(Matrix x, int group, Matrix out) {
+    compute.rmsNorm(x, null, group, spec.normEpsilon(), out);
+  }
+
   /** Adds what a sublayer computed to the residual stream. */
   void addResidual(Matrix hidden, Matrix delta) {
     compute.add(hidden, delta, spec.residualScale());

@@ -16,7 +16,7 @@ public record Dense(Norms norms, int width, int hidden, Activation activation, S
     implements Block {
   /** The matrices that it computes with. */
   public record Weights(Dense spec, Norms.Weights norms, Linear gate, Linear up, Linear down)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   private List<Projection> inputs() {
     String up = "ffn_up" + kind;

@@ -56,7 +56,7 @@ public record Experts(
       @Nullable Matrix downBias,
       Dense.@Nullable Weights shared,
       @Nullable Matrix sharedGate)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   @Override
   public List<TensorSpec> tensors() {

@@ -27,6 +27,7 @@ import java.util.List;
  * @param logitSoftCap logits become {@code cap · tanh(logit / cap)}; 0 for none
  * @param outputNorm the tensor that the last norm's factors are in
  * @param tiedOutput whether the output projection is the token embedding
+ * @param opening blocks before the first layer, with tensors outside of all layers
  */
 public record ModelSpec(
     String family,
@@ -41,12 +42,46 @@ public record ModelSpec(
     float logitScale,
     float logitSoftCap,
     String outputNorm,
-    boolean tiedOutput) {
+    boolean tiedOutput,
+    List<Block> opening) {
   /** The tensor that the token embeddings are in. */
   public static final String EMBEDDING = "token_embd.weight";
 
   public ModelSpec {
     layers = List.copyOf(layers);
+    opening = List.copyOf(opening);
+  }
+
+  /** A model whose first layer reads the embedding. */
+  public ModelSpec(
+      String family,
+      String name,
+      int width,
+      int vocabulary,
+      int context,
+      List<LayerSpec> layers,
+      float normEpsilon,
+      float embeddingScale,
+      float residualScale,
+      float logitScale,
+      float logitSoftCap,
+      String outputNorm,
+      boolean tiedOutput) {
+    this(
+        family,
+        name,
+        width,
+        vocabulary,
+        context,
+        layers,
+        normEpsilon,
+        embeddingScale,
+        residualScale,
+        logitScale,
+        logitSoftCap,
+        outputNorm,
+        tiedOutput,
+        List.of());
   }
 
   /** The tensor that the output projection is in, where it is not the token embedding. */
@@ -65,6 +100,7 @@ public record ModelSpec(
       tensors.add(new TensorSpec(OUTPUT, Role.OUTPUT, width, vocabulary));
     }
     tensors.add(new TensorSpec(outputNorm, Role.NORM, width));
+    opening.forEach(block -> tensors.addAll(block.tensors()));
     return tensors;
   }
 
@@ -79,6 +115,9 @@ public record ModelSpec(
     }
     columns =
         Math.max(columns, cache.policy().observer().gates().map(RetentionGates::hidden).orElse(0));
+    for (Block block : opening) {
+      columns = Math.max(columns, block.widest());
+    }
     for (LayerSpec layer : layers) {
       for (Block block : layer.parts()) {
         columns = Math.max(columns, block.widest());

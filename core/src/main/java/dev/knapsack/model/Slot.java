@@ -11,6 +11,8 @@ enum Slot {
   /** The same two of a part of {@link Parallel} blocks. */
   PART_NORMED,
   PART,
+  /** The inputs of all layers, which are made before the first: see {@link PerLayerInputs}. */
+  PER_LAYER,
   QUERY,
   KEY,
   VALUE,

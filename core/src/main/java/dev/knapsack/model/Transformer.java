@@ -22,6 +22,7 @@ public final class Transformer {
   private final StateSpaceBlock stateSpace;
   private final DenseBlock dense;
   private final ExpertsBlock experts;
+  private final PerLayerBlock perLayer;
 
   /** The block after which tokens do not see each other. */
   private final Place lastMixing;
@@ -29,6 +30,7 @@ public final class Transformer {
   /** Attention reads the rows of a step, which has to have all tokens of a text then. */
   private final boolean wholeTexts;
 
+  private final int[] ids;
   private final int[] positions;
   private final int[] logitRows;
 
@@ -46,8 +48,10 @@ public final class Transformer {
     this.stateSpace = new StateSpaceBlock(blocks);
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
+    this.perLayer = new PerLayerBlock(blocks, weights);
     this.lastMixing = lastMixing(spec);
     this.wholeTexts = spec.layers().stream().anyMatch(LayerSpec::readsRows);
+    this.ids = new int[workspace.tokens()];
     this.positions = new int[workspace.tokens()];
     this.logitRows = new int[workspace.logitRows()];
   }
@@ -86,6 +90,9 @@ public final class Transformer {
     int wanted = place(runs);
     compute.alone(alone(runs));
     blocks.adapted = AdapterRows.of(runs, Run::length);
+    for (Block.Weights block : weights.opening()) {
+      apply(block, runs, hidden);
+    }
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerWeights layer = weights.layer(l);
       for (int b = 0; b < layer.blocks().size() && hidden.rows() > 0; b++) {
@@ -93,6 +100,9 @@ public final class Transformer {
         if (l == lastMixing.layer && b == lastMixing.block) {
           // From here on tokens do not see each other: only those count whose logits are wanted.
           hidden = gather(hidden, wanted);
+          for (Block block : spec.opening()) {
+            block.lasting().forEach((slot, columns) -> gather(blocks.matrix(slot, tokens, columns), wanted));
+          }
           compute.alone(aloneLogits(runs));
           blocks.adapted = AdapterRows.of(runs, Run::logits);
         }
@@ -171,9 +181,10 @@ public final class Transformer {
     int row = 0;
     for (Run run : runs) {
       for (int i = run.from(); i < run.to(); i++) {
-        weights.embedding(run.tokens()[i], hidden, row++);
+        ids[row++] = run.tokens()[i];
       }
     }
+    weights.gather(ModelSpec.EMBEDDING, ids, hidden);
     if (spec.embeddingScale() != 1) {
       compute.scale(hidden, spec.embeddingScale());
     }
@@ -197,9 +208,23 @@ public final class Transformer {
   }
 
   private void apply(Block.Weights block, List<Run> runs, Matrix hidden) {
+    switch (block) {
+      case Block.Addend addend -> add(addend, runs, hidden);
+      case Block.Change change -> change(change, hidden);
+    }
+  }
+
+  private void change(Block.Change block, Matrix hidden) {
+    switch (block) {
+      case PerLayerInputs.Weights w -> perLayer.prepare(w, ids, hidden);
+      case Scale.Weights w -> compute.scale(hidden, w.factor());
+    }
+  }
+
+  private void add(Block.Addend block, List<Run> runs, Matrix hidden) {
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
     Matrix delta = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
-    apply(block, runs, hidden, normed, delta);
+    compute(block, runs, hidden, normed, delta);
     blocks.addResidual(hidden, delta);
   }
 
@@ -209,8 +234,8 @@ public final class Transformer {
    * @param normed for what it reads
    * @param delta receives its result
    */
-  private void apply(
-      Block.Weights block, List<Run> runs, Matrix rows, Matrix normed, Matrix delta) {
+  private void compute(
+      Block.Addend block, List<Run> runs, Matrix rows, Matrix normed, Matrix delta) {
     Matrix x = blocks.norm(rows, block.norms().before(), spec.width(), normed);
     switch (block) {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
@@ -219,6 +244,7 @@ public final class Transformer {
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w -> experts.apply(w, x, delta);
       case Parallel.Weights w -> parallel(w, runs, x, delta);
+      case PerLayerInput.Weights w -> perLayer.apply(w, x, delta);
     }
     blocks.norm(delta, block.norms().after(), spec.width(), delta);
   }
@@ -226,9 +252,9 @@ public final class Transformer {
   private void parallel(Parallel.Weights weights, List<Run> runs, Matrix x, Matrix delta) {
     Matrix normed = blocks.matrix(Slot.PART_NORMED, x.rows(), spec.width());
     Matrix part = blocks.matrix(Slot.PART, x.rows(), spec.width());
-    apply(weights.parts().getFirst(), runs, x, normed, delta);
-    for (Block.Weights other : weights.parts().subList(1, weights.parts().size())) {
-      apply(other, runs, x, normed, part);
+    compute(weights.parts().getFirst(), runs, x, normed, delta);
+    for (Block.Addend other : weights.parts().subList(1, weights.parts().size())) {
+      compute(other, runs, x, normed, part);
       compute.add(delta, part);
     }
   }

@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.tensor.Matrix;
+import java.util.List;
 
 /**
  * The weights that steps compute with: resident, or streamed from disk just in time.
@@ -13,6 +14,9 @@ public interface WeightSource {
   /** The weights of layer {@code index}, valid until the next call of this method. */
   LayerWeights layer(int index);
 
+  /** The weights of the blocks before the first layer. */
+  List<Block.Weights> opening();
+
   /** The factors of the last norm. */
   Matrix outputNorm();
 
@@ -22,8 +26,13 @@ public interface WeightSource {
    */
   void output(RowBlock use);
 
-  /** Decodes row {@code token} of the token embedding into row {@code row} of {@code target}. */
-  void embedding(int token, Matrix target, int row);
+  /**
+   * Decodes a row of a table for each token, one after the other.
+   *
+   * @param table {@link ModelSpec#EMBEDDING}, or another tensor with a row for each token
+   * @param tokens of which the first count, as many as {@code target} has rows
+   */
+  void gather(String table, int[] tokens, Matrix target);
 
   /** A use of a block of rows that starts at {@code firstRow} of the whole matrix. */
   @FunctionalInterface

@@ -9,6 +9,7 @@ import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.SketchMatrix;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.HashMap;
@@ -160,17 +161,26 @@ public final class Workspace implements AutoCloseable {
     for (Slot slot : List.of(Slot.HIDDEN, Slot.NORMED, Slot.DELTA)) {
       end = put(slot, (long) tokens * spec.width(), end, offsets);
     }
+    for (Block block : spec.opening()) {
+      for (Map.Entry<Slot, Integer> slot : block.lasting().entrySet()) {
+        end = put(slot.getKey(), (long) tokens * slot.getValue(), end, offsets);
+      }
+    }
     long shared = end;
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     Map<Slot, Set<Slot>> beside = new EnumMap<>(Slot.class);
+    List<Map<Slot, Long>> each = new ArrayList<>();
+    spec.opening().forEach(block -> each.add(block.activations(tokens, cache, -1)));
     for (int l = 0; l < spec.layers().size(); l++) {
       for (Block block : spec.layers().get(l).blocks()) {
-        Map<Slot, Long> own = block.activations(tokens, cache, l);
-        own.forEach((slot, count) -> {
-          numbers.merge(slot, count, Math::max);
-          beside.computeIfAbsent(slot, s -> EnumSet.noneOf(Slot.class)).addAll(own.keySet());
-        });
+        each.add(block.activations(tokens, cache, l));
       }
+    }
+    for (Map<Slot, Long> own : each) {
+      own.forEach((slot, count) -> {
+        numbers.merge(slot, count, Math::max);
+        beside.computeIfAbsent(slot, s -> EnumSet.noneOf(Slot.class)).addAll(own.keySet());
+      });
     }
     numbers.put(Slot.LOGITS, (long) logitRows * spec.vocabulary());
     Map<Slot, Long> ends = new EnumMap<>(Slot.class);

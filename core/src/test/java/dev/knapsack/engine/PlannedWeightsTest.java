@@ -18,6 +18,7 @@ import dev.knapsack.model.Dense;
 import dev.knapsack.model.ExpertBank;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerWeights;
+import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Format;
@@ -126,7 +127,7 @@ class PlannedWeightsTest {
       Matrix state = new Matrix(Formats.F32, 2, TinyModel.WIDTH, arena.allocate(8 * 64, 64));
       TensorInfo table = file.tensors().get("token_embd.weight");
       for (int token : new int[] {0, 17, TinyModel.VOCABULARY - 1}) {
-        weights.embedding(token, state, 1);
+        weights.gather(ModelSpec.EMBEDDING, new int[] {0, token}, state);
         MemorySegment expected = arena.allocate(4 * 64, 64);
         long row = table.bytes() / TinyModel.VOCABULARY;
         table.format().decode(read(file, table), token * row, expected, 0, 64);

@@ -106,6 +106,11 @@ class RecurrentLayersTest {
     }
 
     @Override
+    public List<Block.Weights> opening() {
+      return weights.opening();
+    }
+
+    @Override
     public Matrix outputNorm() {
       return weights.outputNorm();
     }
@@ -116,8 +121,8 @@ class RecurrentLayersTest {
     }
 
     @Override
-    public void embedding(int token, Matrix target, int row) {
-      weights.embedding(token, target, row);
+    public void gather(String table, int[] tokens, Matrix target) {
+      weights.gather(table, tokens, target);
     }
   }
 }

@@ -62,6 +62,11 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
+  public List<Block.Weights> opening() {
+    return LayerWeights.of(-1, new LayerSpec(spec.opening()), tensors::get, null).blocks();
+  }
+
+  @Override
   public Matrix outputNorm() {
     return tensors.get(spec.outputNorm());
   }
@@ -75,11 +80,11 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public void embedding(int token, Matrix target, int row) {
-    Matrix all = tensors.get("token_embd.weight");
-    all.format()
-        .decode(
-            all.data(), all.rowOffset(token), target.data(), target.rowOffset(row), all.columns());
+  public void gather(String table, int[] ids, Matrix target) {
+    Matrix all = tensors.get(table);
+    for (int i = 0; i < target.rows(); i++) {
+      all.decodeRow(ids[i], target.data(), target.rowOffset(i));
+    }
   }
 
   @Override

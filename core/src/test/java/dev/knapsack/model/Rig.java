@@ -138,7 +138,8 @@ final class Rig implements AutoCloseable {
         spec.logitScale(),
         spec.logitSoftCap(),
         spec.outputNorm(),
-        spec.tiedOutput());
+        spec.tiedOutput(),
+        spec.opening());
   }
 
   private static Block from(Block block, Attention.Source source) {
@@ -158,7 +159,9 @@ final class Rig implements AutoCloseable {
             a.window(),
             a.rope(),
             a.queryScale(),
-            source)
+            source,
+            a.values(),
+            a.keysOf())
         : block;
   }
 

@@ -83,9 +83,31 @@ abstract class Family {
     return null;
   }
 
+  /** The blocks before the first layer. */
+  List<Block> opening(Header header) {
+    return List.of();
+  }
+
   /** The blocks of a layer, in the order in which they are computed. */
   List<Block> blocks(Header header, int layer, int context) {
     return List.of(attention(header, layer, context), feedForward(header, layer));
+  }
+
+  int keySize(Header header, int layer) {
+    return header.keySize(layer);
+  }
+
+  int valueSize(Header header, int layer) {
+    return header.valueSize(layer);
+  }
+
+  Attention.Values values(Header header, int layer) {
+    return Attention.Values.PROJECTED;
+  }
+
+  /** The earlier layer whose cached keys and values a layer attends to; null for its own. */
+  @Nullable Integer keysOf(Header header, int layer) {
+    return null;
   }
 
   final Attention attention(Header header, int layer, int context) {
@@ -94,14 +116,16 @@ abstract class Family {
         header.width(),
         header.heads(layer),
         header.kvHeads(layer),
-        header.keySize(layer),
-        header.valueSize(layer),
+        keySize(header, layer),
+        valueSize(header, layer),
         attentionScale(header, layer),
         attentionSoftCap(header),
         window(header, layer),
         rope(header, layer, context),
         queryScale(header),
-        Attention.Source.CACHE);
+        Attention.Source.CACHE,
+        values(header, layer),
+        keysOf(header, layer));
   }
 
   /** A state space of the second kind. */
@@ -245,7 +269,7 @@ abstract class Family {
             header.architecture(),
             header.name(),
             header.width(),
-            header.rows(ModelSpec.EMBEDDING),
+            header.vocabulary(),
             header.context(),
             layers(header, context),
             header.positive("attention.layer_norm_rms_epsilon"),
@@ -254,7 +278,8 @@ abstract class Family {
             logitScale(header),
             logitSoftCap(header),
             outputNorm(),
-            !header.hasTensor(ModelSpec.OUTPUT));
+            !header.hasTensor(ModelSpec.OUTPUT),
+            opening(header));
     new TensorCheck(header.file(), spec, requiredTensors()).run();
     return spec;
   }
@@ -271,6 +296,7 @@ abstract class Family {
   final List<TensorSpec> tensors(Header header) {
     List<TensorSpec> all = new ArrayList<>();
     all.add(new TensorSpec(outputNorm(), Role.NORM, header.width()));
+    opening(header).forEach(block -> all.addAll(block.tensors()));
     List<LayerSpec> layers = layers(header, header.context());
     for (int l = 0; l < layers.size(); l++) {
       for (TensorSpec tensor : least(layers.get(l).tensors())) {

@@ -5,6 +5,7 @@ import dev.knapsack.file.Metadata;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Rope;
+import dev.knapsack.model.ModelSpec;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -53,6 +54,11 @@ final class Header {
     return columns("embedding_length");
   }
 
+  /** Tokens of the vocabulary: rows of the embedding. */
+  int vocabulary() {
+    return rows(ModelSpec.EMBEDDING);
+  }
+
   /** Tokens the model was trained to handle. */
   int context() {
     return count("context_length", MOST_TOKENS);
@@ -89,7 +95,7 @@ final class Header {
     return headSize("attention.value_length", layer);
   }
 
-  private int headSize(String key, int layer) {
+  int headSize(String key, int layer) {
     int size = has(key) ? columns(key) : evenHeadSize(layer);
     if ((long) size * heads(layer) > MOST_COLUMNS) {
       throw wrong(key, "%d heads of %d numbers are too many".formatted(heads(layer), size));
