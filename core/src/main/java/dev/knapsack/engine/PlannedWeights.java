@@ -9,7 +9,6 @@ import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.Block;
-import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.LayerWeights;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.WeightLayout;
@@ -57,7 +56,6 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
 
   private final @Nullable Matrix outputMatrix;
   private final Matrix outputNorm;
-  private final List<Block.Weights> opening;
 
   /** A row of the embedding, where that is not resident. */
   private @Nullable MemorySegment row;
@@ -121,7 +119,6 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       load(matrices, account, progress);
       this.outputMatrix = resident.get(spec.outputTensor());
       this.outputNorm = require(resident.get(spec.outputNorm()));
-      this.opening = LayerWeights.of(-1, new LayerSpec(spec.opening()), resident::get, null).blocks();
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
         reader = new WeightReader(file, team);
@@ -329,8 +326,8 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public List<Block.Weights> opening() {
-    return opening;
+  public List<Block.Weights> outside(List<Block> blocks) {
+    return LayerWeights.outside(blocks, resident::get);
   }
 
   @Override

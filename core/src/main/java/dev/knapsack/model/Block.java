@@ -14,11 +14,13 @@ import org.jspecify.annotations.Nullable;
  * Transformer} computes it.
  */
 public sealed interface Block
-    permits Attention,
+    permits AltUp,
+        Attention,
         ShortConvolution,
         StateSpace,
         Dense,
         Experts,
+        Laurel,
         Parallel,
         PerLayerInput,
         PerLayerInputs,
@@ -94,11 +96,13 @@ public sealed interface Block
           StateSpace.Weights,
           Dense.Weights,
           Experts.Weights,
+          Laurel.Weights,
           Parallel.Weights,
           PerLayerInput.Weights {
     Norms.Weights norms();
   }
 
   /** The weights of a block that changes the residual stream, or what goes beside it, itself. */
-  sealed interface Change extends Weights permits PerLayerInputs.Weights, Scale.Weights {}
+  sealed interface Change extends Weights 
+      permits AltUp.Weights, PerLayerInputs.Weights, Scale.Weights {}
 }

@@ -10,10 +10,18 @@ import org.jspecify.annotations.Nullable;
  * The MLP that every token goes through: {@code down(activation(gate(x)) · up(x))}.
  *
  * @param hidden numbers in the hidden layer
+ * @param cutoff gates count 0 that are not so many standard deviations above the mean of a token's,
+ *     and the others what they are above that; 0 to count all as they are
  * @param kind what its tensors' names have after {@code ffn_gate}: nothing, or {@code _shexp}
  */
-public record Dense(Norms norms, int width, int hidden, Activation activation, String kind)
+public record Dense(
+    Norms norms, int width, int hidden, Activation activation, float cutoff, String kind)
     implements Block {
+  /** One whose gates all count. */
+  public Dense(Norms norms, int width, int hidden, Activation activation, String kind) {
+    this(norms, width, hidden, activation, 0, kind);
+  }
+
   /** The matrices that it computes with. */
   public record Weights(Dense spec, Norms.Weights norms, Linear gate, Linear up, Linear down)
       implements Block.Addend {}

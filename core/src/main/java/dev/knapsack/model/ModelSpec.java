@@ -9,6 +9,7 @@ import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Format;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * A model's shape, from its header alone: all that planning, caching and computing need to know
@@ -28,6 +29,7 @@ import java.util.List;
  * @param outputNorm the tensor that the last norm's factors are in
  * @param tiedOutput whether the output projection is the token embedding
  * @param opening blocks before the first layer, with tensors outside of all layers
+ * @param closing blocks after the last layer, likewise
  */
 public record ModelSpec(
     String family,
@@ -43,16 +45,18 @@ public record ModelSpec(
     float logitSoftCap,
     String outputNorm,
     boolean tiedOutput,
-    List<Block> opening) {
+    List<Block> opening,
+    List<Block> closing) {
   /** The tensor that the token embeddings are in. */
   public static final String EMBEDDING = "token_embd.weight";
 
   public ModelSpec {
     layers = List.copyOf(layers);
     opening = List.copyOf(opening);
+    closing = List.copyOf(closing);
   }
 
-  /** A model whose first layer reads the embedding. */
+  /** A model of layers alone. */
   public ModelSpec(
       String family,
       String name,
@@ -81,6 +85,7 @@ public record ModelSpec(
         logitSoftCap,
         outputNorm,
         tiedOutput,
+        List.of(),
         List.of());
   }
 
@@ -92,6 +97,11 @@ public record ModelSpec(
     return tiedOutput ? EMBEDDING : OUTPUT;
   }
 
+  /** The blocks before the first layer and after the last. */
+  List<Block> outside() {
+    return Stream.concat(opening.stream(), closing.stream()).toList();
+  }
+
   /** The tensors outside the layers that a step computes with. */
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>();
@@ -100,7 +110,7 @@ public record ModelSpec(
       tensors.add(new TensorSpec(OUTPUT, Role.OUTPUT, width, vocabulary));
     }
     tensors.add(new TensorSpec(outputNorm, Role.NORM, width));
-    opening.forEach(block -> tensors.addAll(block.tensors()));
+    outside().forEach(block -> tensors.addAll(block.tensors()));
     return tensors;
   }
 
@@ -115,7 +125,7 @@ public record ModelSpec(
     }
     columns =
         Math.max(columns, cache.policy().observer().gates().map(RetentionGates::hidden).orElse(0));
-    for (Block block : opening) {
+    for (Block block : outside()) {
       columns = Math.max(columns, block.widest());
     }
     for (LayerSpec layer : layers) {

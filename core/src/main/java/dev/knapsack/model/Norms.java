@@ -17,7 +17,9 @@ public record Norms(@Nullable String before, @Nullable String after) {
   public static final Norms NONE = new Norms(null, null);
 
   /** The norms of a layer's block, F32 factors of the model's width. */
-  public record Weights(@Nullable Matrix before, @Nullable Matrix after) {}
+  public record Weights(@Nullable Matrix before, @Nullable Matrix after) {
+    static final Weights NONE = new Weights(null, null);
+  }
 
   /** A block's tensors, with its norms around them. */
   List<TensorSpec> around(int width, List<TensorSpec> tensors) {

@@ -13,6 +13,11 @@ enum Slot {
   PART,
   /** The inputs of all layers, which are made before the first: see {@link PerLayerInputs}. */
   PER_LAYER,
+  /** The other copies of the residual stream, and what the first was predicted: {@link AltUp}. */
+  COPIES,
+  PREDICTED,
+  /** The factors that copies are predicted and corrected with. */
+  COEFFICIENTS,
   QUERY,
   KEY,
   VALUE,

@@ -23,6 +23,10 @@ public final class Transformer {
   private final DenseBlock dense;
   private final ExpertsBlock experts;
   private final PerLayerBlock perLayer;
+  private final LaurelBlock laurel;
+  private final AltUpBlock altUp;
+  private final List<Block.Weights> opening;
+  private final List<Block.Weights> closing;
 
   /** The block after which tokens do not see each other. */
   private final Place lastMixing;
@@ -49,6 +53,10 @@ public final class Transformer {
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.perLayer = new PerLayerBlock(blocks, weights);
+    this.laurel = new LaurelBlock(blocks);
+    this.altUp = new AltUpBlock(blocks, perLayer);
+    this.opening = weights.outside(spec.opening());
+    this.closing = weights.outside(spec.closing());
     this.lastMixing = lastMixing(spec);
     this.wholeTexts = spec.layers().stream().anyMatch(LayerSpec::readsRows);
     this.ids = new int[workspace.tokens()];
@@ -90,7 +98,7 @@ public final class Transformer {
     int wanted = place(runs);
     compute.alone(alone(runs));
     blocks.adapted = AdapterRows.of(runs, Run::length);
-    for (Block.Weights block : weights.opening()) {
+    for (Block.Weights block : opening) {
       apply(block, runs, hidden);
     }
     for (int l = 0; l < spec.layers().size(); l++) {
@@ -107,6 +115,9 @@ public final class Transformer {
           blocks.adapted = AdapterRows.of(runs, Run::logits);
         }
       }
+    }
+    for (int b = 0; b < closing.size() && hidden.rows() > 0; b++) {
+      apply(closing.get(b), runs, hidden);
     }
     Matrix logits = logits(hidden);
     for (Run run : runs) {
@@ -216,6 +227,7 @@ public final class Transformer {
 
   private void change(Block.Change block, Matrix hidden) {
     switch (block) {
+      case AltUp.Weights w -> altUp.apply(w, hidden);
       case PerLayerInputs.Weights w -> perLayer.prepare(w, ids, hidden);
       case Scale.Weights w -> compute.scale(hidden, w.factor());
     }
@@ -243,6 +255,7 @@ public final class Transformer {
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w -> experts.apply(w, x, delta);
+      case Laurel.Weights w -> laurel.apply(w, x, delta);
       case Parallel.Weights w -> parallel(w, runs, x, delta);
       case PerLayerInput.Weights w -> perLayer.apply(w, x, delta);
     }

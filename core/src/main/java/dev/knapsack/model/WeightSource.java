@@ -14,8 +14,8 @@ public interface WeightSource {
   /** The weights of layer {@code index}, valid until the next call of this method. */
   LayerWeights layer(int index);
 
-  /** The weights of the blocks before the first layer. */
-  List<Block.Weights> opening();
+  /** The weights of blocks before the first layer or after the last, which stay. */
+  List<Block.Weights> outside(List<Block> blocks);
 
   /** The factors of the last norm. */
   Matrix outputNorm();

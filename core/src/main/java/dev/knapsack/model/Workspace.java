@@ -170,7 +170,7 @@ public final class Workspace implements AutoCloseable {
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     Map<Slot, Set<Slot>> beside = new EnumMap<>(Slot.class);
     List<Map<Slot, Long>> each = new ArrayList<>();
-    spec.opening().forEach(block -> each.add(block.activations(tokens, cache, -1)));
+    spec.outside().forEach(block -> each.add(block.activations(tokens, cache, -1)));
     for (int l = 0; l < spec.layers().size(); l++) {
       for (Block block : spec.layers().get(l).blocks()) {
         each.add(block.activations(tokens, cache, l));

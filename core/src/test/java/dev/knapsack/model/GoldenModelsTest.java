@@ -43,6 +43,7 @@ class GoldenModelsTest {
           "phi3_swa",
           "gemma2",
           "gemma3",
+          "gemma3n",
           "gemma4",
           "gpt-oss",
           "lfm2",

@@ -106,8 +106,8 @@ class RecurrentLayersTest {
     }
 
     @Override
-    public List<Block.Weights> opening() {
-      return weights.opening();
+    public List<Block.Weights> outside(List<Block> blocks) {
+      return weights.outside(blocks);
     }
 
     @Override

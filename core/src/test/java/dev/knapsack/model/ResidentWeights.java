@@ -62,8 +62,8 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public List<Block.Weights> opening() {
-    return LayerWeights.of(-1, new LayerSpec(spec.opening()), tensors::get, null).blocks();
+  public List<Block.Weights> outside(List<Block> blocks) {
+    return LayerWeights.outside(blocks, tensors::get);
   }
 
   @Override

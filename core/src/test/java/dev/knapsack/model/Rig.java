@@ -139,7 +139,8 @@ final class Rig implements AutoCloseable {
         spec.logitSoftCap(),
         spec.outputNorm(),
         spec.tiedOutput(),
-        spec.opening());
+        spec.opening(),
+        spec.closing());
   }
 
   private static Block from(Block block, Attention.Source source) {

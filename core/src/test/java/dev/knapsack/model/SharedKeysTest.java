@@ -28,7 +28,7 @@ class SharedKeysTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"gemma4, 2"})
+  @CsvSource({"gemma4, 2", "gemma3n, 5"})
   void rememberNothing(String name, int shared) {
     try (ModelFile file = open(name)) {
       List<LayerLayout> layers = Families.spec(file).kvLayout(Formats.F16, Formats.F16).layers();
@@ -39,7 +39,7 @@ class SharedKeysTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"gemma4"})
+  @ValueSource(strings = {"gemma4", "gemma3n"})
   void readWhateverIsDoneToKeys(String name) throws IOException {
     Path logits = TestData.path("golden/" + name + "/logits.f32");
     float[] expected = GoldenModelsTest.numbers(logits);
@@ -62,7 +62,7 @@ class SharedKeysTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"gemma4"})
+  @ValueSource(strings = {"gemma4", "gemma3n"})
   void rowsThatGoOnTakeAllOfTheirsAlong(String name) throws IOException {
     int[] tokens = tokens(name);
     try (ModelFile file = open(name);

@@ -60,7 +60,7 @@ abstract class Family {
     return false;
   }
 
-  final boolean windowed(Header header, int layer) {
+  boolean windowed(Header header, int layer) {
     return header.layerFlag("attention.sliding_window_pattern", layer, usuallyWindowed(layer));
   }
 
@@ -85,6 +85,11 @@ abstract class Family {
 
   /** The blocks before the first layer. */
   List<Block> opening(Header header) {
+    return List.of();
+  }
+
+  /** The blocks after the last layer. */
+  List<Block> closing(Header header) {
     return List.of();
   }
 
@@ -180,7 +185,7 @@ abstract class Family {
       if (hidden == 0) {
         throw header.wrong("feed_forward_length", "is missing");
       }
-      return new Dense(norms, header.width(), hidden, activation(), "");
+      return new Dense(norms, header.width(), hidden, activation(), gateCutoff(header, layer), "");
     }
     return experts(header, norms, count, hidden);
   }
@@ -210,6 +215,11 @@ abstract class Family {
         softmaxOverChosen(),
         header.positive("expert_weights_scale", 1),
         shared == 0 ? null : new Dense(Norms.NONE, header.width(), shared, activation(), "_shexp"));
+  }
+
+  /** The {@link Dense#cutoff}. */
+  float gateCutoff(Header header, int layer) {
+    return 0;
   }
 
   /** Width of an expert, in a file that names that of a dense layer only. */
@@ -279,7 +289,8 @@ abstract class Family {
             logitSoftCap(header),
             outputNorm(),
             !header.hasTensor(ModelSpec.OUTPUT),
-            opening(header));
+            opening(header),
+            closing(header));
     new TensorCheck(header.file(), spec, requiredTensors()).run();
     return spec;
   }
@@ -297,6 +308,7 @@ abstract class Family {
     List<TensorSpec> all = new ArrayList<>();
     all.add(new TensorSpec(outputNorm(), Role.NORM, header.width()));
     opening(header).forEach(block -> all.addAll(block.tensors()));
+    closing(header).forEach(block -> all.addAll(block.tensors()));
     List<LayerSpec> layers = layers(header, header.context());
     for (int l = 0; l < layers.size(); l++) {
       for (TensorSpec tensor : least(layers.get(l).tensors())) {

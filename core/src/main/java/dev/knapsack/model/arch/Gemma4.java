@@ -38,11 +38,6 @@ class Gemma4 extends Gemma2 {
   }
 
   @Override
-  boolean usuallyWindowed(int layer) {
-    return false;
-  }
-
-  @Override
   int keySize(Header header, int layer) {
     return headSize(header, "attention.key_length", layer);
   }
@@ -140,15 +135,28 @@ class Gemma4 extends Gemma2 {
         : new PerLayerInputs(header.width(), header.vocabulary(), header.layers(), size);
   }
 
+  /** The block that adds a layer's own inputs; null for none. */
+  final @Nullable PerLayerInput input(Header header) {
+    PerLayerInputs inputs = inputs(header);
+    return inputs == null
+        ? null
+        : new PerLayerInput(new Norms(null, "post_norm.weight"), inputs, activation());
+  }
+
   @Override
-  List<Block> blocks(Header header, int layer, int context) {
+  final boolean windowed(Header header, int layer) {
     if (!header.has(PATTERN)) {
       throw header.wrong(PATTERN, "is missing: a flag for each layer, true with a sliding window");
     }
+    return super.windowed(header, layer);
+  }
+
+  @Override
+  List<Block> blocks(Header header, int layer, int context) {
     List<Block> blocks = new ArrayList<>(super.blocks(header, layer, context));
-    PerLayerInputs inputs = inputs(header);
-    if (inputs != null) {
-      blocks.add(new PerLayerInput(new Norms(null, "post_norm.weight"), inputs, activation()));
+    PerLayerInput input = input(header);
+    if (input != null) {
+      blocks.add(input);
     }
     blocks.add(new Scale(header.width(), 1, "layer_output_scale.weight"));
     return blocks;

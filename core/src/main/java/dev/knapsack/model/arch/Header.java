@@ -203,6 +203,22 @@ final class Header {
     return has(key) && metadata.real(key(key)) != 0 ? positive(key) : has(key) ? 0 : otherwise;
   }
 
+  /** A number of a layer, from 0, that stands for none when it is 0 or absent. */
+  float layerNumber(String key, int layer) {
+    if (!has(key)) {
+      return 0;
+    }
+    float[] values = metadata.reals(key(key));
+    if (values.length != layers) {
+      throw wrong(key, "%d values for %d layers".formatted(values.length, layers));
+    }
+    float value = values[layer];
+    if (!(value >= 0 && value < Float.POSITIVE_INFINITY)) {
+      throw wrong(key, "must be numbers from 0, and has " + value);
+    }
+    return value;
+  }
+
   boolean flag(String key, boolean otherwise) {
     return metadata.flag(key(key), otherwise);
   }
