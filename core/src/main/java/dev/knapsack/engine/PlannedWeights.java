@@ -31,7 +31,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Weights where a plan puts them: resident in account {@code weights}; or, read in every step,
  * passing through two buffers in {@code weights/stream}; experts among them, if the plan says so,
- * kept by use in {@code weights/experts}.
+ * kept by use in {@code weights/experts}. Tables of which steps read rows are in {@code
+ * weights/gather}, or on disk.
  *
  * <p>With nothing streamed it is a plain table of resident matrices, and starts no thread. Used by
  * one thread at a time.
@@ -49,16 +50,13 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   private final Set<Integer> streamedLayers;
   private final boolean outputStreamed;
 
-  private final TensorInfo embedding;
-
   /** The tensor that is the output projection: the embedding, where there is no other. */
   private final TensorInfo output;
 
   private final @Nullable Matrix outputMatrix;
   private final Matrix outputNorm;
 
-  /** A row of the embedding, where that is not resident. */
-  private @Nullable MemorySegment row;
+  private final @Nullable RowReader rows;
 
   /** Each layer's weights: where they stay, or as they lie in either buffer. */
   private final LayerWeights[][] layers;
@@ -95,7 +93,6 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     int layerCount = spec.layers().size();
     this.streamedLayers = new HashSet<>(plan.streamedLayers());
     this.outputStreamed = plan.outputStreamed();
-    this.embedding = tensor(file, ModelSpec.EMBEDDING);
     this.output = tensor(file, spec.outputTensor());
     this.layers = new LayerWeights[layerCount][];
     this.unitOfLayer = new int[layerCount];
@@ -116,9 +113,11 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         }
         matrices.add(all);
       }
-      load(matrices, account, progress);
+      Account gather = account.part("gather");
+      load(matrices, account, plan.gathered() ? List.of() : layout.tables(), gather, progress);
       this.outputMatrix = resident.get(spec.outputTensor());
       this.outputNorm = require(resident.get(spec.outputNorm()));
+      this.rows = rows(plan, gather, team);
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
         reader = new WeightReader(file, team);
@@ -163,12 +162,32 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     return tensor;
   }
 
-  private void load(List<List<TensorInfo>> matrices, Account account, Host.LoadProgress progress) {
+  /** The reader of those tables that are on disk; null if none is. */
+  private @Nullable RowReader rows(Plan.Weights plan, Account account, WorkerTeam team) {
+    List<TensorInfo> tables = new ArrayList<>(plan.gathered() ? layout.tables() : List.of());
+    if (outputStreamed && spec.tiedOutput()) {
+      tables.add(output);
+    }
+    if (tables.isEmpty()) {
+      return null;
+    }
+    RowReader made = new RowReader(file, tables, Plan.ROWS_AT_ONCE, account, team);
+    held.addFirst(made);
+    return made;
+  }
+
+  private void load(
+      List<List<TensorInfo>> matrices,
+      Account account,
+      List<TensorInfo> tables,
+      Account gather,
+      Host.LoadProgress progress) {
     List<List<TensorInfo>> groups = new ArrayList<>();
     groups.add(
         layout.global().stream()
-            .filter(t -> !outputStreamed || !(t.equals(embedding) || t.equals(output)))
+            .filter(t -> !outputStreamed || !t.equals(output))
             .toList());
+    groups.add(tables);
     for (int i = 0; i < matrices.size(); i++) {
       if (!streamedLayers.contains(i)) {
         groups.add(matrices.get(i));
@@ -186,7 +205,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         continue;
       }
       Region region = Region.of(file, group);
-      MemorySegment memory = lease(account, region.bytes());
+      MemorySegment memory = lease(group == tables ? gather : account, region.bytes());
       for (Region.Part part : region.parts()) {
         for (long at = 0; at < part.bytes(); at += STRIDE) {
           long bytes = Math.min(STRIDE, part.bytes() - at);
@@ -236,10 +255,6 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     }
     firstOutputUnit = units.size();
     if (outputStreamed) {
-      row =
-          lease(
-              account,
-              embedding.format().bytes(embedding.shape().getFirst()) + WeightLayout.SECTOR);
       int rows = Math.toIntExact(output.shape().get(1));
       long rowBytes = output.format().bytes(output.shape().getFirst());
       int most = (int) Math.min(rows, (bufferBytes - WeightLayout.SECTOR) / rowBytes);
@@ -293,9 +308,14 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         cache == null ? null : (wanted, use) -> cache.use(layer, wanted, use));
   }
 
+  /** Bytes of rows that were read of tables on disk; 0 with all tables in memory. */
+  long gatheredBytes() {
+    return rows == null ? 0 : rows.bytes();
+  }
+
   /** A matrix that the file has: it was checked when the spec was read. */
-  private static Matrix require(@Nullable Matrix matrix) {
-    return Objects.requireNonNull(matrix, "a tensor that the model declares");
+  private static <T> T require(@Nullable T tensor) {
+    return Objects.requireNonNull(tensor, "a tensor that the model declares");
   }
 
   /** Says whether the steps that follow need the output projection, so that it is read ahead. */
@@ -351,16 +371,13 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
 
   @Override
   public void gather(String table, int[] tokens, Matrix target) {
+    Matrix whole = resident.get(table);
+    if (whole == null) {
+      require(rows).read(table, tokens, target);
+      return;
+    }
     for (int i = 0; i < target.rows(); i++) {
-      long to = target.rowOffset(i);
-      if (row == null || !table.equals(ModelSpec.EMBEDDING)) {
-        require(resident.get(table)).decodeRow(tokens[i], target.data(), to);
-      } else {
-        long bytes = embedding.format().bytes(embedding.shape().getFirst());
-        MemorySegment source = row.asSlice(file.alignment(embedding, tokens[i] * bytes), bytes);
-        file.read(embedding, tokens[i] * bytes, source);
-        embedding.format().decode(source, 0, target.data(), to, target.columns());
-      }
+      whole.decodeRow(tokens[i], target.data(), target.rowOffset(i));
     }
   }
 

@@ -20,7 +20,7 @@ public record TensorSpec(
     String name, Role role, boolean optional, @Nullable String fused, List<Long> shape) {
   /** The use of a tensor, from which follows where it is kept and in which format. */
   public enum Role {
-    /** The table of token embeddings. */
+    /** A table with a row for each token, such as the token embedding. */
     EMBEDDING,
     /** The output projection, where it is not the table of embeddings. */
     OUTPUT,
