@@ -156,12 +156,9 @@ final class ExpertCache implements AutoCloseable {
 
   private void use(int expert, int slot, ExpertBank.Use use) {
     MemorySegment memory = lease.segment().asSlice(slot * slotBytes, slotBytes);
-    List<Region.Part> parts = regions[slot].parts();
     use.accept(
         expert,
-        Region.matrix(parts.get(0), memory),
-        Region.matrix(parts.get(1), memory),
-        Region.matrix(parts.get(2), memory));
+        regions[slot].parts().stream().map(part -> Region.matrix(part, memory)).toList());
   }
 
   private void count(int layer, int[] wanted) {

@@ -54,6 +54,11 @@ public sealed interface Block
     return !(remembers() instanceof LayerLayout.None);
   }
 
+  /** Says whether it reads the residual stream as its layer got it, too. */
+  default boolean readsLayerInput() {
+    return false;
+  }
+
   /**
    * Numbers of activations that a step of {@code tokens} tokens has in each slot.
    *

@@ -14,9 +14,9 @@ import org.jspecify.annotations.Nullable;
  * A choice of MLPs: a router chooses {@code used} of {@code count} experts for each token.
  *
  * @param hidden numbers in the hidden layer of an expert
- * @param normalise whether the chosen weights are divided by their sum
- * @param softmaxLast whether the softmax is over the chosen logits only (gpt-oss) and not over all
- * @param scale factor on the chosen weights
+ * @param latent numbers that experts read and write in place of {@code width}: a projection of what
+ *     the block reads, and back; 0 for none
+ * @param routesInput whether the router reads the layer's input, and not what the experts do
  * @param shared the expert that every token uses; null for none
  */
 public record Experts(
@@ -26,49 +26,74 @@ public record Experts(
     int used,
     int hidden,
     Activation activation,
-    boolean normalise,
-    boolean softmaxLast,
-    float scale,
+    Gating gating,
+    int latent,
+    boolean routesInput,
     @Nullable Dense shared)
     implements Block {
   private static final String ROUTER = "ffn_gate_inp.weight";
   private static final String ROUTER_BIAS = "ffn_gate_inp.bias";
+  private static final String CHOICE_BIAS = "exp_probs_b.bias";
   private static final String GATE = "ffn_gate_exps.";
   private static final String UP = "ffn_up_exps.";
+  private static final String GATE_AND_UP = "ffn_gate_up_exps.weight";
   private static final String DOWN = "ffn_down_exps.";
   private static final String SHARED_GATE = "ffn_gate_inp_shexp.weight";
 
   /**
    * The tensors that it computes with.
    *
+   * @param choiceBias what the weights of experts are more by when they are chosen, and not after
    * @param gateBias a row for each expert
    * @param upBias likewise
    * @param downBias likewise
+   * @param toLatent the way to what experts read; null for none, as the way back
    * @param sharedGate what the sigmoid is of that the shared expert counts with; null for 1
    */
   public record Weights(
       Experts spec,
       Norms.Weights norms,
       Linear router,
+      @Nullable Matrix choiceBias,
       ExpertBank experts,
       @Nullable Matrix gateBias,
       @Nullable Matrix upBias,
       @Nullable Matrix downBias,
+      @Nullable Linear toLatent,
+      @Nullable Linear fromLatent,
       Dense.@Nullable Weights shared,
       @Nullable Matrix sharedGate)
       implements Block.Addend {}
+
+  /** Numbers that an expert reads, and writes. */
+  int expertWidth() {
+    return latent == 0 ? width : latent;
+  }
+
+  private Projection toLatent() {
+    return new Projection("ffn_latent_down", width, latent);
+  }
+
+  private Projection fromLatent() {
+    return new Projection("ffn_latent_up", latent, width);
+  }
 
   @Override
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>();
     tensors.add(new TensorSpec(ROUTER, Role.ROUTER, width, count));
     tensors.add(new TensorSpec(ROUTER_BIAS, Role.BIAS, count).orNone());
-    tensors.add(new TensorSpec(GATE + "weight", Role.EXPERTS, width, hidden, count));
-    tensors.add(new TensorSpec(UP + "weight", Role.EXPERTS, width, hidden, count));
-    tensors.add(new TensorSpec(DOWN + "weight", Role.EXPERTS, hidden, width, count));
+    tensors.add(new TensorSpec(CHOICE_BIAS, Role.BIAS, count).orNone());
+    if (latent > 0) {
+      tensors.addAll(Projection.tensors(List.of(toLatent(), fromLatent())));
+    }
+    TensorSpec up = new TensorSpec(UP + "weight", Role.EXPERTS, expertWidth(), hidden, count);
+    tensors.add(up.named(GATE + "weight").in(GATE_AND_UP));
+    tensors.add(up.in(GATE_AND_UP));
+    tensors.add(new TensorSpec(DOWN + "weight", Role.EXPERTS, hidden, expertWidth(), count));
     tensors.add(new TensorSpec(GATE + "bias", Role.BIAS, hidden, count).orNone());
     tensors.add(new TensorSpec(UP + "bias", Role.BIAS, hidden, count).orNone());
-    tensors.add(new TensorSpec(DOWN + "bias", Role.BIAS, width, count).orNone());
+    tensors.add(new TensorSpec(DOWN + "bias", Role.BIAS, expertWidth(), count).orNone());
     if (shared != null) {
       tensors.addAll(shared.tensors());
       tensors.add(new TensorSpec(SHARED_GATE, Role.NUMBERS, width).orNone());
@@ -86,33 +111,62 @@ public record Experts(
             tensors.get(ROUTER),
             routerBias == null ? null : routerBias.data(),
             tensors.place(ROUTER)),
-        experts != null
-            ? experts
-            : ExpertBank.of(
-                tensors.get(GATE + "weight"),
-                tensors.get(UP + "weight"),
-                tensors.get(DOWN + "weight"),
-                count),
+        tensors.find(CHOICE_BIAS),
+        experts != null ? experts : bank(tensors),
         tensors.find(GATE + "bias"),
         tensors.find(UP + "bias"),
         tensors.find(DOWN + "bias"),
+        latent == 0 ? null : toLatent().in(tensors),
+        latent == 0 ? null : fromLatent().in(tensors),
         shared == null ? null : shared.weights(tensors, null),
         shared == null ? null : tensors.find(SHARED_GATE));
   }
 
+  private ExpertBank bank(LayerTensors tensors) {
+    Matrix both = tensors.find(GATE_AND_UP);
+    Matrix down = tensors.get(DOWN + "weight");
+    return ExpertBank.of(
+        both != null
+            ? List.of(both, down)
+            : List.of(tensors.get(GATE + "weight"), tensors.get(UP + "weight"), down),
+        count);
+  }
+
+  /** One of the experts. */
+  record Expert(Matrix gate, Matrix up, Matrix down) {}
+
+  /** The expert that has these matrices, in the order in which its tensors are declared. */
+  Expert expert(List<Matrix> matrices) {
+    Matrix first = matrices.getFirst();
+    Matrix down = matrices.getLast();
+    return matrices.size() == 2
+        ? new Expert(first.rows(0, hidden), first.rows(hidden, 2 * hidden), down)
+        : new Expert(first, matrices.get(1), down);
+  }
+
+  @Override
+  public boolean readsLayerInput() {
+    return routesInput;
+  }
+
   @Override
   public int widest() {
-    return Math.max(hidden, shared == null ? 0 : shared.hidden());
+    return Math.max(Math.max(hidden, latent), shared == null ? 0 : shared.hidden());
   }
 
   @Override
   public Map<Slot, Long> activations(int tokens, KvLayout cache, int layer) {
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
-    numbers.put(Slot.GATE, (long) tokens * widest());
-    numbers.put(Slot.UP, (long) tokens * widest());
+    long hiddens = Math.max(hidden, shared == null ? 0 : shared.hidden());
+    numbers.put(Slot.GATE, tokens * hiddens);
+    numbers.put(Slot.UP, tokens * hiddens);
     numbers.put(Slot.ROUTER, (long) tokens * count);
-    numbers.put(Slot.GATHERED, (long) tokens * width);
-    numbers.put(Slot.EXPERT, (long) tokens * width);
+    numbers.put(Slot.GATHERED, (long) tokens * expertWidth());
+    numbers.put(Slot.EXPERT, (long) tokens * Math.max(width, latent));
+    if (latent > 0) {
+      numbers.put(Slot.LATENT, (long) tokens * latent);
+      numbers.put(Slot.LATENT_DELTA, (long) tokens * latent);
+    }
     return numbers;
   }
 

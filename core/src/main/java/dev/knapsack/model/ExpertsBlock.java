@@ -26,59 +26,79 @@ final class ExpertsBlock {
     this.dense = dense;
   }
 
-  /** Computes {@code delta} from {@code x}, one row a token. */
-  void apply(Experts.Weights weights, Matrix x, Matrix delta) {
+  /**
+   * Computes {@code delta} from {@code x}, one row a token.
+   *
+   * @param routed what the router reads, a row for each of {@code x}
+   */
+  void apply(Experts.Weights weights, Matrix routed, Matrix x, Matrix delta) {
     Matrix logits = blocks.matrix(Slot.ROUTER, x.rows(), weights.spec().count());
-    weights.router().apply(blocks, compute.input(x), logits);
-    router.route(weights.spec(), logits);
-    delta.data().fill((byte) 0);
-    // In ascending order, so that the sum does not depend on the other tokens of the step.
-    weights
-        .experts()
-        .use(
-            router.active(),
-            (expert, gate, up, down) -> expert(weights, expert, gate, up, down, x, delta));
+    weights.router().apply(blocks, compute.input(routed), logits);
+    router.route(weights.spec(), weights.choiceBias(), logits);
+    if (weights.toLatent() == null || weights.fromLatent() == null) {
+      chosen(weights, x, delta);
+    } else {
+      Matrix latent = blocks.matrix(Slot.LATENT, x.rows(), weights.spec().latent());
+      Matrix sum = blocks.matrix(Slot.LATENT_DELTA, x.rows(), weights.spec().latent());
+      weights.toLatent().apply(blocks, compute.input(x), latent);
+      chosen(weights, latent, sum);
+      weights.fromLatent().apply(blocks, compute.input(sum), delta);
+    }
     if (weights.shared() != null) {
       shared(weights.shared(), weights.sharedGate(), x, delta);
     }
   }
 
+  /** Computes the sum of the chosen experts. */
+  private void chosen(Experts.Weights weights, Matrix x, Matrix sum) {
+    sum.data().fill((byte) 0);
+    // In ascending order, so that the sum does not depend on the other tokens of the step.
+    weights
+        .experts()
+        .use(
+            router.active(),
+            (expert, matrices) ->
+                expert(weights, expert, weights.spec().expert(matrices), x, sum));
+  }
+
   private void expert(
-      Experts.Weights weights,
-      int expert,
-      Matrix gateWeight,
-      Matrix upWeight,
-      Matrix downWeight,
-      Matrix x,
-      Matrix delta) {
-    int rows = router.count(expert);
+      Experts.Weights weights, int number, Experts.Expert expert, Matrix x, Matrix sum) {
+    Experts spec = weights.spec();
+    boolean weighsInputs = spec.gating().inputs();
+    int rows = router.count(number);
     Matrix gathered = blocks.matrix(Slot.GATHERED, rows, x.columns());
     for (int i = 0; i < rows; i++) {
       MemorySegment.copy(
           x.data(),
-          x.rowOffset(router.row(expert, i)),
+          x.rowOffset(router.row(number, i)),
           gathered.data(),
           gathered.rowOffset(i),
           x.rowBytes());
+      if (weighsInputs) {
+        compute.scale(gathered.rows(i, i + 1), router.weight(number, i));
+      }
     }
-    Matrix gate = blocks.matrix(Slot.GATE, rows, weights.spec().hidden());
-    Matrix up = blocks.matrix(Slot.UP, rows, weights.spec().hidden());
+    Matrix up = blocks.matrix(Slot.UP, rows, spec.hidden());
     int alone = compute.alone(Compute.AS_FITS);
     if (alone != Compute.AS_FITS) {
-      compute.alone(router.countBefore(expert, alone));
+      compute.alone(router.countBefore(number, alone));
     }
     Compute.Input input = compute.input(gathered);
-    compute.matmul(input, new Product(gateWeight, gate), new Product(upWeight, up));
-    blocks.addBias(gate, weights.gateBias(), expert);
-    blocks.addBias(up, weights.upBias(), expert);
-    compute.gatedActivation(weights.spec().activation(), gate, up, gate);
+    Matrix gate = blocks.matrix(Slot.GATE, rows, spec.hidden());
+    compute.matmul(input, new Product(expert.gate(), gate), new Product(expert.up(), up));
+    blocks.addBias(gate, weights.gateBias(), number);
+    blocks.addBias(up, weights.upBias(), number);
+    compute.gatedActivation(spec.activation(), gate, up, gate);
     Matrix out = blocks.matrix(Slot.EXPERT, rows, x.columns());
-    compute.matmul(downWeight, gate, out);
+    compute.matmul(expert.down(), gate, out);
     compute.alone(alone);
-    blocks.addBias(out, weights.downBias(), expert);
+    blocks.addBias(out, weights.downBias(), number);
     for (int i = 0; i < rows; i++) {
-      int token = router.row(expert, i);
-      compute.add(delta.rows(token, token + 1), out.rows(i, i + 1), router.weight(expert, i));
+      int token = router.row(number, i);
+      compute.add(
+          sum.rows(token, token + 1),
+          out.rows(i, i + 1),
+          weighsInputs ? 1 : router.weight(number, i));
     }
   }
 

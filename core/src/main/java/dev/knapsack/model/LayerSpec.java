@@ -45,6 +45,11 @@ public record LayerSpec(List<Block> blocks) {
     return LayerLayout.all(blocks.stream().map(Block::remembers));
   }
 
+  /** Says whether a block reads the residual stream as the layer got it, too. */
+  boolean readsInput() {
+    return blocks.stream().anyMatch(Block::readsLayerInput);
+  }
+
   /** Says whether it carries a state from token to token. */
   public boolean carriesState() {
     return remembers().stateBytes() > 0;

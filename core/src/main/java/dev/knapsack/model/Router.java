@@ -1,17 +1,23 @@
 package dev.knapsack.model;
 
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Chooses experts: for every token those with the highest logits, and for every expert the tokens
+ * Chooses experts as a {@link Gating} says: for every token some, and for every expert the tokens
  * that chose it.
  */
 final class Router {
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+
   private final int tokens;
-  private float[] probabilities = new float[0];
+
+  // Of a token, by expert: its weight, what it is chosen by, and whether it cannot be chosen.
+  private float[] gates = new float[0];
+  private float[] scores = new float[0];
+  private boolean[] out = new boolean[0];
   private int[] chosen = new int[0];
   private float[] weights = new float[0];
 
@@ -29,37 +35,59 @@ final class Router {
     this.tokens = tokens;
   }
 
-  /** Routes one token for each row of logits. */
-  void route(Experts experts, Matrix logits) {
+  /**
+   * Routes one token for each row of logits.
+   *
+   * @param bias what weights are more by when experts are chosen; null for nothing
+   */
+  void route(Experts experts, @Nullable Matrix bias, Matrix logits) {
     prepare(experts);
     int used = experts.used();
+    Gating gating = experts.gating();
     for (int t = 0; t < logits.rows(); t++) {
-      MemorySegment data = logits.data();
-      for (int e = 0; e < experts.count(); e++) {
-        probabilities[e] = data.getAtIndex(ValueLayout.JAVA_FLOAT, (long) t * logits.columns() + e);
-      }
-      if (!experts.softmaxLast()) {
-        softmax(probabilities, 0, experts.count());
-      }
+      gate(gating, bias, logits, t);
+      keepGroups(gating, experts.count());
       choose(experts, t * used);
-      if (experts.softmaxLast()) {
+      if (gating.function() == Gating.Function.SOFTMAX_OF_CHOSEN) {
         softmax(weights, t * used, used);
       }
-      scale(experts, t * used);
+      scale(gating, t * used, used);
     }
     group(experts, logits.rows());
   }
 
   private void prepare(Experts experts) {
-    if (probabilities.length < experts.count() || chosen.length < tokens * experts.used()) {
+    if (gates.length < experts.count() || chosen.length < tokens * experts.used()) {
       int choices = tokens * experts.used();
-      probabilities = new float[experts.count()];
+      gates = new float[experts.count()];
+      scores = new float[experts.count()];
+      out = new boolean[experts.count()];
       starts = new int[experts.count() + 1];
       active = new int[experts.count()];
       chosen = new int[choices];
       weights = new float[choices];
       rows = new int[choices];
       rowWeights = new float[choices];
+    }
+  }
+
+  private void gate(Gating gating, @Nullable Matrix bias, Matrix logits, int row) {
+    int count = logits.columns();
+    for (int e = 0; e < count; e++) {
+      scores[e] = logits.data().getAtIndex(FLOAT, (long) row * count + e);
+      gates[e] =
+          gating.function() == Gating.Function.SIGMOID
+              ? (float) (1 / (1 + Math.exp(-scores[e])))
+              : scores[e];
+    }
+    if (gating.function() == Gating.Function.SOFTMAX) {
+      softmax(gates, 0, count);
+    }
+    // The order of weights is that of logits, which do not become alike when they are far from 0.
+    if (bias != null || gating.groups() > 1) {
+      for (int e = 0; e < count; e++) {
+        scores[e] = gates[e] + (bias == null ? 0 : bias.data().getAtIndex(FLOAT, e));
+      }
     }
   }
 
@@ -78,39 +106,72 @@ final class Router {
     }
   }
 
-  /** The highest first; of equal ones the one that comes first. */
+  /** Leaves out the experts of all groups but those whose two best are best together. */
+  private void keepGroups(Gating gating, int count) {
+    boolean grouped = gating.usedGroups() < gating.groups();
+    Arrays.fill(out, grouped);
+    if (!grouped) {
+      return;
+    }
+    int size = count / gating.groups();
+    boolean[] kept = new boolean[gating.groups()];
+    float[] best = new float[gating.groups()];
+    for (int g = 0; g < best.length; g++) {
+      best[g] = twoBest(g * size, (g + 1) * size);
+    }
+    for (int k = 0; k < gating.usedGroups(); k++) {
+      int group = highest(best, kept, best.length);
+      kept[group] = true;
+      Arrays.fill(out, group * size, (group + 1) * size, false);
+    }
+  }
+
+  /** The sum of the two highest scores. */
+  private float twoBest(int from, int to) {
+    float first = Float.NEGATIVE_INFINITY;
+    float second = Float.NEGATIVE_INFINITY;
+    for (int e = from; e < to; e++) {
+      if (scores[e] > first) {
+        second = first;
+        first = scores[e];
+      } else {
+        second = Math.max(second, scores[e]);
+      }
+    }
+    return to - from == 1 ? first : first + second;
+  }
+
   private void choose(Experts experts, int at) {
-    for (int k = 0; k < experts.used(); k++) {
-      int best = -1;
-      for (int e = 0; e < experts.count(); e++) {
-        if (!taken(e, at, at + k) && (best < 0 || probabilities[e] > probabilities[best])) {
-          best = e;
-        }
-      }
-      chosen[at + k] = best;
-      weights[at + k] = probabilities[best];
+    for (int k = at; k < at + experts.used(); k++) {
+      int expert = highest(scores, out, experts.count());
+      out[expert] = true;
+      chosen[k] = expert;
+      weights[k] = gates[expert];
     }
   }
 
-  private boolean taken(int expert, int from, int to) {
-    for (int i = from; i < to; i++) {
-      if (chosen[i] == expert) {
-        return true;
+  /** The highest of those that are not out; of equal ones the one that comes first. */
+  private static int highest(float[] of, boolean[] out, int count) {
+    int best = -1;
+    for (int i = 0; i < count; i++) {
+      if (!out[i] && (best < 0 || of[i] > of[best])) {
+        best = i;
       }
     }
-    return false;
+    return best;
   }
 
-  private void scale(Experts experts, int at) {
-    float factor = experts.scale();
-    if (experts.normalise() && !experts.softmaxLast()) {
+  private void scale(Gating gating, int from, int used) {
+    float factor = gating.scale();
+    if (gating.normalise() && gating.function() != Gating.Function.SOFTMAX_OF_CHOSEN) {
       double sum = 0;
-      for (int i = at; i < at + experts.used(); i++) {
+      for (int i = from; i < from + used; i++) {
         sum += weights[i];
       }
-      factor = (float) (factor / sum);
+      // Weights may all be too small for a float.
+      factor = (float) (factor / Math.max(sum, Float.MIN_NORMAL));
     }
-    for (int i = at; i < at + experts.used(); i++) {
+    for (int i = from; i < from + used; i++) {
       weights[i] *= factor;
     }
   }

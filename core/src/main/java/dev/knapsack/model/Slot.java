@@ -18,6 +18,8 @@ enum Slot {
   PREDICTED,
   /** The factors that copies are predicted and corrected with. */
   COEFFICIENTS,
+  /** The residual stream as a layer got it, where a block reads that. */
+  LAYER_INPUT,
   QUERY,
   KEY,
   VALUE,
@@ -45,5 +47,8 @@ enum Slot {
   GATHERED,
   /** The results of one expert. */
   EXPERT,
+  /** The rows that experts read and write where these are narrower than the model. */
+  LATENT,
+  LATENT_DELTA,
   LOGITS
 }

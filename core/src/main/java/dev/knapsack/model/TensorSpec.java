@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
  * @param name the GGUF name; within its layer ({@code attn_q.weight}) if it is in one
  * @param optional whether a model may do without
  * @param fused the tensor that may stand for this one and the others that name it, with the rows of
- *     all, one after the other; null where none may
+ *     all, one after the other (of experts: in each); null where none may
  * @param shape dimensions as GGUF orders them: {@code [columns, rows]}, the first runs fastest
  */
 public record TensorSpec(
@@ -81,9 +81,10 @@ public record TensorSpec(
 
   /** With the rows of another after its own. */
   private TensorSpec followedBy(TensorSpec other) {
-    int last = shape.size() - 1;
+    // Of experts it is each that has the rows of both.
+    int rows = role == Role.EXPERTS ? 1 : shape.size() - 1;
     List<Long> sum = new ArrayList<>(shape);
-    sum.set(last, shape.get(last) + other.shape.get(last));
+    sum.set(rows, shape.get(rows) + other.shape.get(rows));
     return new TensorSpec(name, role, optional, fused, sum);
   }
 }

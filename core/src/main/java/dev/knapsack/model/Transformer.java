@@ -103,10 +103,17 @@ public final class Transformer {
     }
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerWeights layer = weights.layer(l);
+      boolean readsInput = spec.layers().get(l).readsInput();
+      if (readsInput) {
+        layerInput(hidden).data().copyFrom(hidden.data());
+      }
       for (int b = 0; b < layer.blocks().size() && hidden.rows() > 0; b++) {
         apply(layer.blocks().get(b), runs, hidden);
         if (l == lastMixing.layer && b == lastMixing.block) {
           // From here on tokens do not see each other: only those count whose logits are wanted.
+          if (readsInput) {
+            gather(layerInput(hidden), wanted);
+          }
           hidden = gather(hidden, wanted);
           for (Block block : spec.opening()) {
             block.lasting().forEach((slot, columns) -> gather(blocks.matrix(slot, tokens, columns), wanted));
@@ -254,7 +261,8 @@ public final class Transformer {
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
-      case Experts.Weights w -> experts.apply(w, x, delta);
+      case Experts.Weights w ->
+          experts.apply(w, w.spec().routesInput() ? layerInput(rows) : x, x, delta);
       case Laurel.Weights w -> laurel.apply(w, x, delta);
       case Parallel.Weights w -> parallel(w, runs, x, delta);
       case PerLayerInput.Weights w -> perLayer.apply(w, x, delta);
@@ -270,6 +278,11 @@ public final class Transformer {
       compute(other, runs, x, normed, part);
       compute.add(delta, part);
     }
+  }
+
+  /** The residual stream as the layer got it. */
+  private Matrix layerInput(Matrix hidden) {
+    return blocks.matrix(Slot.LAYER_INPUT, hidden.rows(), spec.width());
   }
 
   /** Moves the rows whose logits are wanted to the front. */

@@ -18,7 +18,7 @@ import java.util.Map;
  *     is not the output projection too, and others like it
  * @param layers each layer's matrices other than its experts, in file order
  * @param experts each layer's expert matrices ({@code [columns, rows, experts]}), as its block
- *     declares them: gate, up and down; none in a layer without
+ *     declares them: gate and up, apart or in one, and down; none in a layer without
  */
 public record WeightLayout(
     List<TensorInfo> small,
@@ -72,7 +72,11 @@ public record WeightLayout(
     for (int i = 0; i < spec.layers().size(); i++) {
       for (TensorSpec tensor : spec.layers().get(i).tensors()) {
         if (tensor.role() == Role.EXPERTS) {
-          experts.get(i).add(file.tensors().get(name(i, tensor.name())));
+          TensorInfo whole = file.tensors().get(name(i, String.valueOf(tensor.fused())));
+          TensorInfo found = whole == null ? file.tensors().get(name(i, tensor.name())) : whole;
+          if (!experts.get(i).contains(found)) {
+            experts.get(i).add(found);
+          }
         }
       }
     }
@@ -158,7 +162,7 @@ public record WeightLayout(
     return tables.isEmpty() ? 0 : Math.ceilDiv(most + SECTOR - 1, SECTOR) * SECTOR;
   }
 
-  /** Bytes of the largest single expert of any layer, with room to place its three matrices. */
+  /** Bytes of the largest single expert of any layer, with room to place its matrices. */
   public long expertBytes() {
     long most = 0;
     for (List<TensorInfo> layer : experts) {

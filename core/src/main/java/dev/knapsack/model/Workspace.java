@@ -166,6 +166,9 @@ public final class Workspace implements AutoCloseable {
         end = put(slot.getKey(), (long) tokens * slot.getValue(), end, offsets);
       }
     }
+    if (spec.layers().stream().anyMatch(LayerSpec::readsInput)) {
+      end = put(Slot.LAYER_INPUT, (long) tokens * spec.width(), end, offsets);
+    }
     long shared = end;
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     Map<Slot, Set<Slot>> beside = new EnumMap<>(Slot.class);

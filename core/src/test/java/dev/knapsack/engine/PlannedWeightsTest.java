@@ -213,11 +213,11 @@ class PlannedWeightsTest {
     experts(weights.layer(layer))
         .use(
             wanted,
-            (expert, gate, up, down) -> {
+            (expert, matrices) -> {
               used.add(expert);
-              checkExpert(file, "blk." + layer + ".ffn_gate_exps.weight", expert, gate);
-              checkExpert(file, "blk." + layer + ".ffn_up_exps.weight", expert, up);
-              checkExpert(file, "blk." + layer + ".ffn_down_exps.weight", expert, down);
+              checkExpert(file, "blk." + layer + ".ffn_gate_exps.weight", expert, matrices.get(0));
+              checkExpert(file, "blk." + layer + ".ffn_up_exps.weight", expert, matrices.get(1));
+              checkExpert(file, "blk." + layer + ".ffn_down_exps.weight", expert, matrices.get(2));
             });
     assertThat(used)
         .containsExactlyInAnyOrder(IntStream.of(wanted).boxed().toArray(Integer[]::new));
@@ -321,7 +321,7 @@ class PlannedWeightsTest {
         try {
           for (int layer = 0; layer < TinyModel.LAYERS; layer++) {
             experts(weights.layer(layer))
-                .use(new int[] {0, 2, 5, 7}, (expert, gate, up, down) -> {});
+                .use(new int[] {0, 2, 5, 7}, (expert, matrices) -> {});
           }
         } catch (ModelFileException e) {
           failures++;

@@ -79,8 +79,8 @@ class FamiliesTest {
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("fixture.gguf: general.architecture: 'parrot' is not supported")
         .hasMessageContaining(
-            "ernie4_5, exaone4, gemma2, gemma3, gemma3n, gemma4, glm4, gpt-oss, granite, lfm2,"
-                + " llama, mamba2, mistral3, phi3, qwen2,");
+            "ernie4_5, ernie4_5-moe, exaone4, gemma2, gemma3, gemma3n, gemma4, glm4, gpt-oss,"
+                + " granite, lfm2, lfm2moe, llama, mamba2, mistral3, phi3, qwen2,");
   }
 
   @Test

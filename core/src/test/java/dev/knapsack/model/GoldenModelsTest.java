@@ -47,9 +47,11 @@ class GoldenModelsTest {
           "gemma4",
           "gpt-oss",
           "lfm2",
+          "lfm2moe",
           "mamba2",
           "mamba2_long",
           "ernie4_5",
+          "ernie4_5-moe",
           "seed_oss",
           "glm4",
           "exaone4");

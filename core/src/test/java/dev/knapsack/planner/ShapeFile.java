@@ -9,6 +9,7 @@ import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
 import dev.knapsack.model.Dense;
 import dev.knapsack.model.Experts;
+import dev.knapsack.model.Gating;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Norms;
@@ -113,7 +114,9 @@ final class ShapeFile implements ModelFile {
 
   static Experts experts(int width, int count, int used, int hidden) {
     Norms norms = new Norms("ffn_norm.weight", null);
-    return new Experts(norms, width, count, used, hidden, Activation.SILU, true, false, 1, null);
+    Gating gating = new Gating(Gating.Function.SOFTMAX, true, 1);
+    return new Experts(
+        norms, width, count, used, hidden, Activation.SILU, gating, 0, false, null);
   }
 
   /** Llama 3.2 1B. */

@@ -23,6 +23,7 @@ public final class Families {
           Map.entry("smollm3", new SmolLm3()),
           Map.entry("granite", new Granite()),
           Map.entry("lfm2", new Lfm2()),
+          Map.entry("lfm2moe", new Lfm2()),
           Map.entry("mamba2", new Mamba2()),
           Map.entry("phi3", new Phi3()),
           Map.entry("gemma2", new Gemma2()),
@@ -31,6 +32,7 @@ public final class Families {
           Map.entry("gemma4", new Gemma4()),
           Map.entry("gpt-oss", new GptOss()),
           Map.entry("ernie4_5", new Llama()),
+          Map.entry("ernie4_5-moe", new Llama()),
           Map.entry("seed_oss", new Qwen2()),
           Map.entry("glm4", new Glm4()),
           Map.entry("exaone4", new Exaone4()));

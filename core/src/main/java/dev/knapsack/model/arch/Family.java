@@ -7,6 +7,7 @@ import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
 import dev.knapsack.model.Dense;
 import dev.knapsack.model.Experts;
+import dev.knapsack.model.Gating;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Norms;
@@ -181,13 +182,21 @@ abstract class Family {
     Norms norms = feedForwardNorms(header, layer);
     int hidden = header.columns("feed_forward_length", layer, 0);
     int count = header.optionalCount("expert_count");
-    if (count == 0) {
+    if (count == 0 || !hasExperts(header, layer)) {
       if (hidden == 0) {
         throw header.wrong("feed_forward_length", "is missing");
       }
       return new Dense(norms, header.width(), hidden, activation(), gateCutoff(header, layer), "");
     }
     return experts(header, norms, count, hidden);
+  }
+
+  /** Says whether a layer has experts, in a model that has some. */
+  boolean hasExperts(Header header, int layer) {
+    int step = header.optionalCount("interleave_moe_layer_step", 1);
+    return layer >= header.optionalCount("leading_dense_block_count")
+        && step > 0
+        && (layer + 1) % step == 0;
   }
 
   private Experts experts(Header header, Norms norms, int count, int denseWidth) {
@@ -203,7 +212,7 @@ abstract class Family {
       throw header.wrong("expert_feed_forward_length", "is missing");
     }
     int given = header.optionalColumns("expert_shared_feed_forward_length");
-    int shared = given == 0 ? usualSharedWidth(denseWidth) : given;
+    int shared = given == 0 ? usualSharedWidth(header, denseWidth, hidden) : given;
     return new Experts(
         norms,
         header.width(),
@@ -211,9 +220,9 @@ abstract class Family {
         used,
         hidden,
         activation(),
-        header.flag("expert_weights_norm", normaliseExperts()),
-        softmaxOverChosen(),
-        header.positive("expert_weights_scale", 1),
+        gating(header, count, used),
+        header.optionalColumns("moe_latent_size"),
+        routesInput(),
         shared == 0 ? null : new Dense(Norms.NONE, header.width(), shared, activation(), "_shexp"));
   }
 
@@ -222,14 +231,56 @@ abstract class Family {
     return 0;
   }
 
+  private Gating gating(Header header, int count, int used) {
+    int groups = Math.max(1, header.optionalCount("expert_group_count"));
+    int usedGroups = groups == 1 ? 1 : header.optionalCount("expert_group_used_count");
+    if (count % groups != 0) {
+      throw header.wrong(
+          "expert_group_count", "%d experts are no %d groups of a size".formatted(count, groups));
+    }
+    if (usedGroups < 1 || usedGroups > groups || used > count / groups * usedGroups) {
+      throw header.wrong(
+          "expert_group_used_count",
+          "must be between 1 and the number of groups %d, and enough for %d experts of a token; it"
+              + " is %d".formatted(groups, used, usedGroups));
+    }
+    return new Gating(
+        gatingFunction(header),
+        header.flag("expert_weights_norm", normaliseExperts()),
+        header.positive("expert_weights_scale", 1),
+        groups,
+        usedGroups,
+        weighsInputs());
+  }
+
+  private Gating.Function gatingFunction(Header header) {
+    int number = header.optionalCount("expert_gating_func");
+    return switch (number) {
+      case 0 -> usualGating();
+      case 1 -> Gating.Function.SOFTMAX;
+      case 2 -> Gating.Function.SIGMOID;
+      case 3 -> Gating.Function.SOFTMAX_OF_CHOSEN;
+      default ->
+          throw header.wrong(
+              "expert_gating_func",
+              number
+                  + " is not known; supported are 1 (softmax), 2 (sigmoid) and 3 (softmax over the"
+                  + " chosen experts)");
+    };
+  }
+
   /** Width of an expert, in a file that names that of a dense layer only. */
   int usualExpertWidth(int denseWidth, int used) {
     return denseWidth;
   }
 
   /** Width of the expert for every token, in a file that names none; 0 where there is none. */
-  int usualSharedWidth(int denseWidth) {
-    return 0;
+  int usualSharedWidth(Header header, int denseWidth, int expertWidth) {
+    long width = (long) header.optionalCount("expert_shared_count") * expertWidth;
+    if (width > Header.MOST_COLUMNS) {
+      throw header.wrong("expert_shared_count", "%,d numbers in a layer are too many".formatted(width));
+    }
+    return (int) width;
   }
 
   /** Says whether the weights of the chosen experts are divided by their sum. */
@@ -237,8 +288,18 @@ abstract class Family {
     return true;
   }
 
-  /** Says whether the router's softmax is over the chosen experts only. */
-  boolean softmaxOverChosen() {
+  /** The function that makes weights of a router's logits, in a file that names none. */
+  Gating.Function usualGating() {
+    return Gating.Function.SOFTMAX;
+  }
+
+  /** Says whether experts' weights are factors on what they read, in place of their results. */
+  boolean weighsInputs() {
+    return false;
+  }
+
+  /** Says whether the router reads what its layer reads, and not what the experts do. */
+  boolean routesInput() {
     return false;
   }
 

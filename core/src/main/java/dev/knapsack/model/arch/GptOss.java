@@ -1,6 +1,7 @@
 package dev.knapsack.model.arch;
 
 import dev.knapsack.kernel.Activation;
+import dev.knapsack.model.Gating;
 import java.util.Set;
 
 /**
@@ -43,7 +44,7 @@ final class GptOss extends Family {
   }
 
   @Override
-  boolean softmaxOverChosen() {
-    return true;
+  Gating.Function usualGating() {
+    return Gating.Function.SOFTMAX_OF_CHOSEN;
   }
 }

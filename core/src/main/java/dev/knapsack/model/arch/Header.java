@@ -150,6 +150,11 @@ final class Header {
     return has(key) ? checked(key, metadata.integer(key(key)), 0, MOST_HEADS) : 0;
   }
 
+  /** A number of things that may be 0. */
+  int optionalCount(String key, int otherwise) {
+    return has(key) ? optionalCount(key) : otherwise;
+  }
+
   /** A required number of heads, or of groups of them. */
   int heads(String key) {
     return count(key, MOST_HEADS);

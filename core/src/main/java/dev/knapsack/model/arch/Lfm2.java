@@ -1,14 +1,15 @@
 package dev.knapsack.model.arch;
 
 import dev.knapsack.model.Block;
+import dev.knapsack.model.Gating;
 import dev.knapsack.model.Norms;
 import dev.knapsack.model.ShortConvolution;
 import java.util.List;
 import java.util.Set;
 
 /**
- * LFM 2: short convolutions, and attention in the layers that have key and value heads; its last
- * norm has the name of one of the embeddings.
+ * LFM 2, dense and with experts: short convolutions, and attention in the layers that have key and
+ * value heads; its last norm has the name of one of the embeddings.
  */
 final class Lfm2 extends Family {
   @Override
@@ -24,6 +25,11 @@ final class Lfm2 extends Family {
   @Override
   boolean usuallyWindowed(int layer) {
     return true;
+  }
+
+  @Override
+  Gating.Function usualGating() {
+    return Gating.Function.SIGMOID;
   }
 
   @Override

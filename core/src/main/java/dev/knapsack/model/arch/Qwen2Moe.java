@@ -23,7 +23,7 @@ final class Qwen2Moe extends Family {
   }
 
   @Override
-  int usualSharedWidth(int denseWidth) {
+  int usualSharedWidth(Header header, int denseWidth, int expertWidth) {
     return denseWidth;
   }
 }
