@@ -47,7 +47,7 @@ public record LayerSpec(List<Block> blocks) {
 
   /** Says whether a block reads the residual stream as the layer got it, too. */
   boolean readsInput() {
-    return blocks.stream().anyMatch(Block::readsLayerInput);
+    return parts().stream().anyMatch(Block::readsLayerInput);
   }
 
   /** Says whether it carries a state from token to token. */

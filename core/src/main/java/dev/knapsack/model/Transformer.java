@@ -262,7 +262,15 @@ public final class Transformer {
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w ->
-          experts.apply(w, w.spec().routesInput() ? layerInput(rows) : x, x, delta);
+          experts.apply(
+              w,
+              switch (w.spec().routed()) {
+                case INPUT -> x;
+                case LAYER_INPUT -> layerInput(rows);
+                case RESIDUAL -> rows;
+              },
+              x,
+              delta);
       case Laurel.Weights w -> laurel.apply(w, x, delta);
       case Parallel.Weights w -> parallel(w, runs, x, delta);
       case PerLayerInput.Weights w -> perLayer.apply(w, x, delta);

@@ -45,6 +45,7 @@ class GoldenModelsTest {
           "gemma3",
           "gemma3n",
           "gemma4",
+          "gemma4_moe",
           "gpt-oss",
           "lfm2",
           "lfm2moe",

@@ -39,7 +39,7 @@ class SharedKeysTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"gemma4", "gemma3n"})
+  @ValueSource(strings = {"gemma4", "gemma4_moe", "gemma3n"})
   void readWhateverIsDoneToKeys(String name) throws IOException {
     Path logits = TestData.path("golden/" + name + "/logits.f32");
     float[] expected = GoldenModelsTest.numbers(logits);
@@ -62,7 +62,7 @@ class SharedKeysTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"gemma4", "gemma3n"})
+  @ValueSource(strings = {"gemma4", "gemma4_moe", "gemma3n"})
   void rowsThatGoOnTakeAllOfTheirsAlong(String name) throws IOException {
     int[] tokens = tokens(name);
     try (ModelFile file = open(name);

@@ -116,7 +116,7 @@ final class ShapeFile implements ModelFile {
     Norms norms = new Norms("ffn_norm.weight", null);
     Gating gating = new Gating(Gating.Function.SOFTMAX, true, 1);
     return new Experts(
-        norms, width, count, used, hidden, Activation.SILU, gating, 0, false, null);
+        norms, width, count, used, hidden, Activation.SILU, gating, 0, Experts.Routed.INPUT, null);
   }
 
   /** Llama 3.2 1B. */

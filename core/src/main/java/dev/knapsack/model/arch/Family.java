@@ -178,28 +178,33 @@ abstract class Family {
         : "ffn_norm.weight";
   }
 
-  final Block feedForward(Header header, int layer) {
+  Block feedForward(Header header, int layer) {
     Norms norms = feedForwardNorms(header, layer);
-    int hidden = header.columns("feed_forward_length", layer, 0);
-    int count = header.optionalCount("expert_count");
-    if (count == 0 || !hasExperts(header, layer)) {
-      if (hidden == 0) {
-        throw header.wrong("feed_forward_length", "is missing");
-      }
-      return new Dense(norms, header.width(), hidden, activation(), gateCutoff(header, layer), "");
-    }
-    return experts(header, norms, count, hidden);
+    return hasExperts(header, layer)
+        ? experts(header, layer, norms)
+        : dense(header, layer, norms);
   }
 
-  /** Says whether a layer has experts, in a model that has some. */
+  final Dense dense(Header header, int layer, Norms norms) {
+    int hidden = header.columns("feed_forward_length", layer, 0);
+    if (hidden == 0) {
+      throw header.wrong("feed_forward_length", "is missing");
+    }
+    return new Dense(norms, header.width(), hidden, activation(), gateCutoff(header, layer), "");
+  }
+
+  /** Says whether a layer has experts. */
   boolean hasExperts(Header header, int layer) {
     int step = header.optionalCount("interleave_moe_layer_step", 1);
-    return layer >= header.optionalCount("leading_dense_block_count")
+    return header.optionalCount("expert_count") > 0
+        && layer >= header.optionalCount("leading_dense_block_count")
         && step > 0
         && (layer + 1) % step == 0;
   }
 
-  private Experts experts(Header header, Norms norms, int count, int denseWidth) {
+  final Experts experts(Header header, int layer, Norms norms) {
+    int denseWidth = header.columns("feed_forward_length", layer, 0);
+    int count = header.optionalCount("expert_count");
     int used = header.optionalCount("expert_used_count");
     if (used < 1 || used > count) {
       throw header.wrong(
@@ -222,7 +227,7 @@ abstract class Family {
         activation(),
         gating(header, count, used),
         header.optionalColumns("moe_latent_size"),
-        routesInput(),
+        routed(),
         shared == 0 ? null : new Dense(Norms.NONE, header.width(), shared, activation(), "_shexp"));
   }
 
@@ -298,9 +303,9 @@ abstract class Family {
     return false;
   }
 
-  /** Says whether the router reads what its layer reads, and not what the experts do. */
-  boolean routesInput() {
-    return false;
+  /** The rows that the router of experts reads. */
+  Experts.Routed routed() {
+    return Experts.Routed.INPUT;
   }
 
   float embeddingScale(Header header) {

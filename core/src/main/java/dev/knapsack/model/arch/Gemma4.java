@@ -3,7 +3,9 @@ package dev.knapsack.model.arch;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
+import dev.knapsack.model.Experts;
 import dev.knapsack.model.Norms;
+import dev.knapsack.model.Parallel;
 import dev.knapsack.model.PerLayerInput;
 import dev.knapsack.model.PerLayerInputs;
 import dev.knapsack.model.Scale;
@@ -15,7 +17,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * Gemma 4: layers with a sliding window have heads and rotary embeddings of their own sizes, the
- * last ones read what earlier ones have cached, and each layer has inputs of its own.
+ * last ones read what earlier ones have cached, each layer may have inputs of its own, and experts
+ * stand beside a dense MLP.
  */
 class Gemma4 extends Gemma2 {
   private static final String PATTERN = "attention.sliding_window_pattern";
@@ -29,7 +32,10 @@ class Gemma4 extends Gemma2 {
         "ffn_norm.weight",
         "post_attention_norm.weight",
         "post_ffw_norm.weight",
-        "post_norm.weight");
+        "post_norm.weight",
+        "post_ffw_norm_1.weight",
+        "post_ffw_norm_2.weight",
+        "ffn_down_exps.scale");
   }
 
   @Override
@@ -114,6 +120,25 @@ class Gemma4 extends Gemma2 {
     }
     throw header.wrong(
         SHARED, "no layer before %d has what layer %d is to read".formatted(own, layer));
+  }
+
+  @Override
+  Experts.Routed routed() {
+    return Experts.Routed.RESIDUAL;
+  }
+
+  /** Experts stand beside a dense MLP, each with norms of its own. */
+  @Override
+  Block feedForward(Header header, int layer) {
+    if (!hasExperts(header, layer)) {
+      return super.feedForward(header, layer);
+    }
+    Norms dense = new Norms("ffn_norm.weight", "post_ffw_norm_1.weight");
+    Norms experts = new Norms("pre_ffw_norm_2.weight", "post_ffw_norm_2.weight");
+    return new Parallel(
+        new Norms(null, AFTER_FEED_FORWARD),
+        header.width(),
+        List.of(dense(header, layer, dense), experts(header, layer, experts)));
   }
 
   @Override
