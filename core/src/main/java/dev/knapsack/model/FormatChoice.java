@@ -44,7 +44,7 @@ record FormatChoice(Format format, Format output, Format experts) {
    */
   Format wanted(Role role, boolean tied) {
     return switch (role) {
-      case NORM, BIAS, NUMBERS, ROUTER -> Formats.F32;
+      case NORM, BIAS, DECAY, NUMBERS, ROUTER -> Formats.F32;
       case OUTPUT -> output;
       case EMBEDDING -> tied ? output : format;
       case EXPERTS -> experts;

@@ -1,8 +1,10 @@
 package dev.knapsack.model;
 
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * A published model without its weights: the numbers of its configuration.
@@ -11,14 +13,16 @@ import java.util.stream.Collectors;
  * @param architecture as GGUF names it
  * @param vocabulary tokens
  * @param width numbers in a token's hidden state
- * @param heads query heads
+ * @param heads query heads; 0 where no layer has attention
  * @param headSize numbers in a head
  * @param feedForward numbers in the hidden layer of a dense MLP
  * @param experts experts in a layer; 0 for a dense model
  * @param usedExperts experts a token uses
  * @param expertFeedForward numbers in the hidden layer of an expert
  * @param tied whether the output projection is the token embedding
- * @param keys further keys of the header, without the architecture before them
+ * @param keys further keys of the header, without the architecture before them: an {@code Integer}, a
+ *     {@code Double}, a {@code Boolean}, or a list of integers or flags, one a layer; they go before
+ *     what the numbers above say
  */
 public record PublishedShape(
     String name,
@@ -37,7 +41,7 @@ public record PublishedShape(
     double ropeBase,
     double normEpsilon,
     boolean tied,
-    Map<String, Number> keys) {
+    Map<String, Object> keys) {
   private static final List<PublishedShape> ALL =
       List.of(
           dense("stories-15m", "llama", 32000, 288, 6, 6, 6, 48, 768)
@@ -94,6 +98,17 @@ public record PublishedShape(
               .tiedOutput()
               .trained(32768, 1e6, 1e-6)
               .with(Map.of("attention.sliding_window", 512)),
+          dense("lfm2-1.2b", "lfm2", 65536, 2048, 16, 32, 8, 64, 8192)
+              .tiedOutput()
+              .trained(128000, 1e6, 1e-5)
+              .with(
+                  Map.of(
+                      "attention.head_count_kv", attentionIn(16, 8, 2, 5, 8, 10, 12, 14),
+                      "shortconv.l_cache", 3)),
+          dense("mamba2-130m", "mamba2", 50288, 768, 24, 0, 0, 0, 0)
+              .tiedOutput()
+              .trained(1048576, 1e4, 1e-5)
+              .with(stateSpace(1536, 24, 128, 1)),
           dense("gpt-oss-20b", "gpt-oss", 201088, 2880, 24, 64, 8, 64, 2880)
               .trained(131072, 1.5e5, 1e-5)
               .experts(32, 4, 2880)
@@ -102,6 +117,14 @@ public record PublishedShape(
                       "attention.sliding_window", 128,
                       "rope.scaling.factor", 32.0,
                       "rope.scaling.original_context_length", 4096)));
+
+  /** Key and value heads of each layer, where only some have attention. */
+  private static List<Integer> attentionIn(int layers, int kvHeads, Integer... attention) {
+    return IntStream.range(0, layers)
+        .map(l -> List.of(attention).contains(l) ? kvHeads : 0)
+        .boxed()
+        .toList();
+  }
 
   /** The factor of the llama3 scaling, which files hold only as the divisors it comes to. */
   static final String LLAMA3_FACTOR = "rope.scaling.llama3_factor";
@@ -177,12 +200,24 @@ public record PublishedShape(
         experts, usedExperts, expertFeedForward, context, ropeBase, normEpsilon, tied, keys);
   }
 
-  PublishedShape with(Map<String, Number> keys) {
-    return copy(
-        experts, usedExperts, expertFeedForward, context, ropeBase, normEpsilon, tied, keys);
+  /** With these keys beside those that it has. */
+  PublishedShape with(Map<String, ?> more) {
+    Map<String, Object> all = new HashMap<>(keys);
+    all.putAll(more);
+    return copy(experts, usedExperts, expertFeedForward, context, ropeBase, normEpsilon, tied, all);
   }
 
-  private static Map<String, Number> llama3(int factor) {
+  /** The keys of state spaces: {@code inner} channels in heads, {@code state} numbers for each. */
+  private static Map<String, Object> stateSpace(int inner, int heads, int state, int groups) {
+    return Map.of(
+        "ssm.conv_kernel", 4,
+        "ssm.inner_size", inner,
+        "ssm.time_step_rank", heads,
+        "ssm.state_size", state,
+        "ssm.group_count", groups);
+  }
+
+  private static Map<String, Object> llama3(int factor) {
     return Map.of(LLAMA3_FACTOR, factor);
   }
 
@@ -194,7 +229,7 @@ public record PublishedShape(
       double ropeBase,
       double normEpsilon,
       boolean tied,
-      Map<String, Number> keys) {
+      Map<String, Object> keys) {
     return new PublishedShape(
         name,
         architecture,

@@ -81,7 +81,7 @@ public record StateSpace(
     tensors.add(new TensorSpec(TAPS, Role.NUMBERS, taps, mixedColumns()));
     tensors.add(new TensorSpec(TAPS_BIAS, Role.BIAS, mixedColumns()).orNone());
     tensors.add(new TensorSpec(STEP_BIAS, Role.BIAS, heads));
-    tensors.add(new TensorSpec(DECAY, Role.NUMBERS, 1, heads));
+    tensors.add(new TensorSpec(DECAY, Role.DECAY, 1, heads));
     tensors.add(new TensorSpec(SKIP, Role.NUMBERS, 1, heads));
     tensors.add(new TensorSpec(NORM, Role.NORM, inner / groups, groups));
     tensors.addAll(output().tensors());

@@ -67,13 +67,16 @@ final class SyntheticHeader {
             .integer(key("embedding_length"), shape.width())
             .integer(key("feed_forward_length"), shape.feedForward())
             .integer(key("vocab_size"), shape.vocabulary())
-            .integer(key("attention.head_count"), shape.heads())
-            .integer(key("attention.head_count_kv"), shape.kvHeads())
-            .integer(key("attention.key_length"), shape.headSize())
-            .integer(key("attention.value_length"), shape.headSize())
-            .real(key("attention.layer_norm_rms_epsilon"), shape.normEpsilon())
-            .integer(key("rope.dimension_count"), shape.headSize())
-            .real(key("rope.freq_base"), shape.ropeBase());
+            .real(key("attention.layer_norm_rms_epsilon"), shape.normEpsilon());
+    if (shape.heads() > 0) {
+      metadata
+          .integer(key("attention.head_count"), shape.heads())
+          .integer(key("attention.head_count_kv"), shape.kvHeads())
+          .integer(key("attention.key_length"), shape.headSize())
+          .integer(key("attention.value_length"), shape.headSize())
+          .integer(key("rope.dimension_count"), shape.headSize())
+          .real(key("rope.freq_base"), shape.ropeBase());
+    }
     if (shape.experts() > 0) {
       metadata
           .integer(key("expert_count"), shape.experts())
@@ -86,13 +89,33 @@ final class SyntheticHeader {
     // In the order of the keys: the same shape and seed give the same file.
     new TreeMap<>(shape.keys())
         .forEach((name, value) -> {
-          if (value instanceof Integer integer && !name.equals(PublishedShape.LLAMA3_FACTOR)) {
-            metadata.integer(key(name), integer);
-          } else if (value instanceof Double real) {
-            metadata.real(key(name), real);
+          if (!name.equals(PublishedShape.LLAMA3_FACTOR)) {
+            put(metadata, key(name), value);
           }
         });
     return metadata;
+  }
+
+  private static void put(MetadataBuilder metadata, String key, Object value) {
+    switch (value) {
+      case Integer integer -> metadata.integer(key, integer);
+      case Double real -> metadata.real(key, real);
+      case Boolean flag -> metadata.flag(key, flag);
+      case List<?> layers -> putLayers(metadata, key, layers);
+      default -> throw new IllegalArgumentException("%s: %s is no value".formatted(key, value));
+    }
+  }
+
+  private static void putLayers(MetadataBuilder metadata, String key, List<?> layers) {
+    if (layers.getFirst() instanceof Boolean) {
+      boolean[] flags = new boolean[layers.size()];
+      for (int l = 0; l < flags.length; l++) {
+        flags[l] = (Boolean) layers.get(l);
+      }
+      metadata.flags(key, flags);
+    } else {
+      metadata.integers(key, layers.stream().mapToInt(layer -> (Integer) layer).toArray());
+    }
   }
 
   private String key(String name) {
@@ -250,7 +273,7 @@ final class SyntheticHeader {
 
   /** Frequencies below 1 / 8192 are divided by the factor, those above 4 / 8192 are not. */
   private float llama3Divisor(int pair) {
-    double factor = shape.keys().getOrDefault(PublishedShape.LLAMA3_FACTOR, 1).doubleValue();
+    double factor = ((Number) shape.keys().getOrDefault(PublishedShape.LLAMA3_FACTOR, 1)).doubleValue();
     double frequency = Math.pow(shape.ropeBase(), -2.0 * pair / shape.headSize());
     double turns = 8192 * frequency / (2 * Math.PI);
     double smooth = Math.clamp((turns - 1) / (4 - 1), 0.0, 1.0);

@@ -101,8 +101,8 @@ public final class SyntheticModel {
       for (TensorInfo tensor : tensors) {
         progress.at(tensor.name(), done, total);
         SplittableRandom random = new SplittableRandom(seed * 31 + tensor.name().hashCode());
-        if (tensor.shape().size() == 1) {
-          writer.write(tensor, vector(header, tensor, random));
+        if (header.role(tensor).isSmall()) {
+          writer.write(tensor, small(header, tensor, random));
         } else {
           MemorySegment pool = Objects.requireNonNull(pools.get(Kind.of(header, tensor)));
           matrix(tensor, pool, random, chunk, writer);
@@ -114,7 +114,7 @@ public final class SyntheticModel {
     }
   }
 
-  private static MemorySegment vector(
+  private static MemorySegment small(
       SyntheticHeader header, TensorInfo tensor, SplittableRandom random) {
     float[] values;
     if (tensor.name().startsWith("rope_f")) {
@@ -131,26 +131,37 @@ public final class SyntheticModel {
   }
 
   private static float number(SyntheticHeader header, TensorInfo tensor, SplittableRandom random) {
-    if (header.role(tensor) != Role.NORM) {
-      return (float) (0.02 * random.nextGaussian());
-    }
+    return switch (header.role(tensor)) {
+      case NORM -> norm(header, tensor, random);
+      // From -1 to -16 in even steps of the logarithm, as state spaces begin their training.
+      case DECAY -> (float) -Math.pow(16, random.nextDouble());
+      default -> (float) (deviation(tensor) * random.nextGaussian());
+    };
+  }
+
+  private static float norm(SyntheticHeader header, TensorInfo tensor, SplittableRandom random) {
     if (WeightLayout.layer(tensor.name()) < 0) {
       return random.nextBoolean() ? 1 : -1;
     }
     return header.isOfMixer(tensor) ? ATTENDED : 1;
   }
 
+  /** The standard deviation of summands and of other numbers; of taps, as of a matrix's columns. */
+  private static double deviation(TensorInfo tensor) {
+    return tensor.shape().size() > 1 ? 1 / Math.sqrt((double) tensor.shape().getFirst()) : 0.02;
+  }
+
   /** The kind of blocks in a pool: their format, and the standard deviation of their numbers. */
   private record Kind(Format format, double deviation) {
     static Kind of(SyntheticHeader header, TensorInfo tensor) {
-      double usual = 1 / Math.sqrt((double) tensor.shape().getFirst());
+      double usual = SyntheticModel.deviation(tensor);
       return new Kind(tensor.format(), header.isOfMixer(tensor) ? ATTENDED * usual : usual);
     }
   }
 
   private static List<Kind> kinds(SyntheticHeader header) {
     return header.tensors().stream()
-        .filter(t -> t.shape().size() > 1)
+        .filter(t -> !header.role(t).isSmall())
         .map(t -> Kind.of(header, t))
         .distinct()
         .toList();

@@ -34,12 +34,14 @@ public record TensorSpec(
     NORM,
     /** Summands of the results of a product. */
     BIAS,
+    /** Rates at which states fade, each below 0. */
+    DECAY,
     /** Other numbers of which a layer has few: sinks, decays, taps of a convolution. */
     NUMBERS;
 
     /** Says whether such a tensor is decoded to F32 when a model is opened, and always stays. */
     public boolean isSmall() {
-      return this == NORM || this == BIAS || this == NUMBERS;
+      return this == NORM || this == BIAS || this == DECAY || this == NUMBERS;
     }
   }
 

@@ -302,6 +302,7 @@ class FamiliesTest {
         .norm("blk.0.attn_norm.weight", 32)
         .weights("blk.0.ssm_in.weight", 32, 164)
         .weights("blk.0.ssm_conv1d.weight", 4, 96)
+        .bias("blk.0.ssm_conv1d.bias", 96)
         .bias("blk.0.ssm_dt.bias", 4)
         .weights("blk.0.ssm_a", 1, 4)
         .weights("blk.0.ssm_d", 1, 4)

@@ -41,20 +41,17 @@ class SyntheticModelTest {
   /** The same model with few and small layers. */
   static PublishedShape small(PublishedShape shape) {
     boolean experts = shape.experts() > 0;
-    Map<String, Number> keys = new HashMap<>(shape.keys());
-    // Narrower embeddings have larger numbers; the scale is to bring them to the same size.
-    keys.computeIfPresent(
-        "embedding_scale", (k, scale) -> scale.doubleValue() * Math.sqrt(64.0 / shape.width()));
+    boolean attention = shape.heads() > 0;
     return new PublishedShape(
         shape.name(),
         shape.architecture(),
         512,
         64,
         6,
-        4,
-        2,
-        32,
-        96,
+        attention ? 4 : 0,
+        attention ? 2 : 0,
+        attention ? 32 : 0,
+        Math.min(96, shape.feedForward()),
         experts ? 4 : 0,
         experts ? 2 : 0,
         experts ? 96 : 0,
@@ -62,7 +59,23 @@ class SyntheticModelTest {
         shape.ropeBase(),
         shape.normEpsilon(),
         shape.tied(),
-        keys);
+        smallKeys(shape));
+  }
+
+  private static Map<String, Object> smallKeys(PublishedShape shape) {
+    Map<String, Object> keys = new HashMap<>(shape.keys());
+    // Narrower embeddings have larger numbers; the scale is to bring them to the same size.
+    keys.computeIfPresent(
+        "embedding_scale", (k, scale) -> (Double) scale * Math.sqrt(64.0 / shape.width()));
+    keys.computeIfPresent("ssm.inner_size", (k, inner) -> 128);
+    keys.computeIfPresent("ssm.time_step_rank", (k, heads) -> 4);
+    keys.computeIfPresent("ssm.state_size", (k, state) -> 16);
+    keys.replaceAll((k, value) -> value instanceof List<?> layers ? layers.subList(0, 6) : value);
+    keys.computeIfPresent(
+        "attention.head_count_kv",
+        (k, heads) ->
+            ((List<?>) heads).stream().map(layer -> Math.min(2, (Integer) layer)).toList());
+    return keys;
   }
 
   private Path write(PublishedShape shape, Format format, long seed) {
@@ -89,6 +102,8 @@ class SyntheticModelTest {
     "gemma-3-1b, 999885952",
     "granite-3.3-2b, 2533539840",
     "gpt-oss-20b, 20914757184",
+    "lfm2-1.2b, 1170340608",
+    "mamba2-130m, 128989632",
   })
   void hasAsManyParametersAsThePublishedModel(String name, long parameters) {
     List<TensorInfo> tensors =

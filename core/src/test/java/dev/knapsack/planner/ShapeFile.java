@@ -46,7 +46,7 @@ final class ShapeFile implements ModelFile {
   private void add(String name, TensorSpec spec, Format format) {
     Format stored =
         switch (spec.role()) {
-          case NORM, BIAS, NUMBERS, ROUTER -> Formats.F32;
+          case NORM, BIAS, DECAY, NUMBERS, ROUTER -> Formats.F32;
           case OUTPUT -> Formats.Q6_K;
           case EMBEDDING, MATRIX, EXPERTS -> format;
         };

@@ -2,9 +2,15 @@ package dev.knapsack.model.arch;
 
 import dev.knapsack.model.Block;
 import java.util.List;
+import java.util.Set;
 
 /** Mamba 2: a state space in each layer, and nothing else. */
 final class Mamba2 extends Family {
+  @Override
+  Set<String> requiredTensors() {
+    return Set.of("ssm_conv1d.bias");
+  }
+
   @Override
   List<Block> blocks(Header header, int layer, int context) {
     return List.of(stateSpace(header));
