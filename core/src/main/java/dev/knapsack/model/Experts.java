@@ -100,9 +100,9 @@ public record Experts(
     List<TensorSpec> tensors = new ArrayList<>();
     tensors.add(new TensorSpec(ROUTER, Role.ROUTER, width, count));
     if (routed == Routed.RESIDUAL) {
-      tensors.add(new TensorSpec(ROUTER_SCALE, Role.NUMBERS, width));
+      tensors.add(new TensorSpec(ROUTER_SCALE, Role.NORM, width));
     }
-    tensors.add(new TensorSpec(SCALE, Role.NUMBERS, count).orNone());
+    tensors.add(new TensorSpec(SCALE, Role.NORM, count).orNone());
     tensors.add(new TensorSpec(ROUTER_BIAS, Role.BIAS, count).orNone());
     tensors.add(new TensorSpec(CHOICE_BIAS, Role.BIAS, count).orNone());
     if (latent > 0) {

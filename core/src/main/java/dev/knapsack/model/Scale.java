@@ -18,7 +18,7 @@ public record Scale(int width, float factor, @Nullable String tensor) implements
 
   @Override
   public List<TensorSpec> tensors() {
-    return tensor == null ? List.of() : List.of(new TensorSpec(tensor, Role.NUMBERS, 1));
+    return tensor == null ? List.of() : List.of(new TensorSpec(tensor, Role.NORM, 1));
   }
 
   @Override

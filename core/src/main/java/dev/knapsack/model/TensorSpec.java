@@ -30,7 +30,7 @@ public record TensorSpec(
     EXPERTS,
     /** The matrix that chooses experts. */
     ROUTER,
-    /** Factors of a norm. */
+    /** Factors of a norm, or others beside them. */
     NORM,
     /** Summands of the results of a product. */
     BIAS,
