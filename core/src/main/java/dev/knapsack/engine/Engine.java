@@ -398,6 +398,11 @@ public final class Engine implements AutoCloseable {
             compute.kernels().peak(), compute.team(), productPrecision, weights.residents()));
   }
 
+  /** The bytes that a token has had read of tables on disk, of which steps read rows. */
+  public TableReads tableReads() {
+    return weights.tableReads();
+  }
+
   /** The least that steps of this engine have to do. */
   public StepWork work() {
     return work;

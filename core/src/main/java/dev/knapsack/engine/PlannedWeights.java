@@ -308,9 +308,9 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         cache == null ? null : (wanted, use) -> cache.use(layer, wanted, use));
   }
 
-  /** Bytes of rows that were read of tables on disk; 0 with all tables in memory. */
-  long gatheredBytes() {
-    return rows == null ? 0 : rows.bytes();
+  /** The bytes that a token has had read of tables on disk. */
+  TableReads tableReads() {
+    return rows == null ? TableReads.NONE : rows.reads();
   }
 
   /** A matrix that the file has: it was checked when the spec was read. */

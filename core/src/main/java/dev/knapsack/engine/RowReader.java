@@ -34,6 +34,7 @@ final class RowReader implements AutoCloseable {
   private final Lease lease;
   private final long slotBytes;
   private final AtomicLong bytes = new AtomicLong();
+  private long asked;
 
   /** Starts a thread when it is first needed: one row is read by the thread that asks for it. */
   private final ExecutorService threads;
@@ -56,9 +57,12 @@ final class RowReader implements AutoCloseable {
             atOnce, Thread.ofPlatform().name("knapsack-rows-", 0).daemon().factory());
   }
 
-  /** Bytes read so far. */
-  long bytes() {
-    return bytes.get();
+  /** The bytes that a token has had read so far. */
+  TableReads reads() {
+    long each =
+        tables.values().stream().mapToLong(table -> WeightLayout.rowBytes(List.of(table))).sum();
+    return new TableReads(
+        each, asked == 0 ? 0 : (double) bytes.get() * tables.size() / asked);
   }
 
   /** Decodes a row of a table for each row of {@code target}. */
@@ -67,6 +71,7 @@ final class RowReader implements AutoCloseable {
     if (table == null) {
       throw new IllegalStateException(name + " is not among the tables on disk");
     }
+    asked += target.rows();
     Map<Integer, Integer> firsts = new HashMap<>();
     List<Integer> wanted = new ArrayList<>();
     for (int row = 0; row < target.rows(); row++) {

@@ -7,6 +7,7 @@ import dev.knapsack.file.TensorInfo;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.model.Attention;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
@@ -374,6 +375,12 @@ final class CostModel {
     for (int i = 0; i < layers(); i++) {
       seconds[i] = spec.layers().get(i).fullAttention() == null ? 0 : layout.tokenBytes(i);
       all += seconds[i];
+    }
+    for (int i = 0; i < layers(); i++) {
+      Attention attention = spec.layers().get(i).attention();
+      if (attention != null && attention.keysOf() != null) {
+        seconds[i] = seconds[attention.keysOf()]; // read once more
+      }
     }
     for (int i = 0; i < layers(); i++) {
       seconds[i] *= bytes / all / machine.diskBytesPerSecond();

@@ -30,6 +30,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -100,17 +101,21 @@ class GatherTest {
       long bytes = file.tensors().get(table).bytes();
       Computed whole = compute(file, spec, Plan.Weights.RESIDENT);
       assertThat(whole.leased).isGreaterThanOrEqualTo(bytes);
-      assertThat(whole.read).isZero();
+      assertThat(whole.reads).isEqualTo(TableReads.NONE);
       Computed gathered = compute(file, spec, Plan.Weights.RESIDENT.withGathered(true));
       assertThat(gathered.logits).isEqualTo(whole.logits);
       assertThat(gathered.leased).isEqualTo(8 * (bytes / spec.vocabulary() / 4096 * 4096 + 8192));
-      // 20 tokens, of which 14 differ, and 3 of them again.
       long row = bytes / spec.vocabulary();
-      assertThat(gathered.read).isBetween(17 * row, 17 * (row + 8192));
+      assertThat(gathered.reads.predicted()).isBetween(row, row + 2 * 4096);
+      // 20 tokens, of which 14 differ, and 3 of them again.
+      assertThat(gathered.reads.measured() * 23 / 17).isBetween(1.0 * row, row + 2.0 * 4096);
+      int[] layers = IntStream.range(0, spec.layers().size()).toArray();
+      Plan.Weights streamed = TinyModel.streaming(true, 1 << 20, layers).withGathered(true);
+      assertThat(compute(file, spec, streamed).logits).isEqualTo(whole.logits);
     }
   }
 
-  private record Computed(float[] logits, long leased, long read) {}
+  private record Computed(float[] logits, long leased, TableReads reads) {}
 
   /** The logits of a prompt's tokens, and of three more one by one. */
   private static Computed compute(ModelFile file, ModelSpec spec, Plan.Weights places) {
@@ -138,7 +143,7 @@ class GatherTest {
         int count = (to - from) * spec.vocabulary();
         System.arraycopy(some, 0, logits, from * spec.vocabulary(), count);
       }
-      return new Computed(logits, account.part("gather").own(), weights.gatheredBytes());
+      return new Computed(logits, account.part("gather").own(), weights.tableReads());
     }
   }
 }
