@@ -176,36 +176,38 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     return made;
   }
 
+  /** Tensors that lie beside each other. */
+  private record Group(List<TensorInfo> tensors, Account account) {}
+
   private void load(
       List<List<TensorInfo>> matrices,
       Account account,
       List<TensorInfo> tables,
       Account gather,
       Host.LoadProgress progress) {
-    List<List<TensorInfo>> groups = new ArrayList<>();
-    groups.add(
-        layout.global().stream()
-            .filter(t -> !outputStreamed || !t.equals(output))
-            .toList());
-    groups.add(tables);
+    List<Group> groups = new ArrayList<>();
+    List<TensorInfo> global =
+        layout.global().stream().filter(t -> !outputStreamed || !t.equals(output)).toList();
+    groups.add(new Group(global, account));
+    groups.add(new Group(tables, gather));
     for (int i = 0; i < matrices.size(); i++) {
       if (!streamedLayers.contains(i)) {
-        groups.add(matrices.get(i));
+        groups.add(new Group(matrices.get(i), account));
       }
     }
     long total = layout.smallBytes();
-    for (List<TensorInfo> group : groups) {
-      total += group.stream().mapToLong(TensorInfo::bytes).sum();
+    for (Group group : groups) {
+      total += group.tensors.stream().mapToLong(TensorInfo::bytes).sum();
     }
     loadSmall(account);
     long done = layout.smallBytes();
     progress.loaded(done, total);
-    for (List<TensorInfo> group : groups) {
-      if (group.isEmpty()) {
+    for (Group group : groups) {
+      if (group.tensors.isEmpty()) {
         continue;
       }
-      Region region = Region.of(file, group);
-      MemorySegment memory = lease(group == tables ? gather : account, region.bytes());
+      Region region = Region.of(file, group.tensors);
+      MemorySegment memory = lease(group.account, region.bytes());
       for (Region.Part part : region.parts()) {
         for (long at = 0; at < part.bytes(); at += STRIDE) {
           long bytes = Math.min(STRIDE, part.bytes() - at);

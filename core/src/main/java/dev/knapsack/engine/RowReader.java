@@ -74,8 +74,11 @@ final class RowReader implements AutoCloseable {
     asked += target.rows();
     Map<Integer, Integer> firsts = new HashMap<>();
     List<Integer> wanted = new ArrayList<>();
-    for (int row = 0; row < target.rows(); row++) {
-      if (firsts.putIfAbsent(tokens[row], row) == null) {
+    int[] first = new int[target.rows()];
+    for (int row = 0; row < first.length; row++) {
+      Integer known = firsts.putIfAbsent(tokens[row], row);
+      first[row] = known == null ? row : known;
+      if (known == null) {
         wanted.add(row);
       }
     }
@@ -94,11 +97,10 @@ final class RowReader implements AutoCloseable {
       await(CompletableFuture.allOf(reads));
     }
     for (int row = 0; row < target.rows(); row++) {
-      int first = firsts.get(tokens[row]);
-      if (first != row) {
+      if (first[row] != row) {
         MemorySegment.copy(
             target.data(),
-            target.rowOffset(first),
+            target.rowOffset(first[row]),
             target.data(),
             target.rowOffset(row),
             target.rowBytes());

@@ -246,8 +246,8 @@ abstract class Family {
     if (usedGroups < 1 || usedGroups > groups || used > count / groups * usedGroups) {
       throw header.wrong(
           "expert_group_used_count",
-          "must be between 1 and the number of groups %d, and enough for %d experts of a token; it"
-              + " is %d".formatted(groups, used, usedGroups));
+          "must be between 1 and the number of groups %d, and enough for %d experts; it is %d"
+              .formatted(groups, used, usedGroups));
     }
     return new Gating(
         gatingFunction(header),
