@@ -157,8 +157,7 @@ final class ExpertCache implements AutoCloseable {
   private void use(int expert, int slot, ExpertBank.Use use) {
     MemorySegment memory = lease.segment().asSlice(slot * slotBytes, slotBytes);
     use.accept(
-        expert,
-        regions[slot].parts().stream().map(part -> Region.matrix(part, memory)).toList());
+        expert, regions[slot].parts().stream().map(part -> Region.matrix(part, memory)).toList());
   }
 
   private void count(int layer, int[] wanted) {

@@ -32,7 +32,8 @@ import org.jspecify.annotations.Nullable;
  * @param queryScale how queries grow with their position; null where they do not
  * @param source where keys and values come from
  * @param values the making of values
- * @param keysOf the earlier layer whose cached keys and values it attends to; null if it has its own
+ * @param keysOf the earlier layer whose cached keys and values it attends to; null if it has its
+ *     own
  */
 public record Attention(
     Norms norms,

@@ -63,8 +63,7 @@ final class ExpertsBlock {
         .experts()
         .use(
             router.active(),
-            (expert, matrices) ->
-                expert(weights, expert, weights.spec().expert(matrices), x, sum));
+            (expert, matrices) -> expert(weights, expert, weights.spec().expert(matrices), x, sum));
   }
 
   private void expert(

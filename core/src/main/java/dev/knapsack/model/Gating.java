@@ -11,12 +11,7 @@ package dev.knapsack.model;
  * @param inputs whether weights are factors on what experts read, in place of their results
  */
 public record Gating(
-    Function function,
-    boolean normalise,
-    float scale,
-    int groups,
-    int usedGroups,
-    boolean inputs) {
+    Function function, boolean normalise, float scale, int groups, int usedGroups, boolean inputs) {
   /** The function that makes weights of a router's logits. */
   public enum Function {
     /** The softmax over all experts. */

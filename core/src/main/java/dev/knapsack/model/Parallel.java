@@ -33,8 +33,7 @@ public record Parallel(Norms norms, int width, List<Block> parts) implements Blo
 
   @Override
   public List<TensorSpec> tensors() {
-    return norms.around(
-        width, parts.stream().flatMap(part -> part.tensors().stream()).toList());
+    return norms.around(width, parts.stream().flatMap(part -> part.tensors().stream()).toList());
   }
 
   @Override
@@ -66,7 +65,8 @@ public record Parallel(Norms norms, int width, List<Block> parts) implements Blo
     numbers.put(Slot.PART_NORMED, (long) tokens * width);
     numbers.put(Slot.PART, (long) tokens * width);
     for (Block part : parts) {
-      part.activations(tokens, cache, layer).forEach((slot, n) -> numbers.merge(slot, n, Math::max));
+      part.activations(tokens, cache, layer)
+          .forEach((slot, n) -> numbers.merge(slot, n, Math::max));
     }
     return numbers;
   }

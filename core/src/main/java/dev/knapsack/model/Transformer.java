@@ -116,7 +116,9 @@ public final class Transformer {
           }
           hidden = gather(hidden, wanted);
           for (Block block : spec.opening()) {
-            block.lasting().forEach((slot, columns) -> gather(blocks.matrix(slot, tokens, columns), wanted));
+            block
+                .lasting()
+                .forEach((slot, columns) -> gather(blocks.matrix(slot, tokens, columns), wanted));
           }
           compute.alone(aloneLogits(runs));
           blocks.adapted = AdapterRows.of(runs, Run::logits);

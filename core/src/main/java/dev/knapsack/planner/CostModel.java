@@ -107,10 +107,7 @@ final class CostModel {
     this.globalWithoutOutputBytes =
         pages(
             WeightLayout.bytes(
-                file,
-                layout.global().stream()
-                    .filter(t -> !t.equals(output))
-                    .toList()));
+                file, layout.global().stream().filter(t -> !t.equals(output)).toList()));
     this.expertCount =
         layout.experts().stream()
             .filter(layer -> !layer.isEmpty())
@@ -169,8 +166,7 @@ final class CostModel {
 
   /** Bytes of tables: all of them, or those that rows are read into. */
   private long gatherBytes(Plan.Weights w) {
-    return (w.gathered() ? 0 : tableBytes)
-        + Plan.ROWS_AT_ONCE * WeightLayout.rowBytes(gathered(w));
+    return (w.gathered() ? 0 : tableBytes) + Plan.ROWS_AT_ONCE * WeightLayout.rowBytes(gathered(w));
   }
 
   /** Seconds that the rows of a step's tokens take to be read. */

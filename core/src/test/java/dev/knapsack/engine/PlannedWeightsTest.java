@@ -129,7 +129,8 @@ class PlannedWeightsTest {
       Matrix state = new Matrix(Formats.F32, 2, TinyModel.WIDTH, arena.allocate(8 * 64, 64));
       TensorInfo table = file.tensors().get("token_embd.weight");
       int[] tokens = {0, 17, TinyModel.VOCABULARY - 1, 17, 1, 2, 3, 4, 5, 6, 0, 7};
-      Matrix rows = new Matrix(Formats.F32, tokens.length, TinyModel.WIDTH, arena.allocate(4 * 64 * 12, 64));
+      Matrix rows =
+          new Matrix(Formats.F32, tokens.length, TinyModel.WIDTH, arena.allocate(4 * 64 * 12, 64));
       weights.gather(ModelSpec.EMBEDDING, tokens, rows);
       weights.gather(ModelSpec.EMBEDDING, tokens, state);
       assertThat(state.data().mismatch(rows.rows(0, 2).data())).isEqualTo(-1);
@@ -320,8 +321,7 @@ class PlannedWeightsTest {
         file.failAfter(reads);
         try {
           for (int layer = 0; layer < TinyModel.LAYERS; layer++) {
-            experts(weights.layer(layer))
-                .use(new int[] {0, 2, 5, 7}, (expert, matrices) -> {});
+            experts(weights.layer(layer)).use(new int[] {0, 2, 5, 7}, (expert, matrices) -> {});
           }
         } catch (ModelFileException e) {
           failures++;

@@ -109,8 +109,7 @@ class FamiliesTest {
         .containsExactly(null, null, null, null, null, 3, 4);
     assertThat(attention(spec, 1).rope().frequencies()).hasSize(16);
     assertThat(attention(spec, 1).rope().frequencies()[15]).isLessThan(1e-30);
-    assertThat(spec.opening())
-        .containsExactly(new PerLayerInputs(32, spec.vocabulary(), 7, 8));
+    assertThat(spec.opening()).containsExactly(new PerLayerInputs(32, spec.vocabulary(), 7, 8));
   }
 
   @Test

@@ -52,8 +52,7 @@ class ParallelTest {
   private static ModelSpec twice(ModelSpec spec, Norms norms, UnaryOperator<Block> part) {
     return Rig.with(
         spec,
-        block ->
-            new Parallel(norms, spec.width(), List.of(part.apply(block), part.apply(block))));
+        block -> new Parallel(norms, spec.width(), List.of(part.apply(block), part.apply(block))));
   }
 
   private static Block bare(Block block) {

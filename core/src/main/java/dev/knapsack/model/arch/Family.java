@@ -180,9 +180,7 @@ abstract class Family {
 
   Block feedForward(Header header, int layer) {
     Norms norms = feedForwardNorms(header, layer);
-    return hasExperts(header, layer)
-        ? experts(header, layer, norms)
-        : dense(header, layer, norms);
+    return hasExperts(header, layer) ? experts(header, layer, norms) : dense(header, layer, norms);
   }
 
   final Dense dense(Header header, int layer, Norms norms) {
@@ -283,7 +281,8 @@ abstract class Family {
   int usualSharedWidth(Header header, int denseWidth, int expertWidth) {
     long width = (long) header.optionalCount("expert_shared_count") * expertWidth;
     if (width > Header.MOST_COLUMNS) {
-      throw header.wrong("expert_shared_count", "%,d numbers in a layer are too many".formatted(width));
+      throw header.wrong(
+          "expert_shared_count", "%,d numbers in a layer are too many".formatted(width));
     }
     return (int) width;
   }
