@@ -2,6 +2,7 @@ package dev.knapsack.cli;
 
 import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
+import dev.knapsack.engine.TableReads;
 import dev.knapsack.generation.Usage;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.os.Footprint;
@@ -9,7 +10,7 @@ import dev.knapsack.plan.Plan;
 import java.util.Locale;
 
 /** Predicted figures beside measured ones. */
-record Report(Plan plan, Usage usage, long predictedPeak) {
+record Report(Plan plan, Usage usage, long predictedPeak, TableReads tables) {
   /** Within these the compiler is still at work, and rates measured say little about later ones. */
   private static final double WARM_UP_SECONDS = 3;
 
@@ -18,7 +19,8 @@ record Report(Plan plan, Usage usage, long predictedPeak) {
     return new Report(
         knapsack.plan(),
         usage,
-        knapsack.engine().predictedPeak(usage.promptTokens(), usage.tokens(), samples));
+        knapsack.engine().predictedPeak(usage.promptTokens(), usage.tokens(), samples),
+        knapsack.engine().tableReads());
   }
 
   /** A table for people. */
@@ -46,6 +48,13 @@ record Report(Plan plan, Usage usage, long predictedPeak) {
         "first token, s",
         number(predicted.secondsToFirstToken()),
         number(usage.secondsToFirstToken()));
+    if (tables.predicted() > 0) {
+      row(
+          out,
+          "tables read, per token",
+          Budget.formatSize(tables.predicted()),
+          Budget.formatSize((long) tables.measured()));
+    }
     row(out, "prompt tokens", Integer.toString(predicted.promptTokens()), promptTokens());
     row(out, "answer tokens", "", Integer.toString(usage.tokens()));
     row(out, "steps", "", Integer.toString(usage.steps()));
@@ -84,6 +93,7 @@ record Report(Plan plan, Usage usage, long predictedPeak) {
     predicted.addProperty("secondsToFirstToken", p.secondsToFirstToken());
     predicted.addProperty("promptTokens", p.promptTokens());
     predicted.addProperty("memoryBytesPerSecond", p.memoryBytesPerSecond());
+    predicted.addProperty("tableBytesPerToken", tables.predicted());
     object.add("predicted", predicted);
     JsonObject measured = new JsonObject();
     measured.addProperty("peakResidentBytes", peakResident());
@@ -94,6 +104,7 @@ record Report(Plan plan, Usage usage, long predictedPeak) {
     measured.addProperty("cachedTokens", usage.cachedTokens());
     measured.addProperty("answerTokens", usage.tokens());
     measured.addProperty("steps", usage.steps());
+    measured.addProperty("tableBytesPerToken", tables.measured());
     object.add("measured", measured);
   }
 

@@ -412,6 +412,11 @@ public final class Engine implements AutoCloseable {
             compute.kernels().peak(), compute.team(), productPrecision, weights.residents()));
   }
 
+  /** The bytes that a token has had read of tables on disk, of which steps read rows. */
+  public TableReads tableReads() {
+    return weights.tableReads();
+  }
+
   /** The least that steps of this engine have to do. */
   public StepWork work() {
     return work;
@@ -532,7 +537,7 @@ public final class Engine implements AutoCloseable {
         .alone(() -> {
           for (int i = 0; i < tokens.length; i++) {
             if (shares[i] != 0) {
-              weights.embedding(tokens[i], target, 0);
+              weights.gather(ModelSpec.EMBEDDING, new int[] {tokens[i]}, target);
               for (int c = 0; c < row.length; c++) {
                 sum[c] += (float) shares[i] * row[c];
               }

@@ -8,6 +8,7 @@ import dev.knapsack.host.Host;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.model.Block;
 import dev.knapsack.model.LayerWeights;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Norm;
@@ -31,7 +32,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Weights where a plan puts them: resident in account {@code weights}; or, read in every step,
  * passing through two buffers in {@code weights/stream}; experts among them, if the plan says so,
- * kept by use in {@code weights/experts}.
+ * kept by use in {@code weights/experts}. Tables of which steps read rows are in {@code
+ * weights/gather}, or on disk.
  *
  * <p>With nothing streamed it is a plain table of resident matrices, and starts no thread. Used by
  * one thread at a time.
@@ -49,18 +51,14 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   private final Set<Integer> streamedLayers;
   private final boolean outputStreamed;
 
-  private final TensorInfo embedding;
-
   /** The tensor that is the output projection: the embedding, where there is no other. */
   private final TensorInfo output;
 
-  private final @Nullable Matrix embeddingMatrix;
   private final @Nullable Matrix outputMatrix;
   private final @Nullable Norm embeddingNorm;
   private final Norm outputNorm;
 
-  /** A row of the embedding, where that is not resident. */
-  private @Nullable MemorySegment row;
+  private final @Nullable RowReader rows;
 
   /** Each layer's weights: where they stay, or as they lie in either buffer. */
   private final LayerWeights[][] layers;
@@ -97,7 +95,6 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     int layerCount = spec.layers().size();
     this.streamedLayers = new HashSet<>(plan.streamedLayers());
     this.outputStreamed = plan.outputStreamed();
-    this.embedding = tensor(file, ModelSpec.EMBEDDING);
     this.output = tensor(file, spec.outputTensor());
     this.layers = new LayerWeights[layerCount][];
     this.unitOfLayer = new int[layerCount];
@@ -118,12 +115,13 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         }
         matrices.add(all);
       }
-      load(matrices, account, progress);
-      this.embeddingMatrix = resident.get(ModelSpec.EMBEDDING);
+      Account gather = account.part("gather");
+      load(matrices, account, plan.gathered() ? List.of() : layout.tables(), gather, progress);
       this.outputMatrix = resident.get(spec.outputTensor());
       String embedding = spec.embeddingNorm();
       this.embeddingNorm = embedding == null ? null : Norm.find(embedding, resident::get);
       this.outputNorm = Objects.requireNonNull(Norm.find(spec.outputNorm(), resident::get));
+      this.rows = rows(plan, gather, team);
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
         reader = new WeightReader(file, team);
@@ -168,30 +166,52 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     return tensor;
   }
 
-  private void load(List<List<TensorInfo>> matrices, Account account, Host.LoadProgress progress) {
-    List<List<TensorInfo>> groups = new ArrayList<>();
-    groups.add(
-        layout.global().stream()
-            .filter(t -> !outputStreamed || !(t.equals(embedding) || t.equals(output)))
-            .toList());
+  /** The reader of those tables that are on disk; null if none is. */
+  private @Nullable RowReader rows(Plan.Weights plan, Account account, WorkerTeam team) {
+    List<TensorInfo> tables = new ArrayList<>(plan.gathered() ? layout.tables() : List.of());
+    if (outputStreamed && spec.tiedOutput()) {
+      tables.add(output);
+    }
+    if (tables.isEmpty()) {
+      return null;
+    }
+    RowReader made = new RowReader(file, tables, Plan.ROWS_AT_ONCE, account, team);
+    held.addFirst(made);
+    return made;
+  }
+
+  /** Tensors that lie beside each other. */
+  private record Group(List<TensorInfo> tensors, Account account) {}
+
+  private void load(
+      List<List<TensorInfo>> matrices,
+      Account account,
+      List<TensorInfo> tables,
+      Account gather,
+      Host.LoadProgress progress) {
+    List<Group> groups = new ArrayList<>();
+    List<TensorInfo> global =
+        layout.global().stream().filter(t -> !outputStreamed || !t.equals(output)).toList();
+    groups.add(new Group(global, account));
+    groups.add(new Group(tables, gather));
     for (int i = 0; i < matrices.size(); i++) {
       if (!streamedLayers.contains(i)) {
-        groups.add(matrices.get(i));
+        groups.add(new Group(matrices.get(i), account));
       }
     }
     long total = layout.smallBytes();
-    for (List<TensorInfo> group : groups) {
-      total += group.stream().mapToLong(TensorInfo::bytes).sum();
+    for (Group group : groups) {
+      total += group.tensors.stream().mapToLong(TensorInfo::bytes).sum();
     }
     loadSmall(account);
     long done = layout.smallBytes();
     progress.loaded(done, total);
-    for (List<TensorInfo> group : groups) {
-      if (group.isEmpty()) {
+    for (Group group : groups) {
+      if (group.tensors.isEmpty()) {
         continue;
       }
-      Region region = Region.of(file, group);
-      MemorySegment memory = lease(account, region.bytes());
+      Region region = Region.of(file, group.tensors);
+      MemorySegment memory = lease(group.account, region.bytes());
       for (Region.Part part : region.parts()) {
         for (long at = 0; at < part.bytes(); at += STRIDE) {
           long bytes = Math.min(STRIDE, part.bytes() - at);
@@ -241,10 +261,6 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     }
     firstOutputUnit = units.size();
     if (outputStreamed) {
-      row =
-          lease(
-              account,
-              embedding.format().bytes(embedding.shape().getFirst()) + WeightLayout.SECTOR);
       int rows = Math.toIntExact(output.shape().get(1));
       long rowBytes = output.format().bytes(output.shape().getFirst());
       int most = (int) Math.min(rows, (bufferBytes - WeightLayout.SECTOR) / rowBytes);
@@ -298,9 +314,14 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
         cache == null ? null : (wanted, use) -> cache.use(layer, wanted, use));
   }
 
+  /** The bytes that a token has had read of tables on disk. */
+  TableReads tableReads() {
+    return rows == null ? TableReads.NONE : rows.reads();
+  }
+
   /** A matrix that the file has: it was checked when the spec was read. */
-  private static Matrix require(@Nullable Matrix matrix) {
-    return Objects.requireNonNull(matrix, "a tensor that the model declares");
+  private static <T> T require(@Nullable T tensor) {
+    return Objects.requireNonNull(tensor, "a tensor that the model declares");
   }
 
   /** Says whether the steps that follow need the output projection, so that it is read ahead. */
@@ -336,6 +357,11 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
+  public List<Block.Weights> outside(List<Block> blocks) {
+    return LayerWeights.outside(blocks, resident::get);
+  }
+
+  @Override
   public Norm outputNorm() {
     return outputNorm;
   }
@@ -355,17 +381,15 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public void embedding(int token, Matrix target, int targetRow) {
-    long to = target.rowOffset(targetRow);
-    if (row == null) {
-      require(embeddingMatrix).decodeRow(token, target.data(), to);
+  public void gather(String table, int[] tokens, Matrix target) {
+    Matrix whole = resident.get(table);
+    if (whole == null) {
+      require(rows).read(table, tokens, target);
       return;
     }
-    long bytes = embedding.format().bytes(embedding.shape().getFirst());
-    long at = file.alignment(embedding, token * bytes);
-    MemorySegment source = row.asSlice(at, bytes);
-    file.read(embedding, token * bytes, source);
-    embedding.format().decode(source, 0, target.data(), to, embedding.shape().getFirst());
+    for (int i = 0; i < target.rows(); i++) {
+      whole.decodeRow(tokens[i], target.data(), target.rowOffset(i));
+    }
   }
 
   /** Ends reading and gives every byte back. */

@@ -36,6 +36,7 @@ import org.jspecify.annotations.Nullable;
  * @param queryScale how queries grow with their position; null where they do not
  * @param headNorms the norms that queries and keys may have
  * @param source where keys and values come from
+ * @param values the making of values
  */
 public record Attention(
     Norms norms,
@@ -52,16 +53,39 @@ public record Attention(
     @Nullable Rope rope,
     @Nullable QueryScale queryScale,
     HeadNorms headNorms,
-    Source source)
+    Source source,
+    Values values)
     implements Block {
+  /** The making of values. */
+  public enum Values {
+    /** A projection. */
+    PROJECTED,
+    /** A projection, each head normed without factors. */
+    NORMED,
+    /** Keys as they are projected, each head normed without factors. */
+    KEYS
+  }
+
   /** The place that keys and values come from, and so the tokens that a token sees. */
-  public enum Source {
-    /** A cache: the sequence so far, and of the step's tokens those up to the own. */
-    CACHE,
-    /** The step's own rows, of a text that is computed whole: those up to the own. */
-    ROWS_SO_FAR,
-    /** The step's own rows, of a text that is computed whole: all of them. */
-    ROWS
+  public sealed interface Source {
+    /** The layer's own cache. */
+    Source CACHE = new Cache();
+
+    /** All rows of a text. */
+    Source ROWS = new Rows(true);
+
+    /** The layer's cache: the sequence so far, and of the step's tokens those up to the own. */
+    record Cache() implements Source {}
+
+    /** The cache of an earlier layer, and that layer's keys and values. */
+    record Earlier(int layer) implements Source {}
+
+    /**
+     * The step's own rows, of a text that is computed whole.
+     *
+     * @param all whether all of them, or those up to the own
+     */
+    record Rows(boolean all) implements Source {}
   }
 
   private static final String QUERY_NORM = "attn_q_norm.weight";
@@ -73,6 +97,8 @@ public record Attention(
    * The tensors that it computes with.
    *
    * @param query gives queries; where there are gates, each head's query and then its gate
+   * @param key null where keys and values are another layer's
+   * @param value likewise; the same as {@code key} where values are keys
    * @param queryNorm factors for the numbers of a query head, or of all
    * @param keyNorm likewise
    * @param attendedNorm of what the output projection is multiplied with, all heads together
@@ -83,14 +109,19 @@ public record Attention(
       int layer,
       Norms.Weights norms,
       Linear query,
-      Linear key,
-      Linear value,
+      @Nullable Linear key,
+      @Nullable Linear value,
       Linear output,
       @Nullable Matrix queryNorm,
       @Nullable Matrix keyNorm,
       @Nullable Matrix attendedNorm,
       @Nullable Matrix sinks)
-      implements Block.Weights {
+      implements Block.Addend {
+    /** The layer whose cached keys and values it attends to. */
+    int cachedIn() {
+      return spec.source instanceof Source.Earlier(int earlier) ? earlier : layer;
+    }
+
     /**
      * The shape that kernels take.
      *
@@ -106,9 +137,14 @@ public record Attention(
           spec.softCap,
           spec.window,
           spec.chunked,
-          spec.source != Source.ROWS,
+          !spec.source.equals(Source.ROWS),
           sinks == null ? null : sinks.data());
     }
+  }
+
+  /** Says whether it has keys and values of its own, and not those of an earlier layer. */
+  public boolean hasKeys() {
+    return !(source instanceof Source.Earlier);
   }
 
   /** The change that it makes to queries by their position. */
@@ -146,8 +182,14 @@ public record Attention(
     return new Projection("attn_k", width, keyColumns(), "attn_qkv");
   }
 
+  /** Queries; keys and values where it has its own. */
   private List<Projection> inputs() {
-    return List.of(query(), key(), new Projection("attn_v", width, valueColumns(), "attn_qkv"));
+    if (!hasKeys()) {
+      return List.of(query());
+    }
+    return values == Values.KEYS
+        ? List.of(query(), key())
+        : List.of(query(), key(), new Projection("attn_v", width, valueColumns(), "attn_qkv"));
   }
 
   private Projection output() {
@@ -158,7 +200,9 @@ public record Attention(
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>(Projection.tensors(inputs()));
     tensors.addAll(headNorms.tensors(QUERY_NORM, heads, keySize));
-    tensors.addAll(headNorms.tensors(KEY_NORM, kvHeads, keySize));
+    if (hasKeys()) {
+      tensors.addAll(headNorms.tensors(KEY_NORM, kvHeads, keySize));
+    }
     tensors.add(new TensorSpec(ATTENDED_NORM, Role.NORM, attendedColumns()).orNone());
     tensors.addAll(output().tensors());
     tensors.add(new TensorSpec(SINKS, Role.NUMBERS, heads).orNone());
@@ -179,11 +223,11 @@ public record Attention(
         tensors.layer(),
         norms.in(tensors),
         inputs.get(0),
-        inputs.get(1),
-        inputs.get(2),
+        hasKeys() ? inputs.get(1) : null,
+        hasKeys() ? inputs.getLast() : null,
         output().in(tensors),
         tensors.find(QUERY_NORM),
-        tensors.find(KEY_NORM),
+        hasKeys() ? tensors.find(KEY_NORM) : null,
         tensors.find(ATTENDED_NORM),
         tensors.find(SINKS));
   }
@@ -195,7 +239,7 @@ public record Attention(
 
   @Override
   public LayerLayout remembers() {
-    return source == Source.CACHE
+    return source instanceof Source.Cache
         ? new LayerLayout.Heads(kvHeads, keySize, valueSize, window, heads / kvHeads)
         : new LayerLayout.None();
   }
@@ -209,14 +253,21 @@ public record Attention(
   public Map<Slot, Long> activations(int tokens, KvLayout cache, int layer) {
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     numbers.put(Slot.QUERY, (long) tokens * queryColumns());
-    numbers.put(Slot.KEY, (long) tokens * keyColumns());
-    numbers.put(Slot.VALUE, (long) tokens * valueColumns());
     numbers.put(Slot.ATTENDED, (long) tokens * attendedColumns());
     if (gated) {
       numbers.put(Slot.MIXED, (long) tokens * (queryColumns() + attendedColumns()));
       numbers.put(Slot.GATE, (long) tokens * attendedColumns());
     }
-    if (source == Source.CACHE) {
+    if (source instanceof Source.Earlier(int earlier)) {
+      int sketch = cache.heads(earlier).sketch();
+      if (sketch > 0) {
+        numbers.put(Slot.QUERY_SKETCH, (long) tokens * sketch * queryColumns());
+      }
+      return numbers;
+    }
+    numbers.put(Slot.KEY, (long) tokens * keyColumns());
+    numbers.put(Slot.VALUE, (long) tokens * valueColumns());
+    if (source instanceof Source.Cache) {
       addRecipes(tokens, cache, layer, numbers);
     }
     return numbers;
@@ -242,8 +293,8 @@ public record Attention(
   /** Tokens that are read, scores, and values by their weights; projections of sketches. */
   @Override
   public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
-    if (source != Source.CACHE) {
-      double rows = rows(tokens);
+    if (source instanceof Source.Rows(boolean all)) {
+      double rows = rows(tokens, all);
       return new Work(
           Float.BYTES * rows * (keyColumns() + valueColumns()),
           tokens * rows * heads * (keySize + valueSize));
@@ -276,9 +327,9 @@ public record Attention(
   }
 
   /** Rows of a text of {@code tokens} tokens that one of them sees, on average. */
-  private double rows(int tokens) {
-    double rows = source == Source.ROWS ? tokens : own(tokens);
-    double most = source == Source.ROWS ? 2.0 * window - 1 : window;
+  private double rows(int tokens, boolean all) {
+    double rows = all ? tokens : own(tokens);
+    double most = all ? 2.0 * window - 1 : window;
     return window > 0 ? Math.min(rows, most) : rows;
   }
 

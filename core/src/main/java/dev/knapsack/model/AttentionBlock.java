@@ -7,10 +7,12 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KvSpan;
 import dev.knapsack.kernel.Queries;
 import dev.knapsack.model.Attention.Source;
+import dev.knapsack.model.Attention.Values;
 import dev.knapsack.tensor.Matrix;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Computes {@link Attention}, of the sequences and texts of a step at once. */
@@ -34,16 +36,22 @@ final class AttentionBlock {
    * @param delta receives what is to be added to the residual stream
    */
   void apply(Attention.Weights weights, List<Run> runs, int[] positions, Matrix x, Matrix delta) {
-    Heads heads = project(weights, positions, x);
-    Matrix attended = blocks.matrix(Slot.ATTENDED, x.rows(), weights.spec().attendedColumns());
-    if (weights.spec().source() == Source.CACHE) {
-      attendToCaches(weights, runs, x, heads, attended);
-    } else {
-      AttentionShape shape = weights.shape(weights.spec().keySize());
-      attend(shape, runs, heads.query(), attended, (run, first) -> rows(shape, run, first, heads));
+    Attention spec = weights.spec();
+    Matrix attended = blocks.matrix(Slot.ATTENDED, x.rows(), spec.attendedColumns());
+    switch (spec.source()) {
+      case Source.Cache _ ->
+          attendToCaches(weights, runs, x, project(weights, positions, x), attended);
+      case Source.Earlier _ ->
+          attendToEarlier(weights, runs, query(weights, positions, x), x, attended);
+      case Source.Rows _ -> {
+        Heads heads = project(weights, positions, x);
+        AttentionShape shape = weights.shape(spec.keySize());
+        attend(
+            shape, runs, heads.query(), attended, (run, first) -> rows(shape, run, first, heads));
+      }
     }
     blocks.norm(attended, weights.attendedNorm(), attended.columns(), attended);
-    weights.output().apply(blocks, compute.input(gated(weights.spec(), attended)), delta);
+    weights.output().apply(blocks, compute.input(gated(spec, attended)), delta);
   }
 
   /** What heads attended to, as their gates let it through. */
@@ -63,61 +71,101 @@ final class AttentionBlock {
     int layer = weights.layer();
     append(layer, runs, heads);
     AttentionShape shape = weights.shape(heads.key().columns() / weights.spec().kvHeads());
-    attend(shape, runs, heads.query(), attended, (run, first) -> cached(layer, run, first, heads));
+    attend(
+        shape,
+        runs,
+        heads.query(),
+        attended,
+        (run, first) -> cached(layer, run, first, heads.query()));
     recipes.after(shape, attended);
+  }
+
+  /** Attends to what an earlier layer has cached in this step and before: recipes have seen it. */
+  private void attendToEarlier(
+      Attention.Weights weights, List<Run> runs, Matrix projected, Matrix x, Matrix attended) {
+    RecipeHooks recipes = new RecipeHooks(blocks, weights, runs, x);
+    Matrix query = recipes.query(projected);
+    int layer = weights.cachedIn();
+    AttentionShape shape = weights.shape(query.columns() / weights.spec().heads());
+    attend(shape, runs, query, attended, (run, first) -> cached(layer, run, first, query));
+    recipes.undo(attended);
+  }
+
+  private Matrix query(Attention.Weights weights, int[] positions, Matrix x) {
+    Matrix projected = projected(weights.spec(), x.rows());
+    weights.query().apply(blocks, compute.input(x), projected);
+    return finished(weights, positions, projected);
   }
 
   private Heads project(Attention.Weights weights, int[] positions, Matrix x) {
     Attention spec = weights.spec();
-    Matrix query = blocks.matrix(Slot.QUERY, x.rows(), spec.queryColumns());
-    Matrix projected =
-        spec.gated()
-            ? blocks.matrix(Slot.MIXED, x.rows(), query.columns() + spec.attendedColumns())
-            : query;
+    Matrix projected = projected(spec, x.rows());
     Matrix key = blocks.matrix(Slot.KEY, x.rows(), spec.keyColumns());
     Matrix value = blocks.matrix(Slot.VALUE, x.rows(), spec.valueColumns());
     Compute.Input input = compute.input(x);
-    Linear.apply(
-        blocks,
-        input,
-        weights.query().into(projected),
-        weights.key().into(key),
-        weights.value().into(value));
-    if (spec.gated()) {
-      Matrix gate = blocks.matrix(Slot.GATE, x.rows(), spec.attendedColumns());
-      blocks.deal(projected, spec.heads(), query, gate);
-    }
-    if (spec.headNorms() == HeadNorms.EACH_ROTATED) {
-      rotate(spec, positions, query, key);
-      norm(weights, query, key);
+    Linear.Into queries = weights.query().into(projected);
+    Linear.Into keys = Objects.requireNonNull(weights.key()).into(key);
+    if (spec.values() == Values.KEYS) {
+      Linear.apply(blocks, input, queries, keys);
+      value.data().copyFrom(key.data());
     } else {
-      norm(weights, query, key);
-      rotate(spec, positions, query, key);
+      Linear.apply(
+          blocks, input, queries, keys, Objects.requireNonNull(weights.value()).into(value));
     }
-    if (spec.queryScale() != null) {
-      scaleByPosition(query, spec.queryScale(), positions);
+    if (spec.values() != Values.PROJECTED) {
+      blocks.unitNorm(value, spec.valueSize(), value);
     }
+    Matrix query = finished(weights, positions, projected);
+    turn(spec, positions, weights.keyNorm(), spec.kvHeads(), key);
     return new Heads(query, key, value);
   }
 
-  private void norm(Matrix x, @Nullable Matrix weight, Attention spec, int heads) {
+  /** Room for what the projection of queries gives: these, or each with its gate. */
+  private Matrix projected(Attention spec, int rows) {
+    return spec.gated()
+        ? blocks.matrix(Slot.MIXED, rows, spec.queryColumns() + spec.attendedColumns())
+        : blocks.matrix(Slot.QUERY, rows, spec.queryColumns());
+  }
+
+  /** Makes queries of what their projection gave, and lays their gates aside. */
+  private Matrix finished(Attention.Weights weights, int[] positions, Matrix projected) {
+    Attention spec = weights.spec();
+    Matrix query = blocks.matrix(Slot.QUERY, projected.rows(), spec.queryColumns());
+    if (spec.gated()) {
+      Matrix gate = blocks.matrix(Slot.GATE, projected.rows(), spec.attendedColumns());
+      blocks.deal(projected, spec.heads(), query, gate);
+    }
+    turn(spec, positions, weights.queryNorm(), spec.heads(), query);
+    if (spec.queryScale() != null) {
+      scaleByPosition(query, spec.queryScale(), positions);
+    }
+    return query;
+  }
+
+  /** Norms heads and turns them by their positions, in the order that the model has. */
+  private void turn(
+      Attention spec, int[] positions, @Nullable Matrix factors, int heads, Matrix x) {
+    if (spec.headNorms() == HeadNorms.EACH_ROTATED) {
+      rotate(spec, positions, x);
+      norm(spec, factors, heads, x);
+    } else {
+      norm(spec, factors, heads, x);
+      rotate(spec, positions, x);
+    }
+  }
+
+  private void norm(Attention spec, @Nullable Matrix factors, int heads, Matrix x) {
     int group = spec.headNorms().group(heads, spec.keySize());
     if (spec.headNorms() == HeadNorms.PLAIN) {
       blocks.unitNorm(x, group, x);
     } else {
-      blocks.norm(x, weight, group, x);
+      blocks.norm(x, factors, group, x);
     }
   }
 
-  private void norm(Attention.Weights weights, Matrix query, Matrix key) {
-    norm(query, weights.queryNorm(), weights.spec(), weights.spec().heads());
-    norm(key, weights.keyNorm(), weights.spec(), weights.spec().kvHeads());
-  }
-
-  private void rotate(Attention spec, int[] positions, Matrix query, Matrix key) {
+  private void rotate(Attention spec, int[] positions, Matrix x) {
     if (spec.rope() != null) {
-      compute.rope(query, spec.keySize(), spec.rope(), positions);
-      compute.rope(key, spec.keySize(), spec.rope(), positions);
+      compute.rope(x, spec.keySize(), spec.rope(), positions);
     }
   }
 
@@ -164,9 +212,9 @@ final class AttentionBlock {
   }
 
   /** The tokens of a run's cache in a layer, its own rows included. */
-  static Iterator<KvSpan[][]> cached(int layer, Run run, int first, Heads heads) {
+  static Iterator<KvSpan[][]> cached(int layer, Run run, int first, Matrix query) {
     KvCache cache = run.state().kv();
-    cache.fetch(layer, heads.query().rows(first, first + run.length()));
+    cache.fetch(layer, query.rows(first, first + run.length()));
     return cache.pieces(layer, run.length());
   }
 

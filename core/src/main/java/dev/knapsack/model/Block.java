@@ -9,12 +9,13 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A part of a layer that adds to the residual stream, with all that others have to know of it:
- * which tensors it has, what it needs of the workspace and what it costs. {@link Transformer}
- * computes it.
+ * A part of a layer that adds to the residual stream or changes it, with all that others have to
+ * know of it: which tensors it has, what it needs of the workspace and what it costs. {@link
+ * Transformer} computes it.
  */
 public sealed interface Block
-    permits Attention,
+    permits AltUp,
+        Attention,
         LatentAttention,
         ShortConvolution,
         StateSpace,
@@ -24,8 +25,15 @@ public sealed interface Block
         ChannelMix,
         Dense,
         Experts,
-        Parallel {
-  Norms norms();
+        Laurel,
+        Parallel,
+        PerLayerInput,
+        PerLayerInputs,
+        Scale {
+  /** Those of what it reads and adds; none of a block that changes the residual stream itself. */
+  default Norms norms() {
+    return Norms.NONE;
+  }
 
   /** Numbers in a row of the residual stream. */
   int width();
@@ -59,13 +67,13 @@ public sealed interface Block
   /**
    * Numbers of activations that a step of {@code tokens} tokens has in each slot.
    *
-   * @param layer the block's layer in {@code cache}
+   * @param layer the block's layer in {@code cache}; -1 before the first
    */
   Map<Slot, Long> activations(int tokens, KvLayout cache, int layer);
 
   /**
    * Numbers that a token has in slots that live as long as the residual stream: blocks of several
-   * layers have them together.
+   * layers, and those before the first, have them together.
    */
   default Map<Slot, Integer> lasting() {
     return Map.of();
@@ -88,8 +96,11 @@ public sealed interface Block
    */
   Weights weights(LayerTensors tensors, @Nullable ExpertBank experts);
 
-  /** The weights of a block of a layer. */
-  sealed interface Weights
+  /** The weights of a block. */
+  sealed interface Weights permits Addend, Change {}
+
+  /** The weights of a block whose result is added to the residual stream. */
+  sealed interface Addend extends Weights
       permits Attention.Weights,
           LatentAttention.Weights,
           ShortConvolution.Weights,
@@ -100,7 +111,13 @@ public sealed interface Block
           DeltaRule.Weights,
           Dense.Weights,
           Experts.Weights,
-          Parallel.Weights {
+          Laurel.Weights,
+          Parallel.Weights,
+          PerLayerInput.Weights {
     Norms.Weights norms();
   }
+
+  /** The weights of a block that changes the residual stream, or what goes beside it, itself. */
+  sealed interface Change extends Weights 
+      permits AltUp.Weights, PerLayerInputs.Weights, Scale.Weights {}
 }

@@ -5,11 +5,17 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Xielu;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** The means of a layer's blocks: workspace, norms and biases where there are any. */
 final class Blocks {
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
+  /** Nanoseconds of one core, roughly, for a number that is cut off. */
+  private static final double CUT = 3;
+
   private final ModelSpec spec;
   final Compute compute;
   final Workspace workspace;
@@ -71,6 +77,10 @@ final class Blocks {
         compute.gatedActivation(activation, out, up, out);
         yield out;
       }
+      case Nonlinearity.CutOff(Activation activation, float deviations) -> {
+        cutOff(Objects.requireNonNull(gate), deviations);
+        yield activate(new Nonlinearity.Gated(activation), gate, up);
+      }
       case Nonlinearity.Ungated(Activation activation) -> {
         compute.activate(activation, up);
         yield up;
@@ -80,6 +90,36 @@ final class Blocks {
         yield up;
       }
     };
+  }
+
+  private void cutOff(Matrix gate, float deviations) {
+    compute.rows(
+        gate.rows(),
+        gate.columns() * CUT,
+        (from, to) -> {
+          float[] numbers = new float[gate.columns()];
+          for (int row = from; row < to; row++) {
+            MemorySegment.copy(gate.data(), FLOAT, gate.rowOffset(row), numbers, 0, numbers.length);
+            cutOff(numbers, deviations);
+            MemorySegment.copy(numbers, 0, gate.data(), FLOAT, gate.rowOffset(row), numbers.length);
+          }
+        });
+  }
+
+  private static void cutOff(float[] numbers, float deviations) {
+    double sum = 0;
+    for (float number : numbers) {
+      sum += number;
+    }
+    double mean = sum / numbers.length;
+    double squares = 0;
+    for (float number : numbers) {
+      squares += (number - mean) * (number - mean);
+    }
+    float least = (float) (mean + deviations * Math.sqrt(squares / numbers.length));
+    for (int i = 0; i < numbers.length; i++) {
+      numbers[i] = Math.max(0, numbers[i] - least);
+    }
   }
 
   /**

@@ -32,7 +32,7 @@ public record ChannelMix(Norms norms, int width, int hidden) implements Block {
       Matrix share,
       Linear key,
       Linear value)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   private Projection key() {
     return new Projection("channel_mix_key", width, hidden);

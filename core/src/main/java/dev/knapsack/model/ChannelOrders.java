@@ -8,6 +8,7 @@ import dev.knapsack.tensor.ChannelOrder;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * <p>A channel's size is its root mean square over inputs that are normed and otherwise know
  * nothing of each other: the norm of its row of W_K or W_V, with the norms before and after it and
  * the bias. The two channels of a rotary pair are of the same size, as they turn into one another.
+ * A layer that attends to what an earlier one has cached has that one's orders, which are there.
  */
 final class ChannelOrders {
   private static final int ROWS_PER_PART = 16;
@@ -51,7 +53,7 @@ final class ChannelOrders {
 
   private static long bytes(LayerSpec layer) {
     Attention attention = layer.attention();
-    return attention == null
+    return attention == null || !attention.hasKeys()
         ? 0
         : ChannelOrder.bytes(attention.keyColumns() + attention.valueColumns());
   }
@@ -59,10 +61,10 @@ final class ChannelOrders {
   /** The order of a layer's keys, and of the queries that meet them. */
   ChannelOrder keys(Attention.Weights weights, Compute compute) {
     Attention layer = weights.spec();
-    int l = weights.layer();
+    int l = weights.cachedIn();
     ChannelOrder order = keys[l];
     if (order == null) {
-      double[] squares = squares(weights, weights.key(), compute);
+      double[] squares = squares(weights, Objects.requireNonNull(weights.key()), compute);
       if (layer.headNorms() == HeadNorms.EACH_ROTATED) {
         share(squares, layer);
         norm(squares, weights.keyNorm());
@@ -80,10 +82,10 @@ final class ChannelOrders {
   /** The order of a layer's values, and of what attention makes of them. */
   ChannelOrder values(Attention.Weights weights, Compute compute) {
     Attention layer = weights.spec();
-    int l = weights.layer();
+    int l = weights.cachedIn();
     ChannelOrder order = values[l];
     if (order == null) {
-      double[] squares = squares(weights, weights.value(), compute);
+      double[] squares = squares(weights, Objects.requireNonNull(weights.value()), compute);
       long at = offsets[l] + ChannelOrder.bytes(layer.keyColumns());
       MemorySegment place = data.asSlice(at, ChannelOrder.bytes(squares.length));
       order = ChannelOrder.largestFirst(squares, layer.valueSize(), place);

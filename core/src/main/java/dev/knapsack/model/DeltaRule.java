@@ -76,7 +76,7 @@ public record DeltaRule(
       Matrix decay,
       Matrix headNorm,
       Linear output)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   /** Numbers in a token's queries, or keys, all heads. */
   int keyColumns() {

@@ -37,7 +37,7 @@ public record Dense(Norms norms, int width, int hidden, Nonlinearity function, S
       Linear up,
       @Nullable Matrix hiddenNorm,
       Linear down)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   /** The gate, if it has one, and up. */
   private List<Projection> inputs() {

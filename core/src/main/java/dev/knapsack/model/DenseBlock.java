@@ -1,10 +1,7 @@
 package dev.knapsack.model;
 
-import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
-import dev.knapsack.kernel.Xielu;
 import dev.knapsack.tensor.Matrix;
-import java.util.Objects;
 
 /** Computes {@link Dense}. */
 final class DenseBlock {

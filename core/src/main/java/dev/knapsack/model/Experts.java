@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * @param function of an expert's hidden layer, as in {@link Dense}
  * @param latent numbers that experts read and write in place of {@code width}: a projection of what
  *     the block reads, and back; 0 for none
- * @param routesInput whether the router reads the layer's input, and not what the experts do
+ * @param routed what the router reads
  * @param shared the expert that every token uses; null for none
  */
 public record Experts(
@@ -28,21 +28,36 @@ public record Experts(
     Nonlinearity function,
     Gating gating,
     int latent,
-    boolean routesInput,
+    Routed routed,
     @Nullable Dense shared)
     implements Block {
+  /** The rows that the router reads. */
+  public enum Routed {
+    /** Those that the experts read. */
+    INPUT,
+    /** The residual stream as the layer got it. */
+    LAYER_INPUT,
+    /** Those that the block reads before its norm, normed and scaled for the router alone. */
+    RESIDUAL
+  }
+
   private static final String ROUTER = "ffn_gate_inp.weight";
+  private static final String ROUTER_SCALE = "ffn_gate_inp.scale";
   private static final String ROUTER_BIAS = "ffn_gate_inp.bias";
   private static final String CHOICE_BIAS = "exp_probs_b.bias";
   private static final String GATE = "ffn_gate_exps.";
   private static final String UP = "ffn_up_exps.";
   private static final String GATE_AND_UP = "ffn_gate_up_exps.weight";
   private static final String DOWN = "ffn_down_exps.";
+  private static final String SCALE = "ffn_down_exps.scale";
   private static final String SHARED_GATE = "ffn_gate_inp_shexp.weight";
 
   /**
    * The tensors that it computes with.
    *
+   * @param routerScale factors on what the router reads; null unless that is {@link
+   *     Routed#RESIDUAL}
+   * @param scale a factor on the results of each expert; null for none
    * @param choiceBias what the weights of experts are more by when they are chosen, and not after
    * @param gateBias a row for each expert
    * @param upBias likewise
@@ -54,6 +69,8 @@ public record Experts(
       Experts spec,
       Norms.Weights norms,
       Linear router,
+      @Nullable Matrix routerScale,
+      @Nullable Matrix scale,
       @Nullable Matrix choiceBias,
       ExpertBank experts,
       @Nullable Matrix gateBias,
@@ -63,7 +80,7 @@ public record Experts(
       @Nullable Linear fromLatent,
       Dense.@Nullable Weights shared,
       @Nullable Matrix sharedGate)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   /** Numbers that an expert reads, and writes. */
   int expertWidth() {
@@ -82,6 +99,10 @@ public record Experts(
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>();
     tensors.add(new TensorSpec(ROUTER, Role.ROUTER, width, count));
+    if (routed == Routed.RESIDUAL) {
+      tensors.add(new TensorSpec(ROUTER_SCALE, Role.NORM, width));
+    }
+    tensors.add(new TensorSpec(SCALE, Role.NORM, count).orNone());
     tensors.add(new TensorSpec(ROUTER_BIAS, Role.BIAS, count).orNone());
     tensors.add(new TensorSpec(CHOICE_BIAS, Role.BIAS, count).orNone());
     if (latent > 0) {
@@ -116,6 +137,8 @@ public record Experts(
             1,
             routerBias == null ? null : routerBias.data(),
             tensors.place(ROUTER)),
+        routed == Routed.RESIDUAL ? tensors.get(ROUTER_SCALE) : null,
+        tensors.find(SCALE),
         tensors.find(CHOICE_BIAS),
         experts != null ? experts : bank(tensors),
         tensors.find(GATE + "bias"),
@@ -159,7 +182,7 @@ public record Experts(
 
   @Override
   public boolean readsLayerInput() {
-    return routesInput;
+    return routed == Routed.LAYER_INPUT;
   }
 
   @Override

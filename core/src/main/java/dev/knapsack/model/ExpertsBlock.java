@@ -29,9 +29,15 @@ final class ExpertsBlock {
   /**
    * Computes {@code delta} from {@code x}, one row a token.
    *
-   * @param routed what the router reads, a row for each of {@code x}
+   * @param rows what the router reads, a row for each of {@code x}
    */
-  void apply(Experts.Weights weights, Matrix routed, Matrix x, Matrix delta) {
+  void apply(Experts.Weights weights, Matrix rows, Matrix x, Matrix delta) {
+    Matrix routed = rows;
+    if (weights.routerScale() != null) {
+      routed = blocks.matrix(Slot.EXPERT, x.rows(), x.columns());
+      blocks.norm(rows, weights.routerScale(), x.columns(), routed);
+      compute.scale(routed, (float) (1 / Math.sqrt(x.columns())));
+    }
     Matrix logits = blocks.matrix(Slot.ROUTER, x.rows(), weights.spec().count());
     weights.router().apply(blocks, compute.input(routed), logits);
     router.route(weights.spec(), weights.choiceBias(), logits);
@@ -96,6 +102,9 @@ final class ExpertsBlock {
     compute.matmul(expert.down(), blocks.activate(spec.function(), gate, up), out);
     compute.alone(alone);
     blocks.addBias(out, weights.downBias(), number);
+    if (weights.scale() != null) {
+      compute.scale(out, weights.scale().data().getAtIndex(ValueLayout.JAVA_FLOAT, number));
+    }
     for (int i = 0; i < rows; i++) {
       int token = router.row(number, i);
       compute.add(

@@ -40,13 +40,13 @@ record FormatChoice(Format format, Format output, Format experts) {
   /**
    * The format of a tensor, if its rows were whole blocks of any format.
    *
-   * @param tied whether the token embedding is the output projection too
+   * @param isOutput whether a table is the output projection too
    */
-  Format wanted(Role role, boolean tied) {
+  Format wanted(Role role, boolean isOutput) {
     return switch (role) {
       case NORM, BIAS, DECAY, NUMBERS, ROUTER -> Formats.F32;
       case OUTPUT -> output;
-      case EMBEDDING -> tied ? output : format;
+      case EMBEDDING -> isOutput ? output : format;
       case EXPERTS -> experts;
       case MATRIX, HEADS -> format;
     };

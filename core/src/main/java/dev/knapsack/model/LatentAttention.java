@@ -92,7 +92,7 @@ public record LatentAttention(
       List<Matrix> toKeys,
       List<Matrix> toValues,
       Linear output)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   /** Numbers in a cached row, and in a query that meets it. */
   public int keySize() {

@@ -22,17 +22,22 @@ public record LayerSpec(List<Block> blocks) {
 
   /**
    * Its attention if that caches all tokens before: not those in a sliding window only, nor the
-   * rows of a step alone.
+   * rows of a step alone, nor what another layer has cached.
    */
   public @Nullable Attention fullAttention() {
     Attention attention = attention();
-    return attention == null || attention.window() > 0 || readsRows() ? null : attention;
+    return attention == null
+            || attention.window() > 0
+            || !attention.hasKeys()
+            || readsRows()
+        ? null
+        : attention;
   }
 
   /** Says whether its tokens see the rows of a step alone, so that texts are computed whole. */
   boolean readsRows() {
     Attention attention = attention();
-    return attention != null && attention.source() != Attention.Source.CACHE;
+    return attention != null && attention.source() instanceof Attention.Source.Rows;
   }
 
   /** The part of its sequences that it remembers: what its blocks do, together. */

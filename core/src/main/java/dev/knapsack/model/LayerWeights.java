@@ -13,6 +13,11 @@ public record LayerWeights(int index, List<Block.Weights> blocks) {
     blocks = List.copyOf(blocks);
   }
 
+  /** The weights of blocks outside the layers, by the names of their tensors in the file. */
+  public static List<Block.Weights> outside(List<Block> blocks, LayerTensors.Found found) {
+    return of(-1, new LayerSpec(blocks), found, null).blocks;
+  }
+
   /**
    * Finds them among the layer's tensors.
    *

@@ -8,7 +8,10 @@ import dev.knapsack.kernel.KernelLimits;
 import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Format;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,6 +35,8 @@ import org.jspecify.annotations.Nullable;
  * @param outputNorm the tensor that the last norm's factors are in
  * @param tiedOutput whether the output projection is the token embedding
  * @param diffusion the way in which it denoises texts; null where it writes token by token
+ * @param opening blocks before the first layer, with tensors outside of all layers
+ * @param closing blocks after the last layer, likewise
  */
 public record ModelSpec(
     String family,
@@ -49,12 +54,16 @@ public record ModelSpec(
     @Nullable String embeddingNorm,
     String outputNorm,
     boolean tiedOutput,
-    @Nullable Diffusion diffusion) {
+    @Nullable Diffusion diffusion,
+    List<Block> opening,
+    List<Block> closing) {
   /** The tensor that the token embeddings are in. */
   public static final String EMBEDDING = "token_embd.weight";
 
   public ModelSpec {
     layers = List.copyOf(layers);
+    opening = List.copyOf(opening);
+    closing = List.copyOf(closing);
   }
 
   /** The tensor that the output projection is in, where it is not the token embedding. */
@@ -63,6 +72,19 @@ public record ModelSpec(
   /** The tensor that the output projection is in. */
   public String outputTensor() {
     return tiedOutput ? EMBEDDING : OUTPUT;
+  }
+
+  /** The blocks before the first layer and after the last. */
+  List<Block> outside() {
+    return Stream.concat(opening.stream(), closing.stream()).toList();
+  }
+
+  /** Numbers that a token has in slots that live as long as the residual stream. */
+  Map<Slot, Integer> lasting() {
+    Map<Slot, Integer> lasting = new EnumMap<>(Slot.class);
+    Stream.concat(outside().stream(), layers.stream().flatMap(layer -> layer.blocks().stream()))
+        .forEach(block -> block.lasting().forEach((slot, n) -> lasting.merge(slot, n, Math::max)));
+    return lasting;
   }
 
   /** The tensors outside the layers that a step computes with. */
@@ -76,6 +98,7 @@ public record ModelSpec(
       tensors.addAll(Norm.tensors(embeddingNorm, width));
     }
     tensors.addAll(Norm.tensors(outputNorm, width));
+    outside().forEach(block -> tensors.addAll(block.tensors()));
     return tensors;
   }
 
@@ -90,6 +113,9 @@ public record ModelSpec(
     }
     columns =
         Math.max(columns, cache.policy().observer().gates().map(RetentionGates::hidden).orElse(0));
+    for (Block block : outside()) {
+      columns = Math.max(columns, block.widest());
+    }
     for (LayerSpec layer : layers) {
       for (Block block : layer.parts()) {
         columns = Math.max(columns, block.widest());

@@ -15,7 +15,9 @@ public record Norms(@Nullable String before, @Nullable String after) {
   public static final Norms NONE = new Norms(null, null);
 
   /** The norms of a layer's block. */
-  public record Weights(@Nullable Norm before, @Nullable Norm after) {}
+  public record Weights(@Nullable Norm before, @Nullable Norm after) {
+    static final Weights NONE = new Weights(null, null);
+  }
 
   /** A block's tensors, with its norms around them. */
   List<TensorSpec> around(int width, List<TensorSpec> tensors) {

@@ -25,7 +25,7 @@ public record Parallel(Norms norms, int width, List<Block> parts) implements Blo
   }
 
   /** The weights of each part. */
-  public record Weights(Norms.Weights norms, List<Block.Weights> parts) implements Block.Weights {
+  public record Weights(Norms.Weights norms, List<Block.Addend> parts) implements Block.Addend {
     public Weights {
       parts = List.copyOf(parts);
     }
@@ -40,7 +40,7 @@ public record Parallel(Norms norms, int width, List<Block> parts) implements Blo
   public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
     return new Weights(
         norms.in(tensors),
-        parts.stream().<Block.Weights>map(part -> part.weights(tensors, experts)).toList());
+        parts.stream().map(part -> (Block.Addend) part.weights(tensors, experts)).toList());
   }
 
   @Override

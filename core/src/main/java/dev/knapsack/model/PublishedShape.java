@@ -3,6 +3,7 @@ package dev.knapsack.model;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntFunction;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
@@ -98,6 +99,7 @@ public record PublishedShape(
               .tiedOutput()
               .trained(32768, 1e6, 1e-6)
               .with(Map.of("attention.sliding_window", 512)),
+          gemma4E2b(),
           dense("lfm2-1.2b", "lfm2", 65536, 2048, 16, 32, 8, 64, 8192)
               .tiedOutput()
               .trained(128000, 1e6, 1e-5)
@@ -125,6 +127,35 @@ public record PublishedShape(
                       "attention.sliding_window", 128,
                       "rope.scaling.factor", 32.0,
                       "rope.scaling.original_context_length", 4096)));
+
+  /**
+   * The text model of Gemma 4 E2B, as its published configuration has it: every fifth layer sees
+   * all, with heads twice as wide, of which a quarter is rotated; the last 20 have no keys and
+   * values of their own, and MLPs twice as wide.
+   */
+  private static PublishedShape gemma4E2b() {
+    int layers = 35;
+    int shared = 20;
+    Map<String, Object> keys = new HashMap<>();
+    keys.put("attention.key_length_swa", 256);
+    keys.put("attention.value_length_swa", 256);
+    keys.put("rope.dimension_count_swa", 256);
+    keys.put("rope.freq_base_swa", 1e4);
+    keys.put("attention.sliding_window", 512);
+    keys.put("attention.sliding_window_pattern", each(layers, l -> l % 5 < 4));
+    keys.put("attention.shared_kv_layers", shared);
+    keys.put("embedding_length_per_layer_input", 256);
+    keys.put("feed_forward_length", each(layers, l -> l < layers - shared ? 6144 : 12288));
+    keys.put("final_logit_softcapping", 30.0);
+    return dense("gemma-4-e2b", "gemma4", 262144, 1536, layers, 8, 1, 512, 6144)
+        .tiedOutput()
+        .trained(131072, 1e6, 1e-6)
+        .with(keys);
+  }
+
+  private static <T> List<T> each(int layers, IntFunction<T> value) {
+    return IntStream.range(0, layers).mapToObj(value).toList();
+  }
 
   /** Key and value heads of each layer, where only some have attention. */
   private static List<Integer> attentionIn(int layers, int kvHeads, Integer... attention) {

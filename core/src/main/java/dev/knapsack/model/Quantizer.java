@@ -73,7 +73,8 @@ public final class Quantizer {
     boolean tied = !roles.containsValue(Role.OUTPUT);
     for (Map.Entry<TensorInfo, Role> entry : roles.entrySet()) {
       TensorInfo tensor = entry.getKey();
-      Format wanted = choice.wanted(entry.getValue(), tied);
+      boolean isOutput = tied && tensor.name().equals(ModelSpec.EMBEDDING);
+      Format wanted = choice.wanted(entry.getValue(), isOutput);
       Format fitting = FormatChoice.fitting(wanted, tensor.shape().getFirst());
       conversions.add(
           new Conversion(tensor, new TensorInfo(tensor.name(), fitting, tensor.shape()), wanted));

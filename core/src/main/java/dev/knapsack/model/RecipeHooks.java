@@ -44,21 +44,25 @@ final class RecipeHooks {
   /** Makes heads what caches hold and queries meet: scores stay what they were. */
   Heads before(Heads heads) {
     findNorms(heads.value());
-    Heads cached = heads;
+    Matrix key = heads.key();
     if (sketch == null) {
-      transforms.keys(heads.query());
-      transforms.keys(heads.key());
+      transforms.keys(key);
     } else {
-      cached =
-          new Heads(
-              sketched(Slot.QUERY_SKETCH, heads.query(), sketch),
-              sketched(Slot.KEY_SKETCH, heads.key(), sketch),
-              heads.value());
+      key = sketched(Slot.KEY_SKETCH, key, sketch);
     }
     transforms.values(heads.value());
     projected = heads.query();
-    query = cached.query();
-    return cached;
+    query = query(heads.query());
+    return new Heads(query, key, heads.value());
+  }
+
+  /** Makes queries what meets cached keys. */
+  Matrix query(Matrix heads) {
+    if (sketch != null) {
+      return sketched(Slot.QUERY_SKETCH, heads, sketch);
+    }
+    transforms.keys(heads);
+    return heads;
   }
 
   /** Of values that are not transformed yet. */
@@ -93,6 +97,11 @@ final class RecipeHooks {
       }
       first = end;
     }
+    undo(attended);
+  }
+
+  /** Makes what was attended to what values were. */
+  void undo(Matrix attended) {
     transforms.undoValues(attended);
   }
 

@@ -72,7 +72,7 @@ public record SelectiveScan(
       Matrix decay,
       Matrix skip,
       Linear output)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   private Projection inputs() {
     return new Projection("ssm_in", width, 2 * inner);

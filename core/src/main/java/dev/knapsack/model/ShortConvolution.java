@@ -28,7 +28,7 @@ public record ShortConvolution(Norms norms, int width, int taps) implements Bloc
       Linear input,
       Convolution convolution,
       Linear output)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   private Projection inputs() {
     return new Projection("shortconv.in_proj", width, 3 * width);

@@ -13,6 +13,13 @@ enum Slot {
   PART,
   /** The residual stream as a layer got it, where a block reads that. */
   LAYER_INPUT,
+  /** The inputs of all layers, which are made before the first: see {@link PerLayerInputs}. */
+  PER_LAYER,
+  /** The other copies of the residual stream, and what the first was predicted: {@link AltUp}. */
+  COPIES,
+  PREDICTED,
+  /** The factors that copies are predicted and corrected with. */
+  COEFFICIENTS,
   QUERY,
   KEY,
   VALUE,

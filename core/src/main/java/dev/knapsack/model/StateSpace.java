@@ -56,7 +56,7 @@ public record StateSpace(
       Matrix skip,
       @Nullable Matrix groupNorm,
       Linear output)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   /** Numbers in x, B and C of a token. */
   int mixedColumns() {

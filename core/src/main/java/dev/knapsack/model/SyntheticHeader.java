@@ -207,7 +207,7 @@ final class SyntheticHeader {
     if (!shape.tied()) {
       tensors.add(new TensorSpec(ModelSpec.OUTPUT, Role.OUTPUT, shape.width(), shape.vocabulary()));
     }
-    if (shape.keys().containsKey(PublishedShape.LLAMA3_FACTOR)) {
+    if (shape.keys().containsKey(PublishedShape.LLAMA3_FACTOR) || rotatesAQuarter()) {
       tensors.add(new TensorSpec("rope_freqs.weight", Role.NUMBERS, shape.headSize() / 2));
     }
     if (shape.architecture().equals("phi3")) {
@@ -219,7 +219,8 @@ final class SyntheticHeader {
   }
 
   private void add(TensorSpec tensor) {
-    Format wanted = choice.wanted(tensor.role(), shape.tied());
+    boolean isOutput = shape.tied() && tensor.name().equals(ModelSpec.EMBEDDING);
+    Format wanted = choice.wanted(tensor.role(), isOutput);
     Format fitting = FormatChoice.fitting(wanted, tensor.shape().getFirst());
     roles.put(tensor.name(), tensor.role());
     tensors.put(tensor.name(), new TensorInfo(tensor.name(), fitting, tensor.shape()));
@@ -262,13 +263,22 @@ final class SyntheticHeader {
     for (int i = 0; i < divisors.length; i++) {
       divisors[i] =
           switch (name) {
-            case "rope_freqs.weight" -> llama3Divisor(i);
+            case "rope_freqs.weight" -> rotatesAQuarter() ? quarterDivisor(i) : llama3Divisor(i);
             // From 1 to 64 in even steps of the logarithm; the published ones are searched.
             case "rope_factors_long.weight" -> (float) Math.pow(64, i / (divisors.length - 1.0));
             default -> 1;
           };
     }
     return divisors;
+  }
+
+  private boolean rotatesAQuarter() {
+    return shape.architecture().equals("gemma4");
+  }
+
+  /** The first quarter of the pairs turns, the others stand still. */
+  private float quarterDivisor(int pair) {
+    return pair < shape.headSize() / 8 ? 1 : 1e30f;
   }
 
   /** Frequencies below 1 / 8192 are divided by the factor, those above 4 / 8192 are not. */

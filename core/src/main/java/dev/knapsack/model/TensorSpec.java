@@ -20,7 +20,7 @@ public record TensorSpec(
     String name, Role role, boolean optional, @Nullable String fused, List<Long> shape) {
   /** The use of a tensor, from which follows where it is kept and in which format. */
   public enum Role {
-    /** The table of token embeddings. */
+    /** A table with a row for each token, such as the token embedding. */
     EMBEDDING,
     /** The output projection, where it is not the table of embeddings. */
     OUTPUT,
@@ -32,7 +32,7 @@ public record TensorSpec(
     EXPERTS,
     /** The matrix that chooses experts. */
     ROUTER,
-    /** Factors of a norm. */
+    /** Factors of a norm, or others beside them. */
     NORM,
     /** Summands of the results of a product. */
     BIAS,

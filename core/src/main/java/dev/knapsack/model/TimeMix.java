@@ -76,7 +76,7 @@ public record TimeMix(Norms norms, int width, int headSize, Ranks ranks) impleme
       @Nullable Matrix norm,
       @Nullable Matrix normBias,
       Linear output)
-      implements Block.Weights {}
+      implements Block.Addend {}
 
   int heads() {
     return width / headSize;

@@ -4,6 +4,7 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Map;
 
 /**
  * A model's forward pass: tokens of one or several sequences in, logits out.
@@ -27,6 +28,14 @@ public final class Transformer {
   private final DeltaRuleBlock deltaRule;
   private final DenseBlock dense;
   private final ExpertsBlock experts;
+  private final PerLayerBlock perLayer;
+  private final LaurelBlock laurel;
+  private final AltUpBlock altUp;
+  private final List<Block.Weights> opening;
+  private final List<Block.Weights> closing;
+
+  /** Columns of what goes beside the residual stream, and so loses the rows that that loses. */
+  private final Map<Slot, Integer> lasting;
 
   /** The block after which tokens do not see each other. */
   private final Place lastMixing;
@@ -34,6 +43,7 @@ public final class Transformer {
   /** Attention reads the rows of a step, which has to have all tokens of a text then. */
   private final boolean wholeTexts;
 
+  private final int[] ids;
   private final int[] positions;
   private final int[] logitRows;
 
@@ -56,8 +66,15 @@ public final class Transformer {
     this.deltaRule = new DeltaRuleBlock(blocks);
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
+    this.perLayer = new PerLayerBlock(blocks, weights);
+    this.laurel = new LaurelBlock(blocks);
+    this.altUp = new AltUpBlock(blocks, perLayer);
+    this.opening = weights.outside(spec.opening());
+    this.closing = weights.outside(spec.closing());
+    this.lasting = spec.lasting();
     this.lastMixing = lastMixing(spec);
     this.wholeTexts = spec.readsWholeTexts();
+    this.ids = new int[workspace.tokens()];
     this.positions = new int[workspace.tokens()];
     this.logitRows = new int[workspace.logitRows()];
   }
@@ -96,6 +113,9 @@ public final class Transformer {
     int wanted = place(runs);
     compute.alone(alone(runs));
     blocks.adapted = AdapterRows.of(runs, Run::length);
+    for (Block.Weights block : opening) {
+      apply(block, runs, hidden);
+    }
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerWeights layer = weights.layer(l);
       boolean readsInput = spec.layers().get(l).readsInput();
@@ -110,10 +130,16 @@ public final class Transformer {
             gather(layerInput(hidden), wanted);
           }
           hidden = gather(hidden, wanted);
+          for (Map.Entry<Slot, Integer> slot : lasting.entrySet()) {
+            gather(blocks.matrix(slot.getKey(), tokens, slot.getValue()), wanted);
+          }
           compute.alone(aloneLogits(runs));
           blocks.adapted = AdapterRows.of(runs, Run::logits);
         }
       }
+    }
+    for (int b = 0; b < closing.size() && hidden.rows() > 0; b++) {
+      apply(closing.get(b), runs, hidden);
     }
     Matrix logits = logits(hidden);
     for (Run run : runs) {
@@ -195,9 +221,10 @@ public final class Transformer {
     int row = 0;
     for (Run run : runs) {
       for (int i = run.from(); i < run.to(); i++) {
-        weights.embedding(run.tokens()[i], hidden, row++);
+        ids[row++] = run.tokens()[i];
       }
     }
+    weights.gather(ModelSpec.EMBEDDING, ids, hidden);
     if (spec.embeddingScale() != 1) {
       compute.scale(hidden, spec.embeddingScale());
     }
@@ -221,9 +248,24 @@ public final class Transformer {
   }
 
   private void apply(Block.Weights block, List<Run> runs, Matrix hidden) {
+    switch (block) {
+      case Block.Addend addend -> add(addend, runs, hidden);
+      case Block.Change change -> change(change, hidden);
+    }
+  }
+
+  private void change(Block.Change block, Matrix hidden) {
+    switch (block) {
+      case AltUp.Weights w -> altUp.apply(w, hidden);
+      case PerLayerInputs.Weights w -> perLayer.prepare(w, ids, hidden);
+      case Scale.Weights w -> compute.scale(hidden, w.factor());
+    }
+  }
+
+  private void add(Block.Addend block, List<Run> runs, Matrix hidden) {
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
     Matrix delta = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
-    apply(block, runs, hidden, normed, delta);
+    compute(block, runs, hidden, normed, delta);
     blocks.addResidual(hidden, delta);
   }
 
@@ -233,8 +275,8 @@ public final class Transformer {
    * @param normed for what it reads
    * @param delta receives its result
    */
-  private void apply(
-      Block.Weights block, List<Run> runs, Matrix rows, Matrix normed, Matrix delta) {
+  private void compute(
+      Block.Addend block, List<Run> runs, Matrix rows, Matrix normed, Matrix delta) {
     Matrix x = blocks.norm(rows, block.norms().before(), normed);
     switch (block) {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
@@ -247,8 +289,18 @@ public final class Transformer {
       case DeltaRule.Weights w -> deltaRule.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w ->
-          experts.apply(w, w.spec().routesInput() ? layerInput(rows) : x, x, delta);
+          experts.apply(
+              w,
+              switch (w.spec().routed()) {
+                case INPUT -> x;
+                case LAYER_INPUT -> layerInput(rows);
+                case RESIDUAL -> rows;
+              },
+              x,
+              delta);
+      case Laurel.Weights w -> laurel.apply(w, x, delta);
       case Parallel.Weights w -> parallel(w, runs, x, delta);
+      case PerLayerInput.Weights w -> perLayer.apply(w, x, delta);
     }
     blocks.norm(delta, block.norms().after(), delta);
   }
@@ -256,9 +308,9 @@ public final class Transformer {
   private void parallel(Parallel.Weights weights, List<Run> runs, Matrix x, Matrix delta) {
     Matrix normed = blocks.matrix(Slot.PART_NORMED, x.rows(), spec.width());
     Matrix part = blocks.matrix(Slot.PART, x.rows(), spec.width());
-    apply(weights.parts().getFirst(), runs, x, normed, delta);
-    for (Block.Weights other : weights.parts().subList(1, weights.parts().size())) {
-      apply(other, runs, x, normed, part);
+    compute(weights.parts().getFirst(), runs, x, normed, delta);
+    for (Block.Addend other : weights.parts().subList(1, weights.parts().size())) {
+      compute(other, runs, x, normed, part);
       compute.add(delta, part);
     }
   }

@@ -13,7 +13,9 @@ import java.util.Map;
  * each layer's experts, and what lies outside the layers; all of it from the header.
  *
  * @param small vectors and biases, of layers and others: decoded to F32 and always resident
- * @param global matrices outside the layers, such as the token embedding and the output projection
+ * @param global matrices outside the layers, such as the output projection
+ * @param tables tables of which a step reads the rows of its tokens: the token embedding, where it
+ *     is not the output projection too, and others like it
  * @param layers each layer's matrices other than its experts, in file order
  * @param experts each layer's expert matrices ({@code [columns, rows, experts]}), as its block
  *     declares them: gate and up, apart or in one, and down; none in a layer without
@@ -21,6 +23,7 @@ import java.util.Map;
 public record WeightLayout(
     List<TensorInfo> small,
     List<TensorInfo> global,
+    List<TensorInfo> tables,
     List<List<TensorInfo>> layers,
     List<List<TensorInfo>> experts) {
   /**
@@ -31,6 +34,7 @@ public record WeightLayout(
   public WeightLayout {
     small = List.copyOf(small);
     global = List.copyOf(global);
+    tables = List.copyOf(tables);
     layers = List.copyOf(layers);
     experts = List.copyOf(experts);
   }
@@ -43,6 +47,7 @@ public record WeightLayout(
     Map<String, Role> declared = roles(spec);
     List<TensorInfo> small = new ArrayList<>();
     List<TensorInfo> global = new ArrayList<>();
+    List<TensorInfo> tables = new ArrayList<>();
     List<List<TensorInfo>> layers = new ArrayList<>();
     List<List<TensorInfo>> experts = new ArrayList<>();
     for (int i = 0; i < spec.layers().size(); i++) {
@@ -56,7 +61,9 @@ public record WeightLayout(
       }
       if (role.isSmall()) {
         small.add(tensor);
-      } else if (role == Role.EMBEDDING || role == Role.OUTPUT) {
+      } else if (role == Role.EMBEDDING && !tensor.name().equals(spec.outputTensor())) {
+        tables.add(tensor);
+      } else if (layer(tensor.name()) < 0) {
         global.add(tensor);
       } else if (role != Role.EXPERTS) {
         layers.get(layer(tensor.name())).add(tensor);
@@ -73,7 +80,7 @@ public record WeightLayout(
         }
       }
     }
-    return new WeightLayout(small, global, layers, experts);
+    return new WeightLayout(small, global, tables, layers, experts);
   }
 
   /** The roles of all tensors that a model may have, by their names in a file. */
@@ -141,6 +148,18 @@ public record WeightLayout(
   /** The first place from {@code from} on that is {@code alignment} modulo {@link #SECTOR}. */
   public static long place(long from, long alignment) {
     return from + Math.floorMod(alignment - from, (long) SECTOR);
+  }
+
+  /**
+   * Bytes of memory that a row of any of these tables can be read into, in the sectors that it is
+   * in; 0 if there are none.
+   */
+  public static long rowBytes(List<TensorInfo> tables) {
+    long most = 0;
+    for (TensorInfo table : tables) {
+      most = Math.max(most, table.format().bytes(table.shape().getFirst()));
+    }
+    return tables.isEmpty() ? 0 : Math.ceilDiv(most + SECTOR - 1, SECTOR) * SECTOR;
   }
 
   /** Bytes of the largest single expert of any layer, with room to place its matrices. */

@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import dev.knapsack.tensor.Matrix;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -14,6 +15,9 @@ public interface WeightSource {
   /** The weights of layer {@code index}, valid until the next call of this method. */
   LayerWeights layer(int index);
 
+  /** The weights of blocks before the first layer or after the last, which stay. */
+  List<Block.Weights> outside(List<Block> blocks);
+
   /** The norm of the token embedding; null if the model has none. */
   @Nullable Norm embeddingNorm();
 
@@ -26,8 +30,13 @@ public interface WeightSource {
    */
   void output(RowBlock use);
 
-  /** Decodes row {@code token} of the token embedding into row {@code row} of {@code target}. */
-  void embedding(int token, Matrix target, int row);
+  /**
+   * Decodes a row of a table for each token, one after the other.
+   *
+   * @param table {@link ModelSpec#EMBEDDING}, or another tensor with a row for each token
+   * @param tokens of which the first count, as many as {@code target} has rows
+   */
+  void gather(String table, int[] tokens, Matrix target);
 
   /** A use of a block of rows that starts at {@code firstRow} of the whole matrix. */
   @FunctionalInterface

@@ -9,6 +9,7 @@ import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.SketchMatrix;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.EnumSet;
 import java.util.HashMap;
@@ -163,20 +164,24 @@ public final class Workspace implements AutoCloseable {
     if (spec.layers().stream().anyMatch(LayerSpec::readsInput)) {
       end = put(Slot.LAYER_INPUT, (long) tokens * spec.width(), end, offsets);
     }
-    for (Map.Entry<Slot, Integer> lasting : lasting(spec).entrySet()) {
+    for (Map.Entry<Slot, Integer> lasting : spec.lasting().entrySet()) {
       end = put(lasting.getKey(), (long) tokens * lasting.getValue(), end, offsets);
     }
     long shared = end;
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     Map<Slot, Set<Slot>> beside = new EnumMap<>(Slot.class);
+    List<Map<Slot, Long>> each = new ArrayList<>();
+    spec.outside().forEach(block -> each.add(block.activations(tokens, cache, -1)));
     for (int l = 0; l < spec.layers().size(); l++) {
       for (Block block : spec.layers().get(l).blocks()) {
-        Map<Slot, Long> own = block.activations(tokens, cache, l);
-        own.forEach((slot, count) -> {
-          numbers.merge(slot, count, Math::max);
-          beside.computeIfAbsent(slot, s -> EnumSet.noneOf(Slot.class)).addAll(own.keySet());
-        });
+        each.add(block.activations(tokens, cache, l));
       }
+    }
+    for (Map<Slot, Long> own : each) {
+      own.forEach((slot, count) -> {
+        numbers.merge(slot, count, Math::max);
+        beside.computeIfAbsent(slot, s -> EnumSet.noneOf(Slot.class)).addAll(own.keySet());
+      });
     }
     numbers.put(Slot.LOGITS, (long) logitRows * spec.vocabulary());
     Map<Slot, Long> ends = new EnumMap<>(Slot.class);
@@ -188,16 +193,6 @@ public final class Workspace implements AutoCloseable {
       ends.put(slot, put(slot, numbers.get(slot), at, offsets));
     }
     return ends.values().stream().mapToLong(at -> at).max().orElse(shared);
-  }
-
-  private static Map<Slot, Integer> lasting(ModelSpec spec) {
-    Map<Slot, Integer> lasting = new EnumMap<>(Slot.class);
-    for (LayerSpec layer : spec.layers()) {
-      layer
-          .blocks()
-          .forEach(b -> b.lasting().forEach((slot, n) -> lasting.merge(slot, n, Math::max)));
-    }
-    return lasting;
   }
 
   private static long put(Slot slot, long numbers, long at, Map<Slot, Long> offsets) {

@@ -39,6 +39,9 @@ public record Plan(
     List<Choice> choices,
     Prediction prediction,
     List<String> notes) {
+  /** Rows of tables on disk that are read at once. */
+  public static final int ROWS_AT_ONCE = 8;
+
   public Plan {
     notes = List.copyOf(notes);
     shares = List.copyOf(shares);
@@ -216,20 +219,41 @@ public record Plan(
    *
    * @param streamedLayers layers read from disk in every step, in order; the others stay (all but
    *     their experts, if those are cached)
-   * @param outputStreamed whether the output projection (and the embedding) is read from disk in
-   *     every step
+   * @param outputStreamed whether the output projection is read from disk in every step
    * @param streamBuffer bytes of each of the two buffers that streamed layers and blocks of the
    *     output are read into; 0 if nothing is streamed
    * @param expertCache bytes for experts that are kept by use, the rest being read when a token
    *     needs them; -1 when experts stay or stream with their layers
+   * @param gathered whether tables of which a step needs its tokens' rows alone (the embedding, where
+   *     it is not the output projection too, and others like it) stay on disk, and rows are read
    */
   public record Weights(
-      List<Integer> streamedLayers, boolean outputStreamed, long streamBuffer, long expertCache) {
+      List<Integer> streamedLayers,
+      boolean outputStreamed,
+      long streamBuffer,
+      long expertCache,
+      boolean gathered) {
+    /** With all tables in memory. */
+    public Weights(
+        List<Integer> streamedLayers, boolean outputStreamed, long streamBuffer, long expertCache) {
+      this(streamedLayers, outputStreamed, streamBuffer, expertCache, false);
+    }
+
     /** All weights stay, none is streamed. */
     public static final Weights RESIDENT = new Weights(List.of(), false, 0, -1);
 
     public Weights {
       streamedLayers = List.copyOf(streamedLayers);
+    }
+
+    /** The same with tables in memory, or on disk. */
+    public Weights withGathered(boolean value) {
+      return new Weights(streamedLayers, outputStreamed, streamBuffer, expertCache, value);
+    }
+
+    /** Says whether all that steps multiply with stays. */
+    public boolean staysInMemory() {
+      return withGathered(false).equals(RESIDENT);
     }
   }
 

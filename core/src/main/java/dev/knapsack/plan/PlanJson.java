@@ -64,6 +64,7 @@ final class PlanJson {
     weights.addProperty("outputStreamed", plan.weights().outputStreamed());
     weights.addProperty("streamBuffer", plan.weights().streamBuffer());
     weights.addProperty("expertCache", plan.weights().expertCache());
+    weights.addProperty("gathered", plan.weights().gathered());
     root.add("weights", weights);
 
     JsonArray shares = new JsonArray();
@@ -138,7 +139,9 @@ final class PlanJson {
             weights.list("streamedLayers", e -> weights.layer(e)),
             weights.flag("outputStreamed"),
             weights.atLeast("streamBuffer", 0),
-            weights.atLeast("expertCache", -1)),
+            weights.atLeast("expertCache", -1),
+            // Of an older plan, the embedding was where the output is.
+            weights.flag(weights.has("gathered") ? "gathered" : "outputStreamed")),
         root.objects(
             "shares",
             o -> new Plan.Share(o.string("account"), o.atLeast("bytes", 0), o.string("what"))),

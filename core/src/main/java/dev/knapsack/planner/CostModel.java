@@ -8,6 +8,7 @@ import dev.knapsack.generation.Denoising;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.model.Attention;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelSpec;
@@ -36,7 +37,7 @@ final class CostModel {
    */
   private static final double LAYER_SECONDS = 120e-6;
 
-  /** Time of a single small read, such as a row of an embedding that is not resident. */
+  /** Time of a single small read, such as a row of a table that is not resident. */
   private static final double DISK_LATENCY = 150e-6;
 
   private final ModelSpec spec;
@@ -53,8 +54,9 @@ final class CostModel {
   private final long globalWithoutOutputBytes;
   private final int expertCount;
   private final long expertBytes;
-  private final long embeddingRowBytes;
+  private final long tableBytes;
   private final Product outputProduct;
+  private final List<Product> outsideProducts = new ArrayList<>();
   private final List<List<Product>> products = new ArrayList<>();
   private final List<List<Product>> expertProducts = new ArrayList<>();
 
@@ -98,6 +100,9 @@ final class CostModel {
       products.add(layout.layers().get(i).stream().map(this::product).toList());
       expertProducts.add(layout.experts().get(i).stream().map(this::product).toList());
     }
+    layout.global().stream()
+        .filter(t -> !t.equals(output))
+        .forEach(t -> outsideProducts.add(product(t)));
     this.smallBytes = pages(layout.smallBytes());
     this.globalBytes = pages(WeightLayout.bytes(file, layout.global()));
     this.globalWithoutOutputBytes =
@@ -105,7 +110,7 @@ final class CostModel {
             WeightLayout.bytes(
                 file,
                 layout.global().stream()
-                    .filter(t -> !t.name().equals(ModelSpec.EMBEDDING) && !t.equals(output))
+                    .filter(t -> !t.equals(output))
                     .toList()));
     this.expertCount =
         layout.experts().stream()
@@ -113,9 +118,7 @@ final class CostModel {
             .mapToInt(layer -> Math.toIntExact(layer.getFirst().matrices()))
             .sum();
     this.expertBytes = layout.expertBytes();
-    TensorInfo embedding = file.tensors().getOrDefault(ModelSpec.EMBEDDING, output);
-    this.embeddingRowBytes =
-        pages(embedding.format().bytes(embedding.shape().getFirst()) + WeightLayout.SECTOR);
+    this.tableBytes = pages(WeightLayout.bytes(file, layout.tables()));
     this.outputProduct = product(output);
   }
 
@@ -160,11 +163,42 @@ final class CostModel {
     return output.bytes();
   }
 
+  /** Says whether there are tables of which steps read rows alone. */
+  boolean hasTables() {
+    return !layout.tables().isEmpty();
+  }
+
+  /** The tables that are on disk, of which rows are read. */
+  private List<TensorInfo> gathered(Plan.Weights w) {
+    List<TensorInfo> tables = new ArrayList<>(w.gathered() ? layout.tables() : List.of());
+    if (w.outputStreamed() && spec.tiedOutput()) {
+      tables.add(output);
+    }
+    return tables;
+  }
+
+  /** Bytes of tables: all of them, or those that rows are read into. */
+  private long gatherBytes(Plan.Weights w) {
+    return (w.gathered() ? 0 : tableBytes)
+        + Plan.ROWS_AT_ONCE * WeightLayout.rowBytes(gathered(w));
+  }
+
+  /** Seconds that the rows of a step's tokens take to be read. */
+  private double gatherSeconds(Plan.Weights w, int tokens) {
+    double seconds = 0;
+    for (TensorInfo table : gathered(w)) {
+      seconds +=
+          Math.ceilDiv(tokens, Plan.ROWS_AT_ONCE) * DISK_LATENCY
+              + tokens * WeightLayout.rowBytes(List.of(table)) / machine.diskBytesPerSecond();
+    }
+    return seconds;
+  }
+
   static long pages(long bytes) {
     return Math.ceilDiv(bytes, (long) WeightLayout.SECTOR) * WeightLayout.SECTOR;
   }
 
-  /** Bytes of weights that stay. */
+  /** Bytes of weights that stay, tables aside. */
   long residentBytes(Plan.Weights weights) {
     boolean withExperts = weights.expertCache() < 0;
     Set<Integer> streamed = new HashSet<>(weights.streamedLayers());
@@ -218,7 +252,12 @@ final class CostModel {
                 .formatted(
                     layers() - streamed,
                     layers(),
-                    w.outputStreamed() ? "" : ", embedding and output")));
+                    w.outputStreamed()
+                        ? ""
+                        : spec.tiedOutput() ? ", embedding and output" : ", and output")));
+    if (gatherBytes(w) > 0) {
+      shares.add(new Plan.Share("weights/gather", gatherBytes(w), tables(w)));
+    }
     if (w.streamBuffer() > 0) {
       shares.add(
           new Plan.Share(
@@ -250,6 +289,20 @@ final class CostModel {
     return shares;
   }
 
+  /** The places of tables, in words. */
+  private String tables(Plan.Weights w) {
+    List<TensorInfo> gathered = gathered(w);
+    if (gathered.isEmpty()) {
+      return "tables of which steps read rows";
+    }
+    long disk = gathered.stream().mapToLong(TensorInfo::bytes).sum();
+    return "%srows of %s on disk, %d at a time"
+        .formatted(
+            w.gathered() || !hasTables() ? "" : "tables, and ",
+            Budget.formatSize(disk),
+            Plan.ROWS_AT_ONCE);
+  }
+
   /** The memory of sequences, in words. */
   private String kept(Setting s) {
     if (spec.readsWholeTexts()) {
@@ -266,14 +319,14 @@ final class CostModel {
     return states == 0 ? tokens : tokens + ", and " + carried;
   }
 
-  /** Bytes that streamed weights pass through: two buffers, and a row of the embedding. */
+  /** Bytes of the two buffers that streamed weights pass through. */
   private long streamBytes(Plan.Weights w) {
-    return 2 * pages(w.streamBuffer()) + (w.outputStreamed() ? embeddingRowBytes : 0);
+    return 2 * pages(w.streamBuffer());
   }
 
   /** Bytes of all accounts that hold weights. */
   long weightBytes(Plan.Weights w) {
-    return residentBytes(w) + streamBytes(w) + Math.max(0, w.expertCache());
+    return residentBytes(w) + gatherBytes(w) + streamBytes(w) + Math.max(0, w.expertCache());
   }
 
   long bytes(Setting s, JvmShare jvm) {
@@ -337,6 +390,12 @@ final class CostModel {
       all += seconds[i];
     }
     for (int i = 0; i < layers(); i++) {
+      Attention attention = spec.layers().get(i).attention();
+      if (attention != null && attention.source() instanceof Attention.Source.Earlier(int earlier)) {
+        seconds[i] = seconds[earlier]; // read once more
+      }
+    }
+    for (int i = 0; i < layers(); i++) {
       seconds[i] *= bytes / all / machine.diskBytesPerSecond();
     }
     return seconds;
@@ -359,6 +418,9 @@ final class CostModel {
     double[] cacheReads = cacheReadSeconds(s, past);
     double disk = 0; // all that is read: there is one disk
     double before = 0; // computing before the first streamed unit: its reading has begun by then
+    for (Product product : outsideProducts) {
+      before += seconds(product, 1, tokens);
+    }
     for (int i = 0; i < layers(); i++) {
       double seconds = computeSeconds(i, tokens, past, s);
       double missing = missingExpertsSeconds(i, tokens, w);
@@ -387,14 +449,14 @@ final class CostModel {
         after = seconds;
       }
     }
-    double embedding = w.outputStreamed() ? tokens * DISK_LATENCY : 0;
+    double gather = gatherSeconds(w, tokens);
     if (reads.isEmpty()) {
-      return embedding + Math.max(before + after, disk);
+      return gather + Math.max(before + after, disk);
     }
     // The stretch after the last unit runs into the next step, up to that step's first unit.
     int last = stretches.size() - 1;
     stretches.set(last, stretches.get(last) + after + before);
-    double seconds = embedding;
+    double seconds = gather;
     for (int i = 0; i <= last; i++) {
       seconds += Math.max(stretches.get(i), reads.get((i + 1) % reads.size()));
     }

@@ -73,6 +73,8 @@ public final class Planner {
   /** Experts that a cache holds at the least, as a share of those of one layer. */
   private static final int EXPERT_STEPS = 8;
 
+  private static final boolean[] BOTH = {false, true};
+
   private final ModelFile file;
   private final ModelSpec spec;
   private final CostModel costs;
@@ -88,7 +90,32 @@ public final class Planner {
 
   /** Choices that are made before the number of streamed layers is. */
   private record Frame(
-      int context, Plan.Cache cache, int chunk, boolean outputStreamed, boolean expertsCached) {}
+      int context,
+      Plan.Cache cache,
+      int chunk,
+      boolean outputStreamed,
+      boolean expertsCached,
+      boolean gathered) {
+    Frame withCache(Plan.Cache value) {
+      return new Frame(context, value, chunk, outputStreamed, expertsCached, gathered);
+    }
+
+    Frame withChunk(int value) {
+      return new Frame(context, cache, value, outputStreamed, expertsCached, gathered);
+    }
+
+    Frame withOutputStreamed(boolean value) {
+      return new Frame(context, cache, chunk, value, expertsCached, gathered);
+    }
+
+    Frame withExpertsCached(boolean value) {
+      return new Frame(context, cache, chunk, outputStreamed, value, gathered);
+    }
+
+    Frame withGathered(boolean value) {
+      return new Frame(context, cache, chunk, outputStreamed, expertsCached, value);
+    }
+  }
 
   /**
    * A planner for one model on one machine.
@@ -265,14 +292,19 @@ public final class Planner {
     return chunks.isEmpty() ? List.of(context) : chunks;
   }
 
+  private static boolean[] either(boolean both) {
+    return both ? BOTH : new boolean[] {false};
+  }
+
   /** All combinations of the small choices with one form of the cache. */
   private List<Frame> frames(PlanRequest request, int context, Plan.Cache cache) {
     List<Frame> frames = new ArrayList<>();
     for (int chunk : chunks(request, context)) {
-      for (boolean outputStreamed : new boolean[] {false, true}) {
-        frames.add(new Frame(context, cache, chunk, outputStreamed, false));
-        if (costs.expertCount() > 0) {
-          frames.add(new Frame(context, cache, chunk, outputStreamed, true));
+      for (boolean outputStreamed : BOTH) {
+        for (boolean expertsCached : either(costs.expertCount() > 0)) {
+          for (boolean gathered : either(costs.hasTables())) {
+            frames.add(new Frame(context, cache, chunk, outputStreamed, expertsCached, gathered));
+          }
         }
       }
     }
@@ -286,7 +318,7 @@ public final class Planner {
   private Optional<Candidate> best(PlanRequest request, int context) {
     if (request.cache().weightsFirst()) {
       Optional<Candidate> resident =
-          best(request, context, c -> c.setting.weights().equals(Plan.Weights.RESIDENT));
+          best(request, context, c -> c.setting.weights().staysInMemory());
       if (resident.isPresent()) {
         return resident;
       }
@@ -347,7 +379,7 @@ public final class Planner {
     Setting probe = setting(request, frame, Plan.Weights.RESIDENT);
     long room =
         request.budget() - jvm.bytes() - costs.cacheBytes(probe) - costs.activationBytes(probe);
-    for (Plan.Weights least : places(frame.outputStreamed, frame.expertsCached)) {
+    for (Plan.Weights least : places(frame)) {
       long spare = room - costs.weightBytes(least);
       if (spare < 0) {
         continue;
@@ -362,7 +394,8 @@ public final class Planner {
                 least.streamedLayers(),
                 least.outputStreamed(),
                 least.streamBuffer(),
-                Math.min(all, least.expertCache() + more));
+                Math.min(all, least.expertCache() + more),
+                least.gathered());
       }
       Setting setting = setting(request, frame, weights);
       return new Candidate(setting, costs.bytes(setting, jvm), costs.predict(setting));
@@ -371,44 +404,47 @@ public final class Planner {
   }
 
   /** Ways to place the weights, those with fewer streamed layers and larger buffers first. */
-  private List<Plan.Weights> places(boolean outputStreamed, boolean expertsCached) {
+  private List<Plan.Weights> places(Frame frame) {
     List<Plan.Weights> places = new ArrayList<>();
     for (int streamed = 0; streamed <= costs.layers(); streamed++) {
-      if (outputStreamed && streamed == 0) {
+      if (frame.outputStreamed && streamed == 0) {
         for (long buffer : OUTPUT_BUFFERS) {
-          places.add(place(streamed, true, expertsCached, buffer));
+          places.add(place(streamed, frame, buffer));
         }
       } else {
-        places.add(place(streamed, outputStreamed, expertsCached, 0));
+        places.add(place(streamed, frame, 0));
       }
     }
     return places;
   }
 
-  private Plan.Weights place(
-      int streamed, boolean outputStreamed, boolean expertsCached, long outputBuffer) {
+  private Plan.Weights place(int streamed, Frame frame, long outputBuffer) {
     List<Integer> layers = spread(streamed, costs.layers());
     long buffer = 0;
     for (int layer : layers) {
-      buffer = Math.max(buffer, costs.layerBytes(layer, !expertsCached));
+      buffer = Math.max(buffer, costs.layerBytes(layer, !frame.expertsCached));
     }
-    if (outputStreamed) {
+    if (frame.outputStreamed) {
       buffer =
           Math.max(
               Math.max(buffer, Math.min(outputBuffer, costs.outputBytes())),
               costs.outputRowBytes());
     }
     return new Plan.Weights(
-        layers, outputStreamed, CostModel.pages(buffer), expertsCached ? leastExperts() : -1);
+        layers,
+        frame.outputStreamed,
+        CostModel.pages(buffer),
+        frame.expertsCached ? leastExperts() : -1,
+        frame.gathered);
   }
 
   /** The least bytes that weights take. */
   private long leastWeightBytes() {
     long least = Long.MAX_VALUE;
-    for (boolean outputStreamed : new boolean[] {false, true}) {
-      for (boolean cached :
-          costs.expertCount() > 0 ? new boolean[] {false, true} : new boolean[1]) {
-        for (Plan.Weights place : places(outputStreamed, cached)) {
+    Plan.Cache any = Plan.Cache.of(KvFormat.F16);
+    for (boolean outputStreamed : BOTH) {
+      for (boolean cached : either(costs.expertCount() > 0)) {
+        for (Plan.Weights place : places(new Frame(1, any, 1, outputStreamed, cached, true))) {
           least = Math.min(least, costs.weightBytes(place));
         }
       }
@@ -423,7 +459,7 @@ public final class Planner {
     spilledForm(request).ifPresent(caches::add);
     for (Plan.Cache cache : caches) {
       for (int chunk : chunks(request, context)) {
-        Frame frame = new Frame(context, cache, chunk, false, false);
+        Frame frame = new Frame(context, cache, chunk, false, false, false);
         Setting s = setting(request, frame, Plan.Weights.RESIDENT);
         least = Math.min(least, costs.cacheBytes(s) + costs.activationBytes(s));
       }
@@ -472,6 +508,9 @@ public final class Planner {
     List<Plan.Choice> choices = new ArrayList<>();
     choices.add(weightsChoice(request, best));
     choices.add(outputChoice(request, best));
+    if (costs.hasTables()) {
+      choices.add(tablesChoice(request, best));
+    }
     if (costs.expertCount() > 0) {
       choices.add(expertsChoice(request, best));
     }
@@ -508,14 +547,14 @@ public final class Planner {
             .distinct()
             .toList()) {
       if (streamed != chosen) {
-        Plan.Weights place =
-            place(streamed, frame.outputStreamed, frame.expertsCached, OUTPUT_BUFFERS.getFirst());
+        Plan.Weights place = place(streamed, frame, OUTPUT_BUFFERS.getFirst());
         Plan.Weights weights =
             new Plan.Weights(
                 place.streamedLayers(),
                 place.outputStreamed(),
                 place.streamBuffer(),
-                best.setting.weights().expertCache());
+                best.setting.weights().expertCache(),
+                place.gathered());
         alternatives.add(
             alternative(request, streamedName(streamed), setting(request, frame, weights)));
       }
@@ -529,8 +568,7 @@ public final class Planner {
 
   private Plan.Choice outputChoice(PlanRequest request, Candidate best) {
     boolean chosen = best.setting.weights().outputStreamed();
-    Frame f = frame(best);
-    Frame other = new Frame(f.context, f.cache, f.chunk, !f.outputStreamed, f.expertsCached);
+    Frame other = frame(best).withOutputStreamed(!chosen);
     return new Plan.Choice(
         "output", outputName(chosen), List.of(forced(request, outputName(!chosen), other)));
   }
@@ -539,9 +577,20 @@ public final class Planner {
     return streamed ? "streamed" : "resident";
   }
 
+  private Plan.Choice tablesChoice(PlanRequest request, Candidate best) {
+    boolean chosen = best.setting.weights().gathered();
+    Frame other = frame(best).withGathered(!chosen);
+    return new Plan.Choice(
+        "tables", tablesName(chosen), List.of(forced(request, tablesName(!chosen), other)));
+  }
+
+  private static String tablesName(boolean gathered) {
+    return gathered ? "on disk, rows read when needed" : "resident";
+  }
+
   private Plan.Choice expertsChoice(PlanRequest request, Candidate best) {
     Frame f = frame(best);
-    Frame other = new Frame(f.context, f.cache, f.chunk, f.outputStreamed, !f.expertsCached);
+    Frame other = f.withExpertsCached(!f.expertsCached);
     return new Plan.Choice(
         "experts",
         expertsName(f.expertsCached),
@@ -565,8 +614,7 @@ public final class Planner {
     for (Plan.Cache of : others) {
       Plan.Cache cache = of.withCheckpoints(f.cache.checkpoints());
       if (!cache.equals(f.cache) && fitsHeads(cache.format())) {
-        Frame other = new Frame(f.context, cache, f.chunk, f.outputStreamed, f.expertsCached);
-        Plan.Alternative way = forced(request, cache.describe(f.context), other);
+        Plan.Alternative way = forced(request, cache.describe(f.context), f.withCache(cache));
         alternatives.add(
             new Plan.Alternative(
                 way.name(),
@@ -603,8 +651,7 @@ public final class Planner {
     List<Plan.Alternative> alternatives = new ArrayList<>();
     for (int chunk : CHUNKS) {
       if (chunk != f.chunk && chunk <= f.context) {
-        Frame other = new Frame(f.context, f.cache, chunk, f.outputStreamed, f.expertsCached);
-        alternatives.add(forced(request, chunk + " tokens", other));
+        alternatives.add(forced(request, chunk + " tokens", f.withChunk(chunk)));
       }
     }
     return new Plan.Choice("prefill step", f.chunk + " tokens", alternatives);
@@ -646,7 +693,8 @@ public final class Planner {
         s.cache(),
         s.prefillChunk(),
         s.weights().outputStreamed(),
-        s.weights().expertCache() >= 0);
+        s.weights().expertCache() >= 0,
+        s.weights().gathered());
   }
 
   /** The best of another frame; or, if that fits in no way, what it would take as things stand. */
@@ -655,7 +703,7 @@ public final class Planner {
     if (fits != null) {
       return alternative(request, name, fits.setting);
     }
-    Plan.Weights smallest = places(frame.outputStreamed, frame.expertsCached).getLast();
+    Plan.Weights smallest = places(frame).getLast();
     return alternative(request, name, setting(request, frame, smallest));
   }
 

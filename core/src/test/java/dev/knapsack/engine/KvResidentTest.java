@@ -63,7 +63,9 @@ class KvResidentTest {
         s.embeddingNorm(),
         s.outputNorm(),
         s.tiedOutput(),
-        s.diffusion());
+        s.diffusion(),
+        s.opening(),
+        s.closing());
   }
 
   private Plan plan(PlanRequest request) {

@@ -18,6 +18,7 @@ import dev.knapsack.model.Dense;
 import dev.knapsack.model.ExpertBank;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.LayerWeights;
+import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Format;
@@ -62,7 +63,9 @@ class PlannedWeightsTest {
         TinyModel.streaming(true, BUFFER, 1, 4),
         TinyModel.streaming(true, BUFFER),
         TinyModel.streaming(true, 60 << 10, 0, 2, 3, 6),
-        TinyModel.streaming(true, BUFFER, ALL));
+        TinyModel.streaming(true, BUFFER, ALL),
+        TinyModel.RESIDENT.withGathered(true),
+        TinyModel.streaming(true, BUFFER, ALL).withGathered(true));
   }
 
   static Stream<Plan.Weights> mixtures() {
@@ -124,15 +127,19 @@ class PlannedWeightsTest {
 
   private static void checkStep(
       ModelFile file, PlannedWeights weights, boolean output, SplittableRandom random) {
-    try (Arena arena = Arena.ofConfined()) {
+    try (Arena arena = Arena.ofShared()) {
       Matrix state = new Matrix(Formats.F32, 2, TinyModel.WIDTH, arena.allocate(8 * 64, 64));
       TensorInfo table = file.tensors().get("token_embd.weight");
-      for (int token : new int[] {0, 17, TinyModel.VOCABULARY - 1}) {
-        weights.embedding(token, state, 1);
+      int[] tokens = {0, 17, TinyModel.VOCABULARY - 1, 17, 1, 2, 3, 4, 5, 6, 0, 7};
+      Matrix rows = new Matrix(Formats.F32, tokens.length, TinyModel.WIDTH, arena.allocate(4 * 64 * 12, 64));
+      weights.gather(ModelSpec.EMBEDDING, tokens, rows);
+      weights.gather(ModelSpec.EMBEDDING, tokens, state);
+      assertThat(state.data().mismatch(rows.rows(0, 2).data())).isEqualTo(-1);
+      long row = table.bytes() / TinyModel.VOCABULARY;
+      for (int i = 0; i < tokens.length; i++) {
         MemorySegment expected = arena.allocate(4 * 64, 64);
-        long row = table.bytes() / TinyModel.VOCABULARY;
-        table.format().decode(read(file, table), token * row, expected, 0, 64);
-        assertThat(state.data().asSlice(4 * 64).mismatch(expected)).isEqualTo(-1);
+        table.format().decode(read(file, table), tokens[i] * row, expected, 0, 64);
+        assertThat(rows.rows(i, i + 1).data().mismatch(expected)).isEqualTo(-1);
       }
       for (int i = 0; i < TinyModel.LAYERS; i++) {
         LayerWeights layer = weights.layer(i);

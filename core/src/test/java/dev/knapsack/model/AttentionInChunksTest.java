@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Tokens of a chunk see those of the same chunk, so that each is a text of its own. */
 class AttentionInChunksTest {
@@ -48,9 +49,9 @@ class AttentionInChunksTest {
   }
 
   @ParameterizedTest
-  @EnumSource(names = {"ROWS_SO_FAR", "ROWS"})
-  void chunksOfATextDoNotSeeEachOther(Attention.Source source) {
-    try (Rig rig = new Rig(model(), Rig.Parts.USUAL, source)) {
+  @ValueSource(booleans = {false, true})
+  void chunksOfATextDoNotSeeEachOther(boolean all) {
+    try (Rig rig = new Rig(model(), Rig.Parts.USUAL, new Attention.Source.Rows(all))) {
       compare(rig, 60, List.of(60));
     }
   }

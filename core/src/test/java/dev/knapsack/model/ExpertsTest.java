@@ -91,7 +91,7 @@ class ExpertsTest {
           function,
           gating,
           latent,
-          routesInput,
+          routesInput ? Experts.Routed.LAYER_INPUT : Experts.Routed.INPUT,
           shared ? new Dense(Norms.NONE, WIDTH, SHARED, function, "_shexp") : null);
     }
 

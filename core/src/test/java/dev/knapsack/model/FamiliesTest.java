@@ -12,6 +12,7 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.Xielu;
+import dev.knapsack.model.Attention.Source;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.tensor.Formats;
 import java.util.ArrayList;
@@ -246,6 +247,59 @@ class FamiliesTest {
     List<Integer> windows = windows(spec);
     assertThat(windows).containsExactly(16, 16, 16, 16, 16, 0, 16);
     assertThat(attention(spec, 5).rope()).isNotSameAs(attention(spec, 0).rope());
+  }
+
+  @Test
+  void gemma4HasTwoKindsOfLayersOfWhichTheLastReadEarlierOnes() {
+    ModelSpec spec = golden("gemma4");
+    assertThat(windows(spec)).containsExactly(6, 0, 6, 6, 0, 6, 0);
+    assertThat(spec.layers().stream().map(l -> l.attention().keySize()))
+        .containsExactly(16, 32, 16, 16, 32, 16, 32);
+    assertThat(spec.layers().stream().map(l -> l.attention().source()))
+        .startsWith(Source.CACHE, Source.CACHE, Source.CACHE, Source.CACHE, Source.CACHE)
+        .endsWith(new Source.Earlier(3), new Source.Earlier(4));
+    assertThat(attention(spec, 1).rope().frequencies()).hasSize(16);
+    assertThat(attention(spec, 1).rope().frequencies()[15]).isLessThan(1e-30);
+    assertThat(spec.opening())
+        .containsExactly(new PerLayerInputs(32, spec.vocabulary(), 7, 8));
+  }
+
+  @Test
+  void gemma4SharesOnlyWhatFits() {
+    FixtureModel model = gemma4().key("attention.shared_kv_layers", 1L);
+    assertThat(attention(Families.spec(model), 2).source()).isEqualTo(new Source.Earlier(0));
+    assertThatThrownBy(() -> Families.spec(gemma4().key("attention.shared_kv_layers", 3L)))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("no layer before 0 has what layer 0 is to read");
+    model.key("attention.head_count_kv", new long[] {2, 2, 1});
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("layers 0 and 2 cannot share different heads");
+    FixtureModel without = gemma4();
+    without.keys.remove("gemma4.attention.sliding_window_pattern");
+    assertThatThrownBy(() -> Families.spec(without)).hasMessageContaining("is missing: a flag");
+  }
+
+  /** Three layers, the second of which has no window. */
+  private static FixtureModel gemma4() {
+    FixtureModel model = new FixtureModel("gemma4", 1);
+    FixtureModel llama = FixtureModel.llama(1);
+    llama.keys.forEach((key, value) -> {
+      if (key.startsWith("llama.")) {
+        model.key(key.substring("llama.".length()), value);
+      }
+    });
+    model.infos.putAll(llama.infos);
+    for (int l = 0; l < 3; l++) {
+      String p = "blk." + l + ".";
+      model
+          .norm(p + "attn_q_norm.weight", 8)
+          .norm(p + "attn_k_norm.weight", 8)
+          .norm(p + "post_attention_norm.weight", 32)
+          .norm(p + "post_ffw_norm.weight", 32)
+          .norm(p + "layer_output_scale.weight", 1);
+    }
+    return model.key("attention.sliding_window_pattern", new long[] {1, 0, 1});
   }
 
   @Test

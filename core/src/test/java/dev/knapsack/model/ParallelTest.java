@@ -78,7 +78,9 @@ class ParallelTest {
         spec.embeddingNorm(),
         spec.outputNorm(),
         spec.tiedOutput(),
-        spec.diffusion());
+        spec.diffusion(),
+        spec.opening(),
+        spec.closing());
   }
 
   @Test

@@ -123,6 +123,11 @@ class RecurrentLayersTest {
     }
 
     @Override
+    public List<Block.Weights> outside(List<Block> blocks) {
+      return weights.outside(blocks);
+    }
+
+    @Override
     public @Nullable Norm embeddingNorm() {
       return weights.embeddingNorm();
     }
@@ -138,8 +143,8 @@ class RecurrentLayersTest {
     }
 
     @Override
-    public void embedding(int token, Matrix target, int row) {
-      weights.embedding(token, target, row);
+    public void gather(String table, int[] tokens, Matrix target) {
+      weights.gather(table, tokens, target);
     }
   }
 }

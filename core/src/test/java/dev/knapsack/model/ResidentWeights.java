@@ -63,6 +63,11 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
+  public List<Block.Weights> outside(List<Block> blocks) {
+    return LayerWeights.outside(blocks, tensors::get);
+  }
+
+  @Override
   public @Nullable Norm embeddingNorm() {
     String name = spec.embeddingNorm();
     return name == null ? null : Norm.find(name, tensors::get);
@@ -82,11 +87,11 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public void embedding(int token, Matrix target, int row) {
-    Matrix all = tensors.get("token_embd.weight");
-    all.format()
-        .decode(
-            all.data(), all.rowOffset(token), target.data(), target.rowOffset(row), all.columns());
+  public void gather(String table, int[] ids, Matrix target) {
+    Matrix all = tensors.get(table);
+    for (int i = 0; i < target.rows(); i++) {
+      all.decodeRow(ids[i], target.data(), target.rowOffset(i));
+    }
   }
 
   @Override

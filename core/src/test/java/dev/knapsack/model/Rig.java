@@ -141,7 +141,9 @@ final class Rig implements AutoCloseable {
         spec.embeddingNorm(),
         spec.outputNorm(),
         spec.tiedOutput(),
-        spec.diffusion());
+        spec.diffusion(),
+        spec.opening(),
+        spec.closing());
   }
 
   private static Block from(Block block, Attention.Source source) {
@@ -164,7 +166,8 @@ final class Rig implements AutoCloseable {
             a.rope(),
             a.queryScale(),
             a.headNorms(),
-            source)
+            a.hasKeys() ? source : a.source(),
+            a.values())
         : block;
   }
 

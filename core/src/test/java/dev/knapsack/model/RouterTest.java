@@ -34,7 +34,7 @@ class RouterTest {
         new Nonlinearity.Gated(Activation.SILU),
         gating,
         0,
-        false,
+        Experts.Routed.INPUT,
         null);
   }
 

@@ -70,7 +70,13 @@ class SyntheticModelTest {
     keys.computeIfPresent("ssm.inner_size", (k, inner) -> 128);
     keys.computeIfPresent("ssm.time_step_rank", (k, heads) -> 4);
     keys.computeIfPresent("ssm.state_size", (k, state) -> 16);
+    keys.computeIfPresent("attention.key_length_swa", (k, size) -> 16);
+    keys.computeIfPresent("attention.value_length_swa", (k, size) -> 16);
+    keys.computeIfPresent("rope.dimension_count_swa", (k, size) -> 16);
+    keys.computeIfPresent("attention.shared_kv_layers", (k, layers) -> 1);
+    keys.computeIfPresent("embedding_length_per_layer_input", (k, size) -> 32);
     keys.replaceAll((k, value) -> value instanceof List<?> layers ? layers.subList(0, 6) : value);
+    keys.computeIfPresent("feed_forward_length", (k, sizes) -> List.of(96, 96, 96, 96, 96, 192));
     keys.computeIfPresent(
         "attention.head_count_kv",
         (k, heads) ->
@@ -100,6 +106,7 @@ class SyntheticModelTest {
     "smollm3-3b, 3075098624",
     "phi-3.5-mini, 3821079552",
     "gemma-3-1b, 999885952",
+    "gemma-4-e2b, 4628569379",
     "granite-3.3-2b, 2533539840",
     "gpt-oss-20b, 20914757184",
     "lfm2-1.2b, 1170340608",

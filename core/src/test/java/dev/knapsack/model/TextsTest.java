@@ -32,7 +32,7 @@ class TextsTest {
     for (KernelProvider provider : KernelProvider.here()) {
       Rig.Parts parts = Rig.Parts.USUAL.with(provider).tokens(100).workers(2);
       try (Rig cached = new Rig(naive.model, parts);
-          Rig rows = new Rig(naive.model, parts, Source.ROWS_SO_FAR)) {
+          Rig rows = new Rig(naive.model, parts, new Source.Rows(false))) {
         for (int length : LENGTHS) {
           int[] tokens = Rig.tokens(length, 40, length);
           assertThat(rows.logits(tokens, length))
@@ -79,9 +79,9 @@ class TextsTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"ROWS, 100", "ROWS_SO_FAR, 55"})
-  void theirWorkIsThatOfTheRowsThatAreSeen(Source source, int pairs) {
-    try (Rig rig = new Rig(FixtureModel.llama(1), Rig.Parts.USUAL, source)) {
+  @CsvSource({"true, 100", "false, 55"})
+  void theirWorkIsThatOfTheRowsThatAreSeen(boolean all, int pairs) {
+    try (Rig rig = new Rig(FixtureModel.llama(1), Rig.Parts.USUAL, new Source.Rows(all))) {
       Attention attention = Objects.requireNonNull(rig.spec.layers().getFirst().attention());
       Work work = attention.work(KvFormat.F16, KvPolicy.FULL, 10, 0);
       assertThat(work.multiplyAdds()).isEqualTo(pairs * attention.heads() * (8 + 8));

@@ -57,6 +57,13 @@ class PlanJsonTest {
   }
 
   @Test
+  void inOlderPlansTheEmbeddingIsWhereTheOutputIs() {
+    String older = PLAN.toJson().replaceAll(",\\s+\"gathered\": false", "");
+    assertThat(older).doesNotContain("gathered");
+    assertThat(Plan.ofJson(older).weights()).isEqualTo(PLAN.weights().withGathered(true));
+  }
+
+  @Test
   void readsSketchedKeys() {
     String json = PLAN.toJson().replace("\"keyFormat\": \"F16\"", "\"keyFormat\": \"QJL:4\"");
     Plan read = Plan.ofJson(json);
@@ -141,6 +148,7 @@ class PlanJsonTest {
         "\"reordered\": false|\"reordered\": 1|reordered",
         "\"reordered\": false|\"reordered\": true|reordered",
         "\"streamBuffer\": 4096|\"streamBuffer\": -1|weights.streamBuffer",
+        "\"gathered\": false|\"gathered\": 1|weights.gathered",
         "\"outputStreamed\": true|\"outputStreamed\": 1|weights.outputStreamed",
         "\"bytes\": 12345|\"bytes\": null|shares[].bytes",
         "\"name\": \"Q8_0\"|\"name\": []|choices[].alternatives[].name",

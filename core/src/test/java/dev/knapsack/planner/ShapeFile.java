@@ -91,7 +91,9 @@ final class ShapeFile implements ModelFile {
         null,
         "output_norm.weight",
         tied,
-        null);
+        null,
+        List.of(),
+        List.of());
   }
 
   static LayerSpec layer(int heads, int kvHeads, int headSize, int window, Block mlp) {
@@ -112,7 +114,8 @@ final class ShapeFile implements ModelFile {
                 Rope.plain(Rope.Pairs.ADJACENT, headSize, 500_000),
                 null,
                 HeadNorms.EACH,
-                Attention.Source.CACHE),
+                Attention.Source.CACHE,
+                Attention.Values.PROJECTED),
             mlp));
   }
 
@@ -132,7 +135,7 @@ final class ShapeFile implements ModelFile {
         new Nonlinearity.Gated(Activation.SILU),
         gating,
         0,
-        false,
+        Experts.Routed.INPUT,
         null);
   }
 

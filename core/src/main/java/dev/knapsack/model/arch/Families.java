@@ -41,6 +41,8 @@ public final class Families {
           Map.entry("phi3", new Phi3()),
           Map.entry("gemma2", new Gemma2()),
           Map.entry("gemma3", new Gemma3()),
+          Map.entry("gemma3n", new Gemma3n()),
+          Map.entry("gemma4", new Gemma4()),
           Map.entry("gpt-oss", new GptOss()),
           Map.entry("ernie4_5", new Llama()),
           Map.entry("ernie4_5-moe", new Ernie45Moe()),

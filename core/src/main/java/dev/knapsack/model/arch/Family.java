@@ -71,7 +71,7 @@ abstract class Family {
     return false;
   }
 
-  final boolean windowed(Header header, int layer) {
+  boolean windowed(Header header, int layer) {
     return header.layerFlag("attention.sliding_window_pattern", layer, usuallyWindowed(layer));
   }
 
@@ -120,9 +120,36 @@ abstract class Family {
     return false;
   }
 
+  /** The blocks before the first layer. */
+  List<Block> opening(Header header) {
+    return List.of();
+  }
+
+  /** The blocks after the last layer. */
+  List<Block> closing(Header header) {
+    return List.of();
+  }
+
   /** The blocks of a layer, in the order in which they are computed. */
   List<Block> blocks(Header header, int layer, int context) {
     return List.of(attention(header, layer, context), feedForward(header, layer));
+  }
+
+  int keySize(Header header, int layer) {
+    return header.keySize(layer);
+  }
+
+  int valueSize(Header header, int layer) {
+    return header.valueSize(layer);
+  }
+
+  Attention.Values values(Header header, int layer) {
+    return Attention.Values.PROJECTED;
+  }
+
+  /** The place that a layer's keys and values come from. */
+  Attention.Source source(Header header, int layer) {
+    return denoises() ? Attention.Source.ROWS : Attention.Source.CACHE;
   }
 
   final Attention attention(Header header, int layer, int context) {
@@ -131,8 +158,8 @@ abstract class Family {
         header.width(),
         header.heads(layer),
         header.kvHeads(layer),
-        header.keySize(layer),
-        header.valueSize(layer),
+        keySize(header, layer),
+        valueSize(header, layer),
         gatesAttention(),
         attentionScale(header, layer),
         attentionSoftCap(header),
@@ -141,7 +168,8 @@ abstract class Family {
         rope(header, layer, context),
         queryScale(header, layer),
         headNorms(header, layer),
-        denoises() ? Attention.Source.ROWS : Attention.Source.CACHE);
+        source(header, layer),
+        values(header, layer));
   }
 
   /**
@@ -247,31 +275,36 @@ abstract class Family {
         : "ffn_norm.weight";
   }
 
-  final Block feedForward(Header header, int layer) {
+  Block feedForward(Header header, int layer) {
     Norms norms = feedForwardNorms(header, layer);
-    int hidden = header.columns("feed_forward_length", layer, 0);
-    int count = header.optionalCount("expert_count");
-    if (count == 0 || !hasExperts(header, layer)) {
-      if (hidden == 0) {
-        throw header.wrong("feed_forward_length", "is missing");
-      }
-      return new Dense(norms, header.width(), hidden, nonlinearity(header, layer), "");
-    }
-    return experts(header, layer, norms, count, hidden);
+    return hasExperts(header, layer)
+        ? experts(header, layer, norms)
+        : dense(header, layer, norms);
   }
 
-  /** Says whether a layer has experts, in a model that has some. */
+  final Dense dense(Header header, int layer, Norms norms) {
+    int hidden = header.columns("feed_forward_length", layer, 0);
+    if (hidden == 0) {
+      throw header.wrong("feed_forward_length", "is missing");
+    }
+    return new Dense(norms, header.width(), hidden, nonlinearity(header, layer), "");
+  }
+
+  /** Says whether a layer has experts. */
   boolean hasExperts(Header header, int layer) {
     int step =
         header.has("interleave_moe_layer_step")
             ? header.optionalCount("interleave_moe_layer_step")
             : 1;
-    return layer >= header.optionalCount("leading_dense_block_count")
+    return header.optionalCount("expert_count") > 0
+        && layer >= header.optionalCount("leading_dense_block_count")
         && step > 0
         && (layer + 1) % step == 0;
   }
 
-  private Experts experts(Header header, int layer, Norms norms, int count, int denseWidth) {
+  final Experts experts(Header header, int layer, Norms norms) {
+    int denseWidth = header.columns("feed_forward_length", layer, 0);
+    int count = header.optionalCount("expert_count");
     int used = header.optionalCount("expert_used_count", layer);
     if (used < 1 || used > count) {
       throw header.wrong(
@@ -295,7 +328,7 @@ abstract class Family {
         function,
         gating(header, count, used),
         header.optionalColumns("moe_latent_size"),
-        routesInput(),
+        routed(),
         shared == 0 ? null : new Dense(Norms.NONE, header.width(), shared, function, "_shexp"));
   }
 
@@ -367,9 +400,9 @@ abstract class Family {
     return false;
   }
 
-  /** Says whether the router reads what its layer reads, and not what the experts do. */
-  boolean routesInput() {
-    return false;
+  /** The rows that the router of experts reads. */
+  Experts.Routed routed() {
+    return Experts.Routed.INPUT;
   }
 
   float embeddingScale(Header header) {
@@ -419,7 +452,7 @@ abstract class Family {
             header.architecture(),
             header.name(),
             header.width(),
-            header.rows(ModelSpec.EMBEDDING),
+            header.vocabulary(),
             header.context(),
             layers(header, context),
             centredNorms(),
@@ -434,7 +467,9 @@ abstract class Family {
             embeddingNorm(),
             outputNorm(),
             !header.hasTensor(ModelSpec.OUTPUT),
-            denoises() ? header.diffusion() : null);
+            denoises() ? header.diffusion() : null,
+            opening(header),
+            closing(header));
     new TensorCheck(header.file(), spec, requiredTensors()).run();
     return spec;
   }
@@ -454,6 +489,8 @@ abstract class Family {
       all.add(new TensorSpec(embeddingNorm(), Role.NORM, header.width()));
     }
     all.add(new TensorSpec(outputNorm(), Role.NORM, header.width()));
+    opening(header).forEach(block -> all.addAll(block.tensors()));
+    closing(header).forEach(block -> all.addAll(block.tensors()));
     List<LayerSpec> layers = layers(header, header.context());
     for (int l = 0; l < layers.size(); l++) {
       for (TensorSpec tensor : least(layers.get(l).tensors())) {

@@ -69,6 +69,11 @@ final class Header {
     return columns("embedding_length");
   }
 
+  /** Tokens of the vocabulary: rows of the embedding. */
+  int vocabulary() {
+    return rows(ModelSpec.EMBEDDING);
+  }
+
   /** Tokens the model was trained to handle. */
   int context() {
     return count("context_length", MOST_TOKENS);
@@ -110,7 +115,7 @@ final class Header {
     return headSize("attention.value_length", layer);
   }
 
-  private int headSize(String key, int layer) {
+  int headSize(String key, int layer) {
     int size = has(key) ? columns(key) : evenHeadSize(layer);
     if ((long) size * heads(layer) > MOST_COLUMNS) {
       throw wrong(key, "%d heads of %d numbers are too many".formatted(heads(layer), size));
@@ -262,6 +267,22 @@ final class Header {
     float value = values[values.length == 1 ? 0 : layer];
     if (!Float.isFinite(value)) {
       throw new ModelFileException(file.path(), key, "must be a number, and is " + value);
+    }
+    return value;
+  }
+
+  /** A number of a layer, from 0, that stands for none when it is 0 or absent. */
+  float layerNumber(String key, int layer) {
+    if (!has(key)) {
+      return 0;
+    }
+    float[] values = metadata.reals(key(key));
+    if (values.length != layers) {
+      throw wrong(key, "%d values for %d layers".formatted(values.length, layers));
+    }
+    float value = values[layer];
+    if (!(value >= 0 && value < Float.POSITIVE_INFINITY)) {
+      throw wrong(key, "must be numbers from 0, and has " + value);
     }
     return value;
   }

@@ -7,6 +7,8 @@ import dev.knapsack.kernel.Rope.Pairs;
 
 /** The rotary embedding that a header describes, all scaling applied. */
 final class Ropes {
+  private static final String DIMENSIONS = "rope.dimension_count";
+
   private Ropes() {}
 
   /**
@@ -22,7 +24,7 @@ final class Ropes {
   }
 
   private static Rope readOnce(Header header, Pairs pairs, int keySize, int context) {
-    int dimensions = dimensions(header, keySize);
+    int dimensions = dimensions(header, DIMENSIONS, keySize);
     Rope rope = scaled(header, pairs(header.file(), pairs), keySize, dimensions);
     if (header.hasTensor("rope_freqs.weight")) {
       rope = rope.dividedBy(header.factors("rope_freqs.weight", dimensions / 2));
@@ -37,9 +39,18 @@ final class Ropes {
 
   /** The embedding without scaling, at this base. */
   static Rope plain(Header header, Pairs pairs, int keySize, float base) {
+    return plain(header, pairs, DIMENSIONS, keySize, base);
+  }
+
+  /**
+   * The same.
+   *
+   * @param key of the numbers that are rotated
+   */
+  static Rope plain(Header header, Pairs pairs, String key, int keySize, float base) {
     return header.shared(
-        "plain %d %s".formatted(keySize, base),
-        () -> Rope.plain(pairs(header.file(), pairs), dimensions(header, keySize), base));
+        "plain %s %d %s".formatted(key, keySize, base),
+        () -> Rope.plain(pairs(header.file(), pairs), dimensions(header, key, keySize), base));
   }
 
   /** The embedding without scaling, at the header's own base. */
@@ -116,11 +127,11 @@ final class Ropes {
     return original == 0 ? header.context() : original;
   }
 
-  private static int dimensions(Header header, int keySize) {
-    int dimensions = header.columns("rope.dimension_count", keySize);
+  private static int dimensions(Header header, String key, int keySize) {
+    int dimensions = header.columns(key, keySize);
     if (dimensions > keySize || dimensions % 2 != 0) {
       throw header.wrong(
-          "rope.dimension_count",
+          key,
           "must be even and at most the head size %d, and is %d".formatted(keySize, dimensions));
     }
     return dimensions;

@@ -2,6 +2,7 @@ package dev.knapsack.model.arch;
 
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Rope;
+import dev.knapsack.model.Experts;
 import dev.knapsack.model.Gating;
 import org.jspecify.annotations.Nullable;
 
@@ -31,7 +32,7 @@ final class SmallThinker extends Family {
   }
 
   @Override
-  boolean routesInput() {
-    return true;
+  Experts.Routed routed() {
+    return Experts.Routed.LAYER_INPUT;
   }
 }
