@@ -77,9 +77,8 @@ class RunCommandTest {
     assertThat(one.getAsJsonObject("measured").get("steps").getAsInt()).isEqualTo(128);
   }
 
-  @SafeVarargs
-  private static Object[] all(List<Object>... parts) {
-    return Arrays.stream(parts).flatMap(List::stream).toArray();
+  private static Object[] all(List<?>... parts) {
+    return Arrays.stream(parts).flatMap(part -> part.stream()).toArray();
   }
 
   @Test

@@ -44,8 +44,7 @@ final class RowReader implements AutoCloseable {
    *
    * @param team threads that others may have while a step waits
    */
-  RowReader(
-      ModelFile file, List<TensorInfo> tables, int atOnce, Account account, WorkerTeam team) {
+  RowReader(ModelFile file, List<TensorInfo> tables, int atOnce, Account account, WorkerTeam team) {
     this.file = file;
     this.atOnce = atOnce;
     this.team = team;
@@ -61,8 +60,7 @@ final class RowReader implements AutoCloseable {
   TableReads reads() {
     long each =
         tables.values().stream().mapToLong(table -> WeightLayout.rowBytes(List.of(table))).sum();
-    return new TableReads(
-        each, asked == 0 ? 0 : (double) bytes.get() * tables.size() / asked);
+    return new TableReads(each, asked == 0 ? 0 : (double) bytes.get() * tables.size() / asked);
   }
 
   /** Decodes a row of a table for each row of {@code target}. */
@@ -145,9 +143,7 @@ final class RowReader implements AutoCloseable {
         file.read(table, begin, room.asSlice(0, end - begin));
         bytes.addAndGet(end - begin);
       }
-      table
-          .format()
-          .decode(room, skipped, target.data(), target.rowOffset(row), target.columns());
+      table.format().decode(room, skipped, target.data(), target.rowOffset(row), target.columns());
     }
   }
 

@@ -144,9 +144,7 @@ public record AltUp(int width, int copies, Part part, @Nullable PerLayerInput in
 
   @Override
   public Map<Slot, Integer> lasting() {
-    return part == Part.SPREAD
-        ? Map.of(Slot.COPIES, others(), Slot.PREDICTED, width)
-        : Map.of();
+    return part == Part.SPREAD ? Map.of(Slot.COPIES, others(), Slot.PREDICTED, width) : Map.of();
   }
 
   @Override

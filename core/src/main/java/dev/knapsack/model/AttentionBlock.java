@@ -54,7 +54,7 @@ final class AttentionBlock {
     weights.output().apply(blocks, compute.input(gated(spec, attended)), delta);
   }
 
-  /** What heads attended to, as their gates let it through. */
+  /** Lets through what heads attended to, as their gates have it. */
   private Matrix gated(Attention spec, Matrix attended) {
     if (!spec.gated()) {
       return attended;

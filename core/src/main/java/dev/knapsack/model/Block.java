@@ -118,6 +118,6 @@ public sealed interface Block
   }
 
   /** The weights of a block that changes the residual stream, or what goes beside it, itself. */
-  sealed interface Change extends Weights 
+  sealed interface Change extends Weights
       permits AltUp.Weights, PerLayerInputs.Weights, Scale.Weights {}
 }

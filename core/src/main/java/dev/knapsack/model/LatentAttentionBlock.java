@@ -54,7 +54,8 @@ final class LatentAttentionBlock {
         runs,
         query,
         attended,
-        (run, first) -> shared(AttentionBlock.cached(weights.layer(), run, first, heads.query()), parts));
+        (run, first) ->
+            shared(AttentionBlock.cached(weights.layer(), run, first, heads.query()), parts));
     observe(weights, runs, x, query);
     Matrix values = blocks.matrix(Slot.VALUE, rows, spec.heads() * spec.valueSize());
     byHead(

@@ -26,10 +26,7 @@ public record LayerSpec(List<Block> blocks) {
    */
   public @Nullable Attention fullAttention() {
     Attention attention = attention();
-    return attention == null
-            || attention.window() > 0
-            || !attention.hasKeys()
-            || readsRows()
+    return attention == null || attention.window() > 0 || !attention.hasKeys() || readsRows()
         ? null
         : attention;
   }

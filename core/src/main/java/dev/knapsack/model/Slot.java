@@ -47,14 +47,16 @@ enum Slot {
   UP,
   /** The second gate of {@link ShortConvolution}. */
   OUTPUT_GATE,
-  /** What one product gives for several uses; channels that are convolved, and what comes of it. */
+  /** One product's results for several uses; channels that are convolved, and what comes of it. */
   MIXED,
   CONVOLVED,
-  /** Steps of the heads of a recurrence, or channels, what {@link DeltaRule} writes, and results. */
+  /**
+   * Steps of the heads of a recurrence, or channels, what {@link DeltaRule} writes, and results.
+   */
   STEP,
   STRENGTH,
   SCANNED,
-  /** What a projection goes through that is made of two, with few numbers between them. */
+  /** The few numbers between the two projections that some are made of. */
   LOW_RANK,
   /** Numbers that {@link SelectiveScan} writes states by, and reads them. */
   STATE_IN,

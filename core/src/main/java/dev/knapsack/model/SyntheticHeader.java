@@ -283,7 +283,8 @@ final class SyntheticHeader {
 
   /** Frequencies below 1 / 8192 are divided by the factor, those above 4 / 8192 are not. */
   private float llama3Divisor(int pair) {
-    double factor = ((Number) shape.keys().getOrDefault(PublishedShape.LLAMA3_FACTOR, 1)).doubleValue();
+    double factor =
+        ((Number) shape.keys().getOrDefault(PublishedShape.LLAMA3_FACTOR, 1)).doubleValue();
     double frequency = Math.pow(shape.ropeBase(), -2.0 * pair / shape.headSize());
     double turns = 8192 * frequency / (2 * Math.PI);
     double smooth = Math.clamp((turns - 1) / (4 - 1), 0.0, 1.0);

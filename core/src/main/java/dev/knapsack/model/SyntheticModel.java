@@ -5,7 +5,6 @@ import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
-import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.MemorySegment;

@@ -113,7 +113,7 @@ final class TimeMixBlock {
     return blocks.matrix(slot, x.rows(), x.columns());
   }
 
-  /** What the projection of this number reads. */
+  /** The rows that the projection of this number reads. */
   private Matrix mixed(TimeMix.Weights weights, int projection, Matrix x, Matrix back) {
     Matrix share = weights.shares().rows(projection, projection + 1);
     Matrix mixed = of(Slot.MIXED, x);

@@ -224,8 +224,9 @@ public record Plan(
    *     output are read into; 0 if nothing is streamed
    * @param expertCache bytes for experts that are kept by use, the rest being read when a token
    *     needs them; -1 when experts stay or stream with their layers
-   * @param gathered whether tables of which a step needs its tokens' rows alone (the embedding, where
-   *     it is not the output projection too, and others like it) stay on disk, and rows are read
+   * @param gathered whether tables of which a step needs its tokens' rows alone (the embedding,
+   *     where it is not the output projection too, and others like it) stay on disk, and rows are
+   *     read
    */
   public record Weights(
       List<Integer> streamedLayers,

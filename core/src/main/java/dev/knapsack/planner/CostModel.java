@@ -108,10 +108,7 @@ final class CostModel {
     this.globalWithoutOutputBytes =
         pages(
             WeightLayout.bytes(
-                file,
-                layout.global().stream()
-                    .filter(t -> !t.equals(output))
-                    .toList()));
+                file, layout.global().stream().filter(t -> !t.equals(output)).toList()));
     this.expertCount =
         layout.experts().stream()
             .filter(layer -> !layer.isEmpty())
@@ -179,8 +176,7 @@ final class CostModel {
 
   /** Bytes of tables: all of them, or those that rows are read into. */
   private long gatherBytes(Plan.Weights w) {
-    return (w.gathered() ? 0 : tableBytes)
-        + Plan.ROWS_AT_ONCE * WeightLayout.rowBytes(gathered(w));
+    return (w.gathered() ? 0 : tableBytes) + Plan.ROWS_AT_ONCE * WeightLayout.rowBytes(gathered(w));
   }
 
   /** Seconds that the rows of a step's tokens take to be read. */
@@ -391,7 +387,8 @@ final class CostModel {
     }
     for (int i = 0; i < layers(); i++) {
       Attention attention = spec.layers().get(i).attention();
-      if (attention != null && attention.source() instanceof Attention.Source.Earlier(int earlier)) {
+      if (attention != null
+          && attention.source() instanceof Attention.Source.Earlier(int earlier)) {
         seconds[i] = seconds[earlier]; // read once more
       }
     }

@@ -223,7 +223,7 @@ public final class Planner {
             throw new IllegalArgumentException(
                 (spec.cachesLatents()
                         ? "%s caches rows whose first numbers are values and all are keys: in one"
-                              + " format, as they are, and not in %s. F16 fits."
+                            + " format, as they are, and not in %s. F16 fits."
                         : "The heads of %s are no whole blocks of %s. F16 fits.")
                     .formatted(spec.name(), format.describe()));
           }

@@ -56,7 +56,8 @@ final class LongestMatchModel implements TextModel {
               || !HexFormat.isHexDigit(escaped[i + 2])) {
             throw wrong(file, id, escaped);
           }
-          bytes.add(HexFormat.fromHexDigit(escaped[++i]) << 4 | HexFormat.fromHexDigit(escaped[++i]));
+          bytes.add(
+              HexFormat.fromHexDigit(escaped[++i]) << 4 | HexFormat.fromHexDigit(escaped[++i]));
         }
         case -1 -> throw wrong(file, id, escaped);
         default -> bytes.add(kind);

@@ -1,8 +1,8 @@
 package dev.knapsack.text;
 
 /**
- * One way of turning plain text into tokens: byte pair encoding, SentencePiece, WordPiece, or
- * the longest match.
+ * One way of turning plain text into tokens: byte pair encoding, SentencePiece, WordPiece, or the
+ * longest match.
  *
  * <p>Special tokens have been taken out of the text before it comes here.
  */

@@ -131,7 +131,8 @@ class PlannedWeightsTest {
       Matrix state = new Matrix(Formats.F32, 2, TinyModel.WIDTH, arena.allocate(8 * 64, 64));
       TensorInfo table = file.tensors().get("token_embd.weight");
       int[] tokens = {0, 17, TinyModel.VOCABULARY - 1, 17, 1, 2, 3, 4, 5, 6, 0, 7};
-      Matrix rows = new Matrix(Formats.F32, tokens.length, TinyModel.WIDTH, arena.allocate(4 * 64 * 12, 64));
+      Matrix rows =
+          new Matrix(Formats.F32, tokens.length, TinyModel.WIDTH, arena.allocate(4 * 64 * 12, 64));
       weights.gather(ModelSpec.EMBEDDING, tokens, rows);
       weights.gather(ModelSpec.EMBEDDING, tokens, state);
       assertThat(state.data().mismatch(rows.rows(0, 2).data())).isEqualTo(-1);

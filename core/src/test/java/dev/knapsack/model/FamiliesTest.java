@@ -260,8 +260,7 @@ class FamiliesTest {
         .endsWith(new Source.Earlier(3), new Source.Earlier(4));
     assertThat(attention(spec, 1).rope().frequencies()).hasSize(16);
     assertThat(attention(spec, 1).rope().frequencies()[15]).isLessThan(1e-30);
-    assertThat(spec.opening())
-        .containsExactly(new PerLayerInputs(32, spec.vocabulary(), 7, 8));
+    assertThat(spec.opening()).containsExactly(new PerLayerInputs(32, spec.vocabulary(), 7, 8));
   }
 
   @Test

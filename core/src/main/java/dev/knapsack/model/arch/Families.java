@@ -3,7 +3,6 @@ package dev.knapsack.model.arch;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Rope;
-import dev.knapsack.model.Attention;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.TensorSpec;
 import java.util.List;

@@ -218,13 +218,7 @@ abstract class Family {
           "ssm.state_size", "%d numbers are too many for %d heads".formatted(state, heads));
     }
     return new StateSpace(
-        norms,
-        header.width(),
-        inner,
-        heads,
-        state,
-        groups,
-        header.taps("ssm.conv_kernel"));
+        norms, header.width(), inner, heads, state, groups, header.taps("ssm.conv_kernel"));
   }
 
   /** Linear attention by the delta rule. */
@@ -277,9 +271,7 @@ abstract class Family {
 
   Block feedForward(Header header, int layer) {
     Norms norms = feedForwardNorms(header, layer);
-    return hasExperts(header, layer)
-        ? experts(header, layer, norms)
-        : dense(header, layer, norms);
+    return hasExperts(header, layer) ? experts(header, layer, norms) : dense(header, layer, norms);
   }
 
   final Dense dense(Header header, int layer, Norms norms) {

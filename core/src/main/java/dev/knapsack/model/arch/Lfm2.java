@@ -2,7 +2,6 @@ package dev.knapsack.model.arch;
 
 import dev.knapsack.model.Block;
 import dev.knapsack.model.Gating;
-import dev.knapsack.model.Norms;
 import dev.knapsack.model.ShortConvolution;
 import java.util.List;
 import java.util.Set;
@@ -37,10 +36,7 @@ final class Lfm2 extends Family {
     Block mixer =
         header.hasKvHeads(layer)
             ? attention(header, layer, context)
-            : new ShortConvolution(
-                BEFORE_MIXER,
-                header.width(),
-                header.taps("shortconv.l_cache"));
+            : new ShortConvolution(BEFORE_MIXER, header.width(), header.taps("shortconv.l_cache"));
     return List.of(mixer, feedForward(header, layer));
   }
 }
