@@ -215,15 +215,21 @@ final class Rig implements AutoCloseable {
   }
 
   float[] logits(int[] tokens, int step, @Nullable Adapter adapter) {
-    float[] all = new float[tokens.length * spec.vocabulary()];
-    try (SequenceState cache = pool.sequence()) {
-      for (int from = 0; from < tokens.length; from += step) {
-        int to = Math.min(tokens.length, from + step);
-        Run run = new Run(cache, tokens, from, to, to - from).withAdapter(adapter);
-        float[] some = floats(transformer.forward(List.of(run)));
-        System.arraycopy(some, 0, all, from * spec.vocabulary(), some.length);
-        cache.settle();
-      }
+    try (SequenceState state = pool.sequence()) {
+      return logits(state, tokens, tokens.length, step, run -> run.withAdapter(adapter));
+    }
+  }
+
+  /** The logits after each token of a text that a sequence does not have yet, up to {@code to}. */
+  float[] logits(SequenceState state, int[] text, int to, int step, UnaryOperator<Run> as) {
+    int first = state.length();
+    float[] all = new float[(to - first) * spec.vocabulary()];
+    for (int from = first; from < to; from += step) {
+      int end = Math.min(to, from + step);
+      Run run = as.apply(new Run(state, text, from, end, end - from));
+      float[] some = floats(transformer.forward(List.of(run)));
+      System.arraycopy(some, 0, all, (from - first) * spec.vocabulary(), some.length);
+      state.settle();
     }
     return all;
   }
