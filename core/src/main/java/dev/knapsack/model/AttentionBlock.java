@@ -104,6 +104,8 @@ final class AttentionBlock {
     int group = spec.headNorms().group(heads, spec.keySize());
     if (spec.headNorms() == HeadNorms.PLAIN) {
       blocks.unitNorm(x, group, x);
+    } else if (spec.headNorms() == HeadNorms.EACH_OWN) {
+      blocks.normGroups(x, weight);
     } else {
       blocks.norm(x, weight, group, x);
     }

@@ -5,11 +5,14 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Xielu;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** The means of a layer's blocks: workspace, norms and biases where there are any. */
 final class Blocks {
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
+
   private final ModelSpec spec;
   final Compute compute;
   final Workspace workspace;
@@ -56,6 +59,37 @@ final class Blocks {
   /** {@code x / rms(x)} over groups of columns: a norm without factors. */
   void unitNorm(Matrix x, int group, Matrix out) {
     compute.rmsNorm(x, null, group, spec.normEpsilon(), out);
+  }
+
+  /**
+   * RMS norms of groups of columns, each with factors of its own, where the model has them.
+   *
+   * @param factors a row for each group
+   */
+  void normGroups(Matrix x, @Nullable Matrix factors) {
+    if (factors != null) {
+      compute.rows(x.rows(), x.columns(), (from, to) -> normGroups(x, factors, from, to));
+    }
+  }
+
+  private void normGroups(Matrix x, Matrix factors, int from, int to) {
+    int size = factors.columns();
+    for (int row = from; row < to; row++) {
+      for (int column = 0; column < x.columns(); column += size) {
+        long at = (long) row * x.columns() + column;
+        double squares = 0;
+        for (int i = 0; i < size; i++) {
+          double number = x.data().getAtIndex(FLOAT, at + i);
+          squares += number * number;
+        }
+        double scale = 1 / Math.sqrt(squares / size + spec.normEpsilon());
+        for (int i = 0; i < size; i++) {
+          float number = x.data().getAtIndex(FLOAT, at + i);
+          float factor = factors.data().getAtIndex(FLOAT, column + i);
+          x.data().setAtIndex(FLOAT, at + i, (float) (number * scale) * factor);
+        }
+      }
+    }
   }
 
   /**

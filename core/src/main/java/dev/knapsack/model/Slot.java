@@ -49,7 +49,7 @@ enum Slot {
   SCANNED,
   /** What a projection goes through that is made of two, with few numbers between them. */
   LOW_RANK,
-  /** Numbers that {@link SelectiveScan} writes states by, and reads them. */
+  /** Numbers that states are written by, and read, where they are products of their own. */
   STATE_IN,
   STATE_OUT,
   /** The way from rows to those before: {@link TokenShift}. */

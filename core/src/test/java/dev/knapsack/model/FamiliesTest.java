@@ -522,6 +522,26 @@ class FamiliesTest {
   }
 
   @Test
+  void plamo2HasFactorsForEachHeadAndNormsByOtherNames() {
+    ModelSpec spec = golden("plamo2");
+    assertThat(spec.layers().stream().map(LayerSpec::carriesState))
+        .containsExactly(true, false, true);
+    Attention attention = attention(spec, 1);
+    assertThat(attention.headNorms()).isEqualTo(HeadNorms.EACH_OWN);
+    assertThat(attention.norms().after()).isEqualTo("post_attention_norm");
+    SelectiveStateSpace state = (SelectiveStateSpace) spec.layers().getFirst().blocks().getFirst();
+    assertThat(state.rank()).isEqualTo(64);
+    assertThat(state.remembers()).isEqualTo(new LayerLayout.Recurrent(4 * (48 * 8 + 3 * 48)));
+    FixtureModel model = new FixtureModel("plamo2", 1);
+    model.key("block_count", 1L).key("embedding_length", 32L).key("context_length", 8L);
+    model.key("attention.head_count_kv", 0L).weights("token_embd.weight", 32, 40);
+    model.key("ssm.inner_size", 50L).key("ssm.time_step_rank", 4L).key("ssm.state_size", 8L);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("plamo2.ssm.time_step_rank: 4 heads do not share 50 channels");
+  }
+
+  @Test
   void rwkv7CarriesTheRowBeforeForEachOfItsParts() {
     ModelSpec spec = golden("rwkv7");
     assertThat(spec.centredNorms()).isTrue();
