@@ -418,8 +418,37 @@ class FamiliesTest {
     "nextn_predict_layers, 1, predict",
   })
   void refusesImpossibleLatents(String key, long value, String message) {
-    FixtureModel model = new FixtureModel("deepseek2", 1);
+    FixtureModel model = deepSeek();
+    assertThat(Families.spec(model).layers()).hasSize(1);
+    model.key(key, value);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageStartingWith("fixture.gguf: ")
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void deepSeekChoosesByABiasWhereWeightsAreSigmoids() {
+    FixtureModel model = deepSeek();
     model
+        .key("expert_count", 4L)
+        .key("expert_used_count", 2L)
+        .key("expert_feed_forward_length", 16L)
+        .key("expert_gating_func", 1L)
+        .weights("blk.0.ffn_gate_inp.weight", 32, 4)
+        .weights("blk.0.ffn_gate_exps.weight", 32, 16, 4)
+        .weights("blk.0.ffn_up_exps.weight", 32, 16, 4)
+        .weights("blk.0.ffn_down_exps.weight", 16, 32, 4);
+    assertThat(Families.spec(model).layers().getFirst().experts().count()).isEqualTo(4);
+    model.key("expert_gating_func", 2L);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("blk.0.exp_probs_b.bias: the tensor is missing");
+  }
+
+  private static FixtureModel deepSeek() {
+    FixtureModel model = new FixtureModel("deepseek2", 1);
+    return model
         .key("block_count", 1L)
         .key("context_length", 64L)
         .key("embedding_length", 32L)
@@ -447,12 +476,6 @@ class FamiliesTest {
         .weights("blk.0.ffn_gate.weight", 32, 40)
         .weights("blk.0.ffn_up.weight", 32, 40)
         .weights("blk.0.ffn_down.weight", 40, 32);
-    assertThat(Families.spec(model).layers()).hasSize(1);
-    model.key(key, value);
-    assertThatThrownBy(() -> Families.spec(model))
-        .isInstanceOf(ModelFileException.class)
-        .hasMessageStartingWith("fixture.gguf: ")
-        .hasMessageContaining(message);
   }
 
   @Test
