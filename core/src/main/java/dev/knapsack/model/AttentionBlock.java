@@ -158,6 +158,8 @@ final class AttentionBlock {
     int group = spec.headNorms().group(heads, spec.keySize());
     if (spec.headNorms() == HeadNorms.PLAIN) {
       blocks.unitNorm(x, group, x);
+    } else if (spec.headNorms() == HeadNorms.EACH_OWN) {
+      blocks.normGroups(x, factors);
     } else {
       blocks.norm(x, factors, group, x);
     }

@@ -65,6 +65,37 @@ final class Blocks {
   }
 
   /**
+   * RMS norms of groups of columns, each with factors of its own, where the model has them.
+   *
+   * @param factors a row for each group
+   */
+  void normGroups(Matrix x, @Nullable Matrix factors) {
+    if (factors != null) {
+      compute.rows(x.rows(), x.columns(), (from, to) -> normGroups(x, factors, from, to));
+    }
+  }
+
+  private void normGroups(Matrix x, Matrix factors, int from, int to) {
+    int size = factors.columns();
+    for (int row = from; row < to; row++) {
+      for (int column = 0; column < x.columns(); column += size) {
+        long at = (long) row * x.columns() + column;
+        double squares = 0;
+        for (int i = 0; i < size; i++) {
+          double number = x.data().getAtIndex(FLOAT, at + i);
+          squares += number * number;
+        }
+        double scale = 1 / Math.sqrt(squares / size + spec.normEpsilon());
+        for (int i = 0; i < size; i++) {
+          float number = x.data().getAtIndex(FLOAT, at + i);
+          float factor = factors.data().getAtIndex(FLOAT, column + i);
+          x.data().setAtIndex(FLOAT, at + i, (float) (number * scale) * factor);
+        }
+      }
+    }
+  }
+
+  /**
    * Applies a hidden layer's function.
    *
    * @param gate null where it is not gated

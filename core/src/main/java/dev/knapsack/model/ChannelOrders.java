@@ -157,8 +157,8 @@ final class ChannelOrders {
     }
   }
 
-  private static float[] floats(Matrix row) {
-    return floats(row.data(), row.columns());
+  private static float[] floats(Matrix factors) {
+    return floats(factors.data(), factors.rows() * factors.columns());
   }
 
   private static float[] floats(MemorySegment numbers, int count) {

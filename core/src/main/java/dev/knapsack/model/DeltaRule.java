@@ -156,8 +156,8 @@ public record DeltaRule(
     tensors.add(new TensorSpec(STEP_BIAS, Role.BIAS, steps()));
     tensors.add(
         form == Form.BY_CHANNEL
-            ? new TensorSpec(DECAY, Role.NUMBERS, 1, heads)
-            : new TensorSpec(DECAY, Role.NUMBERS, heads));
+            ? new TensorSpec(DECAY, Role.DECAY, 1, heads)
+            : new TensorSpec(DECAY, Role.DECAY, heads));
     tensors.add(new TensorSpec(NORM, Role.NORM, valueSize));
     tensors.addAll(output().tensors());
     return norms.around(width, tensors);

@@ -7,7 +7,9 @@ import java.util.List;
 public enum HeadNorms {
   /** Of each head by itself, with the same factors, where their tensors are. */
   EACH,
-  /** The same, of heads that have been rotated. */
+  /** The same, with factors of its own for each head. */
+  EACH_OWN,
+  /** Of each head by itself, with the same factors, of heads that have been rotated. */
   EACH_ROTATED,
   /** Of all heads as one row, with factors for all their numbers, where their tensors are. */
   TOGETHER,
@@ -21,8 +23,11 @@ public enum HeadNorms {
 
   /** The factors. */
   List<TensorSpec> tensors(String name, int heads, int size) {
-    return this == PLAIN
-        ? List.of()
-        : List.of(new TensorSpec(name, Role.NORM, group(heads, size)).orNone());
+    return switch (this) {
+      case PLAIN -> List.of();
+      case EACH_OWN -> List.of(new TensorSpec(name, Role.NORM, size, heads).orNone());
+      case EACH, EACH_ROTATED, TOGETHER ->
+          List.of(new TensorSpec(name, Role.NORM, group(heads, size)).orNone());
+    };
   }
 }

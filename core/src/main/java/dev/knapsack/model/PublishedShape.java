@@ -113,6 +113,69 @@ public record PublishedShape(
               .tiedOutput()
               .trained(1048576, 1e4, 1e-5)
               .with(stateSpace(1536, 24, 128, 1)),
+          dense("falcon-h1-0.5b", "falcon-h1", 32784, 1024, 36, 8, 2, 64, 2048)
+              .trained(16384, 1e11, 1e-5)
+              .with(stateSpace(1536, 24, 128, 1)),
+          dense("granite-4.0-h-1b", "granitehybrid", 100352, 1536, 40, 12, 4, 128, 4096)
+              .tiedOutput()
+              .trained(131072, 1e4, 1e-5)
+              .with(stateSpace(3072, 48, 128, 1))
+              .with(
+                  Map.of(
+                      "attention.head_count_kv", attentionIn(40, 4, 5, 15, 25, 35),
+                      "rope.scaling.finetuned", false,
+                      "embedding_scale", 12.0,
+                      "residual_scale", 0.22,
+                      "attention.scale", 0.0078125,
+                      "logit_scale", 6.0)),
+          dense("qwen3.5-0.8b", "qwen35", 248320, 1024, 24, 8, 2, 256, 3584)
+              .tiedOutput()
+              .trained(262144, 1e7, 1e-6)
+              .with(stateSpace(2048, 16, 128, 16))
+              .with(Map.of("full_attention_interval", 4, "rope.dimension_count", 64)),
+          dense("qwen3.5-35b-a3b", "qwen35moe", 248320, 2048, 40, 16, 2, 256, 512)
+              .trained(262144, 1e7, 1e-6)
+              .experts(256, 8, 512)
+              .with(stateSpace(4096, 32, 128, 16))
+              .with(
+                  Map.of(
+                      "expert_shared_feed_forward_length", 512,
+                      "full_attention_interval", 4,
+                      "rope.dimension_count", 64)),
+          dense("glm-4.5-air", "glm4moe", 151552, 4096, 46, 96, 8, 128, 10944)
+              .trained(131072, 1e6, 1e-5)
+              .experts(128, 8, 1408)
+              .with(
+                  Map.of(
+                      "expert_shared_count", 1,
+                      "leading_dense_block_count", 1,
+                      "rope.dimension_count", 64)),
+          dense("deepseek-v3", "deepseek2", 129280, 7168, 61, 128, 1, 192, 18432)
+              .trained(163840, 1e4, 1e-6)
+              .experts(256, 8, 2048)
+              .with(
+                  Map.of(
+                      "attention.q_lora_rank", 1536,
+                      "attention.kv_lora_rank", 512,
+                      "attention.key_length", 576,
+                      "attention.value_length", 512,
+                      "attention.key_length_mla", 192,
+                      "attention.value_length_mla", 128,
+                      "rope.dimension_count", 64))
+              .with(
+                  Map.of(
+                      "expert_shared_count", 1,
+                      "leading_dense_block_count", 3,
+                      "expert_group_count", 8,
+                      "expert_group_used_count", 4,
+                      "expert_gating_func", 2,
+                      "expert_weights_norm", true,
+                      "expert_weights_scale", 2.5))
+              .with(
+                  Map.of(
+                      "rope.scaling.factor", 40.0,
+                      "rope.scaling.original_context_length", 4096,
+                      "rope.scaling.yarn_log_multiplier", 0.1)),
           dense("ernie-4.5-21b-a3b", "ernie4_5-moe", 103424, 2560, 28, 20, 4, 128, 12288)
               .tiedOutput()
               .trained(131072, 5e5, 1e-5)
@@ -248,7 +311,10 @@ public record PublishedShape(
     return copy(experts, usedExperts, expertFeedForward, context, ropeBase, normEpsilon, tied, all);
   }
 
-  /** The keys of state spaces: {@code inner} channels in heads, {@code state} numbers for each. */
+  /**
+   * The keys of state spaces: {@code inner} channels in heads, {@code state} numbers for each; and
+   * of linear attention, whose groups are heads of keys.
+   */
   private static Map<String, Object> stateSpace(int inner, int heads, int state, int groups) {
     return Map.of(
         "ssm.conv_kernel", 4,

@@ -58,7 +58,7 @@ enum Slot {
   SCANNED,
   /** The few numbers between the two projections that some are made of. */
   LOW_RANK,
-  /** Numbers that {@link SelectiveScan} writes states by, and reads them. */
+  /** Numbers that states are written by, and read, where they are products of their own. */
   STATE_IN,
   STATE_OUT,
   /** The way from rows to those before: {@link TokenShift}. */

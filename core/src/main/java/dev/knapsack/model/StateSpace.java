@@ -39,8 +39,6 @@ public record StateSpace(
    * @param gate z
    * @param mixed x, B and C, one after the other
    * @param step Δ, before its bias and softplus
-   * @param decay the rate a of each head, below 0
-   * @param skip d of each head
    * @param groupNorm null for none
    */
   public record Weights(
@@ -52,20 +50,27 @@ public record StateSpace(
       Linear step,
       Convolution convolution,
       Matrix stepBias,
-      Matrix decay,
-      Matrix skip,
+      Heads heads,
       @Nullable Matrix groupNorm,
       Linear output)
       implements Block.Addend {}
 
+  /**
+   * The heads and their states.
+   *
+   * @param size numbers of a head's x
+   * @param groups of heads that share B and C
+   * @param state numbers in B and in C
+   * @param place the number of a layer's state where those of the heads begin
+   * @param decay the rate a of each head, below 0
+   * @param skip d of each head
+   */
+  record Heads(
+      int count, int size, int groups, int state, int place, Matrix decay, Matrix skip) {}
+
   /** Numbers in x, B and C of a token. */
   int mixedColumns() {
     return inner + 2 * groups * state;
-  }
-
-  /** Numbers of a head's x. */
-  int headSize() {
-    return inner / heads;
   }
 
   private Projection inputs() {
@@ -103,8 +108,14 @@ public record StateSpace(
         inputs.rows(mixedEnd, mixedEnd + heads),
         new Convolution(tensors.get(TAPS), bias == null ? null : bias.data(), 0),
         tensors.get(STEP_BIAS),
-        tensors.get(DECAY),
-        tensors.get(SKIP),
+        new Heads(
+            heads,
+            inner / heads,
+            groups,
+            state,
+            convolved(),
+            tensors.get(DECAY),
+            tensors.get(SKIP)),
         tensors.find(NORM),
         output().in(tensors));
   }

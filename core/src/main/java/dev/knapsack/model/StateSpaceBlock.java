@@ -44,23 +44,38 @@ final class StateSpaceBlock {
     weights.gate().apply(blocks, input, gate);
     weights.mixed().apply(blocks, input, mixed);
     weights.step().apply(blocks, input, step);
+    compute.addBias(step, weights.stepBias().data());
     List<Recurrence> all = Recurrence.of(runs, weights.state());
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), spec.mixedColumns());
     convolve(compute, weights.convolution(), all, mixed, convolved);
     Matrix scanned = blocks.matrix(Slot.SCANNED, x.rows(), spec.inner());
+    int b = spec.inner();
+    int c = b + spec.groups() * spec.state();
+    scan(weights.heads(), all, new Rows(convolved, convolved, b, convolved, c, step, scanned));
+    compute.gatedActivation(Activation.SILU, gate, scanned, gate);
+    blocks.normGroups(gate, weights.groupNorm());
+    weights.output().apply(blocks, compute.input(gate), delta);
+  }
+
+  /**
+   * The rows that heads are scanned by.
+   *
+   * @param x all heads', in the first columns
+   * @param firstB the column where those of B begin in {@code b}, group after group
+   * @param firstC likewise
+   * @param step Δ of each head, before its softplus
+   * @param y receives the results
+   */
+  record Rows(Matrix x, Matrix b, int firstB, Matrix c, int firstC, Matrix step, Matrix y) {}
+
+  /** Carries the states of all heads through the runs' rows. */
+  void scan(StateSpace.Heads heads, List<Recurrence> runs, Rows rows) {
     Recurrence.each(
         compute,
-        all,
-        spec.heads(),
+        runs,
+        heads.count(),
         1,
-        (run, head, worker) ->
-            scan(weights, run, head, convolved, step, scanned, scratch(worker, spec)));
-    compute.gatedActivation(Activation.SILU, gate, scanned, gate);
-    Matrix factors = weights.groupNorm();
-    if (factors != null) {
-      compute.rows(gate.rows(), gate.columns(), (from, to) -> norm(factors, gate, from, to));
-    }
-    weights.output().apply(blocks, compute.input(gate), delta);
+        (run, head, worker) -> scan(heads, run, head, rows, scratch(worker, heads)));
   }
 
   /** Convolves all channels of the runs' rows, and takes silu of that. */
@@ -88,13 +103,13 @@ final class StateSpaceBlock {
   /** Numbers of a head that a worker is at: in arrays the compiler finds several to do at once. */
   private record Scratch(float[] state, float[] x, float[] y) {}
 
-  private Scratch scratch(int worker, StateSpace spec) {
-    int size = spec.headSize();
+  private Scratch scratch(int worker, StateSpace.Heads heads) {
+    int size = heads.size();
     Scratch scratch = scratches[worker];
     if (scratch == null
         || scratch.x.length != size
-        || scratch.state.length != size * spec.state()) {
-      scratch = new Scratch(new float[size * spec.state()], new float[size], new float[size]);
+        || scratch.state.length != size * heads.state()) {
+      scratch = new Scratch(new float[size * heads.state()], new float[size], new float[size]);
       scratches[worker] = scratch;
     }
     return scratch;
@@ -102,48 +117,34 @@ final class StateSpaceBlock {
 
   /** A head's rows, one after the other. Its state lies channel by channel for each number of B. */
   private static void scan(
-      StateSpace.Weights weights,
-      Recurrence run,
-      int head,
-      Matrix convolved,
-      Matrix step,
-      Matrix scanned,
-      Scratch scratch) {
-    StateSpace spec = weights.spec();
-    int size = spec.headSize();
-    int group = head / (spec.heads() / spec.groups());
-    int b = spec.inner() + group * spec.state();
-    int c = b + spec.groups() * spec.state();
-    float shift = weights.stepBias().data().getAtIndex(FLOAT, head);
-    double decay = weights.decay().data().getAtIndex(FLOAT, head);
-    float skip = weights.skip().data().getAtIndex(FLOAT, head);
+      StateSpace.Heads heads, Recurrence run, int head, Rows rows, Scratch scratch) {
+    int size = heads.size();
+    int group = head / (heads.count() / heads.groups());
+    double decay = heads.decay().data().getAtIndex(FLOAT, head);
+    float skip = heads.skip().data().getAtIndex(FLOAT, head);
     float[] state = scratch.state;
     float[] x = scratch.x;
     float[] y = scratch.y;
-    long at = Float.BYTES * ((long) spec.convolved() + (long) head * state.length);
+    long at = Float.BYTES * (heads.place() + (long) head * state.length);
     MemorySegment.copy(run.before(), FLOAT, at, state, 0, state.length);
     for (int row = 0; row < run.rows(); row++) {
       long token = (long) run.first() + row;
-      double delta = softplus(step.data().getAtIndex(FLOAT, token * spec.heads() + head) + shift);
+      double delta = softplus(rows.step.data().getAtIndex(FLOAT, token * heads.count() + head));
       float kept = (float) Math.exp(delta * decay);
-      long numbers = token * convolved.columns();
-      MemorySegment.copy(
-          convolved.data(), FLOAT, Float.BYTES * (numbers + (long) head * size), x, 0, size);
+      long from = token * rows.x.columns() + (long) head * size;
+      MemorySegment.copy(rows.x.data(), FLOAT, Float.BYTES * from, x, 0, size);
       for (int i = 0; i < size; i++) {
         y[i] = skip * x[i];
       }
-      for (int n = 0; n < spec.state(); n++) {
-        float in = (float) (delta * convolved.data().getAtIndex(FLOAT, numbers + b + n));
-        float out = convolved.data().getAtIndex(FLOAT, numbers + c + n);
+      long b = token * rows.b.columns() + rows.firstB + (long) group * heads.state();
+      long c = token * rows.c.columns() + rows.firstC + (long) group * heads.state();
+      for (int n = 0; n < heads.state(); n++) {
+        float in = (float) (delta * rows.b.data().getAtIndex(FLOAT, b + n));
+        float out = rows.c.data().getAtIndex(FLOAT, c + n);
         advance(state, n * size, kept, in, x, out, y);
       }
-      MemorySegment.copy(
-          y,
-          0,
-          scanned.data(),
-          FLOAT,
-          Float.BYTES * (token * spec.inner() + (long) head * size),
-          size);
+      long to = token * rows.y.columns() + (long) head * size;
+      MemorySegment.copy(y, 0, rows.y.data(), FLOAT, Float.BYTES * to, size);
       if (row + 1 == run.added()) {
         MemorySegment.copy(state, 0, run.after(), FLOAT, at, state.length);
       }
@@ -162,26 +163,5 @@ final class StateSpaceBlock {
 
   static double softplus(double x) {
     return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
-  }
-
-  /** Norms the groups of rows, each with factors of its own. */
-  private void norm(Matrix factors, Matrix x, int from, int to) {
-    int size = factors.columns();
-    for (int row = from; row < to; row++) {
-      for (int column = 0; column < x.columns(); column += size) {
-        long at = (long) row * x.columns() + column;
-        double squares = 0;
-        for (int i = 0; i < size; i++) {
-          double number = x.data().getAtIndex(FLOAT, at + i);
-          squares += number * number;
-        }
-        double scale = 1 / Math.sqrt(squares / size + blocks.epsilon());
-        for (int i = 0; i < size; i++) {
-          float number = x.data().getAtIndex(FLOAT, at + i);
-          float factor = factors.data().getAtIndex(FLOAT, column + i);
-          x.data().setAtIndex(FLOAT, at + i, (float) (number * scale) * factor);
-        }
-      }
-    }
   }
 }

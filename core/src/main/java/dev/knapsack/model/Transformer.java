@@ -22,6 +22,7 @@ public final class Transformer {
   private final LatentAttentionBlock latentAttention;
   private final ShortConvolutionBlock convolution;
   private final StateSpaceBlock stateSpace;
+  private final SelectiveStateSpaceBlock selectiveStateSpace;
   private final SelectiveScanBlock selectiveScan;
   private final TimeMixBlock timeMix;
   private final ChannelMixBlock channelMix;
@@ -60,6 +61,7 @@ public final class Transformer {
     this.latentAttention = new LatentAttentionBlock(blocks, attention);
     this.convolution = new ShortConvolutionBlock(blocks);
     this.stateSpace = new StateSpaceBlock(blocks);
+    this.selectiveStateSpace = new SelectiveStateSpaceBlock(blocks, stateSpace);
     this.selectiveScan = new SelectiveScanBlock(blocks);
     this.timeMix = new TimeMixBlock(blocks);
     this.channelMix = new ChannelMixBlock(blocks);
@@ -283,6 +285,7 @@ public final class Transformer {
       case LatentAttention.Weights w -> latentAttention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
+      case SelectiveStateSpace.Weights w -> selectiveStateSpace.apply(w, runs, x, delta);
       case SelectiveScan.Weights w -> selectiveScan.apply(w, runs, x, delta);
       case TimeMix.Weights w -> timeMix.apply(w, runs, x, delta);
       case ChannelMix.Weights w -> channelMix.apply(w, runs, x, delta);

@@ -77,7 +77,17 @@ class RecurrentSessionTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"mamba2", "lfm2", "falcon-h1", "mamba", "jamba", "nemotron_h", "rwkv7", "arwkv7"})
+      strings = {
+        "mamba2",
+        "lfm2",
+        "falcon-h1",
+        "mamba",
+        "jamba",
+        "nemotron_h",
+        "plamo2",
+        "rwkv7",
+        "arwkv7"
+      })
   void turnsGoOnAreEditedSavedAndRestored(String name) {
     try (ModelFile file = ModelFile.open(TestData.path("golden/" + name + "/model.gguf"))) {
       Plan plan = plan(file, kernels);

@@ -2,10 +2,14 @@ package dev.knapsack.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.knapsack.TestData;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.tensor.ChannelOrder;
+import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 
@@ -38,6 +42,26 @@ class ChannelOrdersTest {
         boolean pairs = layer.rope() != null && !normsRotated;
         descends(pairs ? paired(sizesOfKeys, layer) : sizesOfKeys, keys);
       }
+    }
+  }
+
+  @Test
+  void headsMayHaveFactorsOfTheirOwn() {
+    try (ModelFile file = ModelFile.open(TestData.path("golden/plamo2/model.gguf"));
+        Rig rig = new Rig(file, Rig.Parts.USUAL.with(KvTransform.REORDERED))) {
+      Attention.Weights weights = (Attention.Weights) rig.weights.layer(1).blocks().getFirst();
+      Matrix key = weights.key().matrix();
+      float[] numbers = Rig.floats(key);
+      float[] norm = Rig.floats(weights.norms().before().factors());
+      float[] factors = Rig.floats(weights.keyNorm());
+      double[] sizes = new double[key.rows()];
+      for (int row = 0; row < sizes.length; row++) {
+        for (int i = 0; i < norm.length; i++) {
+          sizes[row] += Math.pow(numbers[row * norm.length + i] * norm[i], 2);
+        }
+        sizes[row] *= factors[row] * factors[row];
+      }
+      descends(paired(sizes, weights.spec()), rig.workspace.orders().keys(weights, rig.compute));
     }
   }
 

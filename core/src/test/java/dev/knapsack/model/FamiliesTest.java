@@ -471,8 +471,37 @@ class FamiliesTest {
     "nextn_predict_layers, 1, predict",
   })
   void refusesImpossibleLatents(String key, long value, String message) {
-    FixtureModel model = new FixtureModel("deepseek2", 1);
+    FixtureModel model = deepSeek();
+    assertThat(Families.spec(model).layers()).hasSize(1);
+    model.key(key, value);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageStartingWith("fixture.gguf: ")
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void deepSeekChoosesByABiasWhereWeightsAreSigmoids() {
+    FixtureModel model = deepSeek();
     model
+        .key("expert_count", 4L)
+        .key("expert_used_count", 2L)
+        .key("expert_feed_forward_length", 16L)
+        .key("expert_gating_func", 1L)
+        .weights("blk.0.ffn_gate_inp.weight", 32, 4)
+        .weights("blk.0.ffn_gate_exps.weight", 32, 16, 4)
+        .weights("blk.0.ffn_up_exps.weight", 32, 16, 4)
+        .weights("blk.0.ffn_down_exps.weight", 16, 32, 4);
+    assertThat(Families.spec(model).layers().getFirst().experts().count()).isEqualTo(4);
+    model.key("expert_gating_func", 2L);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("blk.0.exp_probs_b.bias: the tensor is missing");
+  }
+
+  private static FixtureModel deepSeek() {
+    FixtureModel model = new FixtureModel("deepseek2", 1);
+    return model
         .key("block_count", 1L)
         .key("context_length", 64L)
         .key("embedding_length", 32L)
@@ -500,12 +529,6 @@ class FamiliesTest {
         .weights("blk.0.ffn_gate.weight", 32, 40)
         .weights("blk.0.ffn_up.weight", 32, 40)
         .weights("blk.0.ffn_down.weight", 40, 32);
-    assertThat(Families.spec(model).layers()).hasSize(1);
-    model.key(key, value);
-    assertThatThrownBy(() -> Families.spec(model))
-        .isInstanceOf(ModelFileException.class)
-        .hasMessageStartingWith("fixture.gguf: ")
-        .hasMessageContaining(message);
   }
 
   @Test
@@ -572,6 +595,26 @@ class FamiliesTest {
     assertThat(spec.layers().stream().map(layer -> layer.experts() != null))
         .containsExactly(false, true, false, true);
     assertThat(attention(spec, 1).rope()).isNull();
+  }
+
+  @Test
+  void plamo2HasFactorsForEachHeadAndNormsByOtherNames() {
+    ModelSpec spec = golden("plamo2");
+    assertThat(spec.layers().stream().map(LayerSpec::carriesState))
+        .containsExactly(true, false, true);
+    Attention attention = attention(spec, 1);
+    assertThat(attention.headNorms()).isEqualTo(HeadNorms.EACH_OWN);
+    assertThat(attention.norms().after()).isEqualTo("post_attention_norm");
+    SelectiveStateSpace state = (SelectiveStateSpace) spec.layers().getFirst().blocks().getFirst();
+    assertThat(state.rank()).isEqualTo(64);
+    assertThat(state.remembers()).isEqualTo(new LayerLayout.Recurrent(4 * (48 * 8 + 3 * 48)));
+    FixtureModel model = new FixtureModel("plamo2", 1);
+    model.key("block_count", 1L).key("embedding_length", 32L).key("context_length", 8L);
+    model.key("attention.head_count_kv", 0L).weights("token_embd.weight", 32, 40);
+    model.key("ssm.inner_size", 50L).key("ssm.time_step_rank", 4L).key("ssm.state_size", 8L);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining("plamo2.ssm.time_step_rank: 4 heads do not share 50 channels");
   }
 
   @Test

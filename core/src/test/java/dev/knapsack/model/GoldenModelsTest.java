@@ -67,6 +67,7 @@ class GoldenModelsTest {
           "jamba",
           "nemotron_h",
           "nemotron_h_moe",
+          "plamo2",
           "rwkv7",
           "arwkv7",
           "ernie4_5",

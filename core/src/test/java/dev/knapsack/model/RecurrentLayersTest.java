@@ -28,6 +28,7 @@ class RecurrentLayersTest {
           "jamba",
           "nemotron_h",
           "nemotron_h_moe",
+          "plamo2",
           "rwkv7",
           "arwkv7");
 

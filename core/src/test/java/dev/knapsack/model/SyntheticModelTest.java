@@ -67,6 +67,7 @@ class SyntheticModelTest {
     // Narrower embeddings have larger numbers; the scale is to bring them to the same size.
     keys.computeIfPresent(
         "embedding_scale", (k, scale) -> (Double) scale * Math.sqrt(64.0 / shape.width()));
+    keys.computeIfPresent("rope.dimension_count", (k, rotated) -> 16);
     keys.computeIfPresent("ssm.inner_size", (k, inner) -> 128);
     keys.computeIfPresent("ssm.time_step_rank", (k, heads) -> 4);
     keys.computeIfPresent("ssm.state_size", (k, state) -> 16);
@@ -75,6 +76,13 @@ class SyntheticModelTest {
     keys.computeIfPresent("rope.dimension_count_swa", (k, size) -> 16);
     keys.computeIfPresent("attention.shared_kv_layers", (k, layers) -> 1);
     keys.computeIfPresent("embedding_length_per_layer_input", (k, size) -> 32);
+    keys.computeIfPresent("ssm.group_count", (k, groups) -> Math.min(2, (Integer) groups));
+    keys.computeIfPresent("attention.q_lora_rank", (k, rank) -> 48);
+    keys.computeIfPresent("attention.kv_lora_rank", (k, rank) -> 32);
+    keys.computeIfPresent("attention.key_length_mla", (k, size) -> 32);
+    keys.computeIfPresent("attention.value_length_mla", (k, size) -> 32);
+    keys.computeIfPresent("expert_group_count", (k, groups) -> 2);
+    keys.computeIfPresent("expert_group_used_count", (k, groups) -> 1);
     keys.replaceAll((k, value) -> value instanceof List<?> layers ? layers.subList(0, 6) : value);
     keys.computeIfPresent("feed_forward_length", (k, sizes) -> List.of(96, 96, 96, 96, 96, 192));
     keys.computeIfPresent(
@@ -111,6 +119,12 @@ class SyntheticModelTest {
     "gpt-oss-20b, 20914757184",
     "lfm2-1.2b, 1170340608",
     "mamba2-130m, 128989632",
+    "falcon-h1-0.5b, 521411104",
+    "granite-4.0-h-1b, 1461538368",
+    "qwen3.5-0.8b, 752393024",
+    "qwen3.5-35b-a3b, 34660610688",
+    "glm-4.5-air, 106852251264",
+    "deepseek-v3, 671026419200",
     "ernie-4.5-21b-a3b, 21825437888",
   })
   void hasAsManyParametersAsThePublishedModel(String name, long parameters) {

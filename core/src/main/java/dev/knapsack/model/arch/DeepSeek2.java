@@ -3,7 +3,9 @@ package dev.knapsack.model.arch;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.kernel.Rope.Pairs;
 import dev.knapsack.model.Block;
+import dev.knapsack.model.Gating;
 import java.util.List;
+import java.util.Set;
 
 /**
  * DeepSeek V2, V3 and R1: latent attention; the first layers are dense, the others have experts.
@@ -12,6 +14,14 @@ final class DeepSeek2 extends Family {
   @Override
   Pairs pairs() {
     return Pairs.ADJACENT;
+  }
+
+  /** A bias helps to choose experts whose weights are sigmoids: V3 and after. */
+  @Override
+  Set<String> requiredTensors(Header header) {
+    return gatingFunction(header) == Gating.Function.SIGMOID
+        ? Set.of("exp_probs_b.bias")
+        : Set.of();
   }
 
   @Override

@@ -4,9 +4,15 @@ import dev.knapsack.model.Block;
 import dev.knapsack.model.Norms;
 import dev.knapsack.model.Parallel;
 import java.util.List;
+import java.util.Set;
 
 /** Falcon H1: attention and a state space side by side, from the same norm. */
 final class FalconH1 extends Family {
+  @Override
+  Set<String> requiredTensors() {
+    return Set.of("ssm_conv1d.bias");
+  }
+
   @Override
   Norms attentionNorms(Header header, int layer) {
     return Norms.NONE;

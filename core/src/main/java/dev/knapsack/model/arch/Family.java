@@ -57,6 +57,11 @@ abstract class Family {
     return Set.of();
   }
 
+  /** The same, where they depend on what the header says. */
+  Set<String> requiredTensors(Header header) {
+    return requiredTensors();
+  }
+
   @Nullable Rope rope(Header header, int layer, int context) {
     return Ropes.read(header, pairs(), header.keySize(layer), context);
   }
@@ -346,7 +351,7 @@ abstract class Family {
         weighsInputs());
   }
 
-  private Gating.Function gatingFunction(Header header) {
+  final Gating.Function gatingFunction(Header header) {
     int number = header.optionalCount("expert_gating_func");
     return switch (number) {
       case 0 -> usualGating();
@@ -462,7 +467,7 @@ abstract class Family {
             denoises() ? header.diffusion() : null,
             opening(header),
             closing(header));
-    new TensorCheck(header.file(), spec, requiredTensors()).run();
+    new TensorCheck(header.file(), spec, requiredTensors(header)).run();
     return spec;
   }
 
@@ -485,18 +490,18 @@ abstract class Family {
     closing(header).forEach(block -> all.addAll(block.tensors()));
     List<LayerSpec> layers = layers(header, header.context());
     for (int l = 0; l < layers.size(); l++) {
-      for (TensorSpec tensor : least(layers.get(l).tensors())) {
+      for (TensorSpec tensor : least(layers.get(l).tensors(), requiredTensors(header))) {
         all.add(tensor.named(WeightLayout.name(l, tensor.name())));
       }
     }
     return all;
   }
 
-  private List<TensorSpec> least(List<TensorSpec> tensors) {
+  private List<TensorSpec> least(List<TensorSpec> tensors, Set<String> required) {
     List<TensorSpec> least = new ArrayList<>();
     Map<String, TensorSpec> wholes = TensorSpec.fused(tensors);
     for (TensorSpec tensor : tensors) {
-      if (!tensor.optional() || requiredTensors().contains(tensor.name())) {
+      if (!tensor.optional() || required.contains(tensor.name())) {
         TensorSpec whole = fuses() ? wholes.get(tensor.fused()) : null;
         if (whole == null) {
           least.add(tensor);

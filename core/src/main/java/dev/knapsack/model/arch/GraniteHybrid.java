@@ -13,7 +13,7 @@ import org.jspecify.annotations.Nullable;
 final class GraniteHybrid extends Granite {
   @Override
   Set<String> requiredTensors() {
-    return Set.of("ssm_norm.weight");
+    return Set.of("ssm_conv1d.bias", "ssm_norm.weight");
   }
 
   @Override
