@@ -20,9 +20,9 @@ import java.util.stream.IntStream;
  * @param usedExperts experts a token uses
  * @param expertFeedForward numbers in the hidden layer of an expert
  * @param tied whether the output projection is the token embedding
- * @param keys further keys of the header, without the architecture before them: an {@code Integer}, a
- *     {@code Double}, a {@code Boolean}, or a list of integers or flags, one a layer; they go before
- *     what the numbers above say
+ * @param keys further keys of the header, without the architecture before them: an {@code Integer},
+ *     a {@code Double}, a {@code Boolean}, or a list of integers or flags, one a layer; they go
+ *     before what the numbers above say
  */
 public record PublishedShape(
     String name,
@@ -103,8 +103,10 @@ public record PublishedShape(
               .trained(128000, 1e6, 1e-5)
               .with(
                   Map.of(
-                      "attention.head_count_kv", attentionIn(16, 8, 2, 5, 8, 10, 12, 14),
-                      "shortconv.l_cache", 3)),
+                      "attention.head_count_kv",
+                      attentionIn(16, 8, 2, 5, 8, 10, 12, 14),
+                      "shortconv.l_cache",
+                      3)),
           dense("mamba2-130m", "mamba2", 50288, 768, 24, 0, 0, 0, 0)
               .tiedOutput()
               .trained(1048576, 1e4, 1e-5)

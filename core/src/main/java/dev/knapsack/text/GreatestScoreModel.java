@@ -17,10 +17,10 @@ import java.util.List;
 final class GreatestScoreModel implements TextModel {
   private static final double SCALE = 1e4;
 
-  /** What a character costs that is written as bytes: a score below 0. */
+  /** The cost, which is a score below 0, of a character that is written as bytes. */
   private static final int BYTES = 10_000_000;
 
-  /** The cost from which on text becomes no such token. */
+  /** The cost of tokens that text does not become, and of all that cost more. */
   private static final int UNUSED = 20_000_000;
 
   private final Vocabulary vocabulary;
@@ -59,9 +59,7 @@ final class GreatestScoreModel implements TextModel {
   }
 
   private static int cost(float score) {
-    return Float.isFinite(score)
-        ? Math.clamp(Math.round(-SCALE * score), -UNUSED, UNUSED)
-        : UNUSED;
+    return Float.isFinite(score) ? Math.clamp(Math.round(-SCALE * score), -UNUSED, UNUSED) : UNUSED;
   }
 
   /** The byte that a token stands for, or -1. */

@@ -1,8 +1,8 @@
 package dev.knapsack.text;
 
 /**
- * One way of turning plain text into tokens: byte pair encoding, SentencePiece, WordPiece,
- * the longest match, or the greatest score.
+ * One way of turning plain text into tokens: byte pair encoding, SentencePiece, WordPiece, the
+ * longest match, or the greatest score.
  *
  * <p>Special tokens have been taken out of the text before it comes here.
  */

@@ -94,7 +94,8 @@ final class TinyVocabularies {
             default -> b < 0x7F && b >= ' ' ? String.valueOf((char) b) : "\\x%02x".formatted(b);
           });
     }
-    tokens.addAll(List.of("ab", "abcd", " the", "\\n\\n", "\\xe4\\xb8", "\u00E4", "\\\\n", "<|im_end|>"));
+    tokens.addAll(
+        List.of("ab", "abcd", " the", "\\n\\n", "\\xe4\\xb8", "\u00E4", "\\\\n", "<|im_end|>"));
     List<Long> types = new ArrayList<>(java.util.Collections.nCopies(tokens.size(), 1L));
     types.set(0, 3L);
     types.set(tokens.size() - 1, 3L);
