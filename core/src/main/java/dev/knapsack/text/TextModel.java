@@ -1,13 +1,17 @@
 package dev.knapsack.text;
 
 /**
- * One way of turning plain text into tokens: byte pair encoding, SentencePiece, WordPiece, or the
- * longest match.
+ * One way of turning plain text into tokens: byte pair encoding, SentencePiece, WordPiece, the
+ * longest match, or the greatest score.
  *
  * <p>Special tokens have been taken out of the text before it comes here.
  */
 sealed interface TextModel
-    permits BytePairModel, LongestMatchModel, SentencePieceModel, WordPieceModel {
+    permits BytePairModel,
+        GreatestScoreModel,
+        LongestMatchModel,
+        SentencePieceModel,
+        WordPieceModel {
   /** An encoder of stretches of one text; for one thread. */
   Encoder encoder(String text);
 

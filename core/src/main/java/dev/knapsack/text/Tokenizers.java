@@ -113,8 +113,9 @@ public final class Tokenizers {
   public static Tokenizer of(Metadata metadata, Path file) {
     String kind = metadata.string(MODEL);
     return switch (kind) {
-      case "gpt2", "gemma4", "llama", "bert", "rwkv" -> {
-        Vocabulary vocabulary = Vocabulary.read(metadata, file, kind.equals("llama"));
+      case "gpt2", "gemma4", "llama", "bert", "rwkv", "plamo2" -> {
+        boolean scored = kind.equals("llama") || kind.equals("plamo2");
+        Vocabulary vocabulary = Vocabulary.read(metadata, file, scored);
         yield new Tokenizers(metadata, file, kind, vocabulary).read();
       }
       default ->
@@ -124,7 +125,8 @@ public final class Tokenizers {
               "'"
                   + kind
                   + "' is not supported; supported are gpt2 (byte pair encoding), gemma4, llama"
-                  + " (SentencePiece), bert (WordPiece) and rwkv (longest match)");
+                  + " (SentencePiece), bert (WordPiece), rwkv (longest match) and plamo2 (greatest"
+                  + " score)");
     };
   }
 
@@ -132,10 +134,11 @@ public final class Tokenizers {
     boolean sentencePiece = kind.equals("llama");
     boolean wordPiece = kind.equals("bert");
     boolean longestMatch = kind.equals("rwkv");
+    boolean greatestScore = kind.equals("plamo2");
     int unknown = id("unknown_token_id", sentencePiece ? 0 : wordPiece ? 100 : -1);
-    int usualBos = sentencePiece ? 1 : wordPiece ? id("cls_token_id", 101) : -1;
-    int usualEos = sentencePiece ? 2 : wordPiece ? separator() : -1;
-    boolean bytePairs = !sentencePiece && !wordPiece && !longestMatch;
+    int usualBos = sentencePiece || greatestScore ? 1 : wordPiece ? id("cls_token_id", 101) : -1;
+    int usualEos = sentencePiece || greatestScore ? 2 : wordPiece ? separator() : -1;
+    boolean bytePairs = !sentencePiece && !wordPiece && !longestMatch && !greatestScore;
     int bos = id("bos_token_id", usualBos, bytePairs ? BYTE_PAIRS_INSTEAD : usualBos);
     int eos = id("eos_token_id", usualEos, bytePairs ? BYTE_PAIRS_INSTEAD : usualEos);
     int last = wordPiece ? separator() : eos;
@@ -148,6 +151,8 @@ public final class Tokenizers {
       model = SentencePieceModel.read(metadata, vocabulary, unknown);
     } else if (longestMatch) {
       model = new LongestMatchModel(file, vocabulary, unknown);
+    } else if (greatestScore) {
+      model = new GreatestScoreModel(file, vocabulary);
     } else {
       PreTokenizer preTokenizer = preTokenizer();
       addFirst = preTokenizer.beginsText();

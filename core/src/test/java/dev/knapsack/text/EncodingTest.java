@@ -60,6 +60,32 @@ class EncodingTest {
   }
 
   @Test
+  void theGreatestSumOfScoresIsTaken() {
+    Tokenizer tokenizer = TinyVocabularies.scoredPieces().tokenizer();
+    int a =
+        259; // " a", and then "ab", "bc", " ", "a", "b", "c", "  ", "<user>", "\u00E4" and others
+    // "ab" and "c" are -15, "a" and "bc" -12.5; "ab" and "bc" make the most of both.
+    assertThat(plain(tokenizer, "abc")).containsExactly(a + 4, a + 2);
+    assertThat(plain(tokenizer, "abbc")).containsExactly(a + 1, a + 2);
+    assertThat(plain(tokenizer, " abc")).containsExactly(a, a + 2);
+    assertThat(plain(tokenizer, "   ")).containsExactly(a + 7, a + 3);
+    assertThat(plain(tokenizer, "\u00E4\u00F6")).containsExactly(a + 9, 0xC3 + 3, 0xB6 + 3);
+    // "never" has no score; that of "last" is below a letter's as bytes, and above those of four.
+    assertThat(plain(tokenizer, "never"))
+        .containsExactly('n' + 3, 'e' + 3, 'v' + 3, 'e' + 3, 'r' + 3);
+    assertThat(plain(tokenizer, "last")).containsExactly(a + 11);
+    assertThat(plain(tokenizer, "<s>")).containsExactly('<' + 3, 's' + 3, '>' + 3);
+    assertThat(tokenizer.encode("a<user>", true, false)).containsExactly(a + 4, a + 8);
+    TinyMetadata even = TinyVocabularies.scoredPieces();
+    List<Float> scores = even.list("scores");
+    scores.set(a + 1, -14.5f);
+    scores.set(a + 6, -13f);
+    scores.set(a + 2, -16.5f);
+    // "ab" and "c" are -27.5, as "a" and "bc" are.
+    assertThat(plain(even.tokenizer(), "abc")).containsExactly(a + 1, a + 6);
+  }
+
+  @Test
   void aWordThatIsATokenSkipsTheMergesWhereTheModelWantsThat() {
     Tokenizer tokenizer = TinyVocabularies.bytePairs().with("pre", "llama-bpe").tokenizer();
     assertThat(plain(tokenizer, "hell")).containsExactly(HELL);

@@ -70,6 +70,17 @@ final class TinyVocabularies {
         .with("scores", scores);
   }
 
+  /** Scored pieces, as PLaMo 2 has them: as {@link #sentencePieces}, but that spaces are spaces. */
+  static TinyMetadata scoredPieces() {
+    TinyMetadata metadata = sentencePieces("<user>", "\u00E4", "never", "last");
+    List<String> tokens = metadata.list("tokens");
+    tokens.replaceAll(token -> token.replace('\u2581', ' '));
+    List<Float> scores = metadata.list("scores");
+    scores.set(tokens.indexOf("never"), Float.NaN);
+    scores.set(tokens.indexOf("last"), -1001f);
+    return metadata.with("model", "plamo2");
+  }
+
   /** Any bytes, as RWKV has them: an end, the bytes 0 to 255 from 1 on, and longer ones. */
   static TinyMetadata longestMatches() {
     List<String> tokens = new ArrayList<>(List.of("<s>"));

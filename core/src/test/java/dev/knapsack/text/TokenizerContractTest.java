@@ -32,6 +32,7 @@ class TokenizerContractTest {
         TinyVocabularies.sentencePieces().with("add_space_prefix", false).tokenizer(),
         TinyVocabularies.characterPairs().tokenizer(),
         TinyVocabularies.longestMatches().tokenizer(),
+        TinyVocabularies.scoredPieces().tokenizer(),
         TinyPipelines.bytes().tokenizer(),
         TinyPipelines.bytes()
             .with("normalizer", "{'type': 'Sequence', 'normalizers': []}")

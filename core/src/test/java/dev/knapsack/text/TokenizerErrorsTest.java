@@ -27,7 +27,8 @@ class TokenizerErrorsTest {
         "gpt2",
         "llama",
         "bert",
-        "rwkv");
+        "rwkv",
+        "plamo2");
     refuses(TinyVocabularies.bytePairs().without("model"), "tokenizer.ggml.model", "missing");
   }
 
@@ -40,6 +41,14 @@ class TokenizerErrorsTest {
           "token 1",
           "backslash");
     }
+  }
+
+  @Test
+  void scoredPiecesNeedAllBytes() {
+    TinyMetadata metadata = TinyVocabularies.scoredPieces();
+    metadata.<String>list("tokens").set(3 + 0x41, "A");
+    refuses(metadata, "tokenizer.ggml.tokens", "<0x41>");
+    refuses(TinyVocabularies.scoredPieces().without("scores"), "tokenizer.ggml.scores");
   }
 
   @Test
