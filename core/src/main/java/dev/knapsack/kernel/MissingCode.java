@@ -32,7 +32,12 @@ public record MissingCode(
     XIELU,
     ROPE,
     SOFTMAX,
-    DELTA_RULE
+    CONVOLVE,
+    DECAY,
+    DELTA_RULE,
+    STATE_SPACE,
+    SELECTIVE_SCAN,
+    TIME_MIX
   }
 
   static final MissingCode NONE = new MissingCode(List.of(), List.of(), Set.of(), Set.of());

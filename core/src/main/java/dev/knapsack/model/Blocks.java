@@ -13,6 +13,7 @@ final class Blocks {
   private final ModelSpec spec;
   final Compute compute;
   final Workspace workspace;
+  final Convolutions convolutions;
 
   /** The rows of the step that have adapters; what blocks multiply with goes by it. */
   AdapterRows[] adapted = AdapterRows.NONE;
@@ -21,10 +22,11 @@ final class Blocks {
     this.spec = spec;
     this.compute = compute;
     this.workspace = workspace;
+    this.convolutions = new Convolutions(compute);
   }
 
   /** The ε of norms. */
-  double epsilon() {
+  float epsilon() {
     return spec.normEpsilon();
   }
 

@@ -15,9 +15,6 @@ import org.jspecify.annotations.Nullable;
 final class StateSpaceBlock {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
-  /** Channels that are convolved as one part of the work. */
-  static final int CHANNELS = 128;
-
   private final Blocks blocks;
   private final Compute compute;
 
@@ -44,144 +41,103 @@ final class StateSpaceBlock {
     weights.gate().apply(blocks, input, gate);
     weights.mixed().apply(blocks, input, mixed);
     weights.step().apply(blocks, input, step);
+    blocks.addBias(step, weights.stepBias(), 0);
+    compute.activate(Activation.SOFTPLUS, step);
     List<Recurrence> all = Recurrence.of(runs, weights.state());
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), spec.mixedColumns());
-    convolve(compute, weights.convolution(), all, mixed, convolved);
+    blocks.convolutions.apply(weights.convolution(), all, mixed, null, convolved);
     Matrix scanned = blocks.matrix(Slot.SCANNED, x.rows(), spec.inner());
     Recurrence.each(
         compute,
         all,
         spec.heads(),
-        1,
         (run, head, worker) ->
             scan(weights, run, head, convolved, step, scanned, scratch(worker, spec)));
     compute.gatedActivation(Activation.SILU, gate, scanned, gate);
     Matrix factors = weights.groupNorm();
     if (factors != null) {
-      compute.rows(gate.rows(), gate.columns(), (from, to) -> norm(factors, gate, from, to));
+      norm(factors, gate);
     }
     weights.output().apply(blocks, compute.input(gate), delta);
   }
 
-  /** Convolves all channels of the runs' rows, and takes silu of that. */
-  static void convolve(
-      Compute compute, Convolution convolution, List<Recurrence> runs, Matrix x, Matrix out) {
-    Recurrence.each(
-        compute,
-        runs,
-        x.columns(),
-        CHANNELS,
-        (run, channel, worker) -> {
-          convolution.apply(channel, run, x, out);
-          silu(run, channel, out);
-        });
-  }
-
-  private static void silu(Recurrence run, int channel, Matrix x) {
-    for (int row = run.first(); row < run.first() + run.rows(); row++) {
-      long at = (long) row * x.columns() + channel;
-      double number = x.data().getAtIndex(FLOAT, at);
-      x.data().setAtIndex(FLOAT, at, (float) (number / (1 + Math.exp(-number))));
-    }
-  }
-
-  /** Numbers of a head that a worker is at: in arrays the compiler finds several to do at once. */
-  private record Scratch(float[] state, float[] x, float[] y) {}
+  /**
+   * Numbers of a head that a worker is at. Its state lies channel by channel for each number of B.
+   */
+  private record Scratch(float[] state, float[] x, float[] b, float[] c, float[] y) {}
 
   private Scratch scratch(int worker, StateSpace spec) {
     int size = spec.headSize();
+    int state = spec.state();
     Scratch scratch = scratches[worker];
-    if (scratch == null
-        || scratch.x.length != size
-        || scratch.state.length != size * spec.state()) {
-      scratch = new Scratch(new float[size * spec.state()], new float[size], new float[size]);
+    if (scratch == null || scratch.x.length != size || scratch.b.length != state) {
+      scratch =
+          new Scratch(
+              new float[size * state],
+              new float[size],
+              new float[state],
+              new float[state],
+              new float[size]);
       scratches[worker] = scratch;
     }
     return scratch;
   }
 
-  /** A head's rows, one after the other. Its state lies channel by channel for each number of B. */
-  private static void scan(
+  /** A head's rows, one after the other. */
+  private void scan(
       StateSpace.Weights weights,
       Recurrence run,
       int head,
       Matrix convolved,
       Matrix step,
       Matrix scanned,
-      Scratch scratch) {
+      Scratch s) {
     StateSpace spec = weights.spec();
-    int size = spec.headSize();
-    int group = head / (spec.heads() / spec.groups());
-    int b = spec.inner() + group * spec.state();
+    int column = head * spec.headSize();
+    int b = spec.inner() + head / (spec.heads() / spec.groups()) * spec.state();
     int c = b + spec.groups() * spec.state();
-    float shift = weights.stepBias().data().getAtIndex(FLOAT, head);
     double decay = weights.decay().data().getAtIndex(FLOAT, head);
     float skip = weights.skip().data().getAtIndex(FLOAT, head);
-    float[] state = scratch.state;
-    float[] x = scratch.x;
-    float[] y = scratch.y;
-    long at = Float.BYTES * ((long) spec.convolved() + (long) head * state.length);
-    MemorySegment.copy(run.before(), FLOAT, at, state, 0, state.length);
-    for (int row = 0; row < run.rows(); row++) {
-      long token = (long) run.first() + row;
-      double delta = softplus(step.data().getAtIndex(FLOAT, token * spec.heads() + head) + shift);
-      float kept = (float) Math.exp(delta * decay);
-      long numbers = token * convolved.columns();
-      MemorySegment.copy(
-          convolved.data(), FLOAT, Float.BYTES * (numbers + (long) head * size), x, 0, size);
-      for (int i = 0; i < size; i++) {
-        y[i] = skip * x[i];
-      }
-      for (int n = 0; n < spec.state(); n++) {
-        float in = (float) (delta * convolved.data().getAtIndex(FLOAT, numbers + b + n));
-        float out = convolved.data().getAtIndex(FLOAT, numbers + c + n);
-        advance(state, n * size, kept, in, x, out, y);
-      }
-      MemorySegment.copy(
-          y,
-          0,
-          scanned.data(),
-          FLOAT,
-          Float.BYTES * (token * spec.inner() + (long) head * size),
-          size);
-      if (row + 1 == run.added()) {
-        MemorySegment.copy(state, 0, run.after(), FLOAT, at, state.length);
+    long at = Float.BYTES * ((long) spec.convolved() + (long) head * s.state.length);
+    MemorySegment.copy(run.before(), FLOAT, at, s.state, 0, s.state.length);
+    for (int row = run.first(); row < run.first() + run.rows(); row++) {
+      read(convolved, row, column, s.x);
+      read(convolved, row, b, s.b);
+      read(convolved, row, c, s.c);
+      float length = step.data().get(FLOAT, place(step, row, head));
+      float kept = (float) Math.exp(length * decay);
+      compute
+          .kernels()
+          .recurrences()
+          .stateSpace(kept, length, skip, s.x, s.b, s.c, s.state, s.y);
+      MemorySegment.copy(s.y, 0, scanned.data(), FLOAT, place(scanned, row, column), s.y.length);
+      if (row + 1 == run.first() + run.added()) {
+        MemorySegment.copy(s.state, 0, run.after(), FLOAT, at, s.state.length);
       }
     }
   }
 
-  /** {@code s = kept · s + in · x}, and {@code y += out · s}, over the channels of a head. */
-  private static void advance(
-      float[] state, int at, float kept, float in, float[] x, float out, float[] y) {
-    for (int i = 0; i < x.length; i++) {
-      float s = kept * state[at + i] + in * x[i];
-      state[at + i] = s;
-      y[i] += out * s;
-    }
+  private static long place(Matrix x, int row, int column) {
+    return x.rowOffset(row) + (long) Float.BYTES * column;
   }
 
-  static double softplus(double x) {
-    return Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
+  private static void read(Matrix x, int row, int column, float[] numbers) {
+    MemorySegment.copy(x.data(), FLOAT, place(x, row, column), numbers, 0, numbers.length);
   }
 
   /** Norms the groups of rows, each with factors of its own. */
-  private void norm(Matrix factors, Matrix x, int from, int to) {
+  private void norm(Matrix factors, Matrix x) {
+    int groups = factors.rows();
     int size = factors.columns();
-    for (int row = from; row < to; row++) {
-      for (int column = 0; column < x.columns(); column += size) {
-        long at = (long) row * x.columns() + column;
-        double squares = 0;
-        for (int i = 0; i < size; i++) {
-          double number = x.data().getAtIndex(FLOAT, at + i);
-          squares += number * number;
-        }
-        double scale = 1 / Math.sqrt(squares / size + blocks.epsilon());
-        for (int i = 0; i < size; i++) {
-          float number = x.data().getAtIndex(FLOAT, at + i);
-          float factor = factors.data().getAtIndex(FLOAT, column + i);
-          x.data().setAtIndex(FLOAT, at + i, (float) (number * scale) * factor);
-        }
-      }
-    }
+    Matrix all = new Matrix(x.format(), x.rows() * groups, size, x.data());
+    compute.rows(
+        all.rows(),
+        size,
+        (from, to) -> {
+          for (int i = from; i < to; i++) {
+            MemorySegment own = factors.rows(i % groups, i % groups + 1).data();
+            compute.kernels().rows().rmsNorm(all, own, size, blocks.epsilon(), all, i, i + 1);
+          }
+        });
   }
 }

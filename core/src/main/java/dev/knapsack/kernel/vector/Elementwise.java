@@ -124,6 +124,7 @@ final class Elementwise {
       case RELU -> relu(gate, gateAt, up, upAt, out, outAt, n);
       case RELU_SQUARED -> reluSquared(gate, gateAt, up, upAt, out, outAt, n);
       case SIGMOID -> sigmoid(gate, gateAt, up, upAt, out, outAt, n);
+      case SOFTPLUS -> softplus(gate, gateAt, up, upAt, out, outAt, n);
       case GPT_OSS -> gptOss(gate, gateAt, up, upAt, out, outAt, n);
     }
   }
@@ -131,7 +132,7 @@ final class Elementwise {
   private static void silu(
       MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
-      FloatVector y = silu(Lanes.load(gate, g + 4L * i));
+      FloatVector y = Functions.silu(Lanes.load(gate, g + 4L * i));
       Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
     }
   }
@@ -168,6 +169,14 @@ final class Elementwise {
     }
   }
 
+  private static void softplus(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector x = Functions.softplus(Lanes.load(gate, g + 4L * i));
+      Lanes.store(x.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+    }
+  }
+
   private static void gptOss(
       MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
@@ -182,7 +191,7 @@ final class Elementwise {
     switch (activation) {
       case SILU -> {
         for (int i = 0; i < n; i += Lanes.LENGTH) {
-          Lanes.store(silu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+          Lanes.store(Functions.silu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
         }
       }
       case GELU -> {
@@ -205,6 +214,11 @@ final class Elementwise {
           Lanes.store(Functions.sigmoid(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
         }
       }
+      case SOFTPLUS -> {
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+          Lanes.store(Functions.softplus(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+        }
+      }
       case GPT_OSS -> throw activation.needsGate();
     }
   }
@@ -218,10 +232,6 @@ final class Elementwise {
       FloatVector bent = low.blend(high, y.compare(VectorOperators.GT, 0));
       Lanes.store(y.fma(Lanes.broadcast(curve.beta()), bent), x, at + 4L * i);
     }
-  }
-
-  private static FloatVector silu(FloatVector x) {
-    return x.mul(Functions.sigmoid(x));
   }
 
   private static FloatVector gelu(FloatVector x) {
