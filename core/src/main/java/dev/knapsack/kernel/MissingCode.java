@@ -26,6 +26,7 @@ public record MissingCode(
     LAYER_NORM,
     ADD,
     ADD_BIAS,
+    MIX,
     SCALE,
     SOFT_CAP,
     ACTIVATE,

@@ -118,7 +118,7 @@ final class TimeMixBlock {
   private Matrix mixed(TimeMix.Weights weights, int projection, Matrix x, Matrix back) {
     Matrix share = weights.shares().rows(projection, projection + 1);
     Matrix mixed = of(Slot.MIXED, x);
-    TokenShift.mix(compute, x, back, share.data(), mixed);
+    compute.mix(x, back, share.data(), mixed);
     return mixed;
   }
 

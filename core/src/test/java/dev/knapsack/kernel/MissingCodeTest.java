@@ -99,6 +99,7 @@ class MissingCodeTest {
       case LAYER_NORM -> rows.layerNorm(x, x.data(), null, 1e-5f, x, 0, 2);
       case ADD -> rows.add(x, x, 1, 0, 2);
       case ADD_BIAS -> rows.addBias(x, x.data(), 0, 2);
+      case MIX -> rows.mix(x, x, x.data(), x, 0, 2);
       case SCALE -> rows.scale(x, 2, 0, 2);
       case SOFT_CAP -> rows.softCap(x, 2, 0, 2);
       case ACTIVATE -> {

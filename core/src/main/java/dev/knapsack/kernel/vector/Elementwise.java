@@ -36,6 +36,21 @@ final class Elementwise {
     }
   }
 
+  /** {@code out = x + share · y}, of rows at the same place. */
+  static void mix(
+      MemorySegment x, MemorySegment y, MemorySegment share, MemorySegment out, long at, int n) {
+    for (int i = 0; i < Lanes.whole(n); i += Lanes.LENGTH) {
+      FloatVector step = Lanes.load(y, at + 4L * i);
+      FloatVector sum = Lanes.load(share, 4L * i).fma(step, Lanes.load(x, at + 4L * i));
+      Lanes.store(sum, out, at + 4L * i);
+    }
+    for (int i = Lanes.whole(n); i < n; i++) {
+      float step = Lanes.get(y, at + 4L * i);
+      float sum = Math.fma(Lanes.get(share, 4L * i), step, Lanes.get(x, at + 4L * i));
+      Lanes.put(out, at + 4L * i, sum);
+    }
+  }
+
   static float sumOfSquares(MemorySegment x, long at, int n) {
     FloatVector a = Lanes.zero();
     FloatVector b = Lanes.zero();
