@@ -17,8 +17,14 @@ public interface Recurrences {
    */
   void convolve(float[] taps, float[] bias, boolean silu, float[] x, int rows, float[] out);
 
-  /** {@code x = e^(rate · x)}: how much is kept over a step of this length. */
-  void decay(float[] rate, float[] x);
+  /**
+   * What is kept over steps: {@code out[n] = e^(rate[n] · step)}, in each column.
+   *
+   * @param rate rows of as many numbers as {@code step} has, one or more
+   * @param step of each column
+   * @param out receives as many numbers as {@code rate} has; it may be {@code step}
+   */
+  void decay(float[] rate, float[] step, float[] out);
 
   /**
    * A token's step of the gated delta rule: {@code S = diag(decay) S}, {@code S += strength · key ⊗
@@ -57,16 +63,16 @@ public interface Recurrences {
       float[] out);
 
   /**
-   * A token's step of a state space with a decay for each number (Mamba): {@code S = e^(rate ·
-   * step) S + b ⊗ (step · x)}, {@code out = c S + skip · x}.
+   * A token's step of a state space with a decay for each number (Mamba): {@code S = kept · S + b ⊗
+   * (step · x)}, {@code out = c S + skip · x}.
    *
-   * @param rate of each number of the state
+   * @param kept of each number of the state
    * @param step of each column, as {@code skip} and {@code x}
    * @param state S, as many rows as {@code b} has numbers of as many as {@code x} has
    * @param out receives as many numbers as {@code x} has
    */
   void selectiveScan(
-      float[] rate,
+      float[] kept,
       float[] step,
       float[] skip,
       float[] x,

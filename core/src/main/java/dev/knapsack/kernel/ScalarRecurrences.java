@@ -17,10 +17,10 @@ final class ScalarRecurrences implements Recurrences {
   }
 
   @Override
-  public void decay(float[] rate, float[] x) {
-    Shapes.checkLengths(x.length, rate);
-    for (int i = 0; i < x.length; i++) {
-      x[i] = (float) Math.exp((double) rate[i] * x[i]);
+  public void decay(float[] rate, float[] step, float[] out) {
+    Shapes.checkDecay(rate, step, out);
+    for (int i = 0; i < rate.length; i++) {
+      out[i] = (float) Math.exp((double) rate[i] * step[i % step.length]);
     }
   }
 
@@ -79,7 +79,7 @@ final class ScalarRecurrences implements Recurrences {
 
   @Override
   public void selectiveScan(
-      float[] rate,
+      float[] kept,
       float[] step,
       float[] skip,
       float[] x,
@@ -89,14 +89,14 @@ final class ScalarRecurrences implements Recurrences {
       float[] out) {
     Shapes.checkState(state, x, out, b, c);
     Shapes.checkLengths(x.length, step, skip);
-    Shapes.checkLengths(state.length, rate);
+    Shapes.checkLengths(state.length, kept);
     int columns = x.length;
     for (int i = 0; i < columns; i++) {
       double in = (double) step[i] * x[i];
       double sum = (double) skip[i] * x[i];
       for (int n = 0; n < b.length; n++) {
         int at = n * columns + i;
-        double next = Math.exp((double) rate[at] * step[i]) * state[at] + b[n] * in;
+        double next = (double) kept[at] * state[at] + b[n] * in;
         state[at] = (float) next;
         sum += c[n] * next;
       }

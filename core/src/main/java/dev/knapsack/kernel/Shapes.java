@@ -56,6 +56,15 @@ public final class Shapes {
     }
   }
 
+  /** Rows of rates. */
+  public static void checkDecay(float[] rate, float[] step, float[] out) {
+    checkLengths(rate.length, out);
+    if (rate.length % step.length != 0) {
+      throw new IllegalArgumentException(
+          "%d rates for steps in %d columns".formatted(rate.length, step.length));
+    }
+  }
+
   /** Taps for all channels, and room for so many rows. */
   public static void checkConvolution(
       float[] taps, float[] bias, float[] x, int rows, float[] out) {

@@ -148,7 +148,7 @@ final class DeltaRuleBlock {
           float[] numbers = new float[columns];
           for (int row = from; row < to; row++) {
             read(step, row, 0, numbers);
-            compute.kernels().recurrences().decay(rates, numbers);
+            compute.kernels().recurrences().decay(rates, numbers, numbers);
             MemorySegment.copy(numbers, 0, step.data(), FLOAT, step.rowOffset(row), columns);
           }
         });

@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Recurrences;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -96,6 +97,7 @@ final class SelectiveScanBlock {
   private record Scratch(
       float[] stored,
       float[] decay,
+      float[] kept,
       float[] state,
       float[] step,
       float[] skip,
@@ -105,6 +107,7 @@ final class SelectiveScanBlock {
       float[] y) {
     static Scratch of(int channels, int state) {
       return new Scratch(
+          new float[channels * state],
           new float[channels * state],
           new float[channels * state],
           new float[channels * state],
@@ -130,6 +133,7 @@ final class SelectiveScanBlock {
   private void scan(
       SelectiveScan.Weights weights, Recurrence run, int first, Rows rows, int worker) {
     SelectiveScan spec = weights.spec();
+    Recurrences recurrences = compute.kernels().recurrences();
     int count = Math.min(CHANNELS, spec.inner() - first);
     Scratch s = scratch(worker, count, spec.state());
     readDecays(weights.decay(), first, s);
@@ -142,10 +146,8 @@ final class SelectiveScanBlock {
       read(rows.step, row, first, s.step);
       read(rows.b, row, 0, s.b);
       read(rows.c, row, 0, s.c);
-      compute
-          .kernels()
-          .recurrences()
-          .selectiveScan(s.decay, s.step, s.skip, s.x, s.b, s.c, s.state, s.y);
+      recurrences.decay(s.decay, s.step, s.kept);
+      recurrences.selectiveScan(s.kept, s.step, s.skip, s.x, s.b, s.c, s.state, s.y);
       MemorySegment.copy(s.y, 0, rows.y.data(), FLOAT, at(rows.y, row, first), count);
       if (row + 1 == run.first() + run.added()) {
         for (int n = 0; n < spec.state(); n++) {

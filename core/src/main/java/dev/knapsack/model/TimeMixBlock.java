@@ -190,7 +190,7 @@ final class TimeMixBlock {
     MemorySegment.copy(run.before(), FLOAT, place, s.state, 0, s.state.length);
     for (int row = run.first(); row < run.first() + run.rows(); row++) {
       float bonus = read(weights, rows, row, column, s);
-      recurrences.decay(s.least, s.decay);
+      recurrences.decay(s.least, s.decay, s.decay);
       recurrences.timeMix(
           s.receptance, s.key, s.decay, s.removed, s.rate, s.value, s.state, s.y);
       finish(weights, rows, row, column, bonus, s);

@@ -352,20 +352,28 @@ class KernelsContractTest {
     }
   }
 
+  /** In all columns or in some, in place or not. */
   @ParameterizedTest
   @MethodSource("providers")
   void decay(Kernels kernels) {
     Operands operands = operands(26);
-    for (int length : new int[] {1, 7, 16, 23, 64, 100}) {
-      float[] rate = negative(operands, length);
-      float[] expected = floats(operands.floats(1, length, 3));
-      float[] actual = expected.clone();
-      float[] some = Arrays.copyOf(expected, operands.between(1, length));
-      DEFINITION.recurrences().decay(rate, expected);
-      kernels.recurrences().decay(rate, actual);
-      kernels.recurrences().decay(Arrays.copyOf(rate, some.length), some);
+    for (int columns : new int[] {1, 7, 16, 23, 64, 100}) {
+      int rows = operands.between(1, 20);
+      int cut = operands.between(1, columns);
+      float[] rate = negative(operands, rows * columns);
+      float[] step = fractions(operands, columns);
+      float[] expected = new float[rate.length];
+      float[] actual = new float[rate.length];
+      float[] some = new float[rows * cut];
+      DEFINITION.recurrences().decay(rate, step, expected);
+      kernels.recurrences().decay(rate, step, actual);
+      kernels
+          .recurrences()
+          .decay(columns(rate, columns, 0, cut), Arrays.copyOf(step, cut), some);
       assertClose(actual, expected, ROUNDING);
-      assertThat(some).isEqualTo(Arrays.copyOf(actual, some.length));
+      assertThat(some).isEqualTo(columns(actual, columns, 0, cut));
+      kernels.recurrences().decay(Arrays.copyOf(rate, columns), step, step);
+      assertThat(step).isEqualTo(Arrays.copyOf(actual, columns));
     }
   }
 
@@ -437,7 +445,7 @@ class KernelsContractTest {
         kernels,
         operands(28),
         (operands, keys, columns) -> {
-          float[] rate = negative(operands, keys * columns);
+          float[] kept = fractions(operands, keys * columns);
           float[] step = fractions(operands, columns);
           float[] skip = floats(operands.floats(1, columns));
           float[] x = floats(operands.floats(1, columns));
@@ -445,7 +453,7 @@ class KernelsContractTest {
           float[] c = floats(operands.floats(1, keys));
           return (k, from, to, state, out) ->
               k.selectiveScan(
-                  columns(rate, columns, from, to),
+                  columns(kept, columns, from, to),
                   Arrays.copyOfRange(step, from, to),
                   Arrays.copyOfRange(skip, from, to),
                   Arrays.copyOfRange(x, from, to),
@@ -1003,9 +1011,9 @@ class KernelsContractTest {
     assertThatThrownBy(() -> recurrences.convolve(two, two, false, two, 2, four))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageStartingWith("2 rows of 2 channels, of 2 numbers into 4, with 2 taps");
-    assertThatThrownBy(() -> recurrences.decay(two, four))
+    assertThatThrownBy(() -> recurrences.decay(two, two, four))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("2 numbers where 4 belong");
+        .hasMessage("4 numbers where 2 belong");
     assertThatThrownBy(() -> recurrences.stateSpace(1, 1, 1, two, four, four, four, two))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("A state of 4 numbers is not one of 4 rows of 2");

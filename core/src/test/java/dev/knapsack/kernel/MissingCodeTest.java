@@ -115,7 +115,7 @@ class MissingCodeTest {
         rows.rope(x, 64, rope, new int[] {1, 2}, 0, 2);
       }
       case CONVOLVE -> recurrences.convolve(n, n, true, n, 1, n);
-      case DECAY -> recurrences.decay(n, n);
+      case DECAY -> recurrences.decay(n, n, n);
       case DELTA_RULE -> recurrences.deltaRule(n, n, n, 1, n, state, n);
       case STATE_SPACE -> recurrences.stateSpace(1, 1, 1, n, n, n, state, n);
       case SELECTIVE_SCAN -> recurrences.selectiveScan(state, n, n, n, n, n, state, n);

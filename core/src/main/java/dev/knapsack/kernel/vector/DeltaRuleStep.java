@@ -32,10 +32,11 @@ final class DeltaRuleStep {
       c = k.fma(Lanes.load(state, at + third), c);
       d = k.fma(Lanes.load(state, at + fourth), d);
     }
-    a = Lanes.load(value, column).sub(a).mul(strength);
-    b = Lanes.load(value, column + second).sub(b).mul(strength);
-    c = Lanes.load(value, column + third).sub(c).mul(strength);
-    d = Lanes.load(value, column + fourth).sub(d).mul(strength);
+    FloatVector part = Lanes.broadcast(strength);
+    a = Lanes.load(value, column).sub(a).mul(part);
+    b = Lanes.load(value, column + second).sub(b).mul(part);
+    c = Lanes.load(value, column + third).sub(c).mul(part);
+    d = Lanes.load(value, column + fourth).sub(d).mul(part);
     FloatVector w = Lanes.zero();
     FloatVector x = Lanes.zero();
     FloatVector y = Lanes.zero();

@@ -37,16 +37,19 @@ final class VectorRecurrences implements Recurrences {
   }
 
   @Override
-  public void decay(float[] rate, float[] x) {
-    Shapes.checkLengths(x.length, rate);
-    int whole = Lanes.whole(x.length);
-    for (int i = 0; i < whole; i += Lanes.LENGTH) {
-      Lanes.store(Functions.exp(Lanes.load(rate, i).mul(Lanes.load(x, i))), x, i);
-    }
-    if (whole < x.length) {
-      VectorMask<Float> some = Lanes.some(x.length - whole);
-      FloatVector power = Lanes.load(rate, whole, some).mul(Lanes.load(x, whole, some));
-      Lanes.store(Functions.exp(power), x, whole, some);
+  public void decay(float[] rate, float[] step, float[] out) {
+    Shapes.checkDecay(rate, step, out);
+    int columns = step.length;
+    for (int row = 0; row < rate.length; row += columns) {
+      int column = 0;
+      for (; column < Lanes.whole(columns); column += Lanes.LENGTH) {
+        FloatVector power = Lanes.load(rate, row + column).mul(Lanes.load(step, column));
+        Lanes.store(Functions.exp(power), out, row + column);
+      }
+      for (; column < columns; column++) {
+        FloatVector power = Lanes.broadcast(rate[row + column] * step[column]);
+        out[row + column] = Functions.exp(power).lane(0);
+      }
     }
   }
 
@@ -93,7 +96,7 @@ final class VectorRecurrences implements Recurrences {
 
   @Override
   public void selectiveScan(
-      float[] rate,
+      float[] kept,
       float[] step,
       float[] skip,
       float[] x,
@@ -103,15 +106,14 @@ final class VectorRecurrences implements Recurrences {
       float[] out) {
     Shapes.checkState(state, x, out, b, c);
     Shapes.checkLengths(x.length, step, skip);
-    Shapes.checkLengths(state.length, rate);
+    Shapes.checkLengths(state.length, kept);
     int column = 0;
     for (; column < Lanes.whole(x.length); column += Lanes.LENGTH) {
-      FloatVector length = Lanes.load(step, column);
-      FloatVector in = length.mul(Lanes.load(x, column));
+      FloatVector in = Lanes.load(step, column).mul(Lanes.load(x, column));
       FloatVector sum = Lanes.load(skip, column).mul(Lanes.load(x, column));
       for (int n = 0, at = column; n < b.length; n++, at += x.length) {
-        FloatVector kept = Functions.exp(Lanes.load(rate, at).mul(length));
-        FloatVector s = kept.fma(Lanes.load(state, at), in.mul(b[n]));
+        FloatVector added = Lanes.broadcast(b[n]).mul(in);
+        FloatVector s = Lanes.load(kept, at).fma(Lanes.load(state, at), added);
         Lanes.store(s, state, at);
         sum = Lanes.broadcast(c[n]).fma(s, sum);
       }
@@ -121,8 +123,7 @@ final class VectorRecurrences implements Recurrences {
       float in = step[column] * x[column];
       float sum = skip[column] * x[column];
       for (int n = 0, at = column; n < b.length; n++, at += x.length) {
-        float kept = Functions.exp(Lanes.broadcast(rate[at] * step[column])).lane(0);
-        state[at] = Math.fma(kept, state[at], in * b[n]);
+        state[at] = Math.fma(kept[at], state[at], b[n] * in);
         sum = Math.fma(c[n], state[at], sum);
       }
       out[column] = sum;
