@@ -15,6 +15,8 @@ public enum Activation {
   RELU_SQUARED,
   /** {@code σ(x)}: gates of what layers that mix tokens give. */
   SIGMOID,
+  /** {@code log(1 + e^x)}: steps of what is carried from token to token. */
+  SOFTPLUS,
   /**
    * gpt-oss, gated: {@code g = min(g, 7)}, {@code u = clamp(u, ±7)}, {@code g · σ(1.702 g) · (u +
    * 1)}.

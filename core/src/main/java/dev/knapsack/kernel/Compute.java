@@ -354,6 +354,11 @@ public final class Compute implements AutoCloseable {
     rows(x, ADD, (from, to) -> kernels.rows().addBias(x, bias, from, to));
   }
 
+  /** {@code out = x + share · y}, column by column: see {@link RowOperations#mix}. */
+  public void mix(Matrix x, Matrix y, MemorySegment share, Matrix out) {
+    rows(x, ADD, (from, to) -> kernels.rows().mix(x, y, share, out, from, to));
+  }
+
   /** {@code x *= scale}. */
   public void scale(Matrix x, float scale) {
     rows(x, ADD, (from, to) -> kernels.rows().scale(x, scale, from, to));

@@ -26,13 +26,19 @@ public record MissingCode(
     LAYER_NORM,
     ADD,
     ADD_BIAS,
+    MIX,
     SCALE,
     SOFT_CAP,
     ACTIVATE,
     XIELU,
     ROPE,
     SOFTMAX,
-    DELTA_RULE
+    CONVOLVE,
+    DECAY,
+    DELTA_RULE,
+    STATE_SPACE,
+    SELECTIVE_SCAN,
+    TIME_MIX
   }
 
   static final MissingCode NONE = new MissingCode(List.of(), List.of(), Set.of(), Set.of());

@@ -44,6 +44,12 @@ public interface RowOperations {
    */
   void addBias(Matrix x, MemorySegment bias, int from, int to);
 
+  /**
+   * {@code out[t] = x[t] + share · y[t]} for rows {@code [from, to)}, column by column; {@code
+   * share} is F32 of {@code columns} numbers.
+   */
+  void mix(Matrix x, Matrix y, MemorySegment share, Matrix out, int from, int to);
+
   /** {@code x[t] *= scale} for rows {@code [from, to)}. */
   void scale(Matrix x, float scale, int from, int to);
 

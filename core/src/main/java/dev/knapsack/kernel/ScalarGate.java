@@ -28,13 +28,14 @@ final class ScalarGate implements GatedActivation {
       case RELU -> Math.max(x, 0);
       case RELU_SQUARED -> Math.max(x, 0) * Math.max(x, 0);
       case SIGMOID -> 1 / (1 + Math.exp(-x));
+      case SOFTPLUS -> Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));
       case GPT_OSS -> throw activation.needsGate();
     };
   }
 
   private static double gated(Activation activation, double g, double u) {
     return switch (activation) {
-      case SILU, GELU, RELU, RELU_SQUARED, SIGMOID -> ungated(activation, g) * u;
+      case SILU, GELU, RELU, RELU_SQUARED, SIGMOID, SOFTPLUS -> ungated(activation, g) * u;
       case GPT_OSS -> {
         double limited = Math.min(g, 7);
         yield limited / (1 + Math.exp(-1.702 * limited)) * (Math.clamp(u, -7.0, 7.0) + 1);

@@ -91,6 +91,18 @@ final class ScalarRows implements RowOperations {
   }
 
   @Override
+  public void mix(Matrix x, Matrix y, MemorySegment share, Matrix out, int from, int to) {
+    Shapes.checkSame(x, y, from, to);
+    Shapes.checkSame(x, out, from, to);
+    for (int t = from; t < to; t++) {
+      for (int i = 0; i < x.columns(); i++) {
+        double step = (double) get(share, 0, i) * get(y.data(), y.rowOffset(t), i);
+        put(out.data(), out.rowOffset(t), i, (float) (get(x.data(), x.rowOffset(t), i) + step));
+      }
+    }
+  }
+
+  @Override
   public void scale(Matrix x, float scale, int from, int to) {
     Shapes.checkRows(x, from, to);
     for (int t = from; t < to; t++) {

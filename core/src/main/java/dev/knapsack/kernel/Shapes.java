@@ -35,17 +35,47 @@ public final class Shapes {
     checkRows(x, from, to);
   }
 
-  /** A state of as many rows as there are keys, of as many columns as there are values. */
-  public static void checkState(
-      float[] query, float[] key, float[] decay, float[] value, float[] state, float[] out) {
-    if (query.length != key.length
-        || decay.length != key.length
-        || out.length != value.length
-        || state.length != key.length * value.length) {
+  /** A state of as many rows as each of {@code rows} has numbers, of as many as a value has. */
+  public static void checkState(float[] state, float[] value, float[] out, float[]... rows) {
+    checkLengths(value.length, out);
+    checkLengths(rows[0].length, rows);
+    if (state.length != rows[0].length * value.length) {
       throw new IllegalArgumentException(
-          "A state of %d numbers for keys of %d, %d queries, %d decays, values of %d into %d"
-              .formatted(
-                  state.length, key.length, query.length, decay.length, value.length, out.length));
+          "A state of %d numbers is not one of %d rows of %d"
+              .formatted(state.length, rows[0].length, value.length));
+    }
+  }
+
+  /** All of this length. */
+  public static void checkLengths(int length, float[]... all) {
+    for (float[] numbers : all) {
+      if (numbers.length != length) {
+        throw new IllegalArgumentException(
+            "%d numbers where %d belong".formatted(numbers.length, length));
+      }
+    }
+  }
+
+  /** Rows of rates. */
+  public static void checkDecay(float[] rate, float[] step, float[] out) {
+    checkLengths(rate.length, out);
+    if (rate.length % step.length != 0) {
+      throw new IllegalArgumentException(
+          "%d rates for steps in %d columns".formatted(rate.length, step.length));
+    }
+  }
+
+  /** Taps for all channels, and room for so many rows. */
+  public static void checkConvolution(
+      float[] taps, float[] bias, float[] x, int rows, float[] out) {
+    int channels = bias.length;
+    if (taps.length == 0
+        || taps.length % channels != 0
+        || x.length < taps.length + (rows - 1) * channels
+        || out.length < rows * channels) {
+      throw new IllegalArgumentException(
+          "%d rows of %d channels, of %d numbers into %d, with %d taps for all of them"
+              .formatted(rows, channels, x.length, out.length, taps.length));
     }
   }
 

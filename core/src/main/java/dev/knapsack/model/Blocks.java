@@ -19,6 +19,7 @@ final class Blocks {
   private final ModelSpec spec;
   final Compute compute;
   final Workspace workspace;
+  final Convolutions convolutions;
 
   /** The rows of the step that have adapters; what blocks multiply with goes by it. */
   AdapterRows[] adapted = AdapterRows.NONE;
@@ -27,10 +28,11 @@ final class Blocks {
     this.spec = spec;
     this.compute = compute;
     this.workspace = workspace;
+    this.convolutions = new Convolutions(compute);
   }
 
   /** The ε of norms. */
-  double epsilon() {
+  float epsilon() {
     return spec.normEpsilon();
   }
 
@@ -70,29 +72,21 @@ final class Blocks {
    * @param factors a row for each group
    */
   void normGroups(Matrix x, @Nullable Matrix factors) {
-    if (factors != null) {
-      compute.rows(x.rows(), x.columns(), (from, to) -> normGroups(x, factors, from, to));
+    if (factors == null) {
+      return;
     }
-  }
-
-  private void normGroups(Matrix x, Matrix factors, int from, int to) {
+    int groups = factors.rows();
     int size = factors.columns();
-    for (int row = from; row < to; row++) {
-      for (int column = 0; column < x.columns(); column += size) {
-        long at = (long) row * x.columns() + column;
-        double squares = 0;
-        for (int i = 0; i < size; i++) {
-          double number = x.data().getAtIndex(FLOAT, at + i);
-          squares += number * number;
-        }
-        double scale = 1 / Math.sqrt(squares / size + spec.normEpsilon());
-        for (int i = 0; i < size; i++) {
-          float number = x.data().getAtIndex(FLOAT, at + i);
-          float factor = factors.data().getAtIndex(FLOAT, column + i);
-          x.data().setAtIndex(FLOAT, at + i, (float) (number * scale) * factor);
-        }
-      }
-    }
+    Matrix all = new Matrix(x.format(), x.rows() * groups, size, x.data());
+    compute.rows(
+        all.rows(),
+        size,
+        (from, to) -> {
+          for (int i = from; i < to; i++) {
+            MemorySegment own = factors.rows(i % groups, i % groups + 1).data();
+            compute.kernels().rows().rmsNorm(all, own, size, spec.normEpsilon(), all, i, i + 1);
+          }
+        });
   }
 
   /**

@@ -25,7 +25,7 @@ final class ChannelMixBlock {
     Matrix back = blocks.matrix(Slot.BACK, x.rows(), spec.width());
     TokenShift.back(compute, Recurrence.of(runs, weights.state()), x, back);
     Matrix mixed = blocks.matrix(Slot.MIXED, x.rows(), spec.width());
-    TokenShift.mix(compute, x, back, weights.share().data(), mixed);
+    compute.mix(x, back, weights.share().data(), mixed);
     Matrix hidden = blocks.matrix(Slot.UP, x.rows(), spec.hidden());
     weights.key().apply(blocks, compute.input(mixed), hidden);
     compute.activate(Activation.RELU_SQUARED, hidden);

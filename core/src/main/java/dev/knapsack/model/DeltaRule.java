@@ -190,7 +190,7 @@ public record DeltaRule(
     for (TensorSpec part : convolvedBy()) {
       int channels = Math.toIntExact(part.shape().getLast());
       Matrix own = whole == null ? tensors.get(part.name()) : whole.rows(row, row + channels);
-      all.add(new Convolution(own, null, Convolution.carried(taps, row)));
+      all.add(new Convolution(own, null, true, Convolution.carried(taps, row)));
       row += channels;
     }
     return all;

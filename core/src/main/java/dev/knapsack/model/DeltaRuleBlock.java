@@ -50,21 +50,13 @@ final class DeltaRuleBlock {
     convolve(weights, all, heads);
     scaleTo(heads.query, spec.keySize(), 1 / Math.sqrt(spec.keySize()));
     scaleTo(heads.key, spec.keySize(), 1);
-    compute.rows(
-        x.rows(),
-        spec.steps() + spec.heads(),
-        (from, to) -> {
-          for (int row = from; row < to; row++) {
-            decide(weights, heads, row);
-          }
-        });
+    decide(weights, heads);
     Matrix scanned = blocks.matrix(Slot.SCANNED, x.rows(), spec.valueColumns());
     int parts = Math.ceilDiv(spec.valueSize(), COLUMNS);
     Recurrence.each(
         compute,
         all,
         spec.heads() * parts,
-        1,
         (run, part, worker) -> scan(spec, run, part / parts, part % parts, heads, scanned, worker));
     blocks.norm(scanned, weights.headNorm(), spec.valueSize(), scanned);
     compute.gatedActivation(
@@ -126,42 +118,40 @@ final class DeltaRuleBlock {
     List<Matrix> parts = List.of(heads.query, heads.key, heads.value);
     for (int i = 0; i < parts.size(); i++) {
       Matrix x = parts.get(i);
-      Convolution convolution = weights.convolutions().get(i);
-      Recurrence.each(
-          compute,
-          all,
-          x.columns(),
-          StateSpaceBlock.CHANNELS,
-          (run, channel, worker) -> convolution.apply(channel, run, x, x));
-      compute.gatedActivation(Activation.SIGMOID, x, x, x);
+      blocks.convolutions.apply(weights.convolutions().get(i), all, x, null, x);
     }
   }
 
   /** Gives heads a length, as far as they are longer than ε. */
   private void scaleTo(Matrix x, int headSize, double length) {
-    float epsilon = (float) (blocks.epsilon() / headSize);
+    float epsilon = blocks.epsilon() / headSize;
     compute.rmsNorm(x, null, headSize, epsilon, x);
     compute.scale(x, (float) (length / Math.sqrt(headSize)));
   }
 
-  /** Makes of a token's projections how much its states keep, and how much is written to them. */
-  private static void decide(DeltaRule.Weights weights, Heads heads, int row) {
-    MemorySegment strength = heads.strength.data();
-    int count = heads.strength.columns();
-    long at = (long) row * count;
-    for (int h = 0; h < count; h++) {
-      double number = strength.getAtIndex(FLOAT, at + h);
-      strength.setAtIndex(FLOAT, at + h, (float) (1 / (1 + Math.exp(-number))));
-    }
-    MemorySegment step = heads.step.data();
-    int columns = heads.step.columns();
-    at = (long) row * columns;
-    for (int i = 0; i < columns; i++) {
-      double rate = weights.decay().data().getAtIndex(FLOAT, i / (columns / count));
-      float shift = weights.stepBias().data().getAtIndex(FLOAT, i);
-      double number = StateSpaceBlock.softplus(step.getAtIndex(FLOAT, at + i) + shift);
-      step.setAtIndex(FLOAT, at + i, (float) Math.exp(rate * number));
-    }
+  /** Makes of projections how much states keep, and how much is written to them. */
+  private void decide(DeltaRule.Weights weights, Heads heads) {
+    compute.activate(Activation.SIGMOID, heads.strength);
+    Matrix step = heads.step;
+    blocks.addBias(step, weights.stepBias(), 0);
+    compute.activate(Activation.SOFTPLUS, step);
+    int columns = step.columns();
+    compute.rows(
+        step.rows(),
+        columns,
+        (from, to) -> {
+          float[] rates = new float[columns];
+          for (int i = 0; i < columns; i++) {
+            int head = i / (columns / weights.spec().heads());
+            rates[i] = weights.decay().data().getAtIndex(FLOAT, head);
+          }
+          float[] numbers = new float[columns];
+          for (int row = from; row < to; row++) {
+            read(step, row, 0, numbers);
+            compute.kernels().recurrences().decay(rates, numbers, numbers);
+            MemorySegment.copy(numbers, 0, step.data(), FLOAT, step.rowOffset(row), columns);
+          }
+        });
   }
 
   /** Numbers of a part of a head that a worker is at. */

@@ -42,27 +42,18 @@ record Recurrence(int first, int rows, int added, MemorySegment before, MemorySe
     return all;
   }
 
-  /** A use of a run's channel, or head. */
+  /** A use of some of a run's channels, or of a head. */
   @FunctionalInterface
   interface Part {
     void accept(Recurrence run, int index, int worker);
   }
 
-  /**
-   * Does all of {@code count} channels, or heads, of each run, {@code together} at a time, by all
-   * workers.
-   */
-  static void each(Compute compute, List<Recurrence> runs, int count, int together, Part task) {
-    int parts = Math.ceilDiv(count, together);
+  /** Does all of {@code count} parts of each run, by all workers. */
+  static void each(Compute compute, List<Recurrence> runs, int count, Part task) {
     compute
         .team()
         .run(
-            runs.size() * parts,
-            (part, all, worker) -> {
-              int from = part % parts * together;
-              for (int i = from; i < Math.min(count, from + together); i++) {
-                task.accept(runs.get(part / parts), i, worker);
-              }
-            });
+            runs.size() * count,
+            (part, all, worker) -> task.accept(runs.get(part / count), part % count, worker));
   }
 }

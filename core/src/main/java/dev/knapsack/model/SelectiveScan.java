@@ -119,7 +119,7 @@ public record SelectiveScan(
         norms.in(tensors),
         inputs.rows(0, inner),
         inputs.rows(inner, 2 * inner),
-        new Convolution(tensors.get(TAPS), bias == null ? null : bias.data(), 0),
+        new Convolution(tensors.get(TAPS), bias == null ? null : bias.data(), true, 0),
         selected.rows(0, rank),
         selected.rows(rank, rank + state),
         selected.rows(rank + state, rank + 2 * state),

@@ -2,6 +2,7 @@ package dev.knapsack.model;
 
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Recurrences;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -47,14 +48,13 @@ final class SelectiveScanBlock {
     Linear.apply(blocks, compute.input(x), weights.input().into(mixed), weights.gate().into(gate));
     List<Recurrence> all = Recurrence.of(runs, weights.state());
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), spec.inner());
-    StateSpaceBlock.convolve(compute, weights.convolution(), all, mixed, convolved);
+    blocks.convolutions.apply(weights.convolution(), all, mixed, null, convolved);
     Rows rows = select(weights, convolved);
     Recurrence.each(
         compute,
         all,
         Math.ceilDiv(spec.inner(), CHANNELS),
-        1,
-        (run, part, worker) -> scan(weights, run, part * CHANNELS, rows, scratch(worker, spec)));
+        (run, part, worker) -> scan(weights, run, part * CHANNELS, rows, worker));
     compute.gatedActivation(Activation.SILU, gate, rows.y, gate);
     weights.output().apply(blocks, compute.input(gate), delta);
   }
@@ -77,6 +77,7 @@ final class SelectiveScanBlock {
     }
     Matrix step = blocks.matrix(Slot.STEP, x.rows(), spec.inner());
     weights.step().apply(blocks, compute.input(lowStep), step);
+    compute.activate(Activation.SOFTPLUS, step);
     return new Rows(x, step, b, c, blocks.matrix(Slot.SCANNED, x.rows(), spec.inner()));
   }
 
@@ -88,80 +89,80 @@ final class SelectiveScanBlock {
     }
   }
 
-  /** Numbers of the channels that a worker is at; those of a state for each number of B. */
+  /**
+   * Numbers of the channels that a worker is at; those of a state for each number of B.
+   *
+   * @param stored the decays as a file has them
+   */
   private record Scratch(
       float[] stored,
       float[] decay,
+      float[] kept,
       float[] state,
       float[] step,
-      float[] kept,
-      float[] in,
-      float[] x,
       float[] skip,
+      float[] x,
+      float[] b,
+      float[] c,
       float[] y) {
     static Scratch of(int channels, int state) {
       return new Scratch(
           new float[channels * state],
           new float[channels * state],
           new float[channels * state],
+          new float[channels * state],
           new float[channels],
           new float[channels],
           new float[channels],
-          new float[channels],
-          new float[channels],
+          new float[state],
+          new float[state],
           new float[channels]);
     }
   }
 
-  private Scratch scratch(int worker, SelectiveScan spec) {
-    int channels = Math.min(CHANNELS, spec.inner());
+  private Scratch scratch(int worker, int channels, int state) {
     Scratch scratch = scratches[worker];
-    if (scratch == null
-        || scratch.x.length != channels
-        || scratch.state.length != channels * spec.state()) {
-      scratch = Scratch.of(channels, spec.state());
+    if (scratch == null || scratch.x.length != channels || scratch.b.length != state) {
+      scratch = Scratch.of(channels, state);
       scratches[worker] = scratch;
     }
     return scratch;
   }
 
   /** Some channels' rows, one after the other. */
-  private static void scan(
-      SelectiveScan.Weights weights, Recurrence run, int first, Rows rows, Scratch scratch) {
+  private void scan(
+      SelectiveScan.Weights weights, Recurrence run, int first, Rows rows, int worker) {
     SelectiveScan spec = weights.spec();
+    Recurrences recurrences = compute.kernels().recurrences();
     int count = Math.min(CHANNELS, spec.inner() - first);
-    float[] state = scratch.state;
-    readDecays(weights.decay(), first, count, scratch);
-    MemorySegment.copy(weights.skip().data(), FLOAT, 4L * first, scratch.skip, 0, count);
+    Scratch s = scratch(worker, count, spec.state());
+    readDecays(weights.decay(), first, s);
+    read(weights.skip(), 0, first, s.skip);
     for (int n = 0; n < spec.state(); n++) {
-      MemorySegment.copy(run.before(), FLOAT, place(spec, n, first), state, n * count, count);
+      MemorySegment.copy(run.before(), FLOAT, place(spec, n, first), s.state, n * count, count);
     }
-    for (int row = 0; row < run.rows(); row++) {
-      long token = (long) run.first() + row;
-      long channels = 4 * (token * spec.inner() + first);
-      MemorySegment.copy(rows.x.data(), FLOAT, channels, scratch.x, 0, count);
-      MemorySegment.copy(rows.step.data(), FLOAT, channels, scratch.step, 0, count);
-      for (int i = 0; i < count; i++) {
-        scratch.step[i] = (float) StateSpaceBlock.softplus(scratch.step[i]);
-        scratch.in[i] = scratch.step[i] * scratch.x[i];
-        scratch.y[i] = scratch.skip[i] * scratch.x[i];
-      }
-      for (int n = 0; n < spec.state(); n++) {
-        int at = n * count;
-        for (int i = 0; i < count; i++) {
-          scratch.kept[i] = (float) Math.exp((double) scratch.step[i] * scratch.decay[at + i]);
-        }
-        float b = rows.b.data().getAtIndex(FLOAT, token * spec.state() + n);
-        float c = rows.c.data().getAtIndex(FLOAT, token * spec.state() + n);
-        advance(state, at, count, scratch.kept, scratch.in, b, c, scratch.y);
-      }
-      MemorySegment.copy(scratch.y, 0, rows.y.data(), FLOAT, channels, count);
-      if (row + 1 == run.added()) {
+    for (int row = run.first(); row < run.first() + run.rows(); row++) {
+      read(rows.x, row, first, s.x);
+      read(rows.step, row, first, s.step);
+      read(rows.b, row, 0, s.b);
+      read(rows.c, row, 0, s.c);
+      recurrences.decay(s.decay, s.step, s.kept);
+      recurrences.selectiveScan(s.kept, s.step, s.skip, s.x, s.b, s.c, s.state, s.y);
+      MemorySegment.copy(s.y, 0, rows.y.data(), FLOAT, at(rows.y, row, first), count);
+      if (row + 1 == run.first() + run.added()) {
         for (int n = 0; n < spec.state(); n++) {
-          MemorySegment.copy(state, n * count, run.after(), FLOAT, place(spec, n, first), count);
+          MemorySegment.copy(s.state, n * count, run.after(), FLOAT, place(spec, n, first), count);
         }
       }
     }
+  }
+
+  private static long at(Matrix x, int row, int column) {
+    return x.rowOffset(row) + (long) Float.BYTES * column;
+  }
+
+  private static void read(Matrix x, int row, int column, float[] numbers) {
+    MemorySegment.copy(x.data(), FLOAT, at(x, row, column), numbers, 0, numbers.length);
   }
 
   /** The place of channels' numbers for one of B in a layer's state, in bytes. */
@@ -170,24 +171,14 @@ final class SelectiveScanBlock {
   }
 
   /** Reads the decays of channels, which lie channel by channel, number of B by number. */
-  private static void readDecays(Matrix decays, int first, int count, Scratch scratch) {
-    int state = decays.columns();
-    long from = Float.BYTES * (long) first * state;
-    MemorySegment.copy(decays.data(), FLOAT, from, scratch.stored, 0, count * state);
+  private static void readDecays(Matrix decays, int first, Scratch scratch) {
+    int state = scratch.b.length;
+    int count = scratch.x.length;
+    read(decays, first, 0, scratch.stored);
     for (int n = 0; n < state; n++) {
       for (int i = 0; i < count; i++) {
         scratch.decay[n * count + i] = scratch.stored[i * state + n];
       }
-    }
-  }
-
-  /** {@code h = kept · h + b · in}, and {@code y += c · h}, over channels. */
-  private static void advance(
-      float[] state, int at, int count, float[] kept, float[] in, float b, float c, float[] y) {
-    for (int i = 0; i < count; i++) {
-      float h = kept[i] * state[at + i] + b * in[i];
-      state[at + i] = h;
-      y[i] += c * h;
     }
   }
 }

@@ -97,7 +97,7 @@ public record SelectiveStateSpace(
         tensors.state(this),
         norms.in(tensors),
         inputs().in(tensors),
-        new Convolution(tensors.get(TAPS), null, 0),
+        new Convolution(tensors.get(TAPS), null, true, 0),
         selected.rows(0, state),
         selected.rows(state, 2 * state),
         selected.rows(2 * state, 2 * state + rank),

@@ -31,7 +31,7 @@ final class SelectiveStateSpaceBlock {
     weights.inputs().apply(blocks, compute.input(x), inputs);
     blocks.deal(inputs, spec.heads(), gate, convolved);
     List<Recurrence> all = Recurrence.of(runs, weights.state());
-    StateSpaceBlock.convolve(compute, weights.convolution(), all, convolved, convolved);
+    blocks.convolutions.apply(weights.convolution(), all, convolved, null, convolved);
     StateSpaceBlock.Rows rows = select(weights, convolved);
     heads.scan(weights.heads(), all, rows);
     compute.gatedActivation(Activation.SILU, gate, rows.y(), gate);

@@ -56,7 +56,7 @@ public record ShortConvolution(Norms norms, int width, int taps) implements Bloc
         inputs.rows(0, width),
         inputs.rows(width, 2 * width),
         inputs.rows(2 * width, 3 * width),
-        new Convolution(tensors.get(TAPS), null, 0),
+        new Convolution(tensors.get(TAPS), null, false, 0),
         output().in(tensors));
   }
 

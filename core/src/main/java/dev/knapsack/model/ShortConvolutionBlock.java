@@ -2,16 +2,10 @@ package dev.knapsack.model;
 
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /** Computes {@link ShortConvolution}: channels and sequences by all workers. */
 final class ShortConvolutionBlock {
-  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
-
-  /** Channels that are convolved as one part of the work. */
-  private static final int CHANNELS = 128;
-
   private final Blocks blocks;
   private final Compute compute;
 
@@ -36,25 +30,12 @@ final class ShortConvolutionBlock {
     weights.after().apply(blocks, input, after);
     weights.input().apply(blocks, input, mixed);
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), width);
-    Recurrence.each(
-        compute,
+    blocks.convolutions.apply(
+        weights.convolution(),
         Recurrence.of(runs, weights.state()),
-        width,
-        CHANNELS,
-        (run, channel, worker) -> {
-          multiply(run, channel, mixed, before);
-          weights.convolution().apply(channel, run, mixed, convolved);
-          multiply(run, channel, convolved, after);
-        });
+        mixed,
+        new Convolutions.Gates(before, after),
+        convolved);
     weights.output().apply(blocks, compute.input(convolved), delta);
-  }
-
-  /** {@code x *= y} in a channel of a run's rows. */
-  private static void multiply(Recurrence run, int channel, Matrix x, Matrix y) {
-    for (int row = run.first(); row < run.first() + run.rows(); row++) {
-      long at = (long) row * x.columns() + channel;
-      float product = x.data().getAtIndex(FLOAT, at) * y.data().getAtIndex(FLOAT, at);
-      x.data().setAtIndex(FLOAT, at, product);
-    }
   }
 }

@@ -105,7 +105,7 @@ public record StateSpace(
         inputs.rows(0, inner),
         inputs.rows(inner, mixedEnd),
         inputs.rows(mixedEnd, mixedEnd + heads),
-        new Convolution(tensors.get(TAPS), bias == null ? null : bias.data(), 0),
+        new Convolution(tensors.get(TAPS), bias == null ? null : bias.data(), true, 0),
         tensors.get(STEP_BIAS),
         new Heads(
             heads,

@@ -1,12 +1,14 @@
 package dev.knapsack.model;
 
+import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
+import dev.knapsack.kernel.Recurrences;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.DoubleUnaryOperator;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -17,10 +19,7 @@ final class TimeMixBlock {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
 
   /** A decay is at the least e to the power of this. */
-  private static final double LEAST_DECAY = -Math.exp(-0.5);
-
-  /** Nanoseconds that a function of a number takes, roughly. */
-  private static final double FUNCTION = 20;
+  private static final float LEAST_DECAY = (float) -Math.exp(-0.5);
 
   /** The ε of a head's norm. */
   private static final double HEAD_EPSILON = 64e-5;
@@ -41,10 +40,10 @@ final class TimeMixBlock {
   /**
    * The projections of a step's rows.
    *
-   * @param decay w, before it is made a decay
-   * @param rate a, before its sigmoid
+   * @param decay w, before it is made a power of e
+   * @param rate a
    * @param first the first layer's values
-   * @param share of those, before its sigmoid; null in the first layer
+   * @param share of those; null in the first layer
    * @param gate null for none
    * @param out receives the results
    */
@@ -75,7 +74,6 @@ final class TimeMixBlock {
         compute,
         all,
         spec.heads(),
-        1,
         (run, head, worker) -> scan(weights, run, head, rows, scratch(worker, spec.headSize())));
     weights.output().apply(blocks, compute.input(rows.out), delta);
   }
@@ -84,7 +82,8 @@ final class TimeMixBlock {
     Matrix receptance = of(Slot.QUERY, x);
     weights.receptance().apply(blocks, compute.input(mixed(weights, 0, x, back)), receptance);
     Matrix decay = of(Slot.STEP, x);
-    lowRank(weights.decay(), mixed(weights, 1, x, back), Math::tanh, decay);
+    lowRank(weights.decay(), mixed(weights, 1, x, back), low -> compute.softCap(low, 1), decay);
+    sigmoid(decay);
     Matrix key = of(Slot.KEY, x);
     weights.key().apply(blocks, compute.input(mixed(weights, 2, x, back)), key);
     Matrix forValue = mixed(weights, 3, x, back);
@@ -97,13 +96,15 @@ final class TimeMixBlock {
     } else {
       share = of(Slot.SHARE, x);
       lowRank(weights.value(), forValue, null, share);
+      sigmoid(share);
     }
     Matrix rate = of(Slot.RATE, x);
     lowRank(weights.rate(), mixed(weights, 4, x, back), null, rate);
+    sigmoid(rate);
     Matrix gate = null;
     if (weights.gate() != null) {
       gate = of(Slot.GATE, x);
-      lowRank(weights.gate(), mixed(weights, 5, x, back), TimeMixBlock::sigmoid, gate);
+      lowRank(weights.gate(), mixed(weights, 5, x, back), this::sigmoid, gate);
     }
     Matrix out = of(Slot.SCANNED, x);
     return new Rows(receptance, key, value, decay, rate, first, share, gate, out);
@@ -117,7 +118,7 @@ final class TimeMixBlock {
   private Matrix mixed(TimeMix.Weights weights, int projection, Matrix x, Matrix back) {
     Matrix share = weights.shares().rows(projection, projection + 1);
     Matrix mixed = of(Slot.MIXED, x);
-    TokenShift.mix(compute, x, back, share.data(), mixed);
+    compute.mix(x, back, share.data(), mixed);
     return mixed;
   }
 
@@ -127,26 +128,18 @@ final class TimeMixBlock {
    * @param between what is done to those; null for nothing
    */
   private void lowRank(
-      TimeMix.LowRank map, Matrix x, @Nullable DoubleUnaryOperator between, Matrix out) {
+      TimeMix.LowRank map, Matrix x, @Nullable Consumer<Matrix> between, Matrix out) {
     Matrix low = blocks.matrix(Slot.LOW_RANK, x.rows(), map.down().matrix().rows());
     map.down().apply(blocks, compute.input(x), low);
     if (between != null) {
-      compute.rows(
-          low.rows(),
-          FUNCTION * low.columns(),
-          (from, to) -> {
-            for (long i = (long) from * low.columns(); i < (long) to * low.columns(); i++) {
-              double number = low.data().getAtIndex(FLOAT, i);
-              low.data().setAtIndex(FLOAT, i, (float) between.applyAsDouble(number));
-            }
-          });
+      between.accept(low);
     }
     map.up().apply(blocks, compute.input(low), out);
     blocks.addBias(out, map.bias(), 0);
   }
 
-  private static double sigmoid(double x) {
-    return 1 / (1 + Math.exp(-x));
+  private void sigmoid(Matrix x) {
+    compute.activate(Activation.SIGMOID, x);
   }
 
   /** Numbers of a head that a worker is at; its state lies value by value for each key number. */
@@ -159,9 +152,11 @@ final class TimeMixBlock {
       float[] rate,
       float[] removed,
       float[] mixed,
-      float[] gone,
+      float[] least,
       float[] y) {
     static Scratch of(int size) {
+      float[] least = new float[size];
+      Arrays.fill(least, LEAST_DECAY);
       return new Scratch(
           new float[size * size],
           new float[size],
@@ -171,7 +166,7 @@ final class TimeMixBlock {
           new float[size],
           new float[size],
           new float[size],
-          new float[size],
+          least,
           new float[size]);
     }
   }
@@ -186,15 +181,18 @@ final class TimeMixBlock {
   }
 
   /** A head's rows, one after the other. */
-  private static void scan(
+  private void scan(
       TimeMix.Weights weights, Recurrence run, int head, Rows rows, Scratch s) {
+    Recurrences recurrences = compute.kernels().recurrences();
     int size = s.y.length;
     int column = head * size;
     long place = TokenShift.bytes(weights.spec().width()) + (long) Float.BYTES * column * size;
     MemorySegment.copy(run.before(), FLOAT, place, s.state, 0, s.state.length);
     for (int row = run.first(); row < run.first() + run.rows(); row++) {
       float bonus = read(weights, rows, row, column, s);
-      carry(s);
+      recurrences.decay(s.least, s.decay, s.decay);
+      recurrences.timeMix(
+          s.receptance, s.key, s.decay, s.removed, s.rate, s.value, s.state, s.y);
       finish(weights, rows, row, column, bonus, s);
       MemorySegment.copy(s.y, 0, rows.out.data(), FLOAT, at(rows.out, row, column), size);
       if (row + 1 == run.first() + run.added()) {
@@ -223,7 +221,7 @@ final class TimeMixBlock {
       read(rows.first, row, column, s.y);
       read(rows.share, row, column, s.mixed);
       for (int i = 0; i < size; i++) {
-        s.value[i] += (s.y[i] - s.value[i]) * (float) sigmoid(s.mixed[i]);
+        s.value[i] += (s.y[i] - s.value[i]) * s.mixed[i];
       }
     }
     read(weights.keyScale(), 0, column, s.removed);
@@ -232,13 +230,10 @@ final class TimeMixBlock {
     double squares = 0;
     double bonus = 0;
     for (int i = 0; i < size; i++) {
-      float rate = (float) sigmoid(s.rate[i]);
-      s.decay[i] = (float) Math.exp(LEAST_DECAY * sigmoid(s.decay[i]));
       s.removed[i] *= s.key[i];
       squares += (double) s.removed[i] * s.removed[i];
-      s.key[i] *= 1 + (rate - 1) * s.mixed[i];
+      s.key[i] *= 1 + (s.rate[i] - 1) * s.mixed[i];
       bonus += (double) s.receptance[i] * s.key[i] * s.y[i];
-      s.rate[i] = rate;
     }
     float scale = (float) (1 / Math.max(Math.sqrt(squares), LEAST_LENGTH));
     for (int i = 0; i < size; i++) {
@@ -246,44 +241,6 @@ final class TimeMixBlock {
       s.rate[i] *= s.removed[i];
     }
     return (float) bonus;
-  }
-
-  /** Carries the state over a token; {@code y} is its result. */
-  private static void carry(Scratch s) {
-    int size = s.y.length;
-    Arrays.fill(s.gone, 0);
-    Arrays.fill(s.y, 0);
-    for (int k = 0; k < size; k++) {
-      subtract(s.state, k * size, s.removed[k], s.gone);
-    }
-    for (int k = 0; k < size; k++) {
-      advance(s, k);
-    }
-  }
-
-  /** {@code gone −= removed · s}, over the values of a key number. */
-  private static void subtract(float[] state, int at, float removed, float[] gone) {
-    for (int i = 0; i < gone.length; i++) {
-      gone[i] -= removed * state[at + i];
-    }
-  }
-
-  /** Carries what belongs to a key number over a token, and adds what that gives. */
-  private static void advance(Scratch scratch, int k) {
-    float[] state = scratch.state;
-    float[] gone = scratch.gone;
-    float[] value = scratch.value;
-    float[] y = scratch.y;
-    float kept = scratch.decay[k];
-    float rate = scratch.rate[k];
-    float key = scratch.key[k];
-    float out = scratch.receptance[k];
-    int at = k * y.length;
-    for (int i = 0; i < y.length; i++) {
-      float s = kept * state[at + i] + rate * gone[i] + key * value[i];
-      state[at + i] = s;
-      y[i] += out * s;
-    }
   }
 
   /** Norms a head's result, adds some of its values and gates it. */

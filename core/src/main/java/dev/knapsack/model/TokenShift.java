@@ -3,7 +3,6 @@ package dev.knapsack.model;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
@@ -11,8 +10,6 @@ import java.util.List;
  * what a block reads is somewhere between the two, channel by channel.
  */
 final class TokenShift {
-  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
-
   private TokenShift() {}
 
   /** Bytes that are carried: a row. */
@@ -37,22 +34,5 @@ final class TokenShift {
       MemorySegment.copy(x.data(), last, run.after(), 0, bytes);
     }
     compute.add(out, x, -1);
-  }
-
-  /** {@code x + back · share}: rows on the way back to those before. */
-  static void mix(Compute compute, Matrix x, Matrix back, MemorySegment share, Matrix out) {
-    compute.rows(
-        x.rows(),
-        x.columns(),
-        (from, to) -> {
-          for (int row = from; row < to; row++) {
-            long at = (long) row * x.columns();
-            for (int i = 0; i < x.columns(); i++) {
-              float number = x.data().getAtIndex(FLOAT, at + i);
-              float step = back.data().getAtIndex(FLOAT, at + i);
-              out.data().setAtIndex(FLOAT, at + i, number + step * share.getAtIndex(FLOAT, i));
-            }
-          }
-        });
   }
 }

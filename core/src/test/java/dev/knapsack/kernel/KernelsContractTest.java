@@ -212,6 +212,13 @@ class KernelsContractTest {
           kernels, operands, x, (k, z, from, to) -> k.rows().add(z, y, factor, from, to));
       compareInPlace(
           kernels, operands, x, (k, z, from, to) -> k.rows().addBias(z, y.data(), from, to));
+      MemorySegment share = operands.floats(1, x.columns()).data();
+      compare(
+          kernels,
+          operands,
+          x.rows(),
+          x.columns(),
+          (k, out, from, to) -> k.rows().mix(x, y, share, out, from, to));
       compareInPlace(kernels, operands, x, (k, z, from, to) -> k.rows().scale(z, factor, from, to));
       compareInPlace(kernels, operands, x, (k, z, from, to) -> k.rows().softCap(z, 0.7f, from, to));
       compareInPlace(kernels, operands, x, (k, z, from, to) -> k.rows().softCap(z, 30, from, to));
@@ -306,59 +313,221 @@ class KernelsContractTest {
     }
   }
 
-  /** In any number of columns, in all or in some, which give the same bits. */
+  /** In any channels, in all or in some, and rows, which give the same bits. */
   @ParameterizedTest
   @MethodSource("providers")
-  void deltaRule(Kernels kernels) {
-    Operands operands = operands(12);
-    for (int columns : new int[] {1, 7, 16, 23, 64, 100}) {
-      int keySize = operands.between(1, 70);
-      int cut = operands.between(0, columns);
-      DeltaState expected = new DeltaState(operands, keySize, columns);
-      DeltaState actual = expected.columns(0, columns);
-      DeltaState left = expected.columns(0, cut);
-      DeltaState right = expected.columns(cut, columns);
-      for (int token = 0; token < 20; token++) {
-        float[] query = floats(operands.floats(1, keySize));
-        float[] key = floats(operands.floats(1, keySize, 1 / Math.sqrt(keySize)));
-        float[] decay = new float[keySize];
-        for (int i = 0; i < keySize; i++) {
-          decay[i] = operands.random().nextFloat();
-        }
-        float strength = operands.random().nextFloat();
-        float[] value = floats(operands.floats(1, columns));
-        expected.step(DEFINITION, query, key, decay, strength, value);
-        actual.step(kernels, query, key, decay, strength, value);
-        left.step(kernels, query, key, decay, strength, Arrays.copyOf(value, cut));
-        float[] rest = Arrays.copyOfRange(value, cut, columns);
-        right.step(kernels, query, key, decay, strength, rest);
-        assertClose(actual.out, expected.out, ROUNDING);
-        assertClose(actual.state, expected.state, ROUNDING);
-        assertThat(left.out).isEqualTo(Arrays.copyOf(actual.out, cut));
-        assertThat(right.out).isEqualTo(Arrays.copyOfRange(actual.out, cut, columns));
+  void convolve(Kernels kernels) {
+    Operands operands = operands(25);
+    for (int channels : new int[] {1, 7, 16, 23, 64, 100}) {
+      int taps = operands.between(1, 5);
+      int rows = operands.between(1, 9);
+      int cut = operands.between(1, channels);
+      int firstRows = operands.between(0, rows - 1);
+      float[] factors = floats(operands.floats(taps, channels));
+      float[] bias = floats(operands.floats(1, channels));
+      float[] x = floats(operands.floats(taps - 1 + rows, channels, 2));
+      for (boolean silu : new boolean[] {false, true}) {
+        float[] expected = new float[rows * channels];
+        float[] actual = new float[rows * channels];
+        DEFINITION.recurrences().convolve(factors, bias, silu, x, rows, expected);
+        kernels.recurrences().convolve(factors, bias, silu, x, rows, actual);
+        assertClose(actual, expected, ROUNDING);
+        float[] some = new float[rows * cut];
+        kernels
+            .recurrences()
+            .convolve(
+                columns(factors, channels, 0, cut),
+                Arrays.copyOf(bias, cut),
+                silu,
+                columns(x, channels, 0, cut),
+                rows,
+                some);
+        assertThat(some).isEqualTo(columns(actual, channels, 0, cut));
+        float[] later = new float[(rows - firstRows) * channels];
+        float[] rest = Arrays.copyOfRange(x, firstRows * channels, x.length);
+        kernels.recurrences().convolve(factors, bias, silu, rest, rows - firstRows, later);
+        assertThat(later)
+            .isEqualTo(Arrays.copyOfRange(actual, firstRows * channels, rows * channels));
       }
-      assertThat(left.state).isEqualTo(actual.columns(0, cut).state);
-      assertThat(right.state).isEqualTo(actual.columns(cut, columns).state);
     }
   }
 
-  private record DeltaState(float[] state, float[] out) {
-    DeltaState(Operands operands, int rows, int columns) {
-      this(floats(operands.floats(rows, columns)), new float[columns]);
+  /** In all columns or in some, in place or not. */
+  @ParameterizedTest
+  @MethodSource("providers")
+  void decay(Kernels kernels) {
+    Operands operands = operands(26);
+    for (int columns : new int[] {1, 7, 16, 23, 64, 100}) {
+      int rows = operands.between(1, 20);
+      int cut = operands.between(1, columns);
+      float[] rate = negative(operands, rows * columns);
+      float[] step = fractions(operands, columns);
+      float[] expected = new float[rate.length];
+      float[] actual = new float[rate.length];
+      float[] some = new float[rows * cut];
+      DEFINITION.recurrences().decay(rate, step, expected);
+      kernels.recurrences().decay(rate, step, actual);
+      kernels
+          .recurrences()
+          .decay(columns(rate, columns, 0, cut), Arrays.copyOf(step, cut), some);
+      assertClose(actual, expected, ROUNDING);
+      assertThat(some).isEqualTo(columns(actual, columns, 0, cut));
+      kernels.recurrences().decay(Arrays.copyOf(rate, columns), step, step);
+      assertThat(step).isEqualTo(Arrays.copyOf(actual, columns));
     }
+  }
 
-    DeltaState columns(int from, int to) {
-      int rows = state.length / out.length;
-      float[] some = new float[rows * (to - from)];
-      for (int row = 0; row < rows; row++) {
-        System.arraycopy(state, row * out.length + from, some, row * (to - from), to - from);
+  private static float[] negative(Operands operands, int count) {
+    float[] numbers = floats(operands.floats(1, count));
+    for (int i = 0; i < count; i++) {
+      numbers[i] = -Math.abs(numbers[i]);
+    }
+    return numbers;
+  }
+
+  private static float[] fractions(Operands operands, int count) {
+    float[] numbers = new float[count];
+    for (int i = 0; i < count; i++) {
+      numbers[i] = operands.random().nextFloat();
+    }
+    return numbers;
+  }
+
+  private static float[] columns(float[] rows, int columns, int from, int to) {
+    int count = rows.length / columns;
+    float[] some = new float[count * (to - from)];
+    for (int row = 0; row < count; row++) {
+      System.arraycopy(rows, row * columns + from, some, row * (to - from), to - from);
+    }
+    return some;
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void deltaRule(Kernels kernels) {
+    checkSteps(
+        kernels,
+        operands(12),
+        (operands, keys, columns) -> {
+          float[] query = floats(operands.floats(1, keys));
+          float[] key = floats(operands.floats(1, keys, 1 / Math.sqrt(keys)));
+          float[] decay = fractions(operands, keys);
+          float strength = operands.random().nextFloat();
+          float[] value = floats(operands.floats(1, columns));
+          return (k, from, to, state, out) ->
+              k.deltaRule(
+                  query, key, decay, strength, Arrays.copyOfRange(value, from, to), state, out);
+        });
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void stateSpace(Kernels kernels) {
+    checkSteps(
+        kernels,
+        operands(27),
+        (operands, keys, columns) -> {
+          float kept = operands.random().nextFloat();
+          float step = operands.random().nextFloat();
+          float skip = operands.random().nextFloat();
+          float[] x = floats(operands.floats(1, columns));
+          float[] b = floats(operands.floats(1, keys));
+          float[] c = floats(operands.floats(1, keys));
+          return (k, from, to, state, out) ->
+              k.stateSpace(kept, step, skip, Arrays.copyOfRange(x, from, to), b, c, state, out);
+        });
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void selectiveScan(Kernels kernels) {
+    checkSteps(
+        kernels,
+        operands(28),
+        (operands, keys, columns) -> {
+          float[] kept = fractions(operands, keys * columns);
+          float[] step = fractions(operands, columns);
+          float[] skip = floats(operands.floats(1, columns));
+          float[] x = floats(operands.floats(1, columns));
+          float[] b = floats(operands.floats(1, keys));
+          float[] c = floats(operands.floats(1, keys));
+          return (k, from, to, state, out) ->
+              k.selectiveScan(
+                  columns(kept, columns, from, to),
+                  Arrays.copyOfRange(step, from, to),
+                  Arrays.copyOfRange(skip, from, to),
+                  Arrays.copyOfRange(x, from, to),
+                  b,
+                  c,
+                  state,
+                  out);
+        });
+  }
+
+  @ParameterizedTest
+  @MethodSource("providers")
+  void timeMix(Kernels kernels) {
+    checkSteps(
+        kernels,
+        operands(29),
+        (operands, keys, columns) -> {
+          float[] query = floats(operands.floats(1, keys));
+          float[] key = floats(operands.floats(1, keys));
+          float[] decay = fractions(operands, keys);
+          float[] removed = floats(operands.floats(1, keys, 1 / Math.sqrt(keys)));
+          float[] written = fractions(operands, keys);
+          for (int i = 0; i < keys; i++) {
+            written[i] *= removed[i];
+          }
+          float[] value = floats(operands.floats(1, columns));
+          return (k, from, to, state, out) ->
+              k.timeMix(
+                  query,
+                  key,
+                  decay,
+                  removed,
+                  written,
+                  Arrays.copyOfRange(value, from, to),
+                  state,
+                  out);
+        });
+  }
+
+  /** A token's step in some columns of a state. */
+  private interface Step {
+    void apply(Recurrences kernels, int from, int to, float[] state, float[] out);
+  }
+
+  private interface Steps {
+    Step next(Operands operands, int keys, int columns);
+  }
+
+  /** In any number of columns, in all or in some, which give the same bits. */
+  private static void checkSteps(Kernels kernels, Operands operands, Steps steps) {
+    for (int columns : new int[] {1, 7, 16, 23, 64, 100}) {
+      int keys = operands.between(1, 70);
+      int cut = operands.between(0, columns);
+      float[] expected = floats(operands.floats(keys, columns));
+      float[] actual = expected.clone();
+      float[] left = columns(expected, columns, 0, cut);
+      float[] right = columns(expected, columns, cut, columns);
+      for (int token = 0; token < 20; token++) {
+        Step step = steps.next(operands, keys, columns);
+        float[] expectedOut = new float[columns];
+        float[] actualOut = new float[columns];
+        float[] leftOut = new float[cut];
+        float[] rightOut = new float[columns - cut];
+        step.apply(DEFINITION.recurrences(), 0, columns, expected, expectedOut);
+        step.apply(kernels.recurrences(), 0, columns, actual, actualOut);
+        step.apply(kernels.recurrences(), 0, cut, left, leftOut);
+        step.apply(kernels.recurrences(), cut, columns, right, rightOut);
+        assertClose(actualOut, expectedOut, ROUNDING);
+        assertClose(actual, expected, ROUNDING);
+        assertThat(leftOut).isEqualTo(Arrays.copyOf(actualOut, cut));
+        assertThat(rightOut).isEqualTo(Arrays.copyOfRange(actualOut, cut, columns));
       }
-      return new DeltaState(some, new float[to - from]);
-    }
-
-    void step(
-        Kernels kernels, float[] query, float[] key, float[] decay, float strength, float[] value) {
-      kernels.recurrences().deltaRule(query, key, decay, strength, value, state, out);
+      assertThat(left).isEqualTo(columns(actual, columns, 0, cut));
+      assertThat(right).isEqualTo(columns(actual, columns, cut, columns));
     }
   }
 
@@ -836,6 +1005,18 @@ class KernelsContractTest {
         .isInstanceOf(IllegalArgumentException.class);
     assertThatThrownBy(() -> kernels.rows().add(w, operands.floats(4, 7), 1, 0, 4))
         .isInstanceOf(IllegalArgumentException.class);
+    Recurrences recurrences = kernels.recurrences();
+    float[] two = new float[2];
+    float[] four = new float[4];
+    assertThatThrownBy(() -> recurrences.convolve(two, two, false, two, 2, four))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageStartingWith("2 rows of 2 channels, of 2 numbers into 4, with 2 taps");
+    assertThatThrownBy(() -> recurrences.decay(two, two, four))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("4 numbers where 2 belong");
+    assertThatThrownBy(() -> recurrences.stateSpace(1, 1, 1, two, four, four, four, two))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("A state of 4 numbers is not one of 4 rows of 2");
   }
 
   private interface RowOperation {

@@ -73,26 +73,33 @@ class MissingCodeTest {
 
   @Test
   void hasALineForEveryOperation() {
-    assertThat(RowOperations.class.getMethods())
+    assertThat(Stream.of(RowOperations.class, Recurrences.class).flatMap(MissingCodeTest::methods))
         .extracting(method -> method.getName().replaceAll("[A-Z]", "_$0").toUpperCase(Locale.ROOT))
         .doesNotHaveDuplicates()
         .containsExactlyInAnyOrderElementsOf(
             Arrays.stream(MissingCode.Operation.values())
                 .filter(operation -> operation != MissingCode.Operation.QUANTISE)
-                .filter(operation -> operation != MissingCode.Operation.DELTA_RULE)
                 .map(Enum::name)
                 .toList());
+  }
+
+  private static Stream<Method> methods(Class<?> type) {
+    return Arrays.stream(type.getMethods());
   }
 
   private void apply(MissingCode.Operation operation, Kernels kernels) {
     Matrix x = operands.floats(2, COLUMNS);
     RowOperations rows = kernels.rows();
+    Recurrences recurrences = kernels.recurrences();
+    float[] n = new float[64];
+    float[] state = new float[64 * 64];
     switch (operation) {
       case QUANTISE -> kernels.products().quantise(x, codes(2), 0, 2);
       case RMS_NORM -> rows.rmsNorm(x, null, COLUMNS, 1e-5f, x, 0, 2);
       case LAYER_NORM -> rows.layerNorm(x, x.data(), null, 1e-5f, x, 0, 2);
       case ADD -> rows.add(x, x, 1, 0, 2);
       case ADD_BIAS -> rows.addBias(x, x.data(), 0, 2);
+      case MIX -> rows.mix(x, x, x.data(), x, 0, 2);
       case SCALE -> rows.scale(x, 2, 0, 2);
       case SOFT_CAP -> rows.softCap(x, 2, 0, 2);
       case ACTIVATE -> {
@@ -107,11 +114,12 @@ class MissingCodeTest {
         Rope rope = Rope.plain(Rope.Pairs.HALF_SPLIT, 64, 10_000);
         rows.rope(x, 64, rope, new int[] {1, 2}, 0, 2);
       }
-      case DELTA_RULE -> {
-        float[] numbers = new float[64];
-        float[] state = new float[64 * 64];
-        kernels.recurrences().deltaRule(numbers, numbers, numbers, 1, numbers, state, numbers);
-      }
+      case CONVOLVE -> recurrences.convolve(n, n, true, n, 1, n);
+      case DECAY -> recurrences.decay(n, n, n);
+      case DELTA_RULE -> recurrences.deltaRule(n, n, n, 1, n, state, n);
+      case STATE_SPACE -> recurrences.stateSpace(1, 1, 1, n, n, n, state, n);
+      case SELECTIVE_SCAN -> recurrences.selectiveScan(state, n, n, n, n, n, state, n);
+      case TIME_MIX -> recurrences.timeMix(n, n, n, n, n, n, state, n);
       case SOFTMAX -> rows.softmax(x.data(), 0, COLUMNS, Float.NaN);
     }
   }

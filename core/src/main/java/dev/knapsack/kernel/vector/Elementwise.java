@@ -36,6 +36,21 @@ final class Elementwise {
     }
   }
 
+  /** {@code out = x + share · y}, of rows at the same place. */
+  static void mix(
+      MemorySegment x, MemorySegment y, MemorySegment share, MemorySegment out, long at, int n) {
+    for (int i = 0; i < Lanes.whole(n); i += Lanes.LENGTH) {
+      FloatVector step = Lanes.load(y, at + 4L * i);
+      FloatVector sum = Lanes.load(share, 4L * i).fma(step, Lanes.load(x, at + 4L * i));
+      Lanes.store(sum, out, at + 4L * i);
+    }
+    for (int i = Lanes.whole(n); i < n; i++) {
+      float step = Lanes.get(y, at + 4L * i);
+      float sum = Math.fma(Lanes.get(share, 4L * i), step, Lanes.get(x, at + 4L * i));
+      Lanes.put(out, at + 4L * i, sum);
+    }
+  }
+
   static float sumOfSquares(MemorySegment x, long at, int n) {
     FloatVector a = Lanes.zero();
     FloatVector b = Lanes.zero();
@@ -124,6 +139,7 @@ final class Elementwise {
       case RELU -> relu(gate, gateAt, up, upAt, out, outAt, n);
       case RELU_SQUARED -> reluSquared(gate, gateAt, up, upAt, out, outAt, n);
       case SIGMOID -> sigmoid(gate, gateAt, up, upAt, out, outAt, n);
+      case SOFTPLUS -> softplus(gate, gateAt, up, upAt, out, outAt, n);
       case GPT_OSS -> gptOss(gate, gateAt, up, upAt, out, outAt, n);
     }
   }
@@ -131,7 +147,7 @@ final class Elementwise {
   private static void silu(
       MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
-      FloatVector y = silu(Lanes.load(gate, g + 4L * i));
+      FloatVector y = Functions.silu(Lanes.load(gate, g + 4L * i));
       Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
     }
   }
@@ -168,6 +184,14 @@ final class Elementwise {
     }
   }
 
+  private static void softplus(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector x = Functions.softplus(Lanes.load(gate, g + 4L * i));
+      Lanes.store(x.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+    }
+  }
+
   private static void gptOss(
       MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
@@ -182,7 +206,7 @@ final class Elementwise {
     switch (activation) {
       case SILU -> {
         for (int i = 0; i < n; i += Lanes.LENGTH) {
-          Lanes.store(silu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+          Lanes.store(Functions.silu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
         }
       }
       case GELU -> {
@@ -205,6 +229,11 @@ final class Elementwise {
           Lanes.store(Functions.sigmoid(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
         }
       }
+      case SOFTPLUS -> {
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+          Lanes.store(Functions.softplus(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+        }
+      }
       case GPT_OSS -> throw activation.needsGate();
     }
   }
@@ -218,10 +247,6 @@ final class Elementwise {
       FloatVector bent = low.blend(high, y.compare(VectorOperators.GT, 0));
       Lanes.store(y.fma(Lanes.broadcast(curve.beta()), bent), x, at + 4L * i);
     }
-  }
-
-  private static FloatVector silu(FloatVector x) {
-    return x.mul(Functions.sigmoid(x));
   }
 
   private static FloatVector gelu(FloatVector x) {

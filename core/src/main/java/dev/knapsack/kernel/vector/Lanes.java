@@ -95,6 +95,20 @@ final class Lanes {
     v.intoArray(memory, at);
   }
 
+  /** Some lanes; the others are 0. */
+  static FloatVector load(float[] memory, int at, VectorMask<Float> some) {
+    return FloatVector.fromArray(F, memory, at, some);
+  }
+
+  static void store(FloatVector v, float[] memory, int at, VectorMask<Float> some) {
+    v.intoArray(memory, at, some);
+  }
+
+  /** The lanes that {@code count} numbers fill: all, where there are as many. */
+  static VectorMask<Float> some(int count) {
+    return F.indexInRange(0, count);
+  }
+
   static float get(MemorySegment s, long offset) {
     return s.get(F32, offset);
   }

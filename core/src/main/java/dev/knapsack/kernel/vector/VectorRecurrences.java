@@ -3,6 +3,7 @@ package dev.knapsack.kernel.vector;
 import dev.knapsack.kernel.Recurrences;
 import dev.knapsack.kernel.Shapes;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
 
 /**
  * Recurrences, a few vectors of a state's columns at a time. A column's sums are in the order of
@@ -10,6 +11,47 @@ import jdk.incubator.vector.FloatVector;
  */
 final class VectorRecurrences implements Recurrences {
   private static final int FOUR = 4 * Lanes.LENGTH;
+
+  @Override
+  public void convolve(
+      float[] taps, float[] bias, boolean silu, float[] x, int rows, float[] out) {
+    Shapes.checkConvolution(taps, bias, x, rows, out);
+    int channels = bias.length;
+    for (int row = 0; row < rows * channels; row += channels) {
+      int channel = 0;
+      for (; channel < Lanes.whole(channels); channel += Lanes.LENGTH) {
+        FloatVector y = Lanes.load(bias, channel);
+        for (int tap = channel; tap < taps.length; tap += channels) {
+          y = Lanes.load(taps, tap).fma(Lanes.load(x, row + tap), y);
+        }
+        Lanes.store(silu ? Functions.silu(y) : y, out, row + channel);
+      }
+      for (; channel < channels; channel++) {
+        float y = bias[channel];
+        for (int tap = channel; tap < taps.length; tap += channels) {
+          y = Math.fma(taps[tap], x[row + tap], y);
+        }
+        out[row + channel] = silu ? Functions.silu(Lanes.broadcast(y)).lane(0) : y;
+      }
+    }
+  }
+
+  @Override
+  public void decay(float[] rate, float[] step, float[] out) {
+    Shapes.checkDecay(rate, step, out);
+    int columns = step.length;
+    for (int row = 0; row < rate.length; row += columns) {
+      int column = 0;
+      for (; column < Lanes.whole(columns); column += Lanes.LENGTH) {
+        FloatVector power = Lanes.load(rate, row + column).mul(Lanes.load(step, column));
+        Lanes.store(Functions.exp(power), out, row + column);
+      }
+      for (; column < columns; column++) {
+        FloatVector power = Lanes.broadcast(rate[row + column] * step[column]);
+        out[row + column] = Functions.exp(power).lane(0);
+      }
+    }
+  }
 
   @Override
   public void deltaRule(
@@ -20,119 +62,92 @@ final class VectorRecurrences implements Recurrences {
       float[] value,
       float[] state,
       float[] out) {
-    Shapes.checkState(query, key, decay, value, state, out);
+    Shapes.checkState(state, value, out, query, key, decay);
     int column = 0;
     for (; column <= value.length - FOUR; column += FOUR) {
-      fourVectors(query, key, decay, strength, value, state, out, column);
+      DeltaRuleStep.fourVectors(query, key, decay, strength, value, state, out, column);
     }
-    for (; column <= value.length - Lanes.LENGTH; column += Lanes.LENGTH) {
-      vector(query, key, decay, strength, value, state, out, column);
-    }
-    for (; column < value.length; column++) {
-      number(query, key, decay, strength, value, state, out, column);
+    for (; column < value.length; column += Lanes.LENGTH) {
+      VectorMask<Float> some = Lanes.some(value.length - column);
+      DeltaRuleStep.vector(query, key, decay, strength, value, state, out, column, some);
     }
   }
 
-  /** Four, so that their sums need not wait for each other. */
-  private static void fourVectors(
+  @Override
+  public void stateSpace(
+      float kept,
+      float step,
+      float skip,
+      float[] x,
+      float[] b,
+      float[] c,
+      float[] state,
+      float[] out) {
+    Shapes.checkState(state, x, out, b, c);
+    int column = 0;
+    for (; column <= x.length - FOUR; column += FOUR) {
+      StateSpaceStep.fourVectors(kept, step, skip, x, b, c, state, out, column);
+    }
+    for (; column < x.length; column += Lanes.LENGTH) {
+      VectorMask<Float> some = Lanes.some(x.length - column);
+      StateSpaceStep.vector(kept, step, skip, x, b, c, state, out, column, some);
+    }
+  }
+
+  @Override
+  public void selectiveScan(
+      float[] kept,
+      float[] step,
+      float[] skip,
+      float[] x,
+      float[] b,
+      float[] c,
+      float[] state,
+      float[] out) {
+    Shapes.checkState(state, x, out, b, c);
+    Shapes.checkLengths(x.length, step, skip);
+    Shapes.checkLengths(state.length, kept);
+    int column = 0;
+    for (; column < Lanes.whole(x.length); column += Lanes.LENGTH) {
+      FloatVector in = Lanes.load(step, column).mul(Lanes.load(x, column));
+      FloatVector sum = Lanes.load(skip, column).mul(Lanes.load(x, column));
+      for (int n = 0, at = column; n < b.length; n++, at += x.length) {
+        FloatVector added = Lanes.broadcast(b[n]).mul(in);
+        FloatVector s = Lanes.load(kept, at).fma(Lanes.load(state, at), added);
+        Lanes.store(s, state, at);
+        sum = Lanes.broadcast(c[n]).fma(s, sum);
+      }
+      Lanes.store(sum, out, column);
+    }
+    for (; column < x.length; column++) {
+      float in = step[column] * x[column];
+      float sum = skip[column] * x[column];
+      for (int n = 0, at = column; n < b.length; n++, at += x.length) {
+        state[at] = Math.fma(kept[at], state[at], b[n] * in);
+        sum = Math.fma(c[n], state[at], sum);
+      }
+      out[column] = sum;
+    }
+  }
+
+  @Override
+  public void timeMix(
       float[] query,
       float[] key,
       float[] decay,
-      float strength,
+      float[] removed,
+      float[] written,
       float[] value,
       float[] state,
-      float[] out,
-      int column) {
-    int columns = value.length;
-    int second = Lanes.LENGTH;
-    int third = 2 * Lanes.LENGTH;
-    int fourth = 3 * Lanes.LENGTH;
-    FloatVector a = Lanes.zero();
-    FloatVector b = Lanes.zero();
-    FloatVector c = Lanes.zero();
-    FloatVector d = Lanes.zero();
-    for (int n = 0, at = column; n < key.length; n++, at += columns) {
-      FloatVector k = Lanes.broadcast(key[n] * decay[n]);
-      a = k.fma(Lanes.load(state, at), a);
-      b = k.fma(Lanes.load(state, at + second), b);
-      c = k.fma(Lanes.load(state, at + third), c);
-      d = k.fma(Lanes.load(state, at + fourth), d);
+      float[] out) {
+    Shapes.checkState(state, value, out, query, key, decay, removed, written);
+    int column = 0;
+    for (; column <= value.length - FOUR; column += FOUR) {
+      TimeMixStep.fourVectors(query, key, decay, removed, written, value, state, out, column);
     }
-    a = Lanes.load(value, column).sub(a).mul(strength);
-    b = Lanes.load(value, column + second).sub(b).mul(strength);
-    c = Lanes.load(value, column + third).sub(c).mul(strength);
-    d = Lanes.load(value, column + fourth).sub(d).mul(strength);
-    FloatVector w = Lanes.zero();
-    FloatVector x = Lanes.zero();
-    FloatVector y = Lanes.zero();
-    FloatVector z = Lanes.zero();
-    for (int n = 0, at = column; n < key.length; n++, at += columns) {
-      FloatVector kept = Lanes.broadcast(decay[n]);
-      FloatVector k = Lanes.broadcast(key[n]);
-      FloatVector q = Lanes.broadcast(query[n]);
-      w = q.fma(next(state, at, kept, k, a), w);
-      x = q.fma(next(state, at + second, kept, k, b), x);
-      y = q.fma(next(state, at + third, kept, k, c), y);
-      z = q.fma(next(state, at + fourth, kept, k, d), z);
+    for (; column < value.length; column += Lanes.LENGTH) {
+      VectorMask<Float> some = Lanes.some(value.length - column);
+      TimeMixStep.vector(query, key, decay, removed, written, value, state, out, column, some);
     }
-    Lanes.store(w, out, column);
-    Lanes.store(x, out, column + second);
-    Lanes.store(y, out, column + third);
-    Lanes.store(z, out, column + fourth);
-  }
-
-  private static void vector(
-      float[] query,
-      float[] key,
-      float[] decay,
-      float strength,
-      float[] value,
-      float[] state,
-      float[] out,
-      int column) {
-    int columns = value.length;
-    FloatVector known = Lanes.zero();
-    for (int n = 0, at = column; n < key.length; n++, at += columns) {
-      known = Lanes.broadcast(key[n] * decay[n]).fma(Lanes.load(state, at), known);
-    }
-    FloatVector correction = Lanes.load(value, column).sub(known).mul(strength);
-    FloatVector sum = Lanes.zero();
-    for (int n = 0, at = column; n < key.length; n++, at += columns) {
-      FloatVector kept = Lanes.broadcast(decay[n]);
-      FloatVector k = Lanes.broadcast(key[n]);
-      sum = Lanes.broadcast(query[n]).fma(next(state, at, kept, k, correction), sum);
-    }
-    Lanes.store(sum, out, column);
-  }
-
-  /** {@code s = kept · s + k · correction}. */
-  private static FloatVector next(
-      float[] state, int at, FloatVector kept, FloatVector k, FloatVector correction) {
-    FloatVector next = kept.fma(Lanes.load(state, at), k.mul(correction));
-    Lanes.store(next, state, at);
-    return next;
-  }
-
-  private static void number(
-      float[] query,
-      float[] key,
-      float[] decay,
-      float strength,
-      float[] value,
-      float[] state,
-      float[] out,
-      int column) {
-    int columns = value.length;
-    float known = 0;
-    for (int n = 0, at = column; n < key.length; n++, at += columns) {
-      known = Math.fma(key[n] * decay[n], state[at], known);
-    }
-    float correction = (value[column] - known) * strength;
-    float sum = 0;
-    for (int n = 0, at = column; n < key.length; n++, at += columns) {
-      state[at] = Math.fma(decay[n], state[at], key[n] * correction);
-      sum = Math.fma(query[n], state[at], sum);
-    }
-    out[column] = sum;
   }
 }

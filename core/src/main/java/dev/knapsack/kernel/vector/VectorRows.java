@@ -76,6 +76,16 @@ final class VectorRows implements RowOperations {
   }
 
   @Override
+  public void mix(Matrix x, Matrix y, MemorySegment share, Matrix out, int from, int to) {
+    Shapes.checkSame(x, y, from, to);
+    Shapes.checkSame(x, out, from, to);
+    for (int t = from; t < to; t++) {
+      long at = x.rowOffset(t);
+      Elementwise.mix(x.data(), y.data(), share, out.data(), at, x.columns());
+    }
+  }
+
+  @Override
   public void scale(Matrix x, float scale, int from, int to) {
     Shapes.checkRows(x, from, to);
     for (int t = from; t < to; t++) {
