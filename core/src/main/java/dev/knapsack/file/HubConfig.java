@@ -34,6 +34,7 @@ final class HubConfig {
           "sliding_window",
           "attn_logit_softcapping",
           "final_logit_softcapping",
+          "block_ffn_dim_multiplier",
           "head_dim",
           "num_key_value_heads",
           "eos_token_id",
@@ -63,15 +64,15 @@ final class HubConfig {
     JsonObject outer = Json.object(file, MOST_BYTES);
     JsonObject json = outer.get("text_config") instanceof JsonObject text ? text : outer;
     String named = typeOf(outer);
-    HubFamily family = HubFamily.find(typeOf(json));
+    HubFamily family = HubFamilies.find(typeOf(json));
     if (family == null) {
-      family = HubFamily.find(named);
+      family = HubFamilies.find(named);
     }
     if (family == null) {
       throw new ModelFileException(
           file,
           "model_type",
-          "'" + named + "' is not supported; supported are " + HubFamily.supported());
+          "'" + named + "' is not supported; supported are " + HubFamilies.supported());
     }
     return new HubConfig(file, json, outer, family).checked();
   }
@@ -109,7 +110,7 @@ final class HubConfig {
           "use_bidirectional_attention",
           "models whose tokens see those after them are not supported");
     }
-    boolean gemma = family.normsPlusOne();
+    boolean gemma = family.architecture().startsWith("gemma");
     if (!family.architecture().equals("gpt-oss")) {
       activation(gemma ? "hidden_activation" : "hidden_act", gemma ? TANH_GELU : SILU);
     }
@@ -141,11 +142,13 @@ final class HubConfig {
 
   /** Says whether the embedding is to be the output projection too, if the files do not differ. */
   boolean tied() {
-    JsonElement own = outer.get("tie_word_embeddings");
+    JsonElement own = outer.get(outer.has("tie_embedding") ? "tie_embedding" : "tie_word_embeddings");
     // What a model that also sees shares is said of the whole model, and by default it does.
-    return own instanceof JsonPrimitive tied
-        ? truth("tie_word_embeddings", tied)
-        : own == null && (!json.equals(outer) || flag("tie_word_embeddings"));
+    if (own instanceof JsonPrimitive tied) {
+      return truth("tie_word_embeddings", tied);
+    }
+    boolean usual = family.defaults().containsKey("tie_word_embeddings");
+    return own == null && (!json.equals(outer) && !usual || flag("tie_word_embeddings"));
   }
 
   /** Says whether a layer's module has a bias if there is one in the files. */
@@ -161,6 +164,14 @@ final class HubConfig {
         yield known.contains(key) && flag(key);
       }
       case "ffn_gate", "ffn_up", "ffn_down" -> known.contains("mlp_bias") && flag("mlp_bias");
+      case "ssm_conv1d" ->
+          known.contains("use_conv_bias") && flag("use_conv_bias")
+              || known.contains("mamba_conv_bias") && flag("mamba_conv_bias");
+      case "ssm_dt" -> true;
+      case "ssm_in", "ssm_out" ->
+          known.contains("mamba_proj_bias") && flag("mamba_proj_bias")
+              || known.contains("use_bias") && flag("use_bias");
+      case "shortconv.in_proj", "shortconv.out_proj" -> flag("conv_bias");
       default -> family.architecture().equals("gpt-oss");
     };
   }
@@ -219,7 +230,7 @@ final class HubConfig {
   }
 
   /** NaN if it is no number; strings that look like one are none to the reference either. */
-  private static double number(JsonElement json) {
+  static double number(JsonElement json) {
     return json instanceof JsonPrimitive number && number.isNumber()
         ? number.getAsDouble()
         : Double.NaN;
@@ -229,12 +240,24 @@ final class HubConfig {
   void put(MetadataBuilder metadata, String name) {
     metadata.string("general.architecture", family.architecture());
     metadata.string("general.name", name);
-    // Rows of queries and keys lie as the hub has them, which GGUF's llama does not.
-    metadata.string(ModelFile.ROPE_PAIRS, "half");
     HubFamily.COMMON_KEYS.forEach(key -> put(metadata, key));
     family.keys().forEach(key -> put(metadata, key));
-    long heads = required("num_attention_heads");
-    metadata.integer(key("attention.head_count_kv"), whole("num_key_value_heads", heads));
+    feedForward(metadata);
+    if (required("num_attention_heads") > 0) {
+      attention(metadata);
+    }
+    new HubLayers(this).put(metadata);
+    if (family.rotates()) {
+      rope().put(metadata);
+    }
+  }
+
+  private void attention(MetadataBuilder metadata) {
+    if (!family.is(HubFamily.Trait.ADJACENT_PAIRS)) {
+      // Rows of queries and keys lie as the hub has them, which GGUF's llama does not.
+      metadata.string(ModelFile.ROPE_PAIRS, "half");
+    }
+    metadata.integer(key("attention.head_count_kv"), kvHeads());
     long size = headSize();
     metadata.integer(key("attention.key_length"), size);
     metadata.integer(key("attention.value_length"), size);
@@ -242,16 +265,49 @@ final class HubConfig {
       double scalar = real("query_pre_attn_scalar").orElseThrow();
       metadata.real(key("attention.scale"), 1 / Math.sqrt(scalar));
     }
-    windows(metadata);
-    if (family.leavesLayersUnrotated()) {
-      metadata.flags(key("rope.layers"), rotated());
+    if (family.defaults().containsKey("position_embedding_type")) {
+      boolean rotated = text("position_embedding_type").equals("rope");
+      metadata.flag(key("rope.scaling.finetuned"), rotated);
     }
-    rope().put(metadata);
+  }
+
+  /** The width of MLPs, where it is not a key's. */
+  private void feedForward(MetadataBuilder metadata) {
+    String key = key("feed_forward_length");
+    if (!hasExperts() && value("shared_intermediate_size") != null) {
+      metadata.integer(key, required("shared_intermediate_size"));
+    }
+    if (family.defaults().containsKey("block_auto_adjust_ff_dim")) {
+      metadata.integer(key, adjustedWidth());
+    }
+  }
+
+  /** LFM 2: of the width that is given, two thirds, rounded up. */
+  private long adjustedWidth() {
+    long width = whole("block_ff_dim", required("intermediate_size"));
+    if (!flag("block_auto_adjust_ff_dim")) {
+      return width;
+    }
+    long part = 2 * width / 3;
+    Optional<Double> factor = real("block_ffn_dim_multiplier");
+    long multiple = Math.max(1, required("block_multiple_of"));
+    return factor.isEmpty()
+        ? part
+        : Math.ceilDiv((long) (factor.get() * part), multiple) * multiple;
+  }
+
+  /** Says whether there are experts to choose from; a family may have models without. */
+  boolean hasExperts() {
+    return family.hubKey("expert_count").flatMap(this::integer).orElse(0L) > 0;
+  }
+
+  long kvHeads() {
+    return whole("num_key_value_heads", required("num_attention_heads"));
   }
 
   /** Tensors that GGUF has and the hub keeps in the configuration. */
   Map<String, float[]> factors() {
-    return rope().factors();
+    return family.rotates() ? rope().factors() : Map.of();
   }
 
   private HubRope rope() {
@@ -259,6 +315,10 @@ final class HubConfig {
   }
 
   private void put(MetadataBuilder metadata, HubFamily.Key key) {
+    if (key.hub().contains("*") || key.hub().contains("/")) {
+      metadata.integer(key(key.gguf()), product(key.hub()));
+      return;
+    }
     JsonPrimitive single = primitive(key.hub());
     if (single == null) {
       if (NULLABLE.contains(key.hub()) && family.defaults().containsKey(key.hub())) {
@@ -273,88 +333,22 @@ final class HubConfig {
     }
   }
 
+  private long product(String keys) {
+    int times = keys.indexOf('*');
+    if (times >= 0) {
+      return required(keys.substring(0, times)) * required(keys.substring(times + 1));
+    }
+    int over = keys.indexOf('/');
+    return Math.ceilDiv(
+        required(keys.substring(0, over)), Long.parseLong(keys.substring(over + 1)));
+  }
+
   long headSize() {
     long heads = Math.max(1, required("num_attention_heads"));
     return whole("head_dim", required("hidden_size") / heads);
   }
 
-  private void windows(MetadataBuilder metadata) {
-    HubFamily.Windows rule = family.windows();
-    if (rule == HubFamily.Windows.NO_LAYER) {
-      return;
-    }
-    boolean unused =
-        switch (rule) {
-          case ALL_IF_USED, LAST_IF_USED, EVERY_SECOND_IF_USED, UNROTATED_IF_USED ->
-              !flag("use_sliding_window");
-          default -> false;
-        };
-    long window = unused ? 0 : whole("sliding_window", 0);
-    // GGUF has a usual window and pattern for those that have a default here.
-    if (window > 0 || (family.defaults().containsKey("sliding_window") && !unused)) {
-      metadata.integer(key("attention.sliding_window"), window);
-      metadata.flags(key("attention.sliding_window_pattern"), windowed(rule));
-    }
-  }
-
-  private boolean[] windowed(HubFamily.Windows rule) {
-    boolean[] windowed = new boolean[layers()];
-    if (rule.byLayerTypes() && value("layer_types") instanceof JsonArray types) {
-      if (types.size() < windowed.length) {
-        throw wrong("layer_types", types.size() + " types for " + windowed.length + " layers");
-      }
-      for (int l = 0; l < windowed.length; l++) {
-        windowed[l] = isWindowed(types.get(l));
-      }
-      return windowed;
-    }
-    boolean[] rotated = rotated();
-    long period = Math.max(1, whole("sliding_window_pattern", 1));
-    long bound = whole("max_window_layers", 0);
-    for (int l = 0; l < windowed.length; l++) {
-      windowed[l] =
-          switch (rule) {
-            case NO_LAYER -> false;
-            case ALL, ALL_IF_USED -> true;
-            case LAST_IF_USED -> l >= bound;
-            case EVERY_SECOND_IF_USED -> l % 2 == 0 && l < bound;
-            case UNROTATED_IF_USED -> !rotated[l];
-            case EVERY_SECOND -> l % 2 == 0;
-            case ALL_BUT_EVERY_NTH -> (l + 1) % period != 0;
-          };
-    }
-    return windowed;
-  }
-
-  private boolean isWindowed(JsonElement type) {
-    return switch (type instanceof JsonPrimitive name ? name.getAsString() : "") {
-      case "sliding_attention" -> true;
-      case "full_attention" -> false;
-      default ->
-          throw wrong(
-              "layer_types",
-              type + " is not supported; supported are full_attention and sliding_attention");
-    };
-  }
-
-  /**
-   * Marks the layers that have a rotary embedding; the key that says so is named for the others.
-   */
-  private boolean[] rotated() {
-    boolean[] rotated = new boolean[layers()];
-    long interval = whole("no_rope_layer_interval", 0);
-    JsonArray given = value("no_rope_layers") instanceof JsonArray flags ? flags : null;
-    if (given != null && given.size() < rotated.length) {
-      throw wrong("no_rope_layers", given.size() + " flags for " + rotated.length + " layers");
-    }
-    for (int l = 0; l < rotated.length; l++) {
-      rotated[l] =
-          given != null ? number(given.get(l)) != 0 : interval == 0 || (l + 1) % interval != 0;
-    }
-    return rotated;
-  }
-
-  private int layers() {
+  int layers() {
     long layers = required("num_hidden_layers");
     if (layers > MOST_LAYERS) {
       throw wrong(
@@ -373,6 +367,9 @@ final class HubConfig {
     }
     if (given instanceof JsonNull && NULLABLE.contains(key)) {
       return null;
+    }
+    if (given instanceof JsonPrimitive text && text.isString() && text.getAsString().equals("auto")) {
+      given = null;
     }
     return given == null || given.isJsonNull() ? family.defaults().get(key) : given;
   }
@@ -409,7 +406,11 @@ final class HubConfig {
     return number.getAsDouble();
   }
 
-  private boolean flag(String key) {
+  private String text(String key) {
+    return value(key) instanceof JsonPrimitive text ? text.getAsString() : "";
+  }
+
+  boolean flag(String key) {
     // Null is false, as the reference implementation takes it.
     JsonPrimitive value = json.get(key) instanceof JsonNull ? null : primitive(key);
     return value != null && truth(key, value);
@@ -427,7 +428,7 @@ final class HubConfig {
   }
 
   /** A number of things, from 0. */
-  private long whole(String key, long otherwise) {
+  long whole(String key, long otherwise) {
     long number = integer(key).orElse(otherwise);
     if (number < 0 || number > Integer.MAX_VALUE) {
       throw wrong(key, "must be between 0 and 2^31, and is " + number);

@@ -31,7 +31,7 @@ final class HubRope {
     parameters = parameters();
     String named = text("rope_type").or(() -> text("type")).orElse("default");
     // Phi 3's first files name its scaling otherwise.
-    boolean long3 = family.rotatesPartly() && (named.equals("su") || named.equals("yarn"));
+    boolean long3 = family.architecture().equals("phi3") && (named.equals("su") || named.equals("yarn"));
     type = long3 ? "longrope" : named;
   }
 
@@ -76,6 +76,9 @@ final class HubRope {
     if (dimensions() != config.headSize()) {
       metadata.integer(config.key("rope.dimension_count"), dimensions());
     }
+    if (family.is(HubFamily.Trait.HEADS_TOGETHER)) {
+      metadata.integers(config.key("rope.dimension_sections"), sections());
+    }
     switch (type) {
       case "default", "llama3" -> {} // the latter is all in the factors
       case "dynamic" ->
@@ -111,6 +114,17 @@ final class HubRope {
                 .orElse(1.0)
             : 1;
     return (long) (config.headSize() * part);
+  }
+
+  /** The dimensions that rotate by time, height and width; all are the same in texts. */
+  private int[] sections() {
+    int[] sections = {11, 11, 10, 0};
+    if (parameters.get("mrope_section") instanceof JsonArray given) {
+      for (int i = 0; i < Math.min(3, given.size()); i++) {
+        sections[i] = (int) config.real("mrope_section", given.get(i));
+      }
+    }
+    return sections;
   }
 
   private void yarn(MetadataBuilder metadata) {

@@ -21,18 +21,21 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.LongStream;
 
 /**
  * Writes a GGUF model as the hub would have it: the way back of what {@link SafetensorsDirectory}
  * does, written apart from it.
  */
 public final class SafetensorsFixture {
-  private static final Pattern LAYER = Pattern.compile("blk\\.(\\d+)\\.(.+)\\.(weight|bias)");
+  private static final Pattern LAYER = Pattern.compile("blk\\.(\\d+)\\.(.+?)(?:\\.(weight|bias))?");
 
   /** Architectures whose rows of queries and keys GGUF permutes to adjacent pairs. */
-  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3");
+  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3", "granitehybrid");
 
   private static final String LLAMA_3 =
       "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
@@ -80,10 +83,13 @@ public final class SafetensorsFixture {
   private final ModelFile gguf;
   private final String architecture;
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+  private final Map<String, TreeMap<Integer, Tensor>> fused = new LinkedHashMap<>();
+  private final HubNames names;
 
   private SafetensorsFixture(ModelFile gguf) {
     this.gguf = gguf;
     this.architecture = gguf.metadata().string("general.architecture");
+    this.names = new HubNames(architecture);
   }
 
   /** Writes the model into a directory, in one file or several. */
@@ -95,6 +101,8 @@ public final class SafetensorsFixture {
     Files.writeString(
         directory.resolve("tokenizer_config.json"), fixture.tokenizerConfig().toString());
     gguf.tensors().values().forEach(fixture::add);
+    fixture.fused.forEach(
+        (name, parts) -> fixture.tensors.put(name, joined(List.copyOf(parts.values()))));
     fixture.writeWeights(directory, shards);
   }
 
@@ -107,34 +115,64 @@ public final class SafetensorsFixture {
     byte[] bytes = read(tensor);
     String type = tensor.format() == Formats.BF16 ? "BF16" : tensor.format().name();
     List<Long> shape = tensor.shape().reversed();
-    if (architecture.startsWith("gemma") && tensor.name().endsWith("norm.weight")) {
-      FloatsIn floats = new FloatsIn(bytes);
-      for (int i = 0; i < bytes.length / 4; i++) {
-        floats.set(i, floats.get(i) - 1);
-      }
+    boolean normsLessOne = architecture.startsWith("gemma") || architecture.startsWith("qwen3n")
+        || architecture.startsWith("qwen35");
+    if (normsLessOne && tensor.name().endsWith("norm.weight") && !tensor.name().contains("ssm_")) {
+      change(bytes, number -> number - 1);
+    }
+    if (tensor.name().endsWith("ssm_a")) {
+      change(bytes, number -> (float) Math.log(-number));
     }
     Matcher layer = LAYER.matcher(tensor.name());
     if (!layer.matches()) {
       tensors.put(
           switch (tensor.name()) {
-            case "token_embd.weight" -> "model.embed_tokens.weight";
-            case "output_norm.weight" -> "model.norm.weight";
+            case "token_embd.weight" -> mamba() ? "backbone.embeddings.weight" : "model.embed_tokens.weight";
+            case "output_norm.weight" -> mamba() ? "backbone.norm_f.weight" : "model.norm.weight";
+            case "output_norm.bias" -> "model.norm.bias";
+            case "token_embd_norm.weight" -> "model.embedding_norm.weight";
             case "output.weight" -> "lm_head.weight";
             default -> throw new IllegalStateException(tensor.name());
           },
           new Tensor(type, shape, bytes));
       return;
     }
-    String prefix = "model.layers." + layer.group(1) + ".";
+    String prefix = (mamba() ? "backbone" : "model") + ".layers." + layer.group(1) + ".";
     String module = layer.group(2);
     String kind = layer.group(3);
+    if (module.contains("conv") && "weight".equals(kind)) {
+      shape = List.of(shape.get(0), 1L, shape.get(1));
+    } else if (List.of("ssm_d", "ssm_a", "ssm_norm").contains(module) && !architecture.equals("mamba")) {
+      shape = List.of(shape.stream().reduce(1L, (a, b) -> a * b));
+    }
+    if (architecture.startsWith("qwen35")) {
+      bytes = together(module, shape, bytes);
+    }
+    HubNames.Name own = names.find(module + (kind == null ? "" : "." + kind));
+    if (own == null && kind != null) {
+      own = names.find(module);
+      own = own == null || own.place() >= 0 || own.name().contains("#") ? own : new HubNames.Name(own.name() + "." + kind, -1);
+    }
+    if (architecture.equals("qwen3next") && Set.of("attn_qkv", "attn_gate").contains(module)) {
+      whole(prefix + "linear_attn.in_proj_qkvz.weight", module, new Tensor(type, shape, bytes));
+      return;
+    }
+    if (own != null && own.place() >= 0) {
+      fused.computeIfAbsent(prefix + own.name(), n -> new TreeMap<>()).put(own.place(), new Tensor(type, shape, bytes));
+      return;
+    }
+    if (own != null && !own.name().contains("#")) {
+      tensors.put(prefix + own.name(), new Tensor(type, shape, bytes));
+      return;
+    }
     if (architecture.equals("gpt-oss") && module.endsWith("_exps")) {
       gptOssExperts(prefix, tensor, module, kind, bytes);
     } else if (module.endsWith("_exps")) {
       int experts = Math.toIntExact(shape.getFirst());
       int size = bytes.length / experts;
       for (int e = 0; e < experts; e++) {
-        String name = expertModule(module).replace("#", String.valueOf(e));
+        String name =
+            (own == null ? expertModule(module) : own.name()).replace("#", String.valueOf(e));
         byte[] part = Arrays.copyOfRange(bytes, e * size, (e + 1) * size);
         tensors.put(prefix + name + "." + kind, new Tensor(type, shape.subList(1, 3), part));
       }
@@ -149,11 +187,91 @@ public final class SafetensorsFixture {
     }
   }
 
+  private boolean mamba() {
+    return architecture.startsWith("mamba");
+  }
+
+  private static void change(byte[] bytes, UnaryOperator<Float> change) {
+    FloatsIn floats = new FloatsIn(bytes);
+    for (int i = 0; i < bytes.length / 4; i++) {
+      floats.set(i, change.apply(floats.get(i)));
+    }
+  }
+
+  /** Rows of several, one after the other, in each matrix. */
+  private static Tensor joined(List<Tensor> parts) {
+    List<Long> shape = new ArrayList<>(parts.getFirst().shape);
+    int rows = shape.size() - 2;
+    shape.set(rows, shape.get(rows) * parts.size());
+    int matrices = rows == 0 ? 1 : Math.toIntExact(shape.getFirst());
+    ByteBuffer all =
+        ByteBuffer.allocate(parts.stream().mapToInt(part -> part.bytes.length).sum());
+    for (int m = 0; m < matrices; m++) {
+      for (Tensor part : parts) {
+        int length = part.bytes.length / matrices;
+        all.put(part.bytes, m * length, length);
+      }
+    }
+    return new Tensor(parts.getFirst().type, shape, all.array());
+  }
+
+  /** Qwen 3.5: GGUF's value head j · groups + g is the hub's g · members + j. */
+  private byte[] together(String module, List<Long> shape, byte[] bytes) {
+    int heads = Math.toIntExact(integer("ssm.time_step_rank"));
+    int groups = Math.toIntExact(integer("ssm.group_count"));
+    int keys = Math.toIntExact(2 * groups * integer("ssm.state_size"));
+    int values = Math.toIntExact(integer("ssm.inner_size"));
+    int stretches = module.equals("ssm_out") ? Math.toIntExact(shape.getFirst()) : 1;
+    int length = bytes.length / stretches;
+    int kept = 0;
+    switch (module) {
+      case "attn_qkv", "ssm_conv1d" -> kept = length / (keys + values) * keys;
+      case "attn_gate", "ssm_out", "ssm_a", "ssm_dt", "ssm_alpha", "ssm_beta" -> {}
+      default -> {
+        return bytes;
+      }
+    }
+    byte[] result = bytes.clone();
+    int block = (length - kept) / heads;
+    for (int s = 0; s < stretches; s++) {
+      for (int h = 0; h < heads; h++) {
+        int hub = h % groups * (heads / groups) + h / groups;
+        int start = s * length + kept;
+        System.arraycopy(bytes, start + h * block, result, start + hub * block, block);
+      }
+    }
+    return result;
+  }
+
+  /** Qwen 3 Next: for each key head its query, its key, its values and their gates. */
+  private void whole(String name, String module, Tensor tensor) {
+    TreeMap<Integer, Tensor> rows = fused.computeIfAbsent(name, n -> new TreeMap<>());
+    int groups = Math.toIntExact(integer("ssm.group_count"));
+    int size = Math.toIntExact(integer("ssm.state_size"));
+    int values = Math.toIntExact(integer("ssm.inner_size")) / groups;
+    int rowBytes = Math.toIntExact(tensor.bytes.length / tensor.shape.getFirst());
+    int all = 2 * size + 2 * values;
+    int row = 0;
+    List<int[]> runs =
+        module.equals("attn_gate")
+            ? List.of(new int[] {2 * size + values, values})
+            : List.of(new int[] {0, size}, new int[] {size, size}, new int[] {2 * size, values});
+    for (int[] run : runs) {
+      for (int g = 0; g < groups; g++) {
+        for (int i = 0; i < run[1]; i++) {
+          byte[] one = Arrays.copyOfRange(tensor.bytes, row * rowBytes, (row + 1) * rowBytes);
+          rows.put(
+              g * all + run[0] + i,
+              new Tensor(tensor.type, List.of(1L, tensor.shape.get(1)), one));
+          row++;
+        }
+      }
+    }
+  }
+
   /** GGUF's row 2i + j of a head is the hub's row j · half + i. */
   private byte[] unpermuted(byte[] bytes, String module, long rows) {
-    long heads =
-        integer(module.equals("attn_q") ? "attention.head_count" : "attention.head_count_kv");
-    int size = Math.toIntExact(rows / heads);
+    int size = Math.toIntExact(headSize());
     int rowBytes = Math.toIntExact(bytes.length / rows);
     byte[] result = new byte[bytes.length];
     for (int row = 0; row < rows; row++) {
@@ -302,15 +420,7 @@ public final class SafetensorsFixture {
     boolean experts = gguf.metadata().has(architecture + ".expert_count");
     config.addProperty(
         "model_type",
-        switch (architecture) {
-          case "llama" -> experts ? "mixtral" : "llama";
-          case "mistral3" -> "ministral3";
-          case "gemma3" -> "gemma3_text";
-          case "qwen2moe" -> "qwen2_moe";
-          case "qwen3moe" -> "qwen3_moe";
-          case "gpt-oss" -> "gpt_oss";
-          default -> architecture;
-        });
+        architecture.equals("llama") && experts ? "mixtral" : HubNames.type(architecture));
     config.addProperty("tie_word_embeddings", !gguf.tensors().containsKey("output.weight"));
     copy(config, "max_position_embeddings", "context_length");
     copy(config, "hidden_size", "embedding_length");
@@ -342,6 +452,8 @@ public final class SafetensorsFixture {
     copy(config, "num_experts_per_tok", "expert_used_count");
     copy(config, "moe_intermediate_size", "expert_feed_forward_length");
     copy(config, "shared_expert_intermediate_size", "expert_shared_feed_forward_length");
+    names.keys().forEach(key -> copy(config, key[0], key[1]));
+    states(config);
     JsonObject rope = new JsonObject();
     copy(rope, "rope_type", "rope.scaling.type");
     copy(rope, "factor", "rope.scaling.factor");
@@ -371,6 +483,51 @@ public final class SafetensorsFixture {
     return config;
   }
 
+  /** What follows from several keys of GGUF. */
+  private void states(JsonObject config) {
+    Metadata metadata = gguf.metadata();
+    String heads = architecture + ".attention.head_count_kv";
+    JsonArray types = new JsonArray();
+    if (metadata.has(heads) && metadata.integers(heads).length > 1) {
+      long[] all = metadata.integers(heads);
+      LongStream.of(all).forEach(n -> types.add(n == 0 ? recurrent() : "full_attention"));
+      config.addProperty("num_key_value_heads", LongStream.of(all).max().orElseThrow());
+    }
+    String flags = architecture + ".attention.recurrent_layers";
+    if (metadata.has(flags)) {
+      LongStream.of(metadata.integers(flags))
+          .limit(integer("block_count") - metadata.integer(architecture + ".nextn_predict_layers", 0))
+          .forEach(n -> types.add(n != 0 ? "linear_attention" : "full_attention"));
+    }
+    if (!types.isEmpty()) {
+      config.add("layer_types", types);
+    }
+    if (metadata.has(architecture + ".ssm.inner_size")) {
+      long inner = integer("ssm.inner_size");
+      long rank = integer("ssm.time_step_rank");
+      config.addProperty("linear_value_head_dim", inner / rank);
+      config.addProperty("expand", inner / integer("embedding_length"));
+      config.addProperty("mamba_expand", inner / integer("embedding_length"));
+      if (architecture.equals("mamba2")) {
+        config.addProperty("head_dim", inner / rank);
+      }
+    }
+    if (architecture.equals("granitehybrid") && !metadata.has(architecture + ".expert_count")) {
+      config.addProperty("num_local_experts", 0);
+    }
+    if (architecture.equals("lfm2")) {
+      config.addProperty("block_auto_adjust_ff_dim", false);
+    }
+    if (metadata.has(architecture + ".rope.dimension_count")) {
+      config.addProperty(
+          "partial_rotary_factor", (double) integer("rope.dimension_count") / headSize());
+    }
+  }
+
+  private String recurrent() {
+    return architecture.startsWith("lfm2") ? "conv" : "mamba";
+  }
+
   private void copy(JsonObject into, String hub, String key) {
     switch (gguf.metadata().all().get(architecture + "." + key)) {
       case Number number -> into.addProperty(hub, number);
@@ -380,6 +537,9 @@ public final class SafetensorsFixture {
   }
 
   private long headSize() {
+    if (gguf.metadata().integer(architecture + ".attention.head_count", 0) == 0) {
+      return 0;
+    }
     return gguf.metadata()
         .integer(
             architecture + ".attention.key_length",

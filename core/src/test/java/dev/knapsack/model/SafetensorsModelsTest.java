@@ -25,7 +25,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The same models as GGUF files and as safetensors directories: tensors, tokens and logits. */
 class SafetensorsModelsTest {
-  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3");
+  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3", "granitehybrid");
 
   @TempDir Path folder;
 
@@ -49,7 +49,16 @@ class SafetensorsModelsTest {
         "gemma3",
         "olmo2",
         "seed_oss",
-        "gpt-oss_mxfp4"
+        "gpt-oss_mxfp4",
+        "qwen3next",
+        "qwen35",
+        "qwen35moe",
+        "lfm2",
+        "lfm2moe",
+        "granitehybrid",
+        "granitehybrid_moe",
+        "mamba",
+        "mamba2"
       })
   void theSameModelBothWays(String name) throws IOException {
     Path path = TestData.path("golden/" + name + "/model.gguf");
@@ -84,9 +93,16 @@ class SafetensorsModelsTest {
   }
 
   private static void sameTensors(ModelFile gguf, ModelFile hub) {
-    assertThat(hub.tensors().keySet()).containsExactlyInAnyOrderElementsOf(gguf.tensors().keySet());
+    boolean whole = gguf.metadata().string("general.architecture").equals("qwen3next");
+    if (!whole) {
+      assertThat(hub.tensors().keySet())
+          .containsExactlyInAnyOrderElementsOf(gguf.tensors().keySet());
+    }
     boolean permuted = PERMUTED.contains(gguf.metadata().string("general.architecture"));
     for (TensorInfo tensor : gguf.tensors().values()) {
+      if (whole && tensor.name().matches(".*attn_(qkv|gate)\\.weight")) {
+        continue; // all of a head's lie together
+      }
       TensorInfo other = hub.tensors().get(tensor.name());
       assertThat(other.shape()).as(tensor.name()).isEqualTo(tensor.shape());
       if (permuted && tensor.name().matches(".*attn_[qk]\\..*")) {
@@ -101,12 +117,13 @@ class SafetensorsModelsTest {
     }
   }
 
-  /** Norms may have lost a bit where one was taken off and put on again. */
+  /** Norms may have lost a bit where one was taken off and put on again; rates are logarithms. */
   private static void same(TensorInfo tensor, float[] expected, float[] actual) {
-    float tolerance = tensor.name().endsWith("norm.weight") ? 1e-6f : 0;
+    float tolerance =
+        tensor.name().endsWith("norm.weight") || tensor.name().endsWith("ssm_a") ? 1e-6f : 0;
     assertThat(actual).hasSameSizeAs(expected);
     for (int i = 0; i < expected.length; i++) {
-      if (!(Math.abs(expected[i] - actual[i]) <= tolerance)) {
+      if (!(Math.abs(expected[i] - actual[i]) <= tolerance * Math.max(1, Math.abs(expected[i])))) {
         fail("%s[%d]: %s, not %s", tensor.name(), i, actual[i], expected[i]);
       }
     }
