@@ -14,6 +14,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,6 +30,21 @@ final class HubConfig {
   private static final Set<String> TANH_GELU = Set.of("gelu_pytorch_tanh", "gelu_new");
   private static final Set<String> SILU = Set.of("silu", "swish");
 
+  private static final Pattern SEVERAL = Pattern.compile("(\\w+)([*+/])(\\w+)");
+
+  /** Other names that some families have for a key. */
+  private static final Map<String, List<String>> ALIASES =
+      Map.of(
+          "num_experts", List.of("num_local_experts"),
+          "num_local_experts", List.of("num_experts"),
+          "hidden_size", List.of("d_model"),
+          "num_hidden_layers", List.of("n_layers"),
+          "num_attention_heads", List.of("n_heads"),
+          "num_key_value_heads", List.of("n_kv_heads"),
+          "intermediate_size", List.of("mlp_hidden_size"),
+          "max_position_embeddings", List.of("max_sequence_length"),
+          "tie_word_embeddings", List.of("tie_embedding", "weight_tying"));
+
   /** Keys that mean none when they are null. */
   private static final Set<String> NULLABLE =
       Set.of(
@@ -37,6 +54,7 @@ final class HubConfig {
           "block_ffn_dim_multiplier",
           "head_dim",
           "num_key_value_heads",
+          "q_lora_rank",
           "eos_token_id",
           "layer_types",
           "no_rope_layers");
@@ -104,6 +122,15 @@ final class HubConfig {
       throw new ModelFileException(
           file, "mlp_only_layers", "only models with experts in every layer are supported");
     }
+    if (text("topk_method").equals("group_limited_greedy")) {
+      throw new ModelFileException(
+          file, "topk_method", "groups of experts by their best one alone are not supported");
+    }
+    long end = integer("moe_layer_end_index").orElse(-1L);
+    if (end >= 0 && end < required("num_hidden_layers") - 1) {
+      throw new ModelFileException(
+          file, "moe_layer_end_index", "models whose last layers have no experts are not supported");
+    }
     if (flag("use_bidirectional_attention")) {
       throw new ModelFileException(
           file,
@@ -111,7 +138,9 @@ final class HubConfig {
           "models whose tokens see those after them are not supported");
     }
     boolean gemma = family.architecture().startsWith("gemma");
-    if (!family.architecture().equals("gpt-oss")) {
+    if (family.defaults().containsKey("hidden_act")) {
+      activation("hidden_act", TANH_GELU);
+    } else if (!family.architecture().equals("gpt-oss")) {
       activation(gemma ? "hidden_activation" : "hidden_act", gemma ? TANH_GELU : SILU);
     }
     return this;
@@ -142,7 +171,7 @@ final class HubConfig {
 
   /** Says whether the embedding is to be the output projection too, if the files do not differ. */
   boolean tied() {
-    JsonElement own = outer.get(outer.has("tie_embedding") ? "tie_embedding" : "tie_word_embeddings");
+    JsonElement own = given(outer, "tie_word_embeddings");
     // What a model that also sees shares is said of the whole model, and by default it does.
     if (own instanceof JsonPrimitive tied) {
       return truth("tie_word_embeddings", tied);
@@ -153,27 +182,27 @@ final class HubConfig {
 
   /** Says whether a layer's module has a bias if there is one in the files. */
   boolean biased(String module) {
-    Set<String> known = family.defaults().keySet();
     return switch (module) {
       case "attn_q", "attn_k", "attn_v", "attn_qkv" ->
-          known.contains("attention_bias")
-              ? flag("attention_bias")
-              : known.contains("qkv_bias") && flag("qkv_bias");
-      case "attn_output" -> {
-        String key = known.contains("attention_out_bias") ? "attention_out_bias" : "attention_bias";
-        yield known.contains(key) && flag(key);
-      }
-      case "ffn_gate", "ffn_up", "ffn_down" -> known.contains("mlp_bias") && flag("mlp_bias");
-      case "ssm_conv1d" ->
-          known.contains("use_conv_bias") && flag("use_conv_bias")
-              || known.contains("mamba_conv_bias") && flag("mamba_conv_bias");
+          first("attention_bias", "qkv_bias", "use_bias");
+      case "attn_output" -> first("attention_out_bias", "attention_bias", "use_bias");
+      case "ffn_gate", "ffn_up", "ffn_down" -> first("mlp_bias", "use_bias");
+      case "ssm_conv1d" -> first("use_conv_bias", "mamba_conv_bias");
+      case "ssm_in", "ssm_out" -> first("mamba_proj_bias", "use_bias");
+      case "shortconv.in_proj", "shortconv.out_proj" -> first("conv_bias");
       case "ssm_dt" -> true;
-      case "ssm_in", "ssm_out" ->
-          known.contains("mamba_proj_bias") && flag("mamba_proj_bias")
-              || known.contains("use_bias") && flag("use_bias");
-      case "shortconv.in_proj", "shortconv.out_proj" -> flag("conv_bias");
-      default -> family.architecture().equals("gpt-oss");
+      default -> Set.of("gpt-oss", "starcoder2").contains(family.architecture());
     };
+  }
+
+  /** The first of these flags that the family has; false if it has none. */
+  private boolean first(String... keys) {
+    for (String key : keys) {
+      if (family.defaults().containsKey(key)) {
+        return flag(key);
+      }
+    }
+    return false;
   }
 
   Optional<Long> vocabulary() {
@@ -247,6 +276,11 @@ final class HubConfig {
       attention(metadata);
     }
     new HubLayers(this).put(metadata);
+    if (family.defaults().containsKey("mask_token_id")) {
+      metadata.flag(key("attention.causal"), false);
+      metadata.flag("diffusion.shift_logits", flag("shift_logits"));
+      metadata.integer("tokenizer.ggml.mask_token_id", required("mask_token_id"));
+    }
     if (family.rotates()) {
       rope().put(metadata);
     }
@@ -258,9 +292,10 @@ final class HubConfig {
       metadata.string(ModelFile.ROPE_PAIRS, "half");
     }
     metadata.integer(key("attention.head_count_kv"), kvHeads());
-    long size = headSize();
-    metadata.integer(key("attention.key_length"), size);
-    metadata.integer(key("attention.value_length"), size);
+    if (!latent()) {
+      metadata.integer(key("attention.key_length"), headSize());
+      metadata.integer(key("attention.value_length"), headSize());
+    }
     if (family.defaults().containsKey("query_pre_attn_scalar")) {
       double scalar = real("query_pre_attn_scalar").orElseThrow();
       metadata.real(key("attention.scale"), 1 / Math.sqrt(scalar));
@@ -315,14 +350,15 @@ final class HubConfig {
   }
 
   private void put(MetadataBuilder metadata, HubFamily.Key key) {
-    if (key.hub().contains("*") || key.hub().contains("/")) {
-      metadata.integer(key(key.gguf()), product(key.hub()));
+    Matcher several = SEVERAL.matcher(key.hub());
+    if (several.matches()) {
+      metadata.integer(key(key.gguf()), ofSeveral(several));
       return;
     }
     JsonPrimitive single = primitive(key.hub());
     if (single == null) {
       if (NULLABLE.contains(key.hub()) && family.defaults().containsKey(key.hub())) {
-        metadata.real(key(key.gguf()), 0); // where GGUF has a usual value for what is left out
+        metadata.put(key(key.gguf()), key.type(), 0L); // GGUF may have a usual value for none
       }
       return;
     }
@@ -333,17 +369,25 @@ final class HubConfig {
     }
   }
 
-  private long product(String keys) {
-    int times = keys.indexOf('*');
-    if (times >= 0) {
-      return required(keys.substring(0, times)) * required(keys.substring(times + 1));
-    }
-    int over = keys.indexOf('/');
-    return Math.ceilDiv(
-        required(keys.substring(0, over)), Long.parseLong(keys.substring(over + 1)));
+  private long ofSeveral(Matcher keys) {
+    long first = required(keys.group(1));
+    return switch (keys.group(2)) {
+      case "*" -> first * required(keys.group(3));
+      case "+" -> first + required(keys.group(3));
+      default -> Math.ceilDiv(first, Long.parseLong(keys.group(3)));
+    };
   }
 
+  /** Says whether keys and values are projections of few numbers. */
+  boolean latent() {
+    return family.hubKey("attention.kv_lora_rank").isPresent();
+  }
+
+  /** Numbers of a key that may be rotated. */
   long headSize() {
+    if (latent()) {
+      return required("qk_rope_head_dim");
+    }
     long heads = Math.max(1, required("num_attention_heads"));
     return whole("head_dim", required("hidden_size") / heads);
   }
@@ -359,12 +403,7 @@ final class HubConfig {
 
   /** A value as it is given, or what the family has where it is left out; null for none. */
   @Nullable JsonElement value(String key) {
-    JsonElement given = json.get(key);
-    if (given == null && key.equals("num_experts")) {
-      given = json.get("num_local_experts");
-    } else if (given == null && key.equals("num_local_experts")) {
-      given = json.get("num_experts");
-    }
+    JsonElement given = given(json, key);
     if (given instanceof JsonNull && NULLABLE.contains(key)) {
       return null;
     }
@@ -372,6 +411,14 @@ final class HubConfig {
       given = null;
     }
     return given == null || given.isJsonNull() ? family.defaults().get(key) : given;
+  }
+
+  private static @Nullable JsonElement given(JsonObject json, String key) {
+    JsonElement given = json.get(key);
+    for (String alias : ALIASES.getOrDefault(key, List.of())) {
+      given = given == null ? json.get(alias) : given;
+    }
+    return given;
   }
 
   private @Nullable JsonPrimitive primitive(String key) {
@@ -441,6 +488,11 @@ final class HubConfig {
       throw wrong(key, "is missing");
     }
     return whole(key, 0);
+  }
+
+  /** Says whether a layer is one of those at the end that guess further tokens. */
+  boolean guessesAhead(int layer) {
+    return family.defaults().containsKey("first_k_dense_replace") && layer >= layers();
   }
 
   String key(String name) {

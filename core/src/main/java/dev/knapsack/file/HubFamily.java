@@ -37,7 +37,8 @@ record HubFamily(
 
   /**
    * A key of {@code config.json} and the GGUF key, after the architecture, for the same value. The
-   * former may be a product of keys, {@code a*b}, or a part of one, {@code a/16}, rounded up.
+   * former may be a product of keys, {@code a*b}, a sum, {@code a+b}, or a part of one, {@code
+   * a/16}, rounded up.
    */
   record Key(String hub, String gguf, ValueType type) {}
 
@@ -114,6 +115,9 @@ record HubFamily(
           entry("mlp.shared_expert.gate_proj", "ffn_gate_shexp"),
           entry("mlp.shared_expert.up_proj", "ffn_up_shexp"),
           entry("mlp.shared_expert.down_proj", "ffn_down_shexp"),
+          entry("mlp.shared_experts.gate_proj", "ffn_gate_shexp"),
+          entry("mlp.shared_experts.up_proj", "ffn_up_shexp"),
+          entry("mlp.shared_experts.down_proj", "ffn_down_shexp"),
           entry("mlp.shared_expert_gate", "ffn_gate_inp_shexp"),
           entry("block_sparse_moe.gate", "ffn_gate_inp"),
           entry("block_sparse_moe.experts.w1", "ffn_gate_exps"),

@@ -73,7 +73,7 @@ final class HubRope {
   void put(MetadataBuilder metadata) {
     metadata.real(config.key("rope.freq_base"), base());
     localBase().ifPresent(base -> metadata.real(config.key("rope.freq_base_swa"), base));
-    if (dimensions() != config.headSize()) {
+    if (dimensions() != config.headSize() && !config.latent()) {
       metadata.integer(config.key("rope.dimension_count"), dimensions());
     }
     if (family.is(HubFamily.Trait.HEADS_TOGETHER)) {
@@ -81,11 +81,14 @@ final class HubRope {
     }
     switch (type) {
       case "default", "llama3" -> {} // the latter is all in the factors
-      case "dynamic" ->
+      case "dynamic" -> {
+        if (alpha() == 0) {
           config.note(
               "rope_scaling 'dynamic' begins past the %,d tokens that the model was trained for,"
                       .formatted(config.required("max_position_embeddings"))
                   + " and is left out");
+        }
+      }
       case "linear" -> {
         metadata.string(config.key("rope.scaling.type"), type);
         metadata.real(config.key("rope.scaling.factor"), required("factor"));
@@ -101,12 +104,25 @@ final class HubRope {
   }
 
   private double base() {
-    return real("rope_theta")
-        .or(() -> config.real("rope_theta"))
-        .orElseThrow(() -> config.wrong("rope_theta", "is missing"));
+    double base =
+        real("rope_theta")
+            .or(() -> config.real("rope_theta"))
+            .orElseThrow(() -> config.wrong("rope_theta", "is missing"));
+    double size = config.headSize();
+    return alpha() == 0 ? base : base * Math.pow(alpha(), size / (size - 2));
+  }
+
+  /** Hunyuan: what longer texts make of the base; 0 for nothing. */
+  private double alpha() {
+    boolean own = family.architecture().equals("hunyuan-dense") && type.equals("dynamic");
+    return own ? real("alpha").orElse(0.0) : 0;
   }
 
   private long dimensions() {
+    Optional<Long> given = config.integer("rotary_dim");
+    if (family.rotatesPartly() && given.isPresent()) {
+      return given.get();
+    }
     double part =
         family.rotatesPartly()
             ? real("partial_rotary_factor")
@@ -137,6 +153,12 @@ final class HubRope {
     JsonElement truncate = parameters.get("truncate");
     if (truncate != null && (truncate.isJsonNull() || !config.truth("truncate", truncate))) {
       metadata.flag(config.key("rope.scaling.yarn_truncate"), false);
+    }
+    if (config.latent()) {
+      // Scores are scaled, and not what is rotated.
+      real("mscale_all_dim")
+          .ifPresent(all -> metadata.real(config.key("rope.scaling.yarn_log_multiplier"), 0.1 * all));
+      return;
     }
     yarnMagnitude(factor)
         .ifPresent(magnitude ->

@@ -25,17 +25,17 @@ import org.jspecify.annotations.Nullable;
  * experts in one tensor, small ones in F32.
  */
 final class HubTensors {
-  private static final Pattern LAYER = Pattern.compile("layers\\.(\\d{1,4})\\.(.+)");
+  private static final Pattern LAYER = Pattern.compile("(?:layers|blocks)\\.(\\d{1,4})\\.(.+)");
   private static final Pattern EXPERT = Pattern.compile("(.*\\.experts)\\.(\\d{1,4})\\.(\\w+)");
   private static final Pattern GPT_OSS =
       Pattern.compile("mlp\\.experts\\.(gate_up|down)_proj_(blocks|scales|bias)");
   private static final Pattern PREFIX =
-      Pattern.compile("(language_model\\.)?(model\\.)?(language_model\\.)?(backbone\\.)?");
+      Pattern.compile("(language_model\\.)?(model\\.)?(language_model\\.)?(backbone\\.|transformer\\.)?");
 
   /** Parts of models that see or guess ahead, and tables that are computed. */
   private static final Pattern IGNORED =
       Pattern.compile(
-          "(model\\.)?(vision_tower|vision_model|multi_modal_projector|visual|mtp)\\..*|.*\\.rotary_emb\\.inv_freq");
+          "(model\\.)?(vision_tower|vision_model|multi_modal_projector|visual|mtp|mtp_\\w+)\\..*|.*\\.rotary_emb\\.inv_freq");
 
   /** Bytes of two tensors that are compared at once. */
   private static final long COMPARED = 1 << 20;
@@ -151,21 +151,24 @@ final class HubTensors {
     Matcher prefix = PREFIX.matcher(raw.name);
     String name = prefix.lookingAt() ? raw.name.substring(prefix.end()) : raw.name;
     switch (name) {
-      case "embed_tokens.weight", "embeddings.weight" -> {
+      case "embed_tokens.weight", "embeddings.weight", "wte.weight" -> {
         embedding = raw;
         plain("token_embd.weight", raw);
       }
-      case "norm.weight", "norm_f.weight", "final_layernorm.weight" ->
+      case "norm.weight", "norm_f.weight", "final_layernorm.weight", "ln_f.weight" ->
           plain("output_norm.weight", raw);
       case "norm.bias" -> plain("output_norm.bias", raw);
       case "embedding_norm.weight" -> plain("token_embd_norm.weight", raw);
-      case "lm_head.weight" -> head = raw;
+      case "lm_head.weight", "ff_out.weight" -> head = raw;
       default -> {
         Matcher layer = LAYER.matcher(name);
         if (!layer.matches()) {
           throw unknown(raw);
         }
-        inLayer("blk." + Integer.parseInt(layer.group(1)) + ".", layer.group(2), raw);
+        int number = Integer.parseInt(layer.group(1));
+        if (!config.guessesAhead(number)) {
+          inLayer("blk." + number + ".", layer.group(2), raw);
+        }
       }
     }
   }
@@ -277,7 +280,8 @@ final class HubTensors {
     if (taps && shape.size() == 3 && shape.get(1) == 1) {
       shape = List.of(shape.get(0), shape.get(2));
     }
-    if (name.endsWith("ffn_gate_inp_shexp.weight") && shape.getLast() == 1) {
+    boolean row = name.endsWith("ffn_gate_inp_shexp.weight") || name.endsWith("exp_probs_b.bias");
+    if (row && shape.getLast() == 1) {
       shape = shape.subList(0, 1);
     }
     boolean rate = raw.name.endsWith("A_log");

@@ -63,6 +63,24 @@ final class HubNames {
           key state_size ssm.state_size
           """;
 
+  private static final String ROUTED_EXPERTS =
+      """
+      ffn_gate_shexp mlp.shared_experts.gate_proj
+      ffn_up_shexp mlp.shared_experts.up_proj
+      ffn_down_shexp mlp.shared_experts.down_proj
+      exp_probs_b.bias mlp.gate.e_score_correction_bias
+      nextn.eh_proj eh_proj
+      nextn.enorm enorm
+      nextn.hnorm hnorm
+      nextn.shared_head_norm shared_head.norm
+      key n_routed_experts expert_count
+      key n_shared_experts expert_shared_count
+      key first_k_dense_replace leading_dense_block_count
+      key n_group expert_group_count
+      key topk_group expert_group_used_count
+      key routed_scaling_factor expert_weights_scale
+      """;
+
   /**
    * A line is a module or tensor and the hub's name of it, with a number if it is one of several in
    * one; or a key of the configuration and GGUF's.
@@ -114,6 +132,93 @@ final class HubNames {
                   key mamba_n_heads ssm.time_step_rank
                   """),
           Map.entry(
+              "glm4",
+              """
+              post_attention_norm post_self_attn_layernorm
+              ffn_norm post_attention_layernorm
+              post_ffw_norm post_mlp_layernorm
+              ffn_up mlp.gate_up_proj
+              """),
+          Map.entry(
+              "glm4moe",
+              ROUTED_EXPERTS),
+          Map.entry(
+              "deepseek2",
+              ROUTED_EXPERTS
+                  + """
+                  ffn_norm post_attention_layernorm
+                  attn_q_a self_attn.q_a_proj
+                  attn_q_a_norm self_attn.q_a_layernorm
+                  attn_q_b self_attn.q_b_proj
+                  attn_kv_a_mqa self_attn.kv_a_proj_with_mqa
+                  attn_kv_a_norm self_attn.kv_a_layernorm
+                  key q_lora_rank attention.q_lora_rank
+                  key kv_lora_rank attention.kv_lora_rank
+                  key qk_rope_head_dim rope.dimension_count
+                  key v_head_dim attention.value_length_mla
+                  """),
+          Map.entry(
+              "ernie4_5-moe",
+              """
+              exp_probs_b.bias mlp.moe_statics.e_score_correction_bias
+              ffn_gate_shexp mlp.shared_experts.gate_proj
+              ffn_up_shexp mlp.shared_experts.up_proj
+              ffn_down_shexp mlp.shared_experts.down_proj
+              key moe_num_experts expert_count
+              key moe_k expert_used_count
+              key moe_layer_start_index leading_dense_block_count
+              key moe_layer_interval interleave_moe_layer_step
+              """),
+          Map.entry(
+              "cohere2",
+              """
+              key layer_norm_eps attention.layer_norm_epsilon
+              key logit_scale logit_scale
+              """),
+          Map.entry(
+              "starcoder2",
+              """
+              ffn_up mlp.c_fc
+              ffn_down mlp.c_proj
+              key norm_epsilon attention.layer_norm_epsilon
+              """),
+          Map.entry(
+              "hunyuan-dense",
+              """
+              attn_q_norm self_attn.query_layernorm
+              attn_k_norm self_attn.key_layernorm
+              """),
+          Map.entry(
+              "minimax-m2",
+              """
+              ffn_gate_inp block_sparse_moe.gate
+              ffn_gate_exps block_sparse_moe.experts.#.w1
+              ffn_up_exps block_sparse_moe.experts.#.w3
+              ffn_down_exps block_sparse_moe.experts.#.w2
+              exp_probs_b.bias block_sparse_moe.e_score_correction_bias
+              key num_local_experts expert_count
+              key intermediate_size expert_feed_forward_length
+              """),
+          Map.entry(
+              "llada",
+              """
+              attn_norm attn_norm
+              attn_q q_proj
+              attn_k k_proj
+              attn_v v_proj
+              attn_output attn_out
+              ffn_norm ff_norm
+              ffn_gate ff_proj
+              ffn_up up_proj
+              ffn_down ff_out
+              key d_model embedding_length
+              key n_layers block_count
+              key n_heads attention.head_count
+              key n_kv_heads attention.head_count_kv
+              key mlp_hidden_size feed_forward_length
+              key max_sequence_length context_length
+              """),
+          Map.entry(
               "mamba",
               MIXER
                   + """
@@ -137,6 +242,11 @@ final class HubNames {
           Map.entry("qwen2moe", "qwen2_moe"),
           Map.entry("qwen3moe", "qwen3_moe"),
           Map.entry("gpt-oss", "gpt_oss"),
+          Map.entry("glm4moe", "glm4_moe"),
+          Map.entry("deepseek2", "deepseek_v3"),
+          Map.entry("ernie4_5-moe", "ernie4_5_moe"),
+          Map.entry("hunyuan-dense", "hunyuan_v1_dense"),
+          Map.entry("dream", "Dream"),
           Map.entry("qwen3next", "qwen3_next"),
           Map.entry("qwen35", "qwen3_5_text"),
           Map.entry("qwen35moe", "qwen3_5_moe_text"),

@@ -35,7 +35,7 @@ public final class SafetensorsFixture {
   private static final Pattern LAYER = Pattern.compile("blk\\.(\\d+)\\.(.+?)(?:\\.(weight|bias))?");
 
   /** Architectures whose rows of queries and keys GGUF permutes to adjacent pairs. */
-  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3", "granitehybrid");
+  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3", "granitehybrid", "llada");
 
   private static final String LLAMA_3 =
       "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
@@ -127,17 +127,25 @@ public final class SafetensorsFixture {
     if (!layer.matches()) {
       tensors.put(
           switch (tensor.name()) {
-            case "token_embd.weight" -> mamba() ? "backbone.embeddings.weight" : "model.embed_tokens.weight";
-            case "output_norm.weight" -> mamba() ? "backbone.norm_f.weight" : "model.norm.weight";
+            case "token_embd.weight" ->
+                mamba()
+                    ? "backbone.embeddings.weight"
+                    : llada() ? "model.transformer.wte.weight" : "model.embed_tokens.weight";
+            case "output_norm.weight" ->
+                mamba()
+                    ? "backbone.norm_f.weight"
+                    : llada() ? "model.transformer.ln_f.weight" : "model.norm.weight";
             case "output_norm.bias" -> "model.norm.bias";
             case "token_embd_norm.weight" -> "model.embedding_norm.weight";
-            case "output.weight" -> "lm_head.weight";
+            case "output.weight" ->
+                llada() ? "model.transformer.ff_out.weight" : "lm_head.weight";
             default -> throw new IllegalStateException(tensor.name());
           },
           new Tensor(type, shape, bytes));
       return;
     }
-    String prefix = (mamba() ? "backbone" : "model") + ".layers." + layer.group(1) + ".";
+    String blocks = mamba() ? "backbone.layers" : llada() ? "model.transformer.blocks" : "model.layers";
+    String prefix = blocks + "." + layer.group(1) + ".";
     String module = layer.group(2);
     String kind = layer.group(3);
     if (module.contains("conv") && "weight".equals(kind)) {
@@ -157,11 +165,18 @@ public final class SafetensorsFixture {
       whole(prefix + "linear_attn.in_proj_qkvz.weight", module, new Tensor(type, shape, bytes));
       return;
     }
+    if (architecture.equals("deepseek2") && Set.of("attn_k_b", "attn_v_b").contains(module)) {
+      both(prefix + "self_attn.kv_b_proj.weight", module, new Tensor(type, shape, bytes));
+      return;
+    }
     if (own != null && own.place() >= 0) {
       fused.computeIfAbsent(prefix + own.name(), n -> new TreeMap<>()).put(own.place(), new Tensor(type, shape, bytes));
       return;
     }
     if (own != null && !own.name().contains("#")) {
+      // The rows of queries and keys are permuted under any name.
+      bytes = PERMUTED.contains(architecture) && Set.of("attn_q", "attn_k").contains(module)
+          ? unpermuted(bytes, module, shape.getFirst()) : bytes;
       tensors.put(prefix + own.name(), new Tensor(type, shape, bytes));
       return;
     }
@@ -185,6 +200,10 @@ public final class SafetensorsFixture {
       String name = module.equals("attn_sinks") ? "self_attn.sinks" : module(module) + "." + kind;
       tensors.put(prefix + name, new Tensor(type, hubShape, bytes));
     }
+  }
+
+  private boolean llada() {
+    return architecture.equals("llada");
   }
 
   private boolean mamba() {
@@ -265,6 +284,34 @@ public final class SafetensorsFixture {
               new Tensor(tensor.type, List.of(1L, tensor.shape.get(1)), one));
           row++;
         }
+      }
+    }
+  }
+
+  /** DeepSeek: for each head what makes its keys, with rows for columns, then its values. */
+  private void both(String name, String module, Tensor tensor) {
+    TreeMap<Integer, Tensor> heads = fused.computeIfAbsent(name, n -> new TreeMap<>());
+    int count = Math.toIntExact(tensor.shape.get(0));
+    int rows = Math.toIntExact(tensor.shape.get(1));
+    int columns = Math.toIntExact(tensor.shape.get(2));
+    boolean keys = module.equals("attn_k_b");
+    FloatsIn all = new FloatsIn(tensor.bytes);
+    for (int h = 0; h < count; h++) {
+      int size = rows * columns;
+      if (!keys) {
+        for (int r = 0; r < rows; r++) {
+          int from = 4 * (h * size + r * columns);
+          byte[] row = Arrays.copyOfRange(tensor.bytes, from, from + 4 * columns);
+          heads.put(h * 4096 + 2048 + r, new Tensor(tensor.type, List.of(1L, (long) columns), row));
+        }
+        continue;
+      }
+      for (int c = 0; c < columns; c++) {
+        byte[] row = new byte[4 * rows];
+        for (int r = 0; r < rows; r++) {
+          new FloatsIn(row).set(r, all.get(h * size + r * columns + c));
+        }
+        heads.put(h * 4096 + c, new Tensor(tensor.type, List.of(1L, (long) rows), row));
       }
     }
   }
@@ -424,12 +471,13 @@ public final class SafetensorsFixture {
     config.addProperty("tie_word_embeddings", !gguf.tensors().containsKey("output.weight"));
     copy(config, "max_position_embeddings", "context_length");
     copy(config, "hidden_size", "embedding_length");
-    copy(config, "num_hidden_layers", "block_count");
     copy(config, "vocab_size", "vocab_size");
     copy(config, "intermediate_size", "feed_forward_length");
     copy(config, "num_attention_heads", "attention.head_count");
     copy(config, "num_key_value_heads", "attention.head_count_kv");
-    config.addProperty("head_dim", headSize());
+    if (!architecture.equals("deepseek2")) {
+      config.addProperty("head_dim", headSize());
+    }
     copy(config, "rms_norm_eps", "attention.layer_norm_rms_epsilon");
     config.addProperty("rope_theta", 10_000);
     copy(config, "rope_theta", "rope.freq_base");
@@ -454,7 +502,24 @@ public final class SafetensorsFixture {
     copy(config, "shared_expert_intermediate_size", "expert_shared_feed_forward_length");
     names.keys().forEach(key -> copy(config, key[0], key[1]));
     states(config);
+    long guesses = gguf.metadata().integer(architecture + ".nextn_predict_layers", 0);
+    config.addProperty("num_hidden_layers", integer("block_count") - guesses);
+    if (architecture.equals("deepseek2")) {
+      long rotated = integer("rope.dimension_count");
+      config.addProperty("qk_nope_head_dim", integer("attention.key_length_mla") - rotated);
+    }
+    long mask = gguf.metadata().integer("tokenizer.ggml.mask_token_id", -1);
+    config.addProperty("mask_token_id", mask);
     JsonObject rope = new JsonObject();
+    if (gguf.metadata().has(architecture + ".rope.scaling.alpha")) {
+      rope.addProperty("type", "dynamic");
+      copy(rope, "alpha", "rope.scaling.alpha");
+    }
+    String multiplier = architecture + ".rope.scaling.yarn_log_multiplier";
+    if (gguf.metadata().has(multiplier)) {
+      rope.addProperty("mscale", 10 * gguf.metadata().real(multiplier));
+      rope.addProperty("mscale_all_dim", 10 * gguf.metadata().real(multiplier));
+    }
     copy(rope, "rope_type", "rope.scaling.type");
     copy(rope, "factor", "rope.scaling.factor");
     copy(rope, "beta_fast", "rope.scaling.yarn_beta_fast");
