@@ -122,6 +122,10 @@ final class HubConfig {
       throw new ModelFileException(
           file, "mlp_only_layers", "only models with experts in every layer are supported");
     }
+    if (flag("mamba_rms_norm") && flag("mamba_norm_before_gate")) {
+      throw new ModelFileException(
+          file, "mamba_norm_before_gate", "norms before the gate are not supported");
+    }
     if (text("topk_method").equals("group_limited_greedy")) {
       throw new ModelFileException(
           file, "topk_method", "groups of experts by their best one alone are not supported");

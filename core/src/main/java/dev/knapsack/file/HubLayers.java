@@ -46,14 +46,15 @@ final class HubLayers {
     }
     JsonArray listed =
         config.value("full_attn_idxs") instanceof JsonArray indices ? indices : null;
-    long period = config.whole("full_attention_interval", 0);
+    long period = config.whole("full_attention_interval", config.whole("attn_layer_period", 0));
+    long offset = config.whole("attn_layer_offset", Math.max(0, period - 1));
     for (int l = 0; l < attentive.length; l++) {
       if (types != null) {
         attentive[l] = isAttentive(types.get(l));
       } else if (listed != null) {
         attentive[l] = listed.contains(new JsonPrimitive(l));
       } else if (period > 0) {
-        attentive[l] = (l + 1) % period == 0;
+        attentive[l] = l % period == offset;
       } else {
         throw config.wrong("layer_types", "is missing");
       }

@@ -114,6 +114,42 @@ final class HubRecurrentFamilies {
   private static final Map<String, String> MAMBA_TENSORS =
       Map.of("mamba.A_log", "ssm_a", "mamba.D", "ssm_d", "mamba.dt_bias", "ssm_dt.bias");
 
+  private static final Map<String, String> FALCON_MODULES =
+      Map.of(
+          "mamba.in_proj", "ssm_in",
+          "mamba.conv1d", "ssm_conv1d",
+          "mamba.norm", "ssm_norm",
+          "mamba.out_proj", "ssm_out",
+          "feed_forward.gate_proj", "ffn_gate",
+          "feed_forward.up_proj", "ffn_up",
+          "feed_forward.down_proj", "ffn_down");
+
+  private static final Map<String, String> FALCON_TENSORS =
+      Map.of(
+          "mamba.A_log", "ssm_a",
+          "mamba.D", "ssm_d",
+          "mamba.dt_bias", "ssm_dt.bias",
+          "pre_ff_layernorm.weight", "ffn_norm");
+
+  private static final Map<String, String> JAMBA_MODULES =
+      Map.ofEntries(
+          entry("mamba.in_proj", "ssm_in"),
+          entry("mamba.conv1d", "ssm_conv1d"),
+          entry("mamba.x_proj", "ssm_x"),
+          entry("mamba.dt_proj", "ssm_dt"),
+          entry("mamba.dt_layernorm", "ssm_dt_norm"),
+          entry("mamba.b_layernorm", "ssm_b_norm"),
+          entry("mamba.c_layernorm", "ssm_c_norm"),
+          entry("mamba.out_proj", "ssm_out"),
+          entry("pre_ff_layernorm", "ffn_norm"),
+          entry("feed_forward.gate_proj", "ffn_gate"),
+          entry("feed_forward.up_proj", "ffn_up"),
+          entry("feed_forward.down_proj", "ffn_down"),
+          entry("feed_forward.router", "ffn_gate_inp"),
+          entry("feed_forward.experts.gate_proj", "ffn_gate_exps"),
+          entry("feed_forward.experts.up_proj", "ffn_up_exps"),
+          entry("feed_forward.experts.down_proj", "ffn_down_exps"));
+
   private static final String MAMBA =
       """
       {num_attention_heads: 0, intermediate_size: 0, max_position_embeddings: 1048576,
@@ -215,6 +251,56 @@ final class HubRecurrentFamilies {
                   .naming(GRANITE_MODULES)
                   .holding(MAMBA_TENSORS)
                   .being(Trait.HEADS_BY_LAYER, Trait.STATE_SPACE)),
+          entry(
+              "falcon_h1",
+              of(
+                      "falcon-h1",
+                      """
+                      {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32,
+                       num_attention_heads: 32, num_key_value_heads: 8,
+                       max_position_embeddings: 8192, rms_norm_eps: 1e-5, rope_theta: 1e4,
+                       eos_token_id: 2, attention_bias: false, mlp_bias: false,
+                       mamba_d_ssm: 1024, mamba_n_heads: 128, mamba_n_groups: 1,
+                       mamba_d_state: 256, mamba_d_conv: 4, mamba_conv_bias: true,
+                       mamba_proj_bias: false, mamba_rms_norm: false,
+                       mamba_norm_before_gate: true, lm_head_multiplier: 1,
+                       embedding_multiplier: 1, mlp_multipliers: [1, 1], key_multiplier: 1,
+                       attention_out_multiplier: 1, attention_in_multiplier: 1,
+                       ssm_multipliers: [1, 1, 1, 1, 1], ssm_in_multiplier: 1,
+                       ssm_out_multiplier: 1}\
+                      """)
+                  .with(
+                      integer("mamba_d_conv", "ssm.conv_kernel"),
+                      integer("mamba_d_state", "ssm.state_size"),
+                      integer("mamba_n_groups", "ssm.group_count"),
+                      integer("mamba_n_heads", "ssm.time_step_rank"),
+                      integer("mamba_d_ssm", "ssm.inner_size"))
+                  .naming(FALCON_MODULES)
+                  .holding(FALCON_TENSORS)
+                  .being(Trait.STATE_SPACE)),
+          entry(
+              "jamba",
+              of(
+                      "jamba",
+                      """
+                      {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32,
+                       num_attention_heads: 32, num_key_value_heads: 8,
+                       max_position_embeddings: 262144, rms_norm_eps: 1e-6, eos_token_id: 2,
+                       num_experts: 16, num_experts_per_tok: 2, attn_layer_period: 8,
+                       attn_layer_offset: 4, mamba_d_state: 16, mamba_d_conv: 4,
+                       mamba_expand: 2, mamba_conv_bias: true, mamba_proj_bias: false}\
+                      """)
+                  .with(
+                      integer("num_experts", "expert_count"),
+                      integer("num_experts_per_tok", "expert_used_count"),
+                      integer("mamba_d_conv", "ssm.conv_kernel"),
+                      integer("mamba_d_state", "ssm.state_size"),
+                      integer("mamba_expand*hidden_size", "ssm.inner_size"),
+                      integer("hidden_size/16", "ssm.time_step_rank"),
+                      integer("mamba_dt_rank", "ssm.time_step_rank"))
+                  .naming(JAMBA_MODULES)
+                  .holding(MAMBA_TENSORS)
+                  .being(Trait.HEADS_BY_LAYER)),
           entry(
               "mamba",
               of(

@@ -5,6 +5,7 @@ import dev.knapsack.file.HubFamily.Trait;
 import dev.knapsack.file.SafetensorsHeader.Entry;
 import dev.knapsack.file.TensorSource.Change;
 import dev.knapsack.file.TensorSource.Extent;
+import dev.knapsack.file.TensorSource.Factor;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.Arena;
@@ -95,6 +96,7 @@ final class HubTensors {
 
   private final HubConfig config;
   private final HubFamily family;
+  private final HubMultipliers multipliers;
   private @Nullable Raw head;
   private @Nullable Raw embedding;
   private int ignoredBiases;
@@ -105,6 +107,7 @@ final class HubTensors {
   HubTensors(HubConfig config) {
     this.config = config;
     this.family = config.family();
+    this.multipliers = new HubMultipliers(config);
   }
 
   /** Takes all tensors of a file. */
@@ -142,6 +145,11 @@ final class HubTensors {
   private static int layer(String name) {
     Matcher matcher = Pattern.compile("blk\\.(\\d+)\\..*").matcher(name);
     return matcher.matches() ? Integer.parseInt(matcher.group(1)) : -1;
+  }
+
+  /** The name without its layer, if it is in one. */
+  private static String suffix(String name) {
+    return name.replaceFirst("^blk\\.\\d+\\.", "");
   }
 
   private void add(Raw raw) {
@@ -221,9 +229,12 @@ final class HubTensors {
             "there is no lm_head.weight, though config.json says that it is not the embedding; the"
                 + " embedding is taken");
       }
+      if (embedding != null && multipliers.tellOutputApart()) {
+        plain("output.weight", embedding);
+      }
       return;
     }
-    if (!config.tied() || embedding == null) {
+    if (!config.tied() || embedding == null || multipliers.tellOutputApart()) {
       plain("output.weight", head);
     } else if (!head.sameNumbers(embedding)) {
       plain("output.weight", head);
@@ -289,7 +300,12 @@ final class HubTensors {
     TensorSource source;
     if (shape.size() > 1 && !rate && !taps) {
       info = new TensorInfo(name, raw.format(), shape);
-      source = new TensorSource.Pieces(List.of(raw.extent()));
+      List<Factor> factors = multipliers.of(suffix(name), shape.getLast());
+      source =
+          factors.isEmpty()
+              ? new TensorSource.Pieces(List.of(raw.extent()))
+              : new TensorSource.Scaled(
+                  raw.extent(), raw.format(), shape.getFirst(), factors);
     } else {
       info = new TensorInfo(name, Formats.F32, spread(name, shape, raw));
       Change change = rate ? Change.RATE : Change.NONE;
@@ -334,7 +350,7 @@ final class HubTensors {
     if (groups == 0 || heads % groups != 0) {
       throw raw.error("%d heads cannot share the keys of %d evenly".formatted(heads, groups));
     }
-    String suffix = name.substring(name.indexOf('.', name.indexOf('.') + 1) + 1);
+    String suffix = suffix(name);
     if (heads == groups || suffix.equals("ssm_norm.weight")) {
       return source;
     }

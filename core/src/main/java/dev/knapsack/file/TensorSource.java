@@ -103,6 +103,50 @@ sealed interface TensorSource {
     }
   }
 
+  /** A stretch of rows, all of which have the same factor. */
+  record Factor(long rows, double factor) {}
+
+  /**
+   * A matrix times factors: the products are rounded as the file's numbers are.
+   *
+   * @param columns numbers in a row
+   * @param factors of stretches of rows that follow each other
+   */
+  record Scaled(Extent extent, Format format, long columns, List<Factor> factors)
+      implements TensorSource {
+    @Override
+    public void read(String name, long from, MemorySegment into) {
+      int size = format.blockBytes();
+      long end = Math.ceilDiv(from + into.byteSize(), (long) size);
+      int most = CHUNK / Float.BYTES;
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment numbers = arena.allocate((long) most * size);
+        MemorySegment floats = arena.allocate((long) most * Float.BYTES);
+        for (long i = from / size; i < end; i += most) {
+          int count = (int) Math.min(most, end - i);
+          MemorySegment part = numbers.asSlice(0, (long) count * size);
+          extent.read(name, i * size, part);
+          format.decode(part, 0, floats, 0, count);
+          multiply(floats, i, count);
+          format.encode(floats, 0, part, 0, count);
+          copyOverlap(part, i * size, part.byteSize(), into, from);
+        }
+      }
+    }
+
+    private void multiply(MemorySegment floats, long first, int count) {
+      long begin = 0;
+      for (Factor stretch : factors) {
+        long end = begin + stretch.rows * columns;
+        for (long i = Math.max(begin, first); i < Math.min(end, first + count); i++) {
+          long place = (i - first) * Float.BYTES;
+          floats.set(FLOAT, place, (float) (floats.get(FLOAT, place) * stretch.factor));
+        }
+        begin = end;
+      }
+    }
+  }
+
   /**
    * What heads have, in another order. In the source, the heads of a group lie together; here, the
    * first heads of all groups come first, then the second. A tensor may have several stretches of

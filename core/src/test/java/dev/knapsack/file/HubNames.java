@@ -132,6 +132,41 @@ final class HubNames {
                   key mamba_n_heads ssm.time_step_rank
                   """),
           Map.entry(
+              "falcon-h1",
+              MAMBA
+                  + """
+                  ffn_norm pre_ff_layernorm.weight
+                  ffn_gate feed_forward.gate_proj
+                  ffn_up feed_forward.up_proj
+                  ffn_down feed_forward.down_proj
+                  key mamba_d_ssm ssm.inner_size
+                  key mamba_d_conv ssm.conv_kernel
+                  key mamba_d_state ssm.state_size
+                  key mamba_n_groups ssm.group_count
+                  key mamba_n_heads ssm.time_step_rank
+                  """),
+          Map.entry(
+              "jamba",
+              MAMBA
+                  + """
+                  ssm_x mamba.x_proj
+                  ssm_dt mamba.dt_proj
+                  ssm_dt.bias mamba.dt_proj.bias
+                  ssm_dt_norm mamba.dt_layernorm
+                  ssm_b_norm mamba.b_layernorm
+                  ssm_c_norm mamba.c_layernorm
+                  ffn_norm pre_ff_layernorm
+                  ffn_gate feed_forward.gate_proj
+                  ffn_up feed_forward.up_proj
+                  ffn_down feed_forward.down_proj
+                  ffn_gate_inp feed_forward.router
+                  ffn_gate_exps feed_forward.experts.#.gate_proj
+                  ffn_up_exps feed_forward.experts.#.up_proj
+                  ffn_down_exps feed_forward.experts.#.down_proj
+                  key mamba_d_conv ssm.conv_kernel
+                  key mamba_d_state ssm.state_size
+                  """),
+          Map.entry(
               "glm4",
               """
               post_attention_norm post_self_attn_layernorm

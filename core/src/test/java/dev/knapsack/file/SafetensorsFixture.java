@@ -123,6 +123,14 @@ public final class SafetensorsFixture {
     if (tensor.name().endsWith("ssm_a")) {
       change(bytes, number -> (float) Math.log(-number));
     }
+    if (architecture.equals("falcon-h1")) {
+      divide(tensor, bytes);
+    }
+    if (architecture.equals("ernie4_5-moe") && tensor.name().endsWith("_shexp.weight")) {
+      long added = tensor.name().contains("down") ? 0 : 8;
+      bytes = padded(shape, bytes, added, 8 - added);
+      shape = List.of(shape.get(0) + added, shape.get(1) + 8 - added);
+    }
     Matcher layer = LAYER.matcher(tensor.name());
     if (!layer.matches()) {
       tensors.put(
@@ -134,7 +142,11 @@ public final class SafetensorsFixture {
             case "output_norm.weight" ->
                 mamba()
                     ? "backbone.norm_f.weight"
-                    : llada() ? "model.transformer.ln_f.weight" : "model.norm.weight";
+                    : llada()
+                        ? "model.transformer.ln_f.weight"
+                        : Set.of("falcon-h1", "jamba").contains(architecture)
+                            ? "model.final_layernorm.weight"
+                            : "model.norm.weight";
             case "output_norm.bias" -> "model.norm.bias";
             case "token_embd_norm.weight" -> "model.embedding_norm.weight";
             case "output.weight" ->
@@ -150,7 +162,7 @@ public final class SafetensorsFixture {
     String kind = layer.group(3);
     if (module.contains("conv") && "weight".equals(kind)) {
       shape = List.of(shape.get(0), 1L, shape.get(1));
-    } else if (List.of("ssm_d", "ssm_a", "ssm_norm").contains(module) && !architecture.equals("mamba")) {
+    } else if (List.of("ssm_d", "ssm_a", "ssm_norm").contains(module) && !Set.of("mamba", "jamba").contains(architecture)) {
       shape = List.of(shape.stream().reduce(1L, (a, b) -> a * b));
     }
     if (architecture.startsWith("qwen35")) {
@@ -200,6 +212,62 @@ public final class SafetensorsFixture {
       String name = module.equals("attn_sinks") ? "self_attn.sinks" : module(module) + "." + kind;
       tensors.put(prefix + name, new Tensor(type, hubShape, bytes));
     }
+  }
+
+  /** Falcon H1: what is multiplied by all that it is multiplied by. */
+  private void divide(TensorInfo tensor, byte[] bytes) {
+    int inner = Math.toIntExact(integer("ssm.inner_size"));
+    int state = Math.toIntExact(integer("ssm.group_count") * integer("ssm.state_size"));
+    int columns = Math.toIntExact(tensor.shape().getFirst());
+    FloatsIn floats = new FloatsIn(bytes);
+    for (int i = 0; i < bytes.length / 4; i++) {
+      int row = i / columns;
+      float factor =
+          switch (tensor.name().replaceFirst("blk\\.\\d+\\.", "")) {
+            case "token_embd.weight" -> tensorsTied() ? 2 : 4;
+            case "attn_q.weight", "attn_v.weight" -> 0.5f;
+            case "attn_k.weight" -> 0.125f;
+            case "attn_output.weight" -> 8;
+            case "ffn_gate.weight" -> 0.25f;
+            case "ffn_down.weight" -> 2;
+            case "ssm_out.weight" -> 0.5f;
+            case "ssm_in.weight" ->
+                row < inner
+                    ? 1
+                    : row < 2 * inner
+                        ? 2
+                        : row < 2 * inner + state ? 4 : row < 2 * inner + 2 * state ? 8 : 16;
+            default -> 1;
+          };
+      floats.set(i, floats.get(i) / factor);
+    }
+  }
+
+  private void multipliers(JsonObject config) {
+    config.addProperty("embedding_multiplier", tensorsTied() ? 2 : 4);
+    config.addProperty("lm_head_multiplier", tensorsTied() ? 2 : 1);
+    config.addProperty("attention_in_multiplier", 0.5);
+    config.addProperty("key_multiplier", 0.25);
+    config.addProperty("attention_out_multiplier", 8);
+    config.add("mlp_multipliers", JsonParser.parseString("[0.25, 2]"));
+    config.addProperty("ssm_out_multiplier", 0.5);
+    config.addProperty("ssm_in_multiplier", 4);
+    config.add("ssm_multipliers", JsonParser.parseString("[0.25, 0.5, 1, 2, 4]"));
+  }
+
+  private boolean tensorsTied() {
+    return !gguf.tensors().containsKey("output.weight");
+  }
+
+  /** The same with rows and columns of zeros after it. */
+  private static byte[] padded(List<Long> shape, byte[] bytes, long rows, long columns) {
+    int width = Math.toIntExact(shape.get(1) * 4);
+    int wider = width + Math.toIntExact(columns * 4);
+    byte[] result = new byte[Math.toIntExact((shape.get(0) + rows) * wider)];
+    for (int r = 0; r < shape.get(0); r++) {
+      System.arraycopy(bytes, r * width, result, r * wider, width);
+    }
+    return result;
   }
 
   private boolean llada() {
@@ -504,6 +572,15 @@ public final class SafetensorsFixture {
     states(config);
     long guesses = gguf.metadata().integer(architecture + ".nextn_predict_layers", 0);
     config.addProperty("num_hidden_layers", integer("block_count") - guesses);
+    if (architecture.equals("falcon-h1")) {
+      multipliers(config);
+    }
+    if (architecture.equals("ernie4_5-moe")) {
+      config.addProperty("moe_num_shared_experts", 2);
+    }
+    if (architecture.equals("jamba")) {
+      config.addProperty("mamba_dt_rank", integer("ssm.time_step_rank"));
+    }
     if (architecture.equals("deepseek2")) {
       long rotated = integer("rope.dimension_count");
       config.addProperty("qk_nope_head_dim", integer("attention.key_length_mla") - rotated);

@@ -31,7 +31,8 @@ class SafetensorsModelsTest {
 
   /** Tensors that directories have in one, where the GGUF file has them apart. */
   private static final Map<String, String> OTHERWISE =
-      Map.of("qwen3next", ".*attn_(qkv|gate)\\.weight", "deepseek2", ".*attn_[kv]_b\\.weight");
+      Map.of("qwen3next", ".*attn_(qkv|gate)\\.weight", "deepseek2", ".*attn_[kv]_b\\.weight",
+          "ernie4_5-moe", ".*_shexp\\.weight");
 
   @TempDir Path folder;
 
@@ -75,6 +76,9 @@ class SafetensorsModelsTest {
         "hunyuan-dense",
         "minimax-m2",
         "dream",
+        "falcon-h1",
+        "jamba",
+        "ernie4_5-moe",
         "llada"
       })
   void theSameModelBothWays(String name) throws IOException {
