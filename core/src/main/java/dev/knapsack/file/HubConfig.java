@@ -41,6 +41,7 @@ final class HubConfig {
           "num_hidden_layers", List.of("n_layers"),
           "num_attention_heads", List.of("n_heads"),
           "num_key_value_heads", List.of("n_kv_heads"),
+          "head_dim", List.of("attention_head_dim"),
           "intermediate_size", List.of("mlp_hidden_size"),
           "max_position_embeddings", List.of("max_sequence_length"),
           "tie_word_embeddings", List.of("tie_embedding", "weight_tying"));
@@ -91,6 +92,9 @@ final class HubConfig {
           file,
           "model_type",
           "'" + named + "' is not supported; supported are " + HubFamilies.supported());
+    }
+    if (family.is(HubFamily.Trait.PARTS_BY_LAYER) && HubLayers.haveExperts(json)) {
+      family = HubRecurrentFamilies.NEMOTRON_H_MOE;
     }
     return new HubConfig(file, json, outer, family).checked();
   }

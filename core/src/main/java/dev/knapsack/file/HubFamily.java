@@ -50,6 +50,8 @@ record HubFamily(
     ADJACENT_PAIRS,
     /** Layers without attention are those that have no key and value heads in GGUF. */
     HEADS_BY_LAYER,
+    /** Layers have one part each; in GGUF, those of other kinds have heads or an MLP of width 0. */
+    PARTS_BY_LAYER,
     /** Layers without attention are flagged in GGUF. */
     FLAGS_BY_LAYER,
     /** Rates and skips of heads are columns in GGUF, and norms there have a row for each group. */

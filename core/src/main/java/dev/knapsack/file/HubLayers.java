@@ -2,17 +2,32 @@ package dev.knapsack.file;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** The ways in which the layers of a {@code config.json} differ, in GGUF's words. */
 final class HubLayers {
+  private static final String PATTERN = "hybrid_override_pattern";
+
   private final HubConfig config;
   private final HubFamily family;
 
   HubLayers(HubConfig config) {
     this.config = config;
     this.family = config.family();
+  }
+
+  /** Says whether some layers have experts, in a configuration that says what each layer is. */
+  static boolean haveExperts(JsonObject json) {
+    for (String key : List.of("layer_types", "layers_block_type")) {
+      if (json.get(key) instanceof JsonArray types && types.contains(new JsonPrimitive("moe"))) {
+        return true;
+      }
+    }
+    return json.get(PATTERN) instanceof JsonPrimitive pattern
+        && pattern.getAsString().contains("E");
   }
 
   void put(MetadataBuilder metadata) {
@@ -28,6 +43,9 @@ final class HubLayers {
       }
       metadata.integers(config.key("attention.head_count_kv"), heads);
     }
+    if (family.is(HubFamily.Trait.PARTS_BY_LAYER)) {
+      parts(metadata);
+    }
     if (family.is(HubFamily.Trait.FLAGS_BY_LAYER)) {
       boolean[] recurrent = attentive();
       for (int l = 0; l < recurrent.length; l++) {
@@ -35,6 +53,36 @@ final class HubLayers {
       }
       metadata.flags(config.key("attention.recurrent_layers"), recurrent);
     }
+  }
+
+  private void parts(MetadataBuilder metadata) {
+    long[] heads = new long[config.layers()];
+    long[] widths = new long[heads.length];
+    for (int l = 0; l < heads.length; l++) {
+      switch (part(l, heads.length)) {
+        case "*", "attention", "full_attention" -> heads[l] = config.kvHeads();
+        case "-", "mlp" -> widths[l] = config.required("intermediate_size");
+        case "E", "moe" -> widths[l] = config.required("moe_intermediate_size");
+        case "M", "mamba", "linear_attention" -> {}
+        default ->
+            throw config.wrong(
+                PATTERN,
+                "must name a part for each of %d layers: M, *, - or E".formatted(heads.length));
+      }
+    }
+    metadata.integers(config.key("attention.head_count_kv"), heads);
+    metadata.integers(config.key("feed_forward_length"), widths);
+  }
+
+  private String part(int layer, int layers) {
+    JsonArray types = types("layers_block_type", layers);
+    types = types == null ? types("layer_types", layers) : types;
+    if (types != null) {
+      return types.get(layer) instanceof JsonPrimitive name ? name.getAsString() : "";
+    }
+    String pattern =
+        config.value(PATTERN) instanceof JsonPrimitive given ? given.getAsString() : "";
+    return layer < pattern.length() ? pattern.substring(layer, layer + 1) : "";
   }
 
   /** Marks the layers that have attention; the others carry states. */

@@ -169,8 +169,90 @@ final class HubRecurrentFamilies {
   private static final Map<String, String> MIXER_TENSORS =
       Map.of("mixer.A_log", "ssm_a", "mixer.D", "ssm_d", "mixer.dt_bias", "ssm_dt.bias");
 
+  private static final Map<String, String> NEMOTRON_MODULES =
+      Map.ofEntries(
+          entry("norm", "attn_norm"),
+          entry("mixer.in_proj", "ssm_in"),
+          entry("mixer.conv1d", "ssm_conv1d"),
+          entry("mixer.norm", "ssm_norm"),
+          entry("mixer.out_proj", "ssm_out"),
+          entry("mixer.q_proj", "attn_q"),
+          entry("mixer.k_proj", "attn_k"),
+          entry("mixer.v_proj", "attn_v"),
+          entry("mixer.o_proj", "attn_output"),
+          entry("mixer.up_proj", "ffn_up"),
+          entry("mixer.down_proj", "ffn_down"),
+          entry("mixer.gate", "ffn_gate_inp"),
+          entry("mixer.experts.up_proj", "ffn_up_exps"),
+          entry("mixer.experts.down_proj", "ffn_down_exps"),
+          entry("mixer.shared_experts.up_proj", "ffn_up_shexp"),
+          entry("mixer.shared_experts.down_proj", "ffn_down_shexp"),
+          entry("mixer.fc1_latent_proj", "ffn_latent_down"),
+          entry("mixer.fc2_latent_proj", "ffn_latent_up"));
+
+  private static final Map<String, String> NEMOTRON_TENSORS =
+      Map.of(
+          "mixer.A_log", "ssm_a",
+          "mixer.D", "ssm_d",
+          "mixer.dt_bias", "ssm_dt.bias",
+          "mixer.gate.e_score_correction_bias", "exp_probs_b.bias");
+
+  private static final List<Key> NEMOTRON =
+      List.of(
+          real("layer_norm_epsilon", "attention.layer_norm_rms_epsilon"),
+          real("layer_norm_epsilon", "attention.layer_norm_epsilon"),
+          integer("conv_kernel", "ssm.conv_kernel"),
+          integer("ssm_state_size", "ssm.state_size"),
+          integer("n_groups", "ssm.group_count"),
+          integer("mamba_num_heads", "ssm.time_step_rank"),
+          integer("mamba_num_heads*mamba_head_dim", "ssm.inner_size"));
+
+  private static final String NEMOTRON_H =
+      """
+      {hidden_size: 4096, intermediate_size: 21504, num_attention_heads: 32,
+       num_key_value_heads: 8, head_dim: 128, max_position_embeddings: 4096,
+       layer_norm_epsilon: 1e-5, eos_token_id: 2, attention_bias: false, mlp_bias: false,
+       use_bias: false, use_conv_bias: true, ssm_state_size: 128, mamba_num_heads: 128,
+       mamba_head_dim: 64, n_groups: 8, conv_kernel: 4}\
+      """;
+
+  /** The same as Nemotron H, in which some layers have experts. */
+  static final HubFamily NEMOTRON_H_MOE =
+      of(
+              "nemotron_h_moe",
+              NEMOTRON_H,
+              """
+              {n_routed_experts: 8, n_shared_experts: 1, moe_intermediate_size: 7688,
+               moe_shared_expert_intermediate_size: 7688, num_experts_per_tok: 2,
+               routed_scaling_factor: 1, n_group: 1, topk_group: 1, norm_topk_prob: true}\
+              """)
+          .with(NEMOTRON)
+          .with(
+              integer("n_routed_experts", "expert_count"),
+              integer("num_experts_per_tok", "expert_used_count"),
+              integer("moe_intermediate_size", "expert_feed_forward_length"),
+              integer("n_shared_experts", "expert_shared_count"),
+              integer(
+                  "n_shared_experts*moe_shared_expert_intermediate_size",
+                  "expert_shared_feed_forward_length"),
+              integer("moe_latent_size", "moe_latent_size"),
+              integer("n_group", "expert_group_count"),
+              integer("topk_group", "expert_group_used_count"),
+              real("routed_scaling_factor", "expert_weights_scale"),
+              flag("norm_topk_prob", "expert_weights_norm"))
+          .naming(NEMOTRON_MODULES)
+          .holding(NEMOTRON_TENSORS)
+          .being(Trait.STATE_SPACE, Trait.PARTS_BY_LAYER);
+
   static final Map<String, HubFamily> ALL =
       Map.ofEntries(
+          entry(
+              "nemotron_h",
+              of("nemotron_h", NEMOTRON_H)
+                  .with(NEMOTRON)
+                  .naming(NEMOTRON_MODULES)
+                  .holding(NEMOTRON_TENSORS)
+                  .being(Trait.STATE_SPACE, Trait.PARTS_BY_LAYER)),
           entry(
               "qwen3_next",
               of(

@@ -63,6 +63,30 @@ final class HubNames {
           key state_size ssm.state_size
           """;
 
+  private static final String NEMOTRON =
+      MIXER
+          + """
+          attn_q mixer.q_proj
+          attn_k mixer.k_proj
+          attn_v mixer.v_proj
+          attn_output mixer.o_proj
+          ffn_up mixer.up_proj
+          ffn_down mixer.down_proj
+          ffn_gate_inp mixer.gate
+          exp_probs_b.bias mixer.gate.e_score_correction_bias
+          ffn_up_exps mixer.experts.#.up_proj
+          ffn_down_exps mixer.experts.#.down_proj
+          ffn_up_shexp mixer.shared_experts.up_proj
+          ffn_down_shexp mixer.shared_experts.down_proj
+          key ssm_state_size ssm.state_size
+          key n_groups ssm.group_count
+          key mamba_num_heads ssm.time_step_rank
+          key n_routed_experts expert_count
+          key n_shared_experts expert_shared_count
+          key moe_shared_expert_intermediate_size expert_shared_feed_forward_length
+          key routed_scaling_factor expert_weights_scale
+          """;
+
   private static final String ROUTED_EXPERTS =
       """
       ffn_gate_shexp mlp.shared_experts.gate_proj
@@ -166,6 +190,8 @@ final class HubNames {
                   key mamba_d_conv ssm.conv_kernel
                   key mamba_d_state ssm.state_size
                   """),
+          Map.entry("nemotron_h", NEMOTRON),
+          Map.entry("nemotron_h_moe", NEMOTRON),
           Map.entry(
               "glm4",
               """
@@ -282,6 +308,7 @@ final class HubNames {
           Map.entry("ernie4_5-moe", "ernie4_5_moe"),
           Map.entry("hunyuan-dense", "hunyuan_v1_dense"),
           Map.entry("dream", "Dream"),
+          Map.entry("nemotron_h_moe", "nemotron_h"),
           Map.entry("qwen3next", "qwen3_next"),
           Map.entry("qwen35", "qwen3_5_text"),
           Map.entry("qwen35moe", "qwen3_5_moe_text"),

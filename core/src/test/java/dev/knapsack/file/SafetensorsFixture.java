@@ -275,7 +275,7 @@ public final class SafetensorsFixture {
   }
 
   private boolean mamba() {
-    return architecture.startsWith("mamba");
+    return architecture.startsWith("mamba") || architecture.startsWith("nemotron_h");
   }
 
   private static void change(byte[] bytes, UnaryOperator<Float> change) {
@@ -641,7 +641,19 @@ public final class SafetensorsFixture {
           .limit(integer("block_count") - metadata.integer(architecture + ".nextn_predict_layers", 0))
           .forEach(n -> types.add(n != 0 ? "linear_attention" : "full_attention"));
     }
-    if (!types.isEmpty()) {
+    if (architecture.startsWith("nemotron_h")) {
+      long[] kvHeads = metadata.integers(heads);
+      long[] widths = metadata.integers(architecture + ".feed_forward_length");
+      String other = architecture.endsWith("_moe") ? "E" : "-";
+      StringBuilder pattern = new StringBuilder();
+      for (int l = 0; l < widths.length; l++) {
+        pattern.append(kvHeads[l] > 0 ? "*" : widths[l] > 0 ? other : "M");
+      }
+      config.addProperty("hybrid_override_pattern", pattern.toString());
+      config.addProperty("intermediate_size", LongStream.of(widths).max().orElseThrow());
+      config.addProperty(
+          "mamba_head_dim", integer("ssm.inner_size") / integer("ssm.time_step_rank"));
+    } else if (!types.isEmpty()) {
       config.add("layer_types", types);
     }
     if (metadata.has(architecture + ".ssm.inner_size")) {

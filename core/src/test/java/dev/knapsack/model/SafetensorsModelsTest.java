@@ -78,6 +78,8 @@ class SafetensorsModelsTest {
         "dream",
         "falcon-h1",
         "jamba",
+        "nemotron_h",
+        "nemotron_h_moe",
         "ernie4_5-moe",
         "llada"
       })
