@@ -185,7 +185,7 @@ final class HubConfig {
       return truth("tie_word_embeddings", tied);
     }
     boolean usual = family.defaults().containsKey("tie_word_embeddings");
-    return own == null && (!json.equals(outer) && !usual || flag("tie_word_embeddings"));
+    return own == null && ((!usual && !json.equals(outer)) || flag("tie_word_embeddings"));
   }
 
   /** Says whether a layer's module has a bias if there is one in the files. */

@@ -2,11 +2,10 @@ package dev.knapsack.file;
 
 import static dev.knapsack.file.HubFamily.flag;
 import static dev.knapsack.file.HubFamily.integer;
-import static dev.knapsack.file.HubFamily.of;
+import static dev.knapsack.file.HubFamily.named;
 import static dev.knapsack.file.HubFamily.real;
 import static java.util.Map.entry;
 
-import dev.knapsack.file.HubFamily.Key;
 import dev.knapsack.file.HubFamily.Trait;
 import dev.knapsack.file.HubFamily.Windows;
 import java.util.List;
@@ -16,7 +15,7 @@ import org.jspecify.annotations.Nullable;
 
 /** The model families that can be read from directories, by {@code model_type}. */
 final class HubFamilies {
-  static final List<Key> EXPERTS =
+  static final List<HubFamily.Key> EXPERTS =
       List.of(
           integer("num_experts", "expert_count"),
           integer("num_experts_per_tok", "expert_used_count"),
@@ -25,18 +24,18 @@ final class HubFamilies {
           flag("norm_topk_prob", "expert_weights_norm"));
 
   /** Experts as wide as {@code intermediate_size} and weighed by their own sum. */
-  private static final List<Key> WIDE_EXPERTS =
+  private static final List<HubFamily.Key> WIDE_EXPERTS =
       List.of(
           integer("num_local_experts", "expert_count"),
           integer("num_experts_per_tok", "expert_used_count"),
           integer("intermediate_size", "expert_feed_forward_length"));
 
-  private static final List<Key> GEMMA =
+  private static final List<HubFamily.Key> GEMMA =
       List.of(
           real("attn_logit_softcapping", "attn_logit_softcapping"),
           real("final_logit_softcapping", "final_logit_softcapping"));
 
-  static final List<Key> GRANITE =
+  static final List<HubFamily.Key> GRANITE =
       List.of(
           real("embedding_multiplier", "embedding_scale"),
           real("residual_multiplier", "residual_scale"),
@@ -88,7 +87,7 @@ final class HubFamilies {
       """;
 
   /** Experts of which some take all tokens, and the first layers have none. */
-  private static final List<Key> ROUTED_EXPERTS =
+  private static final List<HubFamily.Key> ROUTED_EXPERTS =
       List.of(
           integer("n_routed_experts", "expert_count"),
           integer("num_experts_per_tok", "expert_used_count"),
@@ -104,7 +103,7 @@ final class HubFamilies {
   private static final Map<String, String> CORRECTION =
       Map.of("mlp.gate.e_score_correction_bias", "exp_probs_b.bias");
 
-  private static final List<Key> LATENT =
+  private static final List<HubFamily.Key> LATENT =
       List.of(
           integer("q_lora_rank", "attention.q_lora_rank"),
           integer("kv_lora_rank", "attention.kv_lora_rank"),
@@ -143,7 +142,7 @@ final class HubFamilies {
       Map.ofEntries(
           entry(
               "glm4",
-              of(
+              named(
                       "glm4",
                       """
                       {hidden_size: 4096, intermediate_size: 13696, num_hidden_layers: 40,
@@ -159,7 +158,7 @@ final class HubFamilies {
                   .being(Trait.ADJACENT_PAIRS)),
           entry(
               "glm4_moe",
-              of(
+              named(
                       "glm4moe",
                       """
                       {hidden_size: 4096, intermediate_size: 10944, num_hidden_layers: 46,
@@ -176,7 +175,7 @@ final class HubFamilies {
                   .holding(CORRECTION)),
           entry(
               "deepseek_v3",
-              of(
+              named(
                       "deepseek2",
                       DEEPSEEK,
                       """
@@ -195,7 +194,7 @@ final class HubFamilies {
                   .being(Trait.ADJACENT_PAIRS)),
           entry(
               "deepseek_v2",
-              of(
+              named(
                       "deepseek2",
                       DEEPSEEK,
                       """
@@ -212,7 +211,7 @@ final class HubFamilies {
                   .being(Trait.ADJACENT_PAIRS)),
           entry(
               "exaone4",
-              of(
+              named(
                       "exaone4",
                       """
                       {hidden_size: 4096, intermediate_size: 16384, num_hidden_layers: 32,
@@ -224,7 +223,7 @@ final class HubFamilies {
                   .windowed(Windows.ALL_BUT_EVERY_NTH)),
           entry(
               "ernie4_5",
-              of(
+              named(
                       "ernie4_5",
                       """
                       {hidden_size: 1024, intermediate_size: 3072, num_hidden_layers: 18,
@@ -235,7 +234,7 @@ final class HubFamilies {
                   .being(Trait.ADJACENT_PAIRS)),
           entry(
               "ernie4_5_moe",
-              of(
+              named(
                       "ernie4_5-moe",
                       """
                       {hidden_size: 2560, intermediate_size: 12288, num_hidden_layers: 28,
@@ -260,7 +259,7 @@ final class HubFamilies {
                   .being(Trait.ADJACENT_PAIRS)),
           entry(
               "cohere2",
-              of(
+              named(
                       "cohere2",
                       """
                       {hidden_size: 8192, intermediate_size: 22528, num_hidden_layers: 40,
@@ -276,7 +275,7 @@ final class HubFamilies {
                   .being(Trait.ADJACENT_PAIRS)),
           entry(
               "starcoder2",
-              of(
+              named(
                       "starcoder2",
                       """
                       {hidden_size: 3072, intermediate_size: 12288, num_hidden_layers: 30,
@@ -290,7 +289,7 @@ final class HubFamilies {
                   .windowed(Windows.ALL)),
           entry(
               "hunyuan_v1_dense",
-              of(
+              named(
                       "hunyuan-dense",
                       """
                       {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
@@ -304,7 +303,7 @@ final class HubFamilies {
                           "self_attn.key_layernorm", "attn_k_norm"))),
           entry(
               "minimax_m2",
-              of(
+              named(
                       "minimax-m2",
                       """
                       {hidden_size: 3072, intermediate_size: 1536, num_hidden_layers: 62,
@@ -319,7 +318,7 @@ final class HubFamilies {
                       Map.of("block_sparse_moe.e_score_correction_bias", "exp_probs_b.bias"))),
           entry(
               "Dream",
-              of(
+              named(
                       "dream",
                       """
                       {hidden_size: 4096, intermediate_size: 22016, num_hidden_layers: 32,
@@ -329,17 +328,17 @@ final class HubFamilies {
                       """)),
           entry(
               "llada",
-              of("llada", "{rope_theta: 1e4, rms_norm_eps: 1e-5, mask_token_id: 126336,"
+              named("llada", "{rope_theta: 1e4, rms_norm_eps: 1e-5, mask_token_id: 126336,"
                       + " shift_logits: false}")
                   .naming(LLADA_MODULES)),
-          entry("llama", of("llama", """
+          entry("llama", named("llama", """
                   {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
                    num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-6,
                    rope_theta: 1e4, eos_token_id: 2, attention_bias: false, mlp_bias: false}\
                   """)),
-          entry("mistral", of("llama", MISTRAL).windowed(Windows.ALL)),
-          entry("mistral3", of("mistral3", MISTRAL).windowed(Windows.ALL)),
-          entry("ministral3", of("mistral3", """
+          entry("mistral", named("llama", MISTRAL).windowed(Windows.ALL)),
+          entry("mistral3", named("mistral3", MISTRAL).windowed(Windows.ALL)),
+          entry("ministral3", named("mistral3", """
                   {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 34,
                    num_attention_heads: 32, num_key_value_heads: 8, head_dim: 128,
                    max_position_embeddings: 262144, rms_norm_eps: 1e-5, rope_theta: 1e4,
@@ -348,66 +347,66 @@ final class HubFamilies {
                     original_max_position_embeddings: 16384, mscale: 1, mscale_all_dim: 1,
                     llama_4_scaling_beta: 0.1}}\
                   """).windowed(Windows.ALL)),
-          entry("mixtral", of("llama", """
+          entry("mixtral", named("llama", """
                   {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32,
                    num_attention_heads: 32, num_key_value_heads: 8,
                    max_position_embeddings: 131072, rms_norm_eps: 1e-5, rope_theta: 1e6,
                    eos_token_id: 2, num_local_experts: 8, num_experts_per_tok: 2}\
                   """).with(WIDE_EXPERTS).windowed(Windows.ALL)),
-          entry("qwen2", of("qwen2", QWEN).windowed(Windows.LAST_IF_USED)),
-          entry("qwen3", of("qwen3", QWEN, "{head_dim: 128, attention_bias: false}").windowed(Windows.LAST_IF_USED)),
-          entry("qwen2_moe", of("qwen2moe", QWEN, """
+          entry("qwen2", named("qwen2", QWEN).windowed(Windows.LAST_IF_USED)),
+          entry("qwen3", named("qwen3", QWEN, "{head_dim: 128, attention_bias: false}").windowed(Windows.LAST_IF_USED)),
+          entry("qwen2_moe", named("qwen2moe", QWEN, """
                   {hidden_size: 2048, intermediate_size: 5632, num_hidden_layers: 24,
                    num_attention_heads: 16, num_key_value_heads: 16, num_experts: 60,
                    num_experts_per_tok: 4, moe_intermediate_size: 1408,
                    shared_expert_intermediate_size: 5632, norm_topk_prob: false,
                    qkv_bias: true}\
                   """).with(EXPERTS).windowed(Windows.EVERY_SECOND_IF_USED)),
-          entry("qwen3_moe", of("qwen3moe", QWEN, """
+          entry("qwen3_moe", named("qwen3moe", QWEN, """
                   {hidden_size: 2048, intermediate_size: 6144, num_hidden_layers: 24,
                    num_attention_heads: 32, num_key_value_heads: 4, num_experts: 128,
                    num_experts_per_tok: 8, moe_intermediate_size: 768, norm_topk_prob: false,
                    attention_bias: false}\
                   """).with(EXPERTS).windowed(Windows.ALL_IF_USED)),
-          entry("smollm3", of("smollm3", """
+          entry("smollm3", named("smollm3", """
                   {hidden_size: 2048, intermediate_size: 11008, num_hidden_layers: 36,
                    num_attention_heads: 16, num_key_value_heads: 4,
                    max_position_embeddings: 32768, rms_norm_eps: 1e-6, rope_theta: 2e6,
                    eos_token_id: 128001, use_sliding_window: false, no_rope_layer_interval: 4,
                    tie_word_embeddings: true, attention_bias: false, mlp_bias: false}\
                   """).windowed(Windows.UNROTATED_IF_USED)),
-          entry("granite", of("granite", """
+          entry("granite", named("granite", """
                   {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
                    num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-6,
                    rope_theta: 1e4, eos_token_id: 2, embedding_multiplier: 1,
                    residual_multiplier: 1, attention_multiplier: 1, logits_scaling: 1,
                    attention_bias: false, mlp_bias: false}\
                   """).with(GRANITE)),
-          entry("phi3", of("phi3", """
+          entry("phi3", named("phi3", """
                   {hidden_size: 3072, intermediate_size: 8192, num_hidden_layers: 32,
                    num_attention_heads: 32, max_position_embeddings: 4096,
                    original_max_position_embeddings: 4096, rms_norm_eps: 1e-5, rope_theta: 1e4,
                    partial_rotary_factor: 1, eos_token_id: 32000}\
                   """).windowed(Windows.ALL)),
-          entry("gemma2", of("gemma2", GEMMA_2, """
+          entry("gemma2", named("gemma2", GEMMA_2, """
                   {max_position_embeddings: 8192, rope_theta: 1e4, attn_logit_softcapping: 50,
                    final_logit_softcapping: 30}\
                   """).with(GEMMA).naming(GEMMA_MODULES).being(Trait.NORMS_PLUS_ONE).windowed(Windows.EVERY_SECOND)),
-          entry("olmo2", of("olmo2", """
+          entry("olmo2", named("olmo2", """
                       {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
                        num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-5,
                        rope_theta: 1e4, eos_token_id: 50279, attention_bias: false}\
                   """).naming(OLMO_MODULES)),
-          entry("seed_oss", of("seed_oss", """
+          entry("seed_oss", named("seed_oss", """
                       {hidden_size: 4096, intermediate_size: 27648, num_hidden_layers: 64,
                        num_attention_heads: 80, num_key_value_heads: 8, head_dim: 128,
                        max_position_embeddings: 524288, rms_norm_eps: 1e-6, rope_theta: 1e4,
                        eos_token_id: 2, attention_bias: true, attention_out_bias: false,
                        mlp_bias: false}\
                   """).naming(AFTER_ATTENTION)),
-          entry("gemma3", of("gemma3", GEMMA_2, GEMMA_3).with(GEMMA).naming(GEMMA_MODULES).being(Trait.NORMS_PLUS_ONE).windowed(Windows.ALL_BUT_EVERY_NTH)),
-          entry("gemma3_text", of("gemma3", GEMMA_2, GEMMA_3).with(GEMMA).naming(GEMMA_MODULES).being(Trait.NORMS_PLUS_ONE).windowed(Windows.ALL_BUT_EVERY_NTH)),
-          entry("gpt_oss", of("gpt-oss", """
+          entry("gemma3", named("gemma3", GEMMA_2, GEMMA_3).with(GEMMA).naming(GEMMA_MODULES).being(Trait.NORMS_PLUS_ONE).windowed(Windows.ALL_BUT_EVERY_NTH)),
+          entry("gemma3_text", named("gemma3", GEMMA_2, GEMMA_3).with(GEMMA).naming(GEMMA_MODULES).being(Trait.NORMS_PLUS_ONE).windowed(Windows.ALL_BUT_EVERY_NTH)),
+          entry("gpt_oss", named("gpt-oss", """
                       {hidden_size: 2880, intermediate_size: 2880, num_hidden_layers: 36,
                        num_attention_heads: 64, num_key_value_heads: 8, head_dim: 64,
                        max_position_embeddings: 131072, rms_norm_eps: 1e-5, rope_theta: 150000,

@@ -127,7 +127,7 @@ record HubFamily(
           entry("block_sparse_moe.experts.w3", "ffn_up_exps"));
 
   /** A family that is named and stored the common way; later texts of defaults win. */
-  static HubFamily of(String architecture, String... defaults) {
+  static HubFamily named(String architecture, String... defaults) {
     Map<String, JsonElement> all = new HashMap<>();
     for (String text : defaults) {
       all.putAll(JsonParser.parseString(text).getAsJsonObject().asMap());

@@ -2,18 +2,17 @@ package dev.knapsack.file;
 
 import static dev.knapsack.file.HubFamily.flag;
 import static dev.knapsack.file.HubFamily.integer;
-import static dev.knapsack.file.HubFamily.of;
+import static dev.knapsack.file.HubFamily.named;
 import static dev.knapsack.file.HubFamily.real;
 import static java.util.Map.entry;
 
-import dev.knapsack.file.HubFamily.Key;
 import dev.knapsack.file.HubFamily.Trait;
 import java.util.List;
 import java.util.Map;
 
 /** The families, some of whose layers carry a state in place of keys and values. */
 final class HubRecurrentFamilies {
-  private static final List<Key> DELTA_RULE =
+  private static final List<HubFamily.Key> DELTA_RULE =
       List.of(
           integer("linear_conv_kernel_dim", "ssm.conv_kernel"),
           integer("linear_key_head_dim", "ssm.state_size"),
@@ -52,7 +51,7 @@ final class HubRecurrentFamilies {
           "mlp.experts.down_proj", "ffn_down_exps.weight");
 
   private static final HubFamily QWEN_35 =
-      of("qwen35", QWEN, "{hidden_size: 4096, intermediate_size: 12288, num_hidden_layers: 32,"
+      named("qwen35", QWEN, "{hidden_size: 4096, intermediate_size: 12288, num_hidden_layers: 32,"
               + " num_attention_heads: 16, num_key_value_heads: 4}")
           .with(DELTA_RULE)
           .naming(QWEN_MODULES)
@@ -60,7 +59,7 @@ final class HubRecurrentFamilies {
           .being(Trait.NORMS_PLUS_ONE, Trait.FLAGS_BY_LAYER, Trait.HEADS_TOGETHER);
 
   private static final HubFamily QWEN_35_MOE =
-      of("qwen35moe", QWEN, "{hidden_size: 2048, num_hidden_layers: 40, num_attention_heads: 16,"
+      named("qwen35moe", QWEN, "{hidden_size: 2048, num_hidden_layers: 40, num_attention_heads: 16,"
               + " num_key_value_heads: 2, num_experts: 256, num_experts_per_tok: 8,"
               + " moe_intermediate_size: 512, shared_expert_intermediate_size: 512}")
           .with(DELTA_RULE)
@@ -69,7 +68,7 @@ final class HubRecurrentFamilies {
           .holding(QWEN_TENSORS)
           .being(Trait.NORMS_PLUS_ONE, Trait.FLAGS_BY_LAYER, Trait.HEADS_TOGETHER);
 
-  private static final List<Key> SHORT_CONVOLUTION =
+  private static final List<HubFamily.Key> SHORT_CONVOLUTION =
       List.of(
           real("norm_eps", "attention.layer_norm_rms_epsilon"),
           integer("conv_L_cache", "shortconv.l_cache"));
@@ -197,7 +196,7 @@ final class HubRecurrentFamilies {
           "mixer.dt_bias", "ssm_dt.bias",
           "mixer.gate.e_score_correction_bias", "exp_probs_b.bias");
 
-  private static final List<Key> NEMOTRON =
+  private static final List<HubFamily.Key> NEMOTRON =
       List.of(
           real("layer_norm_epsilon", "attention.layer_norm_rms_epsilon"),
           real("layer_norm_epsilon", "attention.layer_norm_epsilon"),
@@ -218,7 +217,7 @@ final class HubRecurrentFamilies {
 
   /** The same as Nemotron H, in which some layers have experts. */
   static final HubFamily NEMOTRON_H_MOE =
-      of(
+      named(
               "nemotron_h_moe",
               NEMOTRON_H,
               """
@@ -248,14 +247,14 @@ final class HubRecurrentFamilies {
       Map.ofEntries(
           entry(
               "nemotron_h",
-              of("nemotron_h", NEMOTRON_H)
+              named("nemotron_h", NEMOTRON_H)
                   .with(NEMOTRON)
                   .naming(NEMOTRON_MODULES)
                   .holding(NEMOTRON_TENSORS)
                   .being(Trait.STATE_SPACE, Trait.PARTS_BY_LAYER)),
           entry(
               "qwen3_next",
-              of(
+              named(
                       "qwen3next",
                       QWEN,
                       """
@@ -275,7 +274,7 @@ final class HubRecurrentFamilies {
           entry("qwen3_5_moe_text", QWEN_35_MOE),
           entry(
               "lfm2",
-              of(
+              named(
                       "lfm2",
                       LFM_2,
                       """
@@ -288,7 +287,7 @@ final class HubRecurrentFamilies {
                   .being(Trait.HEADS_BY_LAYER)),
           entry(
               "lfm2_moe",
-              of(
+              named(
                       "lfm2moe",
                       LFM_2,
                       """
@@ -307,7 +306,7 @@ final class HubRecurrentFamilies {
                   .being(Trait.HEADS_BY_LAYER)),
           entry(
               "granitemoehybrid",
-              of(
+              named(
                       "granitehybrid",
                       """
                       {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
@@ -335,7 +334,7 @@ final class HubRecurrentFamilies {
                   .being(Trait.HEADS_BY_LAYER, Trait.STATE_SPACE)),
           entry(
               "falcon_h1",
-              of(
+              named(
                       "falcon-h1",
                       """
                       {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32,
@@ -362,7 +361,7 @@ final class HubRecurrentFamilies {
                   .being(Trait.STATE_SPACE)),
           entry(
               "jamba",
-              of(
+              named(
                       "jamba",
                       """
                       {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32,
@@ -385,7 +384,7 @@ final class HubRecurrentFamilies {
                   .being(Trait.HEADS_BY_LAYER)),
           entry(
               "mamba",
-              of(
+              named(
                       "mamba",
                       MAMBA,
                       """
@@ -403,7 +402,7 @@ final class HubRecurrentFamilies {
                   .holding(MIXER_TENSORS)),
           entry(
               "mamba2",
-              of(
+              named(
                       "mamba2",
                       MAMBA,
                       """

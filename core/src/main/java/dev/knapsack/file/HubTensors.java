@@ -38,6 +38,8 @@ final class HubTensors {
       Pattern.compile(
           "(model\\.)?(vision_tower|vision_model|multi_modal_projector|visual|mtp|mtp_\\w+)\\..*|.*\\.rotary_emb\\.inv_freq");
 
+  private static final int MOST_EXPERTS = 1 << 16;
+
   /** Bytes of two tensors that are compared at once. */
   private static final long COMPARED = 1 << 20;
 
@@ -259,7 +261,7 @@ final class HubTensors {
 
   /** Takes a layer's tensor, or those that its rows are split among. */
   private void named(String prefix, String gguf, String kind, Raw raw) {
-    String[] names = gguf.split("\\|");
+    String[] names = gguf.split("\\|", -1);
     if (names.length == 1) {
       plain(prefix + gguf + kind, raw);
       return;
@@ -270,8 +272,11 @@ final class HubTensors {
     }
     shape.set(1, shape.get(1) / names.length);
     Extent all = raw.extent();
-    int wholes = Math.toIntExact(shape.size() == 2 ? 1 : shape.get(2));
-    long bytes = wholes == 0 ? 0 : all.bytes() / wholes / names.length;
+    int wholes = shape.size() == 2 ? 1 : Math.clamp(shape.get(2), 0, MOST_EXPERTS + 1);
+    if (wholes == 0 || wholes > MOST_EXPERTS) {
+      throw raw.error("shape %s; 1 to %,d experts are expected".formatted(shape, MOST_EXPERTS));
+    }
+    long bytes = all.bytes() / wholes / names.length;
     for (int n = 0; n < names.length; n++) {
       List<Extent> pieces = new ArrayList<>();
       for (int w = 0; w < wholes; w++) {
@@ -347,20 +352,22 @@ final class HubTensors {
   private TensorSource regrouped(String name, TensorInfo info, TensorSource source, Raw raw) {
     long heads = config.required("linear_num_value_heads");
     long groups = config.required("linear_num_key_heads");
-    if (groups == 0 || heads % groups != 0) {
+    if (heads == 0 || groups == 0 || heads % groups != 0) {
       throw raw.error("%d heads cannot share the keys of %d evenly".formatted(heads, groups));
     }
     String suffix = suffix(name);
     if (heads == groups || suffix.equals("ssm_norm.weight")) {
       return source;
     }
-    long keys = 2 * groups * config.required("linear_key_head_dim");
-    long values = heads * config.required("linear_value_head_dim");
     boolean mixed = suffix.equals("attn_qkv.weight") || suffix.equals("ssm_conv1d.weight");
     boolean columns = suffix.equals("ssm_out.weight");
     long stretch = columns ? info.format().bytes(info.shape().getFirst()) : info.bytes();
-    long kept = mixed ? stretch / (keys + values) * keys : 0;
-    if (stretch == 0 || (stretch - kept) % heads != 0 || mixed && stretch % (keys + values) != 0) {
+    // Of each token's query, key and value numbers, the first two stay.
+    long keys = mixed ? 2 * groups * config.required("linear_key_head_dim") : 0;
+    long rows = mixed ? keys + heads * config.required("linear_value_head_dim") : heads;
+    boolean fits = keys >= 0 && rows > keys && stretch > 0 && stretch % rows == 0;
+    long kept = fits ? stretch / rows * keys : 0;
+    if (!fits || (stretch - kept) % heads != 0) {
       throw raw.error("shape %s does not fit %d heads".formatted(info.shape(), heads));
     }
     return new TensorSource.Regrouped(

@@ -323,7 +323,7 @@ final class HubNames {
 
   HubNames(String architecture) {
     List<String[]> lines =
-        LINES.getOrDefault(architecture, "").lines().map(line -> line.split(" ")).toList();
+        LINES.getOrDefault(architecture, "").lines().map(line -> line.split(" ", -1)).toList();
     keys = lines.stream().filter(line -> line[0].equals("key")).toList();
     for (String[] line : lines) {
       if (!line[0].equals("key")) {
