@@ -14,6 +14,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,14 +30,32 @@ final class HubConfig {
   private static final Set<String> TANH_GELU = Set.of("gelu_pytorch_tanh", "gelu_new");
   private static final Set<String> SILU = Set.of("silu", "swish");
 
+  private static final Pattern SEVERAL = Pattern.compile("(\\w+)([*+/])(\\w+)");
+
+  /** Other names that some families have for a key. */
+  private static final Map<String, List<String>> ALIASES =
+      Map.of(
+          "num_experts", List.of("num_local_experts"),
+          "num_local_experts", List.of("num_experts"),
+          "hidden_size", List.of("d_model"),
+          "num_hidden_layers", List.of("n_layers"),
+          "num_attention_heads", List.of("n_heads"),
+          "num_key_value_heads", List.of("n_kv_heads"),
+          "head_dim", List.of("attention_head_dim"),
+          "intermediate_size", List.of("mlp_hidden_size"),
+          "max_position_embeddings", List.of("max_sequence_length"),
+          "tie_word_embeddings", List.of("tie_embedding", "weight_tying"));
+
   /** Keys that mean none when they are null. */
   private static final Set<String> NULLABLE =
       Set.of(
           "sliding_window",
           "attn_logit_softcapping",
           "final_logit_softcapping",
+          "block_ffn_dim_multiplier",
           "head_dim",
           "num_key_value_heads",
+          "q_lora_rank",
           "eos_token_id",
           "layer_types",
           "no_rope_layers");
@@ -63,15 +83,18 @@ final class HubConfig {
     JsonObject outer = Json.object(file, MOST_BYTES);
     JsonObject json = outer.get("text_config") instanceof JsonObject text ? text : outer;
     String named = typeOf(outer);
-    HubFamily family = HubFamily.find(typeOf(json));
+    HubFamily family = HubFamilies.find(typeOf(json));
     if (family == null) {
-      family = HubFamily.find(named);
+      family = HubFamilies.find(named);
     }
     if (family == null) {
       throw new ModelFileException(
           file,
           "model_type",
-          "'" + named + "' is not supported; supported are " + HubFamily.supported());
+          "'" + named + "' is not supported; supported are " + HubFamilies.supported());
+    }
+    if (family.is(HubFamily.Trait.PARTS_BY_LAYER) && HubLayers.haveExperts(json)) {
+      family = HubRecurrentFamilies.NEMOTRON_H_MOE;
     }
     return new HubConfig(file, json, outer, family).checked();
   }
@@ -103,14 +126,29 @@ final class HubConfig {
       throw new ModelFileException(
           file, "mlp_only_layers", "only models with experts in every layer are supported");
     }
+    if (flag("mamba_rms_norm") && flag("mamba_norm_before_gate")) {
+      throw new ModelFileException(
+          file, "mamba_norm_before_gate", "norms before the gate are not supported");
+    }
+    if (text("topk_method").equals("group_limited_greedy")) {
+      throw new ModelFileException(
+          file, "topk_method", "groups of experts by their best one alone are not supported");
+    }
+    long end = integer("moe_layer_end_index").orElse(-1L);
+    if (end >= 0 && end < required("num_hidden_layers") - 1) {
+      throw new ModelFileException(
+          file, "moe_layer_end_index", "models whose last layers have no experts are not supported");
+    }
     if (flag("use_bidirectional_attention")) {
       throw new ModelFileException(
           file,
           "use_bidirectional_attention",
           "models whose tokens see those after them are not supported");
     }
-    boolean gemma = family.normsPlusOne();
-    if (!family.architecture().equals("gpt-oss")) {
+    boolean gemma = family.architecture().startsWith("gemma");
+    if (family.defaults().containsKey("hidden_act")) {
+      activation("hidden_act", TANH_GELU);
+    } else if (!family.architecture().equals("gpt-oss")) {
       activation(gemma ? "hidden_activation" : "hidden_act", gemma ? TANH_GELU : SILU);
     }
     return this;
@@ -141,28 +179,38 @@ final class HubConfig {
 
   /** Says whether the embedding is to be the output projection too, if the files do not differ. */
   boolean tied() {
-    JsonElement own = outer.get("tie_word_embeddings");
+    JsonElement own = given(outer, "tie_word_embeddings");
     // What a model that also sees shares is said of the whole model, and by default it does.
-    return own instanceof JsonPrimitive tied
-        ? truth("tie_word_embeddings", tied)
-        : own == null && (!json.equals(outer) || flag("tie_word_embeddings"));
+    if (own instanceof JsonPrimitive tied) {
+      return truth("tie_word_embeddings", tied);
+    }
+    boolean usual = family.defaults().containsKey("tie_word_embeddings");
+    return own == null && ((!usual && !json.equals(outer)) || flag("tie_word_embeddings"));
   }
 
   /** Says whether a layer's module has a bias if there is one in the files. */
   boolean biased(String module) {
-    Set<String> known = family.defaults().keySet();
     return switch (module) {
       case "attn_q", "attn_k", "attn_v", "attn_qkv" ->
-          known.contains("attention_bias")
-              ? flag("attention_bias")
-              : known.contains("qkv_bias") && flag("qkv_bias");
-      case "attn_output" -> {
-        String key = known.contains("attention_out_bias") ? "attention_out_bias" : "attention_bias";
-        yield known.contains(key) && flag(key);
-      }
-      case "ffn_gate", "ffn_up", "ffn_down" -> known.contains("mlp_bias") && flag("mlp_bias");
-      default -> family.architecture().equals("gpt-oss");
+          first("attention_bias", "qkv_bias", "use_bias");
+      case "attn_output" -> first("attention_out_bias", "attention_bias", "use_bias");
+      case "ffn_gate", "ffn_up", "ffn_down" -> first("mlp_bias", "use_bias");
+      case "ssm_conv1d" -> first("use_conv_bias", "mamba_conv_bias");
+      case "ssm_in", "ssm_out" -> first("mamba_proj_bias", "use_bias");
+      case "shortconv.in_proj", "shortconv.out_proj" -> first("conv_bias");
+      case "ssm_dt" -> true;
+      default -> Set.of("gpt-oss", "starcoder2").contains(family.architecture());
     };
+  }
+
+  /** The first of these flags that the family has; false if it has none. */
+  private boolean first(String... keys) {
+    for (String key : keys) {
+      if (family.defaults().containsKey(key)) {
+        return flag(key);
+      }
+    }
+    return false;
   }
 
   Optional<Long> vocabulary() {
@@ -219,7 +267,7 @@ final class HubConfig {
   }
 
   /** NaN if it is no number; strings that look like one are none to the reference either. */
-  private static double number(JsonElement json) {
+  static double number(JsonElement json) {
     return json instanceof JsonPrimitive number && number.isNumber()
         ? number.getAsDouble()
         : Double.NaN;
@@ -229,29 +277,80 @@ final class HubConfig {
   void put(MetadataBuilder metadata, String name) {
     metadata.string("general.architecture", family.architecture());
     metadata.string("general.name", name);
-    // Rows of queries and keys lie as the hub has them, which GGUF's llama does not.
-    metadata.string(ModelFile.ROPE_PAIRS, "half");
     HubFamily.COMMON_KEYS.forEach(key -> put(metadata, key));
     family.keys().forEach(key -> put(metadata, key));
-    long heads = required("num_attention_heads");
-    metadata.integer(key("attention.head_count_kv"), whole("num_key_value_heads", heads));
-    long size = headSize();
-    metadata.integer(key("attention.key_length"), size);
-    metadata.integer(key("attention.value_length"), size);
+    feedForward(metadata);
+    if (required("num_attention_heads") > 0) {
+      attention(metadata);
+    }
+    new HubLayers(this).put(metadata);
+    if (family.defaults().containsKey("mask_token_id")) {
+      metadata.flag(key("attention.causal"), false);
+      metadata.flag("diffusion.shift_logits", flag("shift_logits"));
+      metadata.integer("tokenizer.ggml.mask_token_id", required("mask_token_id"));
+    }
+    if (family.rotates()) {
+      rope().put(metadata);
+    }
+  }
+
+  private void attention(MetadataBuilder metadata) {
+    if (!family.is(HubFamily.Trait.ADJACENT_PAIRS)) {
+      // Rows of queries and keys lie as the hub has them, which GGUF's llama does not.
+      metadata.string(ModelFile.ROPE_PAIRS, "half");
+    }
+    metadata.integer(key("attention.head_count_kv"), kvHeads());
+    if (!latent()) {
+      metadata.integer(key("attention.key_length"), headSize());
+      metadata.integer(key("attention.value_length"), headSize());
+    }
     if (family.defaults().containsKey("query_pre_attn_scalar")) {
       double scalar = real("query_pre_attn_scalar").orElseThrow();
       metadata.real(key("attention.scale"), 1 / Math.sqrt(scalar));
     }
-    windows(metadata);
-    if (family.leavesLayersUnrotated()) {
-      metadata.flags(key("rope.layers"), rotated());
+    if (family.defaults().containsKey("position_embedding_type")) {
+      boolean rotated = text("position_embedding_type").equals("rope");
+      metadata.flag(key("rope.scaling.finetuned"), rotated);
     }
-    rope().put(metadata);
+  }
+
+  /** The width of MLPs, where it is not a key's. */
+  private void feedForward(MetadataBuilder metadata) {
+    String key = key("feed_forward_length");
+    if (!hasExperts() && value("shared_intermediate_size") != null) {
+      metadata.integer(key, required("shared_intermediate_size"));
+    }
+    if (family.defaults().containsKey("block_auto_adjust_ff_dim")) {
+      metadata.integer(key, adjustedWidth());
+    }
+  }
+
+  /** LFM 2: of the width that is given, two thirds, rounded up. */
+  private long adjustedWidth() {
+    long width = whole("block_ff_dim", required("intermediate_size"));
+    if (!flag("block_auto_adjust_ff_dim")) {
+      return width;
+    }
+    long part = 2 * width / 3;
+    Optional<Double> factor = real("block_ffn_dim_multiplier");
+    long multiple = Math.max(1, required("block_multiple_of"));
+    return factor.isEmpty()
+        ? part
+        : Math.ceilDiv((long) (factor.get() * part), multiple) * multiple;
+  }
+
+  /** Says whether there are experts to choose from; a family may have models without. */
+  boolean hasExperts() {
+    return family.hubKey("expert_count").flatMap(this::integer).orElse(0L) > 0;
+  }
+
+  long kvHeads() {
+    return whole("num_key_value_heads", required("num_attention_heads"));
   }
 
   /** Tensors that GGUF has and the hub keeps in the configuration. */
   Map<String, float[]> factors() {
-    return rope().factors();
+    return family.rotates() ? rope().factors() : Map.of();
   }
 
   private HubRope rope() {
@@ -259,10 +358,15 @@ final class HubConfig {
   }
 
   private void put(MetadataBuilder metadata, HubFamily.Key key) {
+    Matcher several = SEVERAL.matcher(key.hub());
+    if (several.matches()) {
+      metadata.integer(key(key.gguf()), ofSeveral(several));
+      return;
+    }
     JsonPrimitive single = primitive(key.hub());
     if (single == null) {
       if (NULLABLE.contains(key.hub()) && family.defaults().containsKey(key.hub())) {
-        metadata.real(key(key.gguf()), 0); // where GGUF has a usual value for what is left out
+        metadata.put(key(key.gguf()), key.type(), 0L); // GGUF may have a usual value for none
       }
       return;
     }
@@ -273,88 +377,30 @@ final class HubConfig {
     }
   }
 
+  private long ofSeveral(Matcher keys) {
+    long first = required(keys.group(1));
+    return switch (keys.group(2)) {
+      case "*" -> first * required(keys.group(3));
+      case "+" -> first + required(keys.group(3));
+      default -> Math.ceilDiv(first, Long.parseLong(keys.group(3)));
+    };
+  }
+
+  /** Says whether keys and values are projections of few numbers. */
+  boolean latent() {
+    return family.hubKey("attention.kv_lora_rank").isPresent();
+  }
+
+  /** Numbers of a key that may be rotated. */
   long headSize() {
+    if (latent()) {
+      return required("qk_rope_head_dim");
+    }
     long heads = Math.max(1, required("num_attention_heads"));
     return whole("head_dim", required("hidden_size") / heads);
   }
 
-  private void windows(MetadataBuilder metadata) {
-    HubFamily.Windows rule = family.windows();
-    if (rule == HubFamily.Windows.NO_LAYER) {
-      return;
-    }
-    boolean unused =
-        switch (rule) {
-          case ALL_IF_USED, LAST_IF_USED, EVERY_SECOND_IF_USED, UNROTATED_IF_USED ->
-              !flag("use_sliding_window");
-          default -> false;
-        };
-    long window = unused ? 0 : whole("sliding_window", 0);
-    // GGUF has a usual window and pattern for those that have a default here.
-    if (window > 0 || (family.defaults().containsKey("sliding_window") && !unused)) {
-      metadata.integer(key("attention.sliding_window"), window);
-      metadata.flags(key("attention.sliding_window_pattern"), windowed(rule));
-    }
-  }
-
-  private boolean[] windowed(HubFamily.Windows rule) {
-    boolean[] windowed = new boolean[layers()];
-    if (rule.byLayerTypes() && value("layer_types") instanceof JsonArray types) {
-      if (types.size() < windowed.length) {
-        throw wrong("layer_types", types.size() + " types for " + windowed.length + " layers");
-      }
-      for (int l = 0; l < windowed.length; l++) {
-        windowed[l] = isWindowed(types.get(l));
-      }
-      return windowed;
-    }
-    boolean[] rotated = rotated();
-    long period = Math.max(1, whole("sliding_window_pattern", 1));
-    long bound = whole("max_window_layers", 0);
-    for (int l = 0; l < windowed.length; l++) {
-      windowed[l] =
-          switch (rule) {
-            case NO_LAYER -> false;
-            case ALL, ALL_IF_USED -> true;
-            case LAST_IF_USED -> l >= bound;
-            case EVERY_SECOND_IF_USED -> l % 2 == 0 && l < bound;
-            case UNROTATED_IF_USED -> !rotated[l];
-            case EVERY_SECOND -> l % 2 == 0;
-            case ALL_BUT_EVERY_NTH -> (l + 1) % period != 0;
-          };
-    }
-    return windowed;
-  }
-
-  private boolean isWindowed(JsonElement type) {
-    return switch (type instanceof JsonPrimitive name ? name.getAsString() : "") {
-      case "sliding_attention" -> true;
-      case "full_attention" -> false;
-      default ->
-          throw wrong(
-              "layer_types",
-              type + " is not supported; supported are full_attention and sliding_attention");
-    };
-  }
-
-  /**
-   * Marks the layers that have a rotary embedding; the key that says so is named for the others.
-   */
-  private boolean[] rotated() {
-    boolean[] rotated = new boolean[layers()];
-    long interval = whole("no_rope_layer_interval", 0);
-    JsonArray given = value("no_rope_layers") instanceof JsonArray flags ? flags : null;
-    if (given != null && given.size() < rotated.length) {
-      throw wrong("no_rope_layers", given.size() + " flags for " + rotated.length + " layers");
-    }
-    for (int l = 0; l < rotated.length; l++) {
-      rotated[l] =
-          given != null ? number(given.get(l)) != 0 : interval == 0 || (l + 1) % interval != 0;
-    }
-    return rotated;
-  }
-
-  private int layers() {
+  int layers() {
     long layers = required("num_hidden_layers");
     if (layers > MOST_LAYERS) {
       throw wrong(
@@ -365,16 +411,22 @@ final class HubConfig {
 
   /** A value as it is given, or what the family has where it is left out; null for none. */
   @Nullable JsonElement value(String key) {
-    JsonElement given = json.get(key);
-    if (given == null && key.equals("num_experts")) {
-      given = json.get("num_local_experts");
-    } else if (given == null && key.equals("num_local_experts")) {
-      given = json.get("num_experts");
-    }
+    JsonElement given = given(json, key);
     if (given instanceof JsonNull && NULLABLE.contains(key)) {
       return null;
     }
+    if (given instanceof JsonPrimitive text && text.isString() && text.getAsString().equals("auto")) {
+      given = null;
+    }
     return given == null || given.isJsonNull() ? family.defaults().get(key) : given;
+  }
+
+  private static @Nullable JsonElement given(JsonObject json, String key) {
+    JsonElement given = json.get(key);
+    for (String alias : ALIASES.getOrDefault(key, List.of())) {
+      given = given == null ? json.get(alias) : given;
+    }
+    return given;
   }
 
   private @Nullable JsonPrimitive primitive(String key) {
@@ -409,7 +461,11 @@ final class HubConfig {
     return number.getAsDouble();
   }
 
-  private boolean flag(String key) {
+  private String text(String key) {
+    return value(key) instanceof JsonPrimitive text ? text.getAsString() : "";
+  }
+
+  boolean flag(String key) {
     // Null is false, as the reference implementation takes it.
     JsonPrimitive value = json.get(key) instanceof JsonNull ? null : primitive(key);
     return value != null && truth(key, value);
@@ -427,7 +483,7 @@ final class HubConfig {
   }
 
   /** A number of things, from 0. */
-  private long whole(String key, long otherwise) {
+  long whole(String key, long otherwise) {
     long number = integer(key).orElse(otherwise);
     if (number < 0 || number > Integer.MAX_VALUE) {
       throw wrong(key, "must be between 0 and 2^31, and is " + number);
@@ -440,6 +496,11 @@ final class HubConfig {
       throw wrong(key, "is missing");
     }
     return whole(key, 0);
+  }
+
+  /** Says whether a layer is one of those at the end that guess further tokens. */
+  boolean guessesAhead(int layer) {
+    return family.defaults().containsKey("first_k_dense_replace") && layer >= layers();
   }
 
   String key(String name) {

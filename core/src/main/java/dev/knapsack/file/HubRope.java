@@ -31,7 +31,7 @@ final class HubRope {
     parameters = parameters();
     String named = text("rope_type").or(() -> text("type")).orElse("default");
     // Phi 3's first files name its scaling otherwise.
-    boolean long3 = family.rotatesPartly() && (named.equals("su") || named.equals("yarn"));
+    boolean long3 = family.architecture().equals("phi3") && (named.equals("su") || named.equals("yarn"));
     type = long3 ? "longrope" : named;
   }
 
@@ -73,16 +73,22 @@ final class HubRope {
   void put(MetadataBuilder metadata) {
     metadata.real(config.key("rope.freq_base"), base());
     localBase().ifPresent(base -> metadata.real(config.key("rope.freq_base_swa"), base));
-    if (dimensions() != config.headSize()) {
+    if (dimensions() != config.headSize() && !config.latent()) {
       metadata.integer(config.key("rope.dimension_count"), dimensions());
+    }
+    if (family.is(HubFamily.Trait.HEADS_TOGETHER)) {
+      metadata.integers(config.key("rope.dimension_sections"), sections());
     }
     switch (type) {
       case "default", "llama3" -> {} // the latter is all in the factors
-      case "dynamic" ->
+      case "dynamic" -> {
+        if (alpha() == 0) {
           config.note(
               "rope_scaling 'dynamic' begins past the %,d tokens that the model was trained for,"
                       .formatted(config.required("max_position_embeddings"))
                   + " and is left out");
+        }
+      }
       case "linear" -> {
         metadata.string(config.key("rope.scaling.type"), type);
         metadata.real(config.key("rope.scaling.factor"), required("factor"));
@@ -98,12 +104,25 @@ final class HubRope {
   }
 
   private double base() {
-    return real("rope_theta")
-        .or(() -> config.real("rope_theta"))
-        .orElseThrow(() -> config.wrong("rope_theta", "is missing"));
+    double base =
+        real("rope_theta")
+            .or(() -> config.real("rope_theta"))
+            .orElseThrow(() -> config.wrong("rope_theta", "is missing"));
+    double size = config.headSize();
+    return alpha() == 0 ? base : base * Math.pow(alpha(), size / (size - 2));
+  }
+
+  /** Hunyuan: what longer texts make of the base; 0 for nothing. */
+  private double alpha() {
+    boolean own = family.architecture().equals("hunyuan-dense") && type.equals("dynamic");
+    return own ? real("alpha").orElse(0.0) : 0;
   }
 
   private long dimensions() {
+    Optional<Long> given = config.integer("rotary_dim");
+    if (family.rotatesPartly() && given.isPresent()) {
+      return given.get();
+    }
     double part =
         family.rotatesPartly()
             ? real("partial_rotary_factor")
@@ -111,6 +130,17 @@ final class HubRope {
                 .orElse(1.0)
             : 1;
     return (long) (config.headSize() * part);
+  }
+
+  /** The dimensions that rotate by time, height and width; all are the same in texts. */
+  private int[] sections() {
+    int[] sections = {11, 11, 10, 0};
+    if (parameters.get("mrope_section") instanceof JsonArray given) {
+      for (int i = 0; i < Math.min(3, given.size()); i++) {
+        sections[i] = (int) config.real("mrope_section", given.get(i));
+      }
+    }
+    return sections;
   }
 
   private void yarn(MetadataBuilder metadata) {
@@ -123,6 +153,12 @@ final class HubRope {
     JsonElement truncate = parameters.get("truncate");
     if (truncate != null && (truncate.isJsonNull() || !config.truth("truncate", truncate))) {
       metadata.flag(config.key("rope.scaling.yarn_truncate"), false);
+    }
+    if (config.latent()) {
+      // Scores are scaled, and not what is rotated.
+      real("mscale_all_dim")
+          .ifPresent(all -> metadata.real(config.key("rope.scaling.yarn_log_multiplier"), 0.1 * all));
+      return;
     }
     yarnMagnitude(factor)
         .ifPresent(magnitude ->

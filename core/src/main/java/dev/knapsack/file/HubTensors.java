@@ -1,8 +1,11 @@
 package dev.knapsack.file;
 
 import dev.knapsack.error.ModelFileException;
+import dev.knapsack.file.HubFamily.Trait;
 import dev.knapsack.file.SafetensorsHeader.Entry;
+import dev.knapsack.file.TensorSource.Change;
 import dev.knapsack.file.TensorSource.Extent;
+import dev.knapsack.file.TensorSource.Factor;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.lang.foreign.Arena;
@@ -23,17 +26,19 @@ import org.jspecify.annotations.Nullable;
  * experts in one tensor, small ones in F32.
  */
 final class HubTensors {
-  private static final Pattern LAYER = Pattern.compile("layers\\.(\\d{1,4})\\.(.+)");
+  private static final Pattern LAYER = Pattern.compile("(?:layers|blocks)\\.(\\d{1,4})\\.(.+)");
   private static final Pattern EXPERT = Pattern.compile("(.*\\.experts)\\.(\\d{1,4})\\.(\\w+)");
   private static final Pattern GPT_OSS =
       Pattern.compile("mlp\\.experts\\.(gate_up|down)_proj_(blocks|scales|bias)");
   private static final Pattern PREFIX =
-      Pattern.compile("(language_model\\.)?(model\\.)?(language_model\\.)?");
+      Pattern.compile("(language_model\\.)?(model\\.)?(language_model\\.)?(backbone\\.|transformer\\.)?");
 
   /** Parts of models that see or guess ahead, and tables that are computed. */
   private static final Pattern IGNORED =
       Pattern.compile(
-          "(model\\.)?(vision_tower|vision_model|multi_modal_projector|visual|mtp)\\..*|.*\\.rotary_emb\\.inv_freq");
+          "(model\\.)?(vision_tower|vision_model|multi_modal_projector|visual|mtp|mtp_\\w+)\\..*|.*\\.rotary_emb\\.inv_freq");
+
+  private static final int MOST_EXPERTS = 1 << 16;
 
   /** Bytes of two tensors that are compared at once. */
   private static final long COMPARED = 1 << 20;
@@ -82,9 +87,10 @@ final class HubTensors {
     }
 
     /** The dimensions as GGUF orders them: the first runs fastest. */
-    List<Long> shape() {
-      if (entry.shape().isEmpty() || entry.shape().size() > 2) {
-        throw error("shape " + entry.shape() + "; one or two dimensions are expected");
+    List<Long> shape(int most) {
+      if (entry.shape().isEmpty() || entry.shape().size() > most) {
+        throw error(
+            "shape %s; at most %d dimensions are expected".formatted(entry.shape(), most));
       }
       return entry.shape().reversed();
     }
@@ -92,6 +98,7 @@ final class HubTensors {
 
   private final HubConfig config;
   private final HubFamily family;
+  private final HubMultipliers multipliers;
   private @Nullable Raw head;
   private @Nullable Raw embedding;
   private int ignoredBiases;
@@ -102,6 +109,7 @@ final class HubTensors {
   HubTensors(HubConfig config) {
     this.config = config;
     this.family = config.family();
+    this.multipliers = new HubMultipliers(config);
   }
 
   /** Takes all tensors of a file. */
@@ -141,6 +149,11 @@ final class HubTensors {
     return matcher.matches() ? Integer.parseInt(matcher.group(1)) : -1;
   }
 
+  /** The name without its layer, if it is in one. */
+  private static String suffix(String name) {
+    return name.replaceFirst("^blk\\.\\d+\\.", "");
+  }
+
   private void add(Raw raw) {
     if (IGNORED.matcher(raw.name).matches()) {
       return;
@@ -148,18 +161,24 @@ final class HubTensors {
     Matcher prefix = PREFIX.matcher(raw.name);
     String name = prefix.lookingAt() ? raw.name.substring(prefix.end()) : raw.name;
     switch (name) {
-      case "embed_tokens.weight" -> {
+      case "embed_tokens.weight", "embeddings.weight", "wte.weight" -> {
         embedding = raw;
         plain("token_embd.weight", raw);
       }
-      case "norm.weight" -> plain("output_norm.weight", raw);
-      case "lm_head.weight" -> head = raw;
+      case "norm.weight", "norm_f.weight", "final_layernorm.weight", "ln_f.weight" ->
+          plain("output_norm.weight", raw);
+      case "norm.bias" -> plain("output_norm.bias", raw);
+      case "embedding_norm.weight" -> plain("token_embd_norm.weight", raw);
+      case "lm_head.weight", "ff_out.weight" -> head = raw;
       default -> {
         Matcher layer = LAYER.matcher(name);
         if (!layer.matches()) {
           throw unknown(raw);
         }
-        inLayer("blk." + Integer.parseInt(layer.group(1)) + ".", layer.group(2), raw);
+        int number = Integer.parseInt(layer.group(1));
+        if (!config.guessesAhead(number)) {
+          inLayer("blk." + number + ".", layer.group(2), raw);
+        }
       }
     }
   }
@@ -172,8 +191,9 @@ final class HubTensors {
           .put(gptOss.group(2), raw);
       return;
     }
-    if (name.equals("self_attn.sinks")) {
-      plain(prefix + "attn_sinks.weight", raw);
+    @Nullable String whole = family.tensors().get(name);
+    if (whole != null) {
+      named(prefix, whole, "", raw);
       return;
     }
     int dot = name.lastIndexOf('.');
@@ -191,7 +211,7 @@ final class HubTensors {
     } else {
       String gguf = gguf(module, raw);
       if (kind.equals("weight") || config.biased(gguf)) {
-        plain(prefix + gguf + "." + kind, raw);
+        named(prefix, gguf, "." + kind, raw);
       } else {
         ignoredBiases++;
       }
@@ -211,9 +231,12 @@ final class HubTensors {
             "there is no lm_head.weight, though config.json says that it is not the embedding; the"
                 + " embedding is taken");
       }
+      if (embedding != null && multipliers.tellOutputApart()) {
+        plain("output.weight", embedding);
+      }
       return;
     }
-    if (!config.tied() || embedding == null) {
+    if (!config.tied() || embedding == null || multipliers.tellOutputApart()) {
       plain("output.weight", head);
     } else if (!head.sameNumbers(embedding)) {
       plain("output.weight", head);
@@ -228,34 +251,134 @@ final class HubTensors {
     if (gguf == null) {
       throw unknown(raw);
     }
-    return gguf;
+    // The expert for every token is the MLP where there are no others.
+    return config.hasExperts() ? gguf : gguf.replace("_shexp", "");
   }
 
   private ModelFileException unknown(Raw raw) {
     return raw.error("no tensor of this name is known in a model like " + family.architecture());
   }
 
-  private void plain(String name, Raw raw) {
-    List<Long> shape = raw.shape();
-    if (name.endsWith("ffn_gate_inp_shexp.weight") && shape.getLast() == 1) {
-      shape = shape.subList(0, 1);
-    }
-    if (shape.size() > 1) {
-      parts.add(
-          new Part(
-              new TensorInfo(name, raw.format(), shape),
-              new TensorSource.Pieces(List.of(raw.extent()))));
+  /** Takes a layer's tensor, or those that its rows are split among. */
+  private void named(String prefix, String gguf, String kind, Raw raw) {
+    String[] names = gguf.split("\\|", -1);
+    if (names.length == 1) {
+      plain(prefix + gguf + kind, raw);
       return;
     }
-    boolean norm = name.endsWith("norm.weight");
-    numbers(name, raw, shape, 0, 1, norm && family.normsPlusOne() ? 1 : 0);
+    List<Long> shape = new ArrayList<>(raw.shape(3));
+    if (shape.size() < 2 || shape.get(1) % names.length != 0) {
+      throw raw.error("shape %s; rows of %d are expected".formatted(shape, names.length));
+    }
+    shape.set(1, shape.get(1) / names.length);
+    Extent all = raw.extent();
+    int wholes = shape.size() == 2 ? 1 : Math.clamp(shape.get(2), 0, MOST_EXPERTS + 1);
+    if (wholes == 0 || wholes > MOST_EXPERTS) {
+      throw raw.error("shape %s; 1 to %,d experts are expected".formatted(shape, MOST_EXPERTS));
+    }
+    long bytes = all.bytes() / wholes / names.length;
+    for (int n = 0; n < names.length; n++) {
+      List<Extent> pieces = new ArrayList<>();
+      for (int w = 0; w < wholes; w++) {
+        long place = ((long) w * names.length + n) * bytes;
+        pieces.add(new Extent(all.file(), all.offset() + place, bytes));
+      }
+      parts.add(
+          new Part(
+              new TensorInfo(prefix + names[n] + kind, raw.format(), shape),
+              new TensorSource.Pieces(pieces)));
+    }
   }
 
-  private void numbers(String name, Raw raw, List<Long> shape, int start, int stride, float add) {
+  private void plain(String name, Raw raw) {
+    boolean taps = name.contains("conv");
+    List<Long> shape = raw.shape(taps || name.contains("_exps.") ? 3 : 2);
+    if (taps && shape.size() == 3 && shape.get(1) == 1) {
+      shape = List.of(shape.get(0), shape.get(2));
+    }
+    boolean row = name.endsWith("ffn_gate_inp_shexp.weight") || name.endsWith("exp_probs_b.bias");
+    if (row && shape.getLast() == 1) {
+      shape = shape.subList(0, 1);
+    }
+    boolean rate = raw.name.endsWith("A_log");
+    TensorInfo info;
+    TensorSource source;
+    if (shape.size() > 1 && !rate && !taps) {
+      info = new TensorInfo(name, raw.format(), shape);
+      List<Factor> factors = multipliers.of(suffix(name), shape.getLast());
+      source =
+          factors.isEmpty()
+              ? new TensorSource.Pieces(List.of(raw.extent()))
+              : new TensorSource.Scaled(
+                  raw.extent(), raw.format(), shape.getFirst(), factors);
+    } else {
+      info = new TensorInfo(name, Formats.F32, spread(name, shape, raw));
+      Change change = rate ? Change.RATE : Change.NONE;
+      if (name.endsWith("norm.weight")
+          && !name.endsWith("ssm_norm.weight")
+          && family.is(Trait.NORMS_PLUS_ONE)) {
+        change = Change.PLUS_ONE;
+      }
+      source = new TensorSource.Numbers(raw.extent(), raw.format(), 0, 1, change);
+    }
+    parts.add(
+        new Part(
+            info,
+            family.is(Trait.HEADS_TOGETHER) && raw.name.contains("linear_attn.")
+                ? regrouped(name, info, source, raw)
+                : source));
+  }
+
+  /** The shape that GGUF has of numbers of heads, and of the factors of norms over groups. */
+  private List<Long> spread(String name, List<Long> shape, Raw raw) {
+    if (!family.is(Trait.STATE_SPACE) || shape.size() != 1) {
+      return shape;
+    }
+    long numbers = shape.getFirst();
+    if (name.endsWith("ssm_a") || name.endsWith("ssm_d")) {
+      return List.of(1L, numbers);
+    }
+    if (!name.endsWith("ssm_norm.weight")) {
+      return shape;
+    }
+    long groups = Math.max(1, config.required(family.hubKey("ssm.group_count").orElseThrow()));
+    if (numbers % groups != 0) {
+      throw raw.error("%,d numbers are not of %,d groups".formatted(numbers, groups));
+    }
+    return List.of(numbers / groups, groups);
+  }
+
+  /** Qwen 3.5: GGUF has value heads in another order. */
+  private TensorSource regrouped(String name, TensorInfo info, TensorSource source, Raw raw) {
+    long heads = config.required("linear_num_value_heads");
+    long groups = config.required("linear_num_key_heads");
+    if (heads == 0 || groups == 0 || heads % groups != 0) {
+      throw raw.error("%d heads cannot share the keys of %d evenly".formatted(heads, groups));
+    }
+    String suffix = suffix(name);
+    if (heads == groups || suffix.equals("ssm_norm.weight")) {
+      return source;
+    }
+    boolean mixed = suffix.equals("attn_qkv.weight") || suffix.equals("ssm_conv1d.weight");
+    boolean columns = suffix.equals("ssm_out.weight");
+    long stretch = columns ? info.format().bytes(info.shape().getFirst()) : info.bytes();
+    // Of each token's query, key and value numbers, the first two stay.
+    long keys = mixed ? 2 * groups * config.required("linear_key_head_dim") : 0;
+    long rows = mixed ? keys + heads * config.required("linear_value_head_dim") : heads;
+    boolean fits = keys >= 0 && rows > keys && stretch > 0 && stretch % rows == 0;
+    long kept = fits ? stretch / rows * keys : 0;
+    if (!fits || (stretch - kept) % heads != 0) {
+      throw raw.error("shape %s does not fit %d heads".formatted(info.shape(), heads));
+    }
+    return new TensorSource.Regrouped(
+        source, stretch, kept, (stretch - kept) / heads, (int) groups);
+  }
+
+  private void numbers(String name, Raw raw, List<Long> shape, int start, int stride) {
     parts.add(
         new Part(
             new TensorInfo(name, Formats.F32, shape),
-            new TensorSource.Numbers(raw.extent(), raw.format(), start, stride, add)));
+            new TensorSource.Numbers(raw.extent(), raw.format(), start, stride, Change.NONE)));
   }
 
   /** One tensor of all experts: one after the other, as the files have them. */
@@ -273,7 +396,7 @@ final class HubTensors {
       }
       extents.add(raw.extent());
     }
-    List<Long> shape = new ArrayList<>(first.shape());
+    List<Long> shape = new ArrayList<>(first.shape(2));
     shape.add((long) extents.size());
     parts.add(
         new Part(new TensorInfo(name, first.format(), shape), new TensorSource.Pieces(extents)));
@@ -329,6 +452,6 @@ final class HubTensors {
             new TensorInfo(name + ".weight", Formats.MXFP4, List.of(rowBlocks * 32, rows, count)),
             new TensorSource.Mxfp4Rows(
                 blocks.extent(), scales.extent(), (int) rowBlocks, start, stride)));
-    numbers(name + ".bias", bias, List.of(rows, count), start, stride, 0);
+    numbers(name + ".bias", bias, List.of(rows, count), start, stride);
   }
 }

@@ -27,6 +27,11 @@ sealed interface TensorSource {
     return 0;
   }
 
+  /** A way to read bytes from a place on. */
+  interface Reader {
+    void read(String name, long from, MemorySegment into);
+  }
+
   /** A stretch of a file. */
   record Extent(OpenFile file, long offset, long bytes) {
     void read(String name, long from, MemorySegment into) {
@@ -55,11 +60,24 @@ sealed interface TensorSource {
     }
   }
 
-  /**
-   * Numbers as F32: number {@code i} is number {@code start + i · stride} of the file, and {@code
-   * add} more.
-   */
-  record Numbers(Extent extent, Format format, int start, int stride, float add)
+  /** What becomes of a number. */
+  enum Change {
+    NONE,
+    PLUS_ONE,
+    /** Of the logarithm of how fast something fades, the rate, which is below 0. */
+    RATE;
+
+    float of(float number) {
+      return switch (this) {
+        case NONE -> number;
+        case PLUS_ONE -> number + 1;
+        case RATE -> (float) -Math.exp(number);
+      };
+    }
+  }
+
+  /** Numbers as F32: number {@code i} is number {@code start + i · stride} of the file, changed. */
+  record Numbers(Extent extent, Format format, int start, int stride, Change change)
       implements TensorSource {
     @Override
     public void read(String name, long from, MemorySegment into) {
@@ -76,12 +94,112 @@ sealed interface TensorSource {
           extent.read(name, format.bytes(start + i * stride), source.asSlice(0, bytes));
           format.decode(source, 0, floats, 0, taken);
           for (int k = 0; k < count; k++) {
-            float value = floats.get(FLOAT, (long) k * stride * Float.BYTES) + add;
-            floats.set(FLOAT, (long) k * Float.BYTES, value);
+            float value = floats.get(FLOAT, (long) k * stride * Float.BYTES);
+            floats.set(FLOAT, (long) k * Float.BYTES, change.of(value));
           }
           copyOverlap(floats, i * Float.BYTES, (long) count * Float.BYTES, into, from);
         }
       }
+    }
+  }
+
+  /** A stretch of rows, all of which have the same factor. */
+  record Factor(long rows, double factor) {}
+
+  /**
+   * A matrix times factors: the products are rounded as the file's numbers are.
+   *
+   * @param columns numbers in a row
+   * @param factors of stretches of rows that follow each other
+   */
+  record Scaled(Extent extent, Format format, long columns, List<Factor> factors)
+      implements TensorSource {
+    @Override
+    public void read(String name, long from, MemorySegment into) {
+      int size = format.blockBytes();
+      long end = Math.ceilDiv(from + into.byteSize(), (long) size);
+      int most = CHUNK / Float.BYTES;
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment numbers = arena.allocate((long) most * size);
+        MemorySegment floats = arena.allocate((long) most * Float.BYTES);
+        for (long i = from / size; i < end; i += most) {
+          int count = (int) Math.min(most, end - i);
+          MemorySegment part = numbers.asSlice(0, (long) count * size);
+          extent.read(name, i * size, part);
+          format.decode(part, 0, floats, 0, count);
+          multiply(floats, i, count);
+          format.encode(floats, 0, part, 0, count);
+          copyOverlap(part, i * size, part.byteSize(), into, from);
+        }
+      }
+    }
+
+    private void multiply(MemorySegment floats, long first, int count) {
+      long begin = 0;
+      for (Factor stretch : factors) {
+        long end = begin + stretch.rows * columns;
+        for (long i = Math.max(begin, first); i < Math.min(end, first + count); i++) {
+          long place = (i - first) * Float.BYTES;
+          floats.set(FLOAT, place, (float) (floats.get(FLOAT, place) * stretch.factor));
+        }
+        begin = end;
+      }
+    }
+  }
+
+  /**
+   * What heads have, in another order. In the source, the heads of a group lie together; here, the
+   * first heads of all groups come first, then the second. A tensor may have several stretches of
+   * them, as where heads have columns.
+   *
+   * @param kept bytes at the beginning of a stretch that stay where they are
+   * @param block bytes of a head
+   */
+  record Regrouped(TensorSource source, long stretch, long kept, long block, int groups)
+      implements TensorSource {
+    @Override
+    public void read(String name, long from, MemorySegment into) {
+      if (stretch > CHUNK) {
+        pieces(name, source::read, from, into);
+        return;
+      }
+      try (Arena arena = Arena.ofConfined()) {
+        // Columns of heads are short: all that may be needed is read at once.
+        long most = CHUNK / stretch * stretch;
+        MemorySegment whole = arena.allocate(most);
+        long end = from + into.byteSize();
+        for (long at = from / stretch * stretch; at < end; at += most) {
+          long bytes = Math.min(most, Math.ceilDiv(end - at, stretch) * stretch);
+          source.read(name, at, whole.asSlice(0, bytes));
+          long first = Math.max(at, from);
+          long last = Math.min(at + bytes, end);
+          long start = at;
+          pieces(
+              name,
+              (n, place, piece) ->
+                  MemorySegment.copy(whole, place - start, piece, 0, piece.byteSize()),
+              first,
+              into.asSlice(first - from, last - first));
+        }
+      }
+    }
+
+    private void pieces(String name, Reader reader, long from, MemorySegment into) {
+      for (long done = 0; done < into.byteSize(); ) {
+        long start = (from + done) / stretch * stretch;
+        long place = from + done - start;
+        long within = place < kept ? place : (place - kept) % block;
+        long length = Math.min(into.byteSize() - done, (place < kept ? kept : block) - within);
+        long original =
+            place < kept ? place : kept + original((place - kept) / block) * block + within;
+        reader.read(name, start + original, into.asSlice(done, length));
+        done += length;
+      }
+    }
+
+    private long original(long head) {
+      long members = (stretch - kept) / block / groups;
+      return head % groups * members + head / groups;
     }
   }
 

@@ -6,6 +6,9 @@ import static org.assertj.core.api.Assertions.offset;
 
 import dev.knapsack.error.ModelFileException;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -112,6 +115,16 @@ class HubConfigTest {
     "gemma2,         2304,  9216, 26,  8,  4, 256,   8192, 1e-6,    1e4, 4096",
     "gemma3_text,    2304,  9216, 26,  8,  4, 256, 131072, 1e-6,    1e6, 4096",
     "gpt_oss,        2880,  2880, 36, 64,  8,  64, 131072, 1e-5, 150000,  128",
+    "qwen3_next,     2048,  5632, 48, 16,  2, 256,  32768, 1e-6,    1e4,   -1",
+    "qwen3_5_text,   4096, 12288, 32, 16,  4, 256,  32768, 1e-6,    1e4,   -1",
+    "falcon_h1,      4096, 14336, 32, 32,  8, 128,   8192, 1e-5,    1e4,   -1",
+    "glm4,           4096, 13696, 40, 32,  2, 128, 131072, 1.5625e-7, 1e4, -1",
+    "glm4_moe,       4096, 10944, 46, 96,  8,  42, 131072, 1e-5,    1e4,   -1",
+    "exaone4,        4096, 16384, 32, 32, 32, 128,   2048, 1e-5,    1e4, 4096",
+    "ernie4_5,       1024,  3072, 18, 16,  2, 128, 131072, 1e-5,    5e5,   -1",
+    "ernie4_5_moe,   2560, 12288, 28, 20,  4, 128, 131072, 1e-5,    5e5,   -1",
+    "hunyuan_v1_dense, 4096, 11008, 32, 32, 32, 128, 2048, 1e-5,    1e4,   -1",
+    "minimax_m2,     3072,  1536, 62, 48,  8, 128, 196608, 1e-6,    5e6,   -1",
   })
   void whatIsLeftOutIsWhatTheReferenceTakes(
       String type,
@@ -199,6 +212,26 @@ class HubConfigTest {
         "gemma3_text | 'rope_scaling': {'factor': 8, 'rope_type': 'linear'} | rope.scaling.factor |"
             + " 8",
         "phi3 | 'partial_rotary_factor': 0.7 | rope.dimension_count | 67",
+        "minimax_m2 | 'rotary_dim': 64 | rope.dimension_count | 64",
+        "glm4 | 'head_dim': 64 | rope.dimension_count | 32",
+        "hunyuan_v1_dense | 'head_dim': 4, 'rope_scaling': {'type': 'dynamic', 'alpha': 3} |"
+            + " rope.freq_base | 90000",
+        "deepseek_v3 | 'rope_scaling': {'type': 'yarn', 'factor': 40, 'mscale': 1,"
+            + " 'mscale_all_dim': 1} | rope.scaling.yarn_log_multiplier | 0.1",
+        "deepseek_v3 | 'qk_nope_head_dim': 20, 'qk_rope_head_dim': 12 | attention.key_length | 32",
+        "deepseek_v2 | 'q_lora_rank': null | attention.q_lora_rank | 0",
+        "qwen3_next | 'linear_num_value_heads': 3 | ssm.inner_size | 384",
+        "mamba | 'hidden_size': 40, 'time_step_rank': 'auto' | ssm.time_step_rank | 3",
+        "mamba | 'hidden_size': 40, 'time_step_rank': 7 | ssm.time_step_rank | 7",
+        "mamba2 | 'num_heads': 3, 'head_dim': 5 | ssm.inner_size | 15",
+        "lfm2 | 'block_ff_dim': 1000, 'layer_types': ['conv'], 'num_hidden_layers': 1 |"
+            + " feed_forward_length | 768",
+        "lfm2 | 'block_auto_adjust_ff_dim': false, 'full_attn_idxs': [0], 'num_hidden_layers': 1 |"
+            + " feed_forward_length | 12288",
+        "lfm2 | 'block_ffn_dim_multiplier': null, 'full_attn_idxs': [], 'num_hidden_layers': 1 |"
+            + " feed_forward_length | 8192",
+        "granitemoehybrid | 'layer_types': ['mamba'], 'num_hidden_layers': 1,"
+            + " 'num_local_experts': 0, 'shared_intermediate_size': 8 | feed_forward_length | 8",
         "llama | 'rope_scaling': {'type': 'yarn', 'factor': 4} |"
             + " rope.scaling.original_context_length | 2048",
         "qwen2 | 'rope_scaling': {'type': 'yarn', 'factor': null,"
@@ -279,6 +312,42 @@ class HubConfigTest {
     assertThatThrownBy(() -> metadata(json.formatted(", 'no_rope_layers': [1]")))
         .isInstanceOf(ModelFileException.class)
         .hasMessageContaining("no_rope_layers: 1 flags for 6 layers");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "qwen3_next | | attention.recurrent_layers | www-",
+        "qwen3_5 | 'full_attention_interval': 2 | attention.recurrent_layers | w-w-",
+        "qwen3_5_moe | 'layer_types': ['full_attention', 'linear_attention', 'full_attention',"
+            + " 'full_attention'] | attention.recurrent_layers | -w--",
+        "jamba | 'attn_layer_period': 3, 'attn_layer_offset': 1 | attention.head_count_kv | -w--",
+        "lfm2 | 'full_attn_idxs': [0, 3] | attention.head_count_kv | w--w",
+        "granitemoehybrid | 'layers_block_type': ['mamba', 'attention', 'mamba', 'mamba'] |"
+            + " attention.head_count_kv | -w--",
+        "nemotron_h | 'hybrid_override_pattern': 'M*-*' | attention.head_count_kv | -w-w",
+        "nemotron_h | 'hybrid_override_pattern': 'M*-*' | feed_forward_length | --w-",
+        "nemotron_h | 'layers_block_type': ['moe', 'mlp', 'mamba', 'attention'] |"
+            + " feed_forward_length | ww--",
+      })
+  void layersWithStatesAreThoseThatAreNamed(String type, String keys, String key, String layers)
+      throws IOException {
+    String json = "{'model_type': '%s', 'num_hidden_layers': 4%s}";
+    Metadata metadata = metadata(json.formatted(type, keys == null ? "" : ", " + keys));
+    String arch = metadata.string("general.architecture");
+    assertThat(pattern(metadata, arch + "." + key)).isEqualTo(layers);
+  }
+
+  @Test
+  void expertsAreOfTheArchitectureThatHasThem() throws IOException {
+    String json = "{'model_type': 'nemotron_h', 'num_hidden_layers': 2, '%s': '%s'}";
+    assertThat(metadata(json.formatted("hybrid_override_pattern", "M-")).all())
+        .containsEntry("general.architecture", "nemotron_h")
+        .doesNotContainKey("nemotron_h.expert_count");
+    assertThat(metadata(json.formatted("hybrid_override_pattern", "ME")).all())
+        .containsEntry("general.architecture", "nemotron_h_moe");
   }
 
   @Test
@@ -363,6 +432,16 @@ class HubConfigTest {
         "gemma3_text | 'use_bidirectional_attention': true | tokens see those after",
         "mistral | 'num_hidden_layers': 1000000000 | num_hidden_layers: must be at most",
         "llama | 'rope_scaling': {'type': 'linear'} | rope_scaling: factor is missing",
+        "lfm2 | 'num_hidden_layers': 1 | layer_types: is missing",
+        "lfm2_moe | 'num_hidden_layers': 2, 'layer_types': ['conv'] | layer_types: 1 types for 2",
+        "qwen3_next | 'layer_types': ['chunked_attention'], 'num_hidden_layers': 1 |"
+            + " supported are full_attention and, for layers with states",
+        "nemotron_h | 'num_hidden_layers': 2, 'hybrid_override_pattern': 'M' |"
+            + " hybrid_override_pattern: must name a part for each of 2 layers",
+        "falcon_h1 | 'mamba_rms_norm': true | norms before the gate are not supported",
+        "deepseek_v2 | 'topk_method': 'group_limited_greedy' | topk_method: groups of experts",
+        "ernie4_5_moe | 'moe_layer_end_index': 5 | moe_layer_end_index: models whose last layers",
+        "starcoder2 | 'hidden_act': 'silu' | hidden_act: 'silu'; models like starcoder2",
       })
   void whatIsComputedOtherwiseIsRefused(String type, String key, String message) {
     assertThatThrownBy(() -> metadata("{'model_type': '" + type + "'," + key + "}"))
@@ -466,6 +545,30 @@ class HubConfigTest {
       } else {
         assertThat(file.notes()).singleElement().asString().contains(note);
       }
+    }
+  }
+
+  /** A model like Falcon H1 may tie two matrices that have factors of their own. */
+  @Test
+  void factorsOnTheEmbeddingAreNotTheOutputs() throws IOException {
+    String json = "{'model_type': 'falcon_h1', 'tie_word_embeddings': true%s}";
+    String factors = ", 'embedding_multiplier': 3, 'lm_head_multiplier': 0.5";
+    try (ModelFile file = directory(json.formatted(factors), new float[0])) {
+      assertThat(numbers(file, "token_embd.weight")).containsExactly(3, 6, 9, 12, 15, 18);
+      assertThat(numbers(file, "output.weight")).containsExactly(0.5f, 1, 1.5f, 2, 2.5f, 3);
+    }
+    try (ModelFile file = directory(json.formatted(""), new float[0])) {
+      assertThat(numbers(file, "token_embd.weight")).containsExactly(1, 2, 3, 4, 5, 6);
+      assertThat(file.tensors()).doesNotContainKey("output.weight");
+    }
+  }
+
+  private static float[] numbers(ModelFile file, String name) {
+    TensorInfo tensor = file.tensors().get(name);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment bytes = arena.allocate(tensor.bytes());
+      file.read(tensor, 0, bytes);
+      return bytes.toArray(ValueLayout.JAVA_FLOAT);
     }
   }
 

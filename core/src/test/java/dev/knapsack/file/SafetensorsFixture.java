@@ -21,18 +21,21 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.UnaryOperator;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.LongStream;
 
 /**
  * Writes a GGUF model as the hub would have it: the way back of what {@link SafetensorsDirectory}
  * does, written apart from it.
  */
 public final class SafetensorsFixture {
-  private static final Pattern LAYER = Pattern.compile("blk\\.(\\d+)\\.(.+)\\.(weight|bias)");
+  private static final Pattern LAYER = Pattern.compile("blk\\.(\\d+)\\.(.+?)(?:\\.(weight|bias))?");
 
   /** Architectures whose rows of queries and keys GGUF permutes to adjacent pairs. */
-  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3");
+  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3", "granitehybrid", "llada");
 
   private static final String LLAMA_3 =
       "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
@@ -80,10 +83,13 @@ public final class SafetensorsFixture {
   private final ModelFile gguf;
   private final String architecture;
   private final Map<String, Tensor> tensors = new LinkedHashMap<>();
+  private final Map<String, TreeMap<Integer, Tensor>> fused = new LinkedHashMap<>();
+  private final HubNames names;
 
   private SafetensorsFixture(ModelFile gguf) {
     this.gguf = gguf;
     this.architecture = gguf.metadata().string("general.architecture");
+    this.names = new HubNames(architecture);
   }
 
   /** Writes the model into a directory, in one file or several. */
@@ -95,6 +101,8 @@ public final class SafetensorsFixture {
     Files.writeString(
         directory.resolve("tokenizer_config.json"), fixture.tokenizerConfig().toString());
     gguf.tensors().values().forEach(fixture::add);
+    fixture.fused.forEach(
+        (name, parts) -> fixture.tensors.put(name, joined(List.copyOf(parts.values()))));
     fixture.writeWeights(directory, shards);
   }
 
@@ -107,34 +115,91 @@ public final class SafetensorsFixture {
     byte[] bytes = read(tensor);
     String type = tensor.format() == Formats.BF16 ? "BF16" : tensor.format().name();
     List<Long> shape = tensor.shape().reversed();
-    if (architecture.startsWith("gemma") && tensor.name().endsWith("norm.weight")) {
-      FloatsIn floats = new FloatsIn(bytes);
-      for (int i = 0; i < bytes.length / 4; i++) {
-        floats.set(i, floats.get(i) - 1);
-      }
+    boolean normsLessOne = architecture.startsWith("gemma") || architecture.startsWith("qwen3n")
+        || architecture.startsWith("qwen35");
+    if (normsLessOne && tensor.name().endsWith("norm.weight") && !tensor.name().contains("ssm_")) {
+      change(bytes, number -> number - 1);
+    }
+    if (tensor.name().endsWith("ssm_a")) {
+      change(bytes, number -> (float) Math.log(-number));
+    }
+    if (architecture.equals("falcon-h1")) {
+      divide(tensor, bytes);
+    }
+    if (architecture.equals("ernie4_5-moe") && tensor.name().endsWith("_shexp.weight")) {
+      long added = tensor.name().contains("down") ? 0 : 8;
+      bytes = padded(shape, bytes, added, 8 - added);
+      shape = List.of(shape.get(0) + added, shape.get(1) + 8 - added);
     }
     Matcher layer = LAYER.matcher(tensor.name());
     if (!layer.matches()) {
       tensors.put(
           switch (tensor.name()) {
-            case "token_embd.weight" -> "model.embed_tokens.weight";
-            case "output_norm.weight" -> "model.norm.weight";
-            case "output.weight" -> "lm_head.weight";
+            case "token_embd.weight" ->
+                mamba()
+                    ? "backbone.embeddings.weight"
+                    : llada() ? "model.transformer.wte.weight" : "model.embed_tokens.weight";
+            case "output_norm.weight" ->
+                mamba()
+                    ? "backbone.norm_f.weight"
+                    : llada()
+                        ? "model.transformer.ln_f.weight"
+                        : Set.of("falcon-h1", "jamba").contains(architecture)
+                            ? "model.final_layernorm.weight"
+                            : "model.norm.weight";
+            case "output_norm.bias" -> "model.norm.bias";
+            case "token_embd_norm.weight" -> "model.embedding_norm.weight";
+            case "output.weight" ->
+                llada() ? "model.transformer.ff_out.weight" : "lm_head.weight";
             default -> throw new IllegalStateException(tensor.name());
           },
           new Tensor(type, shape, bytes));
       return;
     }
-    String prefix = "model.layers." + layer.group(1) + ".";
+    String blocks = mamba() ? "backbone.layers" : llada() ? "model.transformer.blocks" : "model.layers";
+    String prefix = blocks + "." + layer.group(1) + ".";
     String module = layer.group(2);
     String kind = layer.group(3);
+    if (module.contains("conv") && "weight".equals(kind)) {
+      shape = List.of(shape.get(0), 1L, shape.get(1));
+    } else if (List.of("ssm_d", "ssm_a", "ssm_norm").contains(module) && !Set.of("mamba", "jamba").contains(architecture)) {
+      shape = List.of(shape.stream().reduce(1L, (a, b) -> a * b));
+    }
+    if (architecture.startsWith("qwen35")) {
+      bytes = together(module, shape, bytes);
+    }
+    HubNames.Name own = names.find(module + (kind == null ? "" : "." + kind));
+    if (own == null && kind != null) {
+      own = names.find(module);
+      own = own == null || own.place() >= 0 || own.name().contains("#") ? own : new HubNames.Name(own.name() + "." + kind, -1);
+    }
+    if (architecture.equals("qwen3next") && Set.of("attn_qkv", "attn_gate").contains(module)) {
+      whole(prefix + "linear_attn.in_proj_qkvz.weight", module, new Tensor(type, shape, bytes));
+      return;
+    }
+    if (architecture.equals("deepseek2") && Set.of("attn_k_b", "attn_v_b").contains(module)) {
+      both(prefix + "self_attn.kv_b_proj.weight", module, new Tensor(type, shape, bytes));
+      return;
+    }
+    if (own != null && own.place() >= 0) {
+      fused.computeIfAbsent(prefix + own.name(), n -> new TreeMap<>()).put(own.place(), new Tensor(type, shape, bytes));
+      return;
+    }
+    if (own != null && !own.name().contains("#")) {
+      // The rows of queries and keys are permuted under any name.
+      bytes = PERMUTED.contains(architecture) && Set.of("attn_q", "attn_k").contains(module)
+          ? unpermuted(bytes, module, shape.getFirst()) : bytes;
+      tensors.put(prefix + own.name(), new Tensor(type, shape, bytes));
+      return;
+    }
     if (architecture.equals("gpt-oss") && module.endsWith("_exps")) {
       gptOssExperts(prefix, tensor, module, kind, bytes);
     } else if (module.endsWith("_exps")) {
       int experts = Math.toIntExact(shape.getFirst());
       int size = bytes.length / experts;
       for (int e = 0; e < experts; e++) {
-        String name = expertModule(module).replace("#", String.valueOf(e));
+        String name =
+            (own == null ? expertModule(module) : own.name()).replace("#", String.valueOf(e));
         byte[] part = Arrays.copyOfRange(bytes, e * size, (e + 1) * size);
         tensors.put(prefix + name + "." + kind, new Tensor(type, shape.subList(1, 3), part));
       }
@@ -149,11 +214,179 @@ public final class SafetensorsFixture {
     }
   }
 
+  /** Falcon H1: what is multiplied by all that it is multiplied by. */
+  private void divide(TensorInfo tensor, byte[] bytes) {
+    int inner = Math.toIntExact(integer("ssm.inner_size"));
+    int state = Math.toIntExact(integer("ssm.group_count") * integer("ssm.state_size"));
+    int columns = Math.toIntExact(tensor.shape().getFirst());
+    FloatsIn floats = new FloatsIn(bytes);
+    for (int i = 0; i < bytes.length / 4; i++) {
+      int row = i / columns;
+      float factor =
+          switch (tensor.name().replaceFirst("blk\\.\\d+\\.", "")) {
+            case "token_embd.weight" -> tensorsTied() ? 2 : 4;
+            case "attn_q.weight", "attn_v.weight" -> 0.5f;
+            case "attn_k.weight" -> 0.125f;
+            case "attn_output.weight" -> 8;
+            case "ffn_gate.weight" -> 0.25f;
+            case "ffn_down.weight" -> 2;
+            case "ssm_out.weight" -> 0.5f;
+            case "ssm_in.weight" ->
+                row < inner
+                    ? 1
+                    : row < 2 * inner
+                        ? 2
+                        : row < 2 * inner + state ? 4 : row < 2 * inner + 2 * state ? 8 : 16;
+            default -> 1;
+          };
+      floats.set(i, floats.get(i) / factor);
+    }
+  }
+
+  private void multipliers(JsonObject config) {
+    config.addProperty("embedding_multiplier", tensorsTied() ? 2 : 4);
+    config.addProperty("lm_head_multiplier", tensorsTied() ? 2 : 1);
+    config.addProperty("attention_in_multiplier", 0.5);
+    config.addProperty("key_multiplier", 0.25);
+    config.addProperty("attention_out_multiplier", 8);
+    config.add("mlp_multipliers", JsonParser.parseString("[0.25, 2]"));
+    config.addProperty("ssm_out_multiplier", 0.5);
+    config.addProperty("ssm_in_multiplier", 4);
+    config.add("ssm_multipliers", JsonParser.parseString("[0.25, 0.5, 1, 2, 4]"));
+  }
+
+  private boolean tensorsTied() {
+    return !gguf.tensors().containsKey("output.weight");
+  }
+
+  /** The same with rows and columns of zeros after it. */
+  private static byte[] padded(List<Long> shape, byte[] bytes, long rows, long columns) {
+    int width = Math.toIntExact(shape.get(1) * 4);
+    int wider = width + Math.toIntExact(columns * 4);
+    byte[] result = new byte[Math.toIntExact((shape.get(0) + rows) * wider)];
+    for (int r = 0; r < shape.get(0); r++) {
+      System.arraycopy(bytes, r * width, result, r * wider, width);
+    }
+    return result;
+  }
+
+  private boolean llada() {
+    return architecture.equals("llada");
+  }
+
+  private boolean mamba() {
+    return architecture.startsWith("mamba") || architecture.startsWith("nemotron_h");
+  }
+
+  private static void change(byte[] bytes, UnaryOperator<Float> change) {
+    FloatsIn floats = new FloatsIn(bytes);
+    for (int i = 0; i < bytes.length / 4; i++) {
+      floats.set(i, change.apply(floats.get(i)));
+    }
+  }
+
+  /** Rows of several, one after the other, in each matrix. */
+  private static Tensor joined(List<Tensor> parts) {
+    List<Long> shape = new ArrayList<>(parts.getFirst().shape);
+    int rows = shape.size() - 2;
+    shape.set(rows, shape.get(rows) * parts.size());
+    int matrices = rows == 0 ? 1 : Math.toIntExact(shape.getFirst());
+    ByteBuffer all =
+        ByteBuffer.allocate(parts.stream().mapToInt(part -> part.bytes.length).sum());
+    for (int m = 0; m < matrices; m++) {
+      for (Tensor part : parts) {
+        int length = part.bytes.length / matrices;
+        all.put(part.bytes, m * length, length);
+      }
+    }
+    return new Tensor(parts.getFirst().type, shape, all.array());
+  }
+
+  /** Qwen 3.5: GGUF's value head j · groups + g is the hub's g · members + j. */
+  private byte[] together(String module, List<Long> shape, byte[] bytes) {
+    int heads = Math.toIntExact(integer("ssm.time_step_rank"));
+    int groups = Math.toIntExact(integer("ssm.group_count"));
+    int keys = Math.toIntExact(2 * groups * integer("ssm.state_size"));
+    int values = Math.toIntExact(integer("ssm.inner_size"));
+    int stretches = module.equals("ssm_out") ? Math.toIntExact(shape.getFirst()) : 1;
+    int length = bytes.length / stretches;
+    int kept = 0;
+    switch (module) {
+      case "attn_qkv", "ssm_conv1d" -> kept = length / (keys + values) * keys;
+      case "attn_gate", "ssm_out", "ssm_a", "ssm_dt", "ssm_alpha", "ssm_beta" -> {}
+      default -> {
+        return bytes;
+      }
+    }
+    byte[] result = bytes.clone();
+    int block = (length - kept) / heads;
+    for (int s = 0; s < stretches; s++) {
+      for (int h = 0; h < heads; h++) {
+        int hub = h % groups * (heads / groups) + h / groups;
+        int start = s * length + kept;
+        System.arraycopy(bytes, start + h * block, result, start + hub * block, block);
+      }
+    }
+    return result;
+  }
+
+  /** Qwen 3 Next: for each key head its query, its key, its values and their gates. */
+  private void whole(String name, String module, Tensor tensor) {
+    TreeMap<Integer, Tensor> rows = fused.computeIfAbsent(name, n -> new TreeMap<>());
+    int groups = Math.toIntExact(integer("ssm.group_count"));
+    int size = Math.toIntExact(integer("ssm.state_size"));
+    int values = Math.toIntExact(integer("ssm.inner_size")) / groups;
+    int rowBytes = Math.toIntExact(tensor.bytes.length / tensor.shape.getFirst());
+    int all = 2 * size + 2 * values;
+    int row = 0;
+    List<int[]> runs =
+        module.equals("attn_gate")
+            ? List.of(new int[] {2 * size + values, values})
+            : List.of(new int[] {0, size}, new int[] {size, size}, new int[] {2 * size, values});
+    for (int[] run : runs) {
+      for (int g = 0; g < groups; g++) {
+        for (int i = 0; i < run[1]; i++) {
+          byte[] one = Arrays.copyOfRange(tensor.bytes, row * rowBytes, (row + 1) * rowBytes);
+          rows.put(
+              g * all + run[0] + i,
+              new Tensor(tensor.type, List.of(1L, tensor.shape.get(1)), one));
+          row++;
+        }
+      }
+    }
+  }
+
+  /** DeepSeek: for each head what makes its keys, with rows for columns, then its values. */
+  private void both(String name, String module, Tensor tensor) {
+    TreeMap<Integer, Tensor> heads = fused.computeIfAbsent(name, n -> new TreeMap<>());
+    int count = Math.toIntExact(tensor.shape.get(0));
+    int rows = Math.toIntExact(tensor.shape.get(1));
+    int columns = Math.toIntExact(tensor.shape.get(2));
+    boolean keys = module.equals("attn_k_b");
+    FloatsIn all = new FloatsIn(tensor.bytes);
+    for (int h = 0; h < count; h++) {
+      int size = rows * columns;
+      if (!keys) {
+        for (int r = 0; r < rows; r++) {
+          int from = 4 * (h * size + r * columns);
+          byte[] row = Arrays.copyOfRange(tensor.bytes, from, from + 4 * columns);
+          heads.put(h * 4096 + 2048 + r, new Tensor(tensor.type, List.of(1L, (long) columns), row));
+        }
+        continue;
+      }
+      for (int c = 0; c < columns; c++) {
+        byte[] row = new byte[4 * rows];
+        for (int r = 0; r < rows; r++) {
+          new FloatsIn(row).set(r, all.get(h * size + r * columns + c));
+        }
+        heads.put(h * 4096 + c, new Tensor(tensor.type, List.of(1L, (long) rows), row));
+      }
+    }
+  }
+
   /** GGUF's row 2i + j of a head is the hub's row j · half + i. */
   private byte[] unpermuted(byte[] bytes, String module, long rows) {
-    long heads =
-        integer(module.equals("attn_q") ? "attention.head_count" : "attention.head_count_kv");
-    int size = Math.toIntExact(rows / heads);
+    int size = Math.toIntExact(headSize());
     int rowBytes = Math.toIntExact(bytes.length / rows);
     byte[] result = new byte[bytes.length];
     for (int row = 0; row < rows; row++) {
@@ -302,24 +535,17 @@ public final class SafetensorsFixture {
     boolean experts = gguf.metadata().has(architecture + ".expert_count");
     config.addProperty(
         "model_type",
-        switch (architecture) {
-          case "llama" -> experts ? "mixtral" : "llama";
-          case "mistral3" -> "ministral3";
-          case "gemma3" -> "gemma3_text";
-          case "qwen2moe" -> "qwen2_moe";
-          case "qwen3moe" -> "qwen3_moe";
-          case "gpt-oss" -> "gpt_oss";
-          default -> architecture;
-        });
+        architecture.equals("llama") && experts ? "mixtral" : HubNames.type(architecture));
     config.addProperty("tie_word_embeddings", !gguf.tensors().containsKey("output.weight"));
     copy(config, "max_position_embeddings", "context_length");
     copy(config, "hidden_size", "embedding_length");
-    copy(config, "num_hidden_layers", "block_count");
     copy(config, "vocab_size", "vocab_size");
     copy(config, "intermediate_size", "feed_forward_length");
     copy(config, "num_attention_heads", "attention.head_count");
     copy(config, "num_key_value_heads", "attention.head_count_kv");
-    config.addProperty("head_dim", headSize());
+    if (!architecture.equals("deepseek2")) {
+      config.addProperty("head_dim", headSize());
+    }
     copy(config, "rms_norm_eps", "attention.layer_norm_rms_epsilon");
     config.addProperty("rope_theta", 10_000);
     copy(config, "rope_theta", "rope.freq_base");
@@ -342,7 +568,35 @@ public final class SafetensorsFixture {
     copy(config, "num_experts_per_tok", "expert_used_count");
     copy(config, "moe_intermediate_size", "expert_feed_forward_length");
     copy(config, "shared_expert_intermediate_size", "expert_shared_feed_forward_length");
+    names.keys().forEach(key -> copy(config, key[0], key[1]));
+    states(config);
+    long guesses = gguf.metadata().integer(architecture + ".nextn_predict_layers", 0);
+    config.addProperty("num_hidden_layers", integer("block_count") - guesses);
+    if (architecture.equals("falcon-h1")) {
+      multipliers(config);
+    }
+    if (architecture.equals("ernie4_5-moe")) {
+      config.addProperty("moe_num_shared_experts", 2);
+    }
+    if (architecture.equals("jamba")) {
+      config.addProperty("mamba_dt_rank", integer("ssm.time_step_rank"));
+    }
+    if (architecture.equals("deepseek2")) {
+      long rotated = integer("rope.dimension_count");
+      config.addProperty("qk_nope_head_dim", integer("attention.key_length_mla") - rotated);
+    }
+    long mask = gguf.metadata().integer("tokenizer.ggml.mask_token_id", -1);
+    config.addProperty("mask_token_id", mask);
     JsonObject rope = new JsonObject();
+    if (gguf.metadata().has(architecture + ".rope.scaling.alpha")) {
+      rope.addProperty("type", "dynamic");
+      copy(rope, "alpha", "rope.scaling.alpha");
+    }
+    String multiplier = architecture + ".rope.scaling.yarn_log_multiplier";
+    if (gguf.metadata().has(multiplier)) {
+      rope.addProperty("mscale", 10 * gguf.metadata().real(multiplier));
+      rope.addProperty("mscale_all_dim", 10 * gguf.metadata().real(multiplier));
+    }
     copy(rope, "rope_type", "rope.scaling.type");
     copy(rope, "factor", "rope.scaling.factor");
     copy(rope, "beta_fast", "rope.scaling.yarn_beta_fast");
@@ -371,6 +625,63 @@ public final class SafetensorsFixture {
     return config;
   }
 
+  /** What follows from several keys of GGUF. */
+  private void states(JsonObject config) {
+    Metadata metadata = gguf.metadata();
+    String heads = architecture + ".attention.head_count_kv";
+    JsonArray types = new JsonArray();
+    if (metadata.has(heads) && metadata.integers(heads).length > 1) {
+      long[] all = metadata.integers(heads);
+      LongStream.of(all).forEach(n -> types.add(n == 0 ? recurrent() : "full_attention"));
+      config.addProperty("num_key_value_heads", LongStream.of(all).max().orElseThrow());
+    }
+    String flags = architecture + ".attention.recurrent_layers";
+    if (metadata.has(flags)) {
+      LongStream.of(metadata.integers(flags))
+          .limit(integer("block_count") - metadata.integer(architecture + ".nextn_predict_layers", 0))
+          .forEach(n -> types.add(n != 0 ? "linear_attention" : "full_attention"));
+    }
+    if (architecture.startsWith("nemotron_h")) {
+      long[] kvHeads = metadata.integers(heads);
+      long[] widths = metadata.integers(architecture + ".feed_forward_length");
+      String other = architecture.endsWith("_moe") ? "E" : "-";
+      StringBuilder pattern = new StringBuilder();
+      for (int l = 0; l < widths.length; l++) {
+        pattern.append(kvHeads[l] > 0 ? "*" : widths[l] > 0 ? other : "M");
+      }
+      config.addProperty("hybrid_override_pattern", pattern.toString());
+      config.addProperty("intermediate_size", LongStream.of(widths).max().orElseThrow());
+      config.addProperty(
+          "mamba_head_dim", integer("ssm.inner_size") / integer("ssm.time_step_rank"));
+    } else if (!types.isEmpty()) {
+      config.add("layer_types", types);
+    }
+    if (metadata.has(architecture + ".ssm.inner_size")) {
+      long inner = integer("ssm.inner_size");
+      long rank = integer("ssm.time_step_rank");
+      config.addProperty("linear_value_head_dim", inner / rank);
+      config.addProperty("expand", inner / integer("embedding_length"));
+      config.addProperty("mamba_expand", inner / integer("embedding_length"));
+      if (architecture.equals("mamba2")) {
+        config.addProperty("head_dim", inner / rank);
+      }
+    }
+    if (architecture.equals("granitehybrid") && !metadata.has(architecture + ".expert_count")) {
+      config.addProperty("num_local_experts", 0);
+    }
+    if (architecture.equals("lfm2")) {
+      config.addProperty("block_auto_adjust_ff_dim", false);
+    }
+    if (metadata.has(architecture + ".rope.dimension_count")) {
+      config.addProperty(
+          "partial_rotary_factor", (double) integer("rope.dimension_count") / headSize());
+    }
+  }
+
+  private String recurrent() {
+    return architecture.startsWith("lfm2") ? "conv" : "mamba";
+  }
+
   private void copy(JsonObject into, String hub, String key) {
     switch (gguf.metadata().all().get(architecture + "." + key)) {
       case Number number -> into.addProperty(hub, number);
@@ -380,6 +691,9 @@ public final class SafetensorsFixture {
   }
 
   private long headSize() {
+    if (gguf.metadata().integer(architecture + ".attention.head_count", 0) == 0) {
+      return 0;
+    }
     return gguf.metadata()
         .integer(
             architecture + ".attention.key_length",

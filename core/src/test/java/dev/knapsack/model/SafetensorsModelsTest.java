@@ -18,14 +18,21 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeSet;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The same models as GGUF files and as safetensors directories: tensors, tokens and logits. */
 class SafetensorsModelsTest {
-  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3");
+  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3", "granitehybrid", "llada");
+
+  /** Tensors that directories have in one, where the GGUF file has them apart. */
+  private static final Map<String, String> OTHERWISE =
+      Map.of("qwen3next", ".*attn_(qkv|gate)\\.weight", "deepseek2", ".*attn_[kv]_b\\.weight",
+          "ernie4_5-moe", ".*_shexp\\.weight");
 
   @TempDir Path folder;
 
@@ -49,7 +56,32 @@ class SafetensorsModelsTest {
         "gemma3",
         "olmo2",
         "seed_oss",
-        "gpt-oss_mxfp4"
+        "gpt-oss_mxfp4",
+        "qwen3next",
+        "qwen35",
+        "qwen35moe",
+        "lfm2",
+        "lfm2moe",
+        "granitehybrid",
+        "granitehybrid_moe",
+        "mamba",
+        "mamba2",
+        "glm4",
+        "glm4moe",
+        "deepseek2_v3",
+        "exaone4",
+        "ernie4_5",
+        "cohere2",
+        "starcoder2",
+        "hunyuan-dense",
+        "minimax-m2",
+        "dream",
+        "falcon-h1",
+        "jamba",
+        "nemotron_h",
+        "nemotron_h_moe",
+        "ernie4_5-moe",
+        "llada"
       })
   void theSameModelBothWays(String name) throws IOException {
     Path path = TestData.path("golden/" + name + "/model.gguf");
@@ -75,8 +107,8 @@ class SafetensorsModelsTest {
     try (ModelFile file = ModelFile.open(written)) {
       assertThat(file.metadata().has(ModelFile.ROPE_PAIRS)).isFalse();
       for (TensorInfo tensor : gguf.tensors().values()) {
-        if (tensor.name().matches(".*attn_[qk]\\..*")) {
-          TensorInfo other = file.tensors().get(tensor.name());
+        TensorInfo other = file.tensors().get(tensor.name());
+        if (other != null && tensor.name().matches(".*attn_[qk]\\..*")) {
           same(tensor, floats(gguf, tensor, tensor.bytes()), floats(file, other, other.bytes()));
         }
       }
@@ -84,9 +116,21 @@ class SafetensorsModelsTest {
   }
 
   private static void sameTensors(ModelFile gguf, ModelFile hub) {
-    assertThat(hub.tensors().keySet()).containsExactlyInAnyOrderElementsOf(gguf.tensors().keySet());
+    String architecture = gguf.metadata().string("general.architecture");
+    int layers = (int) hub.metadata().integer(architecture + ".block_count");
+    Set<String> names = new TreeSet<>(gguf.tensors().keySet());
+    names.removeIf(name -> name.matches(OTHERWISE.getOrDefault(architecture, "")));
+    // Blocks that guess ahead are left out.
+    names.removeIf(name -> WeightLayout.layer(name) >= layers);
+    assertThat(hub.tensors().keySet()).containsAll(names);
+    if (!OTHERWISE.containsKey(architecture)) {
+      assertThat(hub.tensors()).hasSameSizeAs(names);
+    }
     boolean permuted = PERMUTED.contains(gguf.metadata().string("general.architecture"));
     for (TensorInfo tensor : gguf.tensors().values()) {
+      if (!names.contains(tensor.name())) {
+        continue;
+      }
       TensorInfo other = hub.tensors().get(tensor.name());
       assertThat(other.shape()).as(tensor.name()).isEqualTo(tensor.shape());
       if (permuted && tensor.name().matches(".*attn_[qk]\\..*")) {
@@ -101,12 +145,13 @@ class SafetensorsModelsTest {
     }
   }
 
-  /** Norms may have lost a bit where one was taken off and put on again. */
+  /** Norms may have lost a bit where one was taken off and put on again; rates are logarithms. */
   private static void same(TensorInfo tensor, float[] expected, float[] actual) {
-    float tolerance = tensor.name().endsWith("norm.weight") ? 1e-6f : 0;
+    float tolerance =
+        tensor.name().endsWith("norm.weight") || tensor.name().endsWith("ssm_a") ? 1e-6f : 0;
     assertThat(actual).hasSameSizeAs(expected);
     for (int i = 0; i < expected.length; i++) {
-      if (!(Math.abs(expected[i] - actual[i]) <= tolerance)) {
+      if (!(Math.abs(expected[i] - actual[i]) <= tolerance * Math.max(1, Math.abs(expected[i])))) {
         fail("%s[%d]: %s, not %s", tensor.name(), i, actual[i], expected[i]);
       }
     }
