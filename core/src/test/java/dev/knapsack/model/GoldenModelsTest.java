@@ -126,7 +126,7 @@ class GoldenModelsTest {
 
   private static final List<KernelProvider> PROVIDERS = KernelProvider.here();
 
-  /** The scalar provider is slow, and others are held to it by tests of their own. */
+  /** Enough of the slow provider: all are held to it, kernel by kernel, by tests of their own. */
   private static final int TOKENS_OF_SCALAR = 8;
 
   /** So small that the tokens fill several, and that forks part in the middle of one. */
@@ -230,10 +230,12 @@ class GoldenModelsTest {
       return provider == KernelProvider.SCALAR ? Arrays.copyOf(tokens, TOKENS_OF_SCALAR) : tokens;
     }
 
-    /** In as few steps as can be, and token by token. */
+    /** In as few steps as can be, and token by token where that is another order of sums. */
     void checkSteps(Rig rig, KernelProvider provider) {
       check("one step", rig, tokensFor(provider), rig.workspace.tokens(), FLOAT);
-      check("token by token", rig, tokensFor(provider), 1, FLOAT);
+      if (provider != KernelProvider.SCALAR) {
+        check("token by token", rig, tokens, 1, FLOAT);
+      }
     }
 
     void check(String way, Rig rig, int[] some, int step, double tolerance) {
@@ -302,8 +304,7 @@ class GoldenModelsTest {
       file.close();
       StringBuilder lines = new StringBuilder();
       worstErrors.forEach(
-          (way, error) ->
-              lines.append("%s\t%s\t%s\t%.1e%n".formatted(family, name, way, error)));
+          (way, error) -> lines.append("%s\t%s\t%s\t%.1e%n".formatted(family, name, way, error)));
       Files.writeString(FIGURES, lines, StandardOpenOption.APPEND);
     }
   }
