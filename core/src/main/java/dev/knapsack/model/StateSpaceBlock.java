@@ -106,10 +106,7 @@ final class StateSpaceBlock {
       read(convolved, row, c, s.c);
       float length = step.data().get(FLOAT, place(step, row, head));
       float kept = (float) Math.exp(length * decay);
-      compute
-          .kernels()
-          .recurrences()
-          .stateSpace(kept, length, skip, s.x, s.b, s.c, s.state, s.y);
+      compute.kernels().recurrences().stateSpace(kept, length, skip, s.x, s.b, s.c, s.state, s.y);
       MemorySegment.copy(s.y, 0, scanned.data(), FLOAT, place(scanned, row, column), s.y.length);
       if (row + 1 == run.first() + run.added()) {
         MemorySegment.copy(s.state, 0, run.after(), FLOAT, at, s.state.length);

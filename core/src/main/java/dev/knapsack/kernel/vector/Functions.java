@@ -7,8 +7,7 @@ import jdk.incubator.vector.VectorOperators;
 
 /**
  * Elementary functions on vectors, to about two units in the last place: range reduction and
- * polynomials of the Cephes library (Moshier, {@code expf}, {@code logf} and
- * {@code tanhf}).
+ * polynomials of the Cephes library (Moshier, {@code expf}, {@code logf} and {@code tanhf}).
  */
 final class Functions {
   private static final float LOG2_E = 1.442695f;
