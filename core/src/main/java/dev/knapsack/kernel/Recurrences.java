@@ -7,8 +7,8 @@ package dev.knapsack.kernel;
  */
 public interface Recurrences {
   /**
-   * A causal convolution of rows, of each channel by itself: {@code out[t] = bias + Σ taps[k] ·
-   * x[t + k]}, and then {@code out · σ(out)} where that is wanted.
+   * A causal convolution of rows, of each channel by itself: {@code out[t] = bias + Σ taps[k] · x[t
+   * + k]}, and then {@code out · σ(out)} where that is wanted.
    *
    * @param taps factors of each channel, tap by tap; the last meets the present row
    * @param bias of each channel

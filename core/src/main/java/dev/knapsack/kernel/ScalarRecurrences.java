@@ -3,8 +3,7 @@ package dev.knapsack.kernel;
 /** Recurrences by their definition. */
 final class ScalarRecurrences implements Recurrences {
   @Override
-  public void convolve(
-      float[] taps, float[] bias, boolean silu, float[] x, int rows, float[] out) {
+  public void convolve(float[] taps, float[] bias, boolean silu, float[] x, int rows, float[] out) {
     Shapes.checkConvolution(taps, bias, x, rows, out);
     int channels = bias.length;
     for (int i = 0; i < rows * channels; i++) {

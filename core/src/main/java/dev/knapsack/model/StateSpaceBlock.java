@@ -111,10 +111,7 @@ final class StateSpaceBlock {
       read(rows.c, row, rows.firstC + group * heads.state(), s.c);
       float length = rows.step.data().get(FLOAT, place(rows.step, row, head));
       float kept = (float) Math.exp(length * decay);
-      compute
-          .kernels()
-          .recurrences()
-          .stateSpace(kept, length, skip, s.x, s.b, s.c, s.state, s.y);
+      compute.kernels().recurrences().stateSpace(kept, length, skip, s.x, s.b, s.c, s.state, s.y);
       MemorySegment.copy(s.y, 0, rows.y.data(), FLOAT, place(rows.y, row, column), s.y.length);
       if (row + 1 == run.first() + run.added()) {
         MemorySegment.copy(s.state, 0, run.after(), FLOAT, at, s.state.length);

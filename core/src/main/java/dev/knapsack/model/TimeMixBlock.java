@@ -181,8 +181,7 @@ final class TimeMixBlock {
   }
 
   /** A head's rows, one after the other. */
-  private void scan(
-      TimeMix.Weights weights, Recurrence run, int head, Rows rows, Scratch s) {
+  private void scan(TimeMix.Weights weights, Recurrence run, int head, Rows rows, Scratch s) {
     Recurrences recurrences = compute.kernels().recurrences();
     int size = s.y.length;
     int column = head * size;
@@ -191,8 +190,7 @@ final class TimeMixBlock {
     for (int row = run.first(); row < run.first() + run.rows(); row++) {
       float bonus = read(weights, rows, row, column, s);
       recurrences.decay(s.least, s.decay, s.decay);
-      recurrences.timeMix(
-          s.receptance, s.key, s.decay, s.removed, s.rate, s.value, s.state, s.y);
+      recurrences.timeMix(s.receptance, s.key, s.decay, s.removed, s.rate, s.value, s.state, s.y);
       finish(weights, rows, row, column, bonus, s);
       MemorySegment.copy(s.y, 0, rows.out.data(), FLOAT, at(rows.out, row, column), size);
       if (row + 1 == run.first() + run.added()) {

@@ -367,9 +367,7 @@ class KernelsContractTest {
       float[] some = new float[rows * cut];
       DEFINITION.recurrences().decay(rate, step, expected);
       kernels.recurrences().decay(rate, step, actual);
-      kernels
-          .recurrences()
-          .decay(columns(rate, columns, 0, cut), Arrays.copyOf(step, cut), some);
+      kernels.recurrences().decay(columns(rate, columns, 0, cut), Arrays.copyOf(step, cut), some);
       assertClose(actual, expected, ROUNDING);
       assertThat(some).isEqualTo(columns(actual, columns, 0, cut));
       kernels.recurrences().decay(Arrays.copyOf(rate, columns), step, step);

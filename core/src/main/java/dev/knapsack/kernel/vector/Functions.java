@@ -7,15 +7,14 @@ import jdk.incubator.vector.VectorOperators;
 
 /**
  * Elementary functions on vectors, to about two units in the last place: range reduction and
- * polynomials of the Cephes library (Moshier, {@code expf}, {@code logf} and
- * {@code tanhf}).
+ * polynomials of the Cephes library (Moshier, {@code expf}, {@code logf} and {@code tanhf}).
  */
 final class Functions {
   private static final float LOG2_E = 1.442695f;
   private static final float LN2_HIGH = 6.933594e-1f;
   private static final float LN2_LOW = -2.1219444e-4f;
 
-  private static final float LN2 = 6.9314718e-1f;
+  private static final float LN2 = 6.931472e-1f;
 
   /** Added, it leaves a number rounded to an integer in the lowest bits. */
   private static final float TO_INTEGER = 0x1.8p23f;
@@ -75,15 +74,15 @@ final class Functions {
     // log(1 + z) is log(2) + log(1 + (z − 1) / 2), which is a shorter way from 1 where z is large.
     VectorMask<Float> far = z.compare(VectorOperators.GT, 0.41421357f);
     FloatVector f = z.blend(z.sub(1).mul(0.5f), far);
-    FloatVector p = Lanes.broadcast(7.037684e-2f);
-    p = p.fma(f, Lanes.broadcast(-1.1514610e-1f));
-    p = p.fma(f, Lanes.broadcast(1.1676999e-1f));
+    FloatVector p = Lanes.broadcast(7.0376836e-2f);
+    p = p.fma(f, Lanes.broadcast(-1.151461e-1f));
+    p = p.fma(f, Lanes.broadcast(1.16769984e-1f));
     p = p.fma(f, Lanes.broadcast(-1.2420141e-1f));
     p = p.fma(f, Lanes.broadcast(1.4249323e-1f));
-    p = p.fma(f, Lanes.broadcast(-1.6668058e-1f));
+    p = p.fma(f, Lanes.broadcast(-1.6668057e-1f));
     p = p.fma(f, Lanes.broadcast(2.0000714e-1f));
     p = p.fma(f, Lanes.broadcast(-2.4999994e-1f));
-    p = p.fma(f, Lanes.broadcast(3.3333331e-1f));
+    p = p.fma(f, Lanes.broadcast(3.333333e-1f));
     FloatVector square = f.mul(f);
     FloatVector log = p.mul(f).sub(0.5f).fma(square, f);
     return log.add(Lanes.zero().blend(LN2, far)).add(x.max(0));

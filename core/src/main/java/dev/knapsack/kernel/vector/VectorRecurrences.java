@@ -13,8 +13,7 @@ final class VectorRecurrences implements Recurrences {
   private static final int FOUR = 4 * Lanes.LENGTH;
 
   @Override
-  public void convolve(
-      float[] taps, float[] bias, boolean silu, float[] x, int rows, float[] out) {
+  public void convolve(float[] taps, float[] bias, boolean silu, float[] x, int rows, float[] out) {
     Shapes.checkConvolution(taps, bias, x, rows, out);
     int channels = bias.length;
     for (int row = 0; row < rows * channels; row += channels) {
