@@ -122,7 +122,7 @@ final class HubLayers {
     };
   }
 
-  /** What is said of each layer, or null where nothing is. */
+  /** The kinds of the layers under a key, or null where it is not there. */
   private @Nullable JsonArray types(String key, int layers) {
     if (!(config.value(key) instanceof JsonArray types)) {
       return null;

@@ -634,7 +634,7 @@ public final class SafetensorsFixture {
     return config;
   }
 
-  /** What follows from several keys of GGUF. */
+  /** Keys that follow from several of GGUF. */
   private void states(JsonObject config) {
     Metadata metadata = gguf.metadata();
     String heads = architecture + ".attention.head_count_kv";
