@@ -137,7 +137,9 @@ final class HubConfig {
     long end = integer("moe_layer_end_index").orElse(-1L);
     if (end >= 0 && end < required("num_hidden_layers") - 1) {
       throw new ModelFileException(
-          file, "moe_layer_end_index", "models whose last layers have no experts are not supported");
+          file,
+          "moe_layer_end_index",
+          "models whose last layers have no experts are not supported");
     }
     if (flag("use_bidirectional_attention")) {
       throw new ModelFileException(
@@ -415,7 +417,9 @@ final class HubConfig {
     if (given instanceof JsonNull && NULLABLE.contains(key)) {
       return null;
     }
-    if (given instanceof JsonPrimitive text && text.isString() && text.getAsString().equals("auto")) {
+    if (given instanceof JsonPrimitive text
+        && text.isString()
+        && text.getAsString().equals("auto")) {
       given = null;
     }
     return given == null || given.isJsonNull() ? family.defaults().get(key) : given;

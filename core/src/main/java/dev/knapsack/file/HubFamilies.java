@@ -254,8 +254,7 @@ final class HubFamilies {
                           "expert_shared_feed_forward_length"),
                       integer("moe_layer_start_index", "leading_dense_block_count"),
                       integer("moe_layer_interval", "interleave_moe_layer_step"))
-                  .holding(
-                      Map.of("mlp.moe_statics.e_score_correction_bias", "exp_probs_b.bias"))
+                  .holding(Map.of("mlp.moe_statics.e_score_correction_bias", "exp_probs_b.bias"))
                   .being(Trait.ADJACENT_PAIRS)),
           entry(
               "cohere2",
@@ -314,107 +313,194 @@ final class HubFamilies {
                       """)
                   .with(WIDE_EXPERTS)
                   .with(integer("expert_gating_func", "expert_gating_func"))
-                  .holding(
-                      Map.of("block_sparse_moe.e_score_correction_bias", "exp_probs_b.bias"))),
+                  .holding(Map.of("block_sparse_moe.e_score_correction_bias", "exp_probs_b.bias"))),
           entry(
               "Dream",
               named(
-                      "dream",
-                      """
-                      {hidden_size: 4096, intermediate_size: 22016, num_hidden_layers: 32,
-                       num_attention_heads: 32, num_key_value_heads: 32,
-                       max_position_embeddings: 32768, rms_norm_eps: 1e-6, rope_theta: 1e4,
-                       qkv_bias: true, mask_token_id: 151666, shift_logits: true}\
-                      """)),
+                  "dream",
+                  """
+                  {hidden_size: 4096, intermediate_size: 22016, num_hidden_layers: 32,
+                   num_attention_heads: 32, num_key_value_heads: 32,
+                   max_position_embeddings: 32768, rms_norm_eps: 1e-6, rope_theta: 1e4,
+                   qkv_bias: true, mask_token_id: 151666, shift_logits: true}\
+                  """)),
           entry(
               "llada",
-              named("llada", "{rope_theta: 1e4, rms_norm_eps: 1e-5, mask_token_id: 126336,"
-                      + " shift_logits: false}")
+              named(
+                      "llada",
+                      "{rope_theta: 1e4, rms_norm_eps: 1e-5, mask_token_id: 126336,"
+                          + " shift_logits: false}")
                   .naming(LLADA_MODULES)),
-          entry("llama", named("llama", """
+          entry(
+              "llama",
+              named(
+                  "llama",
+                  """
                   {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
                    num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-6,
                    rope_theta: 1e4, eos_token_id: 2, attention_bias: false, mlp_bias: false}\
                   """)),
           entry("mistral", named("llama", MISTRAL).windowed(Windows.ALL)),
           entry("mistral3", named("mistral3", MISTRAL).windowed(Windows.ALL)),
-          entry("ministral3", named("mistral3", """
-                  {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 34,
-                   num_attention_heads: 32, num_key_value_heads: 8, head_dim: 128,
-                   max_position_embeddings: 262144, rms_norm_eps: 1e-5, rope_theta: 1e4,
-                   eos_token_id: 2, rope_parameters:
-                   {rope_type: yarn, rope_theta: 1e6, factor: 16, beta_fast: 32, beta_slow: 1,
-                    original_max_position_embeddings: 16384, mscale: 1, mscale_all_dim: 1,
-                    llama_4_scaling_beta: 0.1}}\
-                  """).windowed(Windows.ALL)),
-          entry("mixtral", named("llama", """
-                  {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32,
-                   num_attention_heads: 32, num_key_value_heads: 8,
-                   max_position_embeddings: 131072, rms_norm_eps: 1e-5, rope_theta: 1e6,
-                   eos_token_id: 2, num_local_experts: 8, num_experts_per_tok: 2}\
-                  """).with(WIDE_EXPERTS).windowed(Windows.ALL)),
+          entry(
+              "ministral3",
+              named(
+                      "mistral3",
+                      """
+                      {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 34,
+                       num_attention_heads: 32, num_key_value_heads: 8, head_dim: 128,
+                       max_position_embeddings: 262144, rms_norm_eps: 1e-5, rope_theta: 1e4,
+                       eos_token_id: 2, rope_parameters:
+                       {rope_type: yarn, rope_theta: 1e6, factor: 16, beta_fast: 32, beta_slow: 1,
+                        original_max_position_embeddings: 16384, mscale: 1, mscale_all_dim: 1,
+                        llama_4_scaling_beta: 0.1}}\
+                      """)
+                  .windowed(Windows.ALL)),
+          entry(
+              "mixtral",
+              named(
+                      "llama",
+                      """
+                      {hidden_size: 4096, intermediate_size: 14336, num_hidden_layers: 32,
+                       num_attention_heads: 32, num_key_value_heads: 8,
+                       max_position_embeddings: 131072, rms_norm_eps: 1e-5, rope_theta: 1e6,
+                       eos_token_id: 2, num_local_experts: 8, num_experts_per_tok: 2}\
+                      """)
+                  .with(WIDE_EXPERTS)
+                  .windowed(Windows.ALL)),
           entry("qwen2", named("qwen2", QWEN).windowed(Windows.LAST_IF_USED)),
-          entry("qwen3", named("qwen3", QWEN, "{head_dim: 128, attention_bias: false}").windowed(Windows.LAST_IF_USED)),
-          entry("qwen2_moe", named("qwen2moe", QWEN, """
-                  {hidden_size: 2048, intermediate_size: 5632, num_hidden_layers: 24,
-                   num_attention_heads: 16, num_key_value_heads: 16, num_experts: 60,
-                   num_experts_per_tok: 4, moe_intermediate_size: 1408,
-                   shared_expert_intermediate_size: 5632, norm_topk_prob: false,
-                   qkv_bias: true}\
-                  """).with(EXPERTS).windowed(Windows.EVERY_SECOND_IF_USED)),
-          entry("qwen3_moe", named("qwen3moe", QWEN, """
-                  {hidden_size: 2048, intermediate_size: 6144, num_hidden_layers: 24,
-                   num_attention_heads: 32, num_key_value_heads: 4, num_experts: 128,
-                   num_experts_per_tok: 8, moe_intermediate_size: 768, norm_topk_prob: false,
-                   attention_bias: false}\
-                  """).with(EXPERTS).windowed(Windows.ALL_IF_USED)),
-          entry("smollm3", named("smollm3", """
-                  {hidden_size: 2048, intermediate_size: 11008, num_hidden_layers: 36,
-                   num_attention_heads: 16, num_key_value_heads: 4,
-                   max_position_embeddings: 32768, rms_norm_eps: 1e-6, rope_theta: 2e6,
-                   eos_token_id: 128001, use_sliding_window: false, no_rope_layer_interval: 4,
-                   tie_word_embeddings: true, attention_bias: false, mlp_bias: false}\
-                  """).windowed(Windows.UNROTATED_IF_USED)),
-          entry("granite", named("granite", """
-                  {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
-                   num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-6,
-                   rope_theta: 1e4, eos_token_id: 2, embedding_multiplier: 1,
-                   residual_multiplier: 1, attention_multiplier: 1, logits_scaling: 1,
-                   attention_bias: false, mlp_bias: false}\
-                  """).with(GRANITE)),
-          entry("phi3", named("phi3", """
-                  {hidden_size: 3072, intermediate_size: 8192, num_hidden_layers: 32,
-                   num_attention_heads: 32, max_position_embeddings: 4096,
-                   original_max_position_embeddings: 4096, rms_norm_eps: 1e-5, rope_theta: 1e4,
-                   partial_rotary_factor: 1, eos_token_id: 32000}\
-                  """).windowed(Windows.ALL)),
-          entry("gemma2", named("gemma2", GEMMA_2, """
-                  {max_position_embeddings: 8192, rope_theta: 1e4, attn_logit_softcapping: 50,
-                   final_logit_softcapping: 30}\
-                  """).with(GEMMA).naming(GEMMA_MODULES).being(Trait.NORMS_PLUS_ONE).windowed(Windows.EVERY_SECOND)),
-          entry("olmo2", named("olmo2", """
+          entry(
+              "qwen3",
+              named("qwen3", QWEN, "{head_dim: 128, attention_bias: false}")
+                  .windowed(Windows.LAST_IF_USED)),
+          entry(
+              "qwen2_moe",
+              named(
+                      "qwen2moe",
+                      QWEN,
+                      """
+                      {hidden_size: 2048, intermediate_size: 5632, num_hidden_layers: 24,
+                       num_attention_heads: 16, num_key_value_heads: 16, num_experts: 60,
+                       num_experts_per_tok: 4, moe_intermediate_size: 1408,
+                       shared_expert_intermediate_size: 5632, norm_topk_prob: false,
+                       qkv_bias: true}\
+                      """)
+                  .with(EXPERTS)
+                  .windowed(Windows.EVERY_SECOND_IF_USED)),
+          entry(
+              "qwen3_moe",
+              named(
+                      "qwen3moe",
+                      QWEN,
+                      """
+                      {hidden_size: 2048, intermediate_size: 6144, num_hidden_layers: 24,
+                       num_attention_heads: 32, num_key_value_heads: 4, num_experts: 128,
+                       num_experts_per_tok: 8, moe_intermediate_size: 768, norm_topk_prob: false,
+                       attention_bias: false}\
+                      """)
+                  .with(EXPERTS)
+                  .windowed(Windows.ALL_IF_USED)),
+          entry(
+              "smollm3",
+              named(
+                      "smollm3",
+                      """
+                      {hidden_size: 2048, intermediate_size: 11008, num_hidden_layers: 36,
+                       num_attention_heads: 16, num_key_value_heads: 4,
+                       max_position_embeddings: 32768, rms_norm_eps: 1e-6, rope_theta: 2e6,
+                       eos_token_id: 128001, use_sliding_window: false, no_rope_layer_interval: 4,
+                       tie_word_embeddings: true, attention_bias: false, mlp_bias: false}\
+                      """)
+                  .windowed(Windows.UNROTATED_IF_USED)),
+          entry(
+              "granite",
+              named(
+                      "granite",
+                      """
                       {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
-                       num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-5,
-                       rope_theta: 1e4, eos_token_id: 50279, attention_bias: false}\
-                  """).naming(OLMO_MODULES)),
-          entry("seed_oss", named("seed_oss", """
-                      {hidden_size: 4096, intermediate_size: 27648, num_hidden_layers: 64,
-                       num_attention_heads: 80, num_key_value_heads: 8, head_dim: 128,
-                       max_position_embeddings: 524288, rms_norm_eps: 1e-6, rope_theta: 1e4,
-                       eos_token_id: 2, attention_bias: true, attention_out_bias: false,
-                       mlp_bias: false}\
-                  """).naming(AFTER_ATTENTION)),
-          entry("gemma3", named("gemma3", GEMMA_2, GEMMA_3).with(GEMMA).naming(GEMMA_MODULES).being(Trait.NORMS_PLUS_ONE).windowed(Windows.ALL_BUT_EVERY_NTH)),
-          entry("gemma3_text", named("gemma3", GEMMA_2, GEMMA_3).with(GEMMA).naming(GEMMA_MODULES).being(Trait.NORMS_PLUS_ONE).windowed(Windows.ALL_BUT_EVERY_NTH)),
-          entry("gpt_oss", named("gpt-oss", """
-                      {hidden_size: 2880, intermediate_size: 2880, num_hidden_layers: 36,
-                       num_attention_heads: 64, num_key_value_heads: 8, head_dim: 64,
-                       max_position_embeddings: 131072, rms_norm_eps: 1e-5, rope_theta: 150000,
-                       sliding_window: 128, num_local_experts: 128, num_experts_per_tok: 4,
-                       attention_bias: true, rope_parameters:
-                       {rope_type: yarn, factor: 32, beta_fast: 32, beta_slow: 1,
-                        truncate: false, original_max_position_embeddings: 4096}}\
-                  """).with(WIDE_EXPERTS).naming(AFTER_ATTENTION).holding(Map.of("self_attn.sinks", "attn_sinks.weight")).windowed(Windows.EVERY_SECOND)));
+                       num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-6,
+                       rope_theta: 1e4, eos_token_id: 2, embedding_multiplier: 1,
+                       residual_multiplier: 1, attention_multiplier: 1, logits_scaling: 1,
+                       attention_bias: false, mlp_bias: false}\
+                      """)
+                  .with(GRANITE)),
+          entry(
+              "phi3",
+              named(
+                      "phi3",
+                      """
+                      {hidden_size: 3072, intermediate_size: 8192, num_hidden_layers: 32,
+                       num_attention_heads: 32, max_position_embeddings: 4096,
+                       original_max_position_embeddings: 4096, rms_norm_eps: 1e-5, rope_theta: 1e4,
+                       partial_rotary_factor: 1, eos_token_id: 32000}\
+                      """)
+                  .windowed(Windows.ALL)),
+          entry(
+              "gemma2",
+              named(
+                      "gemma2",
+                      GEMMA_2,
+                      """
+                      {max_position_embeddings: 8192, rope_theta: 1e4, attn_logit_softcapping: 50,
+                       final_logit_softcapping: 30}\
+                      """)
+                  .with(GEMMA)
+                  .naming(GEMMA_MODULES)
+                  .being(Trait.NORMS_PLUS_ONE)
+                  .windowed(Windows.EVERY_SECOND)),
+          entry(
+              "olmo2",
+              named(
+                      "olmo2",
+                      """
+                          {hidden_size: 4096, intermediate_size: 11008, num_hidden_layers: 32,
+                           num_attention_heads: 32, max_position_embeddings: 2048, rms_norm_eps: 1e-5,
+                           rope_theta: 1e4, eos_token_id: 50279, attention_bias: false}\
+                      """)
+                  .naming(OLMO_MODULES)),
+          entry(
+              "seed_oss",
+              named(
+                      "seed_oss",
+                      """
+                          {hidden_size: 4096, intermediate_size: 27648, num_hidden_layers: 64,
+                           num_attention_heads: 80, num_key_value_heads: 8, head_dim: 128,
+                           max_position_embeddings: 524288, rms_norm_eps: 1e-6, rope_theta: 1e4,
+                           eos_token_id: 2, attention_bias: true, attention_out_bias: false,
+                           mlp_bias: false}\
+                      """)
+                  .naming(AFTER_ATTENTION)),
+          entry(
+              "gemma3",
+              named("gemma3", GEMMA_2, GEMMA_3)
+                  .with(GEMMA)
+                  .naming(GEMMA_MODULES)
+                  .being(Trait.NORMS_PLUS_ONE)
+                  .windowed(Windows.ALL_BUT_EVERY_NTH)),
+          entry(
+              "gemma3_text",
+              named("gemma3", GEMMA_2, GEMMA_3)
+                  .with(GEMMA)
+                  .naming(GEMMA_MODULES)
+                  .being(Trait.NORMS_PLUS_ONE)
+                  .windowed(Windows.ALL_BUT_EVERY_NTH)),
+          entry(
+              "gpt_oss",
+              named(
+                      "gpt-oss",
+                      """
+                          {hidden_size: 2880, intermediate_size: 2880, num_hidden_layers: 36,
+                           num_attention_heads: 64, num_key_value_heads: 8, head_dim: 64,
+                           max_position_embeddings: 131072, rms_norm_eps: 1e-5, rope_theta: 150000,
+                           sliding_window: 128, num_local_experts: 128, num_experts_per_tok: 4,
+                           attention_bias: true, rope_parameters:
+                           {rope_type: yarn, factor: 32, beta_fast: 32, beta_slow: 1,
+                            truncate: false, original_max_position_embeddings: 4096}}\
+                      """)
+                  .with(WIDE_EXPERTS)
+                  .naming(AFTER_ATTENTION)
+                  .holding(Map.of("self_attn.sinks", "attn_sinks.weight"))
+                  .windowed(Windows.EVERY_SECOND)));
 
   private HubFamilies() {}
 

@@ -42,7 +42,7 @@ record HubFamily(
    */
   record Key(String hub, String gguf, ValueType type) {}
 
-  /** What the files of a family have otherwise than GGUF's. */
+  /** A way in which the files of a family differ from GGUF's. */
   enum Trait {
     /** Norm weights are stored less one, but for those of recurrent layers. */
     NORMS_PLUS_ONE,

@@ -92,8 +92,7 @@ final class HubLayers {
     if (types == null) {
       types = types("layers_block_type", attentive.length);
     }
-    JsonArray listed =
-        config.value("full_attn_idxs") instanceof JsonArray indices ? indices : null;
+    JsonArray listed = config.value("full_attn_idxs") instanceof JsonArray indices ? indices : null;
     long period = config.whole("full_attention_interval", config.whole("attn_layer_period", 0));
     long offset = config.whole("attn_layer_offset", Math.max(0, period - 1));
     for (int l = 0; l < attentive.length; l++) {
@@ -123,7 +122,7 @@ final class HubLayers {
     };
   }
 
-  /** What is said of each layer, or null where nothing is. */
+  /** The kinds of the layers under a key, or null where it is not there. */
   private @Nullable JsonArray types(String key, int layers) {
     if (!(config.value(key) instanceof JsonArray types)) {
       return null;
@@ -199,11 +198,14 @@ final class HubLayers {
     long interval = config.whole("no_rope_layer_interval", 0);
     JsonArray given = config.value("no_rope_layers") instanceof JsonArray flags ? flags : null;
     if (given != null && given.size() < rotated.length) {
-      throw config.wrong("no_rope_layers", given.size() + " flags for " + rotated.length + " layers");
+      throw config.wrong(
+          "no_rope_layers", given.size() + " flags for " + rotated.length + " layers");
     }
     for (int l = 0; l < rotated.length; l++) {
       rotated[l] =
-          given != null ? HubConfig.number(given.get(l)) != 0 : interval == 0 || (l + 1) % interval != 0;
+          given != null
+              ? HubConfig.number(given.get(l)) != 0
+              : interval == 0 || (l + 1) % interval != 0;
     }
     return rotated;
   }

@@ -67,7 +67,8 @@ final class HubMultipliers {
   private double number(String key, int place) {
     JsonElement value = config.value(key);
     if (!(value instanceof JsonArray numbers) || numbers.size() <= place) {
-      throw config.wrong(key, "must hold at least %d numbers, and is %s".formatted(place + 1, value));
+      throw config.wrong(
+          key, "must hold at least %d numbers, and is %s".formatted(place + 1, value));
     }
     return config.real(key, numbers.get(place));
   }

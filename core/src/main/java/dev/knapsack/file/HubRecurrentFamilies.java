@@ -51,17 +51,23 @@ final class HubRecurrentFamilies {
           "mlp.experts.down_proj", "ffn_down_exps.weight");
 
   private static final HubFamily QWEN_35 =
-      named("qwen35", QWEN, "{hidden_size: 4096, intermediate_size: 12288, num_hidden_layers: 32,"
-              + " num_attention_heads: 16, num_key_value_heads: 4}")
+      named(
+              "qwen35",
+              QWEN,
+              "{hidden_size: 4096, intermediate_size: 12288, num_hidden_layers: 32,"
+                  + " num_attention_heads: 16, num_key_value_heads: 4}")
           .with(DELTA_RULE)
           .naming(QWEN_MODULES)
           .holding(QWEN_TENSORS)
           .being(Trait.NORMS_PLUS_ONE, Trait.FLAGS_BY_LAYER, Trait.HEADS_TOGETHER);
 
   private static final HubFamily QWEN_35_MOE =
-      named("qwen35moe", QWEN, "{hidden_size: 2048, num_hidden_layers: 40, num_attention_heads: 16,"
-              + " num_key_value_heads: 2, num_experts: 256, num_experts_per_tok: 8,"
-              + " moe_intermediate_size: 512, shared_expert_intermediate_size: 512}")
+      named(
+              "qwen35moe",
+              QWEN,
+              "{hidden_size: 2048, num_hidden_layers: 40, num_attention_heads: 16,"
+                  + " num_key_value_heads: 2, num_experts: 256, num_experts_per_tok: 8,"
+                  + " moe_intermediate_size: 512, shared_expert_intermediate_size: 512}")
           .with(DELTA_RULE)
           .with(HubFamilies.EXPERTS)
           .naming(QWEN_MODULES)

@@ -31,7 +31,8 @@ final class HubRope {
     parameters = parameters();
     String named = text("rope_type").or(() -> text("type")).orElse("default");
     // Phi 3's first files name its scaling otherwise.
-    boolean long3 = family.architecture().equals("phi3") && (named.equals("su") || named.equals("yarn"));
+    boolean long3 =
+        family.architecture().equals("phi3") && (named.equals("su") || named.equals("yarn"));
     type = long3 ? "longrope" : named;
   }
 
@@ -157,7 +158,8 @@ final class HubRope {
     if (config.latent()) {
       // Scores are scaled, and not what is rotated.
       real("mscale_all_dim")
-          .ifPresent(all -> metadata.real(config.key("rope.scaling.yarn_log_multiplier"), 0.1 * all));
+          .ifPresent(
+              all -> metadata.real(config.key("rope.scaling.yarn_log_multiplier"), 0.1 * all));
       return;
     }
     yarnMagnitude(factor)

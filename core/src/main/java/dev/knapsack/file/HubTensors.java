@@ -31,7 +31,8 @@ final class HubTensors {
   private static final Pattern GPT_OSS =
       Pattern.compile("mlp\\.experts\\.(gate_up|down)_proj_(blocks|scales|bias)");
   private static final Pattern PREFIX =
-      Pattern.compile("(language_model\\.)?(model\\.)?(language_model\\.)?(backbone\\.|transformer\\.)?");
+      Pattern.compile(
+          "(language_model\\.)?(model\\.)?(language_model\\.)?(backbone\\.|transformer\\.)?");
 
   /** Parts of models that see or guess ahead, and tables that are computed. */
   private static final Pattern IGNORED =
@@ -89,8 +90,7 @@ final class HubTensors {
     /** The dimensions as GGUF orders them: the first runs fastest. */
     List<Long> shape(int most) {
       if (entry.shape().isEmpty() || entry.shape().size() > most) {
-        throw error(
-            "shape %s; at most %d dimensions are expected".formatted(entry.shape(), most));
+        throw error("shape %s; at most %d dimensions are expected".formatted(entry.shape(), most));
       }
       return entry.shape().reversed();
     }
@@ -309,8 +309,7 @@ final class HubTensors {
       source =
           factors.isEmpty()
               ? new TensorSource.Pieces(List.of(raw.extent()))
-              : new TensorSource.Scaled(
-                  raw.extent(), raw.format(), shape.getFirst(), factors);
+              : new TensorSource.Scaled(raw.extent(), raw.format(), shape.getFirst(), factors);
     } else {
       info = new TensorInfo(name, Formats.F32, spread(name, shape, raw));
       Change change = rate ? Change.RATE : Change.NONE;

@@ -60,7 +60,7 @@ sealed interface TensorSource {
     }
   }
 
-  /** What becomes of a number. */
+  /** A change of a number. */
   enum Change {
     NONE,
     PLUS_ONE,
@@ -148,7 +148,7 @@ sealed interface TensorSource {
   }
 
   /**
-   * What heads have, in another order. In the source, the heads of a group lie together; here, the
+   * Numbers of heads in another order. In the source, the heads of a group lie together; here, the
    * first heads of all groups come first, then the second. A tensor may have several stretches of
    * them, as where heads have columns.
    *

@@ -200,9 +200,7 @@ final class HubNames {
               post_ffw_norm post_mlp_layernorm
               ffn_up mlp.gate_up_proj
               """),
-          Map.entry(
-              "glm4moe",
-              ROUTED_EXPERTS),
+          Map.entry("glm4moe", ROUTED_EXPERTS),
           Map.entry(
               "deepseek2",
               ROUTED_EXPERTS

@@ -35,7 +35,8 @@ public final class SafetensorsFixture {
   private static final Pattern LAYER = Pattern.compile("blk\\.(\\d+)\\.(.+?)(?:\\.(weight|bias))?");
 
   /** Architectures whose rows of queries and keys GGUF permutes to adjacent pairs. */
-  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3", "granitehybrid", "llada");
+  private static final Set<String> PERMUTED =
+      Set.of("llama", "mistral3", "granite", "smollm3", "granitehybrid", "llada");
 
   private static final String LLAMA_3 =
       "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
@@ -115,8 +116,10 @@ public final class SafetensorsFixture {
     byte[] bytes = read(tensor);
     String type = tensor.format() == Formats.BF16 ? "BF16" : tensor.format().name();
     List<Long> shape = tensor.shape().reversed();
-    boolean normsLessOne = architecture.startsWith("gemma") || architecture.startsWith("qwen3n")
-        || architecture.startsWith("qwen35");
+    boolean normsLessOne =
+        architecture.startsWith("gemma")
+            || architecture.startsWith("qwen3n")
+            || architecture.startsWith("qwen35");
     if (normsLessOne && tensor.name().endsWith("norm.weight") && !tensor.name().contains("ssm_")) {
       change(bytes, number -> number - 1);
     }
@@ -149,20 +152,21 @@ public final class SafetensorsFixture {
                             : "model.norm.weight";
             case "output_norm.bias" -> "model.norm.bias";
             case "token_embd_norm.weight" -> "model.embedding_norm.weight";
-            case "output.weight" ->
-                llada() ? "model.transformer.ff_out.weight" : "lm_head.weight";
+            case "output.weight" -> llada() ? "model.transformer.ff_out.weight" : "lm_head.weight";
             default -> throw new IllegalStateException(tensor.name());
           },
           new Tensor(type, shape, bytes));
       return;
     }
-    String blocks = mamba() ? "backbone.layers" : llada() ? "model.transformer.blocks" : "model.layers";
+    String blocks =
+        mamba() ? "backbone.layers" : llada() ? "model.transformer.blocks" : "model.layers";
     String prefix = blocks + "." + layer.group(1) + ".";
     String module = layer.group(2);
     String kind = layer.group(3);
     if (module.contains("conv") && "weight".equals(kind)) {
       shape = List.of(shape.get(0), 1L, shape.get(1));
-    } else if (List.of("ssm_d", "ssm_a", "ssm_norm").contains(module) && !Set.of("mamba", "jamba").contains(architecture)) {
+    } else if (List.of("ssm_d", "ssm_a", "ssm_norm").contains(module)
+        && !Set.of("mamba", "jamba").contains(architecture)) {
       shape = List.of(shape.stream().reduce(1L, (a, b) -> a * b));
     }
     if (architecture.startsWith("qwen35")) {
@@ -171,7 +175,10 @@ public final class SafetensorsFixture {
     HubNames.Name own = names.find(module + (kind == null ? "" : "." + kind));
     if (own == null && kind != null) {
       own = names.find(module);
-      own = own == null || own.place() >= 0 || own.name().contains("#") ? own : new HubNames.Name(own.name() + "." + kind, -1);
+      own =
+          own == null || own.place() >= 0 || own.name().contains("#")
+              ? own
+              : new HubNames.Name(own.name() + "." + kind, -1);
     }
     if (architecture.equals("qwen3next") && Set.of("attn_qkv", "attn_gate").contains(module)) {
       whole(prefix + "linear_attn.in_proj_qkvz.weight", module, new Tensor(type, shape, bytes));
@@ -182,13 +189,17 @@ public final class SafetensorsFixture {
       return;
     }
     if (own != null && own.place() >= 0) {
-      fused.computeIfAbsent(prefix + own.name(), n -> new TreeMap<>()).put(own.place(), new Tensor(type, shape, bytes));
+      fused
+          .computeIfAbsent(prefix + own.name(), n -> new TreeMap<>())
+          .put(own.place(), new Tensor(type, shape, bytes));
       return;
     }
     if (own != null && !own.name().contains("#")) {
       // The rows of queries and keys are permuted under any name.
-      bytes = PERMUTED.contains(architecture) && Set.of("attn_q", "attn_k").contains(module)
-          ? unpermuted(bytes, module, shape.getFirst()) : bytes;
+      bytes =
+          PERMUTED.contains(architecture) && Set.of("attn_q", "attn_k").contains(module)
+              ? unpermuted(bytes, module, shape.getFirst())
+              : bytes;
       tensors.put(prefix + own.name(), new Tensor(type, shape, bytes));
       return;
     }
@@ -291,8 +302,7 @@ public final class SafetensorsFixture {
     int rows = shape.size() - 2;
     shape.set(rows, shape.get(rows) * parts.size());
     int matrices = rows == 0 ? 1 : Math.toIntExact(shape.getFirst());
-    ByteBuffer all =
-        ByteBuffer.allocate(parts.stream().mapToInt(part -> part.bytes.length).sum());
+    ByteBuffer all = ByteBuffer.allocate(parts.stream().mapToInt(part -> part.bytes.length).sum());
     for (int m = 0; m < matrices; m++) {
       for (Tensor part : parts) {
         int length = part.bytes.length / matrices;
@@ -348,8 +358,7 @@ public final class SafetensorsFixture {
         for (int i = 0; i < run[1]; i++) {
           byte[] one = Arrays.copyOfRange(tensor.bytes, row * rowBytes, (row + 1) * rowBytes);
           rows.put(
-              g * all + run[0] + i,
-              new Tensor(tensor.type, List.of(1L, tensor.shape.get(1)), one));
+              g * all + run[0] + i, new Tensor(tensor.type, List.of(1L, tensor.shape.get(1)), one));
           row++;
         }
       }
@@ -625,7 +634,7 @@ public final class SafetensorsFixture {
     return config;
   }
 
-  /** What follows from several keys of GGUF. */
+  /** Keys that follow from several of GGUF. */
   private void states(JsonObject config) {
     Metadata metadata = gguf.metadata();
     String heads = architecture + ".attention.head_count_kv";
@@ -638,7 +647,8 @@ public final class SafetensorsFixture {
     String flags = architecture + ".attention.recurrent_layers";
     if (metadata.has(flags)) {
       LongStream.of(metadata.integers(flags))
-          .limit(integer("block_count") - metadata.integer(architecture + ".nextn_predict_layers", 0))
+          .limit(
+              integer("block_count") - metadata.integer(architecture + ".nextn_predict_layers", 0))
           .forEach(n -> types.add(n != 0 ? "linear_attention" : "full_attention"));
     }
     if (architecture.startsWith("nemotron_h")) {

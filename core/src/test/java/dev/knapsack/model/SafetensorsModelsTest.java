@@ -27,12 +27,18 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** The same models as GGUF files and as safetensors directories: tensors, tokens and logits. */
 class SafetensorsModelsTest {
-  private static final Set<String> PERMUTED = Set.of("llama", "mistral3", "granite", "smollm3", "granitehybrid", "llada");
+  private static final Set<String> PERMUTED =
+      Set.of("llama", "mistral3", "granite", "smollm3", "granitehybrid", "llada");
 
   /** Tensors that directories have in one, where the GGUF file has them apart. */
   private static final Map<String, String> OTHERWISE =
-      Map.of("qwen3next", ".*attn_(qkv|gate)\\.weight", "deepseek2", ".*attn_[kv]_b\\.weight",
-          "ernie4_5-moe", ".*_shexp\\.weight");
+      Map.of(
+          "qwen3next",
+          ".*attn_(qkv|gate)\\.weight",
+          "deepseek2",
+          ".*attn_[kv]_b\\.weight",
+          "ernie4_5-moe",
+          ".*_shexp\\.weight");
 
   @TempDir Path folder;
 
