@@ -18,7 +18,7 @@ public interface Recurrences {
   void convolve(float[] taps, float[] bias, boolean silu, float[] x, int rows, float[] out);
 
   /**
-   * What is kept over steps: {@code out[n] = e^(rate[n] · step)}, in each column.
+   * The parts that are kept over steps: {@code out[n] = e^(rate[n] · step)}, in each column.
    *
    * @param rate rows of as many numbers as {@code step} has, one or more
    * @param step of each column

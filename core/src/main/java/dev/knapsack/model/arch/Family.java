@@ -435,10 +435,10 @@ abstract class Family {
   }
 
   /**
-   * Says whether files hold queries, keys and values in one tensor, and gate and up in another;
-   * they are read in either form.
+   * Says whether files hold the matrices of a block in one tensor, where they may: queries, keys
+   * and values, or gate and up. They are read in either form.
    */
-  boolean fuses() {
+  boolean fuses(Block block) {
     return false;
   }
 
@@ -490,19 +490,22 @@ abstract class Family {
     closing(header).forEach(block -> all.addAll(block.tensors()));
     List<LayerSpec> layers = layers(header, header.context());
     for (int l = 0; l < layers.size(); l++) {
-      for (TensorSpec tensor : least(layers.get(l).tensors(), requiredTensors(header))) {
-        all.add(tensor.named(WeightLayout.name(l, tensor.name())));
+      for (Block block : layers.get(l).blocks()) {
+        for (TensorSpec tensor : least(block, requiredTensors(header))) {
+          all.add(tensor.named(WeightLayout.name(l, tensor.name())));
+        }
       }
     }
     return all;
   }
 
-  private List<TensorSpec> least(List<TensorSpec> tensors, Set<String> required) {
+  private List<TensorSpec> least(Block block, Set<String> required) {
+    List<TensorSpec> tensors = block.tensors();
     List<TensorSpec> least = new ArrayList<>();
     Map<String, TensorSpec> wholes = TensorSpec.fused(tensors);
     for (TensorSpec tensor : tensors) {
       if (!tensor.optional() || required.contains(tensor.name())) {
-        TensorSpec whole = fuses() ? wholes.get(tensor.fused()) : null;
+        TensorSpec whole = fuses(block) ? wholes.get(tensor.fused()) : null;
         if (whole == null) {
           least.add(tensor);
         } else if (!least.contains(whole)) {

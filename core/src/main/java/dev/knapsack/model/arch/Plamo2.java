@@ -27,7 +27,7 @@ final class Plamo2 extends Family {
   }
 
   @Override
-  boolean fuses() {
+  boolean fuses(Block block) {
     return true;
   }
 

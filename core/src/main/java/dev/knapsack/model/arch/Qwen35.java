@@ -16,6 +16,16 @@ class Qwen35 extends Family {
   }
 
   @Override
+  String feedForwardNorm(Header header, int layer) {
+    return AFTER_ATTENTION;
+  }
+
+  @Override
+  boolean fuses(Block block) {
+    return block instanceof DeltaRule;
+  }
+
+  @Override
   boolean gatesAttention() {
     return true;
   }
