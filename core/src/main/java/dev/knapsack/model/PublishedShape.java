@@ -132,7 +132,11 @@ public record PublishedShape(
               .tiedOutput()
               .trained(262144, 1e7, 1e-6)
               .with(stateSpace(2048, 16, 128, 16))
-              .with(Map.of("full_attention_interval", 4, "rope.dimension_count", 64)),
+              .with(
+                  Map.of(
+                      "full_attention_interval", 4,
+                      "rope.dimension_count", 64,
+                      "rope.dimension_sections", List.of(11, 11, 10, 0))),
           dense("qwen3.5-35b-a3b", "qwen35moe", 248320, 2048, 40, 16, 2, 256, 512)
               .trained(262144, 1e7, 1e-6)
               .experts(256, 8, 512)
@@ -141,6 +145,7 @@ public record PublishedShape(
                   Map.of(
                       "expert_shared_feed_forward_length", 512,
                       "full_attention_interval", 4,
+                      "rope.dimension_sections", List.of(11, 11, 10, 0),
                       "rope.dimension_count", 64)),
           dense("glm-4.5-air", "glm4moe", 151552, 4096, 46, 96, 8, 128, 10944)
               .trained(131072, 1e6, 1e-5)
