@@ -269,7 +269,13 @@ class SharedStatesTest {
 
   @ParameterizedTest
   @CsvSource({
-    "mamba2, 1", "mamba2, 2", "lfm2, 3", "lfm2, 4", "qwen35, 5", "kimi-linear, 6", "deepseek2_v3, 7"
+    "mamba2, 1",
+    "mamba2, 2",
+    "lfm2, 3",
+    "lfm2, 4",
+    "qwen35, 5",
+    "kimi-linear, 6",
+    "deepseek2_v3, 7"
   })
   void anyUseGivesTheSameAnswers(String name, long seed) {
     Function<Engine, List<int[]>> use =
