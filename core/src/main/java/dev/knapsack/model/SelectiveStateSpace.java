@@ -106,13 +106,7 @@ public record SelectiveStateSpace(
         tensors.get(LOW_STEP_NORM),
         step().in(tensors),
         new StateSpace.Heads(
-            heads,
-            inner / heads,
-            1,
-            state,
-            convolved(),
-            tensors.get(DECAY),
-            tensors.get(SKIP)),
+            heads, inner / heads, 1, state, convolved(), tensors.get(DECAY), tensors.get(SKIP)),
         output().in(tensors));
   }
 

@@ -65,8 +65,7 @@ public record StateSpace(
    * @param decay the rate a of each head, below 0
    * @param skip d of each head
    */
-  record Heads(
-      int count, int size, int groups, int state, int place, Matrix decay, Matrix skip) {}
+  record Heads(int count, int size, int groups, int state, int place, Matrix decay, Matrix skip) {}
 
   /** Numbers in x, B and C of a token. */
   int mixedColumns() {

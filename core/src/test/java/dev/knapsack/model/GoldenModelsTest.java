@@ -302,8 +302,7 @@ class GoldenModelsTest {
       file.close();
       StringBuilder lines = new StringBuilder();
       worstErrors.forEach(
-          (way, error) ->
-              lines.append("%s\t%s\t%s\t%.1e%n".formatted(family, name, way, error)));
+          (way, error) -> lines.append("%s\t%s\t%s\t%.1e%n".formatted(family, name, way, error)));
       Files.writeString(FIGURES, lines, StandardOpenOption.APPEND);
     }
   }

@@ -49,9 +49,7 @@ final class Plamo2 extends Family {
   @Override
   List<Block> blocks(Header header, int layer, int context) {
     Block mixer =
-        header.hasKvHeads(layer)
-            ? attention(header, layer, context)
-            : selectiveStateSpace(header);
+        header.hasKvHeads(layer) ? attention(header, layer, context) : selectiveStateSpace(header);
     return List.of(mixer, feedForward(header, layer));
   }
 
@@ -61,8 +59,7 @@ final class Plamo2 extends Family {
     int state = header.columns("ssm.state_size");
     if (inner % heads != 0) {
       throw header.wrong(
-          "ssm.time_step_rank",
-          "%d heads do not share %d channels evenly".formatted(heads, inner));
+          "ssm.time_step_rank", "%d heads do not share %d channels evenly".formatted(heads, inner));
     }
     if (2L * inner > Header.MOST_COLUMNS || (long) inner / heads * state > Header.MOST_COLUMNS) {
       throw header.wrong(
