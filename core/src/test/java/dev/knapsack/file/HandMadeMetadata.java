@@ -12,7 +12,8 @@ public final class HandMadeMetadata {
 
   /**
    * @param file what errors name
-   * @param values strings, numbers, flags, arrays of numbers, or lists of strings or of numbers
+   * @param values strings, numbers, flags, arrays of numbers, or lists of strings, of flags or of
+   *     numbers
    */
   public static Metadata of(Path file, Map<String, Object> values) {
     Map<String, Object> packed = new LinkedHashMap<>();
@@ -49,6 +50,13 @@ public final class HandMadeMetadata {
   }
 
   private static Object packed(List<?> list) {
+    if (!list.isEmpty() && list.getFirst() instanceof Boolean) {
+      byte[] flags = new byte[list.size()];
+      for (int i = 0; i < flags.length; i++) {
+        flags[i] = (byte) ((Boolean) list.get(i) ? 1 : 0);
+      }
+      return new PackedNumbers(ValueType.BOOL, flags);
+    }
     if (!list.isEmpty() && list.getFirst() instanceof Number) {
       List<Number> numbers = list.stream().map(Number.class::cast).toList();
       if (list.getFirst() instanceof Float) {

@@ -459,6 +459,7 @@ class FamiliesTest {
 
   @ParameterizedTest
   @CsvSource({
+    "rope.dimension_count, 16777216, too many",
     "rope.dimension_count, 24, below the numbers of a key 24",
     "rope.dimension_count, 7, even",
     "attention.kv_lora_rank, 0, between",

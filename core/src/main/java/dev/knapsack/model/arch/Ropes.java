@@ -8,6 +8,7 @@ import dev.knapsack.kernel.Rope.Pairs;
 /** The rotary embedding that a header describes, all scaling applied. */
 final class Ropes {
   private static final String DIMENSIONS = "rope.dimension_count";
+  private static final int MOST_DIMENSIONS = 65_536;
 
   private Ropes() {}
 
@@ -133,6 +134,9 @@ final class Ropes {
       throw header.wrong(
           key,
           "must be even and at most the head size %d, and is %d".formatted(keySize, dimensions));
+    }
+    if (dimensions > MOST_DIMENSIONS) {
+      throw header.wrong(key, "%,d numbers to rotate in a head are too many".formatted(dimensions));
     }
     return dimensions;
   }
