@@ -25,10 +25,12 @@ final class ShortConvolutionBlock {
     Matrix before = blocks.matrix(Slot.GATE, x.rows(), width);
     Matrix after = blocks.matrix(Slot.OUTPUT_GATE, x.rows(), width);
     Matrix mixed = blocks.matrix(Slot.MIXED, x.rows(), width);
-    Compute.Input input = compute.input(x);
-    weights.before().apply(blocks, input, before);
-    weights.after().apply(blocks, input, after);
-    weights.input().apply(blocks, input, mixed);
+    Linear.apply(
+        blocks,
+        compute.input(x),
+        weights.before().into(before),
+        weights.after().into(after),
+        weights.input().into(mixed));
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), width);
     blocks.convolutions.apply(
         weights.convolution(),

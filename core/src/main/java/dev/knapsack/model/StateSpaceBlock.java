@@ -37,10 +37,12 @@ final class StateSpaceBlock {
     Matrix gate = blocks.matrix(Slot.GATE, x.rows(), spec.inner());
     Matrix mixed = blocks.matrix(Slot.MIXED, x.rows(), spec.mixedColumns());
     Matrix step = blocks.matrix(Slot.STEP, x.rows(), spec.heads());
-    Compute.Input input = compute.input(x);
-    weights.gate().apply(blocks, input, gate);
-    weights.mixed().apply(blocks, input, mixed);
-    weights.step().apply(blocks, input, step);
+    Linear.apply(
+        blocks,
+        compute.input(x),
+        weights.gate().into(gate),
+        weights.mixed().into(mixed),
+        weights.step().into(step));
     compute.addBias(step, weights.stepBias().data());
     List<Recurrence> all = Recurrence.of(runs, weights.state());
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), spec.mixedColumns());
