@@ -83,11 +83,10 @@ class SyntheticModelTest {
     keys.computeIfPresent("attention.value_length_mla", (k, size) -> 32);
     keys.computeIfPresent("expert_group_count", (k, groups) -> 2);
     keys.computeIfPresent("expert_group_used_count", (k, groups) -> 1);
-    keys.replaceAll(
-        (k, value) ->
-            value instanceof List<?> list && list.size() == shape.layers()
-                ? list.subList(0, 6)
-                : value);
+    keys.replaceAll((k, value) ->
+        value instanceof List<?> list && list.size() == shape.layers()
+            ? list.subList(0, 6)
+            : value);
     keys.computeIfPresent("feed_forward_length", (k, sizes) -> List.of(96, 96, 96, 96, 96, 192));
     keys.computeIfPresent(
         "attention.head_count_kv",
