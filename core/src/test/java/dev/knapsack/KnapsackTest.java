@@ -368,9 +368,12 @@ class KnapsackTest {
 
   @Test
   void requestsBeyondTheSequencesWaitUntilTooManyDo() {
-    try (Knapsack knapsack = Knapsack.open(model, host, options().withQueue(1));
-        Generation first = knapsack.generate(GREEDY.apply(GenerationRequest.ofText("The dog")));
-        Generation second = knapsack.generate(GREEDY.apply(GenerationRequest.ofText("The dog")))) {
+    // So long that it is written while the others are asked for.
+    GenerationRequest longest =
+        GREEDY.apply(GenerationRequest.ofText("The dog")).withMaxTokens(400).withIgnoreEnd(true);
+    try (Knapsack knapsack = Knapsack.open(model, host, options().withContext(512).withQueue(1));
+        Generation first = knapsack.generate(longest);
+        Generation second = knapsack.generate(longest)) {
       assertThatThrownBy(() -> knapsack.generate(GenerationRequest.ofText("The dog")))
           .isInstanceOf(QueueFullException.class);
       assertThat(second.text()).isNotEmpty().isEqualTo(first.messageSoFar().text());

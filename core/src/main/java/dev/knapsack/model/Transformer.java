@@ -127,16 +127,10 @@ public final class Transformer {
       for (int b = 0; b < layer.blocks().size() && hidden.rows() > 0; b++) {
         apply(layer.blocks().get(b), runs, hidden);
         if (l == lastMixing.layer && b == lastMixing.block) {
-          // From here on tokens do not see each other: only those count whose logits are wanted.
           if (readsInput) {
             gather(layerInput(hidden), wanted);
           }
-          hidden = gather(hidden, wanted);
-          for (Map.Entry<Slot, Integer> slot : lasting.entrySet()) {
-            gather(blocks.matrix(slot.getKey(), tokens, slot.getValue()), wanted);
-          }
-          compute.alone(aloneLogits(runs));
-          blocks.adapted = AdapterRows.of(runs, Run::logits);
+          hidden = only(wanted, runs, hidden);
         }
       }
     }
@@ -148,6 +142,16 @@ public final class Transformer {
       run.state().commit(run.added());
     }
     return logits;
+  }
+
+  /** Goes on with the rows whose logits are wanted alone: from there, tokens do not see others. */
+  private Matrix only(int wanted, List<Run> runs, Matrix hidden) {
+    for (Map.Entry<Slot, Integer> slot : lasting.entrySet()) {
+      gather(blocks.matrix(slot.getKey(), hidden.rows(), slot.getValue()), wanted);
+    }
+    compute.alone(aloneLogits(runs));
+    blocks.adapted = AdapterRows.of(runs, Run::logits);
+    return gather(hidden, wanted);
   }
 
   /** Counts the rows, the first, that are multiplied as if each were alone. */

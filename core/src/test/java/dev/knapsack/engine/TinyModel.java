@@ -152,8 +152,9 @@ final class TinyModel {
 
   static final Plan.Weights RESIDENT = new Plan.Weights(List.of(), false, 0, -1);
 
+  /** With the output read from disk in every step, and then the rows of tables too. */
   static Plan.Weights streaming(boolean output, long buffer, int... layers) {
-    return new Plan.Weights(IntStream.of(layers).boxed().toList(), output, buffer, -1);
+    return new Plan.Weights(IntStream.of(layers).boxed().toList(), output, buffer, -1, output);
   }
 
   /** A plan for one of these models, with a context of {@link #CONTEXT}. */

@@ -104,7 +104,7 @@ class SafetensorsDirectoryTest {
       quoteCharacter = '`',
       value = {
         "config.json | \"model_type\":\"llama\" | \"model_type\":\"rwkv\" | 'rwkv' is not"
-            + " supported; supported are gemma2",
+            + " supported; supported are Dream",
         "config.json | \"model_type\":\"llama\" |"
             + " \"model_type\":\"llama\",\"quantization_config\":{\"quant_method\":\"awq\"} |"
             + " weights quantised by 'awq'",
