@@ -45,6 +45,10 @@ public final class Transformer {
   private final boolean wholeTexts;
 
   private final int[] ids;
+
+  /** By layer, whether a block reads the residual stream as the layer got it. */
+  private final boolean[] readsInput;
+
   private final int[] positions;
   private final int[] logitRows;
 
@@ -77,6 +81,10 @@ public final class Transformer {
     this.lastMixing = lastMixing(spec);
     this.wholeTexts = spec.readsWholeTexts();
     this.ids = new int[workspace.tokens()];
+    this.readsInput = new boolean[spec.layers().size()];
+    for (int l = 0; l < readsInput.length; l++) {
+      readsInput[l] = spec.layers().get(l).readsInput();
+    }
     this.positions = new int[workspace.tokens()];
     this.logitRows = new int[workspace.logitRows()];
   }
@@ -120,14 +128,13 @@ public final class Transformer {
     }
     for (int l = 0; l < spec.layers().size(); l++) {
       LayerWeights layer = weights.layer(l);
-      boolean readsInput = spec.layers().get(l).readsInput();
-      if (readsInput) {
+      if (readsInput[l]) {
         layerInput(hidden).data().copyFrom(hidden.data());
       }
       for (int b = 0; b < layer.blocks().size() && hidden.rows() > 0; b++) {
         apply(layer.blocks().get(b), runs, hidden);
         if (l == lastMixing.layer && b == lastMixing.block) {
-          if (readsInput) {
+          if (readsInput[l]) {
             gather(layerInput(hidden), wanted);
           }
           hidden = only(wanted, runs, hidden);
