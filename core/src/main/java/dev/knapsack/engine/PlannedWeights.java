@@ -168,10 +168,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
 
   /** The reader of those tables that are on disk; null if none is. */
   private @Nullable RowReader rows(Plan.Weights plan, Account account, WorkerTeam team) {
-    List<TensorInfo> tables = new ArrayList<>(plan.gathered() ? layout.tables() : List.of());
-    if (outputStreamed && spec.tiedOutput()) {
-      tables.add(output);
-    }
+    List<TensorInfo> tables = layout.onDisk(plan.gathered(), outputStreamed);
     if (tables.isEmpty()) {
       return null;
     }

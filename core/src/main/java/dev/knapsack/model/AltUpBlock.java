@@ -2,7 +2,6 @@ package dev.knapsack.model;
 
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Objects;
 
@@ -234,14 +233,12 @@ final class AltUpBlock {
 
     float[] of(Matrix matrix, int from, int count) {
       float[] numbers = new float[count];
-      MemorySegment.copy(
-          matrix.data(), FLOAT, matrix.rowOffset(index) + 4L * from, numbers, 0, count);
+      matrix.read(index, from, numbers);
       return numbers;
     }
 
     void put(float[] numbers, Matrix matrix, int at) {
-      MemorySegment.copy(
-          numbers, 0, matrix.data(), FLOAT, matrix.rowOffset(index) + 4L * at, numbers.length);
+      matrix.write(index, at, numbers);
     }
   }
 

@@ -5,14 +5,11 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Xielu;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** The means of a layer's blocks: workspace, norms and biases where there are any. */
 final class Blocks {
-  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
-
   /** Nanoseconds of one core, roughly, for a number that is cut off. */
   private static final double CUT = 3;
 
@@ -124,9 +121,9 @@ final class Blocks {
         (from, to) -> {
           float[] numbers = new float[gate.columns()];
           for (int row = from; row < to; row++) {
-            MemorySegment.copy(gate.data(), FLOAT, gate.rowOffset(row), numbers, 0, numbers.length);
+            gate.read(row, 0, numbers);
             cutOff(numbers, deviations);
-            MemorySegment.copy(numbers, 0, gate.data(), FLOAT, gate.rowOffset(row), numbers.length);
+            gate.write(row, 0, numbers);
           }
         });
   }

@@ -84,8 +84,7 @@ final class Convolutions {
     private void load(Convolution convolution, int first) {
       int channels = bias.length;
       int count = taps.length / channels;
-      long from = convolution.taps().rowOffset(first);
-      MemorySegment.copy(convolution.taps().data(), FLOAT, from, stored, 0, stored.length);
+      convolution.taps().read(first, 0, stored);
       for (int channel = 0, at = 0; channel < channels; channel++) {
         for (int tap = 0; tap < count; tap++, at++) {
           taps[tap * channels + channel] = stored[at];
@@ -100,15 +99,11 @@ final class Convolutions {
 
     /** Multiplies numbers from {@code at} on with a row's. */
     private void multiply(float[] numbers, int at, Matrix factors, int row, int first) {
-      read(factors, row, first, gate, 0, gate.length);
+      factors.read(row, first, gate);
       for (int i = 0; i < gate.length; i++) {
         numbers[at + i] *= gate[i];
       }
     }
-  }
-
-  private static void read(Matrix x, int row, int first, float[] numbers, int at, int count) {
-    MemorySegment.copy(x.data(), FLOAT, x.rowOffset(row) + 4L * first, numbers, at, count);
   }
 
   /** Convolves some channels of a run's rows, some rows after the other. */
@@ -131,7 +126,7 @@ final class Convolutions {
       int rows = Math.min(ROWS, end - row);
       for (int i = 0; i < rows; i++) {
         int at = (carried + i) * channels;
-        read(x, run.first() + row + i, first, s.x, at, channels);
+        x.read(run.first() + row + i, first, s.x, at, channels);
         if (gates != null) {
           s.multiply(s.x, at, gates.before, run.first() + row + i, first);
         }
@@ -145,8 +140,7 @@ final class Convolutions {
         if (gates != null) {
           s.multiply(s.out, i * channels, gates.after, to, first);
         }
-        long place = out.rowOffset(to) + 4L * first;
-        MemorySegment.copy(s.out, i * channels, out.data(), FLOAT, place, channels);
+        out.write(to, first, s.out, i * channels, channels);
       }
       System.arraycopy(s.x, rows * channels, s.x, 0, carried * channels);
       row += rows;

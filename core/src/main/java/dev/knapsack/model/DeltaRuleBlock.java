@@ -147,9 +147,9 @@ final class DeltaRuleBlock {
           }
           float[] numbers = new float[columns];
           for (int row = from; row < to; row++) {
-            read(step, row, 0, numbers);
+            step.read(row, 0, numbers);
             compute.kernels().recurrences().decay(rates, numbers, numbers);
-            MemorySegment.copy(numbers, 0, step.data(), FLOAT, step.rowOffset(row), columns);
+            step.write(row, 0, numbers);
           }
         });
   }
@@ -186,11 +186,11 @@ final class DeltaRuleBlock {
     long at = Float.BYTES * (spec.convolved() + value * size);
     MemorySegment.copy(run.before(), FLOAT, at, s.state, 0, s.state.length);
     for (int row = run.first(); row < run.first() + run.rows(); row++) {
-      read(heads.query, row, key, s.query);
-      read(heads.key, row, key, s.key);
-      read(heads.value, row, value, s.value);
+      heads.query.read(row, key, s.query);
+      heads.key.read(row, key, s.key);
+      heads.value.read(row, value, s.value);
       if (byChannel) {
-        read(heads.step, row, (long) head * size, s.decay);
+        heads.step.read(row, (long) head * size, s.decay);
       } else {
         Arrays.fill(s.decay, number(heads.step, row, head));
       }
@@ -199,22 +199,14 @@ final class DeltaRuleBlock {
           .kernels()
           .recurrences()
           .deltaRule(s.query, s.key, s.decay, strength, s.value, s.state, s.out);
-      MemorySegment.copy(s.out, 0, scanned.data(), FLOAT, place(scanned, row, value), s.out.length);
+      scanned.write(row, value, s.out);
       if (row + 1 == run.first() + run.added()) {
         MemorySegment.copy(s.state, 0, run.after(), FLOAT, at, s.state.length);
       }
     }
   }
 
-  private static long place(Matrix x, int row, long column) {
-    return x.rowOffset(row) + Float.BYTES * column;
-  }
-
-  private static void read(Matrix x, int row, long column, float[] numbers) {
-    MemorySegment.copy(x.data(), FLOAT, place(x, row, column), numbers, 0, numbers.length);
-  }
-
   private static float number(Matrix x, int row, long column) {
-    return x.data().get(FLOAT, place(x, row, column));
+    return x.data().get(FLOAT, x.rowOffset(row) + Float.BYTES * column);
   }
 }

@@ -137,32 +137,24 @@ final class SelectiveScanBlock {
     int count = Math.min(CHANNELS, spec.inner() - first);
     Scratch s = scratch(worker, count, spec.state());
     readDecays(weights.decay(), first, s);
-    read(weights.skip(), 0, first, s.skip);
+    weights.skip().read(0, first, s.skip);
     for (int n = 0; n < spec.state(); n++) {
       MemorySegment.copy(run.before(), FLOAT, place(spec, n, first), s.state, n * count, count);
     }
     for (int row = run.first(); row < run.first() + run.rows(); row++) {
-      read(rows.x, row, first, s.x);
-      read(rows.step, row, first, s.step);
-      read(rows.b, row, 0, s.b);
-      read(rows.c, row, 0, s.c);
+      rows.x.read(row, first, s.x);
+      rows.step.read(row, first, s.step);
+      rows.b.read(row, 0, s.b);
+      rows.c.read(row, 0, s.c);
       recurrences.decay(s.decay, s.step, s.kept);
       recurrences.selectiveScan(s.kept, s.step, s.skip, s.x, s.b, s.c, s.state, s.y);
-      MemorySegment.copy(s.y, 0, rows.y.data(), FLOAT, at(rows.y, row, first), count);
+      rows.y.write(row, first, s.y);
       if (row + 1 == run.first() + run.added()) {
         for (int n = 0; n < spec.state(); n++) {
           MemorySegment.copy(s.state, n * count, run.after(), FLOAT, place(spec, n, first), count);
         }
       }
     }
-  }
-
-  private static long at(Matrix x, int row, int column) {
-    return x.rowOffset(row) + (long) Float.BYTES * column;
-  }
-
-  private static void read(Matrix x, int row, int column, float[] numbers) {
-    MemorySegment.copy(x.data(), FLOAT, at(x, row, column), numbers, 0, numbers.length);
   }
 
   /** The place of channels' numbers for one of B in a layer's state, in bytes. */
@@ -174,7 +166,7 @@ final class SelectiveScanBlock {
   private static void readDecays(Matrix decays, int first, Scratch scratch) {
     int state = scratch.b.length;
     int count = scratch.x.length;
-    read(decays, first, 0, scratch.stored);
+    decays.read(first, 0, scratch.stored);
     for (int n = 0; n < state; n++) {
       for (int i = 0; i < count; i++) {
         scratch.decay[n * count + i] = scratch.stored[i * state + n];

@@ -108,24 +108,16 @@ final class StateSpaceBlock {
     long at = Float.BYTES * (heads.place() + (long) head * s.state.length);
     MemorySegment.copy(run.before(), FLOAT, at, s.state, 0, s.state.length);
     for (int row = run.first(); row < run.first() + run.rows(); row++) {
-      read(rows.x, row, column, s.x);
-      read(rows.b, row, rows.firstB + group * heads.state(), s.b);
-      read(rows.c, row, rows.firstC + group * heads.state(), s.c);
-      float length = rows.step.data().get(FLOAT, place(rows.step, row, head));
+      rows.x.read(row, column, s.x);
+      rows.b.read(row, rows.firstB + group * heads.state(), s.b);
+      rows.c.read(row, rows.firstC + group * heads.state(), s.c);
+      float length = rows.step.data().getAtIndex(FLOAT, (long) row * heads.count() + head);
       float kept = (float) Math.exp(length * decay);
       compute.kernels().recurrences().stateSpace(kept, length, skip, s.x, s.b, s.c, s.state, s.y);
-      MemorySegment.copy(s.y, 0, rows.y.data(), FLOAT, place(rows.y, row, column), s.y.length);
+      rows.y.write(row, column, s.y);
       if (row + 1 == run.first() + run.added()) {
         MemorySegment.copy(s.state, 0, run.after(), FLOAT, at, s.state.length);
       }
     }
-  }
-
-  private static long place(Matrix x, int row, int column) {
-    return x.rowOffset(row) + (long) Float.BYTES * column;
-  }
-
-  private static void read(Matrix x, int row, int column, float[] numbers) {
-    MemorySegment.copy(x.data(), FLOAT, place(x, row, column), numbers, 0, numbers.length);
   }
 }

@@ -192,39 +192,31 @@ final class TimeMixBlock {
       recurrences.decay(s.least, s.decay, s.decay);
       recurrences.timeMix(s.receptance, s.key, s.decay, s.removed, s.rate, s.value, s.state, s.y);
       finish(weights, rows, row, column, bonus, s);
-      MemorySegment.copy(s.y, 0, rows.out.data(), FLOAT, at(rows.out, row, column), size);
+      rows.out.write(row, column, s.y);
       if (row + 1 == run.first() + run.added()) {
         MemorySegment.copy(s.state, 0, run.after(), FLOAT, place, s.state.length);
       }
     }
   }
 
-  private static long at(Matrix matrix, int row, int column) {
-    return matrix.rowOffset(row) + (long) Float.BYTES * column;
-  }
-
-  private static void read(Matrix matrix, int row, int column, float[] into) {
-    MemorySegment.copy(matrix.data(), FLOAT, at(matrix, row, column), into, 0, into.length);
-  }
-
   /** Reads a head's row; returns how much of its values is added to its result. */
   private static float read(TimeMix.Weights weights, Rows rows, int row, int column, Scratch s) {
     int size = s.y.length;
-    read(rows.receptance, row, column, s.receptance);
-    read(rows.key, row, column, s.key);
-    read(rows.value, row, column, s.value);
-    read(rows.decay, row, column, s.decay);
-    read(rows.rate, row, column, s.rate);
+    rows.receptance.read(row, column, s.receptance);
+    rows.key.read(row, column, s.key);
+    rows.value.read(row, column, s.value);
+    rows.decay.read(row, column, s.decay);
+    rows.rate.read(row, column, s.rate);
     if (rows.share != null) {
-      read(rows.first, row, column, s.y);
-      read(rows.share, row, column, s.mixed);
+      rows.first.read(row, column, s.y);
+      rows.share.read(row, column, s.mixed);
       for (int i = 0; i < size; i++) {
         s.value[i] += (s.y[i] - s.value[i]) * s.mixed[i];
       }
     }
-    read(weights.keyScale(), 0, column, s.removed);
-    read(weights.rateShare(), 0, column, s.mixed);
-    read(weights.bonus(), 0, column, s.y);
+    weights.keyScale().read(0, column, s.removed);
+    weights.rateShare().read(0, column, s.mixed);
+    weights.bonus().read(0, column, s.y);
     double squares = 0;
     double bonus = 0;
     for (int i = 0; i < size; i++) {
@@ -247,12 +239,12 @@ final class TimeMixBlock {
     int size = s.y.length;
     if (weights.norm() != null) {
       norm(s.y);
-      read(weights.norm(), 0, column, s.mixed);
+      weights.norm().read(0, column, s.mixed);
       for (int i = 0; i < size; i++) {
         s.y[i] *= s.mixed[i];
       }
       if (weights.normBias() != null) {
-        read(weights.normBias(), 0, column, s.mixed);
+        weights.normBias().read(0, column, s.mixed);
         for (int i = 0; i < size; i++) {
           s.y[i] += s.mixed[i];
         }
@@ -262,7 +254,7 @@ final class TimeMixBlock {
       s.y[i] += bonus * s.value[i];
     }
     if (rows.gate != null) {
-      read(rows.gate, row, column, s.mixed);
+      rows.gate.read(row, column, s.mixed);
       for (int i = 0; i < size; i++) {
         s.y[i] *= s.mixed[i];
       }

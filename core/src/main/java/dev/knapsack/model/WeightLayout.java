@@ -126,6 +126,21 @@ public record WeightLayout(
     return name.substring(name.indexOf('.', 4) + 1);
   }
 
+  /**
+   * The tables that stay on disk, of which rows are read.
+   *
+   * @param gathered whether those do of which steps read rows alone
+   * @param outputStreamed whether the output projection does; it is a table where it is the token
+   *     embedding too
+   */
+  public List<TensorInfo> onDisk(boolean gathered, boolean outputStreamed) {
+    List<TensorInfo> onDisk = new ArrayList<>(gathered ? tables : List.of());
+    if (outputStreamed) {
+      global.stream().filter(t -> t.name().equals(ModelSpec.EMBEDDING)).forEach(onDisk::add);
+    }
+    return onDisk;
+  }
+
   /** Bytes of the F32 vectors, each at a multiple of 64. */
   public long smallBytes() {
     return small.stream().mapToLong(t -> (4 * t.values() + 63) / 64 * 64).sum();

@@ -167,11 +167,7 @@ final class CostModel {
 
   /** The tables that are on disk, of which rows are read. */
   private List<TensorInfo> gathered(Plan.Weights w) {
-    List<TensorInfo> tables = new ArrayList<>(w.gathered() ? layout.tables() : List.of());
-    if (w.outputStreamed() && spec.tiedOutput()) {
-      tables.add(output);
-    }
-    return tables;
+    return layout.onDisk(w.gathered(), w.outputStreamed());
   }
 
   /** Bytes of tables: all of them, or those that rows are read into. */

@@ -1,6 +1,7 @@
 package dev.knapsack.tensor;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Objects;
 
 /**
@@ -11,6 +12,8 @@ import java.util.Objects;
  * @param data at least {@code rows · rowBytes()} bytes, from offset 0
  */
 public record Matrix(Format format, int rows, int columns, MemorySegment data) {
+  private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
+
   public Matrix {
     long bytes = Math.multiplyExact(format.bytes(columns), (long) rows);
     if (data.byteSize() < bytes) {
@@ -32,6 +35,30 @@ public record Matrix(Format format, int rows, int columns, MemorySegment data) {
   public void decodeRow(int row, MemorySegment target, long at) {
     Objects.checkIndex(row, rows);
     format.decode(data, rowOffset(row), target, at, columns);
+  }
+
+  /** Copies numbers of an F32 matrix, as many as the array has, from a column of a row on. */
+  public void read(int row, long column, float[] numbers) {
+    read(row, column, numbers, 0, numbers.length);
+  }
+
+  /** Copies {@code count} numbers of an F32 matrix to place {@code at} of an array. */
+  public void read(int row, long column, float[] numbers, int at, int count) {
+    MemorySegment.copy(data, F32, numberOffset(row, column), numbers, at, count);
+  }
+
+  /** Copies an array into an F32 matrix, from a column of a row on. */
+  public void write(int row, long column, float[] numbers) {
+    write(row, column, numbers, 0, numbers.length);
+  }
+
+  /** Copies {@code count} numbers of an array from place {@code at} into an F32 matrix. */
+  public void write(int row, long column, float[] numbers, int at, int count) {
+    MemorySegment.copy(numbers, at, data, F32, numberOffset(row, column), count);
+  }
+
+  private long numberOffset(int row, long column) {
+    return rowOffset(row) + Float.BYTES * column;
   }
 
   /** The rows from {@code from} (inclusive) to {@code to} (exclusive), as a view. */

@@ -25,8 +25,8 @@ final class Cohere2 extends Family {
 
   @Override
   List<Block> blocks(Header header, int layer, int context) {
-    Norms norms = new Norms("attn_norm.weight", null);
-    return List.of(new Parallel(norms, header.width(), super.blocks(header, layer, context)));
+    return List.of(
+        new Parallel(BEFORE_MIXER, header.width(), super.blocks(header, layer, context)));
   }
 
   @Override

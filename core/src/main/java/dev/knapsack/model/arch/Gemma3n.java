@@ -62,7 +62,7 @@ final class Gemma3n extends Gemma4 {
     return List.of(
         copies(header).with(AltUp.Part.PREDICT, null),
         new Parallel(
-            new Norms("attn_norm.weight", null),
+            BEFORE_MIXER,
             width,
             List.of(attention(header, layer, context), new Laurel(width, rank))),
         new Scale(width, (float) Math.sqrt(0.5), null),
