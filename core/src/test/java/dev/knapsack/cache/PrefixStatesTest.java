@@ -8,7 +8,6 @@ import dev.knapsack.tensor.Formats;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -17,7 +16,7 @@ import org.junit.jupiter.params.provider.FieldSource;
 
 /** Beginnings that sequences share, where layers carry states. */
 class PrefixStatesTest {
-  private static final int PAGE = 8;
+  private static final int PAGE = PrefixTreeTest.PAGE;
   private static final int STEP = 13;
   private static final int CAPACITY = 200;
   private static final int ALL = Integer.MAX_VALUE;
@@ -78,13 +77,6 @@ class PrefixStatesTest {
     }
   }
 
-  private static IntFunction<int[]> block(int[] tokens) {
-    return b ->
-        (b + 1) * PAGE > tokens.length
-            ? new int[0]
-            : Arrays.copyOfRange(tokens, b * PAGE, (b + 1) * PAGE);
-  }
-
   private static final class Sequence implements AutoCloseable {
     final Caches caches;
     final SharedPrefix shared;
@@ -96,7 +88,9 @@ class PrefixStatesTest {
     Sequence(Caches caches, int[] tokens) {
       this.caches = caches;
       this.tokens = tokens;
-      shared = caches.tree.find(caches.pool, block(tokens), (tokens.length - 1) / PAGE, false);
+      shared =
+          caches.tree.find(
+              caches.pool, PrefixTreeTest.block(tokens), (tokens.length - 1) / PAGE, false);
       KvShare share = new KvShare(shared.blocks(), true);
       state = caches.pool.sequence(share);
       shared.adopt(state);
@@ -117,14 +111,15 @@ class PrefixStatesTest {
     }
 
     void step() {
-      shared.advance(state, promise, block(tokens), (tokens.length - 1) / PAGE, false);
+      shared.advance(
+          state, promise, PrefixTreeTest.block(tokens), (tokens.length - 1) / PAGE, false);
       int from = state.length();
       int n = Math.min(Math.min(STEP, tokens.length - from), state.untilCheckpoint());
       SequenceStateTest.compute(state, Arrays.copyOfRange(tokens, from, from + n));
       state.commit(n);
       computed += n;
       state.kv().encode();
-      shared.extend(state, promise, block(tokens), ALL, 0, false);
+      shared.extend(state, promise, PrefixTreeTest.block(tokens), ALL, 0, false);
       state.compress();
     }
 

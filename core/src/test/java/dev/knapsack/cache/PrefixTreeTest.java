@@ -24,7 +24,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class PrefixTreeTest {
-  private static final int PAGE = 8;
+  static final int PAGE = 8;
   private static final int WINDOW = 20;
   private static final int STEP = 13;
   private static final int CAPACITY = 120;
@@ -100,7 +100,7 @@ class PrefixTreeTest {
     }
   }
 
-  private static IntFunction<int[]> block(int[] tokens) {
+  static IntFunction<int[]> block(int[] tokens) {
     return b ->
         (b + 1) * PAGE > tokens.length
             ? new int[0]
