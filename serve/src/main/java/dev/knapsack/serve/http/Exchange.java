@@ -20,6 +20,7 @@ import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One request and the answer to it. The answer is begun once, as a whole or as a {@link
@@ -32,6 +33,7 @@ public final class Exchange {
   private final int bodyLimit;
   private final Map<String, String> variables;
   private final Receipt receipt = new Receipt();
+  private Departures.@Nullable Watch watch;
 
   Exchange(
       Request request,
@@ -138,8 +140,17 @@ public final class Exchange {
   public Departures.Watch watch(Runnable gone) {
     Object transport =
         request.getConnectionMetaData().getConnection().getEndPoint().getTransport();
-    return departures.watch(
-        transport instanceof SocketChannel channel ? channel : null, request.isSecure(), gone);
+    watch =
+        departures.watch(
+            transport instanceof SocketChannel channel ? channel : null, request.isSecure(), gone);
+    return watch;
+  }
+
+  /** Closes the connection if nothing more can be read from it. */
+  void end() {
+    if (watch != null && watch.spoiled()) {
+      request.getConnectionMetaData().getConnection().getEndPoint().close();
+    }
   }
 
   public void header(String name, String value) {

@@ -10,6 +10,7 @@ import java.util.function.Consumer;
 import java.util.logging.Level;
 import java.util.logging.Logger;
 import org.eclipse.jetty.http.HttpHeader;
+import org.eclipse.jetty.io.QuietException;
 import org.eclipse.jetty.server.AbstractConnectionFactory;
 import org.eclipse.jetty.server.Handler;
 import org.eclipse.jetty.server.HttpConfiguration;
@@ -151,6 +152,13 @@ public final class HttpListener implements AutoCloseable {
     }
   }
 
+  /** The end of a connection, which the log need not be told of: it has its line. */
+  private static final class Gone extends IOException implements QuietException {
+    Gone(Throwable cause) {
+      super(cause);
+    }
+  }
+
   private final class Dispatch extends Handler.Abstract {
     @Override
     public boolean handle(Request request, Response response, Callback callback) {
@@ -174,11 +182,11 @@ public final class HttpListener implements AutoCloseable {
         }
         callback.succeeded();
       } catch (UncheckedIOException e) {
-        // Nobody reads what is written.
-        callback.failed(e);
+        callback.failed(new Gone(e));
       } catch (RuntimeException | Error e) {
         answer(exchange, errors, e, callback);
       } finally {
+        exchange.end();
         ended.accept(exchange);
       }
       return true;
@@ -220,7 +228,7 @@ public final class HttpListener implements AutoCloseable {
       }
       exchange.receipt().outcome(refusal.code());
       if (exchange.begun()) {
-        callback.failed(problem);
+        callback.failed(new Gone(problem));
         return;
       }
       try {
@@ -235,7 +243,7 @@ public final class HttpListener implements AutoCloseable {
         exchange.json(errors.status(refusal), errors.body(refusal));
         callback.succeeded();
       } catch (UncheckedIOException e) {
-        callback.failed(e);
+        callback.failed(new Gone(e));
       }
     }
 
