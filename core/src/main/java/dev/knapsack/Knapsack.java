@@ -107,6 +107,7 @@ public final class Knapsack implements AutoCloseable {
               .withQueue(options.queue)
               .withPrefixes(options.prefixes)
               .withReproducible(options.reproducible)
+              .withBetweenTokens(options.betweenTokens)
               .withShare(options.share)
               .withSpill(options.spill.orElseGet(() -> host.cache().resolve("spill")))
               .withProgress(options.progress);

@@ -71,6 +71,8 @@ public final class Engine implements AutoCloseable {
    *     is kept as long as nobody needs its memory
    * @param reproducible whether no answer depends, in rounding, on what is computed beside it; else
    *     that is so of answers whose request names a seed
+   * @param betweenTokens seconds between two tokens of an answer that reading other prompts should
+   *     not exceed; infinite to read them as fast as can be
    * @param spill folder for what of the KV cache the plan has no memory for
    * @param share part in the budget where other tenants of the host want the same bytes
    * @param progress is told how far loading has come
@@ -80,6 +82,7 @@ public final class Engine implements AutoCloseable {
       int queue,
       boolean prefixes,
       boolean reproducible,
+      double betweenTokens,
       Path spill,
       Host.Share share,
       Host.LoadProgress progress) {
@@ -93,37 +96,51 @@ public final class Engine implements AutoCloseable {
           USUAL_QUEUE,
           true,
           false,
+          Double.POSITIVE_INFINITY,
           Path.of(System.getProperty("java.io.tmpdir")),
           Host.Share.USUAL,
           Host.LoadProgress.NONE);
     }
 
     public Options withPrecision(Compute.Precision value) {
-      return new Options(Optional.of(value), queue, prefixes, reproducible, spill, share, progress);
+      return new Options(
+          Optional.of(value),
+          queue,
+          prefixes,
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          progress);
     }
 
     public Options withQueue(int value) {
-      return new Options(precision, value, prefixes, reproducible, spill, share, progress);
+      return new Options(precision, value, prefixes, reproducible, betweenTokens, spill, share, progress);
     }
 
     public Options withPrefixes(boolean value) {
-      return new Options(precision, queue, value, reproducible, spill, share, progress);
+      return new Options(precision, queue, value, reproducible, betweenTokens, spill, share, progress);
     }
 
     public Options withReproducible(boolean value) {
-      return new Options(precision, queue, prefixes, value, spill, share, progress);
+      return new Options(precision, queue, prefixes, value, betweenTokens, spill, share, progress);
+    }
+
+    public Options withBetweenTokens(double seconds) {
+      return new Options(
+          precision, queue, prefixes, reproducible, seconds, spill, share, progress);
     }
 
     public Options withSpill(Path folder) {
-      return new Options(precision, queue, prefixes, reproducible, folder, share, progress);
+      return new Options(precision, queue, prefixes, reproducible, betweenTokens, folder, share, progress);
     }
 
     public Options withShare(Host.Share value) {
-      return new Options(precision, queue, prefixes, reproducible, spill, value, progress);
+      return new Options(precision, queue, prefixes, reproducible, betweenTokens, spill, value, progress);
     }
 
     public Options withProgress(Host.LoadProgress value) {
-      return new Options(precision, queue, prefixes, reproducible, spill, share, value);
+      return new Options(precision, queue, prefixes, reproducible, betweenTokens, spill, share, value);
     }
   }
 
@@ -237,10 +254,12 @@ public final class Engine implements AutoCloseable {
                   prefixes,
                   kv,
                   secondsPerByte(plan, layout),
+                  pace(plan, options),
                   new Scheduler.Limits(
                       plan.context(),
                       plan.sequences(),
                       plan.prefillChunk(),
+                      Math.min(plan.prefillChunk(), pace(plan, options).rows()),
                       tokens,
                       spec.logitRows(tokens, plan.sequences()),
                       options.queue(),
@@ -284,6 +303,13 @@ public final class Engine implements AutoCloseable {
     double tokensPerByte =
         (double) plan.context() / Math.max(1, layout.bytes(plan.context(), plan.prefillChunk()));
     return tokensPerByte / Math.max(1e-9, plan.prediction().prefillTokensPerSecond());
+  }
+
+  private static StepPace pace(Plan plan, Options options) {
+    return new StepPace(
+        options.betweenTokens(),
+        1 / Math.max(1e-9, plan.prediction().decodeTokensPerSecond()),
+        1 / Math.max(1e-9, plan.prediction().prefillTokensPerSecond()));
   }
 
   private <T extends AutoCloseable> T hold(T resource) {
@@ -351,6 +377,11 @@ public final class Engine implements AutoCloseable {
         .filter(s -> s.account().equals(account))
         .mapToLong(Plan.Share::bytes)
         .sum();
+  }
+
+  /** What there is to do, and was. */
+  public Load load() {
+    return scheduler.load();
   }
 
   /** The layout of a sequence's cache: what it holds, and in which formats. */
