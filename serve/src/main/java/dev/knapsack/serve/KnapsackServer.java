@@ -3,6 +3,7 @@ package dev.knapsack.serve;
 import dev.knapsack.serve.http.ErrorForm;
 import dev.knapsack.serve.http.HttpListener;
 import dev.knapsack.serve.http.Routes;
+import dev.knapsack.serve.local.Page;
 import dev.knapsack.serve.local.State;
 import dev.knapsack.serve.local.Texts;
 import dev.knapsack.serve.openai.ChatCompletions;
@@ -21,11 +22,13 @@ import java.util.concurrent.locks.LockSupport;
  */
 public final class KnapsackServer implements AutoCloseable {
   private final ServedModels models;
+  private final Metrics metrics;
   private final HttpListener listener;
   private volatile boolean closing;
 
   private KnapsackServer(ServedModels models, ServerOptions options) {
     this.models = models;
+    this.metrics = new Metrics(models);
     RequestLog log = new RequestLog(options.log(), options.jsonLog());
     KeyRing keys = new KeyRing(options.keys(), System::nanoTime);
     listener =
@@ -34,7 +37,10 @@ public final class KnapsackServer implements AutoCloseable {
             routes(models),
             new OpenAiErrors(),
             keys::enter,
-            log::add,
+            (exchange, route) -> {
+              log.add(exchange);
+              metrics.add(exchange, route);
+            },
             log::unexpected);
   }
 
@@ -74,6 +80,8 @@ public final class KnapsackServer implements AutoCloseable {
         .add("GET", "/plan", errors, state::plan)
         .add("GET", "/slots", errors, state::slots)
         .add("GET", "/budget", errors, state::budget)
+        .add("GET", "/metrics", errors, metrics::show)
+        .addOpen("GET", "/", errors, new Page()::show)
         .addOpen("GET", "/health", errors, state::health)
         .addOpen("GET", "/ready", errors, state::ready);
   }

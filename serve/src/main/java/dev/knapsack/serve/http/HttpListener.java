@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.logging.Level;
 import java.util.logging.Logger;
@@ -64,7 +65,7 @@ public final class HttpListener implements AutoCloseable {
   private final Routes routes;
   private final ErrorForm usualErrors;
   private final Gate gate;
-  private final Consumer<Exchange> ended;
+  private final BiConsumer<Exchange, String> ended;
   private final Consumer<Throwable> unexpected;
   private final Departures departures = new Departures();
   private final Server server;
@@ -75,7 +76,8 @@ public final class HttpListener implements AutoCloseable {
    *
    * @param usualErrors the form of errors on paths that nobody serves
    * @param gate lets in all but what is open to everybody
-   * @param ended is told of each exchange once it is over
+   * @param ended is told of each exchange once it is over, and of the pattern of its path; {@code
+   *     other} where there is none
    * @param unexpected is told of problems that are no {@link Refusal}s
    */
   public HttpListener(
@@ -83,7 +85,7 @@ public final class HttpListener implements AutoCloseable {
       Routes routes,
       ErrorForm usualErrors,
       Gate gate,
-      Consumer<Exchange> ended,
+      BiConsumer<Exchange, String> ended,
       Consumer<Throwable> unexpected) {
     this.settings = settings;
     this.routes = routes;
@@ -187,7 +189,7 @@ public final class HttpListener implements AutoCloseable {
         answer(exchange, errors, e, callback);
       } finally {
         exchange.end();
-        ended.accept(exchange);
+        ended.accept(exchange, match == null ? "other" : match.route().pattern());
       }
       return true;
     }

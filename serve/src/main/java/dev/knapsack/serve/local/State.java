@@ -101,6 +101,8 @@ public final class State {
             "bytes", budget.total(),
             "used", budget.used(),
             "peak", budget.peak(),
+            "tokens",
+                models.all().stream().mapToLong(m -> m.knapsack().engine().load().rows()).sum(),
             "resident", Footprint.now().map(Footprint::resident).orElse(0L),
             "accounts", accounts,
             "plans", plans));
