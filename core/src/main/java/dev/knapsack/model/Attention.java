@@ -57,13 +57,27 @@ public record Attention(
     Values values)
     implements Block {
   /** The making of values. */
-  public enum Values {
+  public sealed interface Values {
     /** A projection. */
-    PROJECTED,
+    Values PROJECTED = new Projected(false);
+
     /** A projection, each head normed without factors. */
-    NORMED,
+    Values NORMED = new Projected(true);
+
     /** Keys as they are projected, each head normed without factors. */
-    KEYS
+    Values KEYS = new Keys();
+
+    /** A projection, whose heads may be normed. */
+    record Projected(boolean normed) implements Values {}
+
+    /** The keys' projection. */
+    record Keys() implements Values {}
+
+    /**
+     * Mixtures of a projection and of a token's rows in a bank, by gates of each head: {@code
+     * g_0 · v + Σ g_i · bank_i}, {@code g = 2 σ(gate(x))} (MoVE, arXiv 2601.22887, its V_S).
+     */
+    record Mixed(ValueEmbeddings bank) implements Values {}
   }
 
   /** The place that keys and values come from, and so the tokens that a token sees. */
@@ -99,6 +113,7 @@ public record Attention(
    * @param query gives queries; where there are gates, each head's query and then its gate
    * @param key null where keys and values are another layer's
    * @param value likewise; the same as {@code key} where values are keys
+   * @param valueGate gates of each head's value and of its rows in a bank; null without one
    * @param queryNorm factors for the numbers of a query head, or of all
    * @param keyNorm likewise
    * @param attendedNorm of what the output projection is multiplied with, all heads together
@@ -111,6 +126,7 @@ public record Attention(
       Linear query,
       @Nullable Linear key,
       @Nullable Linear value,
+      @Nullable Linear valueGate,
       Linear output,
       @Nullable Matrix queryNorm,
       @Nullable Matrix keyNorm,
@@ -187,9 +203,16 @@ public record Attention(
     if (!hasKeys()) {
       return List.of(query());
     }
-    return values == Values.KEYS
+    return values instanceof Values.Keys
         ? List.of(query(), key())
         : List.of(query(), key(), new Projection("attn_v", width, valueColumns(), "attn_qkv"));
+  }
+
+  /** The gates of values where these are mixtures; none elsewhere. */
+  private List<Projection> valueGates() {
+    return values instanceof Values.Mixed(ValueEmbeddings bank) && hasKeys()
+        ? List.of(new Projection("attn_v_gate", width, bank.gates(kvHeads)))
+        : List.of();
   }
 
   private Projection output() {
@@ -199,6 +222,7 @@ public record Attention(
   @Override
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>(Projection.tensors(inputs()));
+    tensors.addAll(Projection.tensors(valueGates()));
     tensors.addAll(headNorms.tensors(QUERY_NORM, heads, keySize));
     if (hasKeys()) {
       tensors.addAll(headNorms.tensors(KEY_NORM, kvHeads, keySize));
@@ -218,6 +242,7 @@ public record Attention(
   @Override
   public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
     List<Linear> inputs = Projection.in(tensors, inputs());
+    List<Projection> gates = valueGates();
     return new Weights(
         this,
         tensors.layer(),
@@ -225,6 +250,7 @@ public record Attention(
         inputs.get(0),
         hasKeys() ? inputs.get(1) : null,
         hasKeys() ? inputs.getLast() : null,
+        gates.isEmpty() ? null : gates.getFirst().in(tensors),
         output().in(tensors),
         tensors.find(QUERY_NORM),
         hasKeys() ? tensors.find(KEY_NORM) : null,
@@ -267,6 +293,9 @@ public record Attention(
     }
     numbers.put(Slot.KEY, (long) tokens * keyColumns());
     numbers.put(Slot.VALUE, (long) tokens * valueColumns());
+    if (values instanceof Values.Mixed(ValueEmbeddings bank)) {
+      numbers.put(Slot.VALUE_GATES, (long) tokens * bank.gates(kvHeads));
+    }
     if (source instanceof Source.Cache) {
       addRecipes(tokens, cache, layer, numbers);
     }

@@ -105,19 +105,45 @@ final class AttentionBlock {
     Compute.Input input = compute.input(x);
     Linear.Into queries = weights.query().into(projected);
     Linear.Into keys = Objects.requireNonNull(weights.key()).into(key);
-    if (spec.values() == Values.KEYS) {
+    if (spec.values() instanceof Values.Keys) {
       Linear.apply(blocks, input, queries, keys);
       value.data().copyFrom(key.data());
     } else {
       Linear.apply(
           blocks, input, queries, keys, Objects.requireNonNull(weights.value()).into(value));
     }
-    if (spec.values() != Values.PROJECTED) {
+    if (spec.values() instanceof Values.Mixed(ValueEmbeddings bank)) {
+      mix(bank, Objects.requireNonNull(weights.valueGate()), input, spec.kvHeads(), value);
+    } else if (!spec.values().equals(Values.PROJECTED)) {
       blocks.unitNorm(value, spec.valueSize(), value);
     }
     Matrix query = finished(weights, positions, projected);
     turn(spec, positions, weights.keyNorm(), spec.kvHeads(), key);
     return new Heads(query, key, value);
+  }
+
+  /** Mixes projected values with the rows of their tokens in the bank, head by head. */
+  private void mix(
+      ValueEmbeddings bank, Linear gate, Compute.Input input, int heads, Matrix value) {
+    Matrix gates = blocks.matrix(Slot.VALUE_GATES, value.rows(), bank.gates(heads));
+    gate.apply(blocks, input, gates);
+    compute.activate(Activation.SIGMOID, gates);
+    Matrix rows = blocks.matrix(Slot.VALUE_BANK, value.rows(), bank.columns());
+    compute.rows(
+        value.rows(),
+        bank.columns(),
+        (from, to) -> {
+          float[] factors = new float[gates.columns()];
+          float[] own = new float[value.columns()];
+          float[] row = new float[rows.columns()];
+          for (int t = from; t < to; t++) {
+            gates.read(t, 0, factors);
+            value.read(t, 0, own);
+            rows.read(t, 0, row);
+            bank.mix(factors, row, own);
+            value.write(t, 0, own);
+          }
+        });
   }
 
   /** Room for what the projection of queries gives: these, or each with its gate. */

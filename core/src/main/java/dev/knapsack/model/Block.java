@@ -30,7 +30,8 @@ public sealed interface Block
         Parallel,
         PerLayerInput,
         PerLayerInputs,
-        Scale {
+        Scale,
+        ValueEmbeddings {
   /** Those of what it reads and adds; none of a block that changes the residual stream itself. */
   default Norms norms() {
     return Norms.NONE;
@@ -121,5 +122,5 @@ public sealed interface Block
 
   /** The weights of a block that changes the residual stream, or what goes beside it, itself. */
   sealed interface Change extends Weights
-      permits AltUp.Weights, PerLayerInputs.Weights, Scale.Weights {}
+      permits AltUp.Weights, PerLayerInputs.Weights, Scale.Weights, ValueEmbeddings.Weights {}
 }

@@ -272,6 +272,11 @@ public final class Transformer {
       case AltUp.Weights w -> altUp.apply(w, hidden);
       case PerLayerInputs.Weights w -> perLayer.prepare(w, ids, hidden);
       case Scale.Weights w -> compute.scale(hidden, w.factor());
+      case ValueEmbeddings.Weights w ->
+          weights.gather(
+              ValueEmbeddings.TABLE,
+              ids,
+              blocks.matrix(Slot.VALUE_BANK, hidden.rows(), w.spec().columns()));
     }
   }
 
