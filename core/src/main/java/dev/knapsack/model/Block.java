@@ -30,6 +30,7 @@ public sealed interface Block
         Parallel,
         PerLayerInput,
         PerLayerInputs,
+        NgramMemory,
         Scale,
         ValueEmbeddings {
   /** Those of what it reads and adds; none of a block that changes the residual stream itself. */
@@ -116,7 +117,8 @@ public sealed interface Block
           Experts.Weights,
           Laurel.Weights,
           Parallel.Weights,
-          PerLayerInput.Weights {
+          PerLayerInput.Weights,
+          NgramMemory.Weights {
     Norms.Weights norms();
   }
 

@@ -30,6 +30,7 @@ public final class Transformer {
   private final DenseBlock dense;
   private final ExpertsBlock experts;
   private final PerLayerBlock perLayer;
+  private final NgramMemoryBlock ngramMemory;
   private final LaurelBlock laurel;
   private final AltUpBlock altUp;
   private final List<Block.Weights> opening;
@@ -73,6 +74,7 @@ public final class Transformer {
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.perLayer = new PerLayerBlock(blocks, weights);
+    this.ngramMemory = new NgramMemoryBlock(blocks, weights);
     this.laurel = new LaurelBlock(blocks);
     this.altUp = new AltUpBlock(blocks, perLayer);
     this.opening = weights.outside(spec.opening());
@@ -319,6 +321,7 @@ public final class Transformer {
               delta);
       case Laurel.Weights w -> laurel.apply(w, x, delta);
       case Parallel.Weights w -> parallel(w, runs, x, delta);
+      case NgramMemory.Weights w -> ngramMemory.apply(w, runs, ids, x, delta);
       case PerLayerInput.Weights w -> perLayer.apply(w, x, delta);
     }
     blocks.norm(delta, block.norms().after(), delta);

@@ -1,5 +1,9 @@
 package dev.knapsack.model;
 
+import java.math.BigInteger;
+import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+
 /** Models whose layers read rows of tables, each with what it takes to compute it the plain way. */
 enum TableModels {
   /** Values are mixed with three that tokens have in a bank. */
@@ -30,6 +34,89 @@ enum TableModels {
 
         private double gate(double x) {
           return 2 / (1 + Math.exp(-x));
+        }
+      };
+    }
+  },
+
+  /** Pairs and triples of tokens, of which two each count as one, before two of the layers. */
+  ENGRAM {
+    @Override
+    NaiveModel make() {
+      long[] multipliers = {0x3fff_1234_5679L, 77_777_777_777L, 0x1fff_0fed_cba9L, 5, 9, 1_000_003};
+      long[] rows = {7, 11, 13, 17, 19, 23, 29, 31};
+      FixtureModel model =
+          FixtureModel.llama("engram", 12)
+              .key("ngram.layers", new long[] {0, 2})
+              .key("ngram.order", 3L)
+              .key("ngram.head_count", 2L)
+              .key("ngram.embedding_length", 6L)
+              .key("ngram.conv_kernel", 4L)
+              .key("ngram.multipliers", multipliers)
+              .key("ngram.rows", rows)
+              .key("ngram.tokens", LongStream.range(0, 40).map(t -> t % 21).toArray())
+              .key("ngram.pad_token_id", 39L);
+      for (int l = 0; l < 3; l += 2) {
+        String p = "blk." + l + ".ngram_";
+        model
+            .norm(p + "norm.weight", 32)
+            .weights(p + "embd.weight", 6, l == 0 ? 48 : 102)
+            .weights(p + "k.weight", 24, 32)
+            .weights(p + "v.weight", 24, 32)
+            .bias(p + "v.bias", 32)
+            .norm(p + "k_norm.weight", 32)
+            .norm(p + "conv_norm.weight", 32)
+            .weights(p + "conv.weight", 4, 32);
+      }
+      return new NaiveModel(model) {
+        @Override
+        void begin(double[][] x, String p) {
+          if (!has(p + "ngram_embd.weight")) {
+            return;
+          }
+          int which = p.equals("blk.0.") ? 0 : 1;
+          double[][] values = new double[x.length][];
+          double[][] normed = new double[x.length][];
+          for (int t = 0; t < x.length; t++) {
+            double[] memory = memory(t, which, p);
+            double[] query = norm(x[t], p + "ngram_norm.weight");
+            double[] key = norm(biased(p + "ngram_k", memory), p + "ngram_k_norm.weight");
+            double score = IntStream.range(0, 32).mapToDouble(i -> query[i] * key[i]).sum();
+            double open = 1 / (1 + Math.exp(-score / Math.sqrt(32)));
+            values[t] = new double[32];
+            add(values[t], biased(p + "ngram_v", memory), open);
+            normed[t] = norm(values[t], p + "ngram_conv_norm.weight");
+          }
+          for (int t = 0; t < x.length; t++) {
+            for (int i = 0; i < 32; i++) {
+              double[] taps = row(p + "ngram_conv.weight", i);
+              double sum = 0;
+              for (int tap = 0; tap < 4; tap++) {
+                int from = t - 3 * (3 - tap);
+                sum += from < 0 ? 0 : taps[tap] * normed[from][i];
+              }
+              x[t][i] += values[t][i] + sum / (1 + Math.exp(-sum));
+            }
+          }
+        }
+
+        private double[] memory(int t, int which, String p) {
+          double[] memory = new double[24];
+          long first = 0;
+          for (int head = 0; head < 4; head++) {
+            BigInteger mix = BigInteger.ZERO;
+            for (int back = 0; back < (head < 2 ? 2 : 3); back++) {
+              int token = t < back ? 39 : tokens[t - back];
+              BigInteger factor = BigInteger.valueOf(multipliers[3 * which + back]);
+              mix = mix.xor(factor.multiply(BigInteger.valueOf(token % 21)));
+            }
+            long size = rows[4 * which + head];
+            long found = first + mix.mod(BigInteger.valueOf(size)).longValue();
+            double[] row = row(p + "ngram_embd.weight", (int) found);
+            System.arraycopy(row, 0, memory, 6 * head, 6);
+            first += size;
+          }
+          return memory;
         }
       };
     }

@@ -2,14 +2,19 @@ package dev.knapsack.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.knapsack.cache.Checkpoints;
+import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.model.arch.Families;
+import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Layers that read rows of tables, by tokens or by what they are given. */
 class TableModelsTest {
@@ -115,6 +120,24 @@ class TableModelsTest {
       rig.transformer.forward(List.of(new Run(state, looked, 0, 16, 1, 4, Run.Kind.SHARED, null)));
       Matrix rest = rig.transformer.forward(List.of(new Run(state, text, 12, 20, 8)));
       assertThat(Rig.floats(rest)).isEqualTo(from(expected, 12));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"F32", "F16", "Q8_0"})
+  void checkpointsKeepTokensToTheBit(String format) {
+    int[] text = Rig.tokens(30, 40, 8);
+    try (Rig rig = new Rig(TableModels.ENGRAM.naive().model, Rig.Parts.USUAL)) {
+      KvLayout layout = rig.pool.layout();
+      Checkpoints rounded = layout.checkpoints().withFormat(Formats.byName(format));
+      float[] expected = rig.logits(text, 30);
+      KvPool pool = rig.pool.beside(layout.withCheckpoints(rounded));
+      try (SequenceState state = pool.sequence()) {
+        state.prompt(12);
+        rig.logits(state, text, 30, 12, run -> run);
+        assertThat(state.back(12)).isEqualTo(12);
+        assertThat(rig.logits(state, text, 30, 6, run -> run)).isEqualTo(from(expected, 12));
+      }
     }
   }
 }

@@ -63,6 +63,7 @@ public final class Families {
           Map.entry("llada-moe", new LladaMoe()),
           Map.entry("dream", new Dream()),
           Map.entry("move", new Move()),
+          Map.entry("engram", new Engram()),
           Map.entry("cohere2", new Cohere2()));
 
   private Families() {}
