@@ -37,6 +37,9 @@ import org.jspecify.annotations.Nullable;
  * @param headNorms the norms that queries and keys may have
  * @param source where keys and values come from
  * @param values the making of values
+ * @param hashBits bits of the parts of its input by which queries, keys and values are looked up
+ *     ({@link MemoryLayer}), and what heads attend to is added as it is; 0 where all are
+ *     projections
  */
 public record Attention(
     Norms norms,
@@ -54,7 +57,8 @@ public record Attention(
     @Nullable QueryScale queryScale,
     HeadNorms headNorms,
     Source source,
-    Values values)
+    Values values,
+    int hashBits)
     implements Block {
   /** The making of values. */
   public sealed interface Values {
@@ -110,10 +114,13 @@ public record Attention(
   /**
    * The tensors that it computes with.
    *
-   * @param query gives queries; where there are gates, each head's query and then its gate
-   * @param key null where keys and values are another layer's
+   * @param tables what queries, keys and values are looked up in; none where they are projections
+   * @param query gives queries; where there are gates, each head's query and then its gate; null
+   *     where they are looked up
+   * @param key null there, and where keys and values are another layer's
    * @param value likewise; the same as {@code key} where values are keys
    * @param valueGate gates of each head's value and of its rows in a bank; null without one
+   * @param output null where what heads attend to is added as it is
    * @param queryNorm factors for the numbers of a query head, or of all
    * @param keyNorm likewise
    * @param attendedNorm of what the output projection is multiplied with, all heads together
@@ -123,11 +130,12 @@ public record Attention(
       Attention spec,
       int layer,
       Norms.Weights norms,
-      Linear query,
+      List<MemoryLayer.Weights> tables,
+      @Nullable Linear query,
       @Nullable Linear key,
       @Nullable Linear value,
       @Nullable Linear valueGate,
-      Linear output,
+      @Nullable Linear output,
       @Nullable Matrix queryNorm,
       @Nullable Matrix keyNorm,
       @Nullable Matrix attendedNorm,
@@ -198,8 +206,21 @@ public record Attention(
     return new Projection("attn_k", width, keyColumns(), "attn_qkv");
   }
 
-  /** Queries; keys and values where it has its own. */
+  /** What queries, keys and values are looked up in. */
+  private List<MemoryLayer> tables() {
+    return hashBits == 0
+        ? List.of()
+        : List.of(
+            new MemoryLayer("attn_q_hash", width, hashBits, queryColumns()),
+            new MemoryLayer("attn_k_hash", width, hashBits, keyColumns()),
+            new MemoryLayer("attn_v_hash", width, hashBits, valueColumns()));
+  }
+
+  /** Projections of queries; of keys and values where it has its own. */
   private List<Projection> inputs() {
+    if (hashBits > 0) {
+      return List.of();
+    }
     if (!hasKeys()) {
       return List.of(query());
     }
@@ -223,12 +244,15 @@ public record Attention(
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>(Projection.tensors(inputs()));
     tensors.addAll(Projection.tensors(valueGates()));
+    tables().forEach(table -> tensors.addAll(table.tensors()));
     tensors.addAll(headNorms.tensors(QUERY_NORM, heads, keySize));
     if (hasKeys()) {
       tensors.addAll(headNorms.tensors(KEY_NORM, kvHeads, keySize));
     }
     tensors.add(new TensorSpec(ATTENDED_NORM, Role.NORM, attendedColumns()).orNone());
-    tensors.addAll(output().tensors());
+    if (hashBits == 0) {
+      tensors.addAll(output().tensors());
+    }
     tensors.add(new TensorSpec(SINKS, Role.NUMBERS, heads).orNone());
     return norms.around(width, tensors);
   }
@@ -241,17 +265,19 @@ public record Attention(
 
   @Override
   public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
-    List<Linear> inputs = Projection.in(tensors, inputs());
+    List<Linear> inputs = hashBits > 0 ? List.of() : Projection.in(tensors, inputs());
+    boolean projects = hasKeys() && hashBits == 0;
     List<Projection> gates = valueGates();
     return new Weights(
         this,
         tensors.layer(),
         norms.in(tensors),
-        inputs.get(0),
-        hasKeys() ? inputs.get(1) : null,
-        hasKeys() ? inputs.getLast() : null,
+        tables().stream().map(table -> table.in(tensors)).toList(),
+        hashBits > 0 ? null : inputs.getFirst(),
+        projects ? inputs.get(1) : null,
+        projects ? inputs.getLast() : null,
         gates.isEmpty() ? null : gates.getFirst().in(tensors),
-        output().in(tensors),
+        hashBits > 0 ? null : output().in(tensors),
         tensors.find(QUERY_NORM),
         hasKeys() ? tensors.find(KEY_NORM) : null,
         tensors.find(ATTENDED_NORM),
@@ -280,6 +306,7 @@ public record Attention(
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     numbers.put(Slot.QUERY, (long) tokens * queryColumns());
     numbers.put(Slot.ATTENDED, (long) tokens * attendedColumns());
+    tables().forEach(t -> numbers.merge(Slot.GATHERED, t.gathered(tokens), Math::max));
     if (gated) {
       numbers.put(Slot.MIXED, (long) tokens * (queryColumns() + attendedColumns()));
       numbers.put(Slot.GATE, (long) tokens * attendedColumns());
@@ -322,6 +349,14 @@ public record Attention(
   /** Tokens that are read, scores, and values by their weights; projections of sketches. */
   @Override
   public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
+    Work work = attending(format, policy, tokens, past);
+    for (MemoryLayer table : tables()) {
+      work = work.plus(table.work(tokens));
+    }
+    return work;
+  }
+
+  private Work attending(KvFormat format, KvPolicy policy, int tokens, int past) {
     if (source instanceof Source.Rows(boolean all)) {
       double rows = rows(tokens, all);
       return new Work(

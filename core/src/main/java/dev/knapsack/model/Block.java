@@ -31,6 +31,7 @@ public sealed interface Block
         PerLayerInput,
         PerLayerInputs,
         NgramMemory,
+        MemoryMlp,
         Scale,
         ValueEmbeddings {
   /** Those of what it reads and adds; none of a block that changes the residual stream itself. */
@@ -118,7 +119,8 @@ public sealed interface Block
           Laurel.Weights,
           Parallel.Weights,
           PerLayerInput.Weights,
-          NgramMemory.Weights {
+          NgramMemory.Weights,
+          MemoryMlp.Weights {
     Norms.Weights norms();
   }
 

@@ -18,6 +18,7 @@ public final class Transformer {
   private final Compute compute;
   private final Workspace workspace;
   private final Blocks blocks;
+  private final MemoryLookup lookup;
   private final AttentionBlock attention;
   private final LatentAttentionBlock latentAttention;
   private final ShortConvolutionBlock convolution;
@@ -62,7 +63,8 @@ public final class Transformer {
     this.compute = compute;
     this.workspace = workspace;
     this.blocks = new Blocks(spec, compute, workspace);
-    this.attention = new AttentionBlock(blocks);
+    this.lookup = new MemoryLookup(blocks, weights);
+    this.attention = new AttentionBlock(blocks, lookup);
     this.latentAttention = new LatentAttentionBlock(blocks, attention);
     this.convolution = new ShortConvolutionBlock(blocks);
     this.stateSpace = new StateSpaceBlock(blocks);
@@ -322,6 +324,7 @@ public final class Transformer {
       case Laurel.Weights w -> laurel.apply(w, x, delta);
       case Parallel.Weights w -> parallel(w, runs, x, delta);
       case NgramMemory.Weights w -> ngramMemory.apply(w, runs, ids, x, delta);
+      case MemoryMlp.Weights w -> lookup.apply(w, x, delta);
       case PerLayerInput.Weights w -> perLayer.apply(w, x, delta);
     }
     blocks.norm(delta, block.norms().after(), delta);

@@ -1,6 +1,7 @@
 package dev.knapsack.model;
 
 import java.math.BigInteger;
+import java.util.Arrays;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 
@@ -117,6 +118,78 @@ enum TableModels {
             first += size;
           }
           return memory;
+        }
+      };
+    }
+  },
+
+  /** Parts of four numbers, of six in the hidden layer, and no matrices. */
+  MEMORYFORMER {
+    @Override
+    NaiveModel make() {
+      FixtureModel model =
+          new FixtureModel("memoryformer", 13)
+              .key("block_count", 3L)
+              .key("context_length", 128L)
+              .key("embedding_length", 32L)
+              .key("attention.head_count", 4L)
+              .key("attention.head_count_kv", 2L)
+              .key("attention.layer_norm_rms_epsilon", 1e-5)
+              .key("hash.bits", 4L)
+              .weights("token_embd.weight", 32, 40)
+              .norm("output_norm.weight", 32)
+              .weights("output.weight", 32, 40);
+      for (int l = 0; l < 3; l++) {
+        String p = "blk." + l + ".";
+        model
+            .norm(p + "attn_norm.weight", 32)
+            .bias(p + "attn_q_hash.weight", 32, 8 * 16)
+            .bias(p + "attn_k_hash.weight", 16, 8 * 16)
+            .bias(p + "attn_v_hash.weight", 16, 8 * 16)
+            .bias(p + "attn_v_hash.bias", 16)
+            .norm(p + "ffn_norm.weight", 32)
+            .bias(p + "ffn_up_hash.weight", 48, 8 * 16)
+            .bias(p + "ffn_up_hash.bias", 48)
+            .norm(p + "ffn_hash_norm.weight", 48)
+            .bias(p + "ffn_hash_norm.bias", 48)
+            .bias(p + "ffn_down_hash.weight", 32, 8 * 64);
+      }
+      return new NaiveModel(model) {
+        @Override
+        double[] biased(String name, double[] x) {
+          return name.endsWith("attn_output") ? x : lookedUp(name + "_hash", x, 4);
+        }
+
+        @Override
+        double[] gated(String p, String kind, double[] h, int expert) {
+          double[] hidden = lookedUp(p + "ffn_up_hash", h, 4);
+          double mean = Arrays.stream(hidden).average().orElseThrow();
+          double[] centred = Arrays.stream(hidden).map(d -> d - mean).toArray();
+          double[] normed = norm(centred, p + "ffn_hash_norm.weight");
+          bias(normed, p + "ffn_hash_norm.bias", 0);
+          return lookedUp(p + "ffn_down_hash", normed, 6);
+        }
+
+        private double[] lookedUp(String name, double[] x, int bits) {
+          double[] sum = new double[model.infos.get(name + ".weight").shape().getFirst().intValue()];
+          for (int k = 0; k < 8; k++) {
+            double[] z = Arrays.copyOfRange(x, k * bits, (k + 1) * bits);
+            double all = 0;
+            int chosen = 0;
+            for (int vertex = 0; vertex < 1 << bits; vertex++) {
+              int code = vertex;
+              double product =
+                  IntStream.range(0, bits)
+                      .mapToDouble(i -> (code >> (bits - 1 - i) & 1) == 1 ? z[i] : -z[i])
+                      .sum();
+              all += Math.exp(product);
+              chosen = product == Arrays.stream(z).map(Math::abs).sum() ? vertex : chosen;
+            }
+            double share = Math.exp(Arrays.stream(z).map(Math::abs).sum()) / all;
+            add(sum, row(name + ".weight", k * (1 << bits) + chosen), share);
+          }
+          bias(sum, name + ".bias", 0);
+          return sum;
         }
       };
     }

@@ -1,17 +1,27 @@
 package dev.knapsack.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
+import dev.knapsack.cache.CachedHead;
 import dev.knapsack.cache.Checkpoints;
+import dev.knapsack.cache.KvCache;
 import dev.knapsack.cache.KvLayout;
+import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.LayerStep;
 import dev.knapsack.cache.SequenceState;
+import dev.knapsack.cache.StepObserver;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -139,5 +149,75 @@ class TableModelsTest {
         assertThat(rig.logits(state, text, 30, 6, run -> run)).isEqualTo(from(expected, 12));
       }
     }
+  }
+
+  /** Compares what a value may move with the value, where it is added as it is. */
+  private static final class Sizes implements KvPolicy, StepObserver {
+    int seen;
+
+    @Override
+    public String name() {
+      return "sizes";
+    }
+
+    @Override
+    public StepObserver observer() {
+      return this;
+    }
+
+    @Override
+    public void compress(KvCache cache) {}
+
+    @Override
+    public boolean looks(int layer) {
+      return true;
+    }
+
+    @Override
+    public boolean wantsOutputNorms(int layer) {
+      return true;
+    }
+
+    @Override
+    public void observe(CachedHead head, LayerStep step) {
+      float[] value = new float[head.valueSize()];
+      for (int row = 0; row < step.rows(); row++) {
+        head.value(step.position(row), value);
+        double norm = IntStream.range(0, value.length).mapToDouble(i -> Math.abs(value[i])).sum();
+        assertThat((double) step.outputNorm(row, head.kvHead()))
+            .isCloseTo(norm, within(norm / 1e6));
+        seen++;
+      }
+    }
+  }
+
+  @Test
+  void withoutAnOutputProjectionValuesMoveByTheirSize() {
+    Sizes sizes = new Sizes();
+    try (Rig rig =
+        new Rig(TableModels.MEMORYFORMER.naive().model, Rig.Parts.USUAL, sizes)) {
+      rig.logits(Rig.tokens(20, 40, 9), 7);
+    }
+    assertThat(sizes.seen).isEqualTo(20 * 3 * 2);
+  }
+
+  @Test
+  void keysThatCannotBeAreRefused() {
+    refused(TableModels.MEMORYFORMER, "hash.bits", 5L, "32 numbers cannot be hashed by 5 bits");
+    refused(TableModels.MEMORYFORMER, "hash.extra_bits", 40L, "40 more than 4 are too many");
+    refused(TableModels.MEMORYFORMER, "attention.head_count", 2L, "are added as they are to 32");
+    refused(TableModels.ENGRAM, "ngram.order", 1L, "must be between 2 and 16, and is 1");
+    refused(TableModels.ENGRAM, "ngram.rows", new long[] {7}, "must be 8 numbers, and has 1");
+    refused(TableModels.ENGRAM, "ngram.layers", new long[] {3}, "must be between 0 and 2");
+    refused(TableModels.ENGRAM, "ngram.pad_token_id", 40L, "is 40, and there are 40 tokens");
+    refused(TableModels.MOVE, "value_embedding.slots", 2L, "has shape [48, 40]; expected [32, 40]");
+  }
+
+  private static void refused(TableModels made, String key, Object value, String problem) {
+    FixtureModel model = made.naive().model.key("attention.key_length", 8L);
+    model.key("attention.value_length", 8L).key(key, value);
+    assertThatThrownBy(() -> Families.spec(model))
+        .isInstanceOf(ModelFileException.class)
+        .hasMessageContaining(problem);
   }
 }
