@@ -172,7 +172,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     if (tables.isEmpty()) {
       return null;
     }
-    RowReader made = new RowReader(file, tables, Plan.ROWS_AT_ONCE, account, team);
+    RowReader made = new RowReader(file, layout, tables, Plan.ROWS_AT_ONCE, account, team);
     held.addFirst(made);
     return made;
   }

@@ -30,7 +30,10 @@ public sealed interface Block
         Parallel,
         PerLayerInput,
         PerLayerInputs,
-        Scale {
+        NgramMemory,
+        MemoryMlp,
+        Scale,
+        ValueEmbeddings {
   /** Those of what it reads and adds; none of a block that changes the residual stream itself. */
   default Norms norms() {
     return Norms.NONE;
@@ -115,11 +118,13 @@ public sealed interface Block
           Experts.Weights,
           Laurel.Weights,
           Parallel.Weights,
-          PerLayerInput.Weights {
+          PerLayerInput.Weights,
+          NgramMemory.Weights,
+          MemoryMlp.Weights {
     Norms.Weights norms();
   }
 
   /** The weights of a block that changes the residual stream, or what goes beside it, itself. */
   sealed interface Change extends Weights
-      permits AltUp.Weights, PerLayerInputs.Weights, Scale.Weights {}
+      permits AltUp.Weights, PerLayerInputs.Weights, Scale.Weights, ValueEmbeddings.Weights {}
 }

@@ -15,6 +15,9 @@ enum Slot {
   LAYER_INPUT,
   /** The inputs of all layers, which are made before the first: see {@link PerLayerInputs}. */
   PER_LAYER,
+  /** The bank's rows of tokens, and a layer's gates of these: see {@link ValueEmbeddings}. */
+  VALUE_BANK,
+  VALUE_GATES,
   /** The other copies of the residual stream, and what the first was predicted: {@link AltUp}. */
   COPIES,
   PREDICTED,

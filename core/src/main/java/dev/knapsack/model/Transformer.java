@@ -18,6 +18,7 @@ public final class Transformer {
   private final Compute compute;
   private final Workspace workspace;
   private final Blocks blocks;
+  private final MemoryLookup lookup;
   private final AttentionBlock attention;
   private final LatentAttentionBlock latentAttention;
   private final ShortConvolutionBlock convolution;
@@ -30,6 +31,7 @@ public final class Transformer {
   private final DenseBlock dense;
   private final ExpertsBlock experts;
   private final PerLayerBlock perLayer;
+  private final NgramMemoryBlock ngramMemory;
   private final LaurelBlock laurel;
   private final AltUpBlock altUp;
   private final List<Block.Weights> opening;
@@ -61,7 +63,8 @@ public final class Transformer {
     this.compute = compute;
     this.workspace = workspace;
     this.blocks = new Blocks(spec, compute, workspace);
-    this.attention = new AttentionBlock(blocks);
+    this.lookup = new MemoryLookup(blocks, weights);
+    this.attention = new AttentionBlock(blocks, lookup);
     this.latentAttention = new LatentAttentionBlock(blocks, attention);
     this.convolution = new ShortConvolutionBlock(blocks);
     this.stateSpace = new StateSpaceBlock(blocks);
@@ -73,6 +76,7 @@ public final class Transformer {
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.perLayer = new PerLayerBlock(blocks, weights);
+    this.ngramMemory = new NgramMemoryBlock(blocks, weights);
     this.laurel = new LaurelBlock(blocks);
     this.altUp = new AltUpBlock(blocks, perLayer);
     this.opening = weights.outside(spec.opening());
@@ -272,6 +276,11 @@ public final class Transformer {
       case AltUp.Weights w -> altUp.apply(w, hidden);
       case PerLayerInputs.Weights w -> perLayer.prepare(w, ids, hidden);
       case Scale.Weights w -> compute.scale(hidden, w.factor());
+      case ValueEmbeddings.Weights w ->
+          weights.gather(
+              ValueEmbeddings.TABLE,
+              ids,
+              blocks.matrix(Slot.VALUE_BANK, hidden.rows(), w.spec().columns()));
     }
   }
 
@@ -314,6 +323,8 @@ public final class Transformer {
               delta);
       case Laurel.Weights w -> laurel.apply(w, x, delta);
       case Parallel.Weights w -> parallel(w, runs, x, delta);
+      case NgramMemory.Weights w -> ngramMemory.apply(w, runs, ids, x, delta);
+      case MemoryMlp.Weights w -> lookup.apply(w, x, delta);
       case PerLayerInput.Weights w -> perLayer.apply(w, x, delta);
     }
     blocks.norm(delta, block.norms().after(), delta);

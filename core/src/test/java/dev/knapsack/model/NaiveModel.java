@@ -11,7 +11,7 @@ import java.util.stream.IntStream;
  * batches, every token looks at all before it, or at all. It knows nothing of {@link ModelSpec};
  * what the model is like is said by the test.
  */
-final class NaiveModel {
+class NaiveModel {
   final FixtureModel model;
   int layers;
   int heads;
@@ -36,6 +36,9 @@ final class NaiveModel {
   boolean normalise;
   boolean softmaxLast;
 
+  /** The tokens whose logits are computed. */
+  int[] tokens = {};
+
   /** Parts read the residual stream as it is. */
   boolean normsAfterOnly;
 
@@ -48,12 +51,14 @@ final class NaiveModel {
   }
 
   float[] logits(int[] tokens) {
+    this.tokens = tokens;
     int n = tokens.length;
     double[][] x = new double[n][];
     for (int t = 0; t < n; t++) {
       x[t] = scaled(row("token_embd.weight", tokens[t]), embeddingScale);
     }
     for (int l = 0; l < layers; l++) {
+      begin(x, "blk." + l + ".");
       attention(x, l, "blk." + l + ".");
       for (int t = 0; t < n; t++) {
         mlp(x[t], "blk." + l + ".");
@@ -69,6 +74,14 @@ final class NaiveModel {
       }
     }
     return logits;
+  }
+
+  /** What a layer does before attention. */
+  void begin(double[][] x, String p) {}
+
+  /** The value of a token, of what its layer reads. */
+  double[] value(String p, int token, double[] h) {
+    return biased(p + "attn_v", h);
   }
 
   private void attention(double[][] x, int layer, String p) {
@@ -87,7 +100,7 @@ final class NaiveModel {
       } else {
         q[t] = biased(p + "attn_q", h);
         k[t] = biased(p + "attn_k", h);
-        v[t] = biased(p + "attn_v", h);
+        v[t] = value(p, t, h);
       }
       if (rotates && normsRotated) {
         rotate(q[t], t);
@@ -176,7 +189,7 @@ final class NaiveModel {
   }
 
   /** The MLP of this kind, in one expert. */
-  private double[] gated(String p, String kind, double[] h, int expert) {
+  double[] gated(String p, String kind, double[] h, int expert) {
     double[] gate;
     double[] up = product(p + "ffn_up" + kind + ".weight", h, expert);
     if (has(p + "ffn_gate" + kind + ".weight")) {
@@ -216,18 +229,18 @@ final class NaiveModel {
     }
   }
 
-  private boolean has(String name) {
+  boolean has(String name) {
     return model.infos.containsKey(name);
   }
 
-  private double[] row(String name, int row) {
+  double[] row(String name, int row) {
     int columns = model.infos.get(name).shape().getFirst().intValue();
     float[] all = model.numbers.get(name);
     return IntStream.range(0, columns).mapToDouble(c -> all[row * columns + c]).toArray();
   }
 
   /** The matrix (of one of several, one after the other) times x. */
-  private double[] product(String name, double[] x, int which) {
+  double[] product(String name, double[] x, int which) {
     var shape = model.infos.get(name).shape();
     int columns = shape.get(0).intValue();
     int rows = shape.size() > 1 ? shape.get(1).intValue() : 1;
@@ -241,19 +254,19 @@ final class NaiveModel {
     return y;
   }
 
-  private double[] biased(String name, double[] x) {
+  double[] biased(String name, double[] x) {
     double[] y = product(name + ".weight", x, 0);
     bias(y, name + ".bias", 0);
     return y;
   }
 
-  private void bias(double[] y, String name, int row) {
+  void bias(double[] y, String name, int row) {
     if (has(name)) {
       add(y, row(name, row), 1);
     }
   }
 
-  private double[] norm(double[] x, String name) {
+  double[] norm(double[] x, String name) {
     double squares = Arrays.stream(x).map(d -> d * d).sum() / x.length;
     double[] weight = row(name, 0);
     return IntStream.range(0, x.length)
@@ -285,7 +298,7 @@ final class NaiveModel {
     return Arrays.stream(x).map(d -> d * factor).toArray();
   }
 
-  private static void add(double[] x, double[] y, double factor) {
+  static void add(double[] x, double[] y, double factor) {
     for (int i = 0; i < x.length; i++) {
       x[i] += factor * y[i];
     }

@@ -167,7 +167,8 @@ final class Rig implements AutoCloseable {
             a.queryScale(),
             a.headNorms(),
             a.hasKeys() ? source : a.source(),
-            a.values())
+            a.values(),
+            a.hashBits())
         : block;
   }
 

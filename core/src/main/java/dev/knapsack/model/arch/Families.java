@@ -62,6 +62,9 @@ public final class Families {
           Map.entry("llada", new Llada()),
           Map.entry("llada-moe", new LladaMoe()),
           Map.entry("dream", new Dream()),
+          Map.entry("memoryformer", new MemoryFormer()),
+          Map.entry("move", new Move()),
+          Map.entry("engram", new Engram()),
           Map.entry("cohere2", new Cohere2()));
 
   private Families() {}

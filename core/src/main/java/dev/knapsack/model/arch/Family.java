@@ -152,6 +152,11 @@ abstract class Family {
     return Attention.Values.PROJECTED;
   }
 
+  /** Bits by which queries, keys and values are looked up; 0 where they are projections. */
+  int hashBits(Header header) {
+    return 0;
+  }
+
   /** The place that a layer's keys and values come from. */
   Attention.Source source(Header header, int layer) {
     return denoises() ? Attention.Source.ROWS : Attention.Source.CACHE;
@@ -174,7 +179,8 @@ abstract class Family {
         queryScale(header, layer),
         headNorms(header, layer),
         source(header, layer),
-        values(header, layer));
+        values(header, layer),
+        hashBits(header));
   }
 
   /**
