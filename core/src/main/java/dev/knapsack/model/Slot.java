@@ -56,6 +56,9 @@ enum Slot {
   STEP,
   STRENGTH,
   SCANNED,
+  /** Activations times factors of a matrix's columns, and what each adds: {@link Linear.Columns}. */
+  SCALED,
+  SUMS,
   /** The few numbers between the two projections that some are made of. */
   LOW_RANK,
   /** Numbers that states are written by, and read, where they are products of their own. */

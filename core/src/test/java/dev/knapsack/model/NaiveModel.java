@@ -59,6 +59,12 @@ final class NaiveModel {
         mlp(x[t], "blk." + l + ".");
       }
     }
+    return logits(x);
+  }
+
+  /** The logits of hidden states. */
+  float[] logits(double[][] x) {
+    int n = x.length;
     int vocabulary = model.infos.get("token_embd.weight").shape().get(1).intValue();
     float[] logits = new float[n * vocabulary];
     String output = has("output.weight") ? "output.weight" : "token_embd.weight";
@@ -216,18 +222,18 @@ final class NaiveModel {
     }
   }
 
-  private boolean has(String name) {
+  boolean has(String name) {
     return model.infos.containsKey(name);
   }
 
-  private double[] row(String name, int row) {
+  double[] row(String name, int row) {
     int columns = model.infos.get(name).shape().getFirst().intValue();
     float[] all = model.numbers.get(name);
     return IntStream.range(0, columns).mapToDouble(c -> all[row * columns + c]).toArray();
   }
 
   /** The matrix (of one of several, one after the other) times x. */
-  private double[] product(String name, double[] x, int which) {
+  double[] product(String name, double[] x, int which) {
     var shape = model.infos.get(name).shape();
     int columns = shape.get(0).intValue();
     int rows = shape.size() > 1 ? shape.get(1).intValue() : 1;
@@ -241,19 +247,19 @@ final class NaiveModel {
     return y;
   }
 
-  private double[] biased(String name, double[] x) {
+  double[] biased(String name, double[] x) {
     double[] y = product(name + ".weight", x, 0);
     bias(y, name + ".bias", 0);
     return y;
   }
 
-  private void bias(double[] y, String name, int row) {
+  void bias(double[] y, String name, int row) {
     if (has(name)) {
       add(y, row(name, row), 1);
     }
   }
 
-  private double[] norm(double[] x, String name) {
+  double[] norm(double[] x, String name) {
     double squares = Arrays.stream(x).map(d -> d * d).sum() / x.length;
     double[] weight = row(name, 0);
     return IntStream.range(0, x.length)
@@ -272,7 +278,7 @@ final class NaiveModel {
     }
   }
 
-  private static double[] softmax(double[] x) {
+  static double[] softmax(double[] x) {
     double sum = Arrays.stream(x).map(Math::exp).sum();
     return Arrays.stream(x).map(d -> Math.exp(d) / sum).toArray();
   }
@@ -285,7 +291,7 @@ final class NaiveModel {
     return Arrays.stream(x).map(d -> d * factor).toArray();
   }
 
-  private static void add(double[] x, double[] y, double factor) {
+  static void add(double[] x, double[] y, double factor) {
     for (int i = 0; i < x.length; i++) {
       x[i] += factor * y[i];
     }

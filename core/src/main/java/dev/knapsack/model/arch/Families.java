@@ -30,6 +30,7 @@ public final class Families {
           Map.entry("lfm2moe", new Lfm2()),
           Map.entry("mamba", new Mamba()),
           Map.entry("mamba2", new Mamba2()),
+          Map.entry("bi-mamba", new BiMamba()),
           Map.entry("jamba", new Jamba()),
           Map.entry("plamo2", new Plamo2()),
           Map.entry("rwkv7", new Rwkv7()),
