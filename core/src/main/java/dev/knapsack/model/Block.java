@@ -21,6 +21,7 @@ public sealed interface Block
         StateSpace,
         SelectiveStateSpace,
         SelectiveScan,
+        ChannelScan,
         DeltaRule,
         TimeMix,
         ChannelMix,
@@ -30,7 +31,9 @@ public sealed interface Block
         Parallel,
         PerLayerInput,
         PerLayerInputs,
-        Scale {
+        Scale,
+        Replacement,
+        EarlierOutputs {
   /** Those of what it reads and adds; none of a block that changes the residual stream itself. */
   default Norms norms() {
     return Norms.NONE;
@@ -108,6 +111,7 @@ public sealed interface Block
           StateSpace.Weights,
           SelectiveStateSpace.Weights,
           SelectiveScan.Weights,
+          ChannelScan.Weights,
           TimeMix.Weights,
           ChannelMix.Weights,
           DeltaRule.Weights,
@@ -121,5 +125,9 @@ public sealed interface Block
 
   /** The weights of a block that changes the residual stream, or what goes beside it, itself. */
   sealed interface Change extends Weights
-      permits AltUp.Weights, PerLayerInputs.Weights, Scale.Weights {}
+      permits AltUp.Weights,
+          PerLayerInputs.Weights,
+          Scale.Weights,
+          Replacement.Weights,
+          EarlierOutputs.Weights {}
 }

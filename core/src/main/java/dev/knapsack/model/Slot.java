@@ -18,6 +18,8 @@ enum Slot {
   /** The other copies of the residual stream, and what the first was predicted: {@link AltUp}. */
   COPIES,
   PREDICTED,
+  /** What blocks before gave, the embedding first: {@link EarlierOutputs}. */
+  EARLIER,
   /** The factors that copies are predicted and corrected with. */
   COEFFICIENTS,
   QUERY,

@@ -24,6 +24,7 @@ public final class Transformer {
   private final StateSpaceBlock stateSpace;
   private final SelectiveStateSpaceBlock selectiveStateSpace;
   private final SelectiveScanBlock selectiveScan;
+  private final ChannelScanBlock channelScan;
   private final TimeMixBlock timeMix;
   private final ChannelMixBlock channelMix;
   private final DeltaRuleBlock deltaRule;
@@ -67,6 +68,7 @@ public final class Transformer {
     this.stateSpace = new StateSpaceBlock(blocks);
     this.selectiveStateSpace = new SelectiveStateSpaceBlock(blocks, stateSpace);
     this.selectiveScan = new SelectiveScanBlock(blocks);
+    this.channelScan = new ChannelScanBlock(blocks, selectiveScan);
     this.timeMix = new TimeMixBlock(blocks);
     this.channelMix = new ChannelMixBlock(blocks);
     this.deltaRule = new DeltaRuleBlock(blocks);
@@ -262,24 +264,26 @@ public final class Transformer {
 
   private void apply(Block.Weights block, List<Run> runs, Matrix hidden) {
     switch (block) {
-      case Block.Addend addend -> add(addend, runs, hidden);
-      case Block.Change change -> change(change, hidden);
+      case Block.Addend addend -> blocks.addResidual(hidden, result(addend, runs, hidden));
+      case Block.Change change -> change(change, runs, hidden);
     }
   }
 
-  private void change(Block.Change block, Matrix hidden) {
+  private void change(Block.Change block, List<Run> runs, Matrix hidden) {
     switch (block) {
       case AltUp.Weights w -> altUp.apply(w, hidden);
       case PerLayerInputs.Weights w -> perLayer.prepare(w, ids, hidden);
       case Scale.Weights w -> compute.scale(hidden, w.factor());
+      case EarlierOutputs.Weights w -> w.apply(blocks, hidden);
+      case Replacement.Weights w -> hidden.data().copyFrom(result(w.block(), runs, hidden).data());
     }
   }
 
-  private void add(Block.Addend block, List<Run> runs, Matrix hidden) {
+  private Matrix result(Block.Addend block, List<Run> runs, Matrix hidden) {
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
     Matrix delta = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
     compute(block, runs, hidden, normed, delta);
-    blocks.addResidual(hidden, delta);
+    return delta;
   }
 
   /**
@@ -298,6 +302,7 @@ public final class Transformer {
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case SelectiveStateSpace.Weights w -> selectiveStateSpace.apply(w, runs, x, delta);
       case SelectiveScan.Weights w -> selectiveScan.apply(w, runs, x, delta);
+      case ChannelScan.Weights w -> channelScan.apply(w, x, delta);
       case TimeMix.Weights w -> timeMix.apply(w, runs, x, delta);
       case ChannelMix.Weights w -> channelMix.apply(w, runs, x, delta);
       case DeltaRule.Weights w -> deltaRule.apply(w, runs, x, delta);

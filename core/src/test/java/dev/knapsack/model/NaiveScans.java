@@ -34,4 +34,31 @@ final class NaiveScans {
     }
     return y;
   }
+
+  /**
+   * A selective scan (Gu and Dao, arXiv 2312.00752, algorithm 2) of rows that begin empty, with a
+   * convolution before.
+   *
+   * @param p before the names of {@code conv1d}, {@code x}, {@code dt}, {@code a} and {@code d}
+   */
+  static double[][] selective(NaiveModel naive, String p, double[][] rows, int rank, int state) {
+    int inner = rows[0].length;
+    double[][] h = new double[inner][state];
+    double[][] y = new double[rows.length][inner];
+    for (int t = 0; t < rows.length; t++) {
+      double[] x = convolved(naive, p + "conv1d", rows, t);
+      double[] selected = naive.product(p + "x.weight", x, 0);
+      double[] step = naive.biased(p + "dt", Arrays.copyOf(selected, rank));
+      for (int i = 0; i < inner; i++) {
+        double length = softplus(step[i]);
+        double[] a = naive.row(p + "a", i);
+        for (int n = 0; n < state; n++) {
+          h[i][n] = Math.exp(length * a[n]) * h[i][n] + length * selected[rank + n] * x[i];
+          y[t][i] += selected[rank + state + n] * h[i][n];
+        }
+        y[t][i] += naive.row(p + "d", 0)[i] * x[i];
+      }
+    }
+    return y;
+  }
 }

@@ -31,6 +31,7 @@ public final class Families {
           Map.entry("mamba", new Mamba()),
           Map.entry("mamba2", new Mamba2()),
           Map.entry("bi-mamba", new BiMamba()),
+          Map.entry("mambamixer", new MambaMixer()),
           Map.entry("jamba", new Jamba()),
           Map.entry("plamo2", new Plamo2()),
           Map.entry("rwkv7", new Rwkv7()),
