@@ -63,7 +63,9 @@ public record Attention(
     /** A projection, each head normed without factors. */
     NORMED,
     /** Keys as they are projected, each head normed without factors. */
-    KEYS
+    KEYS,
+    /** Rows as they are, and so are keys: of heads that are as wide as the model together. */
+    ROWS
   }
 
   /** The place that keys and values come from, and so the tokens that a token sees. */
@@ -97,7 +99,7 @@ public record Attention(
    * The tensors that it computes with.
    *
    * @param query gives queries; where there are gates, each head's query and then its gate
-   * @param key null where keys and values are another layer's
+   * @param key null where keys and values are another layer's, or the rows
    * @param value likewise; the same as {@code key} where values are keys
    * @param queryNorm factors for the numbers of a query head, or of all
    * @param keyNorm likewise
@@ -147,6 +149,10 @@ public record Attention(
     return !(source instanceof Source.Earlier);
   }
 
+  private boolean projectsKeys() {
+    return hasKeys() && values != Values.ROWS;
+  }
+
   /** The change that it makes to queries by their position. */
   RotaryFrame.Turning turning() {
     return new RotaryFrame.Turning(scale, keySize, 0, rope, queryScale);
@@ -184,7 +190,7 @@ public record Attention(
 
   /** Queries; keys and values where it has its own. */
   private List<Projection> inputs() {
-    if (!hasKeys()) {
+    if (!projectsKeys()) {
       return List.of(query());
     }
     return values == Values.KEYS
@@ -223,8 +229,8 @@ public record Attention(
         tensors.layer(),
         norms.in(tensors),
         inputs.get(0),
-        hasKeys() ? inputs.get(1) : null,
-        hasKeys() ? inputs.getLast() : null,
+        projectsKeys() ? inputs.get(1) : null,
+        projectsKeys() ? inputs.getLast() : null,
         output().in(tensors),
         tensors.find(QUERY_NORM),
         hasKeys() ? tensors.find(KEY_NORM) : null,

@@ -104,15 +104,25 @@ final class AttentionBlock {
     Matrix value = blocks.matrix(Slot.VALUE, x.rows(), spec.valueColumns());
     Compute.Input input = compute.input(x);
     Linear.Into queries = weights.query().into(projected);
-    Linear.Into keys = Objects.requireNonNull(weights.key()).into(key);
-    if (spec.values() == Values.KEYS) {
-      Linear.apply(blocks, input, queries, keys);
-      value.data().copyFrom(key.data());
-    } else {
-      Linear.apply(
-          blocks, input, queries, keys, Objects.requireNonNull(weights.value()).into(value));
+    switch (spec.values()) {
+      case ROWS -> {
+        Linear.apply(blocks, input, queries);
+        key.data().copyFrom(x.data());
+        value.data().copyFrom(x.data());
+      }
+      case KEYS -> {
+        Linear.apply(blocks, input, queries, Objects.requireNonNull(weights.key()).into(key));
+        value.data().copyFrom(key.data());
+      }
+      case PROJECTED, NORMED ->
+          Linear.apply(
+              blocks,
+              input,
+              queries,
+              Objects.requireNonNull(weights.key()).into(key),
+              Objects.requireNonNull(weights.value()).into(value));
     }
-    if (spec.values() != Values.PROJECTED) {
+    if (spec.values() == Values.KEYS || spec.values() == Values.NORMED) {
       blocks.unitNorm(value, spec.valueSize(), value);
     }
     Matrix query = finished(weights, positions, projected);

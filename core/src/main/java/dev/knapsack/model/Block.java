@@ -18,6 +18,7 @@ public sealed interface Block
         Attention,
         LatentAttention,
         ShortConvolution,
+        TextConvolution,
         StateSpace,
         SelectiveStateSpace,
         SelectiveScan,
@@ -31,6 +32,7 @@ public sealed interface Block
         Parallel,
         PerLayerInput,
         PerLayerInputs,
+        NanoEmbedder,
         Scale,
         Replacement,
         EarlierOutputs {
@@ -108,6 +110,7 @@ public sealed interface Block
       permits Attention.Weights,
           LatentAttention.Weights,
           ShortConvolution.Weights,
+          TextConvolution.Weights,
           StateSpace.Weights,
           SelectiveStateSpace.Weights,
           SelectiveScan.Weights,
@@ -127,6 +130,7 @@ public sealed interface Block
   sealed interface Change extends Weights
       permits AltUp.Weights,
           PerLayerInputs.Weights,
+          NanoEmbedder.Weights,
           Scale.Weights,
           Replacement.Weights,
           EarlierOutputs.Weights {}

@@ -3,7 +3,6 @@ package dev.knapsack.model;
 import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.stream.IntStream;
 
@@ -50,12 +49,10 @@ final class ChannelScanBlock {
     return blocks.matrix(slot, x.rows() * spec.width(), columns);
   }
 
-  /** A token is what a text is elsewhere: its state begins empty, and nobody asks for the last. */
+  /** A token is here what a text is elsewhere. */
   private static List<Recurrence> tokens(ChannelScan spec, int count) {
-    MemorySegment empty = MemorySegment.ofArray(new float[spec.stateNumbers()]);
-    return IntStream.range(0, count)
-        .mapToObj(t -> new Recurrence(t * spec.width(), spec.width(), 0, empty, empty))
-        .toList();
+    return Recurrence.whole(
+        IntStream.generate(spec::width).limit(count), spec.stateNumbers());
   }
 
   /**

@@ -5,6 +5,7 @@ import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model's forward pass: tokens of one or several sequences in, logits out.
@@ -31,6 +32,7 @@ public final class Transformer {
   private final DenseBlock dense;
   private final ExpertsBlock experts;
   private final PerLayerBlock perLayer;
+  private final NanoEmbedderBlock nanoEmbedder;
   private final LaurelBlock laurel;
   private final AltUpBlock altUp;
   private final List<Block.Weights> opening;
@@ -75,6 +77,7 @@ public final class Transformer {
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.perLayer = new PerLayerBlock(blocks, weights);
+    this.nanoEmbedder = new NanoEmbedderBlock(blocks, weights);
     this.laurel = new LaurelBlock(blocks);
     this.altUp = new AltUpBlock(blocks, perLayer);
     this.opening = weights.outside(spec.opening());
@@ -239,11 +242,24 @@ public final class Transformer {
         ids[row++] = run.tokens()[i];
       }
     }
+    if (embedder() != null) {
+      return hidden; // what opens the pass makes it
+    }
     weights.gather(ModelSpec.EMBEDDING, ids, hidden);
     if (spec.embeddingScale() != 1) {
       compute.scale(hidden, spec.embeddingScale());
     }
     return blocks.norm(hidden, weights.embeddingNorm(), hidden);
+  }
+
+  /** What embeds tokens by way of few numbers, if the model has that. */
+  private NanoEmbedder.@Nullable Weights embedder() {
+    for (Block.Weights block : opening) {
+      if (block instanceof NanoEmbedder.Weights embedder) {
+        return embedder;
+      }
+    }
+    return null;
   }
 
   /** Says where rows stand in their sequences and which rows' logits are wanted; counts these. */
@@ -273,6 +289,7 @@ public final class Transformer {
     switch (block) {
       case AltUp.Weights w -> altUp.apply(w, hidden);
       case PerLayerInputs.Weights w -> perLayer.prepare(w, ids, hidden);
+      case NanoEmbedder.Weights w -> nanoEmbedder.embed(w, ids, positions, hidden);
       case Scale.Weights w -> compute.scale(hidden, w.factor());
       case EarlierOutputs.Weights w -> w.apply(blocks, hidden);
       case Replacement.Weights w -> hidden.data().copyFrom(result(w.block(), runs, hidden).data());
@@ -299,6 +316,7 @@ public final class Transformer {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
       case LatentAttention.Weights w -> latentAttention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
+      case TextConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case SelectiveStateSpace.Weights w -> selectiveStateSpace.apply(w, runs, x, delta);
       case SelectiveScan.Weights w -> selectiveScan.apply(w, runs, x, delta);
@@ -328,9 +346,12 @@ public final class Transformer {
     Matrix normed = blocks.matrix(Slot.PART_NORMED, x.rows(), spec.width());
     Matrix part = blocks.matrix(Slot.PART, x.rows(), spec.width());
     compute(weights.parts().getFirst(), runs, x, normed, delta);
-    for (Block.Addend other : weights.parts().subList(1, weights.parts().size())) {
-      compute(other, runs, x, normed, part);
-      compute.add(delta, part);
+    if (weights.factors().getFirst() != 1) {
+      compute.scale(delta, weights.factors().getFirst());
+    }
+    for (int i = 1; i < weights.parts().size(); i++) {
+      compute(weights.parts().get(i), runs, x, normed, part);
+      compute.add(delta, part, weights.factors().get(i));
     }
   }
 
@@ -360,9 +381,11 @@ public final class Transformer {
       return logits;
     }
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
-    blocks.norm(hidden, weights.outputNorm(), normed);
-    Compute.Input input = compute.input(normed);
-    weights.output((first, block) -> project(block, first, normed, input, logits));
+    Matrix states = blocks.norm(hidden, weights.outputNorm(), normed);
+    NanoEmbedder.Weights embedder = embedder();
+    Matrix x = embedder == null ? states : nanoEmbedder.reduce(embedder, states);
+    Compute.Input input = compute.input(x);
+    weights.output((first, block) -> project(block, first, x, input, logits));
     if (spec.logitScale() != 1) {
       compute.scale(logits, spec.logitScale());
     }
@@ -373,7 +396,7 @@ public final class Transformer {
   }
 
   /** The logits of some of the vocabulary: columns {@code first} and on. */
-  private void project(Matrix block, int first, Matrix normed, Compute.Input input, Matrix logits) {
+  private void project(Matrix block, int first, Matrix x, Compute.Input input, Matrix logits) {
     if (block.rows() == logits.columns()) {
       compute.matmul(block, input, logits);
       return;
@@ -382,7 +405,7 @@ public final class Transformer {
       MemorySegment columns =
           logits.data().asSlice(logits.rowOffset(row) + 4L * first, 4L * block.rows());
       Matrix out = new Matrix(logits.format(), 1, block.rows(), columns);
-      compute.matmul(block, normed.rows(row, row + 1), out);
+      compute.matmul(block, x.rows(row, row + 1), out);
     }
   }
 }

@@ -19,6 +19,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
 
@@ -90,6 +91,11 @@ record PaperModel(FixtureModel model, Function<int[], float[]> definition) {
 
   /** Checks the logits of a model that is opened from a file as any is. */
   void opensFrom(Path file) {
+    opensFrom(file, engine -> {});
+  }
+
+  /** The same, and what else is to be said of the engine. */
+  void opensFrom(Path file, Consumer<Engine> further) {
     write(file);
     Budget budget = Budget.of("256MiB");
     Plan plan =
@@ -120,6 +126,7 @@ record PaperModel(FixtureModel model, Function<int[], float[]> definition) {
                   actual,
                   position * vocabulary,
                   vocabulary));
+      further.accept(engine);
     }
     // Activations are codes of 8 bits, where the machine's kernels have these.
     assertThat(Rig.error(expected, actual)).isLessThan(1e-3);

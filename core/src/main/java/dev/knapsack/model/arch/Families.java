@@ -64,7 +64,8 @@ public final class Families {
           Map.entry("llada", new Llada()),
           Map.entry("llada-moe", new LladaMoe()),
           Map.entry("dream", new Dream()),
-          Map.entry("cohere2", new Cohere2()));
+          Map.entry("cohere2", new Cohere2()),
+          Map.entry("embbert", new EmbBert()));
 
   private Families() {}
 
