@@ -2,6 +2,8 @@ package dev.knapsack.model;
 
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Computes {@link NanoEmbedder}, at both ends of a pass. */
 final class NanoEmbedderBlock {
@@ -11,11 +13,26 @@ final class NanoEmbedderBlock {
   private final Blocks blocks;
   private final Compute compute;
   private final WeightSource source;
+  private final NanoEmbedder.@Nullable Weights weights;
 
-  NanoEmbedderBlock(Blocks blocks, WeightSource source) {
+  /**
+   * @param opening the blocks before the first layer, of which one may be it
+   */
+  NanoEmbedderBlock(Blocks blocks, WeightSource source, List<Block.Weights> opening) {
     this.blocks = blocks;
     this.compute = blocks.compute;
     this.source = source;
+    this.weights =
+        opening.stream()
+            .filter(NanoEmbedder.Weights.class::isInstance)
+            .map(NanoEmbedder.Weights.class::cast)
+            .findFirst()
+            .orElse(null);
+  }
+
+  /** Says whether the model has it. */
+  boolean embeds() {
+    return weights != null;
   }
 
   /**
@@ -25,12 +42,12 @@ final class NanoEmbedderBlock {
    * @param positions of each in its text
    * @param hidden receives a row of each
    */
-  void embed(NanoEmbedder.Weights weights, int[] ids, int[] positions, Matrix hidden) {
-    NanoEmbedder spec = weights.spec();
+  void embed(NanoEmbedder.Weights embedder, int[] ids, int[] positions, Matrix hidden) {
+    NanoEmbedder spec = embedder.spec();
     Matrix few = blocks.matrix(Slot.LOW_RANK, hidden.rows(), spec.rank());
     Matrix other = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
     source.gather(ModelSpec.EMBEDDING, ids, few);
-    compute.matmul(weights.up(), few, hidden);
+    compute.matmul(embedder.up(), few, hidden);
     float[] row = new float[spec.rank()];
     for (int t = 0; t < hidden.rows(); t++) {
       if (positions[t] >= spec.positions()) {
@@ -38,23 +55,29 @@ final class NanoEmbedderBlock {
             "A text has %,d tokens or more, and the model embeds up to %,d positions; make it shorter"
                 .formatted(positions[t] + 1, spec.positions()));
       }
-      weights.positions().read(positions[t], 0, row);
+      embedder.positions().read(positions[t], 0, row);
       few.write(t, 0, row);
     }
-    compute.matmul(weights.positionsUp(), few, other);
+    compute.matmul(embedder.positionsUp(), few, other);
     compute.add(hidden, other);
     float[] part = new float[spec.width()];
     boolean second = false;
     for (int t = 0; t < hidden.rows(); t++) {
       second = spec.separator() > 0 && (ids[t] == spec.separator() || (second && positions[t] > 0));
-      weights.parts().read(ids[t] == PADDING ? 0 : second ? 2 : 1, 0, part);
+      embedder.parts().read(ids[t] == PADDING ? 0 : second ? 2 : 1, 0, part);
       other.write(t, 0, part);
     }
     compute.add(hidden, other);
   }
 
-  /** The few numbers that logits are made of, of states: where results of blocks have been. */
-  Matrix reduce(NanoEmbedder.Weights weights, Matrix states) {
+  /**
+   * The numbers of states that logits are made of: the states themselves, where the model does not
+   * embed so.
+   */
+  Matrix reduce(Matrix states) {
+    if (weights == null) {
+      return states;
+    }
     Matrix few = blocks.matrix(Slot.DELTA, states.rows(), weights.spec().rank());
     compute.matmul(weights.down(), states, few);
     return few;

@@ -5,7 +5,6 @@ import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
-import org.jspecify.annotations.Nullable;
 
 /**
  * A model's forward pass: tokens of one or several sequences in, logits out.
@@ -77,11 +76,11 @@ public final class Transformer {
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.perLayer = new PerLayerBlock(blocks, weights);
-    this.nanoEmbedder = new NanoEmbedderBlock(blocks, weights);
     this.laurel = new LaurelBlock(blocks);
     this.altUp = new AltUpBlock(blocks, perLayer);
     this.opening = weights.outside(spec.opening());
     this.closing = weights.outside(spec.closing());
+    this.nanoEmbedder = new NanoEmbedderBlock(blocks, weights, opening);
     this.lasting = spec.lasting();
     this.lastMixing = lastMixing(spec);
     this.wholeTexts = spec.readsWholeTexts();
@@ -242,24 +241,14 @@ public final class Transformer {
         ids[row++] = run.tokens()[i];
       }
     }
-    if (embedder() != null) {
-      return hidden; // what opens the pass makes it
+    if (nanoEmbedder.embeds()) {
+      return hidden; // the block that opens the pass does it
     }
     weights.gather(ModelSpec.EMBEDDING, ids, hidden);
     if (spec.embeddingScale() != 1) {
       compute.scale(hidden, spec.embeddingScale());
     }
     return blocks.norm(hidden, weights.embeddingNorm(), hidden);
-  }
-
-  /** What embeds tokens by way of few numbers, if the model has that. */
-  private NanoEmbedder.@Nullable Weights embedder() {
-    for (Block.Weights block : opening) {
-      if (block instanceof NanoEmbedder.Weights embedder) {
-        return embedder;
-      }
-    }
-    return null;
   }
 
   /** Says where rows stand in their sequences and which rows' logits are wanted; counts these. */
@@ -381,9 +370,7 @@ public final class Transformer {
       return logits;
     }
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
-    Matrix states = blocks.norm(hidden, weights.outputNorm(), normed);
-    NanoEmbedder.Weights embedder = embedder();
-    Matrix x = embedder == null ? states : nanoEmbedder.reduce(embedder, states);
+    Matrix x = nanoEmbedder.reduce(blocks.norm(hidden, weights.outputNorm(), normed));
     Compute.Input input = compute.input(x);
     weights.output((first, block) -> project(block, first, x, input, logits));
     if (spec.logitScale() != 1) {

@@ -2,23 +2,27 @@ package dev.knapsack.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.knapsack.cache.KvFormat;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.host.Host;
+import dev.knapsack.planner.JvmShare;
 import dev.knapsack.kernel.KernelProvider;
+import dev.knapsack.kernel.Kernels;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
-import dev.knapsack.tensor.Formats;
+import dev.knapsack.planner.Machine;
+import dev.knapsack.planner.PlanRequest;
+import dev.knapsack.planner.Planner;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.Arrays;
-import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.function.UnaryOperator;
@@ -32,6 +36,16 @@ record PaperModel(FixtureModel model, Function<int[], float[]> definition) {
   private static final double ROUNDING = 1e-11;
   private static final double FLOAT = 1e-9;
   private static final int TOKENS = 50;
+
+  private static final Machine MACHINE =
+      new Machine(
+          "any",
+          "scalar",
+          1,
+          1e10,
+          1e9,
+          new Machine.Rates(1e9, 2e9),
+          Map.of("F32", new Machine.Rates(1e9, 2e9)));
 
   private static int[] text(int seed) {
     return Rig.tokens(TOKENS, 40, seed);
@@ -98,24 +112,12 @@ record PaperModel(FixtureModel model, Function<int[], float[]> definition) {
   void opensFrom(Path file, Consumer<Engine> further) {
     write(file);
     Budget budget = Budget.of("256MiB");
-    Plan plan =
-        new Plan(
-            "paper",
-            1L << 28,
-            64,
-            1,
-            Plan.Cache.of(KvFormat.of(Formats.F32, Formats.F32)),
-            64,
-            1,
-            new Plan.Weights(List.of(), false, 0, -1),
-            List.of(),
-            List.of(),
-            new Plan.Prediction(0, 0, 0, 0, 0));
     float[] expected = definition.apply(text(4));
     float[] actual = new float[expected.length];
     int vocabulary = expected.length / TOKENS;
     try (ModelFile opened = ModelFile.open(file);
-        Engine engine = Engine.open(opened, null, plan, new Host(budget), Engine.Options.usual())) {
+        Engine engine =
+            Engine.open(opened, null, plan(opened), new Host(budget), Engine.Options.usual())) {
       engine.logits(
           text(4),
           (position, logits) ->
@@ -131,6 +133,13 @@ record PaperModel(FixtureModel model, Function<int[], float[]> definition) {
     // Activations are codes of 8 bits, where the machine's kernels have these.
     assertThat(Rig.error(expected, actual)).isLessThan(1e-3);
     assertThat(budget.used()).isZero();
+  }
+
+  private static Plan plan(ModelFile file) {
+    ModelSpec spec = Families.spec(file);
+    Kernels kernels = KernelProvider.SCALAR.open().kernels();
+    return new Planner(file, spec, MACHINE, kernels, new JvmShare(4096, 0, 0, 0))
+        .plan(PlanRequest.of(1L << 28, 1).withContext(spec.context()));
   }
 
   private void write(Path file) {
