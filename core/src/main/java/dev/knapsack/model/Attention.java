@@ -71,11 +71,17 @@ public record Attention(
     /** Keys as they are projected, each head normed without factors. */
     Values KEYS = new Keys();
 
+    /** Rows as they are, and so are keys: of heads that are as wide as the model together. */
+    Values ROWS = new Rows();
+
     /** A projection, whose heads may be normed. */
     record Projected(boolean normed) implements Values {}
 
     /** The keys' projection. */
     record Keys() implements Values {}
+
+    /** The rows that are read. */
+    record Rows() implements Values {}
 
     /**
      * Mixtures of a projection and of a token's rows in a bank, by gates of each head: {@code
@@ -117,7 +123,7 @@ public record Attention(
    * @param tables what queries, keys and values are looked up in; none where they are projections
    * @param query gives queries; where there are gates, each head's query and then its gate; null
    *     where they are looked up
-   * @param key null there, and where keys and values are another layer's
+   * @param key null there, where keys and values are another layer's, and where they are the rows
    * @param value likewise; the same as {@code key} where values are keys
    * @param valueGate gates of each head's value and of its rows in a bank; null without one
    * @param output null where what heads attend to is added as it is
@@ -171,6 +177,10 @@ public record Attention(
     return !(source instanceof Source.Earlier);
   }
 
+  private boolean projectsKeys() {
+    return hasKeys() && !values.equals(Values.ROWS);
+  }
+
   /** The change that it makes to queries by their position. */
   RotaryFrame.Turning turning() {
     return new RotaryFrame.Turning(scale, keySize, 0, rope, queryScale);
@@ -221,7 +231,7 @@ public record Attention(
     if (hashBits > 0) {
       return List.of();
     }
-    if (!hasKeys()) {
+    if (!projectsKeys()) {
       return List.of(query());
     }
     return values instanceof Values.Keys
@@ -266,7 +276,7 @@ public record Attention(
   @Override
   public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
     List<Linear> inputs = hashBits > 0 ? List.of() : Projection.in(tensors, inputs());
-    boolean projects = hasKeys() && hashBits == 0;
+    boolean projects = projectsKeys() && hashBits == 0;
     List<Projection> gates = valueGates();
     return new Weights(
         this,

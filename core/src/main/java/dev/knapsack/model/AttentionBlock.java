@@ -126,17 +126,27 @@ final class AttentionBlock {
     Attention spec = weights.spec();
     Compute.Input input = compute.input(x);
     Linear.Into queries = Objects.requireNonNull(weights.query()).into(projected);
-    Linear.Into keys = Objects.requireNonNull(weights.key()).into(key);
-    if (spec.values() instanceof Values.Keys) {
-      Linear.apply(blocks, input, queries, keys);
-      value.data().copyFrom(key.data());
-    } else {
-      Linear.apply(
-          blocks, input, queries, keys, Objects.requireNonNull(weights.value()).into(value));
+    switch (spec.values()) {
+      case Values.Rows _ -> {
+        Linear.apply(blocks, input, queries);
+        key.data().copyFrom(x.data());
+        value.data().copyFrom(x.data());
+      }
+      case Values.Keys _ -> {
+        Linear.apply(blocks, input, queries, Objects.requireNonNull(weights.key()).into(key));
+        value.data().copyFrom(key.data());
+      }
+      case Values.Projected _, Values.Mixed _ ->
+          Linear.apply(
+              blocks,
+              input,
+              queries,
+              Objects.requireNonNull(weights.key()).into(key),
+              Objects.requireNonNull(weights.value()).into(value));
     }
     if (spec.values() instanceof Values.Mixed(ValueEmbeddings bank)) {
       mix(bank, Objects.requireNonNull(weights.valueGate()), input, spec.kvHeads(), value);
-    } else if (!spec.values().equals(Values.PROJECTED)) {
+    } else if (spec.values().equals(Values.KEYS) || spec.values().equals(Values.NORMED)) {
       blocks.unitNorm(value, spec.valueSize(), value);
     }
   }

@@ -18,9 +18,11 @@ public sealed interface Block
         Attention,
         LatentAttention,
         ShortConvolution,
+        TextConvolution,
         StateSpace,
         SelectiveStateSpace,
         SelectiveScan,
+        ChannelScan,
         DeltaRule,
         TimeMix,
         ChannelMix,
@@ -32,7 +34,10 @@ public sealed interface Block
         PerLayerInputs,
         NgramMemory,
         MemoryMlp,
+        NanoEmbedder,
         Scale,
+        Replacement,
+        EarlierOutputs,
         ValueEmbeddings {
   /** Those of what it reads and adds; none of a block that changes the residual stream itself. */
   default Norms norms() {
@@ -108,9 +113,11 @@ public sealed interface Block
       permits Attention.Weights,
           LatentAttention.Weights,
           ShortConvolution.Weights,
+          TextConvolution.Weights,
           StateSpace.Weights,
           SelectiveStateSpace.Weights,
           SelectiveScan.Weights,
+          ChannelScan.Weights,
           TimeMix.Weights,
           ChannelMix.Weights,
           DeltaRule.Weights,
@@ -126,5 +133,11 @@ public sealed interface Block
 
   /** The weights of a block that changes the residual stream, or what goes beside it, itself. */
   sealed interface Change extends Weights
-      permits AltUp.Weights, PerLayerInputs.Weights, Scale.Weights, ValueEmbeddings.Weights {}
+      permits AltUp.Weights,
+          PerLayerInputs.Weights,
+          NanoEmbedder.Weights,
+          Scale.Weights,
+          Replacement.Weights,
+          EarlierOutputs.Weights,
+          ValueEmbeddings.Weights {}
 }

@@ -4,6 +4,7 @@ import dev.knapsack.kernel.Compute;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * A run's rows in a layer that carries a state from token to token.
@@ -38,6 +39,23 @@ record Recurrence(int first, int rows, int added, MemorySegment before, MemorySe
               place.in(run.state().state(place.layer)),
               place.in(run.state().next(place.layer))));
       first += run.length();
+    }
+    return all;
+  }
+
+  /**
+   * Rows that begin with an empty state and leave none: those of one thing after those of another.
+   *
+   * @param lengths how many rows each has
+   * @param numbers of a state
+   */
+  static List<Recurrence> whole(IntStream lengths, int numbers) {
+    MemorySegment empty = MemorySegment.ofArray(new float[numbers]);
+    List<Recurrence> all = new ArrayList<>();
+    int first = 0;
+    for (int length : lengths.toArray()) {
+      all.add(new Recurrence(first, length, 0, empty, empty));
+      first += length;
     }
     return all;
   }

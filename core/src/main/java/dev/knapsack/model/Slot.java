@@ -21,6 +21,8 @@ enum Slot {
   /** The other copies of the residual stream, and what the first was predicted: {@link AltUp}. */
   COPIES,
   PREDICTED,
+  /** What blocks before gave, the embedding first: {@link EarlierOutputs}. */
+  EARLIER,
   /** The factors that copies are predicted and corrected with. */
   COEFFICIENTS,
   QUERY,
@@ -59,6 +61,9 @@ enum Slot {
   STEP,
   STRENGTH,
   SCANNED,
+  /** Activations times factors of a matrix's columns, and what each adds: {@link Linear.Columns}. */
+  SCALED,
+  SUMS,
   /** The few numbers between the two projections that some are made of. */
   LOW_RANK,
   /** Numbers that states are written by, and read, where they are products of their own. */

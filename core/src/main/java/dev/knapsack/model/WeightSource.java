@@ -21,8 +21,8 @@ public interface WeightSource {
   /** The norm of the token embedding; null if the model has none. */
   @Nullable Norm embeddingNorm();
 
-  /** The last norm. */
-  Norm outputNorm();
+  /** The last norm; null if the model has none. */
+  @Nullable Norm outputNorm();
 
   /**
    * Calls {@code use} with consecutive row blocks of the output projection, each valid during its

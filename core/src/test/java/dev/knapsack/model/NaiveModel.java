@@ -64,6 +64,12 @@ class NaiveModel {
         mlp(x[t], "blk." + l + ".");
       }
     }
+    return logits(x);
+  }
+
+  /** The logits of hidden states. */
+  float[] logits(double[][] x) {
+    int n = x.length;
     int vocabulary = model.infos.get("token_embd.weight").shape().get(1).intValue();
     float[] logits = new float[n * vocabulary];
     String output = has("output.weight") ? "output.weight" : "token_embd.weight";
@@ -285,7 +291,7 @@ class NaiveModel {
     }
   }
 
-  private static double[] softmax(double[] x) {
+  static double[] softmax(double[] x) {
     double sum = Arrays.stream(x).map(Math::exp).sum();
     return Arrays.stream(x).map(d -> Math.exp(d) / sum).toArray();
   }

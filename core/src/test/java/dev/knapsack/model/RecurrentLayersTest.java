@@ -134,7 +134,7 @@ class RecurrentLayersTest {
     }
 
     @Override
-    public Norm outputNorm() {
+    public @Nullable Norm outputNorm() {
       return weights.outputNorm();
     }
 

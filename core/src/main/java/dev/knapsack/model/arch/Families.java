@@ -30,6 +30,8 @@ public final class Families {
           Map.entry("lfm2moe", new Lfm2()),
           Map.entry("mamba", new Mamba()),
           Map.entry("mamba2", new Mamba2()),
+          Map.entry("bi-mamba", new BiMamba()),
+          Map.entry("mambamixer", new MambaMixer()),
           Map.entry("jamba", new Jamba()),
           Map.entry("plamo2", new Plamo2()),
           Map.entry("rwkv7", new Rwkv7()),
@@ -65,7 +67,8 @@ public final class Families {
           Map.entry("memoryformer", new MemoryFormer()),
           Map.entry("move", new Move()),
           Map.entry("engram", new Engram()),
-          Map.entry("cohere2", new Cohere2()));
+          Map.entry("cohere2", new Cohere2()),
+          Map.entry("embbert", new EmbBert()));
 
   private Families() {}
 

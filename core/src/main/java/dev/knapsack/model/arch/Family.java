@@ -435,8 +435,8 @@ abstract class Family {
     return null;
   }
 
-  /** The tensor that the last norm's factors are in. */
-  String outputNorm() {
+  /** The tensor that the last norm's factors are in; null for none. */
+  @Nullable String outputNorm() {
     return "output_norm.weight";
   }
 
@@ -491,7 +491,9 @@ abstract class Family {
     if (embeddingNorm() != null) {
       all.add(new TensorSpec(embeddingNorm(), Role.NORM, header.width()));
     }
-    all.add(new TensorSpec(outputNorm(), Role.NORM, header.width()));
+    if (outputNorm() != null) {
+      all.add(new TensorSpec(outputNorm(), Role.NORM, header.width()));
+    }
     opening(header).forEach(block -> all.addAll(block.tensors()));
     closing(header).forEach(block -> all.addAll(block.tensors()));
     List<LayerSpec> layers = layers(header, header.context());
