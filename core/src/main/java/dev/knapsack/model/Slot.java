@@ -56,6 +56,10 @@ enum Slot {
   STEP,
   STRENGTH,
   SCANNED,
+  /** What a state has kept of tokens, where attention reads it: {@link EideticAttention}. */
+  FADING,
+  /** How far tokens are from what was predicted: whether they are kept. */
+  INNOVATION,
   /** The few numbers between the two projections that some are made of. */
   LOW_RANK,
   /** Numbers that states are written by, and read, where they are products of their own. */

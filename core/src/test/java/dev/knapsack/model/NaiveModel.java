@@ -5,6 +5,7 @@ import java.util.Comparator;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A forward pass written a second time, in the plainest way and in double precision: no cache, no
@@ -36,8 +37,17 @@ final class NaiveModel {
   boolean normalise;
   boolean softmaxLast;
 
+  /** What mixes tokens in place of attention. */
+  @Nullable Mixer mixer;
+
   /** Parts read the residual stream as it is. */
   boolean normsAfterOnly;
+
+  /** Makes of a text's normed rows, by the tensors with a prefix, what is added to its rows. */
+  @FunctionalInterface
+  interface Mixer {
+    double[][] mix(NaiveModel naive, double[][] x, String p);
+  }
 
   NaiveModel(FixtureModel model) {
     this.model = model;
@@ -54,7 +64,11 @@ final class NaiveModel {
       x[t] = scaled(row("token_embd.weight", tokens[t]), embeddingScale);
     }
     for (int l = 0; l < layers; l++) {
-      attention(x, l, "blk." + l + ".");
+      if (mixer == null) {
+        attention(x, l, "blk." + l + ".");
+      } else {
+        mix(mixer, x, "blk." + l + ".");
+      }
       for (int t = 0; t < n; t++) {
         mlp(x[t], "blk." + l + ".");
       }
@@ -69,6 +83,15 @@ final class NaiveModel {
       }
     }
     return logits;
+  }
+
+  private void mix(Mixer how, double[][] x, String p) {
+    double[][] normed = new double[x.length][];
+    Arrays.setAll(normed, t -> norm(x[t], p + "attn_norm.weight"));
+    double[][] delta = how.mix(this, normed, p);
+    for (int t = 0; t < x.length; t++) {
+      add(x[t], delta[t], residualScale);
+    }
   }
 
   private void attention(double[][] x, int layer, String p) {
@@ -197,12 +220,15 @@ final class NaiveModel {
         hidden[i] = activation.applyAsDouble(gate[i]) * up[i];
       }
     }
+    if (has(p + "ffn_sub_norm.weight")) {
+      hidden = norm(hidden, p + "ffn_sub_norm.weight");
+    }
     double[] down = product(p + "ffn_down" + kind + ".weight", hidden, expert);
     bias(down, p + "ffn_down" + kind + ".bias", expert);
     return down;
   }
 
-  private void rotate(double[] x, int position) {
+  void rotate(double[] x, int position) {
     for (int start = 0; start < x.length; start += headSize) {
       for (int i = 0; i < headSize / 2; i++) {
         double angle = position * Math.pow(base, -2.0 * i / headSize);
@@ -216,18 +242,18 @@ final class NaiveModel {
     }
   }
 
-  private boolean has(String name) {
+  boolean has(String name) {
     return model.infos.containsKey(name);
   }
 
-  private double[] row(String name, int row) {
+  double[] row(String name, int row) {
     int columns = model.infos.get(name).shape().getFirst().intValue();
     float[] all = model.numbers.get(name);
     return IntStream.range(0, columns).mapToDouble(c -> all[row * columns + c]).toArray();
   }
 
   /** The matrix (of one of several, one after the other) times x. */
-  private double[] product(String name, double[] x, int which) {
+  double[] product(String name, double[] x, int which) {
     var shape = model.infos.get(name).shape();
     int columns = shape.get(0).intValue();
     int rows = shape.size() > 1 ? shape.get(1).intValue() : 1;
@@ -238,10 +264,11 @@ final class NaiveModel {
         y[r] += w[(which * rows + r) * columns + c] * x[c];
       }
     }
-    return y;
+    String scale = name.replace(".weight", ".scale");
+    return has(scale) ? scaled(y, model.numbers.get(scale)[0]) : y;
   }
 
-  private double[] biased(String name, double[] x) {
+  double[] biased(String name, double[] x) {
     double[] y = product(name + ".weight", x, 0);
     bias(y, name + ".bias", 0);
     return y;
@@ -253,7 +280,7 @@ final class NaiveModel {
     }
   }
 
-  private double[] norm(double[] x, String name) {
+  double[] norm(double[] x, String name) {
     double squares = Arrays.stream(x).map(d -> d * d).sum() / x.length;
     double[] weight = row(name, 0);
     return IntStream.range(0, x.length)
