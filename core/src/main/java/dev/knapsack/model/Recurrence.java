@@ -11,7 +11,8 @@ import java.util.stream.IntStream;
  *
  * @param first the first of its rows; the others follow
  * @param rows all that are computed
- * @param added those of them, the first, after which the state is {@code after}
+ * @param added those of them, the first, after which the state is {@code after}; 0 for none, where
+ *     that is written already
  * @param before the state before the first row
  * @param after receives the next state
  */
@@ -22,6 +23,11 @@ record Recurrence(int first, int rows, int added, MemorySegment before, MemorySe
    * @param from the first of its bytes
    */
   record Place(int layer, long from, long bytes) {
+    /** Some of it. */
+    Place part(long first, long count) {
+      return new Place(layer, from + first, count);
+    }
+
     private MemorySegment in(MemorySegment state) {
       return state.asSlice(from, bytes);
     }
@@ -58,6 +64,27 @@ record Recurrence(int first, int rows, int added, MemorySegment before, MemorySe
       first += length;
     }
     return all;
+  }
+
+  /**
+   * Those of some of the rows, one after the other; states that have none of them stay as they are.
+   *
+   * @param rows their numbers, which ascend
+   */
+  static List<Recurrence> among(List<Recurrence> all, int[] rows) {
+    List<Recurrence> some = new ArrayList<>(all.size());
+    for (Recurrence run : all) {
+      int first = AdapterRows.below(rows, run.first);
+      int added = AdapterRows.below(rows, run.first + run.added) - first;
+      int count = AdapterRows.below(rows, run.first + run.rows) - first;
+      if (added == 0) {
+        run.after.copyFrom(run.before);
+      }
+      if (count > 0) {
+        some.add(new Recurrence(first, count, added, run.before, run.after));
+      }
+    }
+    return some;
   }
 
   /** A use of some of a run's channels, or of a head. */

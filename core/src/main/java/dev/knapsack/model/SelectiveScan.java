@@ -118,12 +118,17 @@ public record SelectiveScan(
 
   @Override
   public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
+    return weights(tensors, tensors.state(this));
+  }
+
+  /** The same with this state. */
+  Weights weights(LayerTensors tensors, Recurrence.Place place) {
     Linear inputs = inputs().in(tensors);
     Linear selected = selected().in(tensors);
     Matrix bias = tensors.find(TAPS_BIAS);
     return new Weights(
         this,
-        tensors.state(this),
+        place,
         norms.in(tensors),
         inputs.rows(0, inner),
         inputs.rows(inner, 2 * inner),
@@ -149,7 +154,7 @@ public record SelectiveScan(
     return Convolution.carried(taps, inner);
   }
 
-  private long stateBytes() {
+  long stateBytes() {
     return Float.BYTES * (convolved() + (long) inner * state);
   }
 

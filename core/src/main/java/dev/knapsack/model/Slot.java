@@ -64,6 +64,10 @@ enum Slot {
   /** Activations times factors of a matrix's columns, and what each adds: {@link Linear.Columns}. */
   SCALED,
   SUMS,
+  /** What a state has kept of tokens, where attention reads it: {@link EideticAttention}. */
+  FADING,
+  /** How far tokens are from what was predicted: whether they are kept. */
+  INNOVATION,
   /** The few numbers between the two projections that some are made of. */
   LOW_RANK,
   /** Numbers that states are written by, and read, where they are products of their own. */

@@ -29,6 +29,9 @@ public final class Transformer {
   private final TimeMixBlock timeMix;
   private final ChannelMixBlock channelMix;
   private final DeltaRuleBlock deltaRule;
+  private final MixtureOfMemoriesBlock memories;
+  private final EideticAttentionBlock eideticAttention;
+  private final LinearGruBlock linearGru;
   private final DenseBlock dense;
   private final ExpertsBlock experts;
   private final PerLayerBlock perLayer;
@@ -76,6 +79,9 @@ public final class Transformer {
     this.timeMix = new TimeMixBlock(blocks);
     this.channelMix = new ChannelMixBlock(blocks);
     this.deltaRule = new DeltaRuleBlock(blocks);
+    this.memories = new MixtureOfMemoriesBlock(blocks, deltaRule);
+    this.eideticAttention = new EideticAttentionBlock(blocks, selectiveScan);
+    this.linearGru = new LinearGruBlock(blocks);
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.perLayer = new PerLayerBlock(blocks, weights);
@@ -322,6 +328,9 @@ public final class Transformer {
       case TimeMix.Weights w -> timeMix.apply(w, runs, x, delta);
       case ChannelMix.Weights w -> channelMix.apply(w, runs, x, delta);
       case DeltaRule.Weights w -> deltaRule.apply(w, runs, x, delta);
+      case MixtureOfMemories.Weights w -> memories.apply(w, runs, x, delta);
+      case EideticAttention.Weights w -> eideticAttention.apply(w, runs, positions, x, delta);
+      case LinearGru.Weights w -> linearGru.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w ->
           experts.apply(

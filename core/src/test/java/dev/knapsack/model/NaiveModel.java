@@ -5,6 +5,7 @@ import java.util.Comparator;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A forward pass written a second time, in the plainest way and in double precision: no cache, no
@@ -39,8 +40,17 @@ class NaiveModel {
   /** The tokens whose logits are computed. */
   int[] tokens = {};
 
+  /** What mixes tokens in place of attention. */
+  @Nullable Mixer mixer;
+
   /** Parts read the residual stream as it is. */
   boolean normsAfterOnly;
+
+  /** Makes of a text's normed rows, by the tensors with a prefix, what is added to its rows. */
+  @FunctionalInterface
+  interface Mixer {
+    double[][] mix(NaiveModel naive, double[][] x, String p);
+  }
 
   NaiveModel(FixtureModel model) {
     this.model = model;
@@ -59,7 +69,11 @@ class NaiveModel {
     }
     for (int l = 0; l < layers; l++) {
       begin(x, "blk." + l + ".");
-      attention(x, l, "blk." + l + ".");
+      if (mixer == null) {
+        attention(x, l, "blk." + l + ".");
+      } else {
+        mix(mixer, x, "blk." + l + ".");
+      }
       for (int t = 0; t < n; t++) {
         mlp(x[t], "blk." + l + ".");
       }
@@ -88,6 +102,15 @@ class NaiveModel {
   /** The value of a token, of what its layer reads. */
   double[] value(String p, int token, double[] h) {
     return biased(p + "attn_v", h);
+  }
+
+  private void mix(Mixer how, double[][] x, String p) {
+    double[][] normed = new double[x.length][];
+    Arrays.setAll(normed, t -> norm(x[t], p + "attn_norm.weight"));
+    double[][] delta = how.mix(this, normed, p);
+    for (int t = 0; t < x.length; t++) {
+      add(x[t], delta[t], residualScale);
+    }
   }
 
   private void attention(double[][] x, int layer, String p) {
@@ -216,12 +239,15 @@ class NaiveModel {
         hidden[i] = activation.applyAsDouble(gate[i]) * up[i];
       }
     }
+    if (has(p + "ffn_sub_norm.weight")) {
+      hidden = norm(hidden, p + "ffn_sub_norm.weight");
+    }
     double[] down = product(p + "ffn_down" + kind + ".weight", hidden, expert);
     bias(down, p + "ffn_down" + kind + ".bias", expert);
     return down;
   }
 
-  private void rotate(double[] x, int position) {
+  void rotate(double[] x, int position) {
     for (int start = 0; start < x.length; start += headSize) {
       for (int i = 0; i < headSize / 2; i++) {
         double angle = position * Math.pow(base, -2.0 * i / headSize);
@@ -257,7 +283,8 @@ class NaiveModel {
         y[r] += w[(which * rows + r) * columns + c] * x[c];
       }
     }
-    return y;
+    String scale = name.replace(".weight", ".scale");
+    return has(scale) ? scaled(y, model.numbers.get(scale)[0]) : y;
   }
 
   double[] biased(String name, double[] x) {

@@ -30,7 +30,7 @@ final class MambaMixer extends Family {
     }
     return List.of(
         new EarlierOutputs(width, 2 * layer, averages),
-        new Replacement(Mamba.selectiveScan(header, Selection.AS_IT_IS)),
+        new Replacement(Mamba.selectiveScan(header, Family.BEFORE_MIXER, Selection.AS_IT_IS)),
         new EarlierOutputs(width, 2 * layer + 1, averages),
         new Replacement(channelScan(header)));
   }
