@@ -84,30 +84,43 @@ export async function run(version, Anthropic, key) {
     assert.equal(message.usage.output_tokens, 2);
   });
 
-  await check('tools and thoughts in messages', async () => {
+  await check('thoughts, calls and their results', async () => {
+    const rehearsed = open(server.key, { baseURL: server.rehearsed });
+    const called = await rehearsed.messages.stream(ask({ tools })).finalMessage();
+    const blocks = [
+      { type: 'thinking', thinking: 'Hm. So.', signature: 'knapsack' },
+      { type: 'text', text: 'Let me look.' },
+      { type: 'tool_use', id: 'call_0', name: 'f', input: { x: 1 } },
+      { type: 'tool_use', id: 'call_1', name: 'g', input: {} },
+    ];
+    assert.deepEqual(called.content.map((block) => ({ ...block })), blocks);
+    assert.equal(called.stop_reason, 'tool_use');
+    assert.equal(called.usage.input_tokens, 6);
+    assert.equal(called.usage.cache_read_input_tokens, 4);
+    assert.equal(called.usage.output_tokens, 7);
+    assert.deepEqual((await rehearsed.messages.create(ask({ tools }))).content, blocks);
+    const one = { type: 'auto', disable_parallel_tool_use: true };
+    const single = await rehearsed.messages.stream(ask({ tools, tool_choice: one })).finalMessage();
+    assert.equal(single.content.length, 3);
+
     const message = await client.messages.create(
       ask({
         tools,
         tool_choice: { type: 'auto' },
+        max_tokens: 1100,
         thinking: { type: 'enabled', budget_tokens: 1024 },
         messages: [
           { role: 'user', content: [{ type: 'text', text: 'Find the ring.' }] },
-          {
-            role: 'assistant',
-            content: [
-              { type: 'thinking', thinking: 'It may be anywhere.', signature: 'knapsack' },
-              { type: 'text', text: 'I look.' },
-              { type: 'tool_use', id: 'toolu_1', name: 'find', input: { thing: 'ring' } },
-            ],
-          },
+          { role: 'assistant', content: called.content },
           {
             role: 'user',
             content: [
               {
                 type: 'tool_result',
-                tool_use_id: 'toolu_1',
+                tool_use_id: 'call_0',
                 content: [{ type: 'text', text: 'In the library.' }],
               },
+              { type: 'tool_result', tool_use_id: 'call_1', is_error: true, content: 'No.' },
               { type: 'text', text: 'Where is it?' },
             ],
           },
@@ -116,6 +129,18 @@ export async function run(version, Anthropic, key) {
     );
     assert.equal(message.role, 'assistant');
     assert.ok(message.usage.output_tokens > 0);
+  });
+
+  await check('error in a stream', async () => {
+    const rehearsed = open(server.key, { baseURL: server.rehearsed });
+    await assert.rejects(
+      rehearsed.messages.stream(ask({ system: 'break' })).finalMessage(),
+      (error) => {
+        assert.ok(error instanceof Anthropic.APIError);
+        assert.match(error.message, /No token can be chosen/);
+        return true;
+      },
+    );
   });
 
   await check('count tokens', async () => {

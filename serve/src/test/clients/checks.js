@@ -22,11 +22,15 @@ export function report(client) {
   process.exitCode = results.every(([, result]) => result === 'ok') ? 0 : 1;
 }
 
-/** The server: its address, a key without limits, and one of 60 requests a minute. */
+/**
+ * The server: its address, a key without limits, and one of 60 requests a minute; and the address
+ * of one that answers with thoughts and calls, whatever it is asked.
+ */
 export const server = {
   url: process.env.KNAPSACK_URL,
   key: process.env.KNAPSACK_KEY,
   limited: process.env.KNAPSACK_LIMITED_KEY,
+  rehearsed: process.env.KNAPSACK_REHEARSED_URL,
 };
 
 export const question = 'Dan put the blue ring in the library. Where is the blue ring?';

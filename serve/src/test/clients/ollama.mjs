@@ -46,36 +46,55 @@ await check('generate', async () => {
   assert.equal(cut.eval_count, 2);
 });
 
-await check('tools and thoughts in messages', async () => {
+await check('thoughts, calls and their results', async () => {
+  const tools = [
+    {
+      type: 'function',
+      function: {
+        name: 'f',
+        description: 'Finds a thing.',
+        parameters: { type: 'object', properties: { x: { type: 'integer' } } },
+      },
+    },
+  ];
+  const rehearsed = new Ollama({ host: server.rehearsed });
+  const called = await rehearsed.chat(ask({ tools, think: true }));
+  assert.equal(called.message.thinking, 'Hm. So.');
+  assert.equal(called.message.content, 'Let me look.');
+  const names = called.message.tool_calls.map((call) => call.function.name);
+  assert.deepEqual(names, ['f', 'g']);
+  assert.deepEqual(called.message.tool_calls[0].function.arguments, { x: 1 });
+  const streamed = [];
+  for await (const part of await rehearsed.chat(ask({ tools, stream: true }))) {
+    streamed.push(...(part.message.tool_calls ?? []));
+  }
+  assert.deepEqual(streamed, called.message.tool_calls);
+
   const whole = await client.chat(
     ask({
       think: false,
       keep_alive: '5m',
-      tools: [
-        {
-          type: 'function',
-          function: {
-            name: 'find',
-            description: 'Finds a thing.',
-            parameters: { type: 'object', properties: { thing: { type: 'string' } } },
-          },
-        },
-      ],
+      tools,
       messages: [
         { role: 'user', content: 'Find the ring.' },
-        {
-          role: 'assistant',
-          content: '',
-          thinking: 'It may be anywhere.',
-          tool_calls: [{ function: { name: 'find', arguments: { thing: 'ring' } } }],
-        },
-        { role: 'tool', content: 'In the library.', tool_name: 'find' },
+        called.message,
+        { role: 'tool', content: 'In the library.', tool_name: 'f' },
+        { role: 'tool', content: 'No.', tool_name: 'g' },
         { role: 'user', content: 'Where is it?' },
       ],
     }),
   );
   assert.equal(whole.message.role, 'assistant');
   assert.equal(whole.done, true);
+});
+
+await check('error in a stream', async () => {
+  const rehearsed = new Ollama({ host: server.rehearsed });
+  await assert.rejects(async () => {
+    for await (const part of await rehearsed.chat(ask({ stream: true, model: 'broken' }))) {
+      assert.ok(part.message);
+    }
+  }, /No token can be chosen/);
 });
 
 await check('models', async () => {

@@ -4,6 +4,9 @@ import java.util.Map;
 
 /** How much a model is to think before it speaks, as templates are told. */
 public final class Thinking {
+  /** The variable of an effort alone, which does not say whether a model is to think at all. */
+  public static final String EFFORT = "reasoning_effort";
+
   private static final String ENABLED = "enable_thinking";
   private static final String NO_EFFORT = "none";
 
@@ -16,6 +19,6 @@ public final class Thinking {
 
   /** The variables of an effort, such as {@code low}; {@value #NO_EFFORT} is not thinking. */
   public static Map<String, Object> effort(String word) {
-    return Map.of("reasoning_effort", word, ENABLED, !word.equals(NO_EFFORT));
+    return Map.of(EFFORT, word, ENABLED, !word.equals(NO_EFFORT));
   }
 }

@@ -3,6 +3,12 @@ package dev.knapsack.serve;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.knapsack.serve.anthropic.AnthropicErrors;
+import dev.knapsack.serve.anthropic.RehearsedMessages;
+import dev.knapsack.serve.http.ErrorForm;
+import dev.knapsack.serve.http.HttpListener;
+import dev.knapsack.serve.http.Routes;
+import dev.knapsack.serve.ollama.RehearsedChats;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -26,6 +32,7 @@ class ClientsTest {
   private static final Path INSTALLED = ROOT.resolve("target/clients");
 
   private static TestServer server;
+  private static HttpListener rehearsed;
 
   private record Ended(int code, String output) {}
 
@@ -47,11 +54,27 @@ class ClientsTest {
                     List.of(
                         ApiKey.of("free", "free-key"),
                         ApiKey.parse("limited limited-key requests=60"))));
+    rehearsed = rehearsed(new ServedModel("notes", server.model));
+  }
+
+  /** A server whose answers think and call tools. */
+  private static HttpListener rehearsed(ServedModel model) {
+    ErrorForm errors = new AnthropicErrors();
+    return new HttpListener(
+        ServerOptions.usual().withAddress("127.0.0.1", 0).http(),
+        new Routes()
+            .add("POST", "/v1/messages", errors, e -> RehearsedMessages.answer(e, model))
+            .add("POST", "/api/chat", errors, e -> RehearsedChats.answer(e, model)),
+        errors,
+        _ -> () -> {},
+        _ -> {},
+        _ -> {});
   }
 
   @AfterAll
   static void close() {
     if (server != null) {
+      rehearsed.close();
       server.close();
     }
   }
@@ -77,7 +100,8 @@ class ClientsTest {
             Map.of(
                 "KNAPSACK_URL", server.uri("").toString(),
                 "KNAPSACK_KEY", "free-key",
-                "KNAPSACK_LIMITED_KEY", "limited-key"),
+                "KNAPSACK_LIMITED_KEY", "limited-key",
+                "KNAPSACK_REHEARSED_URL", "http://127.0.0.1:" + rehearsed.port()),
             "node",
             script);
     assertThat(ended.code()).as(ended.output()).isZero();

@@ -200,8 +200,7 @@ final class MessageFields {
     Map<String, Object> variables = new LinkedHashMap<>();
     body.object("output_config")
         .flatMap(output -> output.text("effort"))
-        .map(Thinking::effort)
-        .ifPresent(variables::putAll);
+        .ifPresent(effort -> variables.put(Thinking.EFFORT, effort));
     body.object("thinking")
         .map(thinking ->
             thinking.oneOf(

@@ -4,17 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonParser;
-import dev.knapsack.Generation;
 import dev.knapsack.Knapsack;
-import dev.knapsack.error.KnapsackException;
-import dev.knapsack.error.LogitsException;
 import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
-import dev.knapsack.generation.Usage;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.message.Message;
-import dev.knapsack.message.Part;
-import dev.knapsack.message.Role;
+import dev.knapsack.serve.Rehearsal;
 import dev.knapsack.serve.ServedModel;
 import dev.knapsack.serve.TestServer;
 import java.util.ArrayList;
@@ -26,13 +20,6 @@ import org.junit.jupiter.api.Test;
 
 /** Replies to events that the embedded model does not bring about. */
 class AnthropicReplyTest {
-  private static final List<Part> PARTS =
-      List.of(
-          new Part.Reasoning("Hm. So."),
-          new Part.Text("Let me look."),
-          new Part.ToolCall("call_0", "f", "{\"x\":1}"),
-          new Part.ToolCall("call_1", "g", "{}"));
-
   private static Knapsack model;
   private final List<String> events = new ArrayList<>();
 
@@ -54,27 +41,13 @@ class AnthropicReplyTest {
         (name, data) -> events.add(name + " " + data));
   }
 
-  private static void tell(Reply reply, FinishReason reason) {
-    List.of(
-            new Event.Reasoning("Hm."),
-            new Event.Reasoning(" So."),
-            Event.Token.of(1),
-            new Event.Text("Let me"),
-            new Event.Text(" look."),
-            new Event.Call((Part.ToolCall) PARTS.get(2)),
-            new Event.Call((Part.ToolCall) PARTS.get(3)),
-            new Usage(10, 4, 7, 0, 0, 0, 0),
-            new Event.End(reason))
-        .forEach(reply::next);
-  }
-
   private static String written(String json) {
     return json.replace('\'', '"');
   }
 
   @Test
   void streamsThoughtsTextAndCallsAsBlocksWithoutGaps() {
-    tell(reply(false), FinishReason.END_TOKEN);
+    Rehearsal.EVENTS.forEach(reply(false)::next);
     assertThat(events)
         .containsExactlyElementsOf(
             """
@@ -103,14 +76,7 @@ class AnthropicReplyTest {
 
   @Test
   void writesTheSameBlocksAsAWhole() {
-    JsonElement whole =
-        reply(false)
-            .whole(
-                new Generation.Result(
-                    new Message(Role.ASSISTANT, PARTS),
-                    List.of(),
-                    Usage.NONE,
-                    FinishReason.END_TOKEN));
+    JsonElement whole = reply(false).whole(Rehearsal.RESULT);
     assertThat(TestServer.at(whole, "content"))
         .isEqualTo(
             JsonParser.parseString(
@@ -124,17 +90,14 @@ class AnthropicReplyTest {
 
   @Test
   void leavesOutWhatComesAfterACallThatIsToBeTheOnlyOne() {
-    tell(reply(true), FinishReason.END_TOKEN);
+    Rehearsal.EVENTS.forEach(reply(true)::next);
     assertThat(events).filteredOn(e -> e.startsWith("content_block_start")).hasSize(3);
     assertThat(events).noneMatch(e -> e.contains("call_1"));
   }
 
   @Test
   void endsAStreamWithAnErrorThatHasItsForm() {
-    Reply reply = reply(false);
-    reply.next(new Event.Text("Let"));
-    reply.next(Usage.NONE);
-    reply.next(new Event.Failure(new LogitsException(KnapsackException.Kind.REQUEST, "No token can be chosen.")));
+    Rehearsal.BROKEN.forEach(reply(false)::next);
     assertThat(events.getLast())
         .isEqualTo(
             written(

@@ -4,17 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonElement;
 import com.google.gson.JsonParser;
-import dev.knapsack.Generation;
 import dev.knapsack.Knapsack;
-import dev.knapsack.error.KnapsackException;
-import dev.knapsack.error.LogitsException;
 import dev.knapsack.generation.Event;
-import dev.knapsack.generation.FinishReason;
-import dev.knapsack.generation.Usage;
 import dev.knapsack.memory.Budget;
-import dev.knapsack.message.Message;
-import dev.knapsack.message.Part;
-import dev.knapsack.message.Role;
+import dev.knapsack.serve.Rehearsal;
 import dev.knapsack.serve.ServedModel;
 import dev.knapsack.serve.TestServer;
 import java.util.ArrayList;
@@ -25,8 +18,6 @@ import org.junit.jupiter.api.Test;
 
 /** Replies to events that the embedded model does not bring about. */
 class OllamaReplyTest {
-  private static final Usage USAGE = new Usage(10, 4, 7, 0.5, 0.25, 0, 0);
-
   private static Knapsack model;
   private final List<JsonElement> lines = new ArrayList<>();
 
@@ -48,6 +39,11 @@ class OllamaReplyTest {
     return JsonParser.parseString(text);
   }
 
+  private static JsonElement piece(String message) {
+    return json(
+        "{'model': 'n', 'message': {'role': 'assistant', %s}, 'done': false}".formatted(message));
+  }
+
   private static JsonElement undated(JsonElement line) {
     assertThat(line.getAsJsonObject().remove("created_at").getAsString())
         .matches("\\d{4}-\\d\\d-\\d\\dT.*Z");
@@ -56,22 +52,13 @@ class OllamaReplyTest {
 
   @Test
   void writesThoughtsAndCallsInLines() {
-    Reply reply = reply(Reply.Form.MESSAGE);
-    List.of(
-            new Event.Reasoning("Hm."),
-            Event.Token.of(1),
-            new Event.Text("Look:"),
-            new Event.Call(new Part.ToolCall("call_0", "f", "{\"x\":1}")),
-            new Event.Call(new Part.ToolCall("call_1", "g", "{}")),
-            USAGE,
-            new Event.End(FinishReason.END_TOKEN))
-        .forEach(reply::next);
+    Rehearsal.EVENTS.forEach(reply(Reply.Form.MESSAGE)::next);
     assertThat(lines.stream().map(OllamaReplyTest::undated))
         .containsExactly(
-            json(
-                "{'model': 'n', 'message': {'role': 'assistant', 'content': '', 'thinking': 'Hm.'}, 'done': false}"),
-            json(
-                "{'model': 'n', 'message': {'role': 'assistant', 'content': 'Look:'}, 'done': false}"),
+            piece("'content': '', 'thinking': 'Hm.'"),
+            piece("'content': '', 'thinking': ' So.'"),
+            piece("'content': 'Let me'"),
+            piece("'content': ' look.'"),
             json(
                 """
                 {'model': 'n', 'message': {'role': 'assistant', 'content': '', 'tool_calls': [
@@ -92,26 +79,15 @@ class OllamaReplyTest {
 
   @Test
   void writesThemAsAWhole() {
-    JsonElement whole =
-        reply(Reply.Form.MESSAGE)
-            .whole(
-                new Generation.Result(
-                    new Message(
-                        Role.ASSISTANT,
-                        List.of(
-                            new Part.Reasoning("Hm."),
-                            new Part.Text("Look:"),
-                            new Part.ToolCall("call_0", "f", "{\"x\":1}"))),
-                    List.of(),
-                    USAGE,
-                    FinishReason.MAX_TOKENS));
+    JsonElement whole = reply(Reply.Form.MESSAGE).whole(Rehearsal.RESULT);
     assertThat(TestServer.at(whole, "message"))
         .isEqualTo(
             json(
                 """
-                {'role': 'assistant', 'content': 'Look:', 'thinking': 'Hm.', 'tool_calls': [
-                  {'id': 'call_0', 'function': {'index': 0, 'name': 'f', 'arguments': {'x': 1}}}]}"""));
-    assertThat(TestServer.at(whole, "done_reason").getAsString()).isEqualTo("length");
+                {'role': 'assistant', 'content': 'Let me look.', 'thinking': 'Hm. So.', 'tool_calls': [
+                  {'id': 'call_0', 'function': {'index': 0, 'name': 'f', 'arguments': {'x': 1}}},
+                  {'id': 'call_1', 'function': {'index': 1, 'name': 'g', 'arguments': {}}}]}"""));
+    assertThat(TestServer.at(whole, "done_reason").getAsString()).isEqualTo("stop");
   }
 
   @Test
@@ -124,8 +100,7 @@ class OllamaReplyTest {
 
   @Test
   void endsLinesWithAnError() {
-    Reply reply = reply(Reply.Form.MESSAGE);
-    reply.next(new Event.Failure(new LogitsException(KnapsackException.Kind.REQUEST, "No token can be chosen.")));
-    assertThat(lines).containsExactly(json("{'error': 'No token can be chosen.'}"));
+    Rehearsal.BROKEN.forEach(reply(Reply.Form.MESSAGE)::next);
+    assertThat(lines.getLast()).isEqualTo(json("{'error': 'No token can be chosen.'}"));
   }
 }
