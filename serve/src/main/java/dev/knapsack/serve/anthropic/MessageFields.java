@@ -77,8 +77,8 @@ final class MessageFields {
           .refusal("format", "cannot be held to here; leave it out, and ask for the form in words");
     }
     for (String name : List.of("output_format", "mcp_servers")) {
-      if (body.get(name) instanceof JsonElement value
-          && !(value.isJsonArray() && value.getAsJsonArray().isEmpty())) {
+      JsonElement value = body.get(name);
+      if (value != null && !(value.isJsonArray() && value.getAsJsonArray().isEmpty())) {
         throw body.refusal(name, "is nothing that the models here can be held to; leave it out");
       }
     }
