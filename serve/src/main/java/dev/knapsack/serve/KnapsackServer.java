@@ -1,11 +1,16 @@
 package dev.knapsack.serve;
 
+import dev.knapsack.serve.anthropic.AnthropicErrors;
+import dev.knapsack.serve.anthropic.Messages;
 import dev.knapsack.serve.http.ErrorForm;
 import dev.knapsack.serve.http.HttpListener;
 import dev.knapsack.serve.http.Routes;
 import dev.knapsack.serve.local.Page;
 import dev.knapsack.serve.local.State;
 import dev.knapsack.serve.local.Texts;
+import dev.knapsack.serve.ollama.Answers;
+import dev.knapsack.serve.ollama.Models;
+import dev.knapsack.serve.ollama.OllamaErrors;
 import dev.knapsack.serve.openai.ChatCompletions;
 import dev.knapsack.serve.openai.Completions;
 import dev.knapsack.serve.openai.ModelList;
@@ -57,6 +62,8 @@ public final class KnapsackServer implements AutoCloseable {
     OpenAiErrors errors = new OpenAiErrors();
     Routes routes = new Routes();
     openAi(routes, errors, served);
+    anthropic(routes, served);
+    ollama(routes, served);
     local(routes, errors, served);
     return routes;
   }
@@ -68,6 +75,30 @@ public final class KnapsackServer implements AutoCloseable {
         .add("POST", "/v1/completions", errors, new Completions(served, errors)::handle)
         .add("GET", "/v1/models", errors, list::list)
         .add("GET", "/v1/models/{id}", errors, list::one);
+  }
+
+  private static void anthropic(Routes routes, ServedModels served) {
+    AnthropicErrors errors = new AnthropicErrors();
+    Messages messages = new Messages(served);
+    routes
+        .add("POST", "/v1/messages", errors, messages::handle)
+        .add("POST", "/v1/messages/count_tokens", errors, messages::count);
+  }
+
+  private static void ollama(Routes routes, ServedModels served) {
+    OllamaErrors errors = new OllamaErrors();
+    Answers answers = new Answers(served);
+    Models models = new Models(served);
+    routes
+        .add("POST", "/api/chat", errors, answers::chat)
+        .add("POST", "/api/generate", errors, answers::generate)
+        .add("GET", "/api/tags", errors, models::tags)
+        .add("GET", "/api/ps", errors, models::running)
+        .add("POST", "/api/show", errors, models::show)
+        .addOpen("GET", "/api/version", errors, models::version)
+        // Clients ask so whether there is a server.
+        .addOpen(
+            "HEAD", "/", errors, exchange -> exchange.bytes(200, "text/plain", new byte[0]));
   }
 
   private void local(Routes routes, ErrorForm errors, ServedModels served) {

@@ -76,11 +76,12 @@ public final class Departures implements AutoCloseable {
         Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().daemon().name("knapsack-connections").factory());
     ByteBuffer one = ByteBuffer.allocate(1);
-    clock.scheduleWithFixedDelay(
-        () -> watches.forEach(w -> w.look(one)),
-        PERIOD_MILLIS,
-        PERIOD_MILLIS,
-        TimeUnit.MILLISECONDS);
+    var _ =
+        clock.scheduleWithFixedDelay(
+            () -> watches.forEach(w -> w.look(one)),
+            PERIOD_MILLIS,
+            PERIOD_MILLIS,
+            TimeUnit.MILLISECONDS);
   }
 
   /** Calls {@code gone} when the other end of a connection has closed it. */

@@ -3,17 +3,15 @@ package dev.knapsack.serve.openai;
 import dev.knapsack.GenerationRequest;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.serve.SamplingFields;
+import dev.knapsack.serve.Thinking;
+import dev.knapsack.serve.ToolFields;
 import dev.knapsack.serve.http.Fields;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.Optional;
 import java.util.OptionalInt;
 
 /** Reads a request for a chat completion. */
 public final class ChatFields {
-  /** Values of {@code reasoning_effort} that mean that a model should not think. */
-  private static final String NO_EFFORT = "none";
-
   private ChatFields() {}
 
   static GenerationRequest read(Fields body) {
@@ -40,17 +38,13 @@ public final class ChatFields {
   /** The conversation of a body. */
   public static Conversation conversation(Fields body) {
     return new Conversation(
-        MessagesReader.messages(body), MessagesReader.tools(body), variables(body));
+        MessagesReader.messages(body), ToolFields.functions(body), variables(body));
   }
 
   /** What the template is told beside the messages. */
   private static Map<String, Object> variables(Fields body) {
     Map<String, Object> variables = new LinkedHashMap<>();
-    Optional<String> effort = body.text("reasoning_effort");
-    effort.ifPresent(e -> {
-      variables.put("reasoning_effort", e);
-      variables.put("enable_thinking", !e.equals(NO_EFFORT));
-    });
+    body.text("reasoning_effort").map(Thinking::effort).ifPresent(variables::putAll);
     variables.putAll(body.values("chat_template_kwargs"));
     return variables;
   }
