@@ -40,13 +40,14 @@ public final class ChatFields {
   /** The conversation of a body. */
   public static Conversation conversation(Fields body) {
     return new Conversation(
-        MessagesReader.messages(body), MessagesReader.tools(body), variables(body));
+        MessagesReader.messages(body),
+        MessagesReader.tools(body),
+        variables(body.text("reasoning_effort"), body));
   }
 
   /** What the template is told beside the messages. */
-  private static Map<String, Object> variables(Fields body) {
+  static Map<String, Object> variables(Optional<String> effort, Fields body) {
     Map<String, Object> variables = new LinkedHashMap<>();
-    Optional<String> effort = body.text("reasoning_effort");
     effort.ifPresent(e -> {
       variables.put("reasoning_effort", e);
       variables.put("enable_thinking", !e.equals(NO_EFFORT));

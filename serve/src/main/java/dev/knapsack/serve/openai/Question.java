@@ -26,7 +26,8 @@ public record Question(
   private static final Map<String, BiFunction<ServedModels, Fields, Question>> READERS =
       Map.of(
           "/v1/chat/completions", ChatCompletions::question,
-          "/v1/completions", Completions::question);
+          "/v1/completions", Completions::question,
+          "/v1/responses", Responses::question);
 
   public Question {
     prompts = List.copyOf(prompts);
