@@ -1,5 +1,6 @@
 package dev.knapsack.serve;
 
+import dev.knapsack.serve.batch.Offline;
 import dev.knapsack.serve.http.ErrorForm;
 import dev.knapsack.serve.http.HttpListener;
 import dev.knapsack.serve.http.Routes;
@@ -25,6 +26,7 @@ public final class KnapsackServer implements AutoCloseable {
   private final ServedModels models;
   private final HttpListener listener;
   private final ResponseStore responses;
+  private final Offline offline;
   private volatile boolean closing;
 
   private KnapsackServer(ServedModels models, ServerOptions options) {
@@ -32,12 +34,14 @@ public final class KnapsackServer implements AutoCloseable {
     this.responses =
         new ResponseStore(
             models.all().getFirst().knapsack().budget(), ResponseStore.USUAL_BYTES);
+    Routes routes = routes(models);
+    this.offline = Offline.add(routes, new OpenAiErrors(), models, options.files());
     RequestLog log = new RequestLog(options.log(), options.jsonLog());
     KeyRing keys = new KeyRing(options.keys(), System::nanoTime);
     listener =
         new HttpListener(
             options.http(),
-            routes(models),
+            routes,
             new OpenAiErrors(),
             keys::enter,
             log::add,
@@ -109,6 +113,7 @@ public final class KnapsackServer implements AutoCloseable {
   public void close() {
     closing = true;
     listener.close();
+    offline.close();
     responses.close();
   }
 }

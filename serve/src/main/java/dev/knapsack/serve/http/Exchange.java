@@ -14,6 +14,8 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 import org.eclipse.jetty.http.HttpHeader;
@@ -26,6 +28,9 @@ import org.eclipse.jetty.server.Response;
  * EventStream}; for the thread that handles it.
  */
 public final class Exchange {
+  /** Bytes of a file that are in memory at once. */
+  private static final int PIECE = 64 << 10;
+
   private final Request request;
   private final Response response;
   private final Departures departures;
@@ -102,6 +107,16 @@ public final class Exchange {
   }
 
   /**
+   * The parts of a body of the type {@code multipart/form-data}.
+   *
+   * @param folder where files among them are until the form is closed
+   * @throws Refusal if it is of another type
+   */
+  public Form form(Path folder) {
+    return Form.read(request, folder);
+  }
+
+  /**
    * The fields of the body, which is a JSON object.
    *
    * @throws Refusal if it is none, or one nested too deeply
@@ -162,6 +177,22 @@ public final class Exchange {
     response.getHeaders().put(HttpHeader.CONTENT_TYPE, type);
     receipt.status(status);
     write(true, body);
+  }
+
+  /** Answers with the bytes of a file. */
+  public void file(String type, Path path) {
+    try (InputStream in = Files.newInputStream(path)) {
+      response.setStatus(200);
+      response.getHeaders().put(HttpHeader.CONTENT_TYPE, type);
+      response.getHeaders().put(HttpHeader.CONTENT_LENGTH, Files.size(path));
+      receipt.status(200);
+      for (byte[] piece = in.readNBytes(PIECE); piece.length > 0; piece = in.readNBytes(PIECE)) {
+        write(false, piece);
+      }
+      write(true, new byte[0]);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** Begins an answer of server-sent events; the headers are sent at once. */
