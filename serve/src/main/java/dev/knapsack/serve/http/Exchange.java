@@ -18,6 +18,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Request;
@@ -37,6 +39,7 @@ public final class Exchange {
   private final int bodyLimit;
   private final Map<String, String> variables;
   private final Receipt receipt = new Receipt();
+  private final Queue<Departures.Watch> watches = new ConcurrentLinkedQueue<>();
 
   Exchange(
       Request request,
@@ -153,8 +156,11 @@ public final class Exchange {
   public Departures.Watch watch(Runnable gone) {
     Object transport =
         request.getConnectionMetaData().getConnection().getEndPoint().getTransport();
-    return departures.watch(
-        transport instanceof SocketChannel channel ? channel : null, request.isSecure(), gone);
+    Departures.Watch watch =
+        departures.watch(
+            transport instanceof SocketChannel channel ? channel : null, request.isSecure(), gone);
+    watches.add(watch);
+    return watch;
   }
 
   public void header(String name, String value) {
@@ -216,10 +222,25 @@ public final class Exchange {
   }
 
   void write(boolean last, byte[] bytes) {
+    if (last) {
+      leave();
+    }
     try {
       Content.Sink.write(response, last, ByteBuffer.wrap(bytes));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Leaves the connection to its next request, or to its end if that was spoiled. */
+  private void leave() {
+    boolean spoiled = false;
+    for (Departures.Watch watch : watches) {
+      watch.close();
+      spoiled |= watch.spoiled();
+    }
+    if (spoiled && !begun()) {
+      response.getHeaders().put(HttpHeader.CONNECTION, "close");
     }
   }
 }

@@ -17,6 +17,7 @@ public final class ChatFields {
   private ChatFields() {}
 
   static GenerationRequest read(Fields body) {
+    checkFormat(body);
     GenerationRequest request =
         GenerationRequest.of(conversation(body))
             .withSampling(SamplingFields.read(body))
@@ -35,6 +36,15 @@ public final class ChatFields {
       request = request.withLogProbabilities(body.integer("top_logprobs", 0, 20).orElse(0));
     }
     return request;
+  }
+
+  private static void checkFormat(Fields body) {
+    body.object("response_format").ifPresent(format -> {
+      String type = format.text("type", "text");
+      if (!type.equals("text")) {
+        throw format.refusal("type", "is '%s'; answers here are of the format 'text'".formatted(type));
+      }
+    });
   }
 
   /** The conversation of a body. */
