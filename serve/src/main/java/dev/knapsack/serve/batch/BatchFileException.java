@@ -16,6 +16,11 @@ public final class BatchFileException extends IOException {
     this.line = line;
   }
 
+  @Override
+  public String getMessage() {
+    return String.valueOf(super.getMessage());
+  }
+
   /** The line to blame, from 1; 0 if it is not one alone. */
   public int line() {
     return line;

@@ -58,7 +58,7 @@ final class BatchFlight {
   private final List<Generation> answers = new ArrayList<>();
   private int flying;
   private boolean full;
-  private @Nullable Exception problem;
+  private @Nullable Throwable problem;
 
   /**
    * @param most requests in flight
@@ -91,7 +91,8 @@ final class BatchFlight {
       case null -> {}
       case IOException e -> throw e;
       case RuntimeException e -> throw e;
-      case Exception e -> throw new IllegalStateException(e);
+      case Error e -> throw e;
+      case Throwable e -> throw new IllegalStateException(e);
     }
   }
 
@@ -144,7 +145,7 @@ final class BatchFlight {
       Ending<JsonObject> replies,
       Ending<Refusal> refusals) {
     boolean again = false;
-    Exception failed = null;
+    Throwable failed = null;
     try {
       try {
         Question question = questions.apply(prompt.line());
@@ -161,7 +162,7 @@ final class BatchFlight {
           refusals.accept(prompt.line(), refusal);
         }
       }
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | RuntimeException | Error e) {
       failed = e;
     }
     lock.lock();

@@ -44,7 +44,7 @@ record BatchPrompt(int line, long[] blocks, long heavy) {
     List<BatchPrompt> sorted = new ArrayList<>(prompts);
     sorted.sort(
         Comparator.<BatchPrompt, long[]>comparing(BatchPrompt::blocks, Arrays::compare)
-            .thenComparing(BatchPrompt::line));
+            .thenComparingInt(BatchPrompt::line));
     List<BatchPrompt> order = new ArrayList<>();
     walk(sorted, 0, order);
     return order;

@@ -80,17 +80,19 @@ public final class Departures implements AutoCloseable {
 
   private final Set<Watch> watches = ConcurrentHashMap.newKeySet();
   private final ScheduledExecutorService clock;
+  private final ScheduledFuture<?> looking;
 
   Departures() {
     clock =
         Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().daemon().name("knapsack-connections").factory());
     ByteBuffer one = ByteBuffer.allocate(1);
-    clock.scheduleWithFixedDelay(
-        () -> watches.forEach(w -> w.look(one)),
-        PERIOD_MILLIS,
-        PERIOD_MILLIS,
-        TimeUnit.MILLISECONDS);
+    looking =
+        clock.scheduleWithFixedDelay(
+            () -> watches.forEach(w -> w.look(one)),
+            PERIOD_MILLIS,
+            PERIOD_MILLIS,
+            TimeUnit.MILLISECONDS);
   }
 
   /** Calls {@code gone} when the other end of a connection has closed it. */
@@ -118,6 +120,7 @@ public final class Departures implements AutoCloseable {
 
   @Override
   public void close() {
+    looking.cancel(false);
     clock.shutdownNow();
   }
 }

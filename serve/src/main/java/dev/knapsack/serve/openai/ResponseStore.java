@@ -28,7 +28,7 @@ public final class ResponseStore implements AutoCloseable {
 
   private record Entry(String tenant, byte[] response, byte[] input) {
     long bytes() {
-      return response.length + input.length;
+      return (long) response.length + input.length;
     }
   }
 
