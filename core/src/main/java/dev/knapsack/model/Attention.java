@@ -72,7 +72,7 @@ public record Attention(
     Values KEYS = new Keys();
 
     /** Rows as they are, and so are keys: of heads that are as wide as the model together. */
-    Values ROWS = new Rows();
+    Values ROWS = new OwnRows();
 
     /** A projection, whose heads may be normed. */
     record Projected(boolean normed) implements Values {}
@@ -81,7 +81,7 @@ public record Attention(
     record Keys() implements Values {}
 
     /** The rows that are read. */
-    record Rows() implements Values {}
+    record OwnRows() implements Values {}
 
     /**
      * Mixtures of a projection and of a token's rows in a bank, by gates of each head: {@code

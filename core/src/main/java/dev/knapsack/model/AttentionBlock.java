@@ -127,7 +127,7 @@ final class AttentionBlock {
     Compute.Input input = compute.input(x);
     Linear.Into queries = Objects.requireNonNull(weights.query()).into(projected);
     switch (spec.values()) {
-      case Values.Rows _ -> {
+      case Values.OwnRows _ -> {
         Linear.apply(blocks, input, queries);
         key.data().copyFrom(x.data());
         value.data().copyFrom(x.data());

@@ -2,6 +2,7 @@ package dev.knapsack.serve;
 
 import dev.knapsack.serve.anthropic.AnthropicErrors;
 import dev.knapsack.serve.anthropic.Messages;
+import dev.knapsack.serve.batch.Offline;
 import dev.knapsack.serve.http.ErrorForm;
 import dev.knapsack.serve.http.HttpListener;
 import dev.knapsack.serve.http.Routes;
@@ -15,6 +16,8 @@ import dev.knapsack.serve.openai.ChatCompletions;
 import dev.knapsack.serve.openai.Completions;
 import dev.knapsack.serve.openai.ModelList;
 import dev.knapsack.serve.openai.OpenAiErrors;
+import dev.knapsack.serve.openai.ResponseStore;
+import dev.knapsack.serve.openai.Responses;
 import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
 
@@ -29,17 +32,24 @@ public final class KnapsackServer implements AutoCloseable {
   private final ServedModels models;
   private final Metrics metrics;
   private final HttpListener listener;
+  private final ResponseStore responses;
+  private final Offline offline;
   private volatile boolean closing;
 
   private KnapsackServer(ServedModels models, ServerOptions options) {
     this.models = models;
     this.metrics = new Metrics(models);
+    this.responses =
+        new ResponseStore(
+            models.all().getFirst().knapsack().budget(), ResponseStore.USUAL_BYTES);
+    Routes routes = routes(models);
+    this.offline = Offline.add(routes, new OpenAiErrors(), models, options.files());
     RequestLog log = new RequestLog(options.log(), options.jsonLog());
     KeyRing keys = new KeyRing(options.keys(), System::nanoTime);
     listener =
         new HttpListener(
             options.http(),
-            routes(models),
+            routes,
             new OpenAiErrors(),
             keys::enter,
             (exchange, route) -> {
@@ -68,11 +78,16 @@ public final class KnapsackServer implements AutoCloseable {
     return routes;
   }
 
-  private static void openAi(Routes routes, OpenAiErrors errors, ServedModels served) {
+  private void openAi(Routes routes, OpenAiErrors errors, ServedModels served) {
     ModelList list = new ModelList(served);
+    Responses answers = new Responses(served, errors, responses);
     routes
         .add("POST", "/v1/chat/completions", errors, new ChatCompletions(served, errors)::handle)
         .add("POST", "/v1/completions", errors, new Completions(served, errors)::handle)
+        .add("POST", "/v1/responses", errors, answers::create)
+        .add("GET", "/v1/responses/{id}", errors, answers::get)
+        .add("GET", "/v1/responses/{id}/input_items", errors, answers::inputItems)
+        .add("DELETE", "/v1/responses/{id}", errors, answers::delete)
         .add("GET", "/v1/models", errors, list::list)
         .add("GET", "/v1/models/{id}", errors, list::one);
   }
@@ -137,5 +152,7 @@ public final class KnapsackServer implements AutoCloseable {
   public void close() {
     closing = true;
     listener.close();
+    offline.close();
+    responses.close();
   }
 }

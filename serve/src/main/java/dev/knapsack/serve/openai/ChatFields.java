@@ -8,6 +8,7 @@ import dev.knapsack.serve.ToolFields;
 import dev.knapsack.serve.http.Fields;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 
 /** Reads a request for a chat completion. */
@@ -15,6 +16,7 @@ public final class ChatFields {
   private ChatFields() {}
 
   static GenerationRequest read(Fields body) {
+    checkFormat(body);
     GenerationRequest request =
         GenerationRequest.of(conversation(body))
             .withSampling(SamplingFields.read(body))
@@ -35,16 +37,27 @@ public final class ChatFields {
     return request;
   }
 
+  private static void checkFormat(Fields body) {
+    body.object("response_format").ifPresent(format -> {
+      String type = format.text("type", "text");
+      if (!type.equals("text")) {
+        throw format.refusal("type", "is '%s'; answers here are of the format 'text'".formatted(type));
+      }
+    });
+  }
+
   /** The conversation of a body. */
   public static Conversation conversation(Fields body) {
     return new Conversation(
-        MessagesReader.messages(body), ToolFields.functions(body), variables(body));
+        MessagesReader.messages(body),
+        ToolFields.functions(body),
+        variables(body.text("reasoning_effort"), body));
   }
 
   /** What the template is told beside the messages. */
-  private static Map<String, Object> variables(Fields body) {
+  static Map<String, Object> variables(Optional<String> effort, Fields body) {
     Map<String, Object> variables = new LinkedHashMap<>();
-    body.text("reasoning_effort").map(Thinking::effort).ifPresent(variables::putAll);
+    effort.map(Thinking::effort).ifPresent(variables::putAll);
     variables.putAll(body.values("chat_template_kwargs"));
     return variables;
   }

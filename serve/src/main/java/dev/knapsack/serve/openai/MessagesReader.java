@@ -59,7 +59,8 @@ final class MessagesReader {
     return parts;
   }
 
-  private static String text(Fields message, String name) {
+  /** The text of a content, whose parts must be texts. */
+  static String text(Fields message, String name) {
     StringBuilder text = new StringBuilder();
     content(message, name).forEach(part -> text.append(((Part.Text) part).text()));
     return text.toString();
