@@ -13,7 +13,7 @@ final class MemoryFormer extends Family {
     int bits = header.taps("hash.bits");
     int width = header.width();
     int attended = header.heads(0) * header.valueSize(0);
-    if (bits > MOST_BITS || width % bits != 0 || (long) width / bits << bits > MOST_ROWS) {
+    if (bits > MOST_BITS || width % bits != 0 || (long) (width / bits) << bits > MOST_ROWS) {
       throw header.wrong(
           "hash.bits", "%d numbers cannot be hashed by %d bits each".formatted(width, bits));
     }
@@ -29,7 +29,8 @@ final class MemoryFormer extends Family {
   Block feedForward(Header header, int layer) {
     int bits = hashBits(header);
     int extra = header.tokens("hash.extra_bits", 2);
-    if (bits + extra > MOST_BITS || (long) header.width() / bits << bits + extra > MOST_ROWS) {
+    int hidden = bits + extra;
+    if (hidden > MOST_BITS || (long) (header.width() / bits) << hidden > MOST_ROWS) {
       throw header.wrong("hash.extra_bits", "%d more than %d are too many".formatted(extra, bits));
     }
     return new MemoryMlp(feedForwardNorms(header, layer), header.width(), bits, extra);
