@@ -50,18 +50,18 @@ final class Metrics {
   Metrics(ServedModels models) {
     this.models = models;
     this.budget = models.all().getFirst().knapsack().budget();
-    gauge("knapsack_budget_bytes", "Bytes that may be used.", () -> budget.total());
+    gauge("knapsack_budget_bytes", "Bytes that may be used.", () -> (double) budget.total());
     gauge(
         "knapsack_resident_bytes",
         "Resident set of the process, as the kernel counts it.",
-        () -> Footprint.now().map(Footprint::resident).orElse(0L));
+        () -> (double) Footprint.now().map(Footprint::resident).orElse(0L));
     GaugeWithCallback.builder()
         .name("knapsack_account_bytes")
         .help("Bytes that an account holds, without its parts.")
         .labelNames("account")
         .callback(to -> {
           for (Account account : budget.accounts()) {
-            to.call(account.own(), account.name());
+            to.call((double) account.own(), account.name());
           }
         })
         .register(registry);
@@ -69,13 +69,13 @@ final class Metrics {
         .name("knapsack_ladder_given_back_bytes")
         .help("Bytes that were given back for others, by rung of the ladder.")
         .labelNames("rung")
-        .callback(to -> budget.givenBack().forEach((rung, given) -> to.call(given.bytes(), word(rung))))
+        .callback(to -> budget.givenBack().forEach((rung, given) -> to.call((double) given.bytes(), word(rung))))
         .register(registry);
     CounterWithCallback.builder()
         .name("knapsack_ladder_events")
         .help("Times that a rung of the ladder gave something back.")
         .labelNames("rung")
-        .callback(to -> budget.givenBack().forEach((rung, given) -> to.call(given.times(), word(rung))))
+        .callback(to -> budget.givenBack().forEach((rung, given) -> to.call((double) given.times(), word(rung))))
         .register(registry);
     gaugeOfModels("knapsack_running", "Answers that have a sequence.", Load::running);
     gaugeOfModels("knapsack_waiting", "Requests that wait for a sequence.", Load::waiting);
