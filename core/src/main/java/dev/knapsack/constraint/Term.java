@@ -1,0 +1,87 @@
+package dev.knapsack.constraint;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A set of texts in UTF-8, and the state in which a text of it is when part of it has been read:
+ * what may follow is a term again, its derivative by what was read.
+ *
+ * <p>Equal terms of one {@link Terms} are one object, and remember their derivatives. The method is
+ * that of Brzozowski, <em>Derivatives of Regular Expressions</em> (1964), with choices as sets
+ * (definition 5.2), which keeps the states of a regular language few.
+ */
+final class Term {
+  /** The symbol of control token 0; before it come the bytes. */
+  static final int SPECIAL = 256;
+
+  /** What is known of a term; it is found out once. */
+  enum Answer {
+    UNKNOWN,
+    NO,
+    YES
+  }
+
+  final Shape shape;
+  final int id;
+  private final Terms terms;
+  private final int hash;
+
+  /** Derivatives by byte. */
+  @Nullable Term @Nullable [] derivatives;
+
+  /** What a name or the place in an object stands for. */
+  @Nullable Term expansion;
+
+  /** True while something is being found out about what the name stands for. */
+  boolean entered;
+
+  Answer nullable = Answer.UNKNOWN;
+  Answer live = Answer.UNKNOWN;
+
+  Term(Terms terms, Shape shape, int id) {
+    this.terms = terms;
+    this.shape = shape;
+    this.id = id;
+    this.hash = shape.hashCode();
+  }
+
+  /**
+   * The texts that may follow a symbol.
+   *
+   * @param symbol a byte, 0 to 255, or {@link #SPECIAL} and the id of a control token
+   */
+  Term derive(int symbol) {
+    return terms.derive(this, symbol);
+  }
+
+  /** Says whether a text may end here. */
+  boolean nullable() {
+    return terms.nullable(this);
+  }
+
+  /** Says whether it is plain that it has no text: nothing may follow, not even the end. */
+  boolean never() {
+    return shape instanceof Shape.Never;
+  }
+
+  /** Says whether it has a text. */
+  boolean live() {
+    return terms.live(this);
+  }
+
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return this == other
+        || (other instanceof Term term && hash == term.hash && shape.equals(term.shape));
+  }
+
+  @Override
+  public int hashCode() {
+    return hash;
+  }
+
+  @Override
+  public String toString() {
+    return shape.toString();
+  }
+}
