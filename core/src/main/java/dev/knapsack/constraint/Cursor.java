@@ -101,27 +101,42 @@ public final class Cursor {
    * where there is a choice. The last of that text is left to the model, since what follows may
    * belong to it.
    */
-  public int[] forced(Tokenizer tokenizer) {
+  public int[] forced() {
     int[] none = new int[0];
     if (hidesSpace.getAsBoolean()) {
       return none;
     }
-    byte[] text = forced();
+    byte[] text = forcedText();
     String whole = new String(text, StandardCharsets.UTF_8);
     if (text.length < 2 || !Arrays.equals(whole.getBytes(StandardCharsets.UTF_8), text)) {
       return none; // it ends within a character
     }
-    int[] tokens = tokenizer.encode(whole, false, false);
-    ByteArrayOutputStream written = new ByteArrayOutputStream();
-    for (int token : tokens) {
-      written.writeBytes(tokenizer.bytes(token, false));
-    }
-    return Arrays.equals(written.toByteArray(), text)
-        ? Arrays.copyOf(tokens, tokens.length - 1)
-        : none;
+    int[] tokens = tokens(whole, "");
+    // Where a tokenizer puts a space before a text, a line before it has the space.
+    tokens = tokens.length == 0 ? tokens(whole, "\n") : tokens;
+    return tokens.length == 0 ? none : Arrays.copyOf(tokens, tokens.length - 1);
   }
 
-  private byte[] forced() {
+  /** The tokens of a text behind another one; none where the two cannot be told apart. */
+  private int[] tokens(String text, String before) {
+    Tokenizer tokenizer = masks.tokenizer();
+    int[] tokens = tokenizer.encode(before + text, false, false);
+    byte[] wanted = text.getBytes(StandardCharsets.UTF_8);
+    int from = tokens.length;
+    int left = wanted.length;
+    while (from > 0 && left > 0) {
+      byte[] bytes = tokenizer.bytes(tokens[from - 1], false);
+      left -= bytes.length;
+      from--;
+      if (left < 0
+          || !Arrays.equals(wanted, left, left + bytes.length, bytes, 0, bytes.length)) {
+        return new int[0];
+      }
+    }
+    return Arrays.copyOfRange(tokens, before.isEmpty() && from > 0 ? tokens.length : from, tokens.length);
+  }
+
+  private byte[] forcedText() {
     ByteArrayOutputStream text = new ByteArrayOutputStream();
     synchronized (language) {
       Term next = place;

@@ -53,7 +53,6 @@ public final class Masks implements AutoCloseable {
   // Guarded by this object.
   private final List<MemorySegment> slabs = new ArrayList<>();
   private final Map<Key, Integer> slots = new LinkedHashMap<>(16, 0.75f, true);
-  private boolean full;
 
   /**
    * @param vocabulary tokens that may be chosen, the first of the tokenizer's
@@ -112,6 +111,10 @@ public final class Masks implements AutoCloseable {
       left = left.derive(bytes[i] & 0xFF);
     }
     return left;
+  }
+
+  Tokenizer tokenizer() {
+    return tokenizer;
   }
 
   /** Words of 64 bits that a mask has. */
@@ -234,19 +237,18 @@ public final class Masks implements AutoCloseable {
     MemorySegment.copy(mask, 0, slab(slot), ValueLayout.JAVA_LONG, offset(slot), words);
   }
 
+  /** Takes room for more masks where it is free: nobody is asked to give back for them. */
   private boolean grow() {
     long bytes = 8L * words * SLAB;
-    if (full || bytes * (slabs.size() + 1) > MOST) {
+    if (bytes * (slabs.size() + 1) > MOST || account.free() < Account.charged(bytes)) {
       return false;
     }
     try {
       Lease lease = account.lease(bytes);
       held.add(lease);
-      slabs.add(lease.segment());
-      return true;
+      return slabs.add(lease.segment());
     } catch (BudgetExceededException e) {
-      full = true; // without them it is slower, and nothing else
-      return false;
+      return false; // somebody was faster
     }
   }
 
@@ -263,7 +265,6 @@ public final class Masks implements AutoCloseable {
   public synchronized void close() {
     slots.clear();
     slabs.clear();
-    full = true;
     for (AutoCloseable one : held) {
       switch (one) {
         case VocabularyTrie trie -> trie.close();

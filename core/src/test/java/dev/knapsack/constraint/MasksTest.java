@@ -148,13 +148,13 @@ class MasksTest {
             Language.of(new Constraint.Grammar("root ::= \"The answer is therefore: \" [0-9]+"));
         Cursor cursor = new Cursor(language, masks, () -> false);
 
-        int[] forced = cursor.forced(tokenizer);
+        int[] forced = cursor.forced();
         assertThat(tokenizer.decode(forced, false)).isEqualTo("The answer is therefore:");
         for (int token : forced) {
           assertThat(cursor.allows(token)).isTrue();
           cursor.accept(token);
         }
-        assertThat(cursor.forced(tokenizer)).isEmpty();
+        assertThat(cursor.forced()).isEmpty();
       }
     }
   }
