@@ -20,6 +20,9 @@ final class Emptiness {
   /** States of an intersection that are looked through; what has more counts as having a text. */
   private static final int STATES = 20_000;
 
+  /** More bytes than any token has. */
+  private static final int FAR = 1 << 20;
+
   private final Terms terms;
 
   /** How many answers so far took something for no that was being found out. */
@@ -223,7 +226,70 @@ final class Emptiness {
     parts.addAll(cut);
   }
 
-  // Both
+  /** The control tokens with which a text may begin, as sets. */
+  List<Shape.Special> specials(Term term) {
+    List<Shape.Special> found = new ArrayList<>();
+    specials(term, found);
+    return found;
+  }
+
+  private void specials(Term term, List<Shape.Special> found) {
+    switch (term.shape) {
+      case Shape.Special special -> found.add(special);
+      case Shape.Sequence _ -> {
+        Term left = term;
+        while (left.shape instanceof Shape.Sequence(Term first, Term rest)) {
+          specials(first, found);
+          if (!nullable(first)) {
+            return;
+          }
+          left = rest;
+        }
+        specials(left, found);
+      }
+      case Shape.Choice(List<Term> options) -> options.forEach(o -> specials(o, found));
+      case Shape.Repeat(Term item, _, _) -> specials(item, found);
+      case Shape.Reference _, Shape.Open _ -> specials(terms.expansion(term), found);
+      case Shape.Never(), Shape.Empty(), Shape.Bytes(_), Shape.Both(_, _), Shape.Except(_, _) -> {}
+    }
+  }
+
+  // Length
+
+  /** Bytes that a text has at the least, or fewer. */
+  int shortest(Term term) {
+    if (term.shortest < 0) {
+      term.shortest = Math.min(FAR, findShortest(term));
+    }
+    return term.shortest;
+  }
+
+  private int findShortest(Term term) {
+    return switch (term.shape) {
+      case Shape.Never(), Shape.Special(_, _) -> FAR;
+      case Shape.Empty() -> 0;
+      case Shape.Bytes(_) -> 1;
+      case Shape.Sequence _ -> {
+        int sum = 0;
+        Term left = term;
+        while (sum < FAR && left.shape instanceof Shape.Sequence(Term first, Term rest)) {
+          sum += shortest(first);
+          left = rest;
+        }
+        yield sum + shortest(left);
+      }
+      case Shape.Choice(List<Term> options) ->
+          options.stream().mapToInt(this::shortest).min().orElse(FAR);
+      case Shape.Both(Term one, Term other) -> Math.max(shortest(one), shortest(other));
+      case Shape.Except(Term one, _) -> shortest(one);
+      case Shape.Repeat(Term item, int least, _) ->
+          (int) Math.min(FAR, (long) least * shortest(item));
+      // A name may stand for itself: that it has a text of one byte is enough to know.
+      case Shape.Reference _, Shape.Open _ -> nullable(term) ? 0 : 1;
+    };
+  }
+
+  // All
 
   /** A question that is answered for a sequence by all of its parts. */
   private interface Question {

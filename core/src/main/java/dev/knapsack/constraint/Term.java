@@ -38,6 +38,9 @@ final class Term {
   Answer nullable = Answer.UNKNOWN;
   Answer live = Answer.UNKNOWN;
 
+  /** See {@link Terms#shortest}; -1 until it is asked for. */
+  int shortest = -1;
+
   Term(Terms terms, Shape shape, int id) {
     this.terms = terms;
     this.shape = shape;
@@ -72,7 +75,10 @@ final class Term {
   @Override
   public boolean equals(@Nullable Object other) {
     return this == other
-        || (other instanceof Term term && hash == term.hash && shape.equals(term.shape));
+        || (other instanceof Term term
+            && terms == term.terms
+            && hash == term.hash
+            && shape.equals(term.shape));
   }
 
   @Override

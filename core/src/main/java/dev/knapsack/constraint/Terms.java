@@ -455,4 +455,22 @@ final class Terms {
     resolve();
     return emptiness.live(term);
   }
+
+  /** Bytes that a text has at the least, or fewer; for control tokens more than any token has. */
+  int shortest(Term term) {
+    resolve();
+    return emptiness.shortest(term);
+  }
+
+  /** See {@link Emptiness#alike}. */
+  Collection<ByteSet> alike(Term term) {
+    resolve();
+    return emptiness.alike(term);
+  }
+
+  /** The control tokens with which a text may begin, as sets. */
+  List<Shape.Special> specials(Term term) {
+    resolve();
+    return emptiness.specials(term);
+  }
 }
