@@ -1,38 +1,35 @@
 package dev.knapsack.constraint;
 
-/** Terms of JSON that a schema describes. */
+import dev.knapsack.error.ConstraintException;
+
+/**
+ * JSON Schema (draft 2020-12, and what older drafts write in other words) as terms.
+ *
+ * <p>Every text of the term is JSON that the schema accepts. What cannot be decided while a value is
+ * written is refused, by keyword and place, and never left out; what the standard does not know says
+ * nothing, as it has it. docs/constraints.md says what is exact.
+ */
 final class JsonSchemas {
   private JsonSchemas() {}
 
+  /**
+   * The texts of values that a schema accepts. There may be none: a schema can contradict itself.
+   *
+   * @throws ConstraintException if the text is no schema, or asks for what cannot be honoured; its
+   *     place is a JSON pointer
+   */
   static Term term(Terms terms, String schema) {
-    Term blank = terms.repeat(terms.bytes(ByteSet.of(' ', '\n')), 0, 1);
-    Term hex = terms.bytes(ByteSet.range('0', '9').or(ByteSet.range('a', 'f')));
-    Term character =
-        terms.choice(
-            terms.character(Masks.PLAIN),
-            terms.sequence(terms.text("\\"), terms.bytes(ByteSet.of('"', '\\', 'n', 't'))),
-            terms.sequence(terms.text("\\u00"), hex, hex));
-    Term string = terms.sequence(terms.text("\""), terms.repeat(character, 0, -1), terms.text("\""));
-    Term digits = terms.repeat(terms.bytes(ByteSet.range('0', '9')), 1, -1);
-    Term value = terms.reference("json");
-    Term comma = terms.sequence(terms.text(","), blank);
-    Term member = terms.sequence(string, terms.text(":"), blank, value);
-    Term members = terms.sequence(member, terms.repeat(terms.sequence(comma, member), 0, -1), blank);
-    Term items = terms.sequence(value, terms.repeat(terms.sequence(comma, value), 0, -1), blank);
-    Term object =
-        terms.sequence(terms.text("{"), blank, terms.repeat(members, 0, 1), terms.text("}"));
-    if (!terms.isDefined("json")) {
-      terms.define(
-          "json",
-          terms.choice(
-              object,
-              terms.sequence(terms.text("["), blank, terms.repeat(items, 0, 1), terms.text("]")),
-              string,
-              terms.sequence(terms.repeat(terms.text("-"), 0, 1), digits),
-              terms.text("true"),
-              terms.text("false"),
-              terms.text("null")));
+    SchemaDocument document = new SchemaDocument(schema);
+    Scratch scratch = new Scratch();
+    int number = 0;
+    while (terms.isDefined("schema " + number)) {
+      number++;
     }
-    return schema.contains("object") ? object : value;
+    String name = "schema " + number;
+    SchemaValues values = new SchemaValues(document, scratch);
+    Term term =
+        new SchemaText(name + " ", terms, values, scratch).of(Conjunction.of(document.root()));
+    terms.define(name, term);
+    return term;
   }
 }
