@@ -26,8 +26,8 @@ final class Term {
   private final Terms terms;
   private final int hash;
 
-  /** Derivatives by byte. */
-  @Nullable Term @Nullable [] derivatives;
+  /** Derivatives by byte; null until there is one. */
+  @Nullable Derivatives derivatives;
 
   /** What a name or the place in an object stands for. */
   @Nullable Term expansion;

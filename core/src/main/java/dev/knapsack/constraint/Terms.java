@@ -15,7 +15,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.WeakHashMap;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The terms of one constraint: makes them, each once, and finds their derivatives.
@@ -374,14 +373,14 @@ final class Terms {
     if (symbol >= Term.SPECIAL) {
       return computed(term, symbol);
     }
-    @Nullable Term[] known = term.derivatives;
-    Term derivative = known == null ? null : known[symbol];
+    Derivatives known = term.derivatives;
+    Term derivative = known == null ? null : known.get(symbol);
     if (derivative == null) {
       derivative = computed(term, symbol);
       if (term.derivatives == null) {
-        term.derivatives = new @Nullable Term[256];
+        term.derivatives = new Derivatives();
       }
-      term.derivatives[symbol] = derivative;
+      term.derivatives.put(symbol, derivative);
     }
     return derivative;
   }
