@@ -68,7 +68,7 @@ final class Emptiness {
       case Shape.Except(Term one, Term other) -> nullable(one) && !isExcluded(other);
       case Shape.Repeat(Term item, int least, _) -> least == 0 || nullable(item);
       case Shape.Reference _ -> named(term, this::nullable);
-      case Shape.Open open -> terms.complete(open);
+      case Shape.Open open -> terms.objects().complete(open);
     };
   }
 
@@ -109,7 +109,7 @@ final class Emptiness {
   }
 
   private boolean hasEnd(Shape.Open at) {
-    Members object = terms.members(at);
+    Members object = terms.objects().of(at);
     int required = 0;
     int optional = 0;
     for (int i = 0; i < object.named().size(); i++) {

@@ -24,7 +24,6 @@ final class Term {
   final Shape shape;
   final int id;
   private final Terms terms;
-  private final int hash;
 
   /** Derivatives by byte; null until there is one. */
   @Nullable Derivatives derivatives;
@@ -45,7 +44,6 @@ final class Term {
     this.terms = terms;
     this.shape = shape;
     this.id = id;
-    this.hash = shape.hashCode();
   }
 
   /**
@@ -70,20 +68,6 @@ final class Term {
   /** Says whether it has a text. */
   boolean live() {
     return terms.live(this);
-  }
-
-  @Override
-  public boolean equals(@Nullable Object other) {
-    return this == other
-        || (other instanceof Term term
-            && terms == term.terms
-            && hash == term.hash
-            && shape.equals(term.shape));
-  }
-
-  @Override
-  public int hashCode() {
-    return hash;
   }
 
   @Override

@@ -1,12 +1,10 @@
 package dev.knapsack.constraint;
 
-import dev.knapsack.constraint.Shape.Place;
 import dev.knapsack.error.ConstraintException;
 import java.lang.ref.WeakReference;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.BitSet;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -26,9 +24,9 @@ final class Terms {
   /** New terms after which all forget their derivatives. */
   private static final int MANY = 1 << 15;
 
-  private final WeakHashMap<Term, WeakReference<Term>> all = new WeakHashMap<>();
+  private final WeakHashMap<Shape, WeakReference<Term>> all = new WeakHashMap<>();
   private final Map<String, Term> definitions = new LinkedHashMap<>();
-  private final List<Members> objects = new ArrayList<>();
+  private final OpenObjects objects = new OpenObjects(this);
   private final Map<CodePoints, Term> characters = new HashMap<>();
   private final Emptiness emptiness = new Emptiness(this);
   private int next;
@@ -39,21 +37,24 @@ final class Terms {
   private final Term empty = intern(new Shape.Empty());
 
   private Term intern(Shape shape) {
-    Term term = new Term(this, shape, next);
-    WeakReference<Term> known = all.get(term);
+    WeakReference<Term> known = all.get(shape);
     Term there = known == null ? null : known.get();
     if (there != null) {
       return there;
     }
-    next++;
     if (++sinceForgotten > MANY) {
       sinceForgotten = 0;
-      for (Term each : all.keySet()) {
-        each.derivatives = null;
-        each.expansion = null;
+      for (WeakReference<Term> each : all.values()) {
+        Term term = each.get();
+        if (term != null) {
+          term.derivatives = null;
+          term.expansion = null;
+        }
       }
     }
-    all.put(term, new WeakReference<>(term));
+    Term term = new Term(this, shape, next++);
+    all.remove(shape); // the key must be the term's own shape, so that it stays as long
+    all.put(shape, new WeakReference<>(term));
     return term;
   }
 
@@ -248,12 +249,7 @@ final class Terms {
 
   /** An object's members, in any order. */
   Term members(Members definition) {
-    int number = objects.indexOf(definition);
-    if (number < 0) {
-      number = objects.size();
-      objects.add(definition);
-    }
-    return open(number, new BitSet(), 0, Place.BEGIN);
+    return objects.begin(definition);
   }
 
   /** One control token. */
@@ -266,75 +262,17 @@ final class Terms {
     return intern(new Shape.Special(Set.copyOf(tokens), true));
   }
 
-  // Objects
-
-  private Term open(int number, BitSet seen, int count, Place place) {
-    Members object = objects.get(number);
-    int free = 0;
-    int needed = 0;
-    for (int i = 0; i < object.named().size(); i++) {
-      Members.Member member = object.named().get(i);
-      if (!seen.get(i)) {
-        needed += member.required() ? 1 : 0;
-        free += member.text().never() ? 0 : 1;
-        if (member.required() && member.text().never()) {
-          return never;
-        }
-      }
-    }
-    int more = Math.max(Math.max(needed, object.least() - count), place == Place.SEPARATOR ? 1 : 0);
-    boolean tooMany = object.most() >= 0 && count + more > object.most();
-    boolean tooFew = more > free && object.other().filter(t -> !t.never()).isEmpty();
-    // A count that no bound is compared with would tell states apart that are the same.
-    int counted = object.most() >= 0 ? count : Math.min(count, object.least());
-    return tooMany || tooFew ? never : intern(new Shape.Open(number, seen, counted, place));
+  /** A place in an object. */
+  Term open(Shape.Open place) {
+    return intern(place);
   }
 
-  /** Says whether an object may end at this place. */
-  boolean complete(Shape.Open at) {
-    Members object = objects.get(at.definition());
-    for (int i = 0; i < object.named().size(); i++) {
-      if (object.named().get(i).required() && !at.seen().get(i)) {
-        return false;
-      }
-    }
-    return at.count() >= object.least() && at.place() != Place.SEPARATOR;
+  /** The objects of which members are read. */
+  OpenObjects objects() {
+    return objects;
   }
 
-  private Term expanded(Shape.Open at) {
-    Members object = objects.get(at.definition());
-    if (at.place() == Place.MEMBER) {
-      Term more =
-          sequence(
-              object.separator(), open(at.definition(), at.seen(), at.count(), Place.SEPARATOR));
-      return complete(at) ? choice(empty, more) : more;
-    }
-    List<Term> options = new ArrayList<>();
-    if (complete(at)) {
-      options.add(empty);
-    }
-    for (int i = 0; i < object.named().size(); i++) {
-      if (!at.seen().get(i)) {
-        BitSet seen = (BitSet) at.seen().clone();
-        seen.set(i);
-        options.add(
-            sequence(
-                object.named().get(i).text(),
-                open(at.definition(), seen, at.count() + 1, Place.MEMBER)));
-      }
-    }
-    object
-        .other()
-        .ifPresent(other ->
-            options.add(
-                sequence(other, open(at.definition(), at.seen(), at.count() + 1, Place.MEMBER))));
-    return choice(options);
-  }
-
-  /** The members of which a place in an object is one. */
-  Members members(Shape.Open at) {
-    return objects.get(at.definition());
-  }
+  // Names
 
   /** What a name or a place in an object stands for. */
   Term expansion(Term term) {
@@ -343,7 +281,7 @@ final class Terms {
       known =
           switch (term.shape) {
             case Shape.Reference(String name) -> definition(name);
-            case Shape.Open open -> expanded(open);
+            case Shape.Open open -> objects.following(open);
             default -> throw new IllegalStateException(term + " stands for itself");
           };
       term.expansion = known;

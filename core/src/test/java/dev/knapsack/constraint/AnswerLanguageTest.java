@@ -40,12 +40,12 @@ class AnswerLanguageTest {
               "get_weather",
               "Current weather of a place.",
               """
-              {"type": "object", "required": ["city"], "properties": {
+              {"type": "object", "required": ["city"], "additionalProperties": false, "properties": {
                 "city": {"type": "string", "description": "The city's name."},
                 "days": {"type": "integer"}, "detail": {"type": "boolean"}}}
               """,
               true),
-          new Tool("time", "The time.", "{\"type\": \"object\", \"properties\": {}}", true));
+          new Tool("time", "The time.", "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}", true));
 
   private static AnswerForm form(String name) throws IOException {
     return AnswerForm.of(Files.readString(TestData.path("templates/" + name + ".jinja")));
@@ -144,7 +144,7 @@ class AnswerLanguageTest {
   void callsThatAreRequiredAreReadBack(String name) throws IOException {
     AnswerForm form = form(name);
     Random random = new Random(3);
-    for (int i = 0; i < 30; i++) {
+    for (int i = 0; i < 12; i++) {
       boolean parallel = i % 2 == 0;
       ToolChoice choice = i % 3 == 0 ? new ToolChoice.Named("get_weather") : ToolChoice.REQUIRED;
       Language language = language(form, Optional.empty(), choice, parallel, "");
