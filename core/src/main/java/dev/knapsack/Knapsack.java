@@ -3,6 +3,7 @@ package dev.knapsack;
 import dev.knapsack.GenerationRequest.Prompt;
 import dev.knapsack.constraint.AnswerLanguage;
 import dev.knapsack.constraint.Language;
+import dev.knapsack.constraint.Languages;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
@@ -61,6 +62,7 @@ public final class Knapsack implements AutoCloseable {
   private final Tokenizer tokenizer;
   private final ChatTemplates templates;
   private final boolean parseSpecial;
+  private final Languages languages = new Languages(this::controlToken);
 
   private Knapsack(
       ModelFile file,
@@ -373,12 +375,11 @@ public final class Knapsack implements AutoCloseable {
                 .collect(Collectors.toSet());
         AnswerOutline outline = form.outline(tools, text.text());
         Optional<Language> language =
-            AnswerLanguage.of(
+            languages.of(
                 request.form().constraint(),
                 new AnswerLanguage.Calling(
                     tools, request.form().tools(), request.form().parallel()),
-                outline,
-                this::controlToken);
+                outline);
         yield started(
             starter,
             request.request(encoded(text), shown, language),
@@ -387,8 +388,8 @@ public final class Knapsack implements AutoCloseable {
     };
   }
 
-  private static Optional<Language> language(GenerationRequest.Form form) {
-    return form.constraint().map(Language::of);
+  private Optional<Language> language(GenerationRequest.Form form) {
+    return form.constraint().map(languages::of);
   }
 
   /** The control token that the vocabulary writes so, or -1. */

@@ -20,7 +20,8 @@ import java.util.Set;
  *
  * <p>Masks that were made are kept by their terms, {@linkplain Horizon cut} to what a token can
  * tell, and the one used longest ago makes room. Where plain characters change nothing, as within a
- * string, the tokens that have no others are known beforehand, and only the rest are looked at.
+ * string, the tokens that have no others are known beforehand, and of the rest only what stands
+ * behind plain characters is looked at.
  *
  * <p>All its memory is leased. Safe for use by many threads.
  */
@@ -46,6 +47,9 @@ public final class Masks implements AutoCloseable {
   private final List<AutoCloseable> held = new ArrayList<>();
   private final VocabularyTrie plainTokens;
   private final VocabularyTrie otherTokens;
+
+  /** {@link #otherTokens} without the plain characters that they begin with. */
+  private final VocabularyTrie otherEnds;
 
   /** The tokens of {@link #plainTokens}. */
   private final long[] plainMask;
@@ -73,6 +77,7 @@ public final class Masks implements AutoCloseable {
     this.plainMask = new long[words];
     List<VocabularyTrie.Entry> plain = new ArrayList<>();
     List<VocabularyTrie.Entry> other = new ArrayList<>();
+    List<VocabularyTrie.Entry> behind = new ArrayList<>();
     Terms terms = new Terms();
     Term plainText = terms.repeat(terms.character(PLAIN), 0, -1);
     for (int token = 0; token < vocabulary; token++) {
@@ -89,15 +94,30 @@ public final class Masks implements AutoCloseable {
         plainMask[token >> 6] |= 1L << token;
       } else if (bytes.length > 0) {
         other.add(new VocabularyTrie.Entry(token, bytes));
+        int from = plain(plainText, bytes);
+        behind.add(
+            new VocabularyTrie.Entry(token, Arrays.copyOfRange(bytes, from, bytes.length)));
       }
     }
     try {
       plainTokens = held(new VocabularyTrie(plain, account));
       otherTokens = held(new VocabularyTrie(other, account));
+      otherEnds = held(new VocabularyTrie(behind, account));
     } catch (RuntimeException | Error e) {
       close();
       throw e;
     }
+  }
+
+  /** The length of the plain characters that a text begins with, in bytes. */
+  private static int plain(Term plainText, byte[] bytes) {
+    int length = 0;
+    Term term = plainText;
+    for (int i = 0; i < bytes.length; i++) {
+      term = term.derive(bytes[i] & 0xFF);
+      length = term.nullable() ? i + 1 : length;
+    }
+    return length;
   }
 
   private VocabularyTrie held(VocabularyTrie trie) {
@@ -168,11 +188,12 @@ public final class Masks implements AutoCloseable {
   private void make(Language language, Term term, boolean hidden, long[] mask) {
     if (!hidden && loops(language, term)) {
       System.arraycopy(plainMask, 0, mask, 0, words);
+      otherEnds.allow(term, false, mask);
     } else {
       Arrays.fill(mask, 0);
       plainTokens.allow(term, hidden, mask);
+      otherTokens.allow(term, hidden, mask);
     }
-    otherTokens.allow(term, hidden, mask);
     if (term.nullable()) {
       ends.forEach(end -> set(mask, end));
     }

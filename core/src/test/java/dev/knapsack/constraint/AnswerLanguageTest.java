@@ -247,6 +247,24 @@ class AnswerLanguageTest {
   }
 
   @Test
+  void whoAsksForTheSameHasTheSameTerms() throws IOException {
+    Languages languages = new Languages(_ -> -1);
+    Constraint yes = new Constraint.Choice(List.of("yes"));
+    AnswerForm form = form("Qwen-Qwen3-0.6B");
+    AnswerLanguage.Calling calling = new AnswerLanguage.Calling(TOOLS, ToolChoice.AUTO, true);
+
+    assertThat(languages.of(yes)).isSameAs(languages.of(new Constraint.Choice(List.of("yes"))));
+    assertThat(languages.of(Optional.of(yes), calling, form.outline(TOOLS, "")))
+        .isEqualTo(languages.of(Optional.of(yes), calling, form.outline(TOOLS, "")))
+        .isNotEqualTo(languages.of(Optional.of(yes), calling, form.outline(TOOLS, "<think>")));
+    Language first = languages.of(yes);
+    for (int i = 0; i < 8; i++) {
+      languages.of(new Constraint.Choice(List.of("no " + i)));
+    }
+    assertThat(languages.of(yes)).isNotSameAs(first);
+  }
+
+  @Test
   void noCallsMeansNone() throws IOException {
     Language language =
         language(form("Qwen-Qwen3-0.6B"), Optional.empty(), ToolChoice.NONE, true, "");
