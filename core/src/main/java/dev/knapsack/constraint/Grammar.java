@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /**
  * A reader of grammars as llama.cpp writes them (GBNF): rules {@code name ::= …} of texts in
@@ -108,30 +109,35 @@ final class Grammar {
   private Term sequence(boolean nested) {
     List<Term> parts = new ArrayList<>();
     while (true) {
-      int begin = at;
-      Term item =
-          switch (peek()) {
-            case '"' -> literal();
-            case '[' -> terms.character(characters());
-            case '.' -> {
-              at++;
-              yield terms.character(CodePoints.ALL);
-            }
-            case '(' -> group();
-            default -> {
-              String name = name();
-              if (!name.isEmpty()) {
-                used.putIfAbsent(name, begin);
-              }
-              yield name.isEmpty() ? null : terms.reference(name);
-            }
-          };
-      if (item == null) {
+      Optional<Term> item = item();
+      if (item.isEmpty()) {
         return terms.sequence(parts);
       }
       blanks(nested);
-      parts.add(repeated(item, nested));
+      parts.add(repeated(item.get(), nested));
     }
+  }
+
+  /** What a repetition may follow; empty where none begins. */
+  private Optional<Term> item() {
+    int begin = at;
+    return switch (peek()) {
+      case '"' -> Optional.of(literal());
+      case '[' -> Optional.of(terms.character(characters()));
+      case '.' -> {
+        at++;
+        yield Optional.of(terms.character(CodePoints.ALL));
+      }
+      case '(' -> Optional.of(group());
+      default -> {
+        String name = name();
+        if (name.isEmpty()) {
+          yield Optional.empty();
+        }
+        used.putIfAbsent(name, begin);
+        yield Optional.of(terms.reference(name));
+      }
+    };
   }
 
   private Term group() {

@@ -10,6 +10,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashSet;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -253,7 +254,12 @@ public final class Masks implements AutoCloseable {
     if (slots.containsKey(key) || (!room && slots.isEmpty())) {
       return;
     }
-    int slot = room ? slots.size() : slots.remove(slots.keySet().iterator().next());
+    int slot = slots.size();
+    if (!room) {
+      Iterator<Map.Entry<Key, Integer>> oldest = slots.entrySet().iterator();
+      slot = oldest.next().getValue();
+      oldest.remove();
+    }
     slots.put(key, slot);
     MemorySegment.copy(mask, 0, slab(slot), ValueLayout.JAVA_LONG, offset(slot), words);
   }
