@@ -1,13 +1,17 @@
 package dev.knapsack;
 
+import dev.knapsack.constraint.Language;
 import dev.knapsack.engine.Request;
+import dev.knapsack.generation.Constraint;
 import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Overflow;
 import dev.knapsack.generation.Sampling;
 import dev.knapsack.message.Conversation;
+import dev.knapsack.message.ToolChoice;
 import dev.knapsack.plan.Plan;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
@@ -46,13 +50,24 @@ public final class GenerationRequest {
   /** The same for the engine, whose prompt is yet to be written. */
   private final Request wish;
 
-  private GenerationRequest(Prompt prompt, Request wish) {
+  private final Form form;
+
+  /**
+   * The form of the answer that is wanted.
+   *
+   * @param parallel whether it may have several calls
+   */
+  record Form(Optional<Constraint> constraint, ToolChoice tools, boolean parallel) {}
+
+  private GenerationRequest(Prompt prompt, Request wish, Form form) {
     this.prompt = prompt;
     this.wish = wish;
+    this.form = form;
   }
 
   private static GenerationRequest of(Prompt prompt) {
-    return new GenerationRequest(prompt, Request.of(0));
+    return new GenerationRequest(
+        prompt, Request.of(0), new Form(Optional.empty(), ToolChoice.AUTO, true));
   }
 
   /** The answer to a conversation, with {@link Sampling#DEFAULT}, until the model ends it. */
@@ -93,13 +108,48 @@ public final class GenerationRequest {
     return wish.maxTokens();
   }
 
-  /** The request for the engine. */
-  Request request(int[] tokens, Set<Integer> shown) {
-    return wish.withPrompt(tokens).withShown(shown);
+  Form form() {
+    return form;
+  }
+
+  /**
+   * The request for the engine.
+   *
+   * @param language what the answer is held to, with all that is around its text
+   */
+  Request request(int[] tokens, Set<Integer> shown, Optional<Language> language) {
+    Request request = wish.withPrompt(tokens).withShown(shown);
+    return language.map(request::withConstraint).orElse(request);
   }
 
   private GenerationRequest with(Request changed) {
-    return new GenerationRequest(prompt, changed);
+    return new GenerationRequest(prompt, changed, form);
+  }
+
+  private GenerationRequest with(Form changed) {
+    return new GenerationRequest(prompt, wish, changed);
+  }
+
+  /**
+   * With an answer of this form, whatever the model would rather write: all of its text, but for
+   * reasoning, and calls of tools where it may call some.
+   */
+  public GenerationRequest withConstraint(Constraint value) {
+    return with(new Form(Optional.of(value), form.tools, form.parallel));
+  }
+
+  /**
+   * With this say of the model in whether it calls a tool of the conversation. A call that it must
+   * make is held to the tool's schema, and so are all calls of {@linkplain
+   * dev.knapsack.message.Tool#strict strict} tools.
+   */
+  public GenerationRequest withToolChoice(ToolChoice value) {
+    return with(new Form(form.constraint, value, form.parallel));
+  }
+
+  /** With several calls in an answer, as usual, or one at the most where calls are constrained. */
+  public GenerationRequest withParallelCalls(boolean value) {
+    return with(new Form(form.constraint, form.tools, value));
   }
 
   /**

@@ -1,6 +1,9 @@
 package dev.knapsack;
 
 import dev.knapsack.GenerationRequest.Prompt;
+import dev.knapsack.constraint.AnswerLanguage;
+import dev.knapsack.constraint.Language;
+import dev.knapsack.constraint.Languages;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
@@ -22,6 +25,7 @@ import dev.knapsack.text.ChatTemplates;
 import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.Tokenizer;
 import dev.knapsack.text.answer.AnswerForm;
+import dev.knapsack.text.answer.AnswerOutline;
 import dev.knapsack.text.answer.AnswerReader;
 import java.io.ByteArrayOutputStream;
 import java.lang.ref.Reference;
@@ -29,6 +33,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
@@ -57,6 +62,7 @@ public final class Knapsack implements AutoCloseable {
   private final Tokenizer tokenizer;
   private final ChatTemplates templates;
   private final boolean parseSpecial;
+  private final Languages languages = new Languages(this::controlToken);
 
   private Knapsack(
       ModelFile file,
@@ -339,6 +345,8 @@ public final class Knapsack implements AutoCloseable {
   /**
    * Answers a request; the answer is written as it is taken.
    *
+   * @throws dev.knapsack.error.ConstraintException if the answer cannot be held to what is asked
+   *     for
    * @throws dev.knapsack.error.ContextExceededException if the prompt does not fit in the context
    * @throws dev.knapsack.error.QueueFullException if as many wait for a sequence as may
    * @throws dev.knapsack.error.TemplateException if the model's template refuses the conversation
@@ -359,9 +367,13 @@ public final class Knapsack implements AutoCloseable {
 
   List<Generation> start(GenerationRequest request, Function<Request, List<Answer>> starter) {
     return switch (request.prompt()) {
-      case Prompt.Tokens tokens -> started(starter, request.request(tokens.ids(), Set.of()), null);
+      case Prompt.Tokens tokens ->
+          started(starter, request.request(tokens.ids(), Set.of(), language(request.form())), null);
       case Prompt.Text(String text, boolean parse) ->
-          started(starter, request.request(tokens(text, parse), Set.of()), null);
+          started(
+              starter,
+              request.request(tokens(text, parse), Set.of(), language(request.form())),
+              null);
       case Prompt.Talk(Conversation conversation) -> {
         AnswerForm form = AnswerForm.of(template(conversation).source());
         MarkedText text = written(conversation);
@@ -369,15 +381,32 @@ public final class Knapsack implements AutoCloseable {
         int calls = conversation.messages().stream().mapToInt(m -> m.calls().size()).sum();
         Set<Integer> shown =
             form.tokens(tools).stream()
-                .map(tokenizer::find)
-                .filter(t -> t >= 0 && tokenizer.isControl(t))
+                .map(this::controlToken)
+                .filter(t -> t >= 0)
                 .collect(Collectors.toSet());
+        AnswerOutline outline = form.outline(tools, text.text());
+        Optional<Language> language =
+            languages.of(
+                request.form().constraint(),
+                new AnswerLanguage.Calling(
+                    tools, request.form().tools(), request.form().parallel()),
+                outline);
         yield started(
             starter,
-            request.request(encoded(text), shown),
+            request.request(encoded(text), shown, language),
             () -> form.reader(tools, text.text(), calls));
       }
     };
+  }
+
+  private Optional<Language> language(GenerationRequest.Form form) {
+    return form.constraint().map(languages::of);
+  }
+
+  /** The control token that the vocabulary writes so, or -1. */
+  private int controlToken(String text) {
+    int token = tokenizer.find(text);
+    return token >= 0 && tokenizer.isControl(token) ? token : -1;
   }
 
   private static List<Generation> started(

@@ -34,6 +34,7 @@ class RoomsTest {
           "model",
           "plan",
           "generation",
+          "constraint",
           "planner",
           "host",
           "engine");
@@ -54,6 +55,9 @@ class RoomsTest {
           Map.entry("planner", above("planner")),
           Map.entry("host", above("host")),
           Map.entry("generation", List.of("message")),
+          Map.entry(
+              "constraint",
+              List.of("error", "message", "os", "memory", "file", "text", "generation")),
           Map.entry("engine", above("engine")));
 
   private static List<String> above(String room) {

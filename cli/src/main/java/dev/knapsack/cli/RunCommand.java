@@ -8,6 +8,7 @@ import dev.knapsack.Generation;
 import dev.knapsack.GenerationRequest;
 import dev.knapsack.Knapsack;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.generation.Constraint;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Overflow;
 import dev.knapsack.generation.Sampling;
@@ -21,6 +22,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -86,6 +88,8 @@ final class RunCommand implements Callable<Integer> {
               + " as JSON, one a line.")
   private @Nullable Path tools;
 
+  @Mixin private final ConstraintOptions form = new ConstraintOptions();
+
   @Option(
       names = {"-n", "--max-tokens"},
       paramLabel = "N",
@@ -142,6 +146,9 @@ final class RunCommand implements Callable<Integer> {
   /** True where the likeliest answer is the best: of what denoises, and of what states facts. */
   private boolean likeliest;
 
+  /** The form that answers are held to, as the options say. */
+  private Optional<Constraint> constraint = Optional.empty();
+
   private List<String> notes = List.of();
   @Mixin private final EngineOptions engine;
   @Mixin private final SamplingOptions sampling = new SamplingOptions();
@@ -172,6 +179,7 @@ final class RunCommand implements Callable<Integer> {
       }
     }
     likeliest = model.embedded();
+    constraint = form.constraint();
     adjust(
         GenerationRequest.ofTokens(
             0)); // what cannot be asked for is refused before anything is loaded
@@ -301,7 +309,8 @@ final class RunCommand implements Callable<Integer> {
             .withSampling(sampling.sampling(base))
             .withStops(stops.toArray(String[]::new))
             .withIgnoreEnd(ignoreEnd);
-    return shift == null ? adjusted : adjusted.withOverflow(new Overflow.Shift(shift));
+    GenerationRequest held = constraint.map(adjusted::withConstraint).orElse(adjusted);
+    return shift == null ? held : held.withOverflow(new Overflow.Shift(shift));
   }
 
   private JsonObject object(Knapsack knapsack, Generation answer) {

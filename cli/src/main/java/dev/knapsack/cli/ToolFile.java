@@ -22,11 +22,13 @@ final class ToolFile {
         JsonObject function = element.getAsJsonObject().getAsJsonObject("function");
         JsonElement description = function.get("description");
         JsonElement parameters = function.get("parameters");
+        JsonElement strict = function.get("strict");
         tools.add(
             new Tool(
                 function.get("name").getAsString(),
                 description == null ? "" : description.getAsString(),
-                parameters == null ? "{}" : parameters.getAsJsonObject().toString()));
+                parameters == null ? "{}" : parameters.getAsJsonObject().toString(),
+                strict != null && strict.getAsBoolean()));
       }
       return tools;
     } catch (JsonParseException

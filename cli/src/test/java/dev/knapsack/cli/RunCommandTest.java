@@ -166,6 +166,27 @@ class RunCommandTest {
   }
 
   @Test
+  void answersAreHeldToAForm() throws IOException {
+    Path grammar = Files.writeString(home.resolve("date.gbnf"), "root ::= [0-9]{4} \"-\" [0-9]{2}");
+    Path schema =
+        Files.writeString(
+            home.resolve("schema.json"), "{\"type\": \"integer\", \"minimum\": 7, \"maximum\": 9}");
+    assertThat(run("--grammar", grammar)).matches("\\d{4}-\\d{2}\\s*");
+    assertThat(run("--json-schema", schema)).matches("[789]\\s*");
+    assertThat(run("--regex", "(ja|nein)!")).matches("(ja|nein)!\\s*");
+    Shell.Result both =
+        shell.run("run", stories(), "-p", "Once", "--regex", "a", "--grammar", grammar);
+    assertThat(both.err()).contains("give one");
+  }
+
+  private String run(String option, Object value) {
+    return shell
+        .run("run", stories(), "--raw", "-p", "Once", "--seed", 1, option, value)
+        .succeeded()
+        .out();
+  }
+
+  @Test
   void aSeedRepeatsAnAnswer() {
     List<String> texts =
         List.of(5, 5, 6).stream()

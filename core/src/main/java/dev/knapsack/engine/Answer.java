@@ -1,6 +1,7 @@
 package dev.knapsack.engine;
 
 import dev.knapsack.cache.KvPool;
+import dev.knapsack.constraint.Cursor;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.LogitsException;
 import dev.knapsack.error.WaitInterruptedException;
@@ -75,6 +76,10 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   final boolean reproducible;
   private final int promptTokens;
   private final @Nullable StreamDecoder decoder;
+
+  /** Its place in the language that it is held to; null where it is held to none. */
+  final @Nullable Cursor cursor;
+
   private final StopStrings stops;
   private final EventChannel channel;
 
@@ -125,6 +130,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
       boolean reproducible,
       Sampler sampler,
       @Nullable StreamDecoder decoder,
+      @Nullable Cursor cursor,
       long asked) {
     this.scheduler = scheduler;
     this.session = session;
@@ -134,6 +140,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     this.promptTokens = request.prompt().length;
     this.sampler = sampler;
     this.decoder = decoder;
+    this.cursor = cursor;
     this.stops = new StopStrings(request.stops());
     this.channel = new EventChannel(scheduler.loop()::wake);
     this.asked = asked;
@@ -464,6 +471,9 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     }
     tokens.add(token);
     events.add(token);
+    if (cursor != null) {
+      cursor.accept(token.id());
+    }
     if (decoder != null) {
       emit(stops.next(decoder.next(token.id())));
     }

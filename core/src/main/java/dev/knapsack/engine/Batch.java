@@ -93,9 +93,14 @@ record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
         Session session = answer.session;
         if ((session.pending() == 1) == writing && room > 0) {
           Chunk chunk =
-              session.kind() == Run.Kind.PROMPT
-                  ? Chunk.fixed(session.state(), session.pending(), room, limits.fixedChunk())
-                  : Chunk.next(session.state(), session.pending(), room, limits.chunk());
+              switch (session.kind()) {
+                case PROMPT ->
+                    Chunk.fixed(session.state(), session.pending(), room, limits.fixedChunk());
+                case SHARED, TEXT ->
+                    Chunk.next(session.state(), session.pending(), room, limits.chunk());
+                // As if each had been chosen: what is computed may not depend on how many must come.
+                case WRITTEN -> Chunk.next(session.state(), 1, room, limits.chunk());
+              };
           if (chunk.tokens() > 0) {
             runs.put(answer, session.run(chunk));
             room -= chunk.rows();

@@ -240,15 +240,16 @@ public final class Engine implements AutoCloseable {
               new PlannedWeights(
                   file, spec, plan.weights(), tenant.account("weights"), team, options.progress()));
       this.transformer = transformer(workspace);
+      // Rows of the embedding that are no token are never an answer.
+      int vocabulary =
+          tokenizer == null ? spec.vocabulary() : Math.min(spec.vocabulary(), tokenizer.size());
       this.scheduler =
           new Scheduler(
               new Scheduler.Resources(
-                  // Rows of the embedding that are no token are never an answer.
-                  tokenizer == null
-                      ? spec.vocabulary()
-                      : Math.min(spec.vocabulary(), tokenizer.size()),
+                  vocabulary,
                   tokenizer,
                   spec.readsWholeTexts(),
+                  hold(new LazyMasks(tokenizer, vocabulary, tenant.account("constraint"))),
                   spec.diffusion(),
                   team,
                   new CachePools(file, spec, tokenizer, plan.cache(), pool, workspace),

@@ -1,5 +1,7 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.constraint.Language;
+import dev.knapsack.error.ConstraintException;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.generation.Denoising;
 import dev.knapsack.generation.Event;
@@ -29,6 +31,7 @@ public final class Request {
   private Optional<Duration> deadline = Optional.empty();
   private Set<Integer> shown = Set.of();
   private Optional<Plan.Cache> cache = Optional.empty();
+  private Optional<Language> constraint = Optional.empty();
   private String tenant = "";
   private int priority;
 
@@ -63,6 +66,7 @@ public final class Request {
     copy.deadline = deadline;
     copy.shown = shown;
     copy.cache = cache;
+    copy.constraint = constraint;
     copy.tenant = tenant;
     copy.priority = priority;
     change.accept(copy);
@@ -118,6 +122,11 @@ public final class Request {
     return cache;
   }
 
+  /** The texts that the answer may be; empty for all. */
+  public Optional<Language> constraint() {
+    return constraint;
+  }
+
   /** The name of who asks; empty where that is not said. */
   public String tenant() {
     return tenant;
@@ -156,11 +165,17 @@ public final class Request {
     if (!text && !stops.isEmpty()) {
       throw new IllegalArgumentException("Stop strings need a tokenizer, and the engine has none.");
     }
+    if (constraint.isPresent() && ignoreEnd) {
+      throw new IllegalArgumentException(
+          "An answer that is held to a constraint ends where that ends; do not ask for one that"
+              + " goes on.");
+    }
   }
 
   /**
    * @param denoises whether the model denoises texts, in place of going on from them
    * @param logitRows rows of logits of a step
+   * @throws ConstraintException if it cannot hold to a constraint
    * @throws IllegalArgumentException if the model cannot do what is asked for
    */
   void check(boolean denoises, int logitRows) {
@@ -169,6 +184,12 @@ public final class Request {
       throw new IllegalArgumentException(
           "This model writes token by token; blocks, steps and drafts are for models that denoise"
               + " texts. Leave them out.");
+    }
+    if (denoises && constraint.isPresent()) {
+      throw new ConstraintException(
+          "",
+          "This model denoises a text, all of its tokens at once, and not from its beginning on; it"
+              + " cannot be held to a constraint. Ask without one, or another model.");
     }
     if (denoises && overflow instanceof Overflow.Shift) {
       throw new IllegalArgumentException(
@@ -258,6 +279,11 @@ public final class Request {
    */
   public Request withCache(Plan.Cache value) {
     return with(r -> r.cache = Optional.of(value));
+  }
+
+  /** With an answer that is a text of a language, if it ends by itself. */
+  public Request withConstraint(Language value) {
+    return with(r -> r.constraint = Optional.of(value));
   }
 
   /** Asked for by a tenant of this name; all that name none are one's. See {@link Answer}. */

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.constraint.Cursor;
 import dev.knapsack.error.KnapsackException.Kind;
 import dev.knapsack.error.LogitsException;
 import dev.knapsack.generation.Event;
@@ -14,6 +15,7 @@ import java.util.Map;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Chooses tokens from logits as a {@link Sampling} says; one for each sequence, because it holds
@@ -52,6 +54,9 @@ final class Sampler {
   private float[] original = new float[0];
   private int changes;
 
+  /** The tokens that may be chosen now, where not all may. */
+  private long @Nullable [] mask;
+
   /**
    * @param vocabulary tokens that may be chosen, the first of those that have logits
    * @param logProbabilities of how many alternatives, and of the token, they are wanted
@@ -84,6 +89,20 @@ final class Sampler {
   }
 
   /**
+   * The next token of those that a language lets follow: what it forbids is chosen as if its logit
+   * were negative infinity, before anything is cut off. Its log-probability is that of the model's
+   * own distribution.
+   *
+   * @param cursor the place in the language; null where any token may follow
+   * @throws dev.knapsack.error.ConstraintException if none may; else as the others
+   */
+  Event.Token sample(
+      MemorySegment logits, long offset, int columns, Tokens history, @Nullable Cursor cursor) {
+    double draw = sampling.temperature() == 0 ? 0 : random.nextDouble();
+    return sample(logits, offset, columns, history, draw, cursor);
+  }
+
+  /**
    * The next token.
    *
    * @param logits F32 from byte {@code offset}, which are the same again afterwards
@@ -93,8 +112,7 @@ final class Sampler {
    *     forbidden
    */
   Event.Token sample(MemorySegment logits, long offset, int columns, Tokens history) {
-    double draw = sampling.temperature() == 0 ? 0 : random.nextDouble();
-    return sample(logits, offset, columns, history, draw);
+    return sample(logits, offset, columns, history, null);
   }
 
   /**
@@ -102,6 +120,16 @@ final class Sampler {
    * {@link #sample(MemorySegment, long, int, Tokens)}.
    */
   Event.Token sample(MemorySegment logits, long offset, int columns, Tokens history, double draw) {
+    return sample(logits, offset, columns, history, draw, null);
+  }
+
+  private Event.Token sample(
+      MemorySegment logits,
+      long offset,
+      int columns,
+      Tokens history,
+      double draw,
+      @Nullable Cursor cursor) {
     int token;
     changes = 0;
     try {
@@ -111,8 +139,9 @@ final class Sampler {
       if (sampling.penalises()) {
         penalise(logits, offset, history);
       }
-      token = choose(logits, offset, draw);
+      token = choose(logits, offset, draw, cursor);
     } finally {
+      mask = null;
       while (changes > 0) {
         changes--;
         set(logits, offset, changed[changes], original[changes]);
@@ -144,9 +173,17 @@ final class Sampler {
         token, OptionalDouble.of(get(logits, offset, token) - all), List.copyOf(alternatives));
   }
 
-  private int choose(MemorySegment logits, long offset, double u) {
+  private int choose(MemorySegment logits, long offset, double u, @Nullable Cursor cursor) {
+    boolean greedy = sampling.temperature() == 0;
+    if (cursor != null && !greedy) {
+      mask = cursor.mask();
+    }
     int best = likeliest(logits, offset);
-    if (sampling.temperature() == 0) {
+    if (cursor != null && greedy && !cursor.allows(best)) {
+      mask = cursor.mask(); // which is seldom needed: what a model would rather write may come
+      best = likeliest(logits, offset);
+    }
+    if (greedy) {
       return best;
     }
     float max = get(logits, offset, best);
@@ -212,13 +249,19 @@ final class Sampler {
     int best = -1;
     float max = Float.NEGATIVE_INFINITY;
     for (int token = 0; token < vocabulary; token++) {
-      float logit = get(logits, offset, token);
+      float logit = allowed(logits, offset, token);
       if (logit > max) {
         max = logit;
         best = token;
       } else if (Float.isNaN(logit)) {
         throw new LogitsException(Kind.FILE, "The logit of token " + token + " is not a number");
       }
+    }
+    if (best < 0 && mask != null) {
+      throw new LogitsException(
+          Kind.REQUEST,
+          "Every token that the constraint lets follow here has a logit of negative infinity: the"
+              + " request's logit bias, or the model, forbids them. Leave one that may come.");
     }
     if (best < 0) {
       throw sampling.logitBias().containsValue(Float.NEGATIVE_INFINITY)
@@ -244,12 +287,12 @@ final class Sampler {
     float floor = floor(max);
     double sum = 0;
     for (int token = 0; token < vocabulary; token++) {
-      sum += weight(get(logits, offset, token), max, floor);
+      sum += weight(allowed(logits, offset, token), max, floor);
     }
     double left = u * sum;
     int last = -1;
     for (int token = 0; token < vocabulary; token++) {
-      double weight = weight(get(logits, offset, token), max, floor);
+      double weight = weight(allowed(logits, offset, token), max, floor);
       if (weight > 0) {
         last = token;
         left -= weight;
@@ -315,7 +358,7 @@ final class Sampler {
     double[] bins = new double[BINS];
     double mass = 0;
     for (int token = 0; token < vocabulary; token++) {
-      float logit = get(logits, offset, token);
+      float logit = allowed(logits, offset, token);
       double likelihood = Math.exp(logit - (double) max);
       mass += likelihood;
       bins[bin(logit, max)] += likelihood;
@@ -328,7 +371,7 @@ final class Sampler {
     last++; // sums of bins are rounded in another way than the sum of the nucleus
     int count = 0;
     for (int token = 0; token < vocabulary; token++) {
-      float logit = get(logits, offset, token);
+      float logit = allowed(logits, offset, token);
       if (bin(logit, max) <= last) {
         if (count == candidates.length) {
           candidates = Arrays.copyOf(candidates, Math.max(128, 2 * count));
@@ -352,7 +395,7 @@ final class Sampler {
       candidates = new long[count];
     }
     for (int token = 0; token < count; token++) {
-      candidates[token] = candidate(get(logits, offset, token), token);
+      candidates[token] = candidate(allowed(logits, offset, token), token);
     }
     // A heap with the least likely candidate on top: most tokens lose against it and cost one
     // comparison.
@@ -361,7 +404,7 @@ final class Sampler {
     }
     float least = logit(candidates[0]);
     for (int token = count; token < vocabulary; token++) {
-      float logit = get(logits, offset, token);
+      float logit = allowed(logits, offset, token);
       if (logit > least) { // an equal one of a higher id comes after
         candidates[0] = candidate(logit, token);
         sink(0, count);
@@ -410,6 +453,13 @@ final class Sampler {
 
   private static int token(long candidate) {
     return Integer.MAX_VALUE - (int) candidate;
+  }
+
+  /** The logit of a token if it may be chosen now. */
+  private float allowed(MemorySegment logits, long offset, int token) {
+    return mask == null || Cursor.isIn(mask, token)
+        ? get(logits, offset, token)
+        : Float.NEGATIVE_INFINITY;
   }
 
   private static float get(MemorySegment logits, long offset, int token) {

@@ -6,6 +6,7 @@ import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.constraint.Cursor;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.EngineClosedException;
 import dev.knapsack.error.QueueFullException;
@@ -17,6 +18,7 @@ import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Offer;
 import dev.knapsack.memory.Reclaimer;
 import dev.knapsack.model.Diffusion;
+import dev.knapsack.text.StreamDecoder;
 import dev.knapsack.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
@@ -51,6 +53,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       int vocabulary,
       @Nullable Tokenizer tokenizer,
       boolean wholeTexts,
+      LazyMasks masks,
       @Nullable Diffusion diffusion,
       WorkerTeam team,
       CachePools pools,
@@ -131,10 +134,13 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   /**
-   * The pool that the sequences of a request are to have their pages in: to be asked for by whoever
-   * starts it, on whatever thread.
+   * The pool that the sequences of a request are to have their pages in, with all else made that it
+   * needs: to be asked for by whoever starts it, on whatever thread.
    */
   KvPool pool(Request request) {
+    if (request.constraint().isPresent()) {
+      resources.masks().get(); // made here, where nobody else waits
+    }
     return resources.pools().of(request.cache());
   }
 
@@ -177,6 +183,15 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
           "This model reads texts and writes none; ask it for the logits of a text.");
     }
     request.check(resources.diffusion() != null, limits.logitRows());
+    StreamDecoder decoder =
+        tokenizer == null ? null : tokenizer.stream(request.lastToken(), request.shown()::contains);
+    Cursor cursor =
+        request
+            .constraint()
+            .map(language ->
+                new Cursor(
+                    language, resources.masks().get(), () -> decoder != null && decoder.hidesSpace()))
+            .orElse(null);
     return new Answer(
         this,
         session,
@@ -187,7 +202,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
             || resources.diffusion() != null
             || request.sampling().seed().isPresent(),
         new Sampler(request.sampling(), resources.vocabulary(), seed, request.logProbabilities()),
-        tokenizer == null ? null : tokenizer.stream(request.lastToken(), request.shown()::contains),
+        decoder,
+        cursor,
         now());
   }
 

@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.constraint.Cursor;
 import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Overflow;
@@ -75,14 +76,31 @@ final class Settlement implements Batch.AnswerWork {
       try {
         Tokens history = next.session.tokens;
         Event.Token token =
-            next.sampler.sample(logits.data(), logits.rowOffset(row), logits.columns(), history);
+            next.sampler.sample(
+                logits.data(), logits.rowOffset(row), logits.columns(), history, next.cursor);
         boolean endToken = endTokens.contains(token.id());
         if (!endToken || next.request.ignoreEnd()) {
           history.add(token.id());
         }
         next.accept(token, endToken, now);
+        force(next);
       } catch (RuntimeException | Error e) {
         next.fail(e);
+      }
+    }
+  }
+
+  /** Takes what must follow without asking the model: it is read as a prompt is, in one step. */
+  private void force(Answer next) {
+    Cursor cursor = next.cursor;
+    // What is not sampled has no likelihood to tell.
+    if (cursor != null && !next.ended() && next.request.logProbabilities().isEmpty()) {
+      for (int token : cursor.forced()) {
+        if (next.ended() || next.session.tokens.size() >= next.session.capacity) {
+          return;
+        }
+        next.session.tokens.add(token);
+        next.accept(Event.Token.of(token), false, now);
       }
     }
   }

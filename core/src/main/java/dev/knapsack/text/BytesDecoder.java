@@ -30,11 +30,16 @@ final class BytesDecoder implements StreamDecoder {
   @Override
   public String next(int token) {
     byte[] bytes = tokenizer.bytes(token, shown.test(token));
-    int skip = bytes.length > 0 && bytes[0] == ' ' && tokenizer.hidesSpaceAfter(previous) ? 1 : 0;
+    int skip = bytes.length > 0 && bytes[0] == ' ' && hidesSpace() ? 1 : 0;
     previous = token;
     ByteBuffer in = ByteBuffer.allocate(pending.length + bytes.length - skip);
     in.put(pending).put(bytes, skip, bytes.length - skip).flip();
     return decode(in, false);
+  }
+
+  @Override
+  public boolean hidesSpace() {
+    return tokenizer.hidesSpaceAfter(previous);
   }
 
   @Override

@@ -204,6 +204,11 @@ final class PipelineTokenizer extends AbstractTokenizer {
   }
 
   @Override
+  public boolean joinsBytes() {
+    return joining.stream().allMatch(TokenJoining::joinsBytes);
+  }
+
+  @Override
   public byte[] bytes(int token, boolean special) {
     switch (type(token)) {
       case UNUSED -> {
@@ -238,8 +243,10 @@ final class PipelineTokenizer extends AbstractTokenizer {
     private final TokenJoining.Text text = new TokenJoining.Text();
     private final TokenJoining.Stage first;
     private final IntPredicate shown;
+    private boolean begun;
 
     Joined(boolean continues, IntPredicate shown) {
+      begun = continues;
       first = TokenJoining.stages(joining, text, continues);
       this.shown = shown;
     }
@@ -250,8 +257,14 @@ final class PipelineTokenizer extends AbstractTokenizer {
       if (type != TokenType.UNUSED && (type != TokenType.CONTROL || shown.test(token))) {
         first.part(vocabulary.text(token));
         first.end();
+        begun = true;
       }
       return text.take();
+    }
+
+    @Override
+    public boolean hidesSpace() {
+      return !begun && joining.stream().anyMatch(TokenJoining::hidesFirstSpace);
     }
 
     @Override

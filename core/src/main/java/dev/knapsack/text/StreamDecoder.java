@@ -11,6 +11,12 @@ public interface StreamDecoder {
   /** The text that this token completes, possibly empty. */
   String next(int token);
 
+  /**
+   * Says whether a space with which the next token begins is no part of the text, since some
+   * vocabularies put one before each text.
+   */
+  boolean hidesSpace();
+
   /** The text that is left at the end: an unfinished character becomes U+FFFD. */
   String finish();
 }

@@ -104,6 +104,16 @@ sealed interface TokenJoining {
     return false;
   }
 
+  /** Says whether what it makes of tokens is what it makes of one after that of another. */
+  default boolean joinsBytes() {
+    return true;
+  }
+
+  /** Says whether it may leave out a space with which a text begins. */
+  default boolean hidesFirstSpace() {
+    return false;
+  }
+
   /** The first of the stages that a file describes; its last writes to {@code text}. */
   static Stage stages(List<TokenJoining> all, Text text, boolean continues) {
     Stage stage = text;
@@ -162,6 +172,11 @@ sealed interface TokenJoining {
 
   /** Without a decoder, a space stands between tokens. */
   record Spaced() implements TokenJoining {
+    @Override
+    public boolean joinsBytes() {
+      return false;
+    }
+
     @Override
     public Stage stage(Stage next, boolean continues) {
       return new WholeStage(next) {
@@ -298,6 +313,11 @@ sealed interface TokenJoining {
   /** Spaces for a visible character; none in the first token if one was put before the text. */
   record Metaspace(String replacement, boolean hidesFirst) implements TokenJoining {
     @Override
+    public boolean hidesFirstSpace() {
+      return hidesFirst;
+    }
+
+    @Override
     public Stage stage(Stage next, boolean continues) {
       return new Stage(next) {
         private boolean first = !continues && hidesFirst;
@@ -318,6 +338,16 @@ sealed interface TokenJoining {
 
   /** Takes up to so many of a character off the ends of each token. */
   record Stripped(int content, int start, int stop) implements TokenJoining {
+    @Override
+    public boolean joinsBytes() {
+      return content == ' ' && start <= 1 && stop == 0;
+    }
+
+    @Override
+    public boolean hidesFirstSpace() {
+      return start > 0;
+    }
+
     @Override
     public Stage stage(Stage next, boolean continues) {
       return new Stage(next) {
@@ -369,6 +399,11 @@ sealed interface TokenJoining {
 
   /** A string in the place of each match in a token. */
   record Replaced(TextPattern pattern, String content) implements TokenJoining {
+    @Override
+    public boolean joinsBytes() {
+      return pattern.literal().codePointCount(0, pattern.literal().length()) == 1;
+    }
+
     @Override
     public Stage stage(Stage next, boolean continues) {
       String literal = pattern.literal();
@@ -428,6 +463,11 @@ sealed interface TokenJoining {
   /** A space before each token that does not continue a word. */
   record WordPiece(String prefix, boolean cleansUp) implements TokenJoining {
     @Override
+    public boolean joinsBytes() {
+      return false;
+    }
+
+    @Override
     public Stage stage(Stage next, boolean continues) {
       return new WholeStage(next) {
         private boolean begun = continues;
@@ -462,6 +502,11 @@ sealed interface TokenJoining {
   /** A space for what ends a word, but nothing at the end of the text. */
   record Suffixed(String suffix) implements TokenJoining {
     @Override
+    public boolean joinsBytes() {
+      return false;
+    }
+
+    @Override
     public Stage stage(Stage next, boolean continues) {
       return new WholeStage(next) {
         private @Nullable String held;
@@ -487,6 +532,11 @@ sealed interface TokenJoining {
 
   /** Connectionist temporal classification: a token counts once for each run of it. */
   record Ctc(String padding, String delimiter, boolean cleansUp) implements TokenJoining {
+    @Override
+    public boolean joinsBytes() {
+      return false;
+    }
+
     @Override
     public Stage stage(Stage next, boolean continues) {
       return new WholeStage(next) {

@@ -58,6 +58,12 @@ public interface Tokenizer {
     return text.append(decoder.finish()).toString();
   }
 
+  /**
+   * Says whether the text of tokens is the bytes of one after those of another, but for a space
+   * that a {@linkplain StreamDecoder#hidesSpace decoder hides}: so it is of all that write answers.
+   */
+  boolean joinsBytes();
+
   /** The beginning-of-sequence token, or -1. */
   int bos();
 

@@ -81,6 +81,11 @@ final class VocabularyTokenizer extends AbstractTokenizer {
   }
 
   @Override
+  public boolean joinsBytes() {
+    return true;
+  }
+
+  @Override
   public byte[] bytes(int token, boolean special) {
     return switch (type(token)) {
       case CONTROL, UNKNOWN -> special ? vocabulary.bytes(token) : new byte[0];

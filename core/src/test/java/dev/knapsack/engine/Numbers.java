@@ -43,10 +43,20 @@ final class Numbers implements Tokenizer {
       }
 
       @Override
+      public boolean hidesSpace() {
+        return false;
+      }
+
+      @Override
       public String finish() {
         return "";
       }
     };
+  }
+
+  @Override
+  public boolean joinsBytes() {
+    return true;
   }
 
   @Override

@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Stream;
 
 /**
  * The form in which a model writes reasoning and calls into its answers, as its chat template shows
@@ -101,8 +102,11 @@ public final class AnswerForm {
   private final boolean harmony;
   private final Optional<Reasoning> reasoning;
   private final Optional<Calls> calls;
+  private final String template;
 
-  private AnswerForm(boolean harmony, Optional<Reasoning> reasoning, Optional<Calls> calls) {
+  private AnswerForm(
+      String template, boolean harmony, Optional<Reasoning> reasoning, Optional<Calls> calls) {
+    this.template = template;
     this.harmony = harmony;
     this.reasoning = reasoning;
     this.calls = calls;
@@ -111,6 +115,7 @@ public final class AnswerForm {
   /** The form of the model whose template this is. */
   public static AnswerForm of(String template) {
     return new AnswerForm(
+        template,
         template.contains(HARMONY),
         REASONING.stream().filter(r -> template.contains(r.sign)).findFirst(),
         CALLS.stream().filter(c -> template.contains(c.sign)).findFirst());
@@ -135,6 +140,36 @@ public final class AnswerForm {
   }
 
   /**
+   * The form of an answer, for who is to say what it may be.
+   *
+   * @param prompt what the model goes on with: reasoning may begin at its end
+   */
+  public AnswerOutline outline(List<Tool> tools, String prompt) {
+    List<String> tokens = List.copyOf(tokens(tools));
+    if (harmony) {
+      return new AnswerOutline(
+          "", "", false, Optional.of(CallForm.HARMONY), HarmonyReader.TOKENS, tokens);
+    }
+    Optional<Calls> called = calls.filter(_ -> !tools.isEmpty());
+    List<String> marks =
+        called.stream()
+            .flatMap(c -> Stream.concat(c.marks.keySet().stream(), c.dropped.stream()))
+            .filter(mark -> !mark.isEmpty())
+            .toList();
+    return new AnswerOutline(
+        reasoning.map(Reasoning::open).orElse(""),
+        reasoning.map(Reasoning::close).orElse(""),
+        begins(prompt),
+        called.map(c -> CallForm.of(c.sign, template)),
+        marks,
+        tokens);
+  }
+
+  private boolean begins(String prompt) {
+    return reasoning.filter(r -> prompt.stripTrailing().endsWith(r.open)).isPresent();
+  }
+
+  /**
    * A reader of one answer.
    *
    * @param tools those that the model may call; without any, nothing is read as a call
@@ -151,7 +186,7 @@ public final class AnswerForm {
     return new MarkReader(
         open,
         reasoning.map(Reasoning::close).orElse(""),
-        !open.isEmpty() && prompt.stripTrailing().endsWith(open),
+        begins(prompt),
         called.map(c -> new LinkedHashMap<>(c.marks)).orElseGet(LinkedHashMap::new),
         called.map(c -> Set.copyOf(c.dropped)).orElse(Set.of()),
         new Schemas(tools),

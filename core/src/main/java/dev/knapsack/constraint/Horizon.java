@@ -1,0 +1,47 @@
+package dev.knapsack.constraint;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Cuts terms to what a token can tell of them: of two terms that differ only farther off than its
+ * bytes reach, the tokens that may follow are the same.
+ *
+ * @param bytes of the longest token
+ */
+record Horizon(Terms terms, int bytes) {
+  /** A term of which the same tokens may follow, and the end; only where the given one is live. */
+  Term of(Term term) {
+    return switch (term.shape) {
+      case Shape.Sequence _ -> sequence(term);
+      case Shape.Choice(List<Term> options) -> terms.choice(options.stream().map(this::of).toList());
+      case Shape.Repeat(Term item, int least, int most) -> repeat(term, item, least, most);
+      default -> term;
+    };
+  }
+
+  /** What cannot be reached is left out. */
+  private Term sequence(Term term) {
+    List<Term> parts = new ArrayList<>();
+    Term left = term;
+    int before = 0;
+    while (before <= bytes && left.shape instanceof Shape.Sequence(Term first, Term rest)) {
+      parts.add(of(first));
+      before += terms.shortest(first);
+      left = rest;
+    }
+    if (before <= bytes) {
+      parts.add(of(left));
+    }
+    return terms.sequence(parts);
+  }
+
+  /** More times than there are bytes is any number of times. */
+  private Term repeat(Term term, Term item, int least, int most) {
+    if (least <= bytes + 1 && most <= bytes) {
+      return term;
+    }
+    int more = item.nullable() ? 0 : Math.min(least, bytes + 1);
+    return terms.repeat(item, more, most > bytes ? -1 : most);
+  }
+}
