@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param least characters (code points) at the least
  * @param most characters at the most; less than 0 for any number
  * @param refused expressions that are found in none of them
- * @param formats what they are besides, unless no text of the expressions is
+ * @param formats what they are besides, until {@link #settled}
  * @param without texts that are not among them
  */
 record StringSet(
@@ -101,20 +101,20 @@ record StringSet(
   }
 
   /**
-   * The same with formats as expressions. Where no text of the expressions and lengths has the
-   * formats too, these say nothing, as the standard lets them: clients write patterns for times
-   * without a zone beside a format that wants one.
+   * The same with formats as expressions. A format that no text of the expressions has says nothing,
+   * as the standard lets it: clients write patterns for times without a zone beside a format that
+   * wants one.
    */
   StringSet settled(Scratch scratch) {
-    if (formats.isEmpty()) {
-      return this;
-    }
-    StringSet plain = new StringSet(least, most, patterns, refused, List.of(), without);
-    StringSet strict = plain;
+    StringSet expected = new StringSet(0, -1, patterns, List.of(), List.of(), List.of());
+    StringSet settled = new StringSet(least, most, patterns, refused, List.of(), without);
     for (StringFormat format : formats) {
-      strict = strict.with(format.pattern()).atMost(format.most());
+      if (patterns.isEmpty() || !expected.with(format.pattern()).isEmpty(scratch)) {
+        StringSet with = settled.with(format.pattern());
+        settled = format.most() < 0 ? with : with.atMost(format.most());
+      }
     }
-    return strict.isEmpty(scratch) ? plain : strict;
+    return settled;
   }
 
   boolean has(String text, Scratch scratch) {
@@ -137,7 +137,11 @@ record StringSet(
 
   /** What stands between the quotes of a value. */
   Term content(Terms terms, JsonText text) {
-    return isCompared() ? name(terms, text) : terms.repeat(text.freeCharacter(), least, most);
+    return isCompared() ? name(terms, text) : counted(terms, text.freeCharacter());
+  }
+
+  private Term counted(Terms terms, Term character) {
+    return most >= 0 && most < least ? terms.never() : terms.repeat(character, least, most);
   }
 
   /** What stands between the quotes of a name, which is never written in two ways. */
@@ -145,9 +149,9 @@ record StringSet(
     Optional<Term> found =
         patterns.stream().map(pattern -> text.found(pattern.sure())).reduce(terms::both);
     Term one = found.isPresent() ? text.exactCharacter() : text.character(CodePoints.ALL);
-    Term content = found.orElseGet(() -> terms.repeat(one, least, most));
+    Term content = found.orElseGet(() -> counted(terms, one));
     if (found.isPresent() && (least > 0 || most >= 0)) {
-      content = terms.both(content, terms.repeat(one, least, most));
+      content = terms.both(content, counted(terms, one));
     }
     for (Pattern pattern : refused) {
       content = terms.except(content, text.found(pattern.possible()));
