@@ -147,7 +147,7 @@ final class Alternative {
       }
     }
     strings = strings.settled(scratch);
-    if (listed == null && kinds.contains(Kind.NUMBER) && !scratch.areWritable(numbers)) {
+    if (listed == null && kinds.contains(Kind.NUMBER) && !NumberText.isWritable(numbers)) {
       throw refuse(
           "multipleOf", "is a step too large to be counted; give bounds with fewer multiples.");
     }

@@ -5,6 +5,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import dev.knapsack.constraint.StringSet.Pattern;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -41,10 +42,9 @@ final class JsonText {
 
   private final Terms terms;
   private final Map<CodePoints, Term> characters = new HashMap<>();
-  private final Map<Regex, Term> found = new HashMap<>();
+  private final Map<Pattern, Term> found = new HashMap<>();
   private final Term blank;
   private final Term free;
-  private final Term exact;
 
   JsonText(Terms terms) {
     this.terms = terms;
@@ -62,7 +62,6 @@ final class JsonText {
             terms.character(PLAIN),
             terms.sequence(terms.text("\\"), terms.bytes(ByteSet.of('"', '\\', '/', 'b', 'f', 'n', 'r', 't'))),
             terms.sequence(terms.text("\\u"), unit(hex)));
-    this.exact = terms.choice(character(PLAIN.or(ESCAPED)), numbered(NUMBERED));
   }
 
   /** Four digits of a character, or of both halves of a surrogate pair. */
@@ -104,7 +103,7 @@ final class JsonText {
 
   /** Any character in the one form that is compared. */
   Term exactCharacter() {
-    return exact;
+    return terms.choice(character(CodePoints.ALL), numbered(NUMBERED));
   }
 
   /** One character of a set, in the form that is compared. */
@@ -140,10 +139,10 @@ final class JsonText {
   }
 
   /** What stands between the quotes of texts in which an expression is found. */
-  Term found(Regex pattern) {
+  Term found(Pattern pattern) {
     Term term = found.get(pattern);
     if (term == null) {
-      term = pattern.search(terms, this::character);
+      term = pattern.regex().search(terms, this::character);
       found.put(pattern, term);
     }
     return term;

@@ -81,7 +81,7 @@ record ObjectSet(
 
   /** What is asked of the value of a member. */
   Conjunction value(String name, Scratch scratch) {
-    return value(Optional.of(name), pattern -> scratch.isFound(pattern.sure(), name));
+    return value(Optional.of(name), pattern -> scratch.isFound(pattern, name));
   }
 
   /** What is asked of members that have no known name, by the expressions found in theirs. */

@@ -150,7 +150,7 @@ final class SchemaReader {
         case "if" -> steps.addLast(new Split(keywords.conditions()));
         case "dependentRequired", "dependentSchemas", "dependencies" ->
             keywords.dependents(keyword).forEach(options -> steps.addLast(new Split(options)));
-        default -> keywords.narrow(keyword, alternative);
+        default -> SchemaNarrowing.narrow(keywords, keyword, alternative);
       }
     }
     return true;

@@ -16,7 +16,7 @@ import java.util.Set;
 
 /** The texts of values of a schema, as one term with names for what recurs. */
 final class SchemaText {
-  private static final int DEEPEST = 400;
+  private static final int DEEPEST = 200;
   private static final int MOST_PATTERNS = 5;
 
   private final String prefix;
@@ -81,7 +81,7 @@ final class SchemaText {
       case NULL -> terms.text("null");
       case TRUE -> terms.text("true");
       case FALSE -> terms.text("false");
-      case NUMBER -> numbers.of(alternative.numbers).orElseThrow();
+      case NUMBER -> numbers.of(alternative.numbers);
       case STRING -> text.quoted(alternative.strings.content(terms, text));
       case ARRAY -> arrays.of(alternative);
       case OBJECT -> object(alternative);

@@ -24,17 +24,23 @@ record StringSet(
   /**
    * An expression as it was written, and as it is understood.
    *
-   * @param sure found where all dialects find it
-   * @param possible found where any of them does
+   * @param wide true to find it where any dialect does, false where all of them do
    */
-  record Pattern(String source, Regex sure, Regex possible) {
+  record Pattern(String source, Regex regex, boolean wide) {
     static Pattern of(String source) {
-      return new Pattern(source, Regex.parse(source), Regex.parseWide(source));
+      return new Pattern(source, Regex.parse(source), false);
+    }
+
+    /** The same, found where any dialect finds it. */
+    Pattern widely() {
+      return new Pattern(source, Regex.parseWide(source), true);
     }
 
     @Override
     public boolean equals(@Nullable Object other) {
-      return other instanceof Pattern pattern && source.equals(pattern.source);
+      return other instanceof Pattern pattern
+          && source.equals(pattern.source)
+          && wide == pattern.wide;
     }
 
     @Override
@@ -66,7 +72,7 @@ record StringSet(
   }
 
   StringSet without(Pattern pattern) {
-    return new StringSet(least, most, patterns, added(refused, pattern), formats, without);
+    return new StringSet(least, most, patterns, added(refused, pattern.widely()), formats, without);
   }
 
   StringSet with(StringFormat format) {
@@ -122,8 +128,8 @@ record StringSet(
     return length >= least
         && (most < 0 || length <= most)
         && !without.contains(text)
-        && refused.stream().noneMatch(pattern -> scratch.isFound(pattern.possible(), text))
-        && patterns.stream().allMatch(pattern -> scratch.isFound(pattern.sure(), text));
+        && refused.stream().noneMatch(pattern -> scratch.isFound(pattern, text))
+        && patterns.stream().allMatch(pattern -> scratch.isFound(pattern, text));
   }
 
   boolean isEmpty(Scratch scratch) {
@@ -147,14 +153,14 @@ record StringSet(
   /** What stands between the quotes of a name, which is never written in two ways. */
   Term name(Terms terms, JsonText text) {
     Optional<Term> found =
-        patterns.stream().map(pattern -> text.found(pattern.sure())).reduce(terms::both);
+        patterns.stream().map(text::found).reduce(terms::both);
     Term one = found.isPresent() ? text.exactCharacter() : text.character(CodePoints.ALL);
     Term content = found.orElseGet(() -> counted(terms, one));
     if (found.isPresent() && (least > 0 || most >= 0)) {
       content = terms.both(content, counted(terms, one));
     }
     for (Pattern pattern : refused) {
-      content = terms.except(content, text.found(pattern.possible()));
+      content = terms.except(content, text.found(pattern));
     }
     List<Term> others = without.stream().map(JsonText::content).map(terms::text).toList();
     return terms.except(content, terms.choice(others));
