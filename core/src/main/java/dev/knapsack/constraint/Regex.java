@@ -45,7 +45,11 @@ sealed interface Regex {
    *     boundaries; its place is the character, from 0
    */
   static Regex parse(String pattern) {
-    return new RegexParser(pattern, false).parse();
+    Regex regex = new RegexParser(pattern, false).parse();
+    Terms terms = new Terms();
+    Term any = terms.bytes(ByteSet.ALL);
+    regex.search(terms, _ -> any); // what cannot be written as a term is refused here
+    return regex;
   }
 
   /** The tree of an expression, which stands for what any of the dialects takes. */

@@ -157,7 +157,10 @@ final class SchemaNegation {
     Predicate<JsonElement> wanted =
         value -> JsonValues.number(value).filter(n -> n.remainder(step).signum() != 0).isPresent();
     return of(
-        Kind.NUMBER, a -> a.undecided(Kind.NUMBER, wanted, problem(keywords, keyword)));
+        Kind.NUMBER,
+        a ->
+            a.undecided(
+                Kind.NUMBER, wanted, all -> all.numbers.areMultiples(step), problem(keywords, keyword)));
   }
 
   private static List<Option> numbers(Keywords keywords, String keyword) {
@@ -197,6 +200,7 @@ final class SchemaNegation {
                   alternative.undecided(
                       Kind.of(value),
                       other -> !JsonValues.same(value, other),
+                      _ -> false,
                       problem(keywords, keyword));
             }
           }
@@ -258,6 +262,7 @@ final class SchemaNegation {
                 _ -> {
                   throw problem;
                 },
+                _ -> false,
                 problem));
   }
 

@@ -1,5 +1,7 @@
 package dev.knapsack.constraint;
 
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import dev.knapsack.constraint.Conjunction.Part;
@@ -10,6 +12,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
@@ -176,20 +179,25 @@ final class SchemaReader {
         Part one = new Part(all.get(i), true);
         Part other = new Part(all.get(j), true);
         if (!impossible.test(Conjunction.of(List.of(beside, one, other)))) {
-          checkDecided(schema, i, j, one, other);
-          options.get(i).add(other.opposite());
-          options.get(j).add(one.opposite());
+          options.get(i).add(told(schema, i, j, beside, one, other));
+          options.get(j).add(told(schema, i, j, beside, other, one));
         }
       }
     }
     return options.stream().map(parts -> new Option(_ -> {}, parts)).toList();
   }
 
-  private void checkDecided(Node schema, int i, int j, Part one, Part other) {
+  /** What tells values of one schema from those of another, which they must not fit. */
+  private Part told(Node schema, int i, int j, Part beside, Part one, Part other) {
     try {
       alternatives(Conjunction.of(List.of(one, other.opposite())));
-      alternatives(Conjunction.of(List.of(other, one.opposite())));
+      return other.opposite();
     } catch (ConstraintException e) {
+      Optional<Part> told = constants(other.schema());
+      if (told.isPresent()
+          && !impossible.test(Conjunction.of(List.of(beside, one, told.get().opposite())))) {
+        return told.get().opposite();
+      }
       throw schema.refuse(
           "oneOf",
           ("has schemas %d and %d that a value may fit both of, and which it fits cannot be decided"
@@ -197,6 +205,38 @@ final class SchemaReader {
                   + " with another 'const' in each.")
               .formatted(i, j, e.getMessage()));
     }
+  }
+
+  /** Of a schema, what it says of properties that are constants; empty if it says nothing so. */
+  private Optional<Part> constants(Node schema) {
+    Node named = schema;
+    while (named.json() instanceof JsonObject object && object.keySet().equals(Set.of("$ref"))) {
+      named = document.target(named, "$ref");
+    }
+    if (!(named.json() instanceof JsonObject object)
+        || !(object.get("properties") instanceof JsonObject properties)) {
+      return Optional.empty();
+    }
+    JsonObject constants = new JsonObject();
+    for (String name : properties.keySet()) {
+      if (properties.get(name) instanceof JsonObject property
+          && (property.has("const") || property.has("enum"))) {
+        JsonObject value = new JsonObject();
+        value.add("enum", property.has("enum") ? property.get("enum") : array(property.get("const")));
+        constants.add(name, value);
+      }
+    }
+    JsonObject less = new JsonObject();
+    less.add("properties", constants);
+    return constants.isEmpty()
+        ? Optional.empty()
+        : Optional.of(new Part(new Node(named.pointer() + "/*", less, named.base()), true));
+  }
+
+  private static JsonArray array(JsonElement one) {
+    JsonArray array = new JsonArray();
+    array.add(one);
+    return array;
   }
 
   /** Refuses a schema that refers to itself with no property or item in between. */

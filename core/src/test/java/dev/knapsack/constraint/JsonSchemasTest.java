@@ -66,6 +66,7 @@ class JsonSchemasTest {
         "{\"enum\":[1,\"a\",null,{\"x\":1}],\"type\":[\"integer\",\"object\"],\"required\":[\"x\"]} | 1 | {\"x\":1}"
             + " | ! \"a\" | ! null",
         "{\"const\":\"\\u0001\\\"é\\n\"} | \"\\u0001\\\"é\\n\"",
+        "{\"const\":\"\\ud83d\"} | \"\\ud83d\" | ! \"?\"",
         "{\"not\":{\"enum\":[\"a\",1,null]},\"type\":[\"string\",\"integer\",\"null\"]} | \"b\" | \"\" | 2 | \"aa\""
             + " | ! \"a\" | ! 1 | ! null",
         "{\"not\":{\"type\":[\"string\",\"object\",\"array\"]}} | 1 | null | ! \"a\" | ! {}",
@@ -102,6 +103,12 @@ class JsonSchemasTest {
         "{\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"null\"}],\"maximum\":3} | null | 3 | ! 4",
         "{\"oneOf\":[{\"type\":\"integer\"},{\"type\":\"string\"}]} | 1 | \"a\" | ! null",
         "{\"oneOf\":[{\"maximum\":5},{\"minimum\":3}],\"type\":\"integer\"} | 2 | -7 | 6 | ! 3 | ! 4 | ! 5",
+        "{\"oneOf\":[{\"type\":\"integer\",\"maximum\":5},{\"type\":\"integer\",\"minimum\":3}]} | 2 | 6 | ! 4",
+        // Told apart by constants, which have to be written then
+        "{\"oneOf\":[{\"$ref\":\"#/$defs/a\"},{\"$ref\":\"#/$defs/b\"}],\"$defs\":{"
+            + "\"a\":{\"type\":\"object\",\"properties\":{\"k\":{\"const\":\"a\"},\"n\":{}},\"additionalProperties\":false},"
+            + "\"b\":{\"type\":\"object\",\"properties\":{\"k\":{\"const\":\"b\"}},\"additionalProperties\":false}}}"
+            + " | {\"k\":\"a\",\"n\":1} | {\"k\":\"b\"} | ! {} | ! {\"k\":\"b\",\"n\":1}",
         "{\"oneOf\":[{\"required\":[\"a\"]},{\"required\":[\"b\"]}],\"type\":\"object\"} | {\"a\":1} | {\"b\":1,\"c\":2}"
             + " | ! {} | ! {\"a\":1,\"b\":1}",
         "{\"allOf\":[{\"properties\":{\"a\":{\"type\":\"integer\"}}},{\"properties\":{\"a\":{\"minimum\":3},\"b\":true}}],"
@@ -136,6 +143,7 @@ class JsonSchemasTest {
         "{\"type\":\"array\",\"allOf\":[{\"contains\":{\"const\":1}},{\"contains\":{\"const\":2}}]} | /allOf/1/contains",
         "{\"type\":\"object\",\"minProperties\":2} | /minProperties",
         "{\"type\":\"string\",\"pattern\":\"(a)\\\\1\"} | /pattern",
+        "{\"items\":{\"pattern\":\"(?:a(?!b))*\"}} | /items/pattern",
         "{\"type\":\"object\",\"patternProperties\":{\"(?<=a)b\":{}}} | /patternProperties/(?<=a)b",
         "{\"type\":\"string\",\"format\":\"regex\"} | /format",
         "{\"$ref\":\"other.json\"} | /$ref",
