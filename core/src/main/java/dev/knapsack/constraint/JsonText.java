@@ -16,8 +16,8 @@ import java.util.Optional;
  * How JSON is written in answers.
  *
  * <p>Between what belongs to the syntax may stand nothing, a space, or the end of a line and up to
- * twenty spaces or tabs, but not before a colon or a comma. A character of a text that is matched or compared
- * has one form: itself, or the short escape of those that JSON does not let stand.
+ * twenty spaces or tabs, but not before a colon or a comma. A character of a text that is matched or
+ * compared has one form: itself, or the short escape of those that JSON does not let stand.
  */
 final class JsonText {
   private static final int INDENT = 20;
@@ -60,7 +60,9 @@ final class JsonText {
     this.free =
         terms.choice(
             terms.character(PLAIN),
-            terms.sequence(terms.text("\\"), terms.bytes(ByteSet.of('"', '\\', '/', 'b', 'f', 'n', 'r', 't'))),
+            terms.sequence(
+                terms.text("\\"),
+                terms.bytes(ByteSet.of('"', '\\', '/', 'b', 'f', 'n', 'r', 't'))),
             terms.sequence(terms.text("\\u"), unit(hex)));
   }
 

@@ -161,7 +161,8 @@ final class RegexParser {
         }
         at++;
       } else if (!take(':')) {
-        throw refuse("a group of another kind than '(…)', '(?:…)', '(?<name>…)', '(?=…)', '(?!…)'");
+        throw refuse(
+            "a group of another kind than '(…)', '(?:…)', '(?<name>…)', '(?=…)' and '(?!…)'");
       }
     }
     Regex inside = alternatives();
@@ -343,6 +344,7 @@ final class RegexParser {
 
   private ConstraintException refuse(String problem) {
     return new ConstraintException(
-        "character " + Math.max(0, at - 1), "the expression '%s' has %s.".formatted(pattern, problem));
+        "character " + Math.max(0, at - 1),
+        "the expression '%s' has %s.".formatted(pattern, problem));
   }
 }

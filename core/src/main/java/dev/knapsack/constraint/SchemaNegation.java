@@ -271,7 +271,8 @@ final class SchemaNegation {
         .schema()
         .refuse(
             keyword,
-            "stands where it has to be broken ('not', 'if', or an 'oneOf' that overlaps), and whether"
-                + " it is cannot be decided while a value is written; say what is allowed instead.");
+            "stands where it has to be broken ('not', 'if', or an 'oneOf' that overlaps), and"
+                + " whether it is cannot be decided while a value is written; say what is allowed"
+                + " instead.");
   }
 }

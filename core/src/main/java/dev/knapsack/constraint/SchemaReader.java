@@ -112,8 +112,9 @@ final class SchemaReader {
         case Split(List<Option> options) -> {
           if (++splits > MOST_SPLITS || found.size() > MOST_ALTERNATIVES) {
             throw new ConstraintException(
-                "", "The schema has alternatives of alternatives, more than can be counted out; write"
-                    + " fewer 'anyOf', 'oneOf' and 'if' that hold together.");
+                "",
+                "The schema has alternatives of alternatives, more than can be counted out; write fewer"
+                    + " 'anyOf', 'oneOf' and 'if' that hold together.");
           }
           for (Option option : options) {
             Alternative copy = alternative.copy();
@@ -201,8 +202,8 @@ final class SchemaReader {
       throw schema.refuse(
           "oneOf",
           ("has schemas %d and %d that a value may fit both of, and which it fits cannot be decided"
-                  + " while it is written (%s); use 'anyOf', or tell them apart by a required property"
-                  + " with another 'const' in each.")
+                  + " while it is written (%s); use 'anyOf', or tell them apart by a required"
+                  + " property with another 'const' in each.")
               .formatted(i, j, e.getMessage()));
     }
   }
@@ -246,7 +247,7 @@ final class SchemaReader {
     }
     if (!above.add(schema.pointer())) {
       throw new ConstraintException(
-          schema.pointer(), "The schema refers to itself, with nothing in between; leave that out.");
+          schema.pointer(), "The schema refers to itself with nothing in between; leave that out.");
     }
     Keywords keywords = new Keywords(schema);
     if (object.has("$ref")) {

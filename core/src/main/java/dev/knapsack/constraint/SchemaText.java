@@ -109,7 +109,9 @@ final class SchemaText {
     if (objects.least() > needed + 1 && !others.never()) {
       throw alternative.refuse(
           "minProperties",
-          "asks for %d members more than are required, and that names of additional ones differ cannot be counted; require names, or close the object with additionalProperties."
+          ("asks for %d members more than are required, and whether names of additional ones differ"
+                  + " is not remembered; require names, or close the object with"
+                  + " 'additionalProperties'.")
               .formatted(objects.least() - needed));
     }
     int most = objects.most();

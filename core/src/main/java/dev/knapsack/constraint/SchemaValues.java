@@ -2,6 +2,7 @@ package dev.knapsack.constraint;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
+import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import dev.knapsack.constraint.Alternative.Kind;
@@ -143,7 +144,7 @@ final class SchemaValues {
     List<JsonElement> all = new ArrayList<>();
     for (Kind kind : alternative.kinds()) {
       switch (kind) {
-        case NULL -> all.add(com.google.gson.JsonNull.INSTANCE);
+        case NULL -> all.add(JsonNull.INSTANCE);
         case TRUE -> all.add(new JsonPrimitive(true));
         case FALSE -> all.add(new JsonPrimitive(false));
         case NUMBER -> {

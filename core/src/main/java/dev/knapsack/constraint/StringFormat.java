@@ -37,7 +37,8 @@ record StringFormat(String name, Pattern pattern, int most) {
   private static final String HOST = LABEL + "(?:\\." + LABEL + ")*";
   private static final String ATOM = "[A-Za-z0-9_%+'-]";
   private static final String EMAIL =
-      "(?:%1$s{1,64}|%1$s{1,31}\\.%1$s{1,31}|%1$s{1,20}(?:\\.%1$s{1,20}){2})@(?:%2$s\\.)+[A-Za-z]{2,24}"
+      ("(?:%1$s{1,64}|%1$s{1,31}\\.%1$s{1,31}|%1$s{1,20}(?:\\.%1$s{1,20}){2})"
+              + "@(?:%2$s\\.)+[A-Za-z]{2,24}")
           .formatted(ATOM, LABEL);
   private static final String OCTET = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
   private static final String HEX = "[0-9A-Fa-f]";

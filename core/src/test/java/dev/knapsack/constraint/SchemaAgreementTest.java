@@ -57,7 +57,7 @@ class SchemaAgreementTest {
 
   @Test
   void whatIsWrittenIsValidAndWhatIsValidCanBeWritten() throws Exception {
-    int schemas = Integer.getInteger("knapsack.schemas", 300);
+    int schemas = Integer.getInteger("knapsack.schemas", 150);
     for (int seed = 0; seed < schemas; seed++) {
       compare(seed);
     }
