@@ -138,7 +138,7 @@ final class ArrayText {
     }
 
     /**
-     * What may follow.
+     * The texts that may follow.
      *
      * @param at items before
      * @param count those of them that are of the kind

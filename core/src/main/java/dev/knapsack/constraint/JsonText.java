@@ -13,7 +13,7 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * How JSON is written in answers.
+ * JSON as it is written in answers.
  *
  * <p>Between what belongs to the syntax may stand nothing, a space, or the end of a line and up to
  * twenty spaces or tabs, but not before a colon or a comma. A character of a text that is matched or
@@ -89,7 +89,7 @@ final class JsonText {
         pair);
   }
 
-  /** What may stand between two marks of the syntax. */
+  /** The blanks that may stand between two marks of the syntax. */
   Term blank() {
     return blank;
   }
@@ -140,7 +140,7 @@ final class JsonText {
     return "\\u%04x".formatted(character);
   }
 
-  /** What stands between the quotes of texts in which an expression is found. */
+  /** The contents (between the quotes) of texts in which an expression is found. */
   Term found(Pattern pattern) {
     Term term = found.get(pattern);
     if (term == null) {
@@ -150,7 +150,7 @@ final class JsonText {
     return term;
   }
 
-  /** What stands between the quotes of a text. */
+  /** The content of a text, between its quotes. */
   static String content(String text) {
     StringBuilder content = new StringBuilder(text.length() + 8);
     text.codePoints()

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * How numbers of a set are written, digit by digit.
+ * Numbers of a set as they are written, digit by digit.
  *
  * <p>Without bounds a number has at most 15 digits before its point and 15 behind it, and an
  * exponent of two digits; an integer 18 digits. With bounds or a step it has no exponent, and so few
@@ -94,7 +94,7 @@ final class NumberText {
   // Numbers between bounds
 
   /**
-   * What numbers are multiples of.
+   * The step that numbers are multiples of.
    *
    * @param behindPoint digits behind the point
    * @param step in units of the last of them, without zeros at its end where there is no point
@@ -155,7 +155,7 @@ final class NumberText {
     return Math.max(behind + 1, Math.min(6, 15 - before));
   }
 
-  /** How far numbers go that have no bound on a side, in units. */
+  /** The end of numbers that have no bound on a side, in units. */
   private static BigInteger limit(NumberSet numbers, Units units) {
     boolean integers =
         units.behindPoint == 0 && units.zeros == 0 && units.step.equals(BigInteger.ONE);

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 
 /** A JSON Schema as it was written: its parts by JSON pointer, and what references lead to. */
 final class SchemaDocument {
-  /** Where a reference that leads nowhere else is looked for. */
+  /** The address of a document that names none. */
   private static final URI HERE = URI.create("schema:/");
 
   /** Keywords whose values are no schemas, whatever stands in them. */

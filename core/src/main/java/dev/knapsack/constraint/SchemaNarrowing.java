@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 
-/** What keywords ask for that leave no choice: each narrows an alternative. */
+/** Reads keywords that leave no choice: each narrows an alternative. */
 final class SchemaNarrowing {
   /** Keywords through which properties or items could be evaluated elsewhere. */
   private static final Set<String> APPLICATORS =
@@ -152,7 +152,7 @@ final class SchemaNarrowing {
     return new ObjectSet.Form(named, matched, others);
   }
 
-  /** What is left over is what no other keyword here looks at, if none looks elsewhere. */
+  /** The schema of all that no other keyword here looks at, if none looks elsewhere. */
   private static Optional<Part> unevaluated(Keywords keywords, String keyword) {
     if (!keywords.has(keyword)) {
       return Optional.empty();

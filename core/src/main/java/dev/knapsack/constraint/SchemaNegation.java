@@ -20,7 +20,7 @@ import java.util.function.Predicate;
 
 /** The ways in which a value can break a schema, which are those to break one of its keywords. */
 final class SchemaNegation {
-  /** What no value is. */
+  /** The schema of no value. */
   static final Part NOTHING =
       new Part(new Node("anything", new JsonPrimitive(true), URI.create("schema:/")), false);
 

@@ -18,7 +18,7 @@ import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /**
- * What schemas ask for together, as alternatives.
+ * Reads all that schemas ask for together, as alternatives.
  *
  * <p>All keywords of a schema hold, so each narrows the alternative that is being read; those that
  * leave a choice split it. What must not hold is read through {@link SchemaNegation}.
@@ -32,7 +32,7 @@ final class SchemaReader {
 
   private static final List<String> SINGLE = List.of("not", "if", "then", "else");
 
-  /** What is still to be read. */
+  /** A part of that which is still to be read. */
   sealed interface Step {}
 
   /** A schema that holds, or must not. */
@@ -188,7 +188,7 @@ final class SchemaReader {
     return options.stream().map(parts -> new Option(_ -> {}, parts)).toList();
   }
 
-  /** What tells values of one schema from those of another, which they must not fit. */
+  /** A schema that tells values of one from those of another, which they must not fit. */
   private Part told(Node schema, int i, int j, Part beside, Part one, Part other) {
     try {
       alternatives(Conjunction.of(List.of(one, other.opposite())));

@@ -128,7 +128,7 @@ final class SchemaText {
   }
 
   /**
-   * What names may be besides those that are known.
+   * The sets of names besides those that are known.
    *
    * @param known to which names are added that are listed
    */

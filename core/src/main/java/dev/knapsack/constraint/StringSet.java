@@ -141,7 +141,7 @@ record StringSet(
     return !(patterns.isEmpty() && refused.isEmpty() && without.isEmpty());
   }
 
-  /** What stands between the quotes of a value. */
+  /** The contents of values, between their quotes. */
   Term content(Terms terms, JsonText text) {
     return isCompared() ? name(terms, text) : counted(terms, text.freeCharacter());
   }
@@ -150,7 +150,7 @@ record StringSet(
     return most >= 0 && most < least ? terms.never() : terms.repeat(character, least, most);
   }
 
-  /** What stands between the quotes of a name, which is never written in two ways. */
+  /** The contents of names, which are never written in two ways. */
   Term name(Terms terms, JsonText text) {
     Optional<Term> found =
         patterns.stream().map(text::found).reduce(terms::both);
