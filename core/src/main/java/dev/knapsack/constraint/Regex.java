@@ -33,8 +33,6 @@ sealed interface Regex {
   /** The place before all characters, or behind all of them. */
   record Anchor(boolean start) implements Regex {}
 
-  Regex EMPTY = new Sequence(List.of());
-
   /**
    * The tree of an expression.
    *
@@ -180,6 +178,8 @@ sealed interface Regex {
    * @param end it must stand at the end of it
    */
   record Case(boolean start, boolean end, Regex text) {
+    private static final Regex EMPTY = new Sequence(List.of());
+
     private List<Case> then(Case next) {
       // Between an anchor and the end of the text that it names, nothing may stand.
       boolean emptyHere = next.start;
@@ -200,12 +200,12 @@ sealed interface Regex {
   private List<Case> cases() {
     return switch (this) {
       case Characters _, LookAhead _ -> List.of(new Case(false, false, this));
-      case Anchor(boolean start) -> List.of(new Case(start, !start, EMPTY));
+      case Anchor(boolean start) -> List.of(new Case(start, !start, Case.EMPTY));
       case Sequence(List<Regex> parts) -> {
         if (!hasAnchor()) {
           yield List.of(new Case(false, false, this));
         }
-        List<Case> all = List.of(new Case(false, false, EMPTY));
+        List<Case> all = List.of(new Case(false, false, Case.EMPTY));
         for (Regex part : parts) {
           List<Case> next = part.cases();
           all =
@@ -228,7 +228,7 @@ sealed interface Regex {
         }
         List<Case> cases = new ArrayList<>(item.cases());
         if (least == 0) {
-          cases.add(new Case(false, false, EMPTY));
+          cases.add(new Case(false, false, Case.EMPTY));
         }
         yield merged(cases);
       }
