@@ -156,7 +156,7 @@ final class JsonText {
     text.codePoints()
         .forEach(
             c -> {
-              if (NUMBERED.has(c) || !CodePoints.ALL.has(c)) {
+              if (NUMBERED.has(c)) {
                 content.append(escape(c));
               } else {
                 String escape = ESCAPES.get(c);
