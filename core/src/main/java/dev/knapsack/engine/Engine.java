@@ -7,6 +7,7 @@ import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceText;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.cache.store.PrefixFolder;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.PlanMismatchException;
@@ -20,6 +21,7 @@ import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.Rung;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
@@ -69,6 +71,8 @@ public final class Engine implements AutoCloseable {
    * @param queue requests that may wait for a sequence; 0 refuses them at once
    * @param prefixes whether a prompt is looked up among what other sequences have computed, which
    *     is kept as long as nobody needs its memory
+   * @param sharedPrefixes whether that is so whichever tenant asks; else each finds its own alone
+   * @param prefixStore where prefixes are kept beyond that, and when the engine is closed
    * @param reproducible whether no answer depends, in rounding, on what is computed beside it; else
    *     that is so of answers whose request names a seed
    * @param spill folder for what of the KV cache the plan has no memory for
@@ -79,12 +83,28 @@ public final class Engine implements AutoCloseable {
       Optional<Compute.Precision> precision,
       int queue,
       boolean prefixes,
+      boolean sharedPrefixes,
+      Optional<PrefixPlace> prefixStore,
       boolean reproducible,
       Path spill,
       Host.Share share,
       Host.LoadProgress progress) {
     /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
     public static final int USUAL_QUEUE = 64;
+
+    /**
+     * A folder for prefixes, which other engines may use too.
+     *
+     * @param bytes bytes of all its files together, whatever model they are of
+     */
+    public record PrefixPlace(Path folder, long bytes) {
+      public PrefixPlace {
+        if (bytes < 0) {
+          throw new IllegalArgumentException(
+              "Prefixes may take %,d bytes of disk; give 0 or more.".formatted(bytes));
+        }
+      }
+    }
 
     /** A queue and shared prefixes, and for what is written to disk the folder of the system. */
     public static Options usual() {
@@ -93,37 +113,56 @@ public final class Engine implements AutoCloseable {
           USUAL_QUEUE,
           true,
           false,
+          Optional.empty(),
+          false,
           Path.of(System.getProperty("java.io.tmpdir")),
           Host.Share.USUAL,
           Host.LoadProgress.NONE);
     }
 
     public Options withPrecision(Compute.Precision value) {
-      return new Options(Optional.of(value), queue, prefixes, reproducible, spill, share, progress);
+      return new Options(
+          Optional.of(value), queue, prefixes, sharedPrefixes, prefixStore, reproducible, spill, share, progress);
     }
 
     public Options withQueue(int value) {
-      return new Options(precision, value, prefixes, reproducible, spill, share, progress);
+      return new Options(
+          precision, value, prefixes, sharedPrefixes, prefixStore, reproducible, spill, share, progress);
     }
 
     public Options withPrefixes(boolean value) {
-      return new Options(precision, queue, value, reproducible, spill, share, progress);
+      return new Options(
+          precision, queue, value, sharedPrefixes, prefixStore, reproducible, spill, share, progress);
+    }
+
+    public Options withSharedPrefixes(boolean value) {
+      return new Options(
+          precision, queue, prefixes, value, prefixStore, reproducible, spill, share, progress);
+    }
+
+    public Options withPrefixStore(PrefixPlace value) {
+      return new Options(
+          precision, queue, prefixes, sharedPrefixes, Optional.of(value), reproducible, spill, share, progress);
     }
 
     public Options withReproducible(boolean value) {
-      return new Options(precision, queue, prefixes, value, spill, share, progress);
+      return new Options(
+          precision, queue, prefixes, sharedPrefixes, prefixStore, value, spill, share, progress);
     }
 
-    public Options withSpill(Path folder) {
-      return new Options(precision, queue, prefixes, reproducible, folder, share, progress);
+    public Options withSpill(Path value) {
+      return new Options(
+          precision, queue, prefixes, sharedPrefixes, prefixStore, reproducible, value, share, progress);
     }
 
     public Options withShare(Host.Share value) {
-      return new Options(precision, queue, prefixes, reproducible, spill, value, progress);
+      return new Options(
+          precision, queue, prefixes, sharedPrefixes, prefixStore, reproducible, spill, value, progress);
     }
 
     public Options withProgress(Host.LoadProgress value) {
-      return new Options(precision, queue, prefixes, reproducible, spill, share, value);
+      return new Options(
+          precision, queue, prefixes, sharedPrefixes, prefixStore, reproducible, spill, share, value);
     }
   }
 
@@ -154,6 +193,12 @@ public final class Engine implements AutoCloseable {
   private final Account kv;
   private final Account activations;
   private final KvPool pool;
+  private final PrefixTree prefixes;
+
+  /** Where prefixes are kept beyond memory, and who writes them; null where they are not. */
+  private final @Nullable PrefixFolder folder;
+
+  private final @Nullable PrefixWriter writer;
   private final Path spill;
   private final Scheduler scheduler;
 
@@ -205,7 +250,13 @@ public final class Engine implements AutoCloseable {
       if (tokenizer != null && layout.policy().wantsSentences()) {
         pool.sentenceEnds(SentenceEnds.of(tokenizer));
       }
-      PrefixTree prefixes = hold(new PrefixTree(pool, kv.part("prefixes")));
+      this.folder =
+          options
+              .prefixStore()
+              .filter(place -> options.prefixes() && spec.diffusion() == null)
+              .map(place -> folder(place, file, precision))
+              .orElse(null);
+      this.prefixes = hold(new PrefixTree(pool, kv.part("prefixes"), folder));
       this.activations = tenant.account("activations");
       WorkerTeam team = tenant.team(plan.workers());
       this.compute =
@@ -245,12 +296,18 @@ public final class Engine implements AutoCloseable {
                       spec.logitRows(tokens, plan.sequences()),
                       options.queue(),
                       options.prefixes(),
+                      options.sharedPrefixes(),
                       options.reproducible()),
                   of -> CacheIdentity.of(file, spec, of),
                   clock),
               this::forward);
       hold(budget.onPressure(Rung.DROP_PREFIXES, kv, scheduler));
+      this.writer =
+          folder == null ? null : new PrefixWriter(loop(), prefixes.backlog(), folder);
       loop().start();
+      if (writer != null) {
+        writer.start();
+      }
     } catch (RuntimeException | Error e) {
       closeAll(held);
       throw e;
@@ -277,6 +334,19 @@ public final class Engine implements AutoCloseable {
     long wanted =
         plan.bytes() - share(plan, "kv") - share(plan, "jvm") + host.missingJvm(share(plan, "jvm"));
     weights.checkRoom(wanted);
+  }
+
+  /** A folder of prefixes, with memory for what is read and written. */
+  private PrefixFolder folder(
+      Options.PrefixPlace place, ModelFile file, Compute.Precision precision) {
+    Lease memory = hold(kv.part("prefix-files").lease(PrefixFolder.MEMORY));
+    return hold(
+        new PrefixFolder(
+            place.folder(),
+            place.bytes(),
+            memory.segment(),
+            layout -> CacheIdentity.of(file, spec, layout),
+            CacheIdentity.arithmetic(kernels.reason(), precision, plan)));
   }
 
   /** Time that it takes to compute cached tokens again, for each byte that they take. */
@@ -420,6 +490,20 @@ public final class Engine implements AutoCloseable {
   /** The least that steps of this engine have to do. */
   public StepWork work() {
     return work;
+  }
+
+  /** What is kept of the beginnings of prompts, in memory and on disk. */
+  public PrefixCounts prefixes() {
+    return loop()
+        .settle(() ->
+            new PrefixCounts(
+                prefixes.size(),
+                prefixes.bytes(),
+                folder == null ? 0 : folder.bytes(),
+                folder == null ? 0 : folder.written(),
+                folder == null ? 0 : folder.read(),
+                scheduler.tokensFound(),
+                writer == null ? Optional.empty() : writer.stopped()));
   }
 
   /** Requests that wait for a sequence now. */
@@ -602,6 +686,9 @@ public final class Engine implements AutoCloseable {
   @Override
   public void close() {
     loop().close();
+    if (writer != null) {
+      writer.finish();
+    }
     texts.lock();
     try {
       closeAll(held);
