@@ -112,11 +112,8 @@ public final class PrefixBacklog {
     while (!unsaved.isEmpty()) {
       PrefixNode node = unsaved.element();
       // One whose states are not kept is of use to those that follow it, which come later.
-      if (node.isUnsaved() && node.hasState()) {
-        PrefixNode first = node;
-        for (PrefixNode n = node.parent; n != null; n = n.parent) {
-          first = n.parent != null && n.saved.isEmpty() ? n : first;
-        }
+      PrefixNode first = node.gone || !node.hasState() ? null : firstUnsaved(node);
+      if (first != null) {
         SortedMap<Part, Long> parts = new TreeMap<>();
         for (Part part : first.held()) {
           parts.put(part, first.pages(part).stream().mapToLong(MemorySegment::byteSize).sum());
@@ -126,6 +123,15 @@ public final class PrefixBacklog {
       unsaved.remove();
     }
     return null;
+  }
+
+  /** The first block up to this one of which the store lacks what others need of it. */
+  private static @Nullable PrefixNode firstUnsaved(PrefixNode node) {
+    PrefixNode first = node.isUnsaved() ? node : null;
+    for (PrefixNode n = node; n.parent != null; n = n.parent) {
+      first = n.saved.isEmpty() ? n : first;
+    }
+    return first;
   }
 
   /** Blocks that have been used since this was asked last, each before its followers. */

@@ -157,11 +157,9 @@ public final class PrefixTree implements AutoCloseable {
 
   /** Says whether all is held that the token after this block sees in layers with a window. */
   private boolean hasWindow(PrefixNode node) {
-    KvLayout layout = node.blocks.pool.layout();
-    int window = layout.longestWindow();
-    int page = layout.pageTokens();
-    int first = Math.max(0, node.depth * page - window + 1) / page;
-    for (PrefixNode n = node; window > 0 && n != null && n.depth > first; n = n.parent) {
+    boolean windows = node.blocks.pool.layout().longestWindow() > 0;
+    int first = firstSeen(node);
+    for (PrefixNode n = node; windows && n != null && n.depth > first; n = n.parent) {
       if (!n.windowed) {
         return false;
       }
@@ -223,13 +221,32 @@ public final class PrefixTree implements AutoCloseable {
       own.replace(parent.depth, node.slabs);
       promise.share(node.depth);
     }
-    if (!node.windowed && windows && reserve(blocks.windows, node)) {
+    if (!node.windowed && windows && (reserve(blocks.windows, node) || leaveWindow(node))) {
       pages.account().move(bytes(blocks.windows), account);
       hold(node, slabs, true);
       node.windowed = true;
     }
     grown(node);
     return node;
+  }
+
+  /** Takes the bytes of windows from the last block before this one that is behind its window. */
+  private boolean leaveWindow(PrefixNode node) {
+    int first = firstSeen(node);
+    for (PrefixNode n = node.parent; n != null; n = n.parent) {
+      if (n.depth <= first && n.windowed && n.users == 0 && n.children == 1) {
+        dropWindows(n);
+        return pages.tryReserve(node.blocks.windows);
+      }
+    }
+    return false;
+  }
+
+  /** Blocks of which the token after this one sees nothing in layers with a window. */
+  private static int firstSeen(PrefixNode node) {
+    KvLayout layout = node.blocks.pool.layout();
+    int page = layout.pageTokens();
+    return Math.max(0, node.depth * page - layout.longestWindow() + 1) / page;
   }
 
   private void hold(PrefixNode node, int[] slabs, boolean windows) {
