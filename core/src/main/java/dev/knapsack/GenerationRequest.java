@@ -8,6 +8,7 @@ import dev.knapsack.generation.Sampling;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.plan.Plan;
 import java.time.Duration;
+import java.util.OptionalInt;
 import java.util.Set;
 
 /**
@@ -80,6 +81,11 @@ public final class GenerationRequest {
 
   public Prompt prompt() {
     return prompt;
+  }
+
+  /** Alternatives to each token whose log-probabilities are wanted; empty if none are. */
+  public OptionalInt logProbabilities() {
+    return wish.logProbabilities();
   }
 
   /** The request for the engine. */

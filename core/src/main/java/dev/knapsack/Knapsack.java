@@ -108,6 +108,7 @@ public final class Knapsack implements AutoCloseable {
               .withPrefixes(options.prefixes)
               .withSharedPrefixes(options.sharedPrefixes)
               .withReproducible(options.reproducible)
+              .withBetweenTokens(options.betweenTokens)
               .withShare(options.share)
               .withSpill(options.spill.orElseGet(() -> host.cache().resolve("spill")))
               .withProgress(options.progress);

@@ -9,6 +9,7 @@ import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.planner.PlanRequest;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.function.Consumer;
@@ -33,6 +34,7 @@ public final class Options {
   boolean sharedPrefixes;
   Optional<Engine.Options.PrefixPlace> prefixStore = Optional.empty();
   boolean reproducible;
+  double betweenTokens = Double.POSITIVE_INFINITY;
   boolean parseSpecial;
   Host.LoadProgress progress = Host.LoadProgress.NONE;
 
@@ -59,6 +61,7 @@ public final class Options {
     copy.sharedPrefixes = sharedPrefixes;
     copy.prefixStore = prefixStore;
     copy.reproducible = reproducible;
+    copy.betweenTokens = betweenTokens;
     copy.parseSpecial = parseSpecial;
     copy.progress = progress;
     change.accept(copy);
@@ -186,6 +189,19 @@ public final class Options {
    */
   public Options withReproducible(boolean value) {
     return with(o -> o.reproducible = value);
+  }
+
+  /**
+   * Reads prompts in steps so short, while answers are being written, that two tokens of one are no
+   * further apart than this, as far as the pace of the machine can be foretold; by default prompts
+   * are read as fast as can be.
+   */
+  public Options withTimeBetweenTokens(Duration target) {
+    if (target.isNegative() || target.isZero()) {
+      throw new IllegalArgumentException(
+          "The time between tokens cannot be %s; give more than nothing.".formatted(target));
+    }
+    return with(o -> o.betweenTokens = target.toNanos() / 1e9);
   }
 
   /**

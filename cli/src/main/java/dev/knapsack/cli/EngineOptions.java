@@ -4,6 +4,7 @@ import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
 import dev.knapsack.cache.KvTransform;
 import dev.knapsack.cache.store.PrefixFolder;
+import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.error.PlanFileException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
@@ -19,6 +20,7 @@ import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Collection;
 import java.util.OptionalInt;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -26,6 +28,9 @@ import picocli.CommandLine.Option;
 
 /** Options that say what the model is opened with: the budget, and what is not left to the plan. */
 final class EngineOptions {
+  /** Sequences of a server at once, if the user does not say. */
+  private static final int MOST_SEQUENCES = 16;
+
   private final Environment environment;
 
   @Option(
@@ -47,8 +52,10 @@ final class EngineOptions {
   @Option(
       names = "--sequences",
       paramLabel = "N",
-      description = "Sequences that run at once (default: 1).")
-  private int sequences = 1;
+      description =
+          "Sequences that run at once (default: 1; a server has as many, up to 16, as cost no"
+              + " speed).")
+  private @Nullable Integer sequences;
 
   @Option(
       names = "--kv",
@@ -150,11 +157,10 @@ final class EngineOptions {
   @Option(
       names = "--cache-disk",
       paramLabel = "SIZE",
-      converter = SizeConverter.class,
       description =
           "Bytes that this folder may take, such as 20GiB; what was used longest ago is deleted"
               + " first (default, with --cache-dir: 16GiB).")
-  private @Nullable Long cacheDisk;
+  private @Nullable String cacheDisk;
 
   @Option(
       names = "--prefill-chunk",
@@ -198,8 +204,8 @@ final class EngineOptions {
 
   /** At least so many sequences, if the user did not ask for more. */
   void useSequences(int count) {
-    if (sequences > 0) { // else it is refused as it was given
-      sequences = Math.max(sequences, count);
+    if (sequences == null || sequences > 0) { // else it is refused as it was given
+      sequences = Math.max(sequences == null ? 1 : sequences, count);
     }
   }
 
@@ -258,6 +264,48 @@ final class EngineOptions {
     }
   }
 
+  /** The host of models that are served together. */
+  Host shared(Collection<Path> models) throws IOException {
+    return host(models.size() == 1 ? given(models.iterator().next()) : null);
+  }
+
+  /**
+   * Opens a model to be served, with a progress bar while it loads.
+   *
+   * @param share its name among others; empty if it has the host to itself
+   */
+  Knapsack open(Path model, Host host, String share) throws IOException {
+    Options options = options();
+    if (!share.isEmpty()) {
+      options = options.withShare(new Host.Share(share, 0, 1));
+    }
+    Plan given = given(model);
+    options =
+        given != null
+            ? options.withPlan(given)
+            : sequences == null ? withSequencesThatFit(model, host, options) : options;
+    try (ProgressBar bar = environment.progress("loading")) {
+      return Knapsack.open(model, host, options.withProgress(bar::update));
+    }
+  }
+
+  /** As many sequences as leave a single one as fast as if it were alone. */
+  private static Options withSequencesThatFit(Path model, Host host, Options options) {
+    double alone = Knapsack.plan(model, host, options).prediction().decodeTokensPerSecond();
+    for (int count = MOST_SEQUENCES; count > 1; count /= 2) {
+      Options several = options.withSequences(count);
+      try {
+        Plan plan = Knapsack.plan(model, host, several);
+        if (plan.prediction().decodeTokensPerSecond() >= 0.95 * alone) {
+          return several.withPlan(plan);
+        }
+      } catch (PlanDoesNotFitException e) {
+        // fewer may
+      }
+    }
+    return options;
+  }
+
   /** The plan by which {@link #open} would open a model; nothing is loaded. */
   Plan plan(Path model) throws IOException {
     Plan given = given(model);
@@ -283,7 +331,7 @@ final class EngineOptions {
   private Options options() {
     Options options =
         Options.usual()
-            .withSequences(sequences)
+            .withSequences(sequences == null ? 1 : sequences)
             .withPrefixes(!noPrefixes)
             .withReproducible(reproducible)
             .withParseSpecial(parseSpecial);
@@ -322,7 +370,7 @@ final class EngineOptions {
       options =
           options.withPrefixStore(
               cacheDir == null ? environment.cache().resolve("prefixes") : cacheDir,
-              cacheDisk == null ? PrefixFolder.USUAL_BYTES : cacheDisk);
+              cacheDisk == null ? PrefixFolder.USUAL_BYTES : Budget.parseSize(cacheDisk));
     }
     if (prefillChunk != null) {
       options = options.withPrefillChunk(prefillChunk);

@@ -87,6 +87,7 @@ public final class Main {
     CommandLine line = new CommandLine(new Main());
     List.of(
             new RunCommand(environment),
+            new ServeCommand(environment),
             new PlanCommand(environment),
             new InspectCommand(environment),
             new TokenizeCommand(environment),

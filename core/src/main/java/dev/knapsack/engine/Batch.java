@@ -71,10 +71,15 @@ record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
    *
    * @param live answers that have a sequence and have not ended
    * @param all whether all of them are wanted: others wait for their sequences
+   * @param beside rows of prompts beside answers that are being written
    * @param endTokens tokens that end an answer
    */
   static Batch<Settlement> next(
-      List<Answer> live, boolean all, Scheduler.Limits limits, Set<Integer> endTokens) {
+      List<Answer> live,
+      boolean all,
+      Scheduler.Limits limits,
+      int beside,
+      Set<Integer> endTokens) {
     List<Answer> wanted = new ArrayList<>();
     long read = MOST_READ;
     for (Answer answer : live) {
@@ -105,6 +110,9 @@ record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
           }
         }
       }
+      if (writing && !runs.isEmpty()) {
+        room = Math.min(room, Math.max(beside, limits.fixedChunk()));
+      }
     }
     List<Map.Entry<Answer, Run>> ordered = new ArrayList<>(runs.entrySet());
     ordered.sort(Comparator.comparing(e -> e.getValue().kind()));
@@ -113,19 +121,30 @@ record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
         ordered.stream().map(Map.Entry::getValue).toList());
   }
 
+  /** Rows that it computes. */
+  int rows() {
+    return runs.stream().mapToInt(r -> r.to() - r.from()).sum();
+  }
+
+  /** Of these, those of runs that are more than a token of an answer. */
+  int promptRows() {
+    return runs.stream().mapToInt(r -> r.to() - r.from()).filter(rows -> rows > 1).sum();
+  }
+
   /**
    * Computes the runs, and has each work take what is its own.
    *
    * @param team the threads that logits are used on
+   * @return seconds that computing took
    */
-  void compute(Forward forward, WorkerTeam team, LongSupplier clock) {
+  double compute(Forward forward, WorkerTeam team, LongSupplier clock) {
     long begin = clock.getAsLong();
     Matrix logits;
     try {
       logits = forward.forward(runs);
     } catch (RuntimeException | Error e) {
       work.forEach(w -> w.fail(e));
-      return;
+      return 0;
     }
     long end = clock.getAsLong();
     int[] row = new int[runs.size()];
@@ -146,6 +165,7 @@ record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
         work.get(i).fail(problems[i]);
       }
     }
+    return (end - begin) / 1e9;
   }
 
   private static void each(@Nullable Throwable[] problems, int index, Part part) {

@@ -75,6 +75,8 @@ public final class Engine implements AutoCloseable {
    * @param prefixStore where prefixes are kept beyond that, and when the engine is closed
    * @param reproducible whether no answer depends, in rounding, on what is computed beside it; else
    *     that is so of answers whose request names a seed
+   * @param betweenTokens seconds between two tokens of an answer that reading other prompts should
+   *     not exceed; infinite to read them as fast as can be
    * @param spill folder for what of the KV cache the plan has no memory for
    * @param share part in the budget where other tenants of the host want the same bytes
    * @param progress is told how far loading has come
@@ -86,6 +88,7 @@ public final class Engine implements AutoCloseable {
       boolean sharedPrefixes,
       Optional<PrefixPlace> prefixStore,
       boolean reproducible,
+      double betweenTokens,
       Path spill,
       Host.Share share,
       Host.LoadProgress progress) {
@@ -115,6 +118,7 @@ public final class Engine implements AutoCloseable {
           false,
           Optional.empty(),
           false,
+          Double.POSITIVE_INFINITY,
           Path.of(System.getProperty("java.io.tmpdir")),
           Host.Share.USUAL,
           Host.LoadProgress.NONE);
@@ -122,47 +126,142 @@ public final class Engine implements AutoCloseable {
 
     public Options withPrecision(Compute.Precision value) {
       return new Options(
-          Optional.of(value), queue, prefixes, sharedPrefixes, prefixStore, reproducible, spill, share, progress);
+          Optional.of(value),
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          progress);
     }
 
     public Options withQueue(int value) {
       return new Options(
-          precision, value, prefixes, sharedPrefixes, prefixStore, reproducible, spill, share, progress);
+          precision,
+          value,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          progress);
     }
 
     public Options withPrefixes(boolean value) {
       return new Options(
-          precision, queue, value, sharedPrefixes, prefixStore, reproducible, spill, share, progress);
+          precision,
+          queue,
+          value,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          progress);
     }
 
     public Options withSharedPrefixes(boolean value) {
       return new Options(
-          precision, queue, prefixes, value, prefixStore, reproducible, spill, share, progress);
+          precision,
+          queue,
+          prefixes,
+          value,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          progress);
     }
 
     public Options withPrefixStore(PrefixPlace value) {
       return new Options(
-          precision, queue, prefixes, sharedPrefixes, Optional.of(value), reproducible, spill, share, progress);
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          Optional.of(value),
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          progress);
     }
 
     public Options withReproducible(boolean value) {
       return new Options(
-          precision, queue, prefixes, sharedPrefixes, prefixStore, value, spill, share, progress);
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          value,
+          betweenTokens,
+          spill,
+          share,
+          progress);
+    }
+
+    public Options withBetweenTokens(double value) {
+      return new Options(
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          value,
+          spill,
+          share,
+          progress);
     }
 
     public Options withSpill(Path value) {
       return new Options(
-          precision, queue, prefixes, sharedPrefixes, prefixStore, reproducible, value, share, progress);
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          value,
+          share,
+          progress);
     }
 
     public Options withShare(Host.Share value) {
       return new Options(
-          precision, queue, prefixes, sharedPrefixes, prefixStore, reproducible, spill, value, progress);
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          value,
+          progress);
     }
 
     public Options withProgress(Host.LoadProgress value) {
       return new Options(
-          precision, queue, prefixes, sharedPrefixes, prefixStore, reproducible, spill, share, value);
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          value);
     }
   }
 
@@ -288,10 +387,12 @@ public final class Engine implements AutoCloseable {
                   prefixes,
                   kv,
                   secondsPerByte(plan, layout),
+                  pace(plan, options),
                   new Scheduler.Limits(
                       plan.context(),
                       plan.sequences(),
                       plan.prefillChunk(),
+                      Math.min(plan.prefillChunk(), pace(plan, options).rows()),
                       tokens,
                       spec.logitRows(tokens, plan.sequences()),
                       options.queue(),
@@ -354,6 +455,13 @@ public final class Engine implements AutoCloseable {
     double tokensPerByte =
         (double) plan.context() / Math.max(1, layout.bytes(plan.context(), plan.prefillChunk()));
     return tokensPerByte / Math.max(1e-9, plan.prediction().prefillTokensPerSecond());
+  }
+
+  private static StepPace pace(Plan plan, Options options) {
+    return new StepPace(
+        options.betweenTokens(),
+        1 / Math.max(1e-9, plan.prediction().decodeTokensPerSecond()),
+        1 / Math.max(1e-9, plan.prediction().prefillTokensPerSecond()));
   }
 
   private <T extends AutoCloseable> T hold(T resource) {
@@ -421,6 +529,11 @@ public final class Engine implements AutoCloseable {
         .filter(s -> s.account().equals(account))
         .mapToLong(Plan.Share::bytes)
         .sum();
+  }
+
+  /** What there is to do, and was. */
+  public Load load() {
+    return scheduler.load();
   }
 
   /** The layout of a sequence's cache: what it holds, and in which formats. */

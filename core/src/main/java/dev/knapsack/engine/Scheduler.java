@@ -43,6 +43,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * @param team threads that a step has for itself, of those that models in one host share
    * @param memory what sequences take their memory from
    * @param secondsPerByte it takes to compute again what such a byte holds
+   * @param pace the rows of prompts that a step may have beside answers that are being written
    * @param clock nanoseconds since some moment
    */
   record Resources(
@@ -54,6 +55,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       PrefixTree prefixes,
       Account memory,
       double secondsPerByte,
+      StepPace pace,
       Limits limits,
       Function<KvLayout, Fingerprint> fingerprint,
       LongSupplier clock) {}
@@ -64,6 +66,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * @param context tokens of a sequence
    * @param sequences sequences that hold memory at once
    * @param chunk tokens that a sequence may add in one step
+   * @param fixed of these, those of a sequence of which no other may change what is computed
    * @param tokens tokens of a step
    * @param logitRows rows of logits of a step
    * @param queue requests that wait for a sequence
@@ -76,6 +79,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       int context,
       int sequences,
       int chunk,
+      int fixed,
       int tokens,
       int logitRows,
       int queue,
@@ -87,7 +91,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
      * as there is room for beside a token of every other sequence.
      */
     int fixedChunk() {
-      return tokens - (sequences - 1);
+      return Math.min(fixed, tokens - (sequences - 1));
     }
   }
 
@@ -104,6 +108,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   /** Tokens of prompts of ended answers that were not computed. */
   private long tokensFound;
+
+  private volatile Load load = Load.NONE;
 
   /** True while caches of sequences are in use, and their pages must stay where they are. */
   private boolean inUse;
@@ -185,6 +191,12 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   }
 
   private List<Answer> enter(List<Answer> answers, int capacity) {
+    List<Answer> entered = entered(answers, capacity);
+    load = load.now(live.size(), admission.waiting());
+    return entered;
+  }
+
+  private List<Answer> entered(List<Answer> answers, int capacity) {
     Admission.Group group = new Admission.Group(new ArrayList<>(answers), capacity);
     if (admission.enter(group)) {
       begin(group);
@@ -317,6 +329,11 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     }
   }
 
+  /** What there was to do so far, and is now; for any thread. */
+  Load load() {
+    return load;
+  }
+
   /** Requests that wait for a sequence. */
   int waiting() {
     return admission.waiting();
@@ -398,6 +415,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     } finally {
       tokensFound += answer.usage().cachedTokens();
       answer.publish();
+      load = load.now(live.size(), admission.waiting());
       resources.memory().budget().announce(); // an idle session can give back
     }
   }
@@ -422,23 +440,27 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   private void compute() {
     Batch<? extends Batch.AnswerWork> batch =
         resources.diffusion() == null
-            ? Batch.next(live, pressed(), limits, endTokens)
+            ? Batch.next(live, pressed(), limits, resources.pace().rows(), endTokens)
             : DenoisedText.next(live, pressed(), limits, endTokens);
     if (batch.work().isEmpty()) {
       return; // what is wanted is being read
     }
     inUse = true;
+    double seconds;
     try {
-      batch.compute(forward, resources.team(), resources.clock());
+      seconds = batch.compute(forward, resources.team(), resources.clock());
     } finally {
       inUse = false;
     }
+    resources.pace().took(seconds, batch.promptRows());
+    load = load.after(batch.runs().size(), batch.rows(), seconds);
     live.stream().filter(Answer::ended).toList().forEach(this::end);
     // Who was served waits behind those who were not.
     Set<Answer> served = new LinkedHashSet<>();
     batch.work().forEach(work -> served.add(work.answer()));
     live.removeAll(served);
     served.stream().filter(a -> !a.ended()).forEach(live::add);
+    load = load.now(live.size(), admission.waiting());
   }
 
   @Override

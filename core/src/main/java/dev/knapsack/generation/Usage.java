@@ -23,6 +23,9 @@ public record Usage(
     double secondsToFirstToken,
     int steps)
     implements Event {
+  /** Nothing yet. */
+  public static final Usage NONE = new Usage(0, 0, 0, 0, 0, 0, 0);
+
   /** Rate of reading the prompt, without what was cached; 0 if nothing was read yet. */
   public double prefillTokensPerSecond() {
     return prefillSeconds > 0 ? (promptTokens - cachedTokens) / prefillSeconds : 0;

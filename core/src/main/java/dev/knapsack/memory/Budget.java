@@ -3,6 +3,7 @@ package dev.knapsack.memory;
 import dev.knapsack.error.BudgetExceededException;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
@@ -46,6 +47,11 @@ public final class Budget {
     }
   }
 
+  /** All that holders on a rung of the ladder have given back so far: times, and bytes. */
+  public record GivenBack(long times, long bytes) {
+    static final GivenBack NOTHING = new GivenBack(0, 0);
+  }
+
   /** A reclaimer's place on the ladder, until closed. */
   public interface Registration extends AutoCloseable {
     @Override
@@ -80,6 +86,7 @@ public final class Budget {
   private final Map<String, Account> accounts = new TreeMap<>(); // guarded by lock
   private final List<Step> ladder = new ArrayList<>(); // guarded by lock
   private final List<Account> floors = new ArrayList<>(); // guarded by lock
+  private final Map<Rung, GivenBack> givenBack = new EnumMap<>(Rung.class); // guarded by lock
   private final ClaimQueue claims = new ClaimQueue(lock);
   private final Set<Thread> askNobody = ConcurrentHashMap.newKeySet();
   private long used; // guarded by lock
@@ -307,7 +314,9 @@ public final class Budget {
       for (Asked asked : offers) {
         long missing = bytes - free(account);
         if (asked.offer.now() && missing > 0) {
-          asked.step.reclaimer.reclaim(Math.min(missing, asked.offer.bytes()));
+          count(
+              asked.step.rung,
+              asked.step.reclaimer.reclaim(Math.min(missing, asked.offer.bytes())));
         }
         if (tryTake(account, bytes)) {
           return true;
@@ -315,6 +324,29 @@ public final class Budget {
       }
     }
     return false;
+  }
+
+  private void count(Rung rung, long bytes) {
+    if (bytes > 0) {
+      synchronized (lock) {
+        givenBack.merge(
+            rung,
+            new GivenBack(1, bytes),
+            (a, b) -> new GivenBack(a.times + b.times, a.bytes + b.bytes));
+      }
+    }
+  }
+
+  /** What the ladder has given back, by its rungs. */
+  public Map<Rung, GivenBack> givenBack() {
+    Map<Rung, GivenBack> all = new EnumMap<>(Rung.class);
+    for (Rung rung : Rung.values()) {
+      all.put(rung, GivenBack.NOTHING);
+    }
+    synchronized (lock) {
+      all.putAll(givenBack);
+    }
+    return all;
   }
 
   long reachable(Account account, boolean now) {

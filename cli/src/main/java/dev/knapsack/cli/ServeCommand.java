@@ -1,0 +1,204 @@
+package dev.knapsack.cli;
+
+import dev.knapsack.Knapsack;
+import dev.knapsack.host.Host;
+import dev.knapsack.serve.ApiKey;
+import dev.knapsack.serve.KnapsackServer;
+import dev.knapsack.serve.ServedModel;
+import dev.knapsack.serve.ServedModels;
+import dev.knapsack.serve.ServerOptions;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CountDownLatch;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code knapsack serve}: models behind the HTTP APIs that clients speak, inside one budget. */
+@Command(
+    name = "serve",
+    sortOptions = false,
+    description =
+        "Serves models to clients of OpenAI's API, inside one memory budget, until it is told to"
+            + " end: SIGTERM lets what is being answered end first.",
+    footer = {
+      "",
+      "  knapsack serve",
+      "  knapsack serve model.gguf --memory 4GiB",
+      "  knapsack serve small=a.gguf large=b.gguf --memory 8GiB --host 0.0.0.0 --keys keys.txt",
+      "",
+      "Keys: a file of lines 'NAME SECRET requests=60 tokens=20000 parallel=4 priority=1' (limits a"
+          + " minute; all may be left out), or the variable KNAPSACK_API_KEY with one secret.",
+    })
+final class ServeCommand implements Callable<Integer> {
+  /** Variable with a key for all. */
+  private static final String KEY = "KNAPSACK_API_KEY";
+
+  private final Environment environment;
+  @Mixin private final EngineOptions engine;
+
+  @Parameters(
+      paramLabel = "[NAME=]MODEL",
+      arity = "0..*",
+      description =
+          "Models as 'run' takes them, each by a name that requests call it (default: its file's)."
+              + " Without any: the small model inside Knapsack.")
+  private List<String> models = List.of();
+
+  @Option(
+      names = "--host",
+      paramLabel = "ADDRESS",
+      description = "Address to listen on (default: 127.0.0.1, this machine alone).")
+  private String host = "127.0.0.1";
+
+  @Option(names = "--port", paramLabel = "N", description = "Port (default: 8080; 0: any).")
+  private int port = 8080;
+
+  @Option(names = "--keys", paramLabel = "FILE", description = "Keys that are served.")
+  private @Nullable Path keys;
+
+  @Option(
+      names = "--cors",
+      paramLabel = "ORIGIN",
+      split = ",",
+      description = "Origins whose pages may call, or * (default: none).")
+  private Set<String> origins = Set.of();
+
+  @Option(
+      names = "--tls",
+      paramLabel = "FILE",
+      description =
+          "Serve HTTPS with the certificate of this PKCS12 file, whose password is in the variable"
+              + " KNAPSACK_TLS_PASSWORD.")
+  private @Nullable Path tls;
+
+  @Option(
+      names = "--max-body",
+      paramLabel = "BYTES",
+      description = "Most bytes of a request's body (default: 33554432).")
+  private int maxBody = 32 << 20;
+
+  @Option(
+      names = "--drain",
+      paramLabel = "SECONDS",
+      description = "Wait so long for what is being answered when told to end (default: 30).")
+  private int drain = 30;
+
+  @Option(names = "--log-json", description = "Log in JSON, one object a line.")
+  private boolean jsonLog;
+
+  ServeCommand(Environment environment) {
+    this.environment = environment;
+    this.engine = new EngineOptions(environment);
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    PrintStream err = environment.streams().err();
+    ServerOptions options = options(err);
+    List<ServedModel> served = new ArrayList<>();
+    try {
+      Map<String, Path> paths = paths();
+      Host shared = engine.shared(paths.values());
+      for (Map.Entry<String, Path> model : paths.entrySet()) {
+        Knapsack opened =
+            engine.open(model.getValue(), shared, paths.size() == 1 ? "" : model.getKey());
+        served.add(new ServedModel(model.getKey(), opened));
+        err.print(opened.plan());
+        err.println();
+      }
+      serve(new ServedModels(served), options, err);
+    } finally {
+      served.forEach(model -> model.knapsack().close());
+    }
+    return 0;
+  }
+
+  private void serve(ServedModels served, ServerOptions options, PrintStream err)
+      throws InterruptedException {
+    CountDownLatch told = new CountDownLatch(1);
+    CountDownLatch done = new CountDownLatch(1);
+    Thread ending =
+        new Thread(() -> {
+          told.countDown();
+          try {
+            done.await();
+          } catch (InterruptedException e) {
+            Thread.currentThread().interrupt();
+          }
+        });
+    try (KnapsackServer server = KnapsackServer.open(served, options)) {
+      Runtime.getRuntime().addShutdownHook(ending);
+      err.printf(
+          "Listening on %s://%s:%d%n", tls == null ? "http" : "https", host, server.port());
+      err.flush();
+      told.await();
+      server.drain(Duration.ofSeconds(drain));
+    } finally {
+      done.countDown();
+    }
+  }
+
+  private ServerOptions options(PrintStream log) throws IOException {
+    ServerOptions options =
+        ServerOptions.usual()
+            .withAddress(host, port)
+            .withKeys(keys())
+            .withOrigins(origins)
+            .withBodyBytes(maxBody)
+            .withLog(log, jsonLog);
+    return tls == null
+        ? options
+        : options.withTls(tls, environment.variables().getOrDefault("KNAPSACK_TLS_PASSWORD", ""));
+  }
+
+  private List<ApiKey> keys() throws IOException {
+    List<ApiKey> all = new ArrayList<>();
+    String secret = environment.variables().getOrDefault(KEY, "");
+    if (!secret.isBlank()) {
+      all.add(ApiKey.of("default", secret.strip()));
+    }
+    if (keys != null) {
+      for (String line : Files.readAllLines(keys)) {
+        if (!line.isBlank() && !line.startsWith("#")) {
+          all.add(ApiKey.parse(line));
+        }
+      }
+    }
+    return all;
+  }
+
+  private Map<String, Path> paths() throws IOException, InterruptedException {
+    if (models.isEmpty()) {
+      return Map.of("knapsack-notes", EmbeddedModel.extract(environment.cache()));
+    }
+    Map<String, Path> paths = new LinkedHashMap<>();
+    for (String model : models) {
+      int cut = model.indexOf('=');
+      String address = model.substring(cut + 1);
+      Path path = ModelArgument.path(environment, address);
+      String name = cut > 0 ? model.substring(0, cut) : name(path);
+      if (paths.put(name, path) != null) {
+        throw new IllegalArgumentException(
+            "Two models have the name '%s'; give each its own, as in a=%s.".formatted(name, model));
+      }
+    }
+    return paths;
+  }
+
+  private static String name(Path path) {
+    String file = path.toAbsolutePath().normalize().getFileName().toString();
+    return file.endsWith(".gguf") ? file.substring(0, file.length() - 5) : file;
+  }
+}

@@ -1,0 +1,57 @@
+package dev.knapsack.serve;
+
+import dev.knapsack.GenerationRequest;
+import dev.knapsack.Knapsack;
+import dev.knapsack.serve.http.Exchange;
+import java.time.Instant;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+
+/** A model by the name that requests call it, and what it answers now. */
+public final class ServedModel {
+  private final String name;
+  private final Knapsack knapsack;
+  private final Instant opened = Instant.now();
+  private final Set<Answering> active = ConcurrentHashMap.newKeySet();
+
+  public ServedModel(String name, Knapsack knapsack) {
+    this.name = name;
+    this.knapsack = knapsack;
+  }
+
+  public String name() {
+    return name;
+  }
+
+  public Knapsack knapsack() {
+    return knapsack;
+  }
+
+  /** The time since which it is served. */
+  public Instant opened() {
+    return opened;
+  }
+
+  /**
+   * Begins to answer a request a number of times, for the key that the exchange was let in with.
+   *
+   * @throws dev.knapsack.error.KnapsackException if it is not admitted
+   */
+  public Answering answer(Exchange exchange, GenerationRequest request, int count) {
+    exchange.receipt().model(name);
+    GenerationRequest wished =
+        request
+            .withTenant(exchange.receipt().tenant())
+            .withPriority(exchange.receipt().priority());
+    Answering answering =
+        new Answering(exchange, knapsack.generate(wished, count), active::remove);
+    active.add(answering);
+    return answering;
+  }
+
+  /** What is being answered, in no order. */
+  public List<Answering> active() {
+    return List.copyOf(active);
+  }
+}

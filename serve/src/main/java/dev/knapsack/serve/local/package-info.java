@@ -1,0 +1,5 @@
+/** What people and programs near the server ask for: tokens, templates, the plan, its health. */
+@NullMarked
+package dev.knapsack.serve.local;
+
+import org.jspecify.annotations.NullMarked;

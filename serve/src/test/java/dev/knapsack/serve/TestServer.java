@@ -1,0 +1,144 @@
+package dev.knapsack.serve;
+
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import dev.knapsack.Knapsack;
+import dev.knapsack.Options;
+import dev.knapsack.host.Host;
+import dev.knapsack.memory.Budget;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.UnaryOperator;
+
+/** A server of the embedded model on a free port, and a client of it. */
+final class TestServer implements AutoCloseable {
+  static final Path MODEL =
+      Path.of(
+          System.getProperty("knapsack.root"),
+          "cli/src/main/resources/dev/knapsack/cli/notes-2.6m-q8_0.gguf");
+
+  static final String QUESTION = "Dan put the blue ring in the library. Where is the blue ring?";
+
+  /** An answer of the server. */
+  record Answer(int status, HttpResponse<String> response) {
+    JsonObject json() {
+      return JsonParser.parseString(response.body()).getAsJsonObject();
+    }
+
+    String body() {
+      return response.body();
+    }
+
+    /** The value at a path such as {@code choices.0.message.content}. */
+    JsonElement at(String path) {
+      return TestServer.at(json(), path);
+    }
+
+    String text(String path) {
+      return at(path).getAsString();
+    }
+
+    /** The JSON of each event of a stream that has data, the last {@code [DONE]} left out. */
+    List<JsonObject> events() {
+      return body()
+          .lines()
+          .filter(line -> line.startsWith("data: ") && !line.equals("data: [DONE]"))
+          .map(line -> JsonParser.parseString(line.substring(6)).getAsJsonObject())
+          .toList();
+    }
+
+    /** The lines of a stream of JSON lines. */
+    List<JsonObject> lines() {
+      return body().lines().map(line -> JsonParser.parseString(line).getAsJsonObject()).toList();
+    }
+  }
+
+  private final HttpClient client = HttpClient.newHttpClient();
+  private final ByteArrayOutputStream log = new ByteArrayOutputStream();
+  final Budget budget = Budget.of("1GiB");
+  final Knapsack model;
+  final KnapsackServer server;
+
+  TestServer(UnaryOperator<Options> options, UnaryOperator<ServerOptions> serving) {
+    model = Knapsack.open(MODEL, new Host(budget), options.apply(Options.usual().withSequences(4)));
+    server =
+        KnapsackServer.open(
+            new ServedModels(List.of(new ServedModel("notes", model))),
+            serving.apply(
+                ServerOptions.usual()
+                    .withAddress("127.0.0.1", 0)
+                    .withLog(new PrintStream(log, true, StandardCharsets.UTF_8), false)));
+  }
+
+  static TestServer usual() {
+    return new TestServer(UnaryOperator.identity(), UnaryOperator.identity());
+  }
+
+  static JsonElement at(JsonElement json, String path) {
+    JsonElement value = json;
+    for (String step : path.split("\\.")) {
+      value =
+          value.isJsonArray()
+              ? value.getAsJsonArray().get(Integer.parseInt(step))
+              : value.getAsJsonObject().get(step);
+      if (value == null) {
+        throw new AssertionError("no '" + step + "' of " + path + " in " + json);
+      }
+    }
+    return value;
+  }
+
+  URI uri(String path) {
+    return URI.create("http://127.0.0.1:" + server.port() + path);
+  }
+
+  HttpRequest.Builder request(String path) {
+    return HttpRequest.newBuilder(uri(path));
+  }
+
+  Answer send(HttpRequest request) {
+    try {
+      HttpResponse<String> response =
+          client.send(request, HttpResponse.BodyHandlers.ofString(StandardCharsets.UTF_8));
+      return new Answer(response.statusCode(), response);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  Answer get(String path) {
+    return send(request(path).build());
+  }
+
+  /** Posts JSON in which single quotes stand for double ones. */
+  Answer post(String path, String json) {
+    return send(
+        request(path)
+            .POST(HttpRequest.BodyPublishers.ofString(json.replace('\'', '"')))
+            .header("Content-Type", "application/json")
+            .build());
+  }
+
+  String log() {
+    return log.toString(StandardCharsets.UTF_8);
+  }
+
+  @Override
+  public void close() {
+    server.close();
+    model.close();
+    client.close();
+  }
+}
