@@ -84,6 +84,7 @@ public final class PrefixBacklog {
   private final Set<PrefixNode> used = new LinkedHashSet<>();
 
   private Runnable listener = () -> {};
+  private boolean stopped;
 
   PrefixBacklog() {}
 
@@ -92,8 +93,20 @@ public final class PrefixBacklog {
     listener = other;
   }
 
+  /** Is not told any more, since nothing is written. */
+  public void stop() {
+    listener = () -> {};
+    unsaved.clear();
+    stopped = true;
+  }
+
+  /** Says whether there are blocks that will be written. */
+  public boolean isPending() {
+    return !unsaved.isEmpty();
+  }
+
   void add(PrefixNode node) {
-    if (node.isUnsaved()) {
+    if (node.isUnsaved() && !stopped) {
       unsaved.add(node);
       listener.run();
     }
@@ -101,7 +114,7 @@ public final class PrefixBacklog {
 
   /** A sequence that shared a block, and those before it, has ended. */
   void used(PrefixNode node) {
-    if (node.parent != null && !node.saved.isEmpty()) {
+    if (node.parent != null && !node.saved.isEmpty() && !stopped) {
       used.add(node);
       listener.run();
     }

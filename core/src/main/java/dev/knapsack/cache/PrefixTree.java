@@ -191,12 +191,10 @@ public final class PrefixTree implements AutoCloseable {
       boolean onlyExact) {
     PrefixNode.Blocks blocks = parent.blocks;
     int[] slabs = own.pages(parent.depth);
-    boolean windows = true;
     for (int i = 0; i < slabs.length; i++) {
       if (slabs[i] < 0 && !blocks.inWindow[i]) {
         return null;
       }
-      windows &= slabs[i] >= 0;
     }
     PrefixNode node = child(parent, tokens);
     if (onlyExact && !(node == null ? exact : node.exact)) {
@@ -221,20 +219,41 @@ public final class PrefixTree implements AutoCloseable {
       own.replace(parent.depth, node.slabs);
       promise.share(node.depth);
     }
-    if (!node.windowed && windows && (reserve(blocks.windows, node) || leaveWindow(node))) {
-      pages.account().move(bytes(blocks.windows), account);
+    takeWindows(node, slabs);
+    grown(node);
+    return node;
+  }
+
+  /** Holds a block's pages of windows too, if a sequence has all of them and there is room. */
+  private void takeWindows(PrefixNode node, int[] slabs) {
+    SortedMap<Long, Long> windows = node.blocks.windows;
+    boolean all = !node.windowed;
+    for (int i = 0; i < slabs.length; i++) {
+      all &= slabs[i] >= 0 || !node.blocks.inWindow[i];
+    }
+    if (all && (reserve(windows, node) || leaveWindow(node))) {
+      pages.account().move(bytes(windows), account);
       hold(node, slabs, true);
       node.windowed = true;
     }
-    grown(node);
-    return node;
+  }
+
+  /**
+   * Takes from a sequence that ends what it has in windows of the last block and those before it:
+   * there is room for that now, with what it was promised.
+   */
+  void inherit(PrefixNode last, SharedBlocks own) {
+    for (PrefixNode n = last; n.parent != null && n.depth > firstSeen(last); n = n.parent) {
+      takeWindows(n, own.pages(n.depth - 1));
+      grown(n);
+    }
   }
 
   /** Takes the bytes of windows from the last block before this one that is behind its window. */
   private boolean leaveWindow(PrefixNode node) {
     int first = firstSeen(node);
     for (PrefixNode n = node.parent; n != null; n = n.parent) {
-      if (n.depth <= first && n.windowed && n.users == 0 && n.children == 1) {
+      if (n.depth < first && n.windowed && n.users == 0 && n.children == 1) {
         dropWindows(n);
         return pages.tryReserve(node.blocks.windows);
       }

@@ -243,6 +243,13 @@ public final class SharedPrefix implements AutoCloseable {
     return new SharedPrefix(tree, tree.pin(last));
   }
 
+  /** Leaves to the tree what a sequence has that ends: when its promise is closed. */
+  public void inherit(SequenceState state) {
+    if (last.parent != null && state.length() >= tokens()) {
+      tree.inherit(last, state.kv().blocks());
+    }
+  }
+
   /** The sequence shares nothing any more; to be done after its cache was closed. */
   @Override
   public void close() {

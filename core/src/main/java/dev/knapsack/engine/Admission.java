@@ -215,6 +215,10 @@ final class Admission {
               find(answer),
               shareable(answer) > 0));
     }
+    if (waitsForDisk(needs)) {
+      needs.forEach(need -> need.shared.close());
+      return false;
+    }
     try {
       give(needs);
     } catch (BudgetExceededException e) {
@@ -264,6 +268,18 @@ final class Admission {
     }
     session.lastUsed = ++clock;
     return true;
+  }
+
+  /**
+   * Says whether prefixes would have to go that are on their way to disk: nobody else is written
+   * for who would wait, and computing them again takes longer.
+   */
+  private boolean waitsForDisk(List<Need> needs) {
+    return limits.queue() > 0
+        && prefixes.backlog().isPending()
+        && allIdle()
+        && needs.stream()
+            .anyMatch(n -> !n.pool.hasRoom(n.capacity, limits.chunk(), n.share()));
   }
 
   /** Says whether nobody who asked for memory before has to wait for it. */

@@ -20,6 +20,9 @@ final class PrefixWriter {
   /** While something else is computed, one of so many parts of the time is this thread's. */
   private static final int SHARE = 25;
 
+  /** The longest rest, in nanoseconds: what was computed may have ended meanwhile. */
+  private static final long MOST_REST = 50_000_000;
+
   private final StepLoop loop;
   private final PrefixBacklog backlog;
   private final PrefixFolder folder;
@@ -57,6 +60,7 @@ final class PrefixWriter {
       while (goOn) {
         goOn = !last; // what comes after this was asked for is not there yet
         more.drainPermits();
+        since = System.nanoTime();
         writeAll();
         if (goOn) {
           more.acquireUninterruptibly();
@@ -66,6 +70,8 @@ final class PrefixWriter {
       stopped =
           "Prefixes are no longer written to %s: %s. Those that are there are still read."
               .formatted(folder.folder(), e.getMessage() == null ? e.toString() : e.getMessage());
+      loop.settle(backlog::stop);
+      loop.serve();
     }
   }
 
@@ -84,6 +90,7 @@ final class PrefixWriter {
           });
       loop.settle(writing::saved);
     }
+    loop.serve(); // who waits for the memory of what is written now
     List<PrefixBacklog.Block> used = loop.settle(() -> backlog.used(folder));
     List<PrefixBacklog.Block> lost = used.stream().filter(b -> !folder.touch(b.key())).toList();
     loop.settle(() -> lost.forEach(PrefixBacklog.Block::lost));
@@ -99,7 +106,8 @@ final class PrefixWriter {
 
   private void rest() {
     if (loop.isComputing() && !last) {
-      LockSupport.parkNanos((SHARE - 1) * (System.nanoTime() - since));
+      long busy = System.nanoTime() - since;
+      LockSupport.parkNanos(Math.min((SHARE - 1) * busy, MOST_REST));
     }
   }
 

@@ -320,14 +320,17 @@ public final class Session implements AutoCloseable {
   /** Forgets the sequence and gives its memory back; how many bytes that was. */
   long release() {
     long bytes = 0;
-    if (state != null) {
-      state.close();
-      state = null;
-    }
     if (promise != null) {
       bytes = promise.bytes();
       promise.close();
       promise = null;
+    }
+    if (state != null) {
+      if (shared != null) {
+        shared.inherit(state);
+      }
+      state.close();
+      state = null;
     }
     if (shared != null) {
       shared.close();

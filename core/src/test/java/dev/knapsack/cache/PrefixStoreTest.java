@@ -186,8 +186,9 @@ class PrefixStoreTest {
 
     @Override
     public void close() {
-      state.close();
       promise.close();
+      shared.inherit(state);
+      state.close();
       shared.close();
     }
   }

@@ -143,7 +143,8 @@ class PrefixesOnDiskTest {
     "llama_f16, q4_0",
     "mamba2, f16",
     "lfm2, f16",
-    "lfm2, q8_0",
+    "qwen35, f16",
+    "falcon-h1, f16",
     "gemma3, f16",
     "deepseek2_v3, f16"
   })
