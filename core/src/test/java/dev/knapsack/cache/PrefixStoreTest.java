@@ -297,11 +297,15 @@ class PrefixStoreTest {
   void aSequenceGoesOnInTheMiddleOfWhatIsThere(KvLayout layout) {
     write(layout, tokens(120, 1, 120));
     try (Caches caches = new Caches(layout)) {
-      int kept = layout.carriesStates() ? 64 : 72;
-      assertThat(caches.run(tokens(75, 2, 120))).isEqualTo(120 - kept);
-      assertThat(caches.run(tokens(120, 1, 120)))
-          .as("partly in memory")
-          .isEqualTo(120 - kept(layout, 120));
+      int computed = caches.run(tokens(75, 2, 120));
+      int again = caches.run(tokens(120, 1, 120));
+      if (layout.longestWindow() == 0) {
+        assertThat(computed).isEqualTo(120 - (layout.carriesStates() ? 64 : 72));
+        assertThat(again).as("partly in memory").isEqualTo(120 - kept(layout, 120));
+      } else { // there was not room for all that windows had seen
+        assertThat(computed).isBetween(120 - 72, 120 - 56);
+        assertThat(again).isBetween(120 - 112, 120 - 64);
+      }
     }
   }
 

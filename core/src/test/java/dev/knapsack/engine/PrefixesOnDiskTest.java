@@ -138,29 +138,29 @@ class PrefixesOnDiskTest {
 
   @ParameterizedTest
   @CsvSource({
-    "llama_f16, f16",
-    "llama_f16, q8_0",
-    "llama_f16, q4_0",
-    "mamba2, f16",
-    "lfm2, f16",
-    "qwen35, f16",
-    "falcon-h1, f16",
-    "gemma3, f16",
-    "deepseek2_v3, f16"
+    "llama_f16, f16, 1",
+    "llama_f16, q8_0, 1",
+    "llama_f16, q4_0, 1",
+    "mamba2, f16, 1",
+    "lfm2, f16, 1",
+    "qwen35, f16, 1",
+    "falcon-h1, f16, 1",
+    "gemma3, f16, 2",
+    "deepseek2_v3, f16, 1"
   })
-  void afterARestartAPromptIsReadFromTheFolder(String name, String format) {
+  void afterARestartAPromptIsReadFromTheFolder(String name, String format, int sequences) {
     KvFormat kv = KvFormat.parse(format);
     int[] system = tokens(192, 1);
     int[] first = join(system, tokens(30, 2));
     int[] second = join(system, tokens(44, 3));
     Function<Engine, List<Event>> alone = engine -> ask(engine, request(second), 0);
-    List<Event> expected = with(name, kv, 1, o -> o.withPrefixes(false), alone);
-    stored(name, kv, 1, engine -> ask(engine, request(first), 0));
+    List<Event> expected = with(name, kv, sequences, o -> o.withPrefixes(false), alone);
+    stored(name, kv, sequences, engine -> ask(engine, request(first), 0));
     PrefixCounts counts =
         stored(
             name,
             kv,
-            1,
+            sequences,
             engine -> {
               assertThat(ask(engine, request(second), 192)).isEqualTo(expected);
               return engine.prefixes();
