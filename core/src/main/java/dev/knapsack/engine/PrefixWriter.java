@@ -78,17 +78,20 @@ final class PrefixWriter {
   private void writeAll() throws IOException {
     for (PrefixBacklog.Block block = next(); block != null; block = next()) {
       PrefixBacklog.Block writing = block;
-      folder.write(
-          block.key(),
-          block.parts(),
-          block.exact(),
-          (part, from, bytes, into, at) -> {
-            rest();
-            boolean copied = loop.settle(() -> writing.copy(part, from, bytes, into, at));
-            since = System.nanoTime();
-            return copied;
-          });
-      loop.settle(writing::saved);
+      boolean saved =
+          folder.write(
+              block.key(),
+              block.parts(),
+              block.exact(),
+              (part, from, bytes, into, at) -> {
+                rest();
+                boolean copied = loop.settle(() -> writing.copy(part, from, bytes, into, at));
+                since = System.nanoTime();
+                return copied;
+              });
+      if (saved) {
+        loop.settle(writing::saved);
+      }
     }
     loop.serve(); // who waits for the memory of what is written now
     List<PrefixBacklog.Block> used = loop.settle(() -> backlog.used(folder));

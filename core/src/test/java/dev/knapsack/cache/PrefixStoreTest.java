@@ -102,7 +102,7 @@ class PrefixStoreTest {
         for (PrefixBacklog.Block b = tree.backlog().next(folder);
             b != null;
             b = tree.backlog().next(folder)) {
-          folder.write(b.key(), b.parts(), b.exact(), b::copy);
+          assertThat(folder.write(b.key(), b.parts(), b.exact(), b::copy)).isTrue();
           b.saved();
         }
         tree.backlog().used(folder).stream()
@@ -414,6 +414,34 @@ class PrefixStoreTest {
       assertThat(two.run(tokens(0, 1, 100))).isEqualTo(4);
     }
     assertThat(files().stream().mapToLong(f -> f.toFile().length()).sum()).isEqualTo(2 * chain);
+  }
+
+  @Test
+  void whatTheTreeGivesUpWhileItIsWrittenIsNotThere() throws IOException {
+    int[] text = tokens(0, 1, 100);
+    try (Caches caches = new Caches(PLAIN)) {
+      caches.run(text);
+      PrefixBacklog.Block first = caches.tree.backlog().next(caches.folder);
+      assertThat(first).isNotNull();
+      boolean written =
+          caches.folder.write(
+              first.key(),
+              first.parts(),
+              false,
+              (part, from, bytes, into, at) -> {
+                caches.tree.drop(Long.MAX_VALUE);
+                return first.copy(part, from, bytes, into, at);
+              });
+      assertThat(written).isFalse();
+      assertThat(files()).isEmpty();
+      assertThat(caches.folder.bytes()).isZero();
+      assertThat(caches.tree.backlog().next(caches.folder)).isNull();
+      assertThat(caches.run(text)).isEqualTo(100);
+      caches.writeAll();
+    }
+    try (Caches caches = new Caches(PLAIN)) {
+      assertThat(caches.run(text)).isEqualTo(4);
+    }
   }
 
   @Test

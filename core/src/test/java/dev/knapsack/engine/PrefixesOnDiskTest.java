@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.knapsack.TestData;
 import dev.knapsack.cache.Checkpoints;
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.store.CacheStore;
 import dev.knapsack.engine.Engine.Options.PrefixPlace;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.generation.Event;
@@ -278,6 +279,37 @@ class PrefixesOnDiskTest {
           }
           assertThat(engine.prefixes().stopped().orElseThrow())
               .startsWith("Prefixes are no longer written to " + file.resolve("below") + ": ");
+          return true;
+        });
+  }
+
+  @Test
+  void whatASessionWasRestoredFromIsNotFoundByOthers() {
+    CacheStore store = new CacheStore(folder.resolve("sessions"), CacheStore.USUAL_BYTES);
+    int[] prompt = tokens(150, 1);
+    stored(
+        "llama_f16",
+        KvFormat.F16,
+        2,
+        engine -> {
+          try (Session session = engine.session()) {
+            said(session.start(request(prompt).withTenant("a")));
+            return session.save(store, "four-bit");
+          }
+        });
+    stored(
+        "llama_f16",
+        KvFormat.F16,
+        2,
+        engine -> {
+          try (Session session = engine.session()) {
+            assertThat(session.restore(store, "four-bit")).isEqualTo(155);
+            Answer answer = session.start(request(join(prompt, tokens(9, 2))));
+            said(answer);
+            assertThat(answer.usage().cachedTokens()).isEqualTo(150);
+          }
+          ask(engine, request(prompt), 0);
+          ask(engine, request(prompt), 128);
           return true;
         });
   }

@@ -219,15 +219,16 @@ public final class PrefixFolder implements PrefixStore, AutoCloseable {
    * @param parts bytes of each part
    * @param exact whether it was computed as a prompt that depends on no other
    * @param copy gives the bytes, and may give up
+   * @return false if it gave up
    * @throws IOException if the disk is full or cannot be written
    */
-  public void write(PrefixKey key, SortedMap<Part, Long> parts, boolean exact, Copy copy)
+  public boolean write(PrefixKey key, SortedMap<Part, Long> parts, boolean exact, Copy copy)
       throws IOException {
     Kept kept = look(key);
     boolean there = kept.parts().containsAll(parts.keySet()) && (kept.exact() || !exact);
     long size = PrefixBlock.bytes(key, parts);
     if (there || !parts.keySet().containsAll(kept.parts()) || size > most) {
-      return;
+      return true;
     }
     locked(before -> room(before, size) + size);
     boolean done = false;
@@ -241,6 +242,7 @@ public final class PrefixFolder implements PrefixStore, AutoCloseable {
     if (done) {
       written.incrementAndGet();
     }
+    return done;
   }
 
   private boolean write(
