@@ -162,6 +162,11 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     return answer.finishReason();
   }
 
+  /** The stop string that ended it; empty if none has. */
+  public Optional<String> stopString() {
+    return answer.stopString();
+  }
+
   /** The tokens and the time that it took so far. */
   public Usage usage() {
     return answer.usage();

@@ -88,6 +88,11 @@ public final class GenerationRequest {
     return wish.logProbabilities();
   }
 
+  /** Tokens that the answer may have at the most; {@link Integer#MAX_VALUE} if nothing was said. */
+  public int maxTokens() {
+    return wish.maxTokens();
+  }
+
   /** The request for the engine. */
   Request request(int[] tokens, Set<Integer> shown) {
     return wish.withPrompt(tokens).withShown(shown);

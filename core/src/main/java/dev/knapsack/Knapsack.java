@@ -206,6 +206,16 @@ public final class Knapsack implements AutoCloseable {
     return tokenizer;
   }
 
+  /** The model's file; for modules of Knapsack itself, to which alone its type is known. */
+  public ModelFile file() {
+    return file;
+  }
+
+  /** The template of conversations with tools, or without; for modules of Knapsack itself. */
+  public ChatTemplate template(boolean tools) {
+    return templates.usual(tools);
+  }
+
   public Budget budget() {
     return engine.budget();
   }
@@ -250,7 +260,7 @@ public final class Knapsack implements AutoCloseable {
   }
 
   private ChatTemplate template(Conversation conversation) {
-    return templates.usual(!conversation.tools().isEmpty());
+    return template(!conversation.tools().isEmpty());
   }
 
   /**

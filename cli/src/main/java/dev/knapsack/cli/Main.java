@@ -88,6 +88,7 @@ public final class Main {
     List.of(
             new RunCommand(environment),
             new ServeCommand(environment),
+            new BatchCommand(environment),
             new PlanCommand(environment),
             new InspectCommand(environment),
             new TokenizeCommand(environment),

@@ -1,10 +1,9 @@
 package dev.knapsack.cli;
 
-import dev.knapsack.Knapsack;
-import dev.knapsack.host.Host;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.serve.ApiKey;
+import dev.knapsack.serve.FileFolder;
 import dev.knapsack.serve.KnapsackServer;
-import dev.knapsack.serve.ServedModel;
 import dev.knapsack.serve.ServedModels;
 import dev.knapsack.serve.ServerOptions;
 import java.io.IOException;
@@ -13,9 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
@@ -95,6 +92,20 @@ final class ServeCommand implements Callable<Integer> {
       description = "Wait so long for what is being answered when told to end (default: 30).")
   private int drain = 30;
 
+  @Option(
+      names = "--files",
+      paramLabel = "DIR",
+      description =
+          "Keep files that clients upload in this folder, and answer batches of requests (default:"
+              + " neither).")
+  private @Nullable Path files;
+
+  @Option(
+      names = "--files-size",
+      paramLabel = "SIZE",
+      description = "Most bytes of all those files (default: 1GiB).")
+  private String filesSize = "1GiB";
+
   @Option(names = "--log-json", description = "Log in JSON, one object a line.")
   private boolean jsonLog;
 
@@ -107,20 +118,8 @@ final class ServeCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     PrintStream err = environment.streams().err();
     ServerOptions options = options(err);
-    List<ServedModel> served = new ArrayList<>();
-    try {
-      Map<String, Path> paths = paths();
-      Host shared = engine.shared(paths.values());
-      for (Map.Entry<String, Path> model : paths.entrySet()) {
-        Knapsack opened =
-            engine.open(model.getValue(), shared, paths.size() == 1 ? "" : model.getKey());
-        served.add(new ServedModel(model.getKey(), opened));
-        err.print(opened.plan());
-        err.println();
-      }
-      serve(new ServedModels(served), options, err);
-    } finally {
-      served.forEach(model -> model.knapsack().close());
+    try (NamedModels named = NamedModels.open(environment, engine, models, err)) {
+      serve(named.served(), options, err);
     }
     return 0;
   }
@@ -158,6 +157,9 @@ final class ServeCommand implements Callable<Integer> {
             .withOrigins(origins)
             .withBodyBytes(maxBody)
             .withLog(log, jsonLog);
+    if (files != null) {
+      options = options.withFiles(new FileFolder(files, Budget.parseSize(filesSize)));
+    }
     return tls == null
         ? options
         : options.withTls(tls, environment.variables().getOrDefault("KNAPSACK_TLS_PASSWORD", ""));
@@ -177,28 +179,5 @@ final class ServeCommand implements Callable<Integer> {
       }
     }
     return all;
-  }
-
-  private Map<String, Path> paths() throws IOException, InterruptedException {
-    if (models.isEmpty()) {
-      return Map.of("knapsack-notes", EmbeddedModel.extract(environment.cache()));
-    }
-    Map<String, Path> paths = new LinkedHashMap<>();
-    for (String model : models) {
-      int cut = model.indexOf('=');
-      String address = model.substring(cut + 1);
-      Path path = ModelArgument.path(environment, address);
-      String name = cut > 0 ? model.substring(0, cut) : name(path);
-      if (paths.put(name, path) != null) {
-        throw new IllegalArgumentException(
-            "Two models have the name '%s'; give each its own, as in a=%s.".formatted(name, model));
-      }
-    }
-    return paths;
-  }
-
-  private static String name(Path path) {
-    String file = path.toAbsolutePath().normalize().getFileName().toString();
-    return file.endsWith(".gguf") ? file.substring(0, file.length() - 5) : file;
   }
 }

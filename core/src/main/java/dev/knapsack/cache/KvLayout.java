@@ -553,7 +553,8 @@ public record KvLayout(
   /** The format of a layer's state in a checkpoint. */
   Format checkpointFormat(int layer) {
     long numbers = RecurrentStates.bytes(this, layer) / Float.BYTES;
-    return numbers % checkpoints.format().blockValues() == 0 ? checkpoints.format() : Formats.F32;
+    boolean fits = numbers % checkpoints.format().blockValues() == 0;
+    return fits && !layers.get(layer).isExact() ? checkpoints.format() : Formats.F32;
   }
 
   /** Says whether a layer carries a state from token to token. */

@@ -14,6 +14,11 @@ public sealed interface LayerLayout {
     return 0;
   }
 
+  /** Says whether checkpoints must hold its state to the bit. */
+  default boolean isExact() {
+    return false;
+  }
+
   /** The same with keys of this many directions for each channel, or with keys as they are. */
   default LayerLayout sketched(int times) {
     return this;
@@ -39,7 +44,7 @@ public sealed interface LayerLayout {
     }
     Heads heads = heads().kvHeads() > 0 ? heads() : other.heads();
     long bytes = stateBytes() + other.stateBytes();
-    Recurrent state = new Recurrent(bytes);
+    Recurrent state = new Recurrent(bytes, isExact() || other.isExact());
     return heads.kvHeads() > 0 ? new Both(heads, state) : state;
   }
 
@@ -119,8 +124,13 @@ public sealed interface LayerLayout {
    * A state of the same size after every token, made of the one before it.
    *
    * @param bytes of the state of one sequence, in F32
+   * @param isExact whether it holds numbers of tokens, which checkpoints must not round
    */
-  record Recurrent(long bytes) implements LayerLayout {
+  record Recurrent(long bytes, boolean isExact) implements LayerLayout {
+    public Recurrent(long bytes) {
+      this(bytes, false);
+    }
+
     public Recurrent {
       if (bytes < 1 || bytes % Float.BYTES != 0) {
         throw new IllegalArgumentException(
@@ -139,6 +149,11 @@ public sealed interface LayerLayout {
     @Override
     public long stateBytes() {
       return state.bytes;
+    }
+
+    @Override
+    public boolean isExact() {
+      return state.isExact;
     }
 
     @Override

@@ -298,6 +298,11 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     return Optional.ofNullable(ended);
   }
 
+  /** The stop string that ended it; empty if none has. */
+  public synchronized Optional<String> stopString() {
+    return Optional.ofNullable(stops.found());
+  }
+
   /**
    * The seed that its tokens were drawn with. The same request with this seed gives the same answer
    * again, bit for bit, whatever is computed beside it: with the same plan, kernels and processor,
@@ -462,7 +467,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
     if (decoder != null) {
       emit(stops.next(decoder.next(token.id())));
     }
-    if (stops.found()) {
+    if (stops.isFound()) {
       finish(FinishReason.STOP_STRING);
     } else if (tokens.size() >= request.maxTokens()) {
       finish(FinishReason.MAX_TOKENS);
@@ -474,9 +479,9 @@ public final class Answer implements Iterable<String>, AutoCloseable {
 
   synchronized void finish(FinishReason reason) {
     finish = reason;
-    if (decoder != null && !stops.found()) {
+    if (decoder != null && !stops.isFound()) {
       emit(stops.next(decoder.finish()));
-      if (!stops.found()) {
+      if (!stops.isFound()) {
         emit(stops.finish());
       }
     }

@@ -381,6 +381,7 @@ public final class Engine implements AutoCloseable {
                       ? spec.vocabulary()
                       : Math.min(spec.vocabulary(), tokenizer.size()),
                   tokenizer,
+                  spec.readsWholeTexts(),
                   spec.diffusion(),
                   team,
                   new CachePools(file, spec, tokenizer, plan.cache(), pool, workspace),
@@ -727,7 +728,7 @@ public final class Engine implements AutoCloseable {
    * @param shares of each, of which those that are 0 are not read
    */
   float[] embedding(int[] tokens, double[] shares) {
-    float[] row = new float[spec.width()];
+    float[] row = new float[spec.embeddingColumns()];
     float[] sum = new float[row.length];
     Matrix target = new Matrix(Formats.F32, 1, row.length, MemorySegment.ofArray(row));
     loop()

@@ -56,7 +56,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
 
   private final @Nullable Matrix outputMatrix;
   private final @Nullable Norm embeddingNorm;
-  private final Norm outputNorm;
+  private final @Nullable Norm outputNorm;
 
   private final @Nullable RowReader rows;
 
@@ -118,9 +118,8 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       Account gather = account.part("gather");
       load(matrices, account, plan.gathered() ? List.of() : layout.tables(), gather, progress);
       this.outputMatrix = resident.get(spec.outputTensor());
-      String embedding = spec.embeddingNorm();
-      this.embeddingNorm = embedding == null ? null : Norm.find(embedding, resident::get);
-      this.outputNorm = Objects.requireNonNull(Norm.find(spec.outputNorm(), resident::get));
+      this.embeddingNorm = norm(spec.embeddingNorm());
+      this.outputNorm = norm(spec.outputNorm());
       this.rows = rows(plan, gather, team);
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
@@ -172,7 +171,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     if (tables.isEmpty()) {
       return null;
     }
-    RowReader made = new RowReader(file, tables, Plan.ROWS_AT_ONCE, account, team);
+    RowReader made = new RowReader(file, layout, tables, Plan.ROWS_AT_ONCE, account, team);
     held.addFirst(made);
     return made;
   }
@@ -348,6 +347,10 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     return last ? 0 : unit + 1;
   }
 
+  private @Nullable Norm norm(@Nullable String name) {
+    return name == null ? null : Norm.find(name, resident::get);
+  }
+
   @Override
   public @Nullable Norm embeddingNorm() {
     return embeddingNorm;
@@ -359,7 +362,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public Norm outputNorm() {
+  public @Nullable Norm outputNorm() {
     return outputNorm;
   }
 

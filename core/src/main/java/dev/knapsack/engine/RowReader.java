@@ -28,6 +28,7 @@ import java.util.concurrent.atomic.AtomicLong;
  */
 final class RowReader implements AutoCloseable {
   private final ModelFile file;
+  private final WeightLayout layout;
   private final Map<String, TensorInfo> tables = new HashMap<>();
   private final int atOnce;
   private final WorkerTeam team;
@@ -42,10 +43,19 @@ final class RowReader implements AutoCloseable {
   /**
    * Leases room for as many rows as are read at once.
    *
+   * @param layout says how many rows a token reads
+   * @param tables those on disk
    * @param team threads that others may have while a step waits
    */
-  RowReader(ModelFile file, List<TensorInfo> tables, int atOnce, Account account, WorkerTeam team) {
+  RowReader(
+      ModelFile file,
+      WeightLayout layout,
+      List<TensorInfo> tables,
+      int atOnce,
+      Account account,
+      WorkerTeam team) {
     this.file = file;
+    this.layout = layout;
     this.atOnce = atOnce;
     this.team = team;
     tables.forEach(table -> this.tables.put(table.name(), table));
@@ -58,9 +68,13 @@ final class RowReader implements AutoCloseable {
 
   /** The bytes that a token has had read so far. */
   TableReads reads() {
-    long each =
-        tables.values().stream().mapToLong(table -> WeightLayout.rowBytes(List.of(table))).sum();
-    return new TableReads(each, asked == 0 ? 0 : (double) bytes.get() * tables.size() / asked);
+    long each = 0;
+    long rows = 0;
+    for (TensorInfo table : tables.values()) {
+      each += layout.reads(table) * WeightLayout.rowBytes(List.of(table));
+      rows += layout.reads(table);
+    }
+    return new TableReads(each, asked == 0 ? 0 : (double) bytes.get() * rows / asked);
   }
 
   /** Decodes a row of a table for each row of {@code target}. */

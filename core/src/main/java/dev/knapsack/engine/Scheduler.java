@@ -39,7 +39,8 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /**
    * The things that the scheduler has to work with.
    *
-   * @param diffusion the way in which the model denoises; null where it writes token by token
+   * @param wholeTexts whether the model computes texts whole, and caches nothing
+   * @param diffusion the way in which the model denoises; null where it does not
    * @param team threads that a step has for itself, of those that models in one host share
    * @param memory what sequences take their memory from
    * @param secondsPerByte it takes to compute again what such a byte holds
@@ -49,6 +50,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   record Resources(
       int vocabulary,
       @Nullable Tokenizer tokenizer,
+      boolean wholeTexts,
       @Nullable Diffusion diffusion,
       WorkerTeam team,
       CachePools pools,
@@ -175,6 +177,10 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   private Answer answer(Session session, Request request, KvPool pool, long seed) {
     Tokenizer tokenizer = resources.tokenizer();
     request.check(resources.vocabulary(), limits.context(), tokenizer != null);
+    if (resources.wholeTexts() && resources.diffusion() == null) {
+      throw new IllegalArgumentException(
+          "This model reads texts and writes none; ask it for the logits of a text.");
+    }
     request.check(resources.diffusion() != null, limits.logitRows());
     return new Answer(
         this,
@@ -314,10 +320,10 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * @throws IllegalArgumentException if the model computes texts whole
    */
   void checkRemembers() {
-    if (resources.diffusion() != null) {
+    if (resources.wholeTexts()) {
       throw new IllegalArgumentException(
-          "This model denoises texts, each whole in every step, and caches nothing that"
-              + " could be gone on from; ask it for answers, or for the logits of a text.");
+          "This model computes texts whole, and caches nothing that could be gone on from; ask it for %sthe logits of a text."
+              .formatted(resources.diffusion() == null ? "" : "answers, or for "));
     }
   }
 

@@ -1,6 +1,7 @@
 package dev.knapsack.engine;
 
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Finds the first stop string in a text that arrives in pieces, and holds back only what may yet
@@ -12,14 +13,19 @@ import java.util.List;
 final class StopStrings {
   private final List<String> stops;
   private final StringBuilder held = new StringBuilder();
-  private boolean found;
+  private @Nullable String found;
 
   StopStrings(List<String> stops) {
     this.stops = stops;
   }
 
   /** Says whether a stop string has come up; nothing is released after that. */
-  boolean found() {
+  boolean isFound() {
+    return found != null;
+  }
+
+  /** The stop string that has come up; null if none has. */
+  @Nullable String found() {
     return found;
   }
 
@@ -28,16 +34,16 @@ final class StopStrings {
     if (stops.isEmpty()) {
       return piece;
     }
-    for (int i = 0; i < piece.length() && !found; i++) {
+    for (int i = 0; i < piece.length() && found == null; i++) {
       held.append(piece.charAt(i));
       int start = completed();
       if (start >= 0) {
+        found = held.substring(start);
         held.setLength(start);
-        found = true;
         return release(held.length());
       }
     }
-    return found ? "" : release(held.length() - possible());
+    return found != null ? "" : release(held.length() - possible());
   }
 
   /** The text that was held back, when no more comes. */

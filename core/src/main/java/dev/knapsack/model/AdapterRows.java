@@ -3,6 +3,7 @@ package dev.knapsack.model;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToIntFunction;
 
@@ -32,6 +33,23 @@ record AdapterRows(Adapter adapter, int from, int to) {
       first = end;
     }
     return groups.isEmpty() ? NONE : groups.toArray(NONE);
+  }
+
+  /** The same of some of a step's rows, by their numbers, which ascend. */
+  static AdapterRows[] among(AdapterRows[] all, int[] rows) {
+    return Arrays.stream(all)
+        .map(a -> new AdapterRows(a.adapter, below(rows, a.from), below(rows, a.to)))
+        .filter(a -> a.to > a.from)
+        .toArray(AdapterRows[]::new);
+  }
+
+  /** Counts the rows before one, among those of these numbers, which ascend. */
+  static int below(int[] rows, int row) {
+    int count = 0;
+    while (count < rows.length && rows[count] < row) {
+      count++;
+    }
+    return count;
   }
 
   /** Adds to what maps gave of the step's rows what the adapter adds to these. */

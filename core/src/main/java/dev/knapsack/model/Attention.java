@@ -37,6 +37,9 @@ import org.jspecify.annotations.Nullable;
  * @param headNorms the norms that queries and keys may have
  * @param source where keys and values come from
  * @param values the making of values
+ * @param hashBits bits of the parts of its input by which queries, keys and values are looked up
+ *     ({@link MemoryLayer}), and what heads attend to is added as it is; 0 where all are
+ *     projections
  */
 public record Attention(
     Norms norms,
@@ -54,16 +57,37 @@ public record Attention(
     @Nullable QueryScale queryScale,
     HeadNorms headNorms,
     Source source,
-    Values values)
+    Values values,
+    int hashBits)
     implements Block {
   /** The making of values. */
-  public enum Values {
+  public sealed interface Values {
     /** A projection. */
-    PROJECTED,
+    Values PROJECTED = new Projected(false);
+
     /** A projection, each head normed without factors. */
-    NORMED,
+    Values NORMED = new Projected(true);
+
     /** Keys as they are projected, each head normed without factors. */
-    KEYS
+    Values KEYS = new Keys();
+
+    /** Rows as they are, and so are keys: of heads that are as wide as the model together. */
+    Values ROWS = new OwnRows();
+
+    /** A projection, whose heads may be normed. */
+    record Projected(boolean normed) implements Values {}
+
+    /** The keys' projection. */
+    record Keys() implements Values {}
+
+    /** The rows that are read. */
+    record OwnRows() implements Values {}
+
+    /**
+     * Mixtures of a projection and of a token's rows in a bank, by gates of each head: {@code
+     * g_0 · v + Σ g_i · bank_i}, {@code g = 2 σ(gate(x))} (MoVE, arXiv 2601.22887, its V_S).
+     */
+    record Mixed(ValueEmbeddings bank) implements Values {}
   }
 
   /** The place that keys and values come from, and so the tokens that a token sees. */
@@ -96,9 +120,13 @@ public record Attention(
   /**
    * The tensors that it computes with.
    *
-   * @param query gives queries; where there are gates, each head's query and then its gate
-   * @param key null where keys and values are another layer's
+   * @param tables what queries, keys and values are looked up in; none where they are projections
+   * @param query gives queries; where there are gates, each head's query and then its gate; null
+   *     where they are looked up
+   * @param key null there, where keys and values are another layer's, and where they are the rows
    * @param value likewise; the same as {@code key} where values are keys
+   * @param valueGate gates of each head's value and of its rows in a bank; null without one
+   * @param output null where what heads attend to is added as it is
    * @param queryNorm factors for the numbers of a query head, or of all
    * @param keyNorm likewise
    * @param attendedNorm of what the output projection is multiplied with, all heads together
@@ -108,10 +136,12 @@ public record Attention(
       Attention spec,
       int layer,
       Norms.Weights norms,
-      Linear query,
+      List<MemoryLayer.Weights> tables,
+      @Nullable Linear query,
       @Nullable Linear key,
       @Nullable Linear value,
-      Linear output,
+      @Nullable Linear valueGate,
+      @Nullable Linear output,
       @Nullable Matrix queryNorm,
       @Nullable Matrix keyNorm,
       @Nullable Matrix attendedNorm,
@@ -145,6 +175,10 @@ public record Attention(
   /** Says whether it has keys and values of its own, and not those of an earlier layer. */
   public boolean hasKeys() {
     return !(source instanceof Source.Earlier);
+  }
+
+  private boolean projectsKeys() {
+    return hasKeys() && !values.equals(Values.ROWS);
   }
 
   /** The change that it makes to queries by their position. */
@@ -182,14 +216,34 @@ public record Attention(
     return new Projection("attn_k", width, keyColumns(), "attn_qkv");
   }
 
-  /** Queries; keys and values where it has its own. */
+  /** What queries, keys and values are looked up in. */
+  private List<MemoryLayer> tables() {
+    return hashBits == 0
+        ? List.of()
+        : List.of(
+            new MemoryLayer("attn_q_hash", width, hashBits, queryColumns()),
+            new MemoryLayer("attn_k_hash", width, hashBits, keyColumns()),
+            new MemoryLayer("attn_v_hash", width, hashBits, valueColumns()));
+  }
+
+  /** Projections of queries; of keys and values where it has its own. */
   private List<Projection> inputs() {
-    if (!hasKeys()) {
+    if (hashBits > 0) {
+      return List.of();
+    }
+    if (!projectsKeys()) {
       return List.of(query());
     }
-    return values == Values.KEYS
+    return values instanceof Values.Keys
         ? List.of(query(), key())
         : List.of(query(), key(), new Projection("attn_v", width, valueColumns(), "attn_qkv"));
+  }
+
+  /** The gates of values where these are mixtures; none elsewhere. */
+  private List<Projection> valueGates() {
+    return values instanceof Values.Mixed(ValueEmbeddings bank) && hasKeys()
+        ? List.of(new Projection("attn_v_gate", width, bank.gates(kvHeads)))
+        : List.of();
   }
 
   private Projection output() {
@@ -199,12 +253,16 @@ public record Attention(
   @Override
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>(Projection.tensors(inputs()));
+    tensors.addAll(Projection.tensors(valueGates()));
+    tables().forEach(table -> tensors.addAll(table.tensors()));
     tensors.addAll(headNorms.tensors(QUERY_NORM, heads, keySize));
     if (hasKeys()) {
       tensors.addAll(headNorms.tensors(KEY_NORM, kvHeads, keySize));
     }
     tensors.add(new TensorSpec(ATTENDED_NORM, Role.NORM, attendedColumns()).orNone());
-    tensors.addAll(output().tensors());
+    if (hashBits == 0) {
+      tensors.addAll(output().tensors());
+    }
     tensors.add(new TensorSpec(SINKS, Role.NUMBERS, heads).orNone());
     return norms.around(width, tensors);
   }
@@ -217,15 +275,19 @@ public record Attention(
 
   @Override
   public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
-    List<Linear> inputs = Projection.in(tensors, inputs());
+    List<Linear> inputs = hashBits > 0 ? List.of() : Projection.in(tensors, inputs());
+    boolean projects = projectsKeys() && hashBits == 0;
+    List<Projection> gates = valueGates();
     return new Weights(
         this,
         tensors.layer(),
         norms.in(tensors),
-        inputs.get(0),
-        hasKeys() ? inputs.get(1) : null,
-        hasKeys() ? inputs.getLast() : null,
-        output().in(tensors),
+        tables().stream().map(table -> table.in(tensors)).toList(),
+        hashBits > 0 ? null : inputs.getFirst(),
+        projects ? inputs.get(1) : null,
+        projects ? inputs.getLast() : null,
+        gates.isEmpty() ? null : gates.getFirst().in(tensors),
+        hashBits > 0 ? null : output().in(tensors),
         tensors.find(QUERY_NORM),
         hasKeys() ? tensors.find(KEY_NORM) : null,
         tensors.find(ATTENDED_NORM),
@@ -254,6 +316,7 @@ public record Attention(
     Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
     numbers.put(Slot.QUERY, (long) tokens * queryColumns());
     numbers.put(Slot.ATTENDED, (long) tokens * attendedColumns());
+    tables().forEach(t -> numbers.merge(Slot.GATHERED, t.gathered(tokens), Math::max));
     if (gated) {
       numbers.put(Slot.MIXED, (long) tokens * (queryColumns() + attendedColumns()));
       numbers.put(Slot.GATE, (long) tokens * attendedColumns());
@@ -267,6 +330,9 @@ public record Attention(
     }
     numbers.put(Slot.KEY, (long) tokens * keyColumns());
     numbers.put(Slot.VALUE, (long) tokens * valueColumns());
+    if (values instanceof Values.Mixed(ValueEmbeddings bank)) {
+      numbers.put(Slot.VALUE_GATES, (long) tokens * bank.gates(kvHeads));
+    }
     if (source instanceof Source.Cache) {
       addRecipes(tokens, cache, layer, numbers);
     }
@@ -293,6 +359,14 @@ public record Attention(
   /** Tokens that are read, scores, and values by their weights; projections of sketches. */
   @Override
   public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
+    Work work = attending(format, policy, tokens, past);
+    for (MemoryLayer table : tables()) {
+      work = work.plus(table.work(tokens));
+    }
+    return work;
+  }
+
+  private Work attending(KvFormat format, KvPolicy policy, int tokens, int past) {
     if (source instanceof Source.Rows(boolean all)) {
       double rows = rows(tokens, all);
       return new Work(

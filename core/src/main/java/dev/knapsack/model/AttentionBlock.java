@@ -19,9 +19,11 @@ import org.jspecify.annotations.Nullable;
 final class AttentionBlock {
   private final Blocks blocks;
   private final Compute compute;
+  private final MemoryLookup lookup;
 
-  AttentionBlock(Blocks blocks) {
+  AttentionBlock(Blocks blocks, MemoryLookup lookup) {
     this.blocks = blocks;
+    this.lookup = lookup;
     this.compute = blocks.compute;
   }
 
@@ -51,7 +53,11 @@ final class AttentionBlock {
       }
     }
     blocks.norm(attended, weights.attendedNorm(), attended.columns(), attended);
-    weights.output().apply(blocks, compute.input(gated(spec, attended)), delta);
+    if (weights.output() == null) {
+      delta.data().copyFrom(attended.data());
+    } else {
+      weights.output().apply(blocks, compute.input(gated(spec, attended)), delta);
+    }
   }
 
   /** Lets through what heads attended to, as their gates have it. */
@@ -93,7 +99,7 @@ final class AttentionBlock {
 
   private Matrix query(Attention.Weights weights, int[] positions, Matrix x) {
     Matrix projected = projected(weights.spec(), x.rows());
-    weights.query().apply(blocks, compute.input(x), projected);
+    Objects.requireNonNull(weights.query()).apply(blocks, compute.input(x), projected);
     return finished(weights, positions, projected);
   }
 
@@ -102,22 +108,71 @@ final class AttentionBlock {
     Matrix projected = projected(spec, x.rows());
     Matrix key = blocks.matrix(Slot.KEY, x.rows(), spec.keyColumns());
     Matrix value = blocks.matrix(Slot.VALUE, x.rows(), spec.valueColumns());
-    Compute.Input input = compute.input(x);
-    Linear.Into queries = weights.query().into(projected);
-    Linear.Into keys = Objects.requireNonNull(weights.key()).into(key);
-    if (spec.values() == Values.KEYS) {
-      Linear.apply(blocks, input, queries, keys);
-      value.data().copyFrom(key.data());
+    if (spec.hashBits() > 0) {
+      MemoryLookup.Hashed hashed = lookup.hash(x, spec.hashBits());
+      lookup.apply(weights.tables().get(0), hashed, projected);
+      lookup.apply(weights.tables().get(1), hashed, key);
+      lookup.apply(weights.tables().get(2), hashed, value);
     } else {
-      Linear.apply(
-          blocks, input, queries, keys, Objects.requireNonNull(weights.value()).into(value));
-    }
-    if (spec.values() != Values.PROJECTED) {
-      blocks.unitNorm(value, spec.valueSize(), value);
+      multiply(weights, x, projected, key, value);
     }
     Matrix query = finished(weights, positions, projected);
     turn(spec, positions, weights.keyNorm(), spec.kvHeads(), key);
     return new Heads(query, key, value);
+  }
+
+  private void multiply(
+      Attention.Weights weights, Matrix x, Matrix projected, Matrix key, Matrix value) {
+    Attention spec = weights.spec();
+    Compute.Input input = compute.input(x);
+    Linear.Into queries = Objects.requireNonNull(weights.query()).into(projected);
+    switch (spec.values()) {
+      case Values.OwnRows _ -> {
+        Linear.apply(blocks, input, queries);
+        key.data().copyFrom(x.data());
+        value.data().copyFrom(x.data());
+      }
+      case Values.Keys _ -> {
+        Linear.apply(blocks, input, queries, Objects.requireNonNull(weights.key()).into(key));
+        value.data().copyFrom(key.data());
+      }
+      case Values.Projected _, Values.Mixed _ ->
+          Linear.apply(
+              blocks,
+              input,
+              queries,
+              Objects.requireNonNull(weights.key()).into(key),
+              Objects.requireNonNull(weights.value()).into(value));
+    }
+    if (spec.values() instanceof Values.Mixed(ValueEmbeddings bank)) {
+      mix(bank, Objects.requireNonNull(weights.valueGate()), input, spec.kvHeads(), value);
+    } else if (spec.values().equals(Values.KEYS) || spec.values().equals(Values.NORMED)) {
+      blocks.unitNorm(value, spec.valueSize(), value);
+    }
+  }
+
+  /** Mixes projected values with the rows of their tokens in the bank, head by head. */
+  private void mix(
+      ValueEmbeddings bank, Linear gate, Compute.Input input, int heads, Matrix value) {
+    Matrix gates = blocks.matrix(Slot.VALUE_GATES, value.rows(), bank.gates(heads));
+    gate.apply(blocks, input, gates);
+    compute.activate(Activation.SIGMOID, gates);
+    Matrix rows = blocks.matrix(Slot.VALUE_BANK, value.rows(), bank.columns());
+    compute.rows(
+        value.rows(),
+        bank.columns(),
+        (from, to) -> {
+          float[] factors = new float[gates.columns()];
+          float[] own = new float[value.columns()];
+          float[] row = new float[rows.columns()];
+          for (int t = from; t < to; t++) {
+            gates.read(t, 0, factors);
+            value.read(t, 0, own);
+            rows.read(t, 0, row);
+            bank.mix(factors, row, own);
+            value.write(t, 0, own);
+          }
+        });
   }
 
   /** Room for what the projection of queries gives: these, or each with its gate. */

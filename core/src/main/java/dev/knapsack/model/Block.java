@@ -18,10 +18,15 @@ public sealed interface Block
         Attention,
         LatentAttention,
         ShortConvolution,
+        TextConvolution,
         StateSpace,
         SelectiveStateSpace,
         SelectiveScan,
+        ChannelScan,
         DeltaRule,
+        MixtureOfMemories,
+        EideticAttention,
+        LinearGru,
         TimeMix,
         ChannelMix,
         Dense,
@@ -30,7 +35,13 @@ public sealed interface Block
         Parallel,
         PerLayerInput,
         PerLayerInputs,
-        Scale {
+        NgramMemory,
+        MemoryMlp,
+        NanoEmbedder,
+        Scale,
+        Replacement,
+        EarlierOutputs,
+        ValueEmbeddings {
   /** Those of what it reads and adds; none of a block that changes the residual stream itself. */
   default Norms norms() {
     return Norms.NONE;
@@ -105,21 +116,34 @@ public sealed interface Block
       permits Attention.Weights,
           LatentAttention.Weights,
           ShortConvolution.Weights,
+          TextConvolution.Weights,
           StateSpace.Weights,
           SelectiveStateSpace.Weights,
           SelectiveScan.Weights,
+          ChannelScan.Weights,
           TimeMix.Weights,
           ChannelMix.Weights,
           DeltaRule.Weights,
+          MixtureOfMemories.Weights,
+          EideticAttention.Weights,
+          LinearGru.Weights,
           Dense.Weights,
           Experts.Weights,
           Laurel.Weights,
           Parallel.Weights,
-          PerLayerInput.Weights {
+          PerLayerInput.Weights,
+          NgramMemory.Weights,
+          MemoryMlp.Weights {
     Norms.Weights norms();
   }
 
   /** The weights of a block that changes the residual stream, or what goes beside it, itself. */
   sealed interface Change extends Weights
-      permits AltUp.Weights, PerLayerInputs.Weights, Scale.Weights {}
+      permits AltUp.Weights,
+          PerLayerInputs.Weights,
+          NanoEmbedder.Weights,
+          Scale.Weights,
+          Replacement.Weights,
+          EarlierOutputs.Weights,
+          ValueEmbeddings.Weights {}
 }

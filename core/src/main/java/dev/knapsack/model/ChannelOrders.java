@@ -8,6 +8,7 @@ import dev.knapsack.tensor.ChannelOrder;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
@@ -64,7 +65,7 @@ final class ChannelOrders {
     int l = weights.cachedIn();
     ChannelOrder order = keys[l];
     if (order == null) {
-      double[] squares = squares(weights, Objects.requireNonNull(weights.key()), compute);
+      double[] squares = squares(weights, weights.key(), layer.keyColumns(), compute);
       if (layer.headNorms() == HeadNorms.EACH_ROTATED) {
         share(squares, layer);
         norm(squares, weights.keyNorm());
@@ -85,7 +86,7 @@ final class ChannelOrders {
     int l = weights.cachedIn();
     ChannelOrder order = values[l];
     if (order == null) {
-      double[] squares = squares(weights, Objects.requireNonNull(weights.value()), compute);
+      double[] squares = squares(weights, weights.value(), layer.valueColumns(), compute);
       long at = offsets[l] + ChannelOrder.bytes(layer.keyColumns());
       MemorySegment place = data.asSlice(at, ChannelOrder.bytes(squares.length));
       order = ChannelOrder.largestFirst(squares, layer.valueSize(), place);
@@ -94,8 +95,19 @@ final class ChannelOrders {
     return order;
   }
 
-  /** Mean squares of what a product gives for normed inputs. */
-  private static double[] squares(Attention.Weights weights, Linear product, Compute compute) {
+  /**
+   * Mean squares of what a product gives for normed inputs.
+   *
+   * @param product null where numbers are looked up, of which none is known to be larger
+   * @param columns numbers that it gives
+   */
+  private static double[] squares(
+      Attention.Weights weights, @Nullable Linear product, int columns, Compute compute) {
+    if (product == null) {
+      double[] even = new double[columns];
+      Arrays.fill(even, 1);
+      return even;
+    }
     Matrix matrix = product.matrix();
     Norm norm = weights.norms().before();
     float @Nullable [] factors = norm == null ? null : floats(norm.factors());

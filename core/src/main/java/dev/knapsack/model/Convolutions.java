@@ -45,7 +45,7 @@ final class Convolutions {
         (run, part, worker) -> {
           int first = part * CHANNELS;
           int count = Math.min(CHANNELS, channels - first);
-          Scratch scratch = scratch(worker, count, convolution.taps().columns());
+          Scratch scratch = scratch(worker, count, convolution.reach());
           scratch.load(convolution, first);
           convolve(convolution, run, first, x, gates, out, scratch);
         });
@@ -66,7 +66,7 @@ final class Convolutions {
    * Numbers of some channels that a worker is at.
    *
    * @param stored taps channel by channel, as a file has them
-   * @param taps those tap by tap
+   * @param taps those tap by tap, with zeros where a dilated convolution has none
    * @param x rows, after those before them
    */
   private record Scratch(
@@ -83,11 +83,12 @@ final class Convolutions {
 
     private void load(Convolution convolution, int first) {
       int channels = bias.length;
-      int count = taps.length / channels;
-      convolution.taps().read(first, 0, stored);
+      int count = convolution.taps().columns();
+      convolution.taps().read(first, 0, stored, 0, channels * count);
+      Arrays.fill(taps, 0);
       for (int channel = 0, at = 0; channel < channels; channel++) {
         for (int tap = 0; tap < count; tap++, at++) {
-          taps[tap * channels + channel] = stored[at];
+          taps[tap * convolution.dilation() * channels + channel] = stored[at];
         }
       }
       if (convolution.bias() != null) {
@@ -116,7 +117,7 @@ final class Convolutions {
       Matrix out,
       Scratch s) {
     int channels = s.bias.length;
-    int carried = convolution.taps().columns() - 1;
+    int carried = convolution.reach() - 1;
     for (int i = 0; i < carried; i++) {
       long from = convolution.carriedAt(i, first);
       MemorySegment.copy(run.before(), FLOAT, from, s.x, i * channels, channels);

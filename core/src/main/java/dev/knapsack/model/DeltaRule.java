@@ -152,7 +152,13 @@ public record DeltaRule(
   @Override
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>(Projection.tensors(inputs()));
-    tensors.addAll(convolvedBy());
+    tensors.addAll(afterInputs());
+    return norms.around(width, tensors);
+  }
+
+  /** Its tensors but for the projections of a token and norms. */
+  List<TensorSpec> afterInputs() {
+    List<TensorSpec> tensors = convolvedBy();
     tensors.add(new TensorSpec(STEP_BIAS, Role.BIAS, steps()));
     tensors.add(
         form == Form.BY_CHANNEL
@@ -160,7 +166,7 @@ public record DeltaRule(
             : new TensorSpec(DECAY, Role.DECAY, heads));
     tensors.add(new TensorSpec(NORM, Role.NORM, valueSize));
     tensors.addAll(output().tensors());
-    return norms.around(width, tensors);
+    return tensors;
   }
 
   @Override
@@ -171,11 +177,16 @@ public record DeltaRule(
     for (Projection input : inputs.subList(apart, inputs.size())) {
       maps.add(input.in(tensors));
     }
+    return weights(tensors, tensors.state(this), maps);
+  }
+
+  /** The same with this state and these projections of a token. */
+  Weights weights(LayerTensors tensors, Recurrence.Place state, List<Linear> inputs) {
     return new Weights(
         this,
-        tensors.state(this),
+        state,
         norms.in(tensors),
-        maps,
+        inputs,
         convolutions(tensors),
         tensors.get(STEP_BIAS),
         tensors.get(DECAY),
@@ -206,7 +217,7 @@ public record DeltaRule(
     return Convolution.carried(taps, 2 * keyColumns() + valueColumns());
   }
 
-  private long stateBytes() {
+  long stateBytes() {
     return Float.BYTES * (convolved() + (long) valueColumns() * keySize);
   }
 

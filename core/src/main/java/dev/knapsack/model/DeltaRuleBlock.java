@@ -34,8 +34,7 @@ final class DeltaRuleBlock {
   }
 
   /** The heads of a step's tokens, a row each. */
-  private record Heads(
-      Matrix query, Matrix key, Matrix value, Matrix gate, Matrix strength, Matrix step) {}
+  record Heads(Matrix query, Matrix key, Matrix value, Matrix strength, Matrix step) {}
 
   /**
    * Carries each run's states through its tokens.
@@ -44,36 +43,51 @@ final class DeltaRuleBlock {
    * @param delta receives what is to be added to the residual stream
    */
   void apply(DeltaRule.Weights weights, List<Run> runs, Matrix x, Matrix delta) {
+    Matrix gate = blocks.matrix(Slot.GATE, x.rows(), weights.spec().valueColumns());
+    Heads heads = project(weights, x, gate);
+    Matrix scanned = scan(weights, Recurrence.of(runs, weights.state()), heads);
+    emit(weights, gate, scanned, delta);
+  }
+
+  /**
+   * Carries states through rows.
+   *
+   * @return what is read of them, in {@link Slot#SCANNED}
+   */
+  Matrix scan(DeltaRule.Weights weights, List<Recurrence> all, Heads heads) {
     DeltaRule spec = weights.spec();
-    Heads heads = project(weights, x);
-    List<Recurrence> all = Recurrence.of(runs, weights.state());
     convolve(weights, all, heads);
     scaleTo(heads.query, spec.keySize(), 1 / Math.sqrt(spec.keySize()));
     scaleTo(heads.key, spec.keySize(), 1);
     decide(weights, heads);
-    Matrix scanned = blocks.matrix(Slot.SCANNED, x.rows(), spec.valueColumns());
+    Matrix scanned = blocks.matrix(Slot.SCANNED, heads.query.rows(), spec.valueColumns());
     int parts = Math.ceilDiv(spec.valueSize(), COLUMNS);
     Recurrence.each(
         compute,
         all,
         spec.heads() * parts,
         (run, part, worker) -> scan(spec, run, part / parts, part % parts, heads, scanned, worker));
+    return scanned;
+  }
+
+  /** Makes of what was read of states what is to be added to the residual stream. */
+  void emit(DeltaRule.Weights weights, Matrix gate, Matrix scanned, Matrix delta) {
+    DeltaRule spec = weights.spec();
     blocks.norm(scanned, weights.headNorm(), spec.valueSize(), scanned);
     compute.gatedActivation(
         spec.form() == Form.BY_CHANNEL ? Activation.SIGMOID : Activation.SILU,
-        heads.gate,
+        gate,
         scanned,
-        heads.gate);
-    weights.output().apply(blocks, compute.input(heads.gate), delta);
+        gate);
+    weights.output().apply(blocks, compute.input(gate), delta);
   }
 
-  private Heads project(DeltaRule.Weights weights, Matrix x) {
+  private Heads project(DeltaRule.Weights weights, Matrix x, Matrix gate) {
     DeltaRule spec = weights.spec();
     int rows = x.rows();
     Matrix query = blocks.matrix(Slot.QUERY, rows, spec.keyColumns());
     Matrix key = blocks.matrix(Slot.KEY, rows, spec.keyColumns());
     Matrix value = blocks.matrix(Slot.VALUE, rows, spec.valueColumns());
-    Matrix gate = blocks.matrix(Slot.GATE, rows, spec.valueColumns());
     Matrix strength = blocks.matrix(Slot.STRENGTH, rows, spec.heads());
     Matrix step = blocks.matrix(Slot.STEP, rows, spec.steps());
     List<Linear> maps = weights.inputs();
@@ -93,7 +107,7 @@ final class DeltaRuleBlock {
         apply(maps.get(6), maps.get(7), x, gate);
       }
     }
-    return new Heads(query, key, value, gate, strength, step);
+    return new Heads(query, key, value, strength, step);
   }
 
   private void apply(List<Linear> maps, Matrix x, Matrix... out) {

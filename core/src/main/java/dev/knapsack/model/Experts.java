@@ -136,6 +136,7 @@ public record Experts(
             tensors.get(ROUTER),
             1,
             routerBias == null ? null : routerBias.data(),
+            null,
             tensors.place(ROUTER)),
         routed == Routed.RESIDUAL ? tensors.get(ROUTER_SCALE) : null,
         tensors.find(SCALE),

@@ -40,7 +40,8 @@ final class ExpertsBlock {
     }
     Matrix logits = blocks.matrix(Slot.ROUTER, x.rows(), weights.spec().count());
     weights.router().apply(blocks, compute.input(routed), logits);
-    router.route(weights.spec(), weights.choiceBias(), logits);
+    Experts spec = weights.spec();
+    router.route(spec.gating(), spec.used(), weights.choiceBias(), logits);
     if (weights.toLatent() == null || weights.fromLatent() == null) {
       chosen(weights, x, delta);
     } else {

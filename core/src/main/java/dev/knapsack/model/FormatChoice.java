@@ -103,6 +103,7 @@ record FormatChoice(Format format, Format output, Format experts) {
       case "TQ1_0" -> 36;
       case "TQ2_0" -> 37;
       case "MXFP4" -> 38;
+      case "Q1_0" -> 40;
       default -> throw new IllegalArgumentException("Files are not made in " + format.name());
     };
   }

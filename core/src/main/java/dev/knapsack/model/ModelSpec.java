@@ -32,7 +32,7 @@ import org.jspecify.annotations.Nullable;
  * @param logitSoftCap logits become {@code cap · tanh(logit / cap)}; 0 for none
  * @param embeddingNorm the tensor that the factors of the token embedding's norm are in; null for
  *     none
- * @param outputNorm the tensor that the last norm's factors are in
+ * @param outputNorm the tensor that the last norm's factors are in; null for none
  * @param tiedOutput whether the output projection is the token embedding
  * @param diffusion the way in which it denoises texts; null where it writes token by token
  * @param opening blocks before the first layer, with tensors outside of all layers
@@ -52,7 +52,7 @@ public record ModelSpec(
     float logitScale,
     float logitSoftCap,
     @Nullable String embeddingNorm,
-    String outputNorm,
+    @Nullable String outputNorm,
     boolean tiedOutput,
     @Nullable Diffusion diffusion,
     List<Block> opening,
@@ -74,6 +74,16 @@ public record ModelSpec(
     return tiedOutput ? EMBEDDING : OUTPUT;
   }
 
+  /** Numbers in a row of the token embedding, and of the output projection. */
+  public int embeddingColumns() {
+    for (Block block : opening) {
+      if (block instanceof NanoEmbedder embedder) {
+        return embedder.rank();
+      }
+    }
+    return width;
+  }
+
   /** The blocks before the first layer and after the last. */
   List<Block> outside() {
     return Stream.concat(opening.stream(), closing.stream()).toList();
@@ -90,14 +100,16 @@ public record ModelSpec(
   /** The tensors outside the layers that a step computes with. */
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>();
-    tensors.add(new TensorSpec(EMBEDDING, Role.EMBEDDING, width, vocabulary));
+    tensors.add(new TensorSpec(EMBEDDING, Role.EMBEDDING, embeddingColumns(), vocabulary));
     if (!tiedOutput) {
-      tensors.add(new TensorSpec(OUTPUT, Role.OUTPUT, width, vocabulary));
+      tensors.add(new TensorSpec(OUTPUT, Role.OUTPUT, embeddingColumns(), vocabulary));
     }
     if (embeddingNorm != null) {
       tensors.addAll(Norm.tensors(embeddingNorm, width));
     }
-    tensors.addAll(Norm.tensors(outputNorm, width));
+    if (outputNorm != null) {
+      tensors.addAll(Norm.tensors(outputNorm, width));
+    }
     outside().forEach(block -> tensors.addAll(block.tensors()));
     return tensors;
   }

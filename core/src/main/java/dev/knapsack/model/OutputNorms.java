@@ -60,6 +60,10 @@ final class OutputNorms {
    */
   static OutputNorms of(Attention.Weights weights, Matrix values, Blocks blocks) {
     Attention layer = weights.spec();
+    Linear projection = weights.output();
+    if (projection == null) {
+      return unprojected(values, layer);
+    }
     int tokens = values.rows();
     int numbers = numbers(layer, tokens);
     MemorySegment memory = blocks.matrix(Slot.NORMS, 1, numbers).data();
@@ -74,7 +78,7 @@ final class OutputNorms {
             byHead.rowBytes());
       }
     }
-    Matrix output = weights.output().matrix();
+    Matrix output = projection.matrix();
     int chunks = Math.ceilDiv(output.rows(), ROWS);
     Part[] parts = new Part[PARTS];
     for (int p = 0; p < PARTS; p++) {
@@ -97,6 +101,20 @@ final class OutputNorms {
         sum += part.sums.data().getAtIndex(FLOAT, i);
       }
       norms[i] = sum * share;
+    }
+    return new OutputNorms(norms, layer.kvHeads());
+  }
+
+  /** Norms of values that are added as they are. */
+  private static OutputNorms unprojected(Matrix values, Attention layer) {
+    float[] norms = new float[values.rows() * layer.kvHeads()];
+    float[] value = new float[layer.valueSize()];
+    for (int i = 0; i < norms.length; i++) {
+      int row = i / layer.kvHeads();
+      values.read(row, (long) i % layer.kvHeads() * value.length, value);
+      for (float number : value) {
+        norms[i] += Math.abs(number);
+      }
     }
     return new OutputNorms(norms, layer.kvHeads());
   }

@@ -12,18 +12,32 @@ import org.jspecify.annotations.Nullable;
  * and {@code name.scale} if the model has them.
  *
  * @param fused what the tensors are named that may hold this one's rows and others'; null for none
+ * @param byColumn whether columns have factors and summands: {@code name.alpha}, {@code name.beta}
  */
-record Projection(String name, int columns, int rows, @Nullable String fused) {
+record Projection(String name, int columns, int rows, @Nullable String fused, boolean byColumn) {
   Projection(String name, int columns, int rows) {
     this(name, columns, rows, null);
   }
 
+  Projection(String name, int columns, int rows, @Nullable String fused) {
+    this(name, columns, rows, fused, false);
+  }
+
   List<TensorSpec> tensors() {
-    return List.of(
+    List<TensorSpec> tensors = new ArrayList<>();
+    tensors.add(
         new TensorSpec(weight(name), Role.MATRIX, columns, rows)
-            .in(fused == null ? null : weight(fused)),
-        new TensorSpec(bias(name), Role.BIAS, rows).orNone().in(fused == null ? null : bias(fused)),
-        new TensorSpec(scale(name), Role.NUMBERS, 1).orNone());
+            .in(fused == null ? null : weight(fused)));
+    tensors.add(
+        new TensorSpec(bias(name), Role.BIAS, rows)
+            .orNone()
+            .in(fused == null ? null : bias(fused)));
+    tensors.add(new TensorSpec(scale(name), Role.NUMBERS, 1).orNone());
+    if (byColumn) {
+      tensors.add(new TensorSpec(alpha(name), Role.NUMBERS, columns));
+      tensors.add(new TensorSpec(beta(name), Role.NUMBERS, columns));
+    }
+    return tensors;
   }
 
   static List<TensorSpec> tensors(List<Projection> parts) {
@@ -55,6 +69,9 @@ record Projection(String name, int columns, int rows, @Nullable String fused) {
               bias != null && bias.columns() == all
                   ? bias.data().asSlice(4L * row, 4L * part.rows)
                   : own == null ? null : own.data(),
+              part.byColumn
+                  ? new Linear.Columns(tensors.get(alpha(part.name)), tensors.get(beta(part.name)))
+                  : null,
               tensors.place(weight(part.name))));
       row = end;
     }
@@ -67,6 +84,14 @@ record Projection(String name, int columns, int rows, @Nullable String fused) {
 
   private static String scale(String name) {
     return name + ".scale";
+  }
+
+  private static String alpha(String name) {
+    return name + ".alpha";
+  }
+
+  private static String beta(String name) {
+    return name + ".beta";
   }
 
   private static String bias(String name) {

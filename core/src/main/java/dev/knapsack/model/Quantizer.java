@@ -63,11 +63,12 @@ public final class Quantizer {
   public Quantizer(ModelFile source, Format format, @Nullable Format output) {
     this.source = source;
     order = RowOrder.of(source);
-    Map<String, Role> declared =
-        Families.supports(source) ? WeightLayout.roles(Families.spec(source)) : Map.of();
+    Map<String, TensorSpec> declared =
+        Families.supports(source) ? WeightLayout.declared(Families.spec(source)) : Map.of();
     Map<TensorInfo, Role> roles = new LinkedHashMap<>();
     for (TensorInfo tensor : source.tensors().values()) {
-      roles.put(tensor, declared.getOrDefault(tensor.name(), FormatChoice.guess(tensor)));
+      TensorSpec known = declared.get(tensor.name());
+      roles.put(tensor, known == null ? FormatChoice.guess(tensor) : known.role());
     }
     choice = FormatChoice.of(format, output, roles.containsValue(Role.EXPERTS));
     boolean tied = !roles.containsValue(Role.OUTPUT);

@@ -38,32 +38,32 @@ final class Router {
   /**
    * Routes one token for each row of logits.
    *
+   * @param used experts that a token uses
    * @param bias what weights are more by when experts are chosen; null for nothing
    */
-  void route(Experts experts, @Nullable Matrix bias, Matrix logits) {
-    prepare(experts);
-    int used = experts.used();
-    Gating gating = experts.gating();
+  void route(Gating gating, int used, @Nullable Matrix bias, Matrix logits) {
+    int count = logits.columns();
+    prepare(count, used);
     for (int t = 0; t < logits.rows(); t++) {
       gate(gating, bias, logits, t);
-      keepGroups(gating, experts.count());
-      choose(experts, t * used);
+      keepGroups(gating, count);
+      choose(count, t * used, used);
       if (gating.function() == Gating.Function.SOFTMAX_OF_CHOSEN) {
         softmax(weights, t * used, used);
       }
       scale(gating, t * used, used);
     }
-    group(experts, logits.rows());
+    group(count, logits.rows(), used);
   }
 
-  private void prepare(Experts experts) {
-    if (gates.length < experts.count() || chosen.length < tokens * experts.used()) {
-      int choices = tokens * experts.used();
-      gates = new float[experts.count()];
-      scores = new float[experts.count()];
-      out = new boolean[experts.count()];
-      starts = new int[experts.count() + 1];
-      active = new int[experts.count()];
+  private void prepare(int count, int used) {
+    if (gates.length < count || chosen.length < tokens * used) {
+      int choices = tokens * used;
+      gates = new float[count];
+      scores = new float[count];
+      out = new boolean[count];
+      starts = new int[count + 1];
+      active = new int[count];
       chosen = new int[choices];
       weights = new float[choices];
       rows = new int[choices];
@@ -141,9 +141,9 @@ final class Router {
     return to - from == 1 ? first : first + second;
   }
 
-  private void choose(Experts experts, int at) {
-    for (int k = at; k < at + experts.used(); k++) {
-      int expert = highest(scores, out, experts.count());
+  private void choose(int count, int at, int used) {
+    for (int k = at; k < at + used; k++) {
+      int expert = highest(scores, out, count);
       out[expert] = true;
       chosen[k] = expert;
       weights[k] = gates[expert];
@@ -176,14 +176,14 @@ final class Router {
     }
   }
 
-  private void group(Experts experts, int tokenCount) {
+  private void group(int count, int tokenCount, int used) {
     Arrays.fill(starts, 0);
-    int choices = tokenCount * experts.used();
+    int choices = tokenCount * used;
     for (int i = 0; i < choices; i++) {
       starts[chosen[i] + 1]++;
     }
     activeCount = 0;
-    for (int e = 0; e < experts.count(); e++) {
+    for (int e = 0; e < count; e++) {
       if (starts[e + 1] > 0) {
         active[activeCount++] = e;
       }
@@ -192,10 +192,10 @@ final class Router {
     // Each expert's start moves up to its end, which is the next one's start; then they move back.
     for (int i = 0; i < choices; i++) {
       int at = starts[chosen[i]]++;
-      rows[at] = i / experts.used();
+      rows[at] = i / used;
       rowWeights[at] = weights[i];
     }
-    for (int e = experts.count(); e > 0; e--) {
+    for (int e = count; e > 0; e--) {
       starts[e] = starts[e - 1];
     }
     starts[0] = 0;

@@ -51,8 +51,6 @@ public record SelectiveScan(
    * @param gate z
    * @param lowStep what Δ is projected from
    * @param step Δ, before its softplus
-   * @param decay the rates a, all below 0: a row for each channel
-   * @param skip d of each channel
    * @param lowStepNorm null where there are no factors, as those of b and c
    */
   public record Weights(
@@ -69,10 +67,20 @@ public record SelectiveScan(
       @Nullable Matrix bNorm,
       @Nullable Matrix cNorm,
       Linear step,
-      Matrix decay,
-      Matrix skip,
+      Channels channels,
       Linear output)
       implements Block.Addend {}
+
+  /**
+   * The channels and their states.
+   *
+   * @param state numbers in B, in C and of each channel
+   * @param place the number of a layer's state where those of the channels begin: one of each, for
+   *     each number of B
+   * @param decay the rates a, all below 0: a row for each channel
+   * @param skip d of each channel
+   */
+  record Channels(int count, int state, int place, Matrix decay, Matrix skip) {}
 
   private Projection inputs() {
     return new Projection("ssm_in", width, 2 * inner);
@@ -110,12 +118,17 @@ public record SelectiveScan(
 
   @Override
   public Weights weights(LayerTensors tensors, @Nullable ExpertBank experts) {
+    return weights(tensors, tensors.state(this));
+  }
+
+  /** The same with this state. */
+  Weights weights(LayerTensors tensors, Recurrence.Place place) {
     Linear inputs = inputs().in(tensors);
     Linear selected = selected().in(tensors);
     Matrix bias = tensors.find(TAPS_BIAS);
     return new Weights(
         this,
-        tensors.state(this),
+        place,
         norms.in(tensors),
         inputs.rows(0, inner),
         inputs.rows(inner, 2 * inner),
@@ -127,8 +140,7 @@ public record SelectiveScan(
         tensors.find(B_NORM),
         tensors.find(C_NORM),
         step().in(tensors),
-        tensors.get(DECAY),
-        tensors.get(SKIP),
+        new Channels(inner, state, convolved(), tensors.get(DECAY), tensors.get(SKIP)),
         output().in(tensors));
   }
 
@@ -137,12 +149,12 @@ public record SelectiveScan(
     return Math.max(inner, rank);
   }
 
-  /** Numbers that the convolution carries; those of channels follow, for each number of B. */
-  int convolved() {
+  /** Numbers that the convolution carries; the states of the channels follow. */
+  private int convolved() {
     return Convolution.carried(taps, inner);
   }
 
-  private long stateBytes() {
+  long stateBytes() {
     return Float.BYTES * (convolved() + (long) inner * state);
   }
 

@@ -32,8 +32,14 @@ final class SelectiveScanBlock {
     this.scratches = new Scratch[compute.team().workers()];
   }
 
-  /** The convolved rows and what is selected of each; {@code y} receives the results. */
-  private record Rows(Matrix x, Matrix step, Matrix b, Matrix c, Matrix y) {}
+  /**
+   * The rows that channels are scanned by.
+   *
+   * @param x convolved
+   * @param step Δ of each channel, before its softplus, which replaces it
+   * @param y receives the results
+   */
+  record Rows(Matrix x, Matrix step, Matrix b, Matrix c, Matrix y) {}
 
   /**
    * Carries each run's state through its tokens.
@@ -50,13 +56,19 @@ final class SelectiveScanBlock {
     Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), spec.inner());
     blocks.convolutions.apply(weights.convolution(), all, mixed, null, convolved);
     Rows rows = select(weights, convolved);
-    Recurrence.each(
-        compute,
-        all,
-        Math.ceilDiv(spec.inner(), CHANNELS),
-        (run, part, worker) -> scan(weights, run, part * CHANNELS, rows, worker));
+    scan(weights.channels(), all, rows);
     compute.gatedActivation(Activation.SILU, gate, rows.y, gate);
     weights.output().apply(blocks, compute.input(gate), delta);
+  }
+
+  /** Carries the states of all channels through the runs' rows. */
+  void scan(SelectiveScan.Channels channels, List<Recurrence> runs, Rows rows) {
+    compute.activate(Activation.SOFTPLUS, rows.step);
+    Recurrence.each(
+        compute,
+        runs,
+        Math.ceilDiv(channels.count(), CHANNELS),
+        (run, part, worker) -> scan(channels, run, part * CHANNELS, rows, worker));
   }
 
   private Rows select(SelectiveScan.Weights weights, Matrix x) {
@@ -77,7 +89,6 @@ final class SelectiveScanBlock {
     }
     Matrix step = blocks.matrix(Slot.STEP, x.rows(), spec.inner());
     weights.step().apply(blocks, compute.input(lowStep), step);
-    compute.activate(Activation.SOFTPLUS, step);
     return new Rows(x, step, b, c, blocks.matrix(Slot.SCANNED, x.rows(), spec.inner()));
   }
 
@@ -131,15 +142,14 @@ final class SelectiveScanBlock {
 
   /** Some channels' rows, one after the other. */
   private void scan(
-      SelectiveScan.Weights weights, Recurrence run, int first, Rows rows, int worker) {
-    SelectiveScan spec = weights.spec();
+      SelectiveScan.Channels channels, Recurrence run, int first, Rows rows, int worker) {
     Recurrences recurrences = compute.kernels().recurrences();
-    int count = Math.min(CHANNELS, spec.inner() - first);
-    Scratch s = scratch(worker, count, spec.state());
-    readDecays(weights.decay(), first, s);
-    weights.skip().read(0, first, s.skip);
-    for (int n = 0; n < spec.state(); n++) {
-      MemorySegment.copy(run.before(), FLOAT, place(spec, n, first), s.state, n * count, count);
+    int count = Math.min(CHANNELS, channels.count() - first);
+    Scratch s = scratch(worker, count, channels.state());
+    readDecays(channels.decay(), first, s);
+    channels.skip().read(0, first, s.skip);
+    for (int n = 0; n < channels.state(); n++) {
+      MemorySegment.copy(run.before(), FLOAT, place(channels, n, first), s.state, n * count, count);
     }
     for (int row = run.first(); row < run.first() + run.rows(); row++) {
       rows.x.read(row, first, s.x);
@@ -150,16 +160,17 @@ final class SelectiveScanBlock {
       recurrences.selectiveScan(s.kept, s.step, s.skip, s.x, s.b, s.c, s.state, s.y);
       rows.y.write(row, first, s.y);
       if (row + 1 == run.first() + run.added()) {
-        for (int n = 0; n < spec.state(); n++) {
-          MemorySegment.copy(s.state, n * count, run.after(), FLOAT, place(spec, n, first), count);
+        for (int n = 0; n < channels.state(); n++) {
+          long to = place(channels, n, first);
+          MemorySegment.copy(s.state, n * count, run.after(), FLOAT, to, count);
         }
       }
     }
   }
 
   /** The place of channels' numbers for one of B in a layer's state, in bytes. */
-  private static long place(SelectiveScan spec, int n, int channel) {
-    return Float.BYTES * (spec.convolved() + (long) n * spec.inner() + channel);
+  private static long place(SelectiveScan.Channels channels, int n, int channel) {
+    return Float.BYTES * (channels.place() + (long) n * channels.count() + channel);
   }
 
   /** Reads the decays of channels, which lie channel by channel, number of B by number. */

@@ -4,7 +4,7 @@ import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Matrix;
 import java.util.List;
 
-/** Computes {@link ShortConvolution}: channels and sequences by all workers. */
+/** Computes {@link ShortConvolution} and {@link TextConvolution}: channels by all workers. */
 final class ShortConvolutionBlock {
   private final Blocks blocks;
   private final Compute compute;
@@ -38,6 +38,22 @@ final class ShortConvolutionBlock {
         mixed,
         new Convolutions.Gates(before, after),
         convolved);
+    weights.output().apply(blocks, compute.input(convolved), delta);
+  }
+
+  /**
+   * Convolves each run's tokens with those before, of a text that is all there.
+   *
+   * @param x the normed residual stream, one row a token, run after run
+   * @param delta receives the result
+   */
+  void apply(TextConvolution.Weights weights, List<Run> runs, Matrix x, Matrix delta) {
+    TextConvolution spec = weights.spec();
+    Matrix convolved = blocks.matrix(Slot.CONVOLVED, x.rows(), spec.width());
+    List<Recurrence> texts =
+        Recurrence.whole(
+            runs.stream().mapToInt(Run::length), Convolution.carried(spec.taps(), spec.width()));
+    blocks.convolutions.apply(weights.convolution(), texts, x, null, convolved);
     weights.output().apply(blocks, compute.input(convolved), delta);
   }
 }

@@ -15,9 +15,14 @@ enum Slot {
   LAYER_INPUT,
   /** The inputs of all layers, which are made before the first: see {@link PerLayerInputs}. */
   PER_LAYER,
+  /** The bank's rows of tokens, and a layer's gates of these: see {@link ValueEmbeddings}. */
+  VALUE_BANK,
+  VALUE_GATES,
   /** The other copies of the residual stream, and what the first was predicted: {@link AltUp}. */
   COPIES,
   PREDICTED,
+  /** What blocks before gave, the embedding first: {@link EarlierOutputs}. */
+  EARLIER,
   /** The factors that copies are predicted and corrected with. */
   COEFFICIENTS,
   QUERY,
@@ -56,6 +61,13 @@ enum Slot {
   STEP,
   STRENGTH,
   SCANNED,
+  /** Activations times factors of a matrix's columns, and what each adds: {@link Linear.Columns}. */
+  SCALED,
+  SUMS,
+  /** What a state has kept of tokens, where attention reads it: {@link EideticAttention}. */
+  FADING,
+  /** How far tokens are from what was predicted: whether they are kept. */
+  INNOVATION,
   /** The few numbers between the two projections that some are made of. */
   LOW_RANK,
   /** Numbers that states are written by, and read, where they are products of their own. */

@@ -7,6 +7,7 @@ import dev.knapsack.cache.LayerLayout;
 import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Matrix;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -22,10 +23,29 @@ import org.jspecify.annotations.Nullable;
  * @param state numbers in B and in C
  * @param groups of heads that share B and C, and of channels that are normed together
  * @param taps of the convolution
+ * @param byColumn whether columns of its matrices have factors and summands of their own
  */
 public record StateSpace(
-    Norms norms, int width, int inner, int heads, int state, int groups, int taps)
+    Norms norms,
+    int width,
+    int inner,
+    int heads,
+    int state,
+    int groups,
+    int taps,
+    boolean byColumn)
     implements Block {
+  /** One whose matrices are as they are. */
+  public StateSpace(
+      Norms norms, int width, int inner, int heads, int state, int groups, int taps) {
+    this(norms, width, inner, heads, state, groups, taps, false);
+  }
+
+  /** The same with factors and summands of columns. */
+  public StateSpace scaledByColumn() {
+    return new StateSpace(norms, width, inner, heads, state, groups, taps, true);
+  }
+
   private static final String TAPS = "ssm_conv1d.weight";
   private static final String TAPS_BIAS = "ssm_conv1d.bias";
   private static final String STEP_BIAS = "ssm_dt.bias";
@@ -73,11 +93,11 @@ public record StateSpace(
   }
 
   private Projection inputs() {
-    return new Projection("ssm_in", width, inner + mixedColumns() + heads);
+    return new Projection("ssm_in", width, inner + mixedColumns() + heads, null, byColumn);
   }
 
   private Projection output() {
-    return new Projection("ssm_out", inner, width);
+    return new Projection("ssm_out", inner, width, null, byColumn);
   }
 
   @Override
@@ -140,12 +160,17 @@ public record StateSpace(
 
   @Override
   public Map<Slot, Long> activations(int tokens, KvLayout cache, int layer) {
-    return Map.of(
-        Slot.GATE, (long) tokens * inner,
-        Slot.MIXED, (long) tokens * mixedColumns(),
-        Slot.STEP, (long) tokens * heads,
-        Slot.CONVOLVED, (long) tokens * mixedColumns(),
-        Slot.SCANNED, (long) tokens * inner);
+    Map<Slot, Long> numbers = new EnumMap<>(Slot.class);
+    numbers.put(Slot.GATE, (long) tokens * inner);
+    numbers.put(Slot.MIXED, (long) tokens * mixedColumns());
+    numbers.put(Slot.STEP, (long) tokens * heads);
+    numbers.put(Slot.CONVOLVED, (long) tokens * mixedColumns());
+    numbers.put(Slot.SCANNED, (long) tokens * inner);
+    if (byColumn) {
+      numbers.put(Slot.SCALED, (long) tokens * Math.max(width, inner));
+      numbers.put(Slot.SUMS, (long) tokens);
+    }
+    return numbers;
   }
 
   /**

@@ -191,7 +191,9 @@ final class SyntheticHeader {
       }
       for (Block part : layers.get(l).parts()) {
         List<TensorSpec> matrices =
-            part.tensors().stream().filter(t -> t.role() == Role.MATRIX).toList();
+            part.tensors().stream()
+                .filter(t -> t.role() == Role.MATRIX || t.role() == Role.EMBEDDING)
+                .toList();
         if (part.mixesTokens()) {
           mixers.add(WeightLayout.name(l, matrices.getLast().name()));
           mixers.add(WeightLayout.name(l, String.valueOf(part.norms().after())));

@@ -15,12 +15,13 @@ import org.jspecify.annotations.Nullable;
  * @param fused the tensor that may stand for this one and the others that name it, with the rows of
  *     all, one after the other (of experts: in each); null where none may
  * @param shape dimensions as GGUF orders them: {@code [columns, rows]}, the first runs fastest
+ * @param reads rows that a token reads, of a table
  */
 public record TensorSpec(
-    String name, Role role, boolean optional, @Nullable String fused, List<Long> shape) {
+    String name, Role role, boolean optional, @Nullable String fused, List<Long> shape, int reads) {
   /** The use of a tensor, from which follows where it is kept and in which format. */
   public enum Role {
-    /** A table with a row for each token, such as the token embedding. */
+    /** A table of which tokens read rows, such as the token embedding. */
     EMBEDDING,
     /** The output projection, where it is not the table of embeddings. */
     OUTPUT,
@@ -53,22 +54,27 @@ public record TensorSpec(
 
   /** A tensor that a model must have, by itself. */
   public TensorSpec(String name, Role role, int... shape) {
-    this(name, role, false, null, Arrays.stream(shape).mapToObj(Long::valueOf).toList());
+    this(name, role, false, null, Arrays.stream(shape).mapToObj(Long::valueOf).toList(), 1);
   }
 
   /** The same under another name. */
   public TensorSpec named(String other) {
-    return new TensorSpec(other, role, optional, fused, shape);
+    return new TensorSpec(other, role, optional, fused, shape, reads);
   }
 
   /** The same, which a model may do without. */
   TensorSpec orNone() {
-    return new TensorSpec(name, role, true, fused, shape);
+    return new TensorSpec(name, role, true, fused, shape, reads);
   }
 
   /** The same, whose rows may be in another. */
   TensorSpec in(@Nullable String other) {
-    return new TensorSpec(name, role, optional, other, shape);
+    return new TensorSpec(name, role, optional, other, shape, reads);
+  }
+
+  /** The same, of which a token reads so many rows. */
+  TensorSpec reading(int rows) {
+    return new TensorSpec(name, role, optional, fused, shape, rows);
   }
 
   /** The tensors that may stand for some of these, by what these call them. */
@@ -76,7 +82,7 @@ public record TensorSpec(
     Map<String, TensorSpec> wholes = new LinkedHashMap<>();
     for (TensorSpec part : tensors) {
       if (part.fused != null) {
-        TensorSpec whole = new TensorSpec(part.fused, part.role, part.optional, null, part.shape);
+        TensorSpec whole = new TensorSpec(part.fused, part.role, part.optional, null, part.shape, 1);
         wholes.merge(part.fused, whole, TensorSpec::followedBy);
       }
     }
@@ -89,6 +95,6 @@ public record TensorSpec(
     int rows = role == Role.EXPERTS ? 1 : shape.size() - 1;
     List<Long> sum = new ArrayList<>(shape);
     sum.set(rows, shape.get(rows) + other.shape.get(rows));
-    return new TensorSpec(name, role, optional, fused, sum);
+    return new TensorSpec(name, role, optional, fused, sum, reads);
   }
 }

@@ -18,18 +18,25 @@ public final class Transformer {
   private final Compute compute;
   private final Workspace workspace;
   private final Blocks blocks;
+  private final MemoryLookup lookup;
   private final AttentionBlock attention;
   private final LatentAttentionBlock latentAttention;
   private final ShortConvolutionBlock convolution;
   private final StateSpaceBlock stateSpace;
   private final SelectiveStateSpaceBlock selectiveStateSpace;
   private final SelectiveScanBlock selectiveScan;
+  private final ChannelScanBlock channelScan;
   private final TimeMixBlock timeMix;
   private final ChannelMixBlock channelMix;
   private final DeltaRuleBlock deltaRule;
+  private final MixtureOfMemoriesBlock memories;
+  private final EideticAttentionBlock eideticAttention;
+  private final LinearGruBlock linearGru;
   private final DenseBlock dense;
   private final ExpertsBlock experts;
   private final PerLayerBlock perLayer;
+  private final NgramMemoryBlock ngramMemory;
+  private final NanoEmbedderBlock nanoEmbedder;
   private final LaurelBlock laurel;
   private final AltUpBlock altUp;
   private final List<Block.Weights> opening;
@@ -61,22 +68,29 @@ public final class Transformer {
     this.compute = compute;
     this.workspace = workspace;
     this.blocks = new Blocks(spec, compute, workspace);
-    this.attention = new AttentionBlock(blocks);
+    this.lookup = new MemoryLookup(blocks, weights);
+    this.attention = new AttentionBlock(blocks, lookup);
     this.latentAttention = new LatentAttentionBlock(blocks, attention);
     this.convolution = new ShortConvolutionBlock(blocks);
     this.stateSpace = new StateSpaceBlock(blocks);
     this.selectiveStateSpace = new SelectiveStateSpaceBlock(blocks, stateSpace);
     this.selectiveScan = new SelectiveScanBlock(blocks);
+    this.channelScan = new ChannelScanBlock(blocks, selectiveScan);
     this.timeMix = new TimeMixBlock(blocks);
     this.channelMix = new ChannelMixBlock(blocks);
     this.deltaRule = new DeltaRuleBlock(blocks);
+    this.memories = new MixtureOfMemoriesBlock(blocks, deltaRule);
+    this.eideticAttention = new EideticAttentionBlock(blocks, selectiveScan);
+    this.linearGru = new LinearGruBlock(blocks);
     this.dense = new DenseBlock(blocks);
     this.experts = new ExpertsBlock(blocks, dense);
     this.perLayer = new PerLayerBlock(blocks, weights);
+    this.ngramMemory = new NgramMemoryBlock(blocks, weights);
     this.laurel = new LaurelBlock(blocks);
     this.altUp = new AltUpBlock(blocks, perLayer);
     this.opening = weights.outside(spec.opening());
     this.closing = weights.outside(spec.closing());
+    this.nanoEmbedder = new NanoEmbedderBlock(blocks, weights, opening);
     this.lasting = spec.lasting();
     this.lastMixing = lastMixing(spec);
     this.wholeTexts = spec.readsWholeTexts();
@@ -237,6 +251,9 @@ public final class Transformer {
         ids[row++] = run.tokens()[i];
       }
     }
+    if (nanoEmbedder.embeds()) {
+      return hidden; // the block that opens the pass does it
+    }
     weights.gather(ModelSpec.EMBEDDING, ids, hidden);
     if (spec.embeddingScale() != 1) {
       compute.scale(hidden, spec.embeddingScale());
@@ -262,24 +279,32 @@ public final class Transformer {
 
   private void apply(Block.Weights block, List<Run> runs, Matrix hidden) {
     switch (block) {
-      case Block.Addend addend -> add(addend, runs, hidden);
-      case Block.Change change -> change(change, hidden);
+      case Block.Addend addend -> blocks.addResidual(hidden, result(addend, runs, hidden));
+      case Block.Change change -> change(change, runs, hidden);
     }
   }
 
-  private void change(Block.Change block, Matrix hidden) {
+  private void change(Block.Change block, List<Run> runs, Matrix hidden) {
     switch (block) {
       case AltUp.Weights w -> altUp.apply(w, hidden);
       case PerLayerInputs.Weights w -> perLayer.prepare(w, ids, hidden);
+      case NanoEmbedder.Weights w -> nanoEmbedder.embed(w, ids, positions, hidden);
       case Scale.Weights w -> compute.scale(hidden, w.factor());
+      case ValueEmbeddings.Weights w ->
+          weights.gather(
+              ValueEmbeddings.TABLE,
+              ids,
+              blocks.matrix(Slot.VALUE_BANK, hidden.rows(), w.spec().columns()));
+      case EarlierOutputs.Weights w -> w.apply(blocks, hidden);
+      case Replacement.Weights w -> hidden.data().copyFrom(result(w.block(), runs, hidden).data());
     }
   }
 
-  private void add(Block.Addend block, List<Run> runs, Matrix hidden) {
+  private Matrix result(Block.Addend block, List<Run> runs, Matrix hidden) {
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
     Matrix delta = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
     compute(block, runs, hidden, normed, delta);
-    blocks.addResidual(hidden, delta);
+    return delta;
   }
 
   /**
@@ -295,12 +320,17 @@ public final class Transformer {
       case Attention.Weights w -> attention.apply(w, runs, positions, x, delta);
       case LatentAttention.Weights w -> latentAttention.apply(w, runs, positions, x, delta);
       case ShortConvolution.Weights w -> convolution.apply(w, runs, x, delta);
+      case TextConvolution.Weights w -> convolution.apply(w, runs, x, delta);
       case StateSpace.Weights w -> stateSpace.apply(w, runs, x, delta);
       case SelectiveStateSpace.Weights w -> selectiveStateSpace.apply(w, runs, x, delta);
       case SelectiveScan.Weights w -> selectiveScan.apply(w, runs, x, delta);
+      case ChannelScan.Weights w -> channelScan.apply(w, x, delta);
       case TimeMix.Weights w -> timeMix.apply(w, runs, x, delta);
       case ChannelMix.Weights w -> channelMix.apply(w, runs, x, delta);
       case DeltaRule.Weights w -> deltaRule.apply(w, runs, x, delta);
+      case MixtureOfMemories.Weights w -> memories.apply(w, runs, x, delta);
+      case EideticAttention.Weights w -> eideticAttention.apply(w, runs, positions, x, delta);
+      case LinearGru.Weights w -> linearGru.apply(w, runs, x, delta);
       case Dense.Weights w -> dense.apply(w, x, delta);
       case Experts.Weights w ->
           experts.apply(
@@ -314,6 +344,8 @@ public final class Transformer {
               delta);
       case Laurel.Weights w -> laurel.apply(w, x, delta);
       case Parallel.Weights w -> parallel(w, runs, x, delta);
+      case NgramMemory.Weights w -> ngramMemory.apply(w, runs, ids, x, delta);
+      case MemoryMlp.Weights w -> lookup.apply(w, x, delta);
       case PerLayerInput.Weights w -> perLayer.apply(w, x, delta);
     }
     blocks.norm(delta, block.norms().after(), delta);
@@ -323,9 +355,12 @@ public final class Transformer {
     Matrix normed = blocks.matrix(Slot.PART_NORMED, x.rows(), spec.width());
     Matrix part = blocks.matrix(Slot.PART, x.rows(), spec.width());
     compute(weights.parts().getFirst(), runs, x, normed, delta);
-    for (Block.Addend other : weights.parts().subList(1, weights.parts().size())) {
-      compute(other, runs, x, normed, part);
-      compute.add(delta, part);
+    if (weights.factors().getFirst() != 1) {
+      compute.scale(delta, weights.factors().getFirst());
+    }
+    for (int i = 1; i < weights.parts().size(); i++) {
+      compute(weights.parts().get(i), runs, x, normed, part);
+      compute.add(delta, part, weights.factors().get(i));
     }
   }
 
@@ -355,9 +390,9 @@ public final class Transformer {
       return logits;
     }
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
-    blocks.norm(hidden, weights.outputNorm(), normed);
-    Compute.Input input = compute.input(normed);
-    weights.output((first, block) -> project(block, first, normed, input, logits));
+    Matrix x = nanoEmbedder.reduce(blocks.norm(hidden, weights.outputNorm(), normed));
+    Compute.Input input = compute.input(x);
+    weights.output((first, block) -> project(block, first, x, input, logits));
     if (spec.logitScale() != 1) {
       compute.scale(logits, spec.logitScale());
     }
@@ -368,7 +403,7 @@ public final class Transformer {
   }
 
   /** The logits of some of the vocabulary: columns {@code first} and on. */
-  private void project(Matrix block, int first, Matrix normed, Compute.Input input, Matrix logits) {
+  private void project(Matrix block, int first, Matrix x, Compute.Input input, Matrix logits) {
     if (block.rows() == logits.columns()) {
       compute.matmul(block, input, logits);
       return;
@@ -377,7 +412,7 @@ public final class Transformer {
       MemorySegment columns =
           logits.data().asSlice(logits.rowOffset(row) + 4L * first, 4L * block.rows());
       Matrix out = new Matrix(logits.format(), 1, block.rows(), columns);
-      compute.matmul(block, normed.rows(row, row + 1), out);
+      compute.matmul(block, x.rows(row, row + 1), out);
     }
   }
 }

@@ -16,6 +16,7 @@ import java.util.Map;
  * @param global matrices outside the layers, such as the output projection
  * @param tables tables of which a step reads the rows of its tokens: the token embedding, where it
  *     is not the output projection too, and others like it
+ * @param reads rows that a token reads of each of these, by name
  * @param layers each layer's matrices other than its experts, in file order
  * @param experts each layer's expert matrices ({@code [columns, rows, experts]}), as its block
  *     declares them: gate and up, apart or in one, and down; none in a layer without
@@ -24,6 +25,7 @@ public record WeightLayout(
     List<TensorInfo> small,
     List<TensorInfo> global,
     List<TensorInfo> tables,
+    Map<String, Integer> reads,
     List<List<TensorInfo>> layers,
     List<List<TensorInfo>> experts) {
   /**
@@ -35,6 +37,7 @@ public record WeightLayout(
     small = List.copyOf(small);
     global = List.copyOf(global);
     tables = List.copyOf(tables);
+    reads = Map.copyOf(reads);
     layers = List.copyOf(layers);
     experts = List.copyOf(experts);
   }
@@ -44,10 +47,11 @@ public record WeightLayout(
    * that predict more tokens, are left out.
    */
   public static WeightLayout of(ModelFile file, ModelSpec spec) {
-    Map<String, Role> declared = roles(spec);
+    Map<String, TensorSpec> declared = declared(spec);
     List<TensorInfo> small = new ArrayList<>();
     List<TensorInfo> global = new ArrayList<>();
     List<TensorInfo> tables = new ArrayList<>();
+    Map<String, Integer> reads = new HashMap<>();
     List<List<TensorInfo>> layers = new ArrayList<>();
     List<List<TensorInfo>> experts = new ArrayList<>();
     for (int i = 0; i < spec.layers().size(); i++) {
@@ -55,14 +59,16 @@ public record WeightLayout(
       experts.add(new ArrayList<>());
     }
     for (TensorInfo tensor : file.tensors().values()) {
-      Role role = declared.get(tensor.name());
-      if (role == null) {
+      TensorSpec known = declared.get(tensor.name());
+      if (known == null) {
         continue;
       }
+      Role role = known.role();
       if (role.isSmall()) {
         small.add(tensor);
       } else if (role == Role.EMBEDDING && !tensor.name().equals(spec.outputTensor())) {
         tables.add(tensor);
+        reads.put(tensor.name(), known.reads());
       } else if (layer(tensor.name()) < 0) {
         global.add(tensor);
       } else if (role != Role.EXPERTS) {
@@ -80,24 +86,24 @@ public record WeightLayout(
         }
       }
     }
-    return new WeightLayout(small, global, tables, layers, experts);
+    return new WeightLayout(small, global, tables, reads, layers, experts);
   }
 
-  /** The roles of all tensors that a model may have, by their names in a file. */
-  static Map<String, Role> roles(ModelSpec spec) {
-    Map<String, Role> roles = new HashMap<>();
+  /** All tensors that a model may have, by their names in a file; of fused ones, a part. */
+  static Map<String, TensorSpec> declared(ModelSpec spec) {
+    Map<String, TensorSpec> declared = new HashMap<>();
     for (TensorSpec tensor : spec.tensors()) {
-      roles.put(tensor.name(), tensor.role());
+      declared.put(tensor.name(), tensor);
     }
     for (int l = 0; l < spec.layers().size(); l++) {
       for (TensorSpec tensor : spec.layers().get(l).tensors()) {
-        roles.put(name(l, tensor.name()), tensor.role());
+        declared.put(name(l, tensor.name()), tensor);
         if (tensor.fused() != null) {
-          roles.put(name(l, tensor.fused()), tensor.role());
+          declared.put(name(l, tensor.fused()), tensor);
         }
       }
     }
-    return roles;
+    return declared;
   }
 
   /** The name in a file of what a layer calls {@code suffix}. */
@@ -175,6 +181,11 @@ public record WeightLayout(
       most = Math.max(most, table.format().bytes(table.shape().getFirst()));
     }
     return tables.isEmpty() ? 0 : Math.ceilDiv(most + SECTOR - 1, SECTOR) * SECTOR;
+  }
+
+  /** Rows that a token reads of a table: one, where it is the output projection too. */
+  public int reads(TensorInfo table) {
+    return reads.getOrDefault(table.name(), 1);
   }
 
   /** Bytes of the largest single expert of any layer, with room to place its matrices. */

@@ -21,8 +21,8 @@ public interface WeightSource {
   /** The norm of the token embedding; null if the model has none. */
   @Nullable Norm embeddingNorm();
 
-  /** The last norm. */
-  Norm outputNorm();
+  /** The last norm; null if the model has none. */
+  @Nullable Norm outputNorm();
 
   /**
    * Calls {@code use} with consecutive row blocks of the output projection, each valid during its
@@ -31,12 +31,13 @@ public interface WeightSource {
   void output(RowBlock use);
 
   /**
-   * Decodes a row of a table for each token, one after the other.
+   * Decodes rows of a table, one after the other.
    *
-   * @param table {@link ModelSpec#EMBEDDING}, or another tensor with a row for each token
-   * @param tokens of which the first count, as many as {@code target} has rows
+   * @param table {@link ModelSpec#EMBEDDING}, or another table that the model declares
+   * @param rows tokens, or other numbers of rows, of which the first count, as many as {@code
+   *     target} has rows
    */
-  void gather(String table, int[] tokens, Matrix target);
+  void gather(String table, int[] rows, Matrix target);
 
   /** A use of a block of rows that starts at {@code firstRow} of the whole matrix. */
   @FunctionalInterface

@@ -179,9 +179,10 @@ final class CostModel {
   private double gatherSeconds(Plan.Weights w, int tokens) {
     double seconds = 0;
     for (TensorInfo table : gathered(w)) {
+      long rows = (long) tokens * layout.reads(table);
       seconds +=
-          Math.ceilDiv(tokens, Plan.ROWS_AT_ONCE) * DISK_LATENCY
-              + tokens * WeightLayout.rowBytes(List.of(table)) / machine.diskBytesPerSecond();
+          Math.ceilDiv(rows, Plan.ROWS_AT_ONCE) * DISK_LATENCY
+              + rows * WeightLayout.rowBytes(List.of(table)) / machine.diskBytesPerSecond();
     }
     return seconds;
   }

@@ -26,6 +26,7 @@ public final class Formats {
   public static final BlockFormat MXFP4 = new MXFP4();
   public static final BlockFormat TQ1_0 = new TQ1_0();
   public static final BlockFormat TQ2_0 = new TQ2_0();
+  public static final BlockFormat Q1_0 = new Q1_0();
 
   public static final Format F8_E4M3 = new F8_E4M3();
   public static final Format F8_E5M2 = new F8_E5M2();
@@ -43,7 +44,7 @@ public final class Formats {
   private static final List<Format> ALL =
       List.of(
           F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL,
-          IQ4_XS, MXFP4, TQ1_0, TQ2_0);
+          IQ4_XS, MXFP4, TQ1_0, TQ2_0, Q1_0);
 
   private static final List<Format> CACHE =
       List.of(

@@ -501,6 +501,7 @@ class EngineTest {
           assertThat(String.join("", answer.stream().toList()))
               .isEqualTo(story.substring(0, story.indexOf(stop)));
           assertThat(answer.finishReason()).contains(FinishReason.STOP_STRING);
+          assertThat(answer.stopString()).contains(stop);
         }
       }
     }

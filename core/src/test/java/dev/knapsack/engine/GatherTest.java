@@ -115,10 +115,10 @@ class GatherTest {
     }
   }
 
-  private record Computed(float[] logits, long leased, TableReads reads) {}
+  record Computed(float[] logits, long leased, TableReads reads) {}
 
   /** The logits of a prompt's tokens, and of three more one by one. */
-  private static Computed compute(ModelFile file, ModelSpec spec, Plan.Weights places) {
+  static Computed compute(ModelFile file, ModelSpec spec, Plan.Weights places) {
     Budget budget = Budget.of("64MiB");
     Account activations = budget.account("activations");
     Account account = budget.account("weights");

@@ -15,18 +15,24 @@ import dev.knapsack.plan.Plan;
 import dev.knapsack.planner.JvmShare;
 import dev.knapsack.planner.PlanRequest;
 import dev.knapsack.planner.Planner;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
 import java.util.function.Consumer;
 
-/** Turns of sessions of golden models, in engines that take exactly what their plan says. */
+/** Turns of sessions of golden and other models, in engines that take exactly what their plan says. */
 final class GoldenSessions {
   private GoldenSessions() {}
 
   /** Uses an engine with room for three sequences, which gives all back and keeps to its plan. */
   static void with(String model, boolean prefixes, Consumer<Engine> use) {
+    with(TestData.path("golden/" + model + "/model.gguf"), prefixes, use);
+  }
+
+  /** The same with a model of 300 tokens or more. */
+  static void with(Path model, boolean prefixes, Consumer<Engine> use) {
     KernelProvider.Choice kernels = KernelProvider.best();
-    try (ModelFile file = ModelFile.open(TestData.path("golden/" + model + "/model.gguf"))) {
+    try (ModelFile file = ModelFile.open(model)) {
       Plan plan = plan(file, kernels);
       Budget budget = Budget.ofBytes(plan.bytes());
       try (Engine engine =

@@ -37,21 +37,25 @@ class StopStringsTest {
       String expected = naive(text, stops);
       StopStrings stream = new StopStrings(stops);
       StringBuilder out = new StringBuilder();
-      for (int at = 0; at < text.length() && !stream.found(); ) {
+      for (int at = 0; at < text.length() && !stream.isFound(); ) {
         int next = Math.min(text.length(), at + random.nextInt(0, 6));
         out.append(stream.next(text.substring(at, next)));
         at = next;
         // Nothing is shown that would have to be taken back, and no more is held than may be one.
         assertThat(expected).startsWith(out.toString());
         int longest = stops.stream().mapToInt(String::length).max().orElse(0);
-        if (!stream.found()) {
+        if (!stream.isFound()) {
           assertThat(at - out.length()).isLessThanOrEqualTo(Math.max(0, longest - 1));
         }
       }
       out.append(stream.finish());
       assertThat(out.toString()).as("%s in %s", stops, text).isEqualTo(expected);
-      assertThat(stream.found()).isEqualTo(!expected.equals(text));
-      stopped += stream.found() ? 1 : 0;
+      assertThat(stream.isFound()).isEqualTo(!expected.equals(text));
+      if (stream.isFound()) {
+        assertThat(stops).contains(stream.found());
+        assertThat(text).startsWith(expected + stream.found());
+        stopped++;
+      }
     }
     assertThat(stopped).isBetween(5_000, 19_000);
   }
@@ -63,7 +67,7 @@ class StopStringsTest {
     assertThat(stream.next("Us")).isEmpty();
     assertThat(stream.next("eful")).isEqualTo("\nUseful");
     assertThat(stream.next("\nUser: hi")).isEmpty();
-    assertThat(stream.found()).isTrue();
+    assertThat(stream.found()).isEqualTo("\nUser:");
     assertThat(stream.next("more")).isEmpty();
     assertThat(stream.finish()).isEmpty();
   }

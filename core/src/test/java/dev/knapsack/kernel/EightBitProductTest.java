@@ -156,7 +156,7 @@ class EightBitProductTest {
    */
   private static void scales(Random random, Format format, MemorySegment block) {
     switch (format.name()) {
-      case "Q4_0", "Q5_0", "IQ4_NL", "IQ4_XS" -> half(random, block, 0);
+      case "Q4_0", "Q5_0", "IQ4_NL", "IQ4_XS", "Q1_0" -> half(random, block, 0);
       case "Q8_0" -> {
         half(random, block, 0);
         block.set(ValueLayout.JAVA_BYTE, 2 + random.nextInt(32), (byte) -127);

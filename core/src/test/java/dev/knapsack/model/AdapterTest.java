@@ -20,10 +20,13 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
 
 class AdapterTest {
   private static final int RANK = 3;
@@ -122,10 +125,17 @@ class AdapterTest {
     return new Adapter(file, rig.spec, scale, rig.budget.account("adapters"));
   }
 
+  static Stream<Arguments> models() {
+    Stream<FixtureModel> mixers = Arrays.stream(NaiveMixers.values()).map(m -> m.make().model);
+    return Stream.concat(Stream.of(NaiveModels.QWEN2_MOE.make().model), mixers)
+        .flatMap(model ->
+            Arrays.stream(Compute.Precision.values())
+                .map(precision -> Arguments.of(model, precision)));
+  }
+
   @ParameterizedTest
-  @EnumSource(Compute.Precision.class)
-  void eachRunOfAStepHasItsOwn(Compute.Precision precision) {
-    FixtureModel model = NaiveModels.QWEN2_MOE.make().model;
+  @MethodSource("models")
+  void eachRunOfAStepHasItsOwn(FixtureModel model, Compute.Precision precision) {
     quantise(model);
     for (KernelProvider provider : KernelProvider.here()) {
       Rig.Parts parts = Rig.Parts.USUAL.with(provider).with(precision).workers(2).tokens(120);
@@ -184,11 +194,12 @@ class AdapterTest {
     float[] first = Rig.floats(rig.transformer.forward(prompts));
     float[] second = Rig.floats(rig.transformer.forward(tokens));
     List<float[]> all = new ArrayList<>();
+    int columns = rig.spec.vocabulary();
     int at = 0;
     for (int i = 0; i < answers.size(); i++) {
-      int n = answers.get(i).prompt * 40;
-      float[] both = Arrays.copyOfRange(first, at, at + n + 40);
-      System.arraycopy(second, i * 40, both, n, 40);
+      int n = answers.get(i).prompt * columns;
+      float[] both = Arrays.copyOfRange(first, at, at + n + columns);
+      System.arraycopy(second, i * columns, both, n, columns);
       all.add(both);
       at += n;
     }

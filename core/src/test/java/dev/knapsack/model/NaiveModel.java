@@ -5,13 +5,14 @@ import java.util.Comparator;
 import java.util.function.DoubleUnaryOperator;
 import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A forward pass written a second time, in the plainest way and in double precision: no cache, no
  * batches, every token looks at all before it, or at all. It knows nothing of {@link ModelSpec};
  * what the model is like is said by the test.
  */
-final class NaiveModel {
+class NaiveModel {
   final FixtureModel model;
   int layers;
   int heads;
@@ -36,8 +37,20 @@ final class NaiveModel {
   boolean normalise;
   boolean softmaxLast;
 
+  /** The tokens whose logits are computed. */
+  int[] tokens = {};
+
+  /** What mixes tokens in place of attention. */
+  @Nullable Mixer mixer;
+
   /** Parts read the residual stream as it is. */
   boolean normsAfterOnly;
+
+  /** Makes of a text's normed rows, by the tensors with a prefix, what is added to its rows. */
+  @FunctionalInterface
+  interface Mixer {
+    double[][] mix(NaiveModel naive, double[][] x, String p);
+  }
 
   NaiveModel(FixtureModel model) {
     this.model = model;
@@ -48,17 +61,29 @@ final class NaiveModel {
   }
 
   float[] logits(int[] tokens) {
+    this.tokens = tokens;
     int n = tokens.length;
     double[][] x = new double[n][];
     for (int t = 0; t < n; t++) {
       x[t] = scaled(row("token_embd.weight", tokens[t]), embeddingScale);
     }
     for (int l = 0; l < layers; l++) {
-      attention(x, l, "blk." + l + ".");
+      begin(x, "blk." + l + ".");
+      if (mixer == null) {
+        attention(x, l, "blk." + l + ".");
+      } else {
+        mix(mixer, x, "blk." + l + ".");
+      }
       for (int t = 0; t < n; t++) {
         mlp(x[t], "blk." + l + ".");
       }
     }
+    return logits(x);
+  }
+
+  /** The logits of hidden states. */
+  float[] logits(double[][] x) {
+    int n = x.length;
     int vocabulary = model.infos.get("token_embd.weight").shape().get(1).intValue();
     float[] logits = new float[n * vocabulary];
     String output = has("output.weight") ? "output.weight" : "token_embd.weight";
@@ -69,6 +94,23 @@ final class NaiveModel {
       }
     }
     return logits;
+  }
+
+  /** What a layer does before attention. */
+  void begin(double[][] x, String p) {}
+
+  /** The value of a token, of what its layer reads. */
+  double[] value(String p, int token, double[] h) {
+    return biased(p + "attn_v", h);
+  }
+
+  private void mix(Mixer how, double[][] x, String p) {
+    double[][] normed = new double[x.length][];
+    Arrays.setAll(normed, t -> norm(x[t], p + "attn_norm.weight"));
+    double[][] delta = how.mix(this, normed, p);
+    for (int t = 0; t < x.length; t++) {
+      add(x[t], delta[t], residualScale);
+    }
   }
 
   private void attention(double[][] x, int layer, String p) {
@@ -87,7 +129,7 @@ final class NaiveModel {
       } else {
         q[t] = biased(p + "attn_q", h);
         k[t] = biased(p + "attn_k", h);
-        v[t] = biased(p + "attn_v", h);
+        v[t] = value(p, t, h);
       }
       if (rotates && normsRotated) {
         rotate(q[t], t);
@@ -176,7 +218,7 @@ final class NaiveModel {
   }
 
   /** The MLP of this kind, in one expert. */
-  private double[] gated(String p, String kind, double[] h, int expert) {
+  double[] gated(String p, String kind, double[] h, int expert) {
     double[] gate;
     double[] up = product(p + "ffn_up" + kind + ".weight", h, expert);
     if (has(p + "ffn_gate" + kind + ".weight")) {
@@ -197,12 +239,15 @@ final class NaiveModel {
         hidden[i] = activation.applyAsDouble(gate[i]) * up[i];
       }
     }
+    if (has(p + "ffn_sub_norm.weight")) {
+      hidden = norm(hidden, p + "ffn_sub_norm.weight");
+    }
     double[] down = product(p + "ffn_down" + kind + ".weight", hidden, expert);
     bias(down, p + "ffn_down" + kind + ".bias", expert);
     return down;
   }
 
-  private void rotate(double[] x, int position) {
+  void rotate(double[] x, int position) {
     for (int start = 0; start < x.length; start += headSize) {
       for (int i = 0; i < headSize / 2; i++) {
         double angle = position * Math.pow(base, -2.0 * i / headSize);
@@ -216,18 +261,18 @@ final class NaiveModel {
     }
   }
 
-  private boolean has(String name) {
+  boolean has(String name) {
     return model.infos.containsKey(name);
   }
 
-  private double[] row(String name, int row) {
+  double[] row(String name, int row) {
     int columns = model.infos.get(name).shape().getFirst().intValue();
     float[] all = model.numbers.get(name);
     return IntStream.range(0, columns).mapToDouble(c -> all[row * columns + c]).toArray();
   }
 
   /** The matrix (of one of several, one after the other) times x. */
-  private double[] product(String name, double[] x, int which) {
+  double[] product(String name, double[] x, int which) {
     var shape = model.infos.get(name).shape();
     int columns = shape.get(0).intValue();
     int rows = shape.size() > 1 ? shape.get(1).intValue() : 1;
@@ -238,22 +283,23 @@ final class NaiveModel {
         y[r] += w[(which * rows + r) * columns + c] * x[c];
       }
     }
-    return y;
+    String scale = name.replace(".weight", ".scale");
+    return has(scale) ? scaled(y, model.numbers.get(scale)[0]) : y;
   }
 
-  private double[] biased(String name, double[] x) {
+  double[] biased(String name, double[] x) {
     double[] y = product(name + ".weight", x, 0);
     bias(y, name + ".bias", 0);
     return y;
   }
 
-  private void bias(double[] y, String name, int row) {
+  void bias(double[] y, String name, int row) {
     if (has(name)) {
       add(y, row(name, row), 1);
     }
   }
 
-  private double[] norm(double[] x, String name) {
+  double[] norm(double[] x, String name) {
     double squares = Arrays.stream(x).map(d -> d * d).sum() / x.length;
     double[] weight = row(name, 0);
     return IntStream.range(0, x.length)
@@ -272,7 +318,7 @@ final class NaiveModel {
     }
   }
 
-  private static double[] softmax(double[] x) {
+  static double[] softmax(double[] x) {
     double sum = Arrays.stream(x).map(Math::exp).sum();
     return Arrays.stream(x).map(d -> Math.exp(d) / sum).toArray();
   }
@@ -285,7 +331,7 @@ final class NaiveModel {
     return Arrays.stream(x).map(d -> d * factor).toArray();
   }
 
-  private static void add(double[] x, double[] y, double factor) {
+  static void add(double[] x, double[] y, double factor) {
     for (int i = 0; i < x.length; i++) {
       x[i] += factor * y[i];
     }

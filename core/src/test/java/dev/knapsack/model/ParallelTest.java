@@ -89,5 +89,7 @@ class ParallelTest {
     Parallel one = new Parallel(Norms.NONE, 32, List.of(new ShortConvolution(Norms.NONE, 32, 3)));
     assertThatThrownBy(() -> new Parallel(Norms.NONE, 32, List.of(one)))
         .hasMessageContaining("each by itself");
+    assertThatThrownBy(() -> new Parallel(Norms.NONE, 32, one.parts(), true))
+        .hasMessageContaining("A difference is of two blocks, and there are 1");
   }
 }

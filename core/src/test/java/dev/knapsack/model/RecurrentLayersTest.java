@@ -9,6 +9,7 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.tensor.Matrix;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.FieldSource;
@@ -30,11 +31,20 @@ class RecurrentLayersTest {
           "nemotron_h_moe",
           "plamo2",
           "rwkv7",
-          "arwkv7");
+          "arwkv7",
+          "MOM",
+          "MOM_ALONE",
+          "BMOJO",
+          "BMOJO_F",
+          "MATMUL_FREE");
 
   private static final int TOKENS = 50;
 
+  /** A golden model, or in capital letters one of {@link NaiveMixers}. */
   private static ModelFile open(String name) {
+    if (name.equals(name.toUpperCase(Locale.ROOT))) {
+      return NaiveMixers.valueOf(name).make().model;
+    }
     return ModelFile.open(TestData.path("golden/" + name + "/model.gguf"));
   }
 
@@ -134,7 +144,7 @@ class RecurrentLayersTest {
     }
 
     @Override
-    public Norm outputNorm() {
+    public @Nullable Norm outputNorm() {
       return weights.outputNorm();
     }
 

@@ -74,8 +74,9 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public Norm outputNorm() {
-    return Norm.find(spec.outputNorm(), tensors::get);
+  public @Nullable Norm outputNorm() {
+    String name = spec.outputNorm();
+    return name == null ? null : Norm.find(name, tensors::get);
   }
 
   @Override

@@ -147,8 +147,9 @@ final class Rig implements AutoCloseable {
   }
 
   private static Block from(Block block, Attention.Source source) {
-    if (block instanceof Parallel(Norms norms, int width, List<Block> parts)) {
-      return new Parallel(norms, width, parts.stream().map(p -> from(p, source)).toList());
+    if (block instanceof Parallel p) {
+      List<Block> parts = p.parts().stream().map(part -> from(part, source)).toList();
+      return new Parallel(p.norms(), p.width(), parts, p.difference());
     }
     return block instanceof Attention a
         ? new Attention(
@@ -167,7 +168,8 @@ final class Rig implements AutoCloseable {
             a.queryScale(),
             a.headNorms(),
             a.hasKeys() ? source : a.source(),
-            a.values())
+            a.values(),
+            a.hashBits())
         : block;
   }
 

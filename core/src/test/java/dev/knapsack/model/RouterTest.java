@@ -56,7 +56,8 @@ class RouterTest {
   private static List<Map<Integer, Float>> routes(
       Experts experts, float[] bias, float[] logits, int rows) {
     Router router = new Router(rows);
-    router.route(experts, bias == null ? null : matrix(bias, COUNT), matrix(logits, COUNT));
+    Matrix biases = bias == null ? null : matrix(bias, COUNT);
+    router.route(experts.gating(), experts.used(), biases, matrix(logits, COUNT));
     List<Map<Integer, Float>> routes = new ArrayList<>();
     for (int t = 0; t < rows; t++) {
       routes.add(new TreeMap<>());

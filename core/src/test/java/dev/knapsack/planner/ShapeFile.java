@@ -115,7 +115,8 @@ final class ShapeFile implements ModelFile {
                 null,
                 HeadNorms.EACH,
                 Attention.Source.CACHE,
-                Attention.Values.PROJECTED),
+                Attention.Values.PROJECTED,
+                0),
             mlp));
   }
 

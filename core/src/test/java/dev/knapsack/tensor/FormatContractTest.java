@@ -51,7 +51,8 @@ class FormatContractTest {
           Map.entry("P2", 0.1),
           Map.entry("P1", 0.37),
           Map.entry("TQ1_0", 1.0),
-          Map.entry("TQ2_0", 1.0));
+          Map.entry("TQ2_0", 1.0),
+          Map.entry("Q1_0", 0.38));
 
   static Stream<Format> formats() {
     Stream<Format> stored = Stream.concat(Formats.weights().stream(), Formats.cache().stream());
@@ -147,7 +148,7 @@ class FormatContractTest {
     float allowed =
         switch (format.name()) {
           case "TQ1_0", "TQ2_0" -> 0;
-          case "P1", "SIGNS" -> 0.6f;
+          case "P1", "SIGNS", "Q1_0" -> 0.6f;
           default -> 0.13f;
         };
     float worst = 0;

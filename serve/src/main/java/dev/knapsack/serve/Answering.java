@@ -15,6 +15,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The answers to one request while they are written. When whoever asked goes away they end, within
@@ -87,7 +88,7 @@ public final class Answering implements AutoCloseable {
       return;
     }
     ReentrantLock reading = new ReentrantLock();
-    AtomicReference<Throwable> problem = new AtomicReference<>();
+    AtomicReference<@Nullable Throwable> problem = new AtomicReference<>();
     List<Thread> threads = new ArrayList<>();
     for (int i = 0; i < answers.size(); i++) {
       int index = i;

@@ -100,20 +100,17 @@ final class KeyRing {
     }
     account.fill(key, clock.getAsLong());
     if (key.requestsPerMinute() > 0 && account.requests < 1) {
-      throw Refusal.busy(
-          "rate_limit_exceeded",
+      throw Refusal.rateLimit(
           (1 - account.requests) * MINUTE / key.requestsPerMinute(),
           "This key may make %,d requests a minute.".formatted(key.requestsPerMinute()));
     }
     if (key.tokensPerMinute() > 0 && account.tokens <= 0) {
-      throw Refusal.busy(
-          "rate_limit_exceeded",
+      throw Refusal.rateLimit(
           (1 - account.tokens) * MINUTE / key.tokensPerMinute(),
           "This key may use %,d tokens a minute.".formatted(key.tokensPerMinute()));
     }
     if (key.parallel() > 0 && account.running >= key.parallel()) {
-      throw Refusal.busy(
-          "rate_limit_exceeded",
+      throw Refusal.rateLimit(
           1,
           "This key may have %,d answers at once.".formatted(key.parallel()));
     }

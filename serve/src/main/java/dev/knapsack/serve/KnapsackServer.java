@@ -1,15 +1,23 @@
 package dev.knapsack.serve;
 
+import dev.knapsack.serve.anthropic.AnthropicErrors;
+import dev.knapsack.serve.anthropic.Messages;
+import dev.knapsack.serve.batch.Offline;
 import dev.knapsack.serve.http.ErrorForm;
 import dev.knapsack.serve.http.HttpListener;
 import dev.knapsack.serve.http.Routes;
 import dev.knapsack.serve.local.Page;
 import dev.knapsack.serve.local.State;
 import dev.knapsack.serve.local.Texts;
+import dev.knapsack.serve.ollama.Answers;
+import dev.knapsack.serve.ollama.Models;
+import dev.knapsack.serve.ollama.OllamaErrors;
 import dev.knapsack.serve.openai.ChatCompletions;
 import dev.knapsack.serve.openai.Completions;
 import dev.knapsack.serve.openai.ModelList;
 import dev.knapsack.serve.openai.OpenAiErrors;
+import dev.knapsack.serve.openai.ResponseStore;
+import dev.knapsack.serve.openai.Responses;
 import java.time.Duration;
 import java.util.concurrent.locks.LockSupport;
 
@@ -24,17 +32,24 @@ public final class KnapsackServer implements AutoCloseable {
   private final ServedModels models;
   private final Metrics metrics;
   private final HttpListener listener;
+  private final ResponseStore responses;
+  private final Offline offline;
   private volatile boolean closing;
 
   private KnapsackServer(ServedModels models, ServerOptions options) {
     this.models = models;
     this.metrics = new Metrics(models);
+    this.responses =
+        new ResponseStore(
+            models.all().getFirst().knapsack().budget(), ResponseStore.USUAL_BYTES);
+    Routes routes = routes(models);
+    this.offline = Offline.add(routes, new OpenAiErrors(), models, options.files());
     RequestLog log = new RequestLog(options.log(), options.jsonLog());
     KeyRing keys = new KeyRing(options.keys(), System::nanoTime);
     listener =
         new HttpListener(
             options.http(),
-            routes(models),
+            routes,
             new OpenAiErrors(),
             keys::enter,
             (exchange, route) -> {
@@ -57,17 +72,48 @@ public final class KnapsackServer implements AutoCloseable {
     OpenAiErrors errors = new OpenAiErrors();
     Routes routes = new Routes();
     openAi(routes, errors, served);
+    anthropic(routes, served);
+    ollama(routes, served);
     local(routes, errors, served);
     return routes;
   }
 
-  private static void openAi(Routes routes, OpenAiErrors errors, ServedModels served) {
+  private void openAi(Routes routes, OpenAiErrors errors, ServedModels served) {
     ModelList list = new ModelList(served);
+    Responses answers = new Responses(served, errors, responses);
     routes
         .add("POST", "/v1/chat/completions", errors, new ChatCompletions(served, errors)::handle)
         .add("POST", "/v1/completions", errors, new Completions(served, errors)::handle)
+        .add("POST", "/v1/responses", errors, answers::create)
+        .add("GET", "/v1/responses/{id}", errors, answers::get)
+        .add("GET", "/v1/responses/{id}/input_items", errors, answers::inputItems)
+        .add("DELETE", "/v1/responses/{id}", errors, answers::delete)
         .add("GET", "/v1/models", errors, list::list)
         .add("GET", "/v1/models/{id}", errors, list::one);
+  }
+
+  private static void anthropic(Routes routes, ServedModels served) {
+    AnthropicErrors errors = new AnthropicErrors();
+    Messages messages = new Messages(served);
+    routes
+        .add("POST", "/v1/messages", errors, messages::handle)
+        .add("POST", "/v1/messages/count_tokens", errors, messages::count);
+  }
+
+  private static void ollama(Routes routes, ServedModels served) {
+    OllamaErrors errors = new OllamaErrors();
+    Answers answers = new Answers(served);
+    Models models = new Models(served);
+    routes
+        .add("POST", "/api/chat", errors, answers::chat)
+        .add("POST", "/api/generate", errors, answers::generate)
+        .add("GET", "/api/tags", errors, models::tags)
+        .add("GET", "/api/ps", errors, models::running)
+        .add("POST", "/api/show", errors, models::show)
+        .addOpen("GET", "/api/version", errors, models::version)
+        // Clients ask so whether there is a server.
+        .addOpen(
+            "HEAD", "/", errors, exchange -> exchange.bytes(200, "text/plain", new byte[0]));
   }
 
   private void local(Routes routes, ErrorForm errors, ServedModels served) {
@@ -106,5 +152,7 @@ public final class KnapsackServer implements AutoCloseable {
   public void close() {
     closing = true;
     listener.close();
+    offline.close();
+    responses.close();
   }
 }

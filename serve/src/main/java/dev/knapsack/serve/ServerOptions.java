@@ -19,6 +19,7 @@ import java.util.Set;
  * @param origins origins whose pages may call; none by default
  * @param log takes one line for each request
  * @param jsonLog whether lines are JSON
+ * @param files where uploaded files and results of batches are; without it there are none
  */
 public record ServerOptions(
     String address,
@@ -30,7 +31,8 @@ public record ServerOptions(
     String keyStorePassword,
     Set<String> origins,
     PrintStream log,
-    boolean jsonLog) {
+    boolean jsonLog,
+    Optional<FileFolder> files) {
   /** Port 8080 of this machine alone, for everybody on it, and a log on standard error. */
   public static ServerOptions usual() {
     return new ServerOptions(
@@ -43,42 +45,50 @@ public record ServerOptions(
         "",
         Set.of(),
         System.err,
-        false);
+        false,
+        Optional.empty());
   }
 
   public ServerOptions withAddress(String host, int onPort) {
     return new ServerOptions(
         host, onPort, keys, bodyBytes, connections, keyStore, keyStorePassword, origins, log,
-        jsonLog);
+        jsonLog, files);
   }
 
   public ServerOptions withKeys(List<ApiKey> value) {
     return new ServerOptions(
         address, port, value, bodyBytes, connections, keyStore, keyStorePassword, origins, log,
-        jsonLog);
+        jsonLog, files);
   }
 
   public ServerOptions withBodyBytes(int value) {
     return new ServerOptions(
-        address, port, keys, value, connections, keyStore, keyStorePassword, origins, log, jsonLog);
+        address, port, keys, value, connections, keyStore, keyStorePassword, origins, log, jsonLog,
+        files);
   }
 
   public ServerOptions withTls(Path store, String password) {
     return new ServerOptions(
         address, port, keys, bodyBytes, connections, Optional.of(store), password, origins, log,
-        jsonLog);
+        jsonLog, files);
   }
 
   public ServerOptions withOrigins(Set<String> value) {
     return new ServerOptions(
         address, port, keys, bodyBytes, connections, keyStore, keyStorePassword, value, log,
-        jsonLog);
+        jsonLog, files);
   }
 
   public ServerOptions withLog(PrintStream stream, boolean json) {
     return new ServerOptions(
         address, port, keys, bodyBytes, connections, keyStore, keyStorePassword, origins, stream,
-        json);
+        json, files);
+  }
+
+  public ServerOptions withFiles(FileFolder value) {
+    return new ServerOptions(
+        address, port, keys, bodyBytes, connections, keyStore, keyStorePassword, origins, log,
+        jsonLog, Optional.of(value));
   }
 
   HttpListener.Settings http() {

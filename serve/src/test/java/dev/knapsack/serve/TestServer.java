@@ -21,8 +21,8 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 
 /** A server of the embedded model on a free port, and a client of it. */
-final class TestServer implements AutoCloseable {
-  static final Path MODEL =
+public final class TestServer implements AutoCloseable {
+  public static final Path MODEL =
       Path.of(
           System.getProperty("knapsack.root"),
           "cli/src/main/resources/dev/knapsack/cli/notes-2.6m-q8_0.gguf");
@@ -84,7 +84,7 @@ final class TestServer implements AutoCloseable {
     return new TestServer(UnaryOperator.identity(), UnaryOperator.identity());
   }
 
-  static JsonElement at(JsonElement json, String path) {
+  public static JsonElement at(JsonElement json, String path) {
     JsonElement value = json;
     for (String step : path.split("\\.")) {
       value =

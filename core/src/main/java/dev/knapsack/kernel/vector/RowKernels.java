@@ -56,6 +56,7 @@ final class RowKernels {
       case "IQ4_XS" -> new IQ4_XSRow();
       case "MXFP4" -> new MXFP4Row();
       case "TQ2_0" -> new TQ2_0Row();
+      case "Q1_0" -> new Q1_0Row();
       default -> format instanceof BlockFormat f ? new BlockRow(f) : new DecodedRow(format);
     };
   }

@@ -24,12 +24,17 @@ public final class Families {
           Map.entry("qwen35", new Qwen35()),
           Map.entry("qwen35moe", new Qwen35()),
           Map.entry("kimi-linear", new KimiLinear()),
+          Map.entry("mom", new Mom()),
+          Map.entry("bmojo", new BMojo()),
+          Map.entry("matmul-free", new MatMulFree()),
           Map.entry("smollm3", new SmolLm3()),
           Map.entry("granite", new Granite()),
           Map.entry("lfm2", new Lfm2()),
           Map.entry("lfm2moe", new Lfm2()),
           Map.entry("mamba", new Mamba()),
           Map.entry("mamba2", new Mamba2()),
+          Map.entry("bi-mamba", new BiMamba()),
+          Map.entry("mambamixer", new MambaMixer()),
           Map.entry("jamba", new Jamba()),
           Map.entry("plamo2", new Plamo2()),
           Map.entry("rwkv7", new Rwkv7()),
@@ -62,7 +67,11 @@ public final class Families {
           Map.entry("llada", new Llada()),
           Map.entry("llada-moe", new LladaMoe()),
           Map.entry("dream", new Dream()),
-          Map.entry("cohere2", new Cohere2()));
+          Map.entry("memoryformer", new MemoryFormer()),
+          Map.entry("move", new Move()),
+          Map.entry("engram", new Engram()),
+          Map.entry("cohere2", new Cohere2()),
+          Map.entry("embbert", new EmbBert()));
 
   private Families() {}
 

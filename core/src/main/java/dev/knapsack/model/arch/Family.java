@@ -152,6 +152,11 @@ abstract class Family {
     return Attention.Values.PROJECTED;
   }
 
+  /** Bits by which queries, keys and values are looked up; 0 where they are projections. */
+  int hashBits(Header header) {
+    return 0;
+  }
+
   /** The place that a layer's keys and values come from. */
   Attention.Source source(Header header, int layer) {
     return denoises() ? Attention.Source.ROWS : Attention.Source.CACHE;
@@ -174,7 +179,8 @@ abstract class Family {
         queryScale(header, layer),
         headNorms(header, layer),
         source(header, layer),
-        values(header, layer));
+        values(header, layer),
+        hashBits(header));
   }
 
   /**
@@ -429,8 +435,8 @@ abstract class Family {
     return null;
   }
 
-  /** The tensor that the last norm's factors are in. */
-  String outputNorm() {
+  /** The tensor that the last norm's factors are in; null for none. */
+  @Nullable String outputNorm() {
     return "output_norm.weight";
   }
 
@@ -485,7 +491,9 @@ abstract class Family {
     if (embeddingNorm() != null) {
       all.add(new TensorSpec(embeddingNorm(), Role.NORM, header.width()));
     }
-    all.add(new TensorSpec(outputNorm(), Role.NORM, header.width()));
+    if (outputNorm() != null) {
+      all.add(new TensorSpec(outputNorm(), Role.NORM, header.width()));
+    }
     opening(header).forEach(block -> all.addAll(block.tensors()));
     closing(header).forEach(block -> all.addAll(block.tensors()));
     List<LayerSpec> layers = layers(header, header.context());

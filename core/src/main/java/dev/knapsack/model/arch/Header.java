@@ -323,6 +323,26 @@ final class Header {
     return new Diffusion((int) mask, metadata.flag(SHIFTED, true));
   }
 
+  /** So many whole numbers, none below {@code least} or above {@code most}. */
+  long[] integers(String key, int count, long least, long most) {
+    long[] values = integers(key, least, most);
+    if (values.length != count) {
+      throw wrong(key, "must be %,d numbers, and has %,d".formatted(count, values.length));
+    }
+    return values;
+  }
+
+  /** Whole numbers, none below {@code least} or above {@code most}. */
+  long[] integers(String key, long least, long most) {
+    long[] values = metadata.integers(key(key));
+    for (long value : values) {
+      if (value < least || value > most) {
+        throw wrong(key, "must be between %d and %d, and has %d".formatted(least, most, value));
+      }
+    }
+    return values;
+  }
+
   ModelFileException wrong(String key, String problem) {
     return new ModelFileException(file.path(), key(key), problem);
   }

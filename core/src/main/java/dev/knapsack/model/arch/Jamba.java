@@ -38,7 +38,7 @@ final class Jamba extends Family {
     Block mixer =
         header.hasKvHeads(layer)
             ? attention(header, layer, context)
-            : Mamba.selectiveScan(header, Selection.NORMED_BY_FACTORS);
+            : Mamba.selectiveScan(header, BEFORE_MIXER, Selection.NORMED_BY_FACTORS);
     return List.of(mixer, feedForward(header, layer));
   }
 }

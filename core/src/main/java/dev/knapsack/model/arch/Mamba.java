@@ -1,6 +1,7 @@
 package dev.knapsack.model.arch;
 
 import dev.knapsack.model.Block;
+import dev.knapsack.model.Norms;
 import dev.knapsack.model.SelectiveScan;
 import dev.knapsack.model.SelectiveScan.Selection;
 import java.util.List;
@@ -16,10 +17,11 @@ final class Mamba extends Family {
   @Override
   List<Block> blocks(Header header, int layer, int context) {
     boolean normed = header.flag("ssm.dt_b_c_rms", false);
-    return List.of(selectiveScan(header, normed ? Selection.NORMED : Selection.AS_IT_IS));
+    return List.of(
+        selectiveScan(header, BEFORE_MIXER, normed ? Selection.NORMED : Selection.AS_IT_IS));
   }
 
-  static SelectiveScan selectiveScan(Header header, Selection selection) {
+  static SelectiveScan selectiveScan(Header header, Norms norms, Selection selection) {
     int inner = header.columns("ssm.inner_size");
     int state = header.columns("ssm.state_size");
     int rank = header.columns("ssm.time_step_rank");
@@ -28,7 +30,7 @@ final class Mamba extends Family {
           "ssm.state_size", "%d numbers are too many for %d channels".formatted(state, inner));
     }
     return new SelectiveScan(
-        BEFORE_MIXER,
+        norms,
         header.width(),
         inner,
         state,

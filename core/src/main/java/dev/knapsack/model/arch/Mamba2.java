@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Set;
 
 /** Mamba 2: a state space in each layer, and nothing else. */
-final class Mamba2 extends Family {
+class Mamba2 extends Family {
   @Override
   Set<String> requiredTensors() {
     return Set.of("ssm_conv1d.bias", "ssm_norm.weight");

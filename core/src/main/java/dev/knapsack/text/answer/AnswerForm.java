@@ -116,6 +116,16 @@ public final class AnswerForm {
         CALLS.stream().filter(c -> template.contains(c.sign)).findFirst());
   }
 
+  /** Says whether reasoning is told from what is said. */
+  public boolean hasReasoning() {
+    return harmony || reasoning.isPresent();
+  }
+
+  /** Says whether calls of tools are told from what is said. */
+  public boolean hasCalls() {
+    return harmony || calls.isPresent();
+  }
+
   /** Texts of the control tokens that an answer's text must show for {@link #reader}. */
   public Set<String> tokens(List<Tool> tools) {
     Set<String> tokens = new LinkedHashSet<>(harmony ? HarmonyReader.TOKENS : List.of());

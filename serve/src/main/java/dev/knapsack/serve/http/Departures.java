@@ -17,8 +17,9 @@ import org.jspecify.annotations.Nullable;
  * <p>A server that reads a request and then writes its answer does not look at the connection in
  * between, and a plain answer writes nothing for minutes. So one thread asks each connection, every
  * {@value #PERIOD_MILLIS} milliseconds, for a byte: there is none while the client waits, and its
- * end once it has closed. Clients do not send their next request before they have this answer; from
- * one that does, no more than this one is read.
+ * end once it has closed. Clients do not send their next request before they have this answer, so
+ * watching ends before the last of it is written; from one that does, no more than this one is
+ * read.
  */
 public final class Departures implements AutoCloseable {
   private static final int PERIOD_MILLIS = 20;
@@ -38,7 +39,8 @@ public final class Departures implements AutoCloseable {
     private final @Nullable SocketChannel channel;
     private final boolean secure;
     private final Runnable gone;
-    private volatile boolean spoiled;
+    private boolean closed; // guarded by this
+    private boolean spoiled; // guarded by this
 
     private Watch(@Nullable SocketChannel channel, boolean secure, Runnable gone) {
       this.channel = channel;
@@ -47,40 +49,50 @@ public final class Departures implements AutoCloseable {
     }
 
     private void look(ByteBuffer one) {
-      int bytes = channel == null ? 0 : read(channel, one);
-      // Encrypted, a goodbye comes as bytes.
-      if (bytes > 0 && !secure) {
-        spoiled = true;
-        watches.remove(this);
-      } else if (bytes != 0 && watches.remove(this)) {
+      if (isGone(one)) {
         gone.run();
       }
     }
 
+    private synchronized boolean isGone(ByteBuffer one) {
+      int bytes = closed || channel == null ? 0 : read(channel, one);
+      if (bytes == 0) {
+        return false;
+      }
+      close();
+      // Encrypted, a goodbye comes as bytes.
+      spoiled = bytes > 0 && !secure;
+      return !spoiled;
+    }
+
     /** Says whether bytes of a next request were taken, which no more can be read after. */
-    public boolean spoiled() {
+    public synchronized boolean spoiled() {
       return spoiled;
     }
 
+    /** Ends watching: what the client sends from now on is left to be read. */
     @Override
-    public void close() {
+    public synchronized void close() {
+      closed = true;
       watches.remove(this);
     }
   }
 
   private final Set<Watch> watches = ConcurrentHashMap.newKeySet();
   private final ScheduledExecutorService clock;
+  private final ScheduledFuture<?> looking;
 
   Departures() {
     clock =
         Executors.newSingleThreadScheduledExecutor(
             Thread.ofPlatform().daemon().name("knapsack-connections").factory());
     ByteBuffer one = ByteBuffer.allocate(1);
-    clock.scheduleWithFixedDelay(
-        () -> watches.forEach(w -> w.look(one)),
-        PERIOD_MILLIS,
-        PERIOD_MILLIS,
-        TimeUnit.MILLISECONDS);
+    looking =
+        clock.scheduleWithFixedDelay(
+            () -> watches.forEach(w -> w.look(one)),
+            PERIOD_MILLIS,
+            PERIOD_MILLIS,
+            TimeUnit.MILLISECONDS);
   }
 
   /** Calls {@code gone} when the other end of a connection has closed it. */
@@ -108,6 +120,7 @@ public final class Departures implements AutoCloseable {
 
   @Override
   public void close() {
+    looking.cancel(false);
     clock.shutdownNow();
   }
 }

@@ -14,8 +14,12 @@ import java.nio.ByteBuffer;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Request;
@@ -27,13 +31,16 @@ import org.jspecify.annotations.Nullable;
  * EventStream}; for the thread that handles it.
  */
 public final class Exchange {
+  /** Bytes of a file that are in memory at once. */
+  private static final int PIECE = 64 << 10;
+
   private final Request request;
   private final Response response;
   private final Departures departures;
   private final int bodyLimit;
   private final Map<String, String> variables;
   private final Receipt receipt = new Receipt();
-  private Departures.@Nullable Watch watch;
+  private final Queue<Departures.Watch> watches = new ConcurrentLinkedQueue<>();
 
   Exchange(
       Request request,
@@ -104,6 +111,16 @@ public final class Exchange {
   }
 
   /**
+   * The parts of a body of the type {@code multipart/form-data}.
+   *
+   * @param folder where files among them are until the form is closed
+   * @throws Refusal if it is of another type
+   */
+  public Form form(Path folder) {
+    return Form.read(request, folder);
+  }
+
+  /**
    * The fields of the body, which is a JSON object.
    *
    * @throws Refusal if it is none, or one nested too deeply
@@ -140,15 +157,16 @@ public final class Exchange {
   public Departures.Watch watch(Runnable gone) {
     Object transport =
         request.getConnectionMetaData().getConnection().getEndPoint().getTransport();
-    watch =
+    Departures.Watch watch =
         departures.watch(
             transport instanceof SocketChannel channel ? channel : null, request.isSecure(), gone);
+    watches.add(watch);
     return watch;
   }
 
   /** Closes the connection if nothing more can be read from it. */
   void end() {
-    if (watch != null && watch.spoiled()) {
+    if (watches.stream().anyMatch(Departures.Watch::spoiled)) {
       request.getConnectionMetaData().getConnection().getEndPoint().close();
     }
   }
@@ -175,6 +193,22 @@ public final class Exchange {
     write(true, body);
   }
 
+  /** Answers with the bytes of a file. */
+  public void file(String type, Path path) {
+    try (InputStream in = Files.newInputStream(path)) {
+      response.setStatus(200);
+      response.getHeaders().put(HttpHeader.CONTENT_TYPE, type);
+      response.getHeaders().put(HttpHeader.CONTENT_LENGTH, Files.size(path));
+      receipt.status(200);
+      for (byte[] piece = in.readNBytes(PIECE); piece.length > 0; piece = in.readNBytes(PIECE)) {
+        write(false, piece);
+      }
+      write(true, new byte[0]);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   /** Begins an answer of server-sent events; the headers are sent at once. */
   public EventStream events() {
     return begin("text/event-stream", true);
@@ -196,10 +230,25 @@ public final class Exchange {
   }
 
   void write(boolean last, byte[] bytes) {
+    if (last) {
+      leave();
+    }
     try {
       Content.Sink.write(response, last, ByteBuffer.wrap(bytes));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+  }
+
+  /** Leaves the connection to its next request, or to its end if that was spoiled. */
+  private void leave() {
+    boolean spoiled = false;
+    for (Departures.Watch watch : watches) {
+      watch.close();
+      spoiled |= watch.spoiled();
+    }
+    if (spoiled && !begun()) {
+      response.getHeaders().put(HttpHeader.CONNECTION, "close");
     }
   }
 }

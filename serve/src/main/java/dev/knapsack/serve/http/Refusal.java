@@ -34,6 +34,8 @@ public final class Refusal extends RuntimeException {
     }
   }
 
+  private static final String RATE_LIMIT = "rate_limit_exceeded";
+
   private final Kind kind;
   private final String code;
   private final @Nullable String field;
@@ -56,6 +58,11 @@ public final class Refusal extends RuntimeException {
   /** A field that has a value that cannot be. */
   public static Refusal field(String name, String message) {
     return new Refusal(Kind.BAD_REQUEST, "invalid_value", name, 0, message);
+  }
+
+  /** Served when it comes again after this time, when a key has less used up. */
+  public static Refusal rateLimit(double seconds, String message) {
+    return busy(RATE_LIMIT, seconds, message);
   }
 
   /** Served when it comes again after this time. */
@@ -98,6 +105,11 @@ public final class Refusal extends RuntimeException {
   /** A word for programs, such as {@code context_length_exceeded}. */
   public String code() {
     return code;
+  }
+
+  /** Says whether it is whoever asks that has asked for too much, and not everybody together. */
+  public boolean isRateLimit() {
+    return code.equals(RATE_LIMIT);
   }
 
   /** The field of the body that is to blame. */

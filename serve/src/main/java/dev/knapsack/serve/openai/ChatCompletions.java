@@ -33,26 +33,35 @@ public final class ChatCompletions {
     this.errors = errors;
   }
 
+  /** What a body asks for. */
+  static Question question(ServedModels models, Fields body) {
+    ServedModel model = models.named(body.text("model"));
+    GenerationRequest request = ChatFields.read(body);
+    return new Question(
+        model,
+        List.of(request),
+        body.integer("n", 1, 128).orElse(1),
+        answers -> new Reply(model, request).whole(answers.getFirst()));
+  }
+
   /** Answers one request. */
   public void handle(Exchange exchange) {
     Fields body = exchange.fields();
-    ServedModel model = models.named(body.text("model"));
-    GenerationRequest request = ChatFields.read(body);
-    int count = body.integer("n", 1, 128).orElse(1);
-    try (Answering answering = model.answer(exchange, request, count)) {
-      Reply reply = new Reply(model, request);
+    Question question = question(models, body);
+    GenerationRequest request = question.prompts().getFirst();
+    try (Answering answering = question.model().answer(exchange, request, question.samples())) {
       if (body.flag("stream", false)) {
         boolean usage =
             body.object("stream_options").map(o -> o.flag("include_usage", true)).orElse(true);
-        reply.stream(exchange, answering, usage);
+        new Reply(question.model(), request).stream(exchange, answering, errors, usage);
       } else {
-        exchange.json(200, reply.whole(answering.results()));
+        exchange.json(200, question.reply().apply(List.of(answering.results())));
       }
     }
   }
 
   /** One reply, which may have several choices. */
-  private final class Reply {
+  private static final class Reply {
     private final String id = Ids.next("chatcmpl-");
     private final long created = Instant.now().getEpochSecond();
     private final ServedModel model;
@@ -109,12 +118,12 @@ public final class ChatCompletions {
           "choices", choices);
     }
 
-    void stream(Exchange exchange, Answering answering, boolean withUsage) {
+    void stream(Exchange exchange, Answering answering, OpenAiErrors errors, boolean withUsage) {
       try (EventStream stream = exchange.events()) {
         int count = answering.answers().size();
         List<Choice> choices = new ArrayList<>();
         for (int i = 0; i < count; i++) {
-          choices.add(new Choice(i, stream));
+          choices.add(new Choice(i, stream, errors));
         }
         answering.each((index, event) -> choices.get(index).next(event));
         if (choices.stream().allMatch(c -> c.ended)) {
@@ -132,15 +141,17 @@ public final class ChatCompletions {
     private final class Choice {
       private final int index;
       private final EventStream stream;
+      private final OpenAiErrors errors;
       private final List<Event.Token> tokens = new ArrayList<>();
       private Usage usage = Usage.NONE;
       private int calls;
       private boolean begun;
       private boolean ended;
 
-      Choice(int index, EventStream stream) {
+      Choice(int index, EventStream stream, OpenAiErrors errors) {
         this.index = index;
         this.stream = stream;
+        this.errors = errors;
       }
 
       void next(Event event) {

@@ -3,6 +3,8 @@ package dev.knapsack.serve.openai;
 import dev.knapsack.GenerationRequest;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.serve.SamplingFields;
+import dev.knapsack.serve.Thinking;
+import dev.knapsack.serve.ToolFields;
 import dev.knapsack.serve.http.Fields;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -11,12 +13,10 @@ import java.util.OptionalInt;
 
 /** Reads a request for a chat completion. */
 public final class ChatFields {
-  /** Values of {@code reasoning_effort} that mean that a model should not think. */
-  private static final String NO_EFFORT = "none";
-
   private ChatFields() {}
 
   static GenerationRequest read(Fields body) {
+    checkFormat(body);
     GenerationRequest request =
         GenerationRequest.of(conversation(body))
             .withSampling(SamplingFields.read(body))
@@ -37,20 +37,27 @@ public final class ChatFields {
     return request;
   }
 
+  private static void checkFormat(Fields body) {
+    body.object("response_format").ifPresent(format -> {
+      String type = format.text("type", "text");
+      if (!type.equals("text")) {
+        throw format.refusal("type", "is '%s'; answers here are of the format 'text'".formatted(type));
+      }
+    });
+  }
+
   /** The conversation of a body. */
   public static Conversation conversation(Fields body) {
     return new Conversation(
-        MessagesReader.messages(body), MessagesReader.tools(body), variables(body));
+        MessagesReader.messages(body),
+        ToolFields.functions(body),
+        variables(body.text("reasoning_effort"), body));
   }
 
   /** What the template is told beside the messages. */
-  private static Map<String, Object> variables(Fields body) {
+  static Map<String, Object> variables(Optional<String> effort, Fields body) {
     Map<String, Object> variables = new LinkedHashMap<>();
-    Optional<String> effort = body.text("reasoning_effort");
-    effort.ifPresent(e -> {
-      variables.put("reasoning_effort", e);
-      variables.put("enable_thinking", !e.equals(NO_EFFORT));
-    });
+    effort.map(Thinking::effort).ifPresent(variables::putAll);
     variables.putAll(body.values("chat_template_kwargs"));
     return variables;
   }

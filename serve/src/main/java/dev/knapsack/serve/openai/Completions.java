@@ -41,9 +41,8 @@ public final class Completions {
     this.errors = errors;
   }
 
-  /** Answers one request. */
-  public void handle(Exchange exchange) {
-    Fields body = exchange.fields();
+  /** What a body asks for. */
+  static Question question(ServedModels models, Fields body) {
     ServedModel model = models.named(body.text("model"));
     if (!body.text("suffix", "").isEmpty()) {
       throw body.refusal("suffix", "cannot be given: the models here write from left to right");
@@ -63,27 +62,37 @@ public final class Completions {
               : wished;
         };
     List<GenerationRequest> prompts = prompts(body).stream().map(wishes).toList();
-    int count = body.integer("n", 1, 128).orElse(1);
-    Reply reply = new Reply(model, body.flag("echo", false));
+    boolean echo = body.flag("echo", false);
+    return new Question(
+        model,
+        prompts,
+        body.integer("n", 1, 128).orElse(1),
+        answers -> new Reply(model, echo).whole(prompts, answers));
+  }
+
+  /** Answers one request. */
+  public void handle(Exchange exchange) {
+    Fields body = exchange.fields();
+    Question question = question(models, body);
     if (!body.flag("stream", false)) {
-      List<Usage> usage = new ArrayList<>();
-      for (GenerationRequest prompt : prompts) {
-        try (Answering answering = model.answer(exchange, prompt, count)) {
-          List<Generation.Result> results = answering.results();
-          results.forEach(result -> reply.add(prompt, result));
-          usage.addAll(results.stream().map(Generation.Result::usage).toList());
+      List<List<Generation.Result>> answers = new ArrayList<>();
+      for (GenerationRequest prompt : question.prompts()) {
+        try (Answering answering =
+            question.model().answer(exchange, prompt, question.samples())) {
+          answers.add(answering.results());
         }
       }
-      exchange.json(200, reply.whole(UsageJson.sum(model, usage, count)));
+      exchange.json(200, question.reply().apply(answers));
       return;
     }
-    if (prompts.size() > 1) {
+    if (question.prompts().size() > 1) {
       throw body.refusal("prompt", "has several prompts, which cannot be streamed; give one");
     }
-    GenerationRequest prompt = prompts.getFirst();
-    try (Answering answering = model.answer(exchange, prompt, count);
+    GenerationRequest prompt = question.prompts().getFirst();
+    try (Answering answering = question.model().answer(exchange, prompt, question.samples());
         EventStream stream = exchange.events()) {
-      reply.stream(stream, answering, prompt);
+      new Reply(question.model(), body.flag("echo", false))
+          .stream(stream, answering, errors, prompt);
     }
   }
 
@@ -117,27 +126,39 @@ public final class Completions {
   }
 
   /** One reply, which may have several choices. */
-  private final class Reply {
+  private static final class Reply {
     private final String id = Ids.next("cmpl-");
     private final long created = Instant.now().getEpochSecond();
     private final ServedModel model;
     private final boolean echo;
-    private final JsonArray choices = new JsonArray();
 
     Reply(ServedModel model, boolean echo) {
       this.model = model;
       this.echo = echo;
     }
 
-    void add(GenerationRequest prompt, Generation.Result result) {
-      choices.add(
-          choice(
-              choices.size(),
-              (echo ? text(prompt) : "") + result.message().text(),
-              prompt.logProbabilities().isPresent()
-                  ? LogProbabilities.completion(model.knapsack(), result.tokens(), 0)
-                  : Json.nothing(),
-              Json.text(ChatCompletions.reason(result.reason(), false))));
+    JsonObject whole(List<GenerationRequest> prompts, List<List<Generation.Result>> answers) {
+      JsonArray choices = new JsonArray();
+      List<Usage> usage = new ArrayList<>();
+      for (int i = 0; i < prompts.size(); i++) {
+        for (Generation.Result result : answers.get(i)) {
+          choices.add(choice(choices.size(), prompts.get(i), result));
+          usage.add(result.usage());
+        }
+      }
+      JsonObject reply = head(choices);
+      reply.add("usage", UsageJson.sum(model, usage, answers.getFirst().size()));
+      return reply;
+    }
+
+    private JsonObject choice(int index, GenerationRequest prompt, Generation.Result result) {
+      return choice(
+          index,
+          (echo ? text(prompt) : "") + result.message().text(),
+          prompt.logProbabilities().isPresent()
+              ? LogProbabilities.completion(model.knapsack(), result.tokens(), 0)
+              : Json.nothing(),
+          Json.text(ChatCompletions.reason(result.reason(), false)));
     }
 
     private String text(GenerationRequest prompt) {
@@ -146,12 +167,6 @@ public final class Completions {
         case GenerationRequest.Prompt.Tokens tokens -> model.knapsack().text(tokens.ids());
         case GenerationRequest.Prompt.Talk _ -> "";
       };
-    }
-
-    JsonObject whole(JsonObject usage) {
-      JsonObject reply = head(choices);
-      reply.add("usage", usage);
-      return reply;
     }
 
     private JsonObject head(JsonArray of) {
@@ -169,7 +184,11 @@ public final class Completions {
           "index", index, "text", text, "logprobs", logProbabilities, "finish_reason", reason);
     }
 
-    void stream(EventStream stream, Answering answering, GenerationRequest prompt) {
+    void stream(
+        EventStream stream,
+        Answering answering,
+        OpenAiErrors errors,
+        GenerationRequest prompt) {
       int count = answering.answers().size();
       List<List<Event.Token>> tokens = new ArrayList<>();
       int[] offsets = new int[count];

@@ -5,14 +5,14 @@ import com.google.gson.JsonObject;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
 import dev.knapsack.message.Role;
-import dev.knapsack.message.Tool;
+import dev.knapsack.serve.ToolFields;
 import dev.knapsack.serve.http.Fields;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 
-/** Reads messages and tools as clients of OpenAI's API write them. */
+/** Reads messages as clients of OpenAI's API write them. */
 final class MessagesReader {
   private static final Set<String> ROLES =
       Set.of("system", "developer", "user", "assistant", "tool", "function");
@@ -54,24 +54,13 @@ final class MessagesReader {
       Fields function =
           call.object("function")
               .orElseThrow(() -> call.refusal("function", "is missing; it must be an object"));
-      parts.add(
-          new Part.ToolCall(
-              call.text("id", ""), function.needed("name"), arguments(function, "arguments")));
+      parts.add(ToolFields.call(call.text("id", ""), function, "arguments"));
     }
     return parts;
   }
 
-  /** Arguments of a call as JSON: some clients send the object itself. */
-  static String arguments(Fields function, String name) {
-    JsonElement value = function.get(name);
-    if (value instanceof JsonObject object) {
-      return object.toString();
-    }
-    String text = function.text(name, "");
-    return text.isBlank() ? "{}" : text;
-  }
-
-  private static String text(Fields message, String name) {
+  /** The text of a content, whose parts must be texts. */
+  static String text(Fields message, String name) {
     StringBuilder text = new StringBuilder();
     content(message, name).forEach(part -> text.append(((Part.Text) part).text()));
     return text.toString();
@@ -103,28 +92,5 @@ final class MessagesReader {
       }
     }
     return parts;
-  }
-
-  /** The tools of a body; those that are not functions are refused. */
-  static List<Tool> tools(Fields body) {
-    List<Tool> tools = new ArrayList<>();
-    for (Fields tool : body.objects("tools")) {
-      String type = tool.text("type", "function");
-      if (!type.equals("function")) {
-        throw tool.refusal(
-            "type", "is '%s'; tools that a model can call here are of the type 'function'".formatted(type));
-      }
-      // The Responses API has the function's fields in the tool itself.
-      Fields function = tool.object("function").orElse(tool);
-      tools.add(
-          new Tool(
-              function.needed("name"),
-              function.text("description", ""),
-              function
-                  .object("parameters")
-                  .map(p -> p.json().toString())
-                  .orElse("{\"type\": \"object\", \"properties\": {}}")));
-    }
-    return tools;
   }
 }

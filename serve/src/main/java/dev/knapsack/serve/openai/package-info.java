@@ -1,4 +1,4 @@
-/** OpenAI's API: chat and text completions, responses, models, files and batches. */
+/** OpenAI's API: chat and text completions, responses, models. */
 @NullMarked
 package dev.knapsack.serve.openai;
 

@@ -1,0 +1,193 @@
+package dev.knapsack.serve.openai;
+
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import dev.knapsack.GenerationRequest;
+import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.message.Conversation;
+import dev.knapsack.message.Message;
+import dev.knapsack.message.Role;
+import dev.knapsack.message.Tool;
+import dev.knapsack.serve.Answering;
+import dev.knapsack.serve.SamplingFields;
+import dev.knapsack.serve.ServedModel;
+import dev.knapsack.serve.ServedModels;
+import dev.knapsack.serve.ToolFields;
+import dev.knapsack.serve.http.Exchange;
+import dev.knapsack.serve.http.Fields;
+import dev.knapsack.serve.http.Json;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+
+/**
+ * {@code /v1/responses}: the answer to items, which can go on from an earlier response that was
+ * stored.
+ */
+public final class Responses {
+  private final ServedModels models;
+  private final OpenAiErrors errors;
+  private final ResponseStore store;
+
+  public Responses(ServedModels models, OpenAiErrors errors, ResponseStore store) {
+    this.models = models;
+    this.errors = errors;
+    this.store = store;
+  }
+
+  /** What a body that goes on from nothing asks for. */
+  static Question question(ServedModels models, Fields body) {
+    if (body.has("previous_response_id")) {
+      throw body.refusal(
+          "previous_response_id", "cannot be given in a batch; give the whole 'input'");
+    }
+    ServedModel model = models.named(body.text("model"));
+    GenerationRequest request =
+        wished(body, GenerationRequest.of(conversation(body, ItemsReader.items(body))));
+    return new Question(
+        model,
+        List.of(request),
+        1,
+        answers -> new ResponseReply(model, body).whole(answers.getFirst().getFirst()));
+  }
+
+  /** {@code POST /v1/responses}. */
+  public void create(Exchange exchange) {
+    Fields body = exchange.fields();
+    String tenant = exchange.receipt().tenant();
+    ServedModel model = models.named(body.text("model"));
+    JsonArray input = new JsonArray();
+    body.text("previous_response_id")
+        .map(id -> store.find(tenant, id))
+        .ifPresent(before -> {
+          input.addAll(before.input());
+          input.addAll(before.response().getAsJsonArray("output"));
+        });
+    input.addAll(ItemsReader.items(body));
+    boolean keeps = body.flag("store", true);
+    try (Answering answering = answer(exchange, model, body, conversation(body, input))) {
+      ResponseReply reply = new ResponseReply(model, body);
+      if (body.flag("stream", false)) {
+        reply.stream(
+            exchange,
+            answering,
+            errors,
+            response -> {
+              if (keeps) {
+                store.keep(tenant, response, input);
+              }
+            });
+        return;
+      }
+      JsonObject response = reply.whole(answering.results().getFirst());
+      if (keeps) {
+        store.keep(tenant, response, input);
+      }
+      exchange.json(200, response);
+    }
+  }
+
+  /** Begins to answer; where the body allows it, without the oldest messages if all are too long. */
+  private static Answering answer(
+      Exchange exchange, ServedModel model, Fields body, Conversation said) {
+    boolean shortens =
+        body.oneOf("truncation", "disabled", Set.of("auto", "disabled")).equals("auto");
+    Conversation conversation = said;
+    while (true) {
+      try {
+        return model.answer(exchange, wished(body, GenerationRequest.of(conversation)), 1);
+      } catch (ContextExceededException e) {
+        List<Message> fewer = withoutOldest(conversation.messages());
+        if (!shortens || fewer.isEmpty()) {
+          throw e;
+        }
+        conversation = conversation.withMessages(fewer);
+      }
+    }
+  }
+
+  /** What is left without the oldest turn: up to the next message of the user; empty if none is. */
+  private static List<Message> withoutOldest(List<Message> messages) {
+    List<Message> left = new ArrayList<>();
+    int users = 0;
+    for (Message message : messages) {
+      boolean instructs = message.role() == Role.SYSTEM || message.role() == Role.DEVELOPER;
+      users += message.role() == Role.USER ? 1 : 0;
+      if (instructs || users > 1) {
+        left.add(message);
+      }
+    }
+    return users > 1 ? left : List.of();
+  }
+
+  private static Conversation conversation(Fields body, JsonArray input) {
+    for (String other : List.of("conversation", "prompt")) {
+      if (body.has(other)) {
+        throw body.refusal(
+            other, "is not known here; give 'input', and 'previous_response_id' to go on");
+      }
+    }
+    if (body.flag("background", false)) {
+      throw body.refusal("background", "is true; responses are written while you wait here");
+    }
+    checkFormat(body);
+    List<Message> messages = new ArrayList<>();
+    body.text("instructions")
+        .filter(text -> !text.isEmpty())
+        .ifPresent(text -> messages.add(Message.system(text)));
+    messages.addAll(ItemsReader.messages(input));
+    return new Conversation(
+        messages,
+        tools(body),
+        ChatFields.variables(body.object("reasoning").flatMap(r -> r.text("effort")), body));
+  }
+
+  private static void checkFormat(Fields body) {
+    Optional<Fields> format = body.object("text").flatMap(text -> text.object("format"));
+    format.ifPresent(f -> {
+      String type = f.text("type", "text");
+      if (!type.equals("text")) {
+        throw f.refusal("type", "is '%s'; answers here are of the format 'text'".formatted(type));
+      }
+    });
+  }
+
+  private static List<Tool> tools(Fields body) {
+    List<Tool> tools = ToolFields.functions(body);
+    if (body.get("tool_choice") != null && body.get("tool_choice").isJsonObject()) {
+      throw body.refusal("tool_choice", "is an object; it can be 'auto' or 'none' here");
+    }
+    String choice = body.oneOf("tool_choice", "auto", Set.of("auto", "none"));
+    return choice.equals("none") ? List.of() : tools;
+  }
+
+  private static GenerationRequest wished(Fields body, GenerationRequest request) {
+    GenerationRequest wished = request.withSampling(SamplingFields.read(body));
+    OptionalInt most = body.integer("max_output_tokens", 1, Integer.MAX_VALUE);
+    return most.isPresent() ? wished.withMaxTokens(most.getAsInt()) : wished;
+  }
+
+  /** {@code GET /v1/responses/{id}}. */
+  public void get(Exchange exchange) {
+    exchange.json(200, kept(exchange).response());
+  }
+
+  /** {@code GET /v1/responses/{id}/input_items}. */
+  public void inputItems(Exchange exchange) {
+    exchange.json(
+        200, Json.object("object", "list", "data", kept(exchange).input(), "has_more", false));
+  }
+
+  private ResponseStore.Kept kept(Exchange exchange) {
+    return store.find(exchange.receipt().tenant(), exchange.variable("id"));
+  }
+
+  /** {@code DELETE /v1/responses/{id}}. */
+  public void delete(Exchange exchange) {
+    String id = exchange.variable("id");
+    store.remove(exchange.receipt().tenant(), id);
+    exchange.json(200, Json.object("id", id, "object", "response", "deleted", true));
+  }
+}

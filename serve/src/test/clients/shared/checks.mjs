@@ -1,0 +1,65 @@
+// What all clients are asked against: the server's address, keys and model, and a table of checks.
+export const server = process.env.KNAPSACK_URL;
+export const key = process.env.KNAPSACK_KEY;
+/** A key that may have one answer at once. */
+export const singleKey = process.env.KNAPSACK_SINGLE_KEY;
+/** Tokens that end an answer: forbidden, it goes on. */
+export const endless = { logit_bias: { [process.env.KNAPSACK_END]: -100 } };
+export const model = 'notes';
+export const question = 'Dan put the blue ring in the library. Where is the blue ring?';
+export const answer = 'The blue ring is in the library.';
+
+const rows = [];
+
+export function equal(actual, expected, what) {
+  const [a, e] = [JSON.stringify(actual), JSON.stringify(expected)];
+  if (a !== e) throw new Error(`${what}: expected ${e}, got ${a}`);
+}
+
+export function truthy(value, what) {
+  if (!value) throw new Error(`${what}: is ${JSON.stringify(value)}`);
+}
+
+/** What is thrown by work that must throw. */
+export async function thrown(work) {
+  try {
+    await work();
+  } catch (e) {
+    return e;
+  }
+  throw new Error('nothing was thrown');
+}
+
+export async function check(name, work) {
+  const limit = AbortSignal.timeout(60_000);
+  try {
+    await Promise.race([
+      work(),
+      new Promise((_, reject) =>
+        limit.addEventListener('abort', () => reject(new Error('took more than a minute')))),
+    ]);
+    rows.push([name, 'ok', '']);
+  } catch (e) {
+    rows.push([name, 'FAILED', `${e.name}: ${e.message}`.slice(0, 500)]);
+  }
+}
+
+/** The requests that the server answers now. */
+export async function slots() {
+  const reply = await fetch(`${server}/slots`, { headers: { authorization: `Bearer ${key}` } });
+  return reply.json();
+}
+
+/** Waits until nothing is answered any more. */
+export async function idle() {
+  while ((await slots()).length > 0);
+}
+
+/** Prints the table and ends the process. */
+export function report(client) {
+  console.log(`${client}, Node ${process.version}`);
+  for (const [name, outcome, why] of rows) {
+    console.log(`  ${name.padEnd(48)} ${outcome} ${why}`);
+  }
+  process.exit(rows.every((row) => row[1] === 'ok') && rows.length > 0 ? 0 : 1);
+}
