@@ -21,15 +21,17 @@ final class PrefixReading implements AutoCloseable {
   /** A block on the way: what the tree has of it, and what the store. */
   private record Step(PrefixKey key, @Nullable PrefixNode node, Kept kept) {
     boolean has(Part part) {
-      return kept.parts().contains(part) || (inTree() && node.held().contains(part));
+      return kept.parts().contains(part) || inTree(part) != null;
     }
 
-    boolean inTree() {
-      return node != null && !node.gone;
+    /** The block of the tree, if that has this part of it now. */
+    @Nullable PrefixNode inTree(Part part) {
+      return node != null && !node.gone && node.held().contains(part) ? node : null;
     }
 
     boolean exact() {
-      return inTree() ? node.exact : kept.exact();
+      PrefixNode held = inTree(Part.PAGES);
+      return held == null ? kept.exact() : held.exact;
     }
   }
 
@@ -173,7 +175,7 @@ final class PrefixReading implements AutoCloseable {
   }
 
   private void take(Step step, int block, Part part, Map<Part, List<MemorySegment>> missing) {
-    PrefixNode node = step.inTree() && step.node().held().contains(part) ? step.node() : null;
+    PrefixNode node = step.inTree(part);
     for (int i = 0; i < blocks.inWindow.length; i++) {
       if (blocks.inWindow[i] == (part == Part.WINDOWS)) {
         if (node == null) {
@@ -191,7 +193,7 @@ final class PrefixReading implements AutoCloseable {
 
   private void takeCheckpoint(Step step, Map<Part, List<MemorySegment>> missing) {
     SlabArena arena = blocks.pool.pages().arena(blocks.checkpoint.firstKey());
-    PrefixNode node = step.inTree() && step.node().checkpoint >= 0 ? step.node() : null;
+    PrefixNode node = step.inTree(Part.STATES);
     if (node == null) {
       checkpoint = arena.allocate();
       missing.put(Part.STATES, blocks.pages(Part.STATES, slabs[0], checkpoint));

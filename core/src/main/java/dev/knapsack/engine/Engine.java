@@ -794,7 +794,8 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Ends all answers after the step under way, and gives every byte back; who asks for {@link
+   * Ends all answers after the step under way, writes what prefixes are to be kept and are not on
+   * disk yet, and gives every byte back; who asks for {@link
    * #logits} meanwhile is waited for.
    */
   @Override

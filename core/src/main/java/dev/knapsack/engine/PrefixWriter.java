@@ -70,8 +70,9 @@ final class PrefixWriter {
       stopped =
           "Prefixes are no longer written to %s: %s. Those that are there are still read."
               .formatted(folder.folder(), e.getMessage() == null ? e.toString() : e.getMessage());
+    } finally {
       loop.settle(backlog::stop);
-      loop.serve();
+      loop.serve(); // nobody may wait for what is not written
     }
   }
 
