@@ -112,18 +112,15 @@ public final class Knapsack implements AutoCloseable {
           Engine.Options.usual()
               .withQueue(options.queue)
               .withPrefixes(options.prefixes)
+              .withSharedPrefixes(options.sharedPrefixes)
               .withReproducible(options.reproducible)
               .withBetweenTokens(options.betweenTokens)
               .withShare(options.share)
               .withSpill(options.spill.orElseGet(() -> host.cache().resolve("spill")))
               .withProgress(options.progress);
-      Engine engine =
-          Engine.open(
-              file,
-              tokenizer,
-              plan,
-              host,
-              options.precision.map(opened::withPrecision).orElse(opened));
+      opened = options.prefixStore.map(opened::withPrefixStore).orElse(opened);
+      opened = options.precision.map(opened::withPrecision).orElse(opened);
+      Engine engine = Engine.open(file, tokenizer, plan, host, opened);
       return new Knapsack(file, engine, tokenizer, templates, options.parseSpecial);
     } catch (RuntimeException | Error e) {
       file.close();
@@ -187,7 +184,7 @@ public final class Knapsack implements AutoCloseable {
     Planner planner = tenant.planner(file, workers);
     return planner.plan(
         new PlanRequest(
-            host.room(options.share),
+            Math.max(0, host.room(options.share) - options.unplanned()),
             options.context,
             options.sequences,
             workers,

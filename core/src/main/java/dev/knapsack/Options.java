@@ -1,5 +1,6 @@
 package dev.knapsack;
 
+import dev.knapsack.cache.store.PrefixFolder;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
@@ -30,6 +31,8 @@ public final class Options {
   int queue = Engine.Options.USUAL_QUEUE;
   Host.Share share = Host.Share.USUAL;
   boolean prefixes = true;
+  boolean sharedPrefixes;
+  Optional<Engine.Options.PrefixPlace> prefixStore = Optional.empty();
   boolean reproducible;
   double betweenTokens = Double.POSITIVE_INFINITY;
   boolean parseSpecial;
@@ -55,6 +58,8 @@ public final class Options {
     copy.queue = queue;
     copy.share = share;
     copy.prefixes = prefixes;
+    copy.sharedPrefixes = sharedPrefixes;
+    copy.prefixStore = prefixStore;
     copy.reproducible = reproducible;
     copy.betweenTokens = betweenTokens;
     copy.parseSpecial = parseSpecial;
@@ -148,6 +153,32 @@ public final class Options {
    */
   public Options withPrefixes(boolean value) {
     return with(o -> o.prefixes = value);
+  }
+
+  /**
+   * Finds what other {@linkplain GenerationRequest#withTenant tenants} have computed, too; false by
+   * default, and then nobody can tell from the time to a first token what others have asked.
+   */
+  public Options withSharedPrefixes(boolean value) {
+    return with(o -> o.sharedPrefixes = value);
+  }
+
+  /**
+   * Keeps the beginnings of prompts in this folder too, so that they need not be computed again
+   * when memory has given them up, or when the model is opened another time, by this process or
+   * another. Other models may use the same folder. It is written beside all else; when that cannot
+   * be done any more, answers go on.
+   *
+   * @param bytes bytes of all its files at the most: what was used longest ago is deleted first
+   */
+  public Options withPrefixStore(Path folder, long bytes) {
+    Engine.Options.PrefixPlace place = new Engine.Options.PrefixPlace(folder, bytes);
+    return with(o -> o.prefixStore = Optional.of(place));
+  }
+
+  /** Bytes of memory beside what is planned. */
+  long unplanned() {
+    return prefixStore.isPresent() && prefixes ? PrefixFolder.MEMORY : 0;
   }
 
   /**

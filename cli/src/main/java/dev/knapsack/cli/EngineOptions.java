@@ -3,6 +3,7 @@ package dev.knapsack.cli;
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
 import dev.knapsack.cache.KvTransform;
+import dev.knapsack.cache.store.PrefixFolder;
 import dev.knapsack.error.PlanDoesNotFitException;
 import dev.knapsack.error.PlanFileException;
 import dev.knapsack.file.ModelFile;
@@ -143,6 +144,23 @@ final class EngineOptions {
           "Compute every prompt from its first token, even if another sequence has begun with the"
               + " same.")
   private boolean noPrefixes;
+
+  @Option(
+      names = "--cache-dir",
+      paramLabel = "DIR",
+      description =
+          "Folder in which the beginnings of prompts are kept, so that they need not be computed"
+              + " again after a restart (default, with --cache-disk: prefixes in Knapsack's cache"
+              + " folder; without, none).")
+  private @Nullable Path cacheDir;
+
+  @Option(
+      names = "--cache-disk",
+      paramLabel = "SIZE",
+      description =
+          "Bytes that this folder may take, such as 20GiB; what was used longest ago is deleted"
+              + " first (default, with --cache-dir: 16GiB).")
+  private @Nullable String cacheDisk;
 
   @Option(
       names = "--prefill-chunk",
@@ -347,6 +365,12 @@ final class EngineOptions {
     options = options.withCacheFormat(cache);
     if (kvSpill != null) {
       options = options.withSpill(kvSpill);
+    }
+    if (cacheDir != null || cacheDisk != null) {
+      options =
+          options.withPrefixStore(
+              cacheDir == null ? environment.cache().resolve("prefixes") : cacheDir,
+              cacheDisk == null ? PrefixFolder.USUAL_BYTES : Budget.parseSize(cacheDisk));
     }
     if (prefillChunk != null) {
       options = options.withPrefillChunk(prefillChunk);

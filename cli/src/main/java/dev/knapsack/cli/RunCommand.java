@@ -195,19 +195,25 @@ final class RunCommand implements Callable<Integer> {
       if (chat) {
         streams.err().println(welcome(knapsack));
         chat(knapsack, offered, streams);
-        return 0;
       }
-      if (session == null) {
-        return answer(knapsack, start(knapsack, offered, text == null ? "" : text), streams);
-      }
-      NamedChat named = named(session);
-      try (Chat talk = named.open(knapsack, system, offered)) {
-        Generation said = talk.send(text == null ? "" : text, this::adjust);
-        note(knapsack, talk.conversation());
-        int code = answer(knapsack, List.of(said), streams);
-        named.save(talk);
-        return code;
-      }
+      int code = chat ? 0 : say(knapsack, offered, text == null ? "" : text, streams);
+      knapsack.engine().prefixes().stopped().ifPresent(streams.err()::println);
+      return code;
+    }
+  }
+
+  private int say(Knapsack knapsack, List<Tool> offered, String text, StandardStreams streams)
+      throws IOException {
+    if (session == null) {
+      return answer(knapsack, start(knapsack, offered, text), streams);
+    }
+    NamedChat named = named(session);
+    try (Chat talk = named.open(knapsack, system, offered)) {
+      Generation said = talk.send(text, this::adjust);
+      note(knapsack, talk.conversation());
+      int code = answer(knapsack, List.of(said), streams);
+      named.save(talk);
+      return code;
     }
   }
 

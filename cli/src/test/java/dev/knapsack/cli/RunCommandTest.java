@@ -48,6 +48,23 @@ class RunCommandTest {
   }
 
   @Test
+  void aPromptIsFoundAgainInAFolder() {
+    Path folder = home.resolve("prefixes");
+    String prompt = "Once upon a time there was a girl. ".repeat(20);
+    List<Object> command =
+        List.of("run", stories(), "--raw", "-p", prompt, "-n", 4, "--json", "--seed", 1);
+    Shell.Result without = shell.run(all(command)).succeeded();
+    List<Object> kept = List.of("--cache-dir", folder, "--cache-disk", "64MiB");
+    Shell.Result first = shell.run(all(command, kept)).succeeded();
+    Shell.Result second = shell.run(all(command, kept)).succeeded();
+    assertThat(first.out()).contains("\"cachedTokens\":0");
+    assertThat(second.out()).containsPattern("\"cachedTokens\":(64|128|192|256)\\b");
+    assertThat(List.of(first.json().get("text"), second.json().get("text")))
+        .containsOnly(without.json().get("text"));
+    shell.run("run", "-p", NOTES, "--cache-disk", "much").failed(2, "Not a size: 'much'");
+  }
+
+  @Test
   void aModelThatDenoisesAnswersToo() {
     Path llada = Shell.data("golden/llada/model.gguf");
     List<Object> command =

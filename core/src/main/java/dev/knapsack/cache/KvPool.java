@@ -5,6 +5,7 @@ import dev.knapsack.error.SpillException;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.BitSet;
@@ -201,6 +202,16 @@ public final class KvPool implements AutoCloseable {
   /** Pages of a block of tokens: one for each head of each layer. */
   int blockPages() {
     return blockArenas.length;
+  }
+
+  /** Takes a page of a block, with one holder; see {@link SlabArena#allocate}. */
+  int allocate(int page) {
+    return blockArenas[page].allocate();
+  }
+
+  /** The memory of a page of a block, until the next {@link #compact}. */
+  MemorySegment page(int page, int slab) {
+    return blockArenas[page].slab(slab);
   }
 
   /** Adds a holder to a page of a block. */

@@ -23,7 +23,8 @@ import org.jspecify.annotations.Nullable;
  * <p>A node holds a reference of its own to the page of every layer and KV head. It is found by a
  * hash of its tokens, chained to that of the blocks before it, and believed only when its tokens
  * and its parent are those asked for. The chain begins with the {@link KvLayout}, so that caches
- * that were made in different ways have nothing in common.
+ * that were made in different ways have nothing in common, and with a salt, such as the name of who
+ * asks: those of one have nothing in common with those of another.
  *
  * <p>What the tree holds is charged to an account of its own, once, however many sequences share
  * it. A block that a sequence completes brings its bytes along from the sequence's {@link
@@ -36,8 +37,10 @@ import org.jspecify.annotations.Nullable;
  * to a new one the least missed makes room for it.
  *
  * <p>A block that a sequence shares stays. The others go when their bytes are {@linkplain #drop
- * wanted}, the end of a chain before its beginning, least recently used first. Not safe for use by
- * several threads at once, and to be closed before its pool.
+ * wanted}, the end of a chain before its beginning, least recently used first. Where there is a
+ * {@link PrefixStore} the {@link #backlog} is written to it, what it has goes first, and what is not
+ * here is {@linkplain SharedPrefix#advance read} from it. Not safe for use by several threads at
+ * once, and to be closed before its pool.
  */
 public final class PrefixTree implements AutoCloseable {
   /** A hash of a block of tokens that follows others. */
@@ -46,91 +49,23 @@ public final class PrefixTree implements AutoCloseable {
     long of(long before, int[] block);
   }
 
-  /** The blocks of one layout: the pages of each, and what they cost. */
-  static final class Blocks {
-    final KvPool pool;
-
-    /** Pages of a block in layers without and with a window. */
-    final SortedMap<Long, Long> full;
-
-    final SortedMap<Long, Long> windows;
-
-    /** The page of a checkpoint; none where no layer carries a state. */
-    final SortedMap<Long, Long> checkpoint;
-
-    /** By layer and head, whether the layer has a window. */
-    final boolean[] inWindow;
-
-    Blocks(KvPool pool) {
-      this.pool = pool;
-      this.full = pool.layout().blockSlabs(false);
-      this.windows = pool.layout().blockSlabs(true);
-      this.checkpoint = pool.layout().checkpoint();
-      this.inWindow = new boolean[pool.blockPages()];
-      int page = 0;
-      for (LayerLayout.Heads layer : pool.layout().heads()) {
-        Arrays.fill(inWindow, page, page + layer.kvHeads(), layer.window() > 0);
-        page += layer.kvHeads();
-      }
-    }
-  }
-
-  /** A block; the root of a layout is one without tokens. */
-  static final class Node {
-    final Blocks blocks;
-    final @Nullable Node parent;
-    final int depth;
-    final long key;
-    final int[] tokens;
-
-    /** Pages by layer and head; -1 where the layer has a window and its page was given up. */
-    final int[] slabs;
-
-    /** Says that it and those before it were computed as a prompt that depends on no other is. */
-    final boolean exact;
-
-    /** Says that pages of layers with a window are held. */
-    boolean windowed;
-
-    /** The page of the checkpoint at its end; -1 if there is none. */
-    int checkpoint = -1;
-
-    /** Says that a sequence has gone on from there. */
-    boolean goneOnFrom;
-
-    /** Blocks that follow. */
-    int children;
-
-    /** Sequences that share this block and none that follows. */
-    int users;
-
-    /** The time of its last use; its place among the {@link #idle}. */
-    long used;
-
-    /** The next node with the same key. */
-    @Nullable Node next;
-
-    Node(Blocks blocks, @Nullable Node parent, long key, int[] tokens, int[] slabs, boolean exact) {
-      this.blocks = blocks;
-      this.exact = exact;
-      this.parent = parent;
-      this.depth = parent == null ? 0 : parent.depth + 1;
-      this.key = key;
-      this.tokens = tokens;
-      this.slabs = slabs;
-    }
-  }
+  /** All that two sequences of the same tokens must have in common to share their blocks. */
+  private record Origin(KvLayout layout, String salt) {}
 
   private final PagePool pages;
   private final Account account;
   private final BlockHash hash;
+  private final @Nullable PrefixStore store;
+  private final PrefixBacklog backlog = new PrefixBacklog();
 
-  private final Map<KvLayout, Node> roots = new HashMap<>();
-  private final Map<Long, Node> nodes = new HashMap<>();
+  /** By layout and salt. */
+  private final Map<Origin, PrefixNode> roots = new HashMap<>();
+
+  private final Map<Long, PrefixNode> nodes = new HashMap<>();
   private int size;
 
   /** Blocks that nobody uses and none follows, least recently used first. */
-  private final NavigableMap<Long, Node> idle = new TreeMap<>();
+  private final NavigableMap<Long, PrefixNode> idle = new TreeMap<>();
 
   private long clock;
 
@@ -139,14 +74,16 @@ public final class PrefixTree implements AutoCloseable {
    *
    * @param pool where its sequences have their pages, or pools beside it
    * @param account what its pages are charged to, of the same budget as the pool's
+   * @param store has blocks that the tree has not; null for none
    */
-  public PrefixTree(KvPool pool, Account account) {
-    this(pool, account, PrefixTree::mix);
+  public PrefixTree(KvPool pool, Account account, @Nullable PrefixStore store) {
+    this(pool, account, store, PrefixTree::mix);
   }
 
-  PrefixTree(KvPool pool, Account account, BlockHash hash) {
+  PrefixTree(KvPool pool, Account account, @Nullable PrefixStore store, BlockHash hash) {
     this.pages = pool.pages();
     this.account = account;
+    this.store = store;
     this.hash = hash;
   }
 
@@ -177,28 +114,30 @@ public final class PrefixTree implements AutoCloseable {
    *
    * @param pool the sequence's, whose layout has all that makes two caches of the same tokens
    *     differ
+   * @param salt tells sequences from others with whom they share nothing
    * @param tokens the tokens of each block of the sequence
    * @param most blocks to look for at most
    * @param exact whether only those will do that were computed as a prompt that does not depend, in
    *     rounding, on what others computed beside it
    */
-  public SharedPrefix find(KvPool pool, IntFunction<int[]> tokens, int most, boolean exact) {
-    Node root =
+  public SharedPrefix find(
+      KvPool pool, String salt, IntFunction<int[]> tokens, int most, boolean exact) {
+    PrefixNode root =
         roots.computeIfAbsent(
-            pool.layout(),
-            layout -> {
+            new Origin(pool.layout(), salt),
+            origin -> {
               int[] none = {};
-              long key = hash.of(layout.hashCode(), none);
-              return new Node(new Blocks(pool), null, key, none, none, true);
+              long key = hash.of(origin.hashCode(), none);
+              return new PrefixNode(new PrefixNode.Blocks(pool, salt), null, key, none, none, true);
             });
     return new SharedPrefix(this, pin(usable(deepest(root, tokens, most, exact), root)));
   }
 
   /** The last block from {@code from} on that there is of a sequence. */
-  Node deepest(Node from, IntFunction<int[]> tokens, int most, boolean exact) {
-    Node node = from;
+  PrefixNode deepest(PrefixNode from, IntFunction<int[]> tokens, int most, boolean exact) {
+    PrefixNode node = from;
     while (node.depth < most) {
-      Node child = child(node, tokens.apply(node.depth));
+      PrefixNode child = child(node, tokens.apply(node.depth));
       if (child == null || (exact && !child.exact)) {
         break;
       }
@@ -208,25 +147,19 @@ public final class PrefixTree implements AutoCloseable {
   }
 
   /** The last block from {@code from} to this one that a sequence can go on from. */
-  Node usable(Node deepest, Node from) {
-    Node node = deepest;
-    while (node != from && node.parent != null && !(hasWindow(node) && hasState(node))) {
+  PrefixNode usable(PrefixNode deepest, PrefixNode from) {
+    PrefixNode node = deepest;
+    while (node != from && node.parent != null && !(hasWindow(node) && node.hasState())) {
       node = node.parent;
     }
     return node;
   }
 
-  private static boolean hasState(Node node) {
-    return node.checkpoint >= 0 || !node.blocks.pool.layout().carriesStates();
-  }
-
   /** Says whether all is held that the token after this block sees in layers with a window. */
-  private boolean hasWindow(Node node) {
-    KvLayout layout = node.blocks.pool.layout();
-    int window = layout.longestWindow();
-    int page = layout.pageTokens();
-    int first = Math.max(0, node.depth * page - window + 1) / page;
-    for (Node n = node; window > 0 && n != null && n.depth > first; n = n.parent) {
+  private boolean hasWindow(PrefixNode node) {
+    boolean windows = node.blocks.pool.layout().longestWindow() > 0;
+    int first = firstSeen(node);
+    for (PrefixNode n = node; windows && n != null && n.depth > first; n = n.parent) {
       if (!n.windowed) {
         return false;
       }
@@ -234,8 +167,8 @@ public final class PrefixTree implements AutoCloseable {
     return true;
   }
 
-  @Nullable Node child(Node parent, int[] tokens) {
-    Node node = nodes.get(hash.of(parent.key, tokens));
+  @Nullable PrefixNode child(PrefixNode parent, int[] tokens) {
+    PrefixNode node = nodes.get(hash.of(parent.key, tokens));
     while (node != null && (node.parent != parent || !Arrays.equals(node.tokens, tokens))) {
       node = node.next;
     }
@@ -249,23 +182,21 @@ public final class PrefixTree implements AutoCloseable {
    * @param onlyExact whether it may share no other
    * @return the block; null if it could not be added
    */
-  @Nullable Node add(
-      Node parent,
+  @Nullable PrefixNode add(
+      PrefixNode parent,
       int[] tokens,
       SharedBlocks own,
       KvPromise promise,
       boolean exact,
       boolean onlyExact) {
-    Blocks blocks = parent.blocks;
+    PrefixNode.Blocks blocks = parent.blocks;
     int[] slabs = own.pages(parent.depth);
-    boolean windows = true;
     for (int i = 0; i < slabs.length; i++) {
       if (slabs[i] < 0 && !blocks.inWindow[i]) {
         return null;
       }
-      windows &= slabs[i] >= 0;
     }
-    Node node = child(parent, tokens);
+    PrefixNode node = child(parent, tokens);
     if (onlyExact && !(node == null ? exact : node.exact)) {
       return null;
     }
@@ -277,7 +208,7 @@ public final class PrefixTree implements AutoCloseable {
       int[] none = new int[slabs.length];
       Arrays.fill(none, -1);
       long key = hash.of(parent.key, tokens);
-      node = new Node(blocks, parent, key, tokens, none, exact && parent.exact);
+      node = new PrefixNode(blocks, parent, key, tokens, none, exact && parent.exact);
       node.next = nodes.get(node.key);
       nodes.put(node.key, node);
       size++;
@@ -288,15 +219,56 @@ public final class PrefixTree implements AutoCloseable {
       own.replace(parent.depth, node.slabs);
       promise.share(node.depth);
     }
-    if (!node.windowed && windows && reserve(blocks.windows, node)) {
-      pages.account().move(bytes(blocks.windows), account);
-      hold(node, slabs, true);
-      node.windowed = true;
-    }
+    takeWindows(node, slabs);
+    grown(node);
     return node;
   }
 
-  private void hold(Node node, int[] slabs, boolean windows) {
+  /** Holds a block's pages of windows too, if a sequence has all of them and there is room. */
+  private void takeWindows(PrefixNode node, int[] slabs) {
+    SortedMap<Long, Long> windows = node.blocks.windows;
+    boolean all = !node.windowed;
+    for (int i = 0; i < slabs.length; i++) {
+      all &= slabs[i] >= 0 || !node.blocks.inWindow[i];
+    }
+    if (all && (reserve(windows, node) || leaveWindow(node))) {
+      pages.account().move(bytes(windows), account);
+      hold(node, slabs, true);
+      node.windowed = true;
+    }
+  }
+
+  /**
+   * Takes from a sequence that ends what it has in windows of the last block and those before it:
+   * there is room for that now, with what it was promised.
+   */
+  void inherit(PrefixNode last, SharedBlocks own) {
+    for (PrefixNode n = last; n.parent != null && n.depth > firstSeen(last); n = n.parent) {
+      takeWindows(n, own.pages(n.depth - 1));
+      grown(n);
+    }
+  }
+
+  /** Takes the bytes of windows from the last block before this one that is behind its window. */
+  private boolean leaveWindow(PrefixNode node) {
+    int first = firstSeen(node);
+    for (PrefixNode n = node.parent; n != null; n = n.parent) {
+      if (n.depth < first && n.windowed && n.users == 0 && n.children == 1) {
+        dropWindows(n);
+        return pages.tryReserve(node.blocks.windows);
+      }
+    }
+    return false;
+  }
+
+  /** Blocks of which the token after this one sees nothing in layers with a window. */
+  private static int firstSeen(PrefixNode node) {
+    KvLayout layout = node.blocks.pool.layout();
+    int page = layout.pageTokens();
+    return Math.max(0, node.depth * page - layout.longestWindow() + 1) / page;
+  }
+
+  private void hold(PrefixNode node, int[] slabs, boolean windows) {
     for (int i = 0; i < slabs.length; i++) {
       if (node.blocks.inWindow[i] == windows) {
         node.blocks.pool.share(i, slabs[i]);
@@ -311,13 +283,13 @@ public final class PrefixTree implements AutoCloseable {
    * @param slab its page, which a sequence has; -1 if it has none
    * @param exact whether the sequence has computed it as a prompt that depends on no other
    */
-  void keep(Node node, int slab, boolean exact) {
+  void keep(PrefixNode node, int slab, boolean exact) {
     SortedMap<Long, Long> one = node.blocks.checkpoint;
     if (slab < 0 || node.checkpoint >= 0 || (node.exact && !exact)) {
       return;
     }
     boolean reserved = reserve(one, node);
-    Node least = reserved ? null : leastMissed(node);
+    PrefixNode least = reserved ? null : leastMissed(node);
     if (least != null) {
       dropCheckpoint(least);
       reserved = pages.tryReserve(one);
@@ -326,37 +298,66 @@ public final class PrefixTree implements AutoCloseable {
       pages.account().move(bytes(one), account);
       pages.arena(one.firstKey()).share(slab);
       node.checkpoint = slab;
+      grown(node);
     }
+  }
+
+  private void grown(PrefixNode node) {
+    if (store != null) {
+      backlog.add(node);
+    }
+  }
+
+  /** The store that has blocks beyond its memory; null if there is none. */
+  @Nullable PrefixStore store() {
+    return store;
+  }
+
+  /** What its store has not got yet. */
+  public PrefixBacklog backlog() {
+    return backlog;
   }
 
   /**
    * The block before this one whose checkpoint is the least missed: of those that nobody has gone
    * on from, if there are any; null if others part, or end, at all of them.
    */
-  private static @Nullable Node leastMissed(Node node) {
-    List<Node> held = new ArrayList<>();
-    for (Node n = node.parent; n != null; n = n.parent) {
+  private static @Nullable PrefixNode leastMissed(PrefixNode node) {
+    List<PrefixNode> held = new ArrayList<>();
+    for (PrefixNode n = node.parent; n != null; n = n.parent) {
       if (n.checkpoint >= 0 && n.users == 0 && n.children == 1) {
         held.addFirst(n);
       }
     }
-    List<Node> fresh = held.stream().filter(n -> !n.goneOnFrom).toList();
-    List<Node> of = fresh.isEmpty() ? held : fresh;
+    List<PrefixNode> fresh = held.stream().filter(n -> !n.goneOnFrom).toList();
+    List<PrefixNode> of = fresh.isEmpty() ? held : fresh;
     List<Integer> depths = of.stream().map(n -> n.depth).toList();
     return of.isEmpty() ? null : of.get(Checkpoints.leastMissed(depths, node.depth));
   }
 
   /** Takes the bytes of pages, if they are free or blocks can go for them that nobody uses. */
-  private boolean reserve(SortedMap<Long, Long> slabs, Node but) {
+  private boolean reserve(SortedMap<Long, Long> slabs, PrefixNode but) {
     if (slabs.isEmpty()) {
       return false;
     }
     boolean reserved = pages.tryReserve(slabs);
-    while (!reserved && !idle.isEmpty() && idle.firstEntry().getValue() != but) {
-      drop(idle.firstEntry().getValue());
+    while (!reserved && !idle.isEmpty() && idlest() != but) {
+      drop(idlest());
       reserved = pages.tryReserve(slabs);
     }
     return reserved;
+  }
+
+  /** The block that goes next: what the store has can be had again. */
+  private PrefixNode idlest() {
+    if (store != null) {
+      for (PrefixNode node : idle.values()) {
+        if (!node.isUnsaved()) {
+          return node;
+        }
+      }
+    }
+    return idle.firstEntry().getValue();
   }
 
   /** Bytes of slabs as such: that a lease is of whole pages is not the tree's to pay. */
@@ -366,7 +367,7 @@ public final class PrefixTree implements AutoCloseable {
         .sum();
   }
 
-  Node pin(Node node) {
+  PrefixNode pin(PrefixNode node) {
     if (node.users++ == 0) {
       idle.remove(node.used, node);
     }
@@ -374,23 +375,23 @@ public final class PrefixTree implements AutoCloseable {
   }
 
   /** A sequence shares this block no more, and used those before it just now. */
-  void unpin(Node node) {
+  void unpin(PrefixNode node) {
     node.users--;
     // The end of a chain is older than its beginning, which is of use to more sequences.
-    for (Node n = node; n != null; n = n.parent) {
+    for (PrefixNode n = node; n != null; n = n.parent) {
       n.used = ++clock;
     }
     putIfIdle(node);
   }
 
   /** Keeps a block that nobody uses and none follows, as long as it is of use. */
-  private void putIfIdle(Node node) {
+  private void putIfIdle(PrefixNode node) {
     if (node.users > 0 || node.children > 0) {
       return;
     }
     if (node.parent == null) {
-      roots.remove(node.blocks.pool.layout());
-    } else if (hasState(node)) {
+      roots.remove(new Origin(node.blocks.pool.layout(), node.blocks.salt));
+    } else if (node.hasState()) {
       idle.put(node.used, node);
     } else {
       drop(node);
@@ -403,18 +404,18 @@ public final class PrefixTree implements AutoCloseable {
    * @param unused what some of the sequences share
    */
   public SortedMap<Long, Long> droppable(Collection<SharedPrefix> unused) {
-    Map<Node, Integer> fewer = new HashMap<>();
+    Map<PrefixNode, Integer> fewer = new HashMap<>();
     unused.forEach(prefix -> fewer.merge(prefix.last(), 1, Integer::sum));
-    Set<Node> kept = new HashSet<>();
+    Set<PrefixNode> kept = new HashSet<>();
     SortedMap<Long, Long> slabs = new TreeMap<>();
-    for (Node node : all()) {
+    for (PrefixNode node : all()) {
       if (node.users > fewer.getOrDefault(node, 0)) {
-        for (Node n = node; n != null && kept.add(n); n = n.parent) {
+        for (PrefixNode n = node; n != null && kept.add(n); n = n.parent) {
           // Those before it stay with it.
         }
       }
     }
-    for (Node node : all()) {
+    for (PrefixNode node : all()) {
       if (!kept.contains(node)) {
         node.blocks.full.forEach((size, n) -> slabs.merge(size, n, Long::sum));
       }
@@ -428,10 +429,10 @@ public final class PrefixTree implements AutoCloseable {
     return slabs;
   }
 
-  private List<Node> all() {
-    List<Node> all = new ArrayList<>();
-    for (Node chain : nodes.values()) {
-      for (Node n = chain; n != null; n = n.next) {
+  private List<PrefixNode> all() {
+    List<PrefixNode> all = new ArrayList<>();
+    for (PrefixNode chain : nodes.values()) {
+      for (PrefixNode n = chain; n != null; n = n.next) {
         all.add(n);
       }
     }
@@ -447,15 +448,15 @@ public final class PrefixTree implements AutoCloseable {
   public long drop(long bytes) {
     long given = 0;
     while (given < bytes && !idle.isEmpty()) {
-      given += drop(idle.firstEntry().getValue());
+      given += drop(idlest());
     }
     if (given < bytes) {
       // What others went on from they may again, and what comes last in a chain can be of use to
       // one that follows it; the rest hardly.
-      List<Node> held = all();
+      List<PrefixNode> held = all();
       held.removeIf(n -> !n.windowed && n.checkpoint < 0);
       held.sort(
-          Comparator.<Node>comparingInt(n -> n.goneOnFrom ? 1 : 0)
+          Comparator.<PrefixNode>comparingInt(n -> n.goneOnFrom ? 1 : 0)
               .thenComparingInt(n -> n.children > 0 ? 0 : 1)
               .thenComparingLong(n -> n.used));
       for (int i = 0; i < held.size() && given < bytes; i++) {
@@ -466,40 +467,41 @@ public final class PrefixTree implements AutoCloseable {
   }
 
   /** Gives up a block, and those before it that are of no use without it. */
-  private long drop(Node last) {
+  private long drop(PrefixNode last) {
     idle.remove(last.used, last);
     long bytes = 0;
-    Node node = last;
+    PrefixNode node = last;
     do {
-      Node parent = node.parent;
+      PrefixNode parent = node.parent;
       if (parent == null) {
         throw new IllegalStateException("A root is not dropped");
       }
       unlink(node);
+      node.gone = true;
       size--;
       parent.children--;
       bytes += dropBeside(node) + giveUp(node, false);
       node = parent;
-    } while (node.parent != null && node.users == 0 && node.children == 0 && !hasState(node));
+    } while (node.parent != null && node.users == 0 && node.children == 0 && !node.hasState());
     putIfIdle(node);
     return bytes;
   }
 
   /** Gives up what can be had without the block: pages of windows, and its checkpoint. */
-  private long dropBeside(Node node) {
+  private long dropBeside(PrefixNode node) {
     long bytes = node.windowed ? dropWindows(node) : 0;
     return bytes + (node.checkpoint >= 0 ? dropCheckpoint(node) : 0);
   }
 
-  private long dropCheckpoint(Node node) {
+  private long dropCheckpoint(PrefixNode node) {
     SortedMap<Long, Long> one = node.blocks.checkpoint;
     pages.arena(one.firstKey()).release(node.checkpoint);
     node.checkpoint = -1;
     return unreserve(one);
   }
 
-  private void unlink(Node node) {
-    Node first = nodes.get(node.key);
+  private void unlink(PrefixNode node) {
+    PrefixNode first = nodes.get(node.key);
     if (first == node) {
       if (node.next == null) {
         nodes.remove(node.key);
@@ -508,19 +510,19 @@ public final class PrefixTree implements AutoCloseable {
       }
       return;
     }
-    for (Node n = first; n != null; n = n.next) {
+    for (PrefixNode n = first; n != null; n = n.next) {
       if (n.next == node) {
         n.next = node.next;
       }
     }
   }
 
-  private long dropWindows(Node node) {
+  private long dropWindows(PrefixNode node) {
     node.windowed = false;
     return giveUp(node, true);
   }
 
-  private long giveUp(Node node, boolean windows) {
+  private long giveUp(PrefixNode node, boolean windows) {
     for (int i = 0; i < node.slabs.length; i++) {
       if (node.blocks.inWindow[i] == windows) {
         node.blocks.pool.release(i, node.slabs[i]);
@@ -548,9 +550,9 @@ public final class PrefixTree implements AutoCloseable {
   }
 
   /** The blocks up to one, in order: their pages. */
-  static IntFunction<int[]> path(Node node) {
+  static IntFunction<int[]> path(PrefixNode node) {
     int[][] slabs = new int[node.depth][];
-    for (Node n = node; n.parent != null; n = n.parent) {
+    for (PrefixNode n = node; n.parent != null; n = n.parent) {
       slabs[n.depth - 1] = n.slabs;
     }
     return b -> slabs[b];

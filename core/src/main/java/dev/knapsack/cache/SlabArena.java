@@ -123,6 +123,11 @@ final class SlabArena implements AutoCloseable {
     return places[slab] * stride;
   }
 
+  /** The memory of a slab, until the next {@link #compact}. */
+  MemorySegment slab(int slab) {
+    return region.asSlice(offset(slab), slabBytes);
+  }
+
   /**
    * The number of times that slabs have been moved: while it stays the same, so do their places.
    */

@@ -215,6 +215,10 @@ final class Admission {
               find(answer),
               shareable(answer) > 0));
     }
+    if (waitsForDisk(needs)) {
+      needs.forEach(need -> need.shared.close());
+      return false;
+    }
     try {
       give(needs);
     } catch (BudgetExceededException e) {
@@ -233,7 +237,7 @@ final class Admission {
       claim = null;
     }
     for (Answer answer : group.answers()) {
-      answer.session.shareable = shareable(answer);
+      answer.session.shareable = answer.session.restored ? 0 : shareable(answer);
       answer.session.lastUsed = ++clock;
     }
     lastTurn = ++clock;
@@ -255,7 +259,7 @@ final class Admission {
     }
     int[] none = new int[0];
     try {
-      give(List.of(new Need(session, pool, capacity, none, find(pool, none, 0, false), false)));
+      give(List.of(new Need(session, pool, capacity, none, find(pool, "", none, 0, false), false)));
     } catch (BudgetExceededException | SpillException e) {
       if (allIdle()) {
         throw e;
@@ -264,6 +268,18 @@ final class Admission {
     }
     session.lastUsed = ++clock;
     return true;
+  }
+
+  /**
+   * Says whether prefixes would have to go that are on their way to disk: nobody else is written
+   * for who would wait, and computing them again takes longer.
+   */
+  private boolean waitsForDisk(List<Need> needs) {
+    return limits.queue() > 0
+        && prefixes.backlog().isPending()
+        && allIdle()
+        && needs.stream()
+            .anyMatch(n -> !n.pool.hasRoom(n.capacity, limits.chunk(), n.share()));
   }
 
   /** Says whether nobody who asked for memory before has to wait for it. */
@@ -313,14 +329,14 @@ final class Admission {
     KvLayout layout = answer.pool.layout();
     int[] prompt = answer.request.prompt();
     int shareable = shareable(answer);
-    if (answer.session.continues(layout, prompt, shareable)) {
+    if (answer.session.continues(layout, salt(answer), prompt, shareable)) {
       return true;
     }
     if (shareable == 0 || !layout.carriesStates()) {
       return false; // pages that it shares are to be had again
     }
     try (SharedPrefix elsewhere = find(answer)) {
-      return answer.session.leaves(layout, prompt, elsewhere.tokens());
+      return answer.session.leaves(layout, salt(answer), prompt, elsewhere.tokens());
     }
   }
 
@@ -329,13 +345,18 @@ final class Admission {
     int[] prompt = answer.request.prompt();
     int page = answer.pool.layout().pageTokens();
     int most = Math.min(shareable(answer), (prompt.length - 1) / page);
-    return find(answer.pool, prompt, most, answer.reproducible);
+    return find(answer.pool, salt(answer), prompt, most, answer.reproducible);
   }
 
-  private SharedPrefix find(KvPool of, int[] prompt, int most, boolean exact) {
+  /** Tells an answer's sequence from those of others that it shares nothing with. */
+  private String salt(Answer answer) {
+    return limits.tenants() ? "" : answer.request.tenant();
+  }
+
+  private SharedPrefix find(KvPool of, String salt, int[] prompt, int most, boolean exact) {
     int page = of.layout().pageTokens();
     return prefixes.find(
-        of, b -> Arrays.copyOfRange(prompt, b * page, (b + 1) * page), most, exact);
+        of, salt, b -> Arrays.copyOfRange(prompt, b * page, (b + 1) * page), most, exact);
   }
 
   /** Says whether so many sequences are to be had, if idle sessions give theirs. */

@@ -20,6 +20,9 @@ import org.jspecify.annotations.Nullable;
  * @param runs what it computes for each of them
  */
 record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
+  /** Bytes of prefixes that are read before a step: what takes no longer than a short one. */
+  private static final long MOST_READ = 16L << 20;
+
   /**
    * Something that a step computes tokens for. What its methods throw is given to its own {@link
    * #fail}, and the others go on.
@@ -78,12 +81,17 @@ record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
       int beside,
       Set<Integer> endTokens) {
     List<Answer> wanted = new ArrayList<>();
+    long read = MOST_READ;
     for (Answer answer : live) {
       if (all ? answer.leader == null : answer.wanted()) {
         if (answer.session.pending() > 1) {
-          answer.skipped(answer.session.advance());
+          answer.skipped(answer.session.advance(read));
         }
-        wanted.add(answer);
+        if (answer.session.isReading()) {
+          read = 0; // one at a time: who begins with the same finds it then
+        } else {
+          wanted.add(answer);
+        }
       }
     }
     Map<Answer, Run> runs = new LinkedHashMap<>();

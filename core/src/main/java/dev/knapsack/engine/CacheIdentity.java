@@ -6,6 +6,7 @@ import dev.knapsack.cache.Fingerprint;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPolicy;
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
@@ -13,6 +14,7 @@ import dev.knapsack.model.LatentAttention;
 import dev.knapsack.model.LayerSpec;
 import dev.knapsack.model.ModelIdentity;
 import dev.knapsack.model.ModelSpec;
+import dev.knapsack.plan.Plan;
 import java.nio.ByteBuffer;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
@@ -35,6 +37,19 @@ final class CacheIdentity {
         Fingerprint.formats(layout),
         recipe(layout.policy()),
         ENGINE);
+  }
+
+  /**
+   * A number that tells arithmetic that gives the same to the bit, for what is computed alone, from
+   * other; not 0.
+   *
+   * @param kernels the reason for the arithmetic in use, with the processor's abilities
+   */
+  static long arithmetic(String kernels, Compute.Precision precision, Plan plan) {
+    MessageDigest digest = sha256();
+    add(digest, kernels);
+    add(digest, "%s %d %d".formatted(precision, plan.prefillChunk(), plan.sequences()));
+    return ByteBuffer.wrap(digest.digest()).getLong() | 1;
   }
 
   /** With what tells the bases by which tokens are held from others. */

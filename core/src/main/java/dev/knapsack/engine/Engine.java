@@ -7,6 +7,7 @@ import dev.knapsack.cache.KvPool;
 import dev.knapsack.cache.PrefixTree;
 import dev.knapsack.cache.SequenceText;
 import dev.knapsack.cache.store.CacheStore;
+import dev.knapsack.cache.store.PrefixFolder;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.PlanMismatchException;
@@ -20,6 +21,7 @@ import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.Lease;
 import dev.knapsack.memory.Rung;
 import dev.knapsack.model.ModelCompanions;
 import dev.knapsack.model.ModelSpec;
@@ -69,6 +71,8 @@ public final class Engine implements AutoCloseable {
    * @param queue requests that may wait for a sequence; 0 refuses them at once
    * @param prefixes whether a prompt is looked up among what other sequences have computed, which
    *     is kept as long as nobody needs its memory
+   * @param sharedPrefixes whether that is so whichever tenant asks; else each finds its own alone
+   * @param prefixStore where prefixes are kept beyond that, and when the engine is closed
    * @param reproducible whether no answer depends, in rounding, on what is computed beside it; else
    *     that is so of answers whose request names a seed
    * @param betweenTokens seconds between two tokens of an answer that reading other prompts should
@@ -81,6 +85,8 @@ public final class Engine implements AutoCloseable {
       Optional<Compute.Precision> precision,
       int queue,
       boolean prefixes,
+      boolean sharedPrefixes,
+      Optional<PrefixPlace> prefixStore,
       boolean reproducible,
       double betweenTokens,
       Path spill,
@@ -89,12 +95,28 @@ public final class Engine implements AutoCloseable {
     /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
     public static final int USUAL_QUEUE = 64;
 
+    /**
+     * A folder for prefixes, which other engines may use too.
+     *
+     * @param bytes bytes of all its files together, whatever model they are of
+     */
+    public record PrefixPlace(Path folder, long bytes) {
+      public PrefixPlace {
+        if (bytes < 0) {
+          throw new IllegalArgumentException(
+              "Prefixes may take %,d bytes of disk; give 0 or more.".formatted(bytes));
+        }
+      }
+    }
+
     /** A queue and shared prefixes, and for what is written to disk the folder of the system. */
     public static Options usual() {
       return new Options(
           Optional.empty(),
           USUAL_QUEUE,
           true,
+          false,
+          Optional.empty(),
           false,
           Double.POSITIVE_INFINITY,
           Path.of(System.getProperty("java.io.tmpdir")),
@@ -107,6 +129,8 @@ public final class Engine implements AutoCloseable {
           Optional.of(value),
           queue,
           prefixes,
+          sharedPrefixes,
+          prefixStore,
           reproducible,
           betweenTokens,
           spill,
@@ -115,32 +139,129 @@ public final class Engine implements AutoCloseable {
     }
 
     public Options withQueue(int value) {
-      return new Options(precision, value, prefixes, reproducible, betweenTokens, spill, share, progress);
+      return new Options(
+          precision,
+          value,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          progress);
     }
 
     public Options withPrefixes(boolean value) {
-      return new Options(precision, queue, value, reproducible, betweenTokens, spill, share, progress);
+      return new Options(
+          precision,
+          queue,
+          value,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          progress);
+    }
+
+    public Options withSharedPrefixes(boolean value) {
+      return new Options(
+          precision,
+          queue,
+          prefixes,
+          value,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          progress);
+    }
+
+    public Options withPrefixStore(PrefixPlace value) {
+      return new Options(
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          Optional.of(value),
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          progress);
     }
 
     public Options withReproducible(boolean value) {
-      return new Options(precision, queue, prefixes, value, betweenTokens, spill, share, progress);
-    }
-
-    public Options withBetweenTokens(double seconds) {
       return new Options(
-          precision, queue, prefixes, reproducible, seconds, spill, share, progress);
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          value,
+          betweenTokens,
+          spill,
+          share,
+          progress);
     }
 
-    public Options withSpill(Path folder) {
-      return new Options(precision, queue, prefixes, reproducible, betweenTokens, folder, share, progress);
+    public Options withBetweenTokens(double value) {
+      return new Options(
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          value,
+          spill,
+          share,
+          progress);
+    }
+
+    public Options withSpill(Path value) {
+      return new Options(
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          value,
+          share,
+          progress);
     }
 
     public Options withShare(Host.Share value) {
-      return new Options(precision, queue, prefixes, reproducible, betweenTokens, spill, value, progress);
+      return new Options(
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          value,
+          progress);
     }
 
     public Options withProgress(Host.LoadProgress value) {
-      return new Options(precision, queue, prefixes, reproducible, betweenTokens, spill, share, value);
+      return new Options(
+          precision,
+          queue,
+          prefixes,
+          sharedPrefixes,
+          prefixStore,
+          reproducible,
+          betweenTokens,
+          spill,
+          share,
+          value);
     }
   }
 
@@ -171,6 +292,12 @@ public final class Engine implements AutoCloseable {
   private final Account kv;
   private final Account activations;
   private final KvPool pool;
+  private final PrefixTree prefixes;
+
+  /** Where prefixes are kept beyond memory, and who writes them; null where they are not. */
+  private final @Nullable PrefixFolder folder;
+
+  private final @Nullable PrefixWriter writer;
   private final Path spill;
   private final Scheduler scheduler;
 
@@ -222,7 +349,13 @@ public final class Engine implements AutoCloseable {
       if (tokenizer != null && layout.policy().wantsSentences()) {
         pool.sentenceEnds(SentenceEnds.of(tokenizer));
       }
-      PrefixTree prefixes = hold(new PrefixTree(pool, kv.part("prefixes")));
+      this.folder =
+          options
+              .prefixStore()
+              .filter(place -> options.prefixes() && spec.diffusion() == null)
+              .map(place -> folder(place, file, precision))
+              .orElse(null);
+      this.prefixes = hold(new PrefixTree(pool, kv.part("prefixes"), folder));
       this.activations = tenant.account("activations");
       WorkerTeam team = tenant.team(plan.workers());
       this.compute =
@@ -266,12 +399,18 @@ public final class Engine implements AutoCloseable {
                       spec.logitRows(tokens, plan.sequences()),
                       options.queue(),
                       options.prefixes(),
+                      options.sharedPrefixes(),
                       options.reproducible()),
                   of -> CacheIdentity.of(file, spec, of),
                   clock),
               this::forward);
       hold(budget.onPressure(Rung.DROP_PREFIXES, kv, scheduler));
+      this.writer =
+          folder == null ? null : new PrefixWriter(loop(), prefixes.backlog(), folder);
       loop().start();
+      if (writer != null) {
+        writer.start();
+      }
     } catch (RuntimeException | Error e) {
       closeAll(held);
       throw e;
@@ -298,6 +437,19 @@ public final class Engine implements AutoCloseable {
     long wanted =
         plan.bytes() - share(plan, "kv") - share(plan, "jvm") + host.missingJvm(share(plan, "jvm"));
     weights.checkRoom(wanted);
+  }
+
+  /** A folder of prefixes, with memory for what is read and written. */
+  private PrefixFolder folder(
+      Options.PrefixPlace place, ModelFile file, Compute.Precision precision) {
+    Lease memory = hold(kv.part("prefix-files").lease(PrefixFolder.MEMORY));
+    return hold(
+        new PrefixFolder(
+            place.folder(),
+            place.bytes(),
+            memory.segment(),
+            layout -> CacheIdentity.of(file, spec, layout),
+            CacheIdentity.arithmetic(kernels.reason(), precision, plan)));
   }
 
   /** Time that it takes to compute cached tokens again, for each byte that they take. */
@@ -453,6 +605,20 @@ public final class Engine implements AutoCloseable {
   /** The least that steps of this engine have to do. */
   public StepWork work() {
     return work;
+  }
+
+  /** What is kept of the beginnings of prompts, in memory and on disk. */
+  public PrefixCounts prefixes() {
+    return loop()
+        .settle(() ->
+            new PrefixCounts(
+                prefixes.size(),
+                prefixes.bytes(),
+                folder == null ? 0 : folder.bytes(),
+                folder == null ? 0 : folder.written(),
+                folder == null ? 0 : folder.read(),
+                scheduler.tokensFound(),
+                writer == null ? Optional.empty() : writer.stopped()));
   }
 
   /** Requests that wait for a sequence now. */
@@ -629,12 +795,16 @@ public final class Engine implements AutoCloseable {
   }
 
   /**
-   * Ends all answers after the step under way, and gives every byte back; who asks for {@link
+   * Ends all answers after the step under way, writes what prefixes are to be kept and are not on
+   * disk yet, and gives every byte back; who asks for {@link
    * #logits} meanwhile is waited for.
    */
   @Override
   public void close() {
     loop().close();
+    if (writer != null) {
+      writer.finish();
+    }
     texts.lock();
     try {
       closeAll(held);

@@ -76,6 +76,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * @param logitRows rows of logits of a step
    * @param queue requests that wait for a sequence
    * @param prefixes whether sequences share what they begin with
+   * @param tenants whether they do that whoever asks; else with those of the same tenant
    * @param reproducible whether no answer may depend, in rounding, on what is computed beside it;
    *     else those with a seed of their own may not
    */
@@ -88,6 +89,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       int logitRows,
       int queue,
       boolean prefixes,
+      boolean tenants,
       boolean reproducible) {
     /**
      * Tokens that a sequence adds in one step where others may not change what is computed: as many
@@ -108,6 +110,9 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
 
   /** Answers that have a sequence and have not ended, those served longest ago first. */
   private final List<Answer> live = new ArrayList<>();
+
+  /** Tokens of prompts of ended answers that were not computed. */
+  private long tokensFound;
 
   private volatile Load load = Load.NONE;
 
@@ -308,6 +313,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     try {
       int[] tokens = using(() -> source.apply(session.state()));
       session.tokens.addAll(tokens);
+      session.restored = true;
       return tokens.length;
     } catch (RuntimeException | Error e) {
       admission.release(session);
@@ -353,6 +359,11 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /** Requests that wait for a sequence. */
   int waiting() {
     return admission.waiting();
+  }
+
+  /** Tokens of prompts, of answers that have ended, that were found and not computed. */
+  long tokensFound() {
+    return tokensFound;
   }
 
   /** Ends an answer where it is, if it has not ended. */
@@ -424,6 +435,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         }
       }
     } finally {
+      tokensFound += answer.usage().cachedTokens();
       answer.publish();
       load = load.now(live.size(), admission.waiting());
       resources.memory().budget().announce(); // an idle session can give back
@@ -452,6 +464,9 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
         resources.diffusion() == null
             ? Batch.next(live, pressed(), limits, resources.pace().rows(), endTokens)
             : DenoisedText.next(live, pressed(), limits, endTokens);
+    if (batch.work().isEmpty()) {
+      return; // what is wanted is being read
+    }
     inUse = true;
     double seconds;
     try {

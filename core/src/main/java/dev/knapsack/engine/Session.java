@@ -43,6 +43,9 @@ public final class Session implements AutoCloseable {
   /** Blocks that it may share at most: it never forgets them while it answers. */
   int shareable;
 
+  /** True where it goes on from what a store had: that may be of lower precision. */
+  boolean restored;
+
   /** True where what is computed for it may not depend on what is computed beside it. */
   private boolean own;
 
@@ -157,9 +160,10 @@ public final class Session implements AutoCloseable {
    * Says whether it can go on with this prompt in this layout: what it shares, it keeps. Others pay
    * for that, and what it had to compute again it might have no room for.
    */
-  boolean continues(KvLayout layout, int[] prompt, int mayShare) {
+  boolean continues(KvLayout layout, String salt, int[] prompt, int mayShare) {
     int held = kept(prompt);
     return layout.equals(state().layout())
+        && (restored || shared == null || shared.salt().equals(salt))
         && (shared == null || (shared.blocks() <= mayShare && shared.tokens() <= held));
   }
 
@@ -169,11 +173,12 @@ public final class Session implements AutoCloseable {
    *
    * @param elsewhere tokens of the prompt that are to be had in another way
    */
-  boolean leaves(KvLayout layout, int[] prompt, int elsewhere) {
+  boolean leaves(KvLayout layout, String salt, int[] prompt, int elsewhere) {
     int held = kept(prompt);
     return layout.equals(state().layout())
         && held > elsewhere
         && shared != null
+        && shared.salt().equals(salt)
         && promise != null
         && shared.leave(held, promise);
   }
@@ -192,20 +197,26 @@ public final class Session implements AutoCloseable {
   }
 
   /**
-   * Shares what another sequence has computed meanwhile.
+   * Shares what another sequence has computed, now or before.
    *
+   * @param bytes bytes that may be read for that now
    * @return tokens that need not be computed
    */
-  int advance() {
+  int advance(long bytes) {
     if (shared == null || promise == null) {
       return 0;
     }
     int most = Math.min(shareable, (tokens.size() - 1) / state().layout().pageTokens());
-    int found = shared.advance(state(), promise, this::block, most, own);
+    int found = shared.advance(state(), promise, this::block, most, own, bytes);
     if (found > 0) {
       exact = Math.min(shared.exactTokens(), prompt);
     }
     return found;
+  }
+
+  /** Says whether its next tokens are being read, and need not be computed. */
+  boolean isReading() {
+    return shared != null && shared.isReading();
   }
 
   /**
@@ -251,6 +262,9 @@ public final class Session implements AutoCloseable {
   }
 
   private void becomePrompt(int[] all) {
+    if (shared != null) {
+      shared.stopReading();
+    }
     tokens.truncate(0);
     tokens.addAll(all);
     state().prompt(all.length);
@@ -306,14 +320,17 @@ public final class Session implements AutoCloseable {
   /** Forgets the sequence and gives its memory back; how many bytes that was. */
   long release() {
     long bytes = 0;
-    if (state != null) {
-      state.close();
-      state = null;
-    }
     if (promise != null) {
       bytes = promise.bytes();
       promise.close();
       promise = null;
+    }
+    if (state != null) {
+      if (shared != null) {
+        shared.inherit(state);
+      }
+      state.close();
+      state = null;
     }
     if (shared != null) {
       shared.close();
@@ -322,6 +339,7 @@ public final class Session implements AutoCloseable {
     tokens.truncate(0);
     prompt = 0;
     exact = 0;
+    restored = false;
     return bytes;
   }
 }

@@ -224,6 +224,11 @@ final class StepLoop {
     }
   }
 
+  /** Says whether something is being computed now. */
+  boolean isComputing() {
+    return thread.computing;
+  }
+
   private boolean here() {
     return Thread.currentThread() == thread;
   }

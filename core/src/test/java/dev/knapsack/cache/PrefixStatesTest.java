@@ -52,7 +52,7 @@ class PrefixStatesTest {
     Caches(KvLayout layout, int sequences) {
       most = sequences * layout.bytes(CAPACITY, STEP);
       pool = new KvPool(layout, kv, most, Path.of("unused"));
-      tree = new PrefixTree(pool, prefixes);
+      tree = new PrefixTree(pool, prefixes, null);
     }
 
     Sequence begin(int[] tokens) {
@@ -90,7 +90,7 @@ class PrefixStatesTest {
       this.tokens = tokens;
       shared =
           caches.tree.find(
-              caches.pool, PrefixTreeTest.block(tokens), (tokens.length - 1) / PAGE, false);
+              caches.pool, "", PrefixTreeTest.block(tokens), (tokens.length - 1) / PAGE, false);
       KvShare share = new KvShare(shared.blocks(), true);
       state = caches.pool.sequence(share);
       shared.adopt(state);
@@ -112,7 +112,7 @@ class PrefixStatesTest {
 
     void step() {
       shared.advance(
-          state, promise, PrefixTreeTest.block(tokens), (tokens.length - 1) / PAGE, false);
+          state, promise, PrefixTreeTest.block(tokens), (tokens.length - 1) / PAGE, false, 0);
       int from = state.length();
       int n = Math.min(Math.min(STEP, tokens.length - from), state.untilCheckpoint());
       SequenceStateTest.compute(state, Arrays.copyOfRange(tokens, from, from + n));

@@ -65,12 +65,12 @@ class PrefixTreeTest {
               kv,
               sequences * layout.bytes(CAPACITY, STEP),
               Path.of(System.getProperty("java.io.tmpdir")));
-      tree = new PrefixTree(pool, prefixes);
+      tree = new PrefixTree(pool, prefixes, null);
     }
 
     Caches(KvLayout layout, PrefixTree.BlockHash hash) {
       pool = new KvPool(layout, kv);
-      tree = new PrefixTree(pool, prefixes, hash);
+      tree = new PrefixTree(pool, prefixes, null, hash);
     }
 
     Sequence begin(int[] tokens) {
@@ -86,7 +86,7 @@ class PrefixTreeTest {
 
     /** Blocks of these tokens that the tree has, now used. */
     int blocks(int[] tokens) {
-      try (SharedPrefix found = tree.find(pool, block(tokens), ALL, false)) {
+      try (SharedPrefix found = tree.find(pool, "", block(tokens), ALL, false)) {
         return found.blocks();
       }
     }
@@ -123,7 +123,7 @@ class PrefixTreeTest {
       this.share = share;
       int most = Math.min(share, (tokens.length - 1) / PAGE);
       KvPool pool = recipe.equals(caches.pool.layout()) ? caches.pool : caches.pool.beside(recipe);
-      shared = caches.tree.find(pool, block(tokens), most, false);
+      shared = caches.tree.find(pool, "", block(tokens), most, false);
       KvShare part = new KvShare(shared.blocks(), true);
       cache = pool.sequence(part);
       shared.adopt(cache);
@@ -144,7 +144,7 @@ class PrefixTreeTest {
 
     void step(int most) {
       shared.advance(
-          cache, promise, block(tokens), Math.min(share, (tokens.length - 1) / PAGE), false);
+          cache, promise, block(tokens), Math.min(share, (tokens.length - 1) / PAGE), false, 0);
       int n = Math.min(most, tokens.length - cache.length());
       cache.reserve(n);
       List<LayerLayout.Heads> layers = cache.layout().heads();
@@ -290,7 +290,7 @@ class PrefixTreeTest {
         assertThat(other.finish().computed).isEqualTo(40);
       }
       KvPool recent = caches.pool.beside(RECENT);
-      try (SharedPrefix found = caches.tree.find(recent, block(tokens(40, 1, 40)), ALL, false)) {
+      try (SharedPrefix found = caches.tree.find(recent, "", block(tokens(40, 1, 40)), ALL, false)) {
         assertThat(found.blocks()).isZero();
       }
       try (Sequence same = new Sequence(caches, WINDOWS, tokens(40, 1, 40), ALL)) {
@@ -385,7 +385,7 @@ class PrefixTreeTest {
         caches.tree.drop(1);
       }
       int[] next = tokens(16, 3, 40);
-      try (SharedPrefix shared = caches.tree.find(caches.pool, block(next), ALL, false)) {
+      try (SharedPrefix shared = caches.tree.find(caches.pool, "", block(next), ALL, false)) {
         assertThat(shared.blocks()).isEqualTo(4);
         assertThat(caches.tree.drop(Long.MAX_VALUE)).isPositive();
         assertThat(caches.tree.size()).isEqualTo(4); // what is shared stays

@@ -29,10 +29,17 @@ import java.util.List;
  * the {@link #CHECKPOINTS}: their positions, ascending, 4 bytes each. Then the {@link #STATE}s at
  * each of these and after the last token, of each layer that carries one: in F32, with the number
  * of the position, counted from 0, in place of the head.
+ *
+ * <p>A block of a prefix is a file of version {@value #BLOCK}: its header says, behind the number of
+ * tokens, which parts follow (4 bytes, a bit for each by its number) and by which arithmetic, where
+ * its tokens were computed as a prompt that depends on no other (8; 0 where not). Then come the
+ * {@link #KEY}, which is the digest of the block and that of the one before it, the {@link #TOKENS},
+ * and the parts: pages as they lay in memory, in the order of layers and heads.
  */
 final class CacheFormat {
   static final byte[] MAGIC = {'K', 'N', 'A', 'P', 'S', 'K', 'V', '\n'};
   static final int VERSION = 2;
+  static final int BLOCK = 3;
   static final int WITHOUT_CHECKPOINTS = 1;
   static final int HEADER = 64;
   static final int FRAME = 24;
@@ -47,6 +54,10 @@ final class CacheFormat {
   static final int HEAD = 3;
   static final int STATE = 4;
   static final int CHECKPOINTS = 5;
+  static final int KEY = 6;
+
+  /** The first of the parts of a block, in their order. */
+  static final int PARTS = 7;
 
   private CacheFormat() {}
 

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
@@ -304,11 +305,10 @@ public final class CacheStore {
   }
 
   /** Waits until no other process saves here; the lock ends with the channel, or the process. */
-  private static void lock(FileChannel guard) throws IOException {
+  static FileLock lock(FileChannel guard) throws IOException {
     while (true) {
       try {
-        guard.lock();
-        return;
+        return guard.lock();
       } catch (OverlappingFileLockException anotherStoreOfThisProcess) {
         LockSupport.parkNanos(1_000_000);
       }

@@ -1,8 +1,8 @@
 package dev.knapsack.cache.store;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -23,10 +23,10 @@ final class Sink {
 
   private long written;
 
-  Sink(FileChannel channel, Arena arena) {
+  Sink(FileChannel channel, SegmentAllocator memory) {
     this.channel = channel;
-    this.memory = arena.allocate(PIECE, 64);
-    this.buffer = memory.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
+    this.memory = memory.allocate(PIECE, 64);
+    this.buffer = this.memory.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
   }
 
   /** Bytes that have reached the file. */

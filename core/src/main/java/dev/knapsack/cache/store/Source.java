@@ -3,8 +3,8 @@ package dev.knapsack.cache.store;
 import dev.knapsack.error.CacheFileException;
 import dev.knapsack.error.CacheFileException.Problem;
 import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SegmentAllocator;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
@@ -33,13 +33,13 @@ final class Source {
 
   private String section = "header";
 
-  Source(Path file, FileChannel channel, Arena arena) throws IOException {
+  Source(Path file, FileChannel channel, SegmentAllocator memory) throws IOException {
     this.file = file;
     this.channel = channel;
     this.size = channel.size();
     this.unread = size;
-    this.memory = arena.allocate(Sink.PIECE, 64);
-    this.buffer = memory.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
+    this.memory = memory.allocate(Sink.PIECE, 64);
+    this.buffer = this.memory.asByteBuffer().order(ByteOrder.LITTLE_ENDIAN);
     buffer.limit(0);
   }
 
@@ -91,7 +91,9 @@ final class Source {
           case CacheFormat.TOKENS -> "list of tokens";
           case CacheFormat.CHECKPOINTS -> "list of checkpoints";
           case CacheFormat.STATE -> "state of layer %d".formatted(layer);
-          default -> "section of layer %d, head %d".formatted(layer, head);
+          case CacheFormat.KEY -> "key";
+          case CacheFormat.HEAD -> "section of layer %d, head %d".formatted(layer, head);
+          default -> "part of pages";
         };
     left = CacheFormat.FRAME;
     begin();
