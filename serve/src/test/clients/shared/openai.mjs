@@ -84,15 +84,14 @@ export async function run(name, { default: OpenAI, toFile }) {
       truthy(reply.choices[0].finish_reason, 'finish_reason');
     }
   });
-  await check('chat: structured, or refused by name', async () => {
+  await check('chat: structured', async () => {
     const format = { type: 'json_schema', json_schema: { name: 'place', schema, strict: true } };
-    try {
-      const reply = await client.chat.completions.create({ ...asked, response_format: format });
-      truthy(typeof JSON.parse(reply.choices[0].message.content).place === 'string', 'place');
-    } catch (e) {
-      truthy(e instanceof OpenAI.BadRequestError, `a refusal: ${e}`);
-      truthy(e.param.startsWith('response_format'), `param ${e.param}`);
-    }
+    const reply = await client.chat.completions.create({ ...asked, response_format: format });
+    truthy(typeof JSON.parse(reply.choices[0].message.content).place === 'string', 'place');
+    const unknown = { ...format, json_schema: { name: 'x', schema: { type: 'array', uniqueItems: true } } };
+    const e = await thrown(() => client.chat.completions.create({ ...asked, response_format: unknown }));
+    truthy(e instanceof OpenAI.BadRequestError, `a refusal: ${e}`);
+    truthy(e.message.includes('uniqueItems'), `it names the keyword: ${e.message}`);
   });
   await check('chat: a cut answer under parse', async () => {
     const e = await thrown(() => client.chat.completions.parse({ ...asked, max_tokens: 1 }));

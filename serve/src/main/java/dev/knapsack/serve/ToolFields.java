@@ -39,7 +39,8 @@ public final class ToolFields {
     return new Tool(
         fields.needed("name"),
         fields.text("description", ""),
-        fields.object(schema).map(s -> s.json().toString()).orElse(NO_PARAMETERS));
+        fields.object(schema).map(s -> s.json().toString()).orElse(NO_PARAMETERS),
+        fields.flag("strict", false));
   }
 
   /**

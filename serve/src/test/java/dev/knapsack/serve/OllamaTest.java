@@ -174,8 +174,8 @@ class OllamaTest {
         List.of(
             new Case("/api/chat", chat(", 'model': 'gpt-9'"), 404, "'notes'"),
             new Case("/api/show", "{'model': 'gpt-9:latest'}", 404, "'notes'"),
-            new Case("/api/chat", chat(", 'format': 'json'"), 400, "format"),
-            new Case("/api/chat", chat(", 'format': {'type': 'object'}"), 400, "format"),
+            new Case("/api/chat", chat(", 'format': 'yaml'"), 400, "format"),
+            new Case("/api/chat", chat(", 'format': {'type': 'objekt'}"), 400, "type"),
             new Case("/api/chat", chat(", 'logprobs': true"), 400, "logprobs"),
             new Case("/api/generate", generate(", 'suffix': 'x'"), 400, "suffix"),
             new Case("/api/generate", generate(", 'template': 'x'"), 400, "template"),

@@ -197,9 +197,9 @@ class ResponsesTest {
                 "{'input': [{'role': 'user', 'content': [{'type': 'input_file'}]}]}",
                 "input[0].content[0].type"),
             new Case(ask(", 'tools': [{'type': 'web_search'}]"), "tools[0].type"),
-            new Case(ask(", 'text': {'format': {'type': 'json_schema'}}"), "text.format.type"),
-            new Case(ask(", 'tool_choice': 'required'"), "tool_choice"),
-            new Case(ask(", 'tool_choice': {'type': 'function', 'name': 'f'}"), "tool_choice"),
+            new Case(ask(", 'text': {'format': {'type': 'json_schema'}}"), "text.format.schema"),
+            new Case(ask(", 'tool_choice': 'some'"), "tool_choice"),
+            new Case(ask(", 'tool_choice': {'type': 'function'}"), "tool_choice.name"),
             new Case(ask(", 'max_output_tokens': 0"), "max_output_tokens"),
             new Case(ask(", 'background': true"), "background"),
             new Case(ask(", 'conversation': 'c'"), "conversation"))) {

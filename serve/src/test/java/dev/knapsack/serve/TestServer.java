@@ -5,12 +5,18 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
+import dev.knapsack.file.GgufWriter;
+import dev.knapsack.file.MetadataBuilder;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.file.TensorInfo;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -70,7 +76,11 @@ public final class TestServer implements AutoCloseable {
   final KnapsackServer server;
 
   TestServer(UnaryOperator<Options> options, UnaryOperator<ServerOptions> serving) {
-    model = Knapsack.open(MODEL, new Host(budget), options.apply(Options.usual().withSequences(4)));
+    this(MODEL, options, serving);
+  }
+
+  TestServer(Path file, UnaryOperator<Options> options, UnaryOperator<ServerOptions> serving) {
+    model = Knapsack.open(file, new Host(budget), options.apply(Options.usual().withSequences(4)));
     server =
         KnapsackServer.open(
             new ServedModels(List.of(new ServedModel("notes", model))),
@@ -82,6 +92,28 @@ public final class TestServer implements AutoCloseable {
 
   static TestServer usual() {
     return new TestServer(UnaryOperator.identity(), UnaryOperator.identity());
+  }
+
+  /** The embedded model with a template by which it calls tools as Hermes and Qwen do. */
+  static Path calling(Path target) {
+    String turns = "{% for m in messages %}{{ m.content }}{% endfor %}";
+    try (ModelFile notes = ModelFile.open(MODEL);
+        Arena arena = Arena.ofConfined();
+        GgufWriter writer =
+            GgufWriter.create(
+                target,
+                new MetadataBuilder(notes.metadata())
+                    .string("tokenizer.chat_template", "{{ tools }}<tool_call>" + turns)
+                    .build(target),
+                notes.tensors().values())) {
+      for (TensorInfo tensor : notes.tensors().values()) {
+        MemorySegment bytes = arena.allocate(tensor.bytes());
+        notes.read(tensor, 0, bytes);
+        writer.write(tensor, bytes);
+      }
+      writer.finish();
+    }
+    return target;
   }
 
   public static JsonElement at(JsonElement json, String path) {

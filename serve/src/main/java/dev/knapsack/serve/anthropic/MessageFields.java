@@ -1,12 +1,16 @@
 package dev.knapsack.serve.anthropic;
 
+import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import dev.knapsack.GenerationRequest;
+import dev.knapsack.generation.Constraint;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
 import dev.knapsack.message.Role;
 import dev.knapsack.message.Tool;
+import dev.knapsack.message.ToolChoice;
+import dev.knapsack.serve.ConstraintFields;
 import dev.knapsack.serve.SamplingFields;
 import dev.knapsack.serve.Thinking;
 import dev.knapsack.serve.ToolFields;
@@ -21,6 +25,7 @@ import java.util.Set;
 
 /** Reads requests as clients of Anthropic's API write them. */
 final class MessageFields {
+  private static final Set<String> CHOICES = Set.of("auto", "any", "tool", "none");
   private static final Set<String> ROLES = Set.of("user", "assistant", "system");
 
   private MessageFields() {}
@@ -31,7 +36,7 @@ final class MessageFields {
         body.integer("max_tokens", 1, Integer.MAX_VALUE)
             .orElseThrow(() ->
                 body.refusal("max_tokens", "is missing; it must be a number of tokens"));
-    return GenerationRequest.of(conversation(body))
+    return held(body, GenerationRequest.of(conversation(body)))
         .withMaxTokens(most)
         .withSampling(SamplingFields.read(body))
         .withStops(body.texts("stop_sequences").toArray(String[]::new));
@@ -46,8 +51,6 @@ final class MessageFields {
 
   /**
    * The conversation of a body.
-   *
-   * @throws Refusal also if it asks for an answer of a form that is not held to
    */
   static Conversation conversation(Fields body) {
     List<Message> messages = new ArrayList<>();
@@ -65,23 +68,36 @@ final class MessageFields {
           "messages",
           "ends with the assistant's, which cannot be gone on with here; end with the user's");
     }
-    refuseForms(body);
+    refuseServers(body);
     return new Conversation(messages, tools(body), variables(body));
   }
 
-  private static void refuseForms(Fields body) {
-    Optional<Fields> output = body.object("output_config");
-    if (output.isPresent() && output.get().has("format")) {
-      throw output
-          .get()
-          .refusal("format", "cannot be held to here; leave it out, and ask for the form in words");
+  private static void refuseServers(Fields body) {
+    if (!body.array("mcp_servers").map(JsonArray::isEmpty).orElse(true)) {
+      throw body.refusal("mcp_servers", "are not called from here; leave them out");
     }
-    for (String name : List.of("output_format", "mcp_servers")) {
-      JsonElement value = body.get(name);
-      if (value != null && !(value.isJsonArray() && value.getAsJsonArray().isEmpty())) {
-        throw body.refusal(name, "is nothing that the models here can be held to; leave it out");
-      }
+  }
+
+  /** Holds a request to the form that is asked for, and to the choice of a tool. */
+  private static GenerationRequest held(Fields body, GenerationRequest request) {
+    Optional<Constraint> form =
+        body.object("output_config")
+            .flatMap(output -> output.object("format"))
+            .or(() -> body.object("output_format"))
+            .flatMap(ConstraintFields::format);
+    GenerationRequest wished =
+        form.map(request::withConstraint).orElse(request).withParallelCalls(!oneCall(body));
+    Optional<Fields> choice = body.object("tool_choice");
+    if (choice.isEmpty()) {
+      return wished;
     }
+    return wished.withToolChoice(
+        switch (choice.get().oneOf("type", "auto", CHOICES)) {
+          case "any" -> ToolChoice.REQUIRED;
+          case "none" -> ToolChoice.NONE;
+          case "tool" -> new ToolChoice.Named(choice.get().needed("name"));
+          default -> ToolChoice.AUTO;
+        });
   }
 
   /** The messages that one is: results of calls are messages of their own. */
@@ -166,20 +182,7 @@ final class MessageFields {
   }
 
   private static List<Tool> tools(Fields body) {
-    Optional<Fields> choice = body.object("tool_choice");
-    String chosen = choice.map(c -> c.needed("type")).orElse("auto");
-    List<Tool> tools = body.objects("tools").stream().map(MessageFields::tool).toList();
-    return switch (chosen) {
-      case "auto" -> tools;
-      case "none" -> List.of();
-      default ->
-          throw choice
-              .orElseThrow()
-              .refusal(
-                  "type",
-                  "is '%s', which the models here cannot be held to; it can be auto or none"
-                      .formatted(chosen));
-    };
+    return body.objects("tools").stream().map(MessageFields::tool).toList();
   }
 
   private static Tool tool(Fields tool) {
@@ -188,9 +191,6 @@ final class MessageFields {
       throw tool.refusal(
           "type",
           "is '%s'; tools that a model can call here are of the type 'custom'".formatted(type));
-    }
-    if (tool.flag("strict", false)) {
-      throw tool.refusal("strict", "cannot be held to here; leave it out");
     }
     return ToolFields.tool(tool, "input_schema");
   }

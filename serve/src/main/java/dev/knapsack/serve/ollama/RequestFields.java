@@ -5,11 +5,13 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import dev.knapsack.GenerationRequest;
+import dev.knapsack.generation.Constraint;
 import dev.knapsack.generation.Sampling;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
 import dev.knapsack.message.Role;
+import dev.knapsack.serve.ConstraintFields;
 import dev.knapsack.serve.SamplingFields;
 import dev.knapsack.serve.Thinking;
 import dev.knapsack.serve.ToolFields;
@@ -63,7 +65,6 @@ final class RequestFields {
   }
 
   private static GenerationRequest wished(GenerationRequest request, Fields body) {
-    refuseForms(body);
     Fields options = body.object("options").orElseGet(() -> Fields.of(new JsonObject()));
     Sampling sampling = SamplingFields.read(options);
     if (!options.has("repeat_last_n") && sampling.penalises()) {
@@ -75,7 +76,7 @@ final class RequestFields {
               USUAL_WINDOW);
     }
     GenerationRequest wished =
-        request.withSampling(sampling).withStops(options.texts("stop").toArray(String[]::new));
+        held(body, request).withSampling(sampling).withStops(options.texts("stop").toArray(String[]::new));
     int most = options.integer("num_predict", -2, Integer.MAX_VALUE).orElse(-1);
     if (most == 0) {
       throw options.refusal("num_predict", "is 0; give 1 or more, or -1 for as many as there come");
@@ -83,16 +84,19 @@ final class RequestFields {
     return most > 0 ? wished.withMaxTokens(most) : wished;
   }
 
-  /** What an answer cannot be held to is not promised. */
-  private static void refuseForms(Fields body) {
-    JsonElement format = body.get("format");
-    if (format != null && !(format instanceof JsonPrimitive p && p.getAsString().isEmpty())) {
-      throw body.refusal(
-          "format", "cannot be held to here; leave it out, and ask for the form in words");
-    }
+  /** Holds a request to its {@code format}: {@code json}, or a schema. */
+  private static GenerationRequest held(Fields body, GenerationRequest request) {
     if (body.flag("logprobs", false)) {
       throw body.refusal("logprobs", "cannot be had in this API; OpenAI's has them here");
     }
+    return switch (body.get("format")) {
+      case null -> request;
+      case JsonObject schema -> request.withConstraint(ConstraintFields.schema(schema));
+      case JsonPrimitive p when p.getAsString().isEmpty() -> request;
+      case JsonPrimitive p when p.getAsString().equals("json") ->
+          request.withConstraint(new Constraint.Json());
+      default -> throw body.refusal("format", "must be 'json' or a JSON Schema");
+    };
   }
 
   private static Message message(Fields message) {

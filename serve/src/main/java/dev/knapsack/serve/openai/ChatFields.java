@@ -2,6 +2,7 @@ package dev.knapsack.serve.openai;
 
 import dev.knapsack.GenerationRequest;
 import dev.knapsack.message.Conversation;
+import dev.knapsack.serve.ConstraintFields;
 import dev.knapsack.serve.SamplingFields;
 import dev.knapsack.serve.Thinking;
 import dev.knapsack.serve.ToolFields;
@@ -16,9 +17,8 @@ public final class ChatFields {
   private ChatFields() {}
 
   static GenerationRequest read(Fields body) {
-    checkFormat(body);
     GenerationRequest request =
-        GenerationRequest.of(conversation(body))
+        ConstraintFields.hold(body, GenerationRequest.of(conversation(body)))
             .withSampling(SamplingFields.read(body))
             .withStops(body.texts("stop").toArray(String[]::new));
     OptionalInt most = body.integer("max_completion_tokens", -1, Integer.MAX_VALUE);
@@ -35,15 +35,6 @@ public final class ChatFields {
       request = request.withLogProbabilities(body.integer("top_logprobs", 0, 20).orElse(0));
     }
     return request;
-  }
-
-  private static void checkFormat(Fields body) {
-    body.object("response_format").ifPresent(format -> {
-      String type = format.text("type", "text");
-      if (!type.equals("text")) {
-        throw format.refusal("type", "is '%s'; answers here are of the format 'text'".formatted(type));
-      }
-    });
   }
 
   /** The conversation of a body. */

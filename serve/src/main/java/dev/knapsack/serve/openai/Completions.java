@@ -11,6 +11,7 @@ import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Usage;
 import dev.knapsack.serve.Answering;
 import dev.knapsack.serve.Ids;
+import dev.knapsack.serve.ConstraintFields;
 import dev.knapsack.serve.SamplingFields;
 import dev.knapsack.serve.ServedModel;
 import dev.knapsack.serve.ServedModels;
@@ -52,7 +53,7 @@ public final class Completions {
     UnaryOperator<GenerationRequest> wishes =
         request -> {
           GenerationRequest wished =
-              request
+              ConstraintFields.hold(body, request)
                   .withSampling(SamplingFields.read(body))
                   .withIgnoreEnd(body.flag("ignore_eos", false))
                   .withStops(body.texts("stop").toArray(String[]::new));

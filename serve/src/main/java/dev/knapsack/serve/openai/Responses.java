@@ -7,8 +7,8 @@ import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Role;
-import dev.knapsack.message.Tool;
 import dev.knapsack.serve.Answering;
+import dev.knapsack.serve.ConstraintFields;
 import dev.knapsack.serve.SamplingFields;
 import dev.knapsack.serve.ServedModel;
 import dev.knapsack.serve.ServedModels;
@@ -18,7 +18,6 @@ import dev.knapsack.serve.http.Fields;
 import dev.knapsack.serve.http.Json;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 
@@ -132,7 +131,6 @@ public final class Responses {
     if (body.flag("background", false)) {
       throw body.refusal("background", "is true; responses are written while you wait here");
     }
-    checkFormat(body);
     List<Message> messages = new ArrayList<>();
     body.text("instructions")
         .filter(text -> !text.isEmpty())
@@ -140,31 +138,12 @@ public final class Responses {
     messages.addAll(ItemsReader.messages(input));
     return new Conversation(
         messages,
-        tools(body),
+        ToolFields.functions(body),
         ChatFields.variables(body.object("reasoning").flatMap(r -> r.text("effort")), body));
   }
 
-  private static void checkFormat(Fields body) {
-    Optional<Fields> format = body.object("text").flatMap(text -> text.object("format"));
-    format.ifPresent(f -> {
-      String type = f.text("type", "text");
-      if (!type.equals("text")) {
-        throw f.refusal("type", "is '%s'; answers here are of the format 'text'".formatted(type));
-      }
-    });
-  }
-
-  private static List<Tool> tools(Fields body) {
-    List<Tool> tools = ToolFields.functions(body);
-    if (body.get("tool_choice") != null && body.get("tool_choice").isJsonObject()) {
-      throw body.refusal("tool_choice", "is an object; it can be 'auto' or 'none' here");
-    }
-    String choice = body.oneOf("tool_choice", "auto", Set.of("auto", "none"));
-    return choice.equals("none") ? List.of() : tools;
-  }
-
   private static GenerationRequest wished(Fields body, GenerationRequest request) {
-    GenerationRequest wished = request.withSampling(SamplingFields.read(body));
+    GenerationRequest wished = ConstraintFields.hold(body, request).withSampling(SamplingFields.read(body));
     OptionalInt most = body.integer("max_output_tokens", 1, Integer.MAX_VALUE);
     return most.isPresent() ? wished.withMaxTokens(most.getAsInt()) : wished;
   }
