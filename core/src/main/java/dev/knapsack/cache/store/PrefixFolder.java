@@ -387,8 +387,11 @@ public final class PrefixFolder implements PrefixStore, AutoCloseable {
 
   @Override
   public synchronized void close() {
-    try (FileChannel opened = guard) {
-      guard = null;
+    try {
+      if (guard != null) {
+        guard.close();
+        guard = null;
+      }
     } catch (IOException nothingIsLost) {
       // what it counts is counted again by the next
     }
