@@ -47,7 +47,10 @@ final class Alternative {
 
   /** Says of a value that is known whether it is as it should be, where no automaton could. */
   private record Undecided(
-      Kind kind, Predicate<JsonElement> wanted, ConstraintException problem) {}
+      Kind kind,
+      Predicate<JsonElement> wanted,
+      Predicate<Alternative> impossible,
+      ConstraintException problem) {}
 
   private final List<Undecided> undecided;
 
@@ -94,10 +97,15 @@ final class Alternative {
   /**
    * Asks of values of a kind what can be decided of known ones alone.
    *
+   * @param impossible says of all that was read whether it leaves no value of the kind
    * @param problem thrown if values of the kind are left, and not listed, when all has been read
    */
-  void undecided(Kind kind, Predicate<JsonElement> wanted, ConstraintException problem) {
-    undecided.add(new Undecided(kind, wanted, problem));
+  void undecided(
+      Kind kind,
+      Predicate<JsonElement> wanted,
+      Predicate<Alternative> impossible,
+      ConstraintException problem) {
+    undecided.add(new Undecided(kind, wanted, impossible, problem));
   }
 
   /** Remembers where a keyword stood, for {@link #refuse}. */
@@ -143,11 +151,14 @@ final class Alternative {
                 .filter(value -> Kind.of(value) != each.kind || each.wanted.test(value))
                 .toList();
       } else if (kinds.contains(each.kind)) {
-        throw each.problem;
+        if (!each.impossible.test(this)) {
+          throw each.problem;
+        }
+        kinds.remove(each.kind);
       }
     }
     strings = strings.settled(scratch);
-    if (listed == null && kinds.contains(Kind.NUMBER) && !scratch.areWritable(numbers)) {
+    if (listed == null && kinds.contains(Kind.NUMBER) && !NumberText.isWritable(numbers)) {
       throw refuse(
           "multipleOf", "is a step too large to be counted; give bounds with fewer multiples.");
     }

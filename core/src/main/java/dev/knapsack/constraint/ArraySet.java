@@ -16,7 +16,7 @@ import java.util.stream.Stream;
  */
 record ArraySet(
     List<Items> forms, int least, int most, boolean distinct, List<Contained> contained) {
-  /** What items are: the first ones each, and all others. */
+  /** The schemas of items: of the first ones each, and of all others. */
   record Items(List<Part> first, Optional<Part> others) {}
 
   /**
@@ -63,7 +63,7 @@ record ArraySet(
     return forms.stream().mapToInt(form -> form.first().size()).max().orElse(0);
   }
 
-  /** What is asked of an item. */
+  /** All that is asked of an item. */
   Conjunction item(int at) {
     List<Part> parts = new ArrayList<>();
     for (Items form : forms) {
@@ -76,7 +76,7 @@ record ArraySet(
     return Conjunction.of(parts);
   }
 
-  /** What is asked of an item that is one of those contained, or is not. */
+  /** All that is asked of an item that is one of those contained, or is not. */
   Conjunction item(int at, Contained some, boolean contained) {
     List<Part> parts = new ArrayList<>(item(at).parts());
     parts.add(contained ? some.item() : some.item().opposite());

@@ -102,8 +102,8 @@ final class ArrayText {
         || Math.max(some.least(), some.most()) > COUNTED) {
       throw alternative.refuse(
           "contains",
-          ("is supported once for an array, and with counts of items up to %d; write it so, or leave it"
-                  + " out.")
+          ("is supported once for an array, and with counts of items up to %d; write it so, or"
+                  + " leave it out.")
               .formatted(COUNTED));
     }
     return new Counted(arrays, some, written).from(0, 0);
@@ -138,7 +138,7 @@ final class ArrayText {
     }
 
     /**
-     * What may follow.
+     * The texts that may follow.
      *
      * @param at items before
      * @param count those of them that are of the kind

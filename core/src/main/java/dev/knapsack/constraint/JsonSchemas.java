@@ -5,9 +5,9 @@ import dev.knapsack.error.ConstraintException;
 /**
  * JSON Schema (draft 2020-12, and what older drafts write in other words) as terms.
  *
- * <p>Every text of the term is JSON that the schema accepts. What cannot be decided while a value is
- * written is refused, by keyword and place, and never left out; what the standard does not know says
- * nothing, as it has it. docs/constraints.md says what is exact.
+ * <p>Every text of the term is JSON that the schema accepts. What cannot be decided while a value
+ * is written is refused, by keyword and place, and never left out; what the standard does not know
+ * says nothing, as it has it. docs/constraints.md says what is exact.
  */
 final class JsonSchemas {
   private JsonSchemas() {}

@@ -5,6 +5,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
+import dev.knapsack.constraint.StringSet.Pattern;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -12,11 +13,11 @@ import java.util.Map;
 import java.util.Optional;
 
 /**
- * How JSON is written in answers.
+ * JSON as it is written in answers.
  *
  * <p>Between what belongs to the syntax may stand nothing, a space, or the end of a line and up to
- * twenty spaces or tabs, but not before a colon or a comma. A character of a text that is matched or compared
- * has one form: itself, or the short escape of those that JSON does not let stand.
+ * twenty spaces or tabs, but not before a colon or a comma. A character of a text that is matched or
+ * compared has one form: itself, or the short escape of those that JSON does not let stand.
  */
 final class JsonText {
   private static final int INDENT = 20;
@@ -41,10 +42,9 @@ final class JsonText {
 
   private final Terms terms;
   private final Map<CodePoints, Term> characters = new HashMap<>();
-  private final Map<Regex, Term> found = new HashMap<>();
+  private final Map<Pattern, Term> found = new HashMap<>();
   private final Term blank;
   private final Term free;
-  private final Term exact;
 
   JsonText(Terms terms) {
     this.terms = terms;
@@ -60,9 +60,10 @@ final class JsonText {
     this.free =
         terms.choice(
             terms.character(PLAIN),
-            terms.sequence(terms.text("\\"), terms.bytes(ByteSet.of('"', '\\', '/', 'b', 'f', 'n', 'r', 't'))),
+            terms.sequence(
+                terms.text("\\"),
+                terms.bytes(ByteSet.of('"', '\\', '/', 'b', 'f', 'n', 'r', 't'))),
             terms.sequence(terms.text("\\u"), unit(hex)));
-    this.exact = terms.choice(character(PLAIN.or(ESCAPED)), numbered(NUMBERED));
   }
 
   /** Four digits of a character, or of both halves of a surrogate pair. */
@@ -88,7 +89,7 @@ final class JsonText {
         pair);
   }
 
-  /** What may stand between two marks of the syntax. */
+  /** The blanks that may stand between two marks of the syntax. */
   Term blank() {
     return blank;
   }
@@ -104,7 +105,7 @@ final class JsonText {
 
   /** Any character in the one form that is compared. */
   Term exactCharacter() {
-    return exact;
+    return terms.choice(character(CodePoints.ALL), numbered(NUMBERED));
   }
 
   /** One character of a set, in the form that is compared. */
@@ -139,17 +140,17 @@ final class JsonText {
     return "\\u%04x".formatted(character);
   }
 
-  /** What stands between the quotes of texts in which an expression is found. */
-  Term found(Regex pattern) {
+  /** The contents (between the quotes) of texts in which an expression is found. */
+  Term found(Pattern pattern) {
     Term term = found.get(pattern);
     if (term == null) {
-      term = pattern.search(terms, this::character);
+      term = pattern.regex().search(terms, this::character);
       found.put(pattern, term);
     }
     return term;
   }
 
-  /** What stands between the quotes of a text. */
+  /** The content of a text, between its quotes. */
   static String content(String text) {
     StringBuilder content = new StringBuilder(text.length() + 8);
     text.codePoints()

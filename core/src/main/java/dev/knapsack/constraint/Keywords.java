@@ -16,7 +16,6 @@ import java.util.EnumSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 
 /** The keywords of one schema, read as what they are. */
@@ -32,12 +31,8 @@ final class Keywords {
           "dependentSchemas", "dependencies", "unevaluatedItems", "unevaluatedProperties",
           "$dynamicRef", "$recursiveRef");
 
-  /** Keywords through which properties or items could be evaluated elsewhere. */
-  private static final Set<String> APPLICATORS =
-      Set.of(
-          "$ref", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "dependencies", "contains");
-
-  private static final int MOST = 1_000_000;
+  /** More of anything than an answer can have. */
+  private static final BigDecimal MOST = BigDecimal.valueOf(1_000_000_000);
 
   private final Node schema;
   private final JsonObject object;
@@ -86,6 +81,10 @@ final class Keywords {
 
   boolean isSchema(String keyword) {
     return !(object.get(keyword) instanceof JsonArray);
+  }
+
+  boolean isEmptyList(String keyword) {
+    return object.get(keyword) instanceof JsonArray array && array.isEmpty();
   }
 
   Part part(String keyword) {
@@ -143,7 +142,7 @@ final class Keywords {
     if (number.signum() < 0 || number.stripTrailingZeros().scale() > 0) {
       throw schema.refuse(keyword, "has to be a whole number, not less than 0.");
     }
-    return number.min(BigDecimal.valueOf(MOST)).intValueExact();
+    return number.min(MOST).intValueExact();
   }
 
   boolean flag(String keyword) {
@@ -168,7 +167,8 @@ final class Keywords {
     return pattern(SchemaDocument.string(schema, "pattern"), schema.at("pattern"));
   }
 
-  private static Pattern pattern(String source, String place) {
+  /** An expression that stands at a place. */
+  static Pattern pattern(String source, String place) {
     try {
       return Pattern.of(source);
     } catch (ConstraintException e) {
@@ -202,6 +202,28 @@ final class Keywords {
               "is '%s'; there are null, boolean, integer, number, string, array and object."
                   .formatted(type));
     };
+  }
+
+  boolean isFlag(String keyword) {
+    return object.get(keyword) instanceof JsonPrimitive flag && flag.isBoolean();
+  }
+
+  boolean isTrue(String keyword) {
+    return isFlag(keyword) && object.get(keyword).getAsBoolean();
+  }
+
+  BigDecimal step() {
+    BigDecimal step = number("multipleOf");
+    if (step.signum() <= 0) {
+      throw schema.refuse("multipleOf", "has to be more than 0.");
+    }
+    return step;
+  }
+
+  ArraySet.Contained contained() {
+    int least = has("minContains") ? count("minContains") : 1;
+    int most = has("maxContains") ? count("maxContains") : -1;
+    return new ArraySet.Contained(part("contains"), least, most);
   }
 
   // What leaves a choice
@@ -249,178 +271,5 @@ final class Keywords {
       all.add(ways);
     }
     return all;
-  }
-
-  // What narrows
-
-  void narrow(String keyword, Alternative to) {
-    to.uses(keyword, schema);
-    switch (keyword) {
-      case "type" -> type(to);
-      case "enum" -> to.only(values());
-      case "const" -> to.only(List.of(constant()));
-      case "minimum" ->
-          to.numbers = to.numbers.atLeast(number(keyword), isTrue("exclusiveMinimum"));
-      case "maximum" ->
-          to.numbers = to.numbers.atMost(number(keyword), isTrue("exclusiveMaximum"));
-      case "exclusiveMinimum" -> {
-        if (!isFlag(keyword)) {
-          to.numbers = to.numbers.atLeast(number(keyword), true);
-        }
-      }
-      case "exclusiveMaximum" -> {
-        if (!isFlag(keyword)) {
-          to.numbers = to.numbers.atMost(number(keyword), true);
-        }
-      }
-      case "multipleOf" -> to.numbers = to.numbers.multiples(step());
-      case "minLength" -> to.strings = to.strings.atLeast(count(keyword));
-      case "maxLength" -> to.strings = to.strings.atMost(count(keyword));
-      case "pattern" -> to.strings = to.strings.with(pattern());
-      case "format" -> format(to);
-      case "minItems" -> to.arrays = to.arrays.atLeast(count(keyword));
-      case "maxItems" -> to.arrays = to.arrays.atMost(count(keyword));
-      case "uniqueItems" -> to.arrays = flag(keyword) ? to.arrays.ofDistinct() : to.arrays;
-      case "contains" -> to.arrays = to.arrays.with(contained());
-      case "items", "prefixItems", "unevaluatedItems" -> {
-        if (isFirst(keyword, "items", "prefixItems", "unevaluatedItems")) {
-          to.arrays = to.arrays.with(items());
-        }
-      }
-      case "minProperties" -> to.objects = to.objects.atLeast(count(keyword));
-      case "maxProperties" -> to.objects = to.objects.atMost(count(keyword));
-      case "required" ->
-          texts(keyword).forEach(name -> to.objects = to.objects.requiring(name));
-      case "propertyNames" -> to.objects = to.objects.named(part(keyword));
-      case "properties", "patternProperties", "additionalProperties", "unevaluatedProperties" -> {
-        if (isFirst(
-            keyword,
-            "properties",
-            "patternProperties",
-            "additionalProperties",
-            "unevaluatedProperties")) {
-          to.objects = to.objects.with(form());
-        }
-      }
-      case "additionalItems" -> {} // beside a list of items
-      default ->
-          throw schema.refuse(
-              keyword, "is not supported; use '$ref' with a definition of this schema.");
-    }
-  }
-
-  /** Says whether a keyword is the first of some that are read together. */
-  private boolean isFirst(String keyword, String... together) {
-    for (String each : together) {
-      if (has(each)) {
-        return each.equals(keyword);
-      }
-    }
-    return false;
-  }
-
-  private boolean isFlag(String keyword) {
-    return object.get(keyword) instanceof JsonPrimitive flag && flag.isBoolean();
-  }
-
-  boolean isTrue(String keyword) {
-    return isFlag(keyword) && object.get(keyword).getAsBoolean();
-  }
-
-  private void type(Alternative to) {
-    List<String> types = types();
-    EnumSet<Kind> kinds = EnumSet.noneOf(Kind.class);
-    types.forEach(type -> kinds.addAll(kinds(type)));
-    to.only(kinds);
-    if (types.contains("integer") && !types.contains("number")) {
-      to.numbers = to.numbers.multiples(BigDecimal.ONE);
-    }
-  }
-
-  BigDecimal step() {
-    BigDecimal step = number("multipleOf");
-    if (step.signum() <= 0) {
-      throw schema.refuse("multipleOf", "has to be more than 0.");
-    }
-    return step;
-  }
-
-  private void format(Alternative to) {
-    String name = SchemaDocument.string(schema, "format");
-    switch (name) {
-      case "int32" ->
-          to.numbers =
-              to.numbers
-                  .atLeast(BigDecimal.valueOf(Integer.MIN_VALUE), false)
-                  .atMost(BigDecimal.valueOf(Integer.MAX_VALUE), false);
-      case "int64" ->
-          to.numbers =
-              to.numbers
-                  .atLeast(BigDecimal.valueOf(Long.MIN_VALUE), false)
-                  .atMost(BigDecimal.valueOf(Long.MAX_VALUE), false);
-      case "regex" ->
-          throw schema.refuse(
-              "format", "'regex' is not supported: expressions nest; leave the format out.");
-      default ->
-          StringFormat.named(name).ifPresent(format -> to.strings = to.strings.with(format));
-    }
-  }
-
-  ArraySet.Contained contained() {
-    int least = has("minContains") ? count("minContains") : 1;
-    int most = has("maxContains") ? count("maxContains") : -1;
-    return new ArraySet.Contained(part("contains"), least, most);
-  }
-
-  private ArraySet.Items items() {
-    boolean old = object.get("items") instanceof JsonArray;
-    String list = old ? "items" : "prefixItems";
-    String others = old ? "additionalItems" : "items";
-    List<Part> first =
-        has(list) && !(object.get(list) instanceof JsonArray array && array.isEmpty())
-            ? schemas(list).stream().map(each -> new Part(each, true)).toList()
-            : List.of();
-    if (has(others)) {
-      return new ArraySet.Items(first, Optional.of(part(others)));
-    }
-    return new ArraySet.Items(first, unevaluated("unevaluatedItems"));
-  }
-
-  private ObjectSet.Form form() {
-    Map<String, Part> named = new LinkedHashMap<>();
-    if (has("properties")) {
-      named("properties").forEach((name, value) -> named.put(name, new Part(value, true)));
-    }
-    Map<Pattern, Part> matched = new LinkedHashMap<>();
-    if (has("patternProperties")) {
-      named("patternProperties")
-          .forEach(
-              (source, value) ->
-                  matched.put(pattern(source, value.pointer()), new Part(value, true)));
-    }
-    Optional<Part> others =
-        has("additionalProperties")
-            ? Optional.of(part("additionalProperties"))
-            : unevaluated("unevaluatedProperties");
-    return new ObjectSet.Form(named, matched, others);
-  }
-
-  /** What is left over is what no other keyword here looks at, if none looks elsewhere. */
-  private Optional<Part> unevaluated(String keyword) {
-    if (!has(keyword)) {
-      return Optional.empty();
-    }
-    APPLICATORS.stream()
-        .filter(this::has)
-        .findFirst()
-        .ifPresent(
-            applicator -> {
-              throw schema.refuse(
-                  keyword,
-                  "beside '%s' is not supported; name all properties and items in one schema, and"
-                          .formatted(applicator)
-                      + " close it there.");
-            });
-    return Optional.of(part(keyword));
   }
 }

@@ -56,6 +56,11 @@ record NumberSet(
     return new NumberSet(least, most, Optional.of(common), without);
   }
 
+  /** Says whether all of them are multiples of a number because of their step. */
+  boolean areMultiples(BigDecimal of) {
+    return step.filter(s -> s.remainder(of).signum() == 0).isPresent();
+  }
+
   private static BigDecimal leastCommonMultiple(BigDecimal a, BigDecimal b) {
     int scale = Math.max(0, Math.max(a.scale(), b.scale()));
     BigInteger one = a.movePointRight(scale).toBigIntegerExact();

@@ -7,10 +7,9 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 
 /**
- * How numbers of a set are written, digit by digit.
+ * Numbers of a set as they are written, digit by digit.
  *
  * <p>Without bounds a number has at most 15 digits before its point and 15 behind it, and an
  * exponent of two digits; an integer 18 digits. With bounds or a step it has no exponent, and so few
@@ -24,21 +23,37 @@ final class NumberText {
   private static final ByteSet DIGIT = ByteSet.range('0', '9');
 
   private final Terms terms;
+  private final Map<NumberSet, Term> known = new HashMap<>();
 
   NumberText(Terms terms) {
     this.terms = terms;
   }
 
-  /** The texts of the numbers; empty if their step is too large for that. */
-  Optional<Term> of(NumberSet numbers) {
+  /** Says whether numbers can be told from others: their step is not too large, or they are few. */
+  static boolean isWritable(NumberSet numbers) {
+    return numbers.step().isEmpty()
+        || units(numbers).step.compareTo(BigInteger.valueOf(LARGEST_STEP)) <= 0
+        || numbers.list(LISTED).isPresent();
+  }
+
+  /** The texts of numbers that can be told from others. */
+  Term of(NumberSet numbers) {
+    Term term = known.get(numbers);
+    if (term == null) {
+      term = made(numbers);
+      known.put(numbers, term);
+    }
+    return term;
+  }
+
+  private Term made(NumberSet numbers) {
     boolean integers = numbers.step().filter(s -> s.compareTo(BigDecimal.ONE) == 0).isPresent();
     boolean free =
         numbers.least().isEmpty() && numbers.most().isEmpty() && numbers.without().isEmpty();
     if (free && (integers || numbers.step().isEmpty())) {
-      return Optional.of(integers ? integer() : number());
+      return integers ? integer() : number();
     }
-    Optional<List<BigDecimal>> all = numbers.list(16);
-    return all.isPresent() ? all.map(this::listed) : ranges(numbers);
+    return numbers.list(16).map(this::listed).orElseGet(() -> ranges(numbers));
   }
 
   private Term listed(List<BigDecimal> all) {
@@ -78,35 +93,49 @@ final class NumberText {
 
   // Numbers between bounds
 
-  private Optional<Term> ranges(NumberSet numbers) {
+  /**
+   * The step that numbers are multiples of.
+   *
+   * @param behindPoint digits behind the point
+   * @param step in units of the last of them, without zeros at its end where there is no point
+   * @param zeros those at its end
+   */
+  private record Units(int behindPoint, BigInteger step, int zeros) {}
+
+  private static Units units(NumberSet numbers) {
     int behindPoint = digitsBehindPoint(numbers);
-    BigDecimal unit = BigDecimal.ONE.movePointLeft(behindPoint);
     BigInteger step =
         numbers
             .step()
             .map(s -> s.movePointRight(behindPoint).toBigIntegerExact())
             .orElse(BigInteger.ONE);
-    BigInteger limit = limit(numbers, behindPoint, step);
-    BigInteger least = numbers.lowest(unit).orElse(limit.negate());
-    BigInteger most = numbers.highest(unit).orElse(limit);
     int zeros = 0;
     while (behindPoint == 0 && step.mod(BigInteger.TEN).signum() == 0) {
       step = step.divide(BigInteger.TEN);
       zeros++;
     }
-    if (step.compareTo(BigInteger.valueOf(LARGEST_STEP)) > 0) {
-      return numbers.list(LISTED).map(this::listed);
+    return new Units(behindPoint, step, zeros);
+  }
+
+  private Term ranges(NumberSet numbers) {
+    Units units = units(numbers);
+    if (units.step.compareTo(BigInteger.valueOf(LARGEST_STEP)) > 0) {
+      return listed(numbers.list(LISTED).orElseThrow());
     }
+    BigDecimal unit = BigDecimal.ONE.movePointLeft(units.behindPoint);
+    BigInteger limit = limit(numbers, units);
+    BigInteger least = numbers.lowest(unit).orElse(limit.negate());
+    BigInteger most = numbers.highest(unit).orElse(limit);
     List<Term> parts = new ArrayList<>();
     BigInteger from = least;
-    for (BigInteger gap : gaps(numbers, behindPoint)) {
+    for (BigInteger gap : gaps(numbers, units.behindPoint)) {
       if (gap.compareTo(from) >= 0 && gap.compareTo(most) <= 0) {
-        parts.add(range(from, gap.subtract(BigInteger.ONE), behindPoint, step.intValue(), zeros));
+        parts.add(range(from, gap.subtract(BigInteger.ONE), units));
         from = gap.add(BigInteger.ONE);
       }
     }
-    parts.add(range(from, most, behindPoint, step.intValue(), zeros));
-    return Optional.of(terms.choice(parts));
+    parts.add(range(from, most, units));
+    return terms.choice(parts);
   }
 
   private static int digitsBehindPoint(NumberSet numbers) {
@@ -126,11 +155,12 @@ final class NumberText {
     return Math.max(behind + 1, Math.min(6, 15 - before));
   }
 
-  /** How far numbers go that have no bound on a side, in units. */
-  private static BigInteger limit(NumberSet numbers, int behindPoint, BigInteger step) {
-    boolean integers = behindPoint == 0 && step.equals(BigInteger.ONE);
-    BigInteger usual = BigInteger.TEN.pow((integers ? 18 : 15) + behindPoint);
-    BigDecimal unit = BigDecimal.ONE.movePointLeft(behindPoint);
+  /** The end of numbers that have no bound on a side, in units. */
+  private static BigInteger limit(NumberSet numbers, Units units) {
+    boolean integers =
+        units.behindPoint == 0 && units.zeros == 0 && units.step.equals(BigInteger.ONE);
+    BigInteger usual = BigInteger.TEN.pow((integers ? 18 : 15) + units.behindPoint);
+    BigDecimal unit = BigDecimal.ONE.movePointLeft(units.behindPoint);
     BigInteger least = numbers.lowest(unit).orElse(BigInteger.ZERO).abs();
     BigInteger most = numbers.highest(unit).orElse(BigInteger.ZERO).abs();
     return usual.max(least.max(most).multiply(BigInteger.TEN)).subtract(BigInteger.ONE);
@@ -146,33 +176,29 @@ final class NumberText {
         .toList();
   }
 
-  private Term range(BigInteger least, BigInteger most, int behindPoint, int step, int zeros) {
-    if (least.compareTo(most) > 0) {
-      return terms.never();
-    }
-    Term upwards = amounts(least.max(BigInteger.ZERO), most, behindPoint, step, zeros);
-    Term downwards =
-        amounts(
-            most.negate().max(BigInteger.ONE), least.negate(), behindPoint, step, zeros);
+  private Term range(BigInteger least, BigInteger most, Units units) {
+    Term upwards = amounts(least.max(BigInteger.ZERO), most, units);
+    Term downwards = amounts(most.negate().max(BigInteger.ONE), least.negate(), units);
     return terms.choice(upwards, terms.sequence(terms.text("-"), downwards));
   }
 
   /** Numbers without a sign. */
-  private Term amounts(
-      BigInteger least, BigInteger most, int behindPoint, int step, int zeros) {
+  private Term amounts(BigInteger least, BigInteger most, Units units) {
     if (least.compareTo(most) > 0) {
       return terms.never();
     }
-    if (zeros == 0) {
-      return new Amounts(least, most, behindPoint, step).all();
+    int step = units.step.intValueExact();
+    if (units.zeros == 0) {
+      return new Amounts(least, most, units.behindPoint, step).all();
     }
-    BigInteger tens = BigInteger.TEN.pow(zeros);
+    BigInteger tens = BigInteger.TEN.pow(units.zeros);
     BigInteger from = least.add(tens).subtract(BigInteger.ONE).divide(tens).max(BigInteger.ONE);
     BigInteger to = most.divide(tens);
     Term some =
         from.compareTo(to) > 0
             ? terms.never()
-            : terms.sequence(new Amounts(from, to, 0, step).all(), terms.text("0".repeat(zeros)));
+            : terms.sequence(
+                new Amounts(from, to, 0, step).all(), terms.text("0".repeat(units.zeros)));
     return least.signum() == 0 ? terms.choice(terms.text("0"), some) : some;
   }
 

@@ -22,7 +22,7 @@ import java.util.stream.Stream;
 record ObjectSet(
     List<Form> forms, Set<String> required, List<Part> names, int least, int most) {
   /**
-   * What values of members are: by their names, by expressions found in their names, and of members
+   * The schemas of values of members: by their names, by expressions found in their names, and of members
    * for which neither says anything.
    */
   record Form(Map<String, Part> named, Map<Pattern, Part> matched, Optional<Part> others) {
@@ -79,12 +79,12 @@ record ObjectSet(
     return forms.stream().flatMap(form -> form.matched().keySet().stream()).distinct().toList();
   }
 
-  /** What is asked of the value of a member. */
+  /** All that is asked of the value of a member. */
   Conjunction value(String name, Scratch scratch) {
-    return value(Optional.of(name), pattern -> scratch.isFound(pattern.sure(), name));
+    return value(Optional.of(name), pattern -> scratch.isFound(pattern, name));
   }
 
-  /** What is asked of members that have no known name, by the expressions found in theirs. */
+  /** All that is asked of values of members that have no known name, by the expressions found in theirs. */
   Conjunction value(Set<Pattern> found) {
     return value(Optional.empty(), found::contains);
   }

@@ -79,8 +79,8 @@ final class RegexParser {
     if (counts.length == 0) {
       return atom;
     }
-    if (atom instanceof Regex.Anchor) {
-      throw refuse("a repetition of '^' or '$'; leave it out");
+    if (atom instanceof Regex.Anchor || atom instanceof Regex.LookAhead) {
+      throw refuse("a repetition of a place; leave it out");
     }
     take('?'); // as few as possible: the same texts
     if (counts().length > 0) {
@@ -149,6 +149,9 @@ final class RegexParser {
 
   private Regex group() {
     if (take('?')) {
+      if (at < characters.length && (characters[at] == '=' || characters[at] == '!')) {
+        return lookAhead(characters[at++] == '!');
+      }
       if (take('<')) {
         if (at < characters.length && (characters[at] == '=' || characters[at] == '!')) {
           throw refuse("look-behind, which is not supported; write what may stand there");
@@ -159,10 +162,7 @@ final class RegexParser {
         at++;
       } else if (!take(':')) {
         throw refuse(
-            at < characters.length && (characters[at] == '=' || characters[at] == '!')
-                ? "look-ahead, which is not supported; write what may follow, or use allOf with two"
-                    + " patterns"
-                : "a group of another kind than '(…)', '(?:…)' and '(?<name>…)'");
+            "a group of another kind than '(…)', '(?:…)', '(?<name>…)', '(?=…)' and '(?!…)'");
       }
     }
     Regex inside = alternatives();
@@ -170,6 +170,17 @@ final class RegexParser {
       throw refuse("'(' without ')'");
     }
     return inside;
+  }
+
+  private Regex lookAhead(boolean negative) {
+    boolean outside = wide;
+    wide = negative != wide; // what must not follow is what any dialect would see there
+    Regex ahead = alternatives();
+    wide = outside;
+    if (!take(')')) {
+      throw refuse("'(' without ')'");
+    }
+    return new Regex.LookAhead(ahead, negative);
   }
 
   // Sets
@@ -333,6 +344,7 @@ final class RegexParser {
 
   private ConstraintException refuse(String problem) {
     return new ConstraintException(
-        "character " + Math.max(0, at - 1), "the expression '%s' has %s.".formatted(pattern, problem));
+        "character " + Math.max(0, at - 1),
+        "the expression '%s' has %s.".formatted(pattern, problem));
   }
 }

@@ -8,16 +8,18 @@ import com.google.gson.JsonPrimitive;
 import dev.knapsack.error.ConstraintException;
 import dev.knapsack.text.answer.StrictJson;
 import java.net.URI;
+import java.net.URISyntaxException;
 import java.net.URLDecoder;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** A JSON Schema as it was written: its parts by JSON pointer, and what references lead to. */
 final class SchemaDocument {
-  /** Where a reference that leads nowhere else is looked for. */
+  /** The address of a document that names none. */
   private static final URI HERE = URI.create("schema:/");
 
   /** Keywords whose values are no schemas, whatever stands in them. */
@@ -92,7 +94,7 @@ final class SchemaDocument {
     try {
       URI whole = base.resolve(reference);
       return new URI(whole.getScheme(), whole.getSchemeSpecificPart(), null);
-    } catch (IllegalArgumentException | java.net.URISyntaxException _) {
+    } catch (IllegalArgumentException | URISyntaxException _) {
       throw new ConstraintException(
           pointer, "'%s' is no address (URI); write one, or leave it out.".formatted(reference));
     }
@@ -133,7 +135,8 @@ final class SchemaDocument {
     if (resource == null) {
       throw from.refuse(
           keyword,
-          "leads out of the schema, to '%s'; put what it refers to under '$defs', and refer to that."
+          ("leads out of the schema, to '%s'; put what it refers to under '$defs', and refer to"
+                  + " that.")
               .formatted(reference));
     }
     if (fragment.isEmpty()) {
@@ -147,7 +150,7 @@ final class SchemaDocument {
     return found;
   }
 
-  private static @org.jspecify.annotations.Nullable Node at(Node resource, String fragment) {
+  private static @Nullable Node at(Node resource, String fragment) {
     Node node = resource;
     String decoded = URLDecoder.decode(fragment.replace("+", "%2B"), StandardCharsets.UTF_8);
     for (String part : decoded.substring(1).split("/", -1)) {

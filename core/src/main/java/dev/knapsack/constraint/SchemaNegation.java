@@ -20,7 +20,7 @@ import java.util.function.Predicate;
 
 /** The ways in which a value can break a schema, which are those to break one of its keywords. */
 final class SchemaNegation {
-  /** What no value is. */
+  /** The schema of no value. */
   static final Part NOTHING =
       new Part(new Node("anything", new JsonPrimitive(true), URI.create("schema:/")), false);
 
@@ -157,7 +157,10 @@ final class SchemaNegation {
     Predicate<JsonElement> wanted =
         value -> JsonValues.number(value).filter(n -> n.remainder(step).signum() != 0).isPresent();
     return of(
-        Kind.NUMBER, a -> a.undecided(Kind.NUMBER, wanted, problem(keywords, keyword)));
+        Kind.NUMBER,
+        a ->
+            a.undecided(
+                Kind.NUMBER, wanted, all -> all.numbers.areMultiples(step), problem(keywords, keyword)));
   }
 
   private static List<Option> numbers(Keywords keywords, String keyword) {
@@ -197,6 +200,7 @@ final class SchemaNegation {
                   alternative.undecided(
                       Kind.of(value),
                       other -> !JsonValues.same(value, other),
+                      _ -> false,
                       problem(keywords, keyword));
             }
           }
@@ -258,6 +262,7 @@ final class SchemaNegation {
                 _ -> {
                   throw problem;
                 },
+                _ -> false,
                 problem));
   }
 
@@ -266,7 +271,8 @@ final class SchemaNegation {
         .schema()
         .refuse(
             keyword,
-            "stands where it has to be broken ('not', 'if', or an 'oneOf' that overlaps), and whether"
-                + " it is cannot be decided while a value is written; say what is allowed instead.");
+            "stands where it has to be broken ('not', 'if', or an 'oneOf' that overlaps), and"
+                + " whether it is cannot be decided while a value is written; say what is allowed"
+                + " instead.");
   }
 }

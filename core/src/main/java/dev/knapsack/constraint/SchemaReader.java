@@ -1,5 +1,7 @@
 package dev.knapsack.constraint;
 
+import com.google.gson.JsonArray;
+import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import dev.knapsack.constraint.Conjunction.Part;
@@ -10,12 +12,13 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 
 /**
- * What schemas ask for together, as alternatives.
+ * Reads all that schemas ask for together, as alternatives.
  *
  * <p>All keywords of a schema hold, so each narrows the alternative that is being read; those that
  * leave a choice split it. What must not hold is read through {@link SchemaNegation}.
@@ -29,7 +32,7 @@ final class SchemaReader {
 
   private static final List<String> SINGLE = List.of("not", "if", "then", "else");
 
-  /** What is still to be read. */
+  /** A part of that which is still to be read. */
   sealed interface Step {}
 
   /** A schema that holds, or must not. */
@@ -109,8 +112,9 @@ final class SchemaReader {
         case Split(List<Option> options) -> {
           if (++splits > MOST_SPLITS || found.size() > MOST_ALTERNATIVES) {
             throw new ConstraintException(
-                "", "The schema has alternatives of alternatives, more than can be counted out; write"
-                    + " fewer 'anyOf', 'oneOf' and 'if' that hold together.");
+                "",
+                "The schema has alternatives of alternatives, more than can be counted out; write fewer"
+                    + " 'anyOf', 'oneOf' and 'if' that hold together.");
           }
           for (Option option : options) {
             Alternative copy = alternative.copy();
@@ -150,7 +154,7 @@ final class SchemaReader {
         case "if" -> steps.addLast(new Split(keywords.conditions()));
         case "dependentRequired", "dependentSchemas", "dependencies" ->
             keywords.dependents(keyword).forEach(options -> steps.addLast(new Split(options)));
-        default -> keywords.narrow(keyword, alternative);
+        default -> SchemaNarrowing.narrow(keywords, keyword, alternative);
       }
     }
     return true;
@@ -176,27 +180,64 @@ final class SchemaReader {
         Part one = new Part(all.get(i), true);
         Part other = new Part(all.get(j), true);
         if (!impossible.test(Conjunction.of(List.of(beside, one, other)))) {
-          checkDecided(schema, i, j, one, other);
-          options.get(i).add(other.opposite());
-          options.get(j).add(one.opposite());
+          options.get(i).add(told(schema, i, j, beside, one, other));
+          options.get(j).add(told(schema, i, j, beside, other, one));
         }
       }
     }
     return options.stream().map(parts -> new Option(_ -> {}, parts)).toList();
   }
 
-  private void checkDecided(Node schema, int i, int j, Part one, Part other) {
+  /** A schema that tells values of one from those of another, which they must not fit. */
+  private Part told(Node schema, int i, int j, Part beside, Part one, Part other) {
     try {
       alternatives(Conjunction.of(List.of(one, other.opposite())));
-      alternatives(Conjunction.of(List.of(other, one.opposite())));
+      return other.opposite();
     } catch (ConstraintException e) {
+      Optional<Part> told = constants(other.schema());
+      if (told.isPresent()
+          && !impossible.test(Conjunction.of(List.of(beside, one, told.get().opposite())))) {
+        return told.get().opposite();
+      }
       throw schema.refuse(
           "oneOf",
           ("has schemas %d and %d that a value may fit both of, and which it fits cannot be decided"
-                  + " while it is written (%s); use 'anyOf', or tell them apart by a required property"
-                  + " with another 'const' in each.")
+                  + " while it is written (%s); use 'anyOf', or tell them apart by a required"
+                  + " property with another 'const' in each.")
               .formatted(i, j, e.getMessage()));
     }
+  }
+
+  /** Of a schema, what it says of properties that are constants; empty if it says nothing so. */
+  private Optional<Part> constants(Node schema) {
+    Node named = schema;
+    while (named.json() instanceof JsonObject object && object.keySet().equals(Set.of("$ref"))) {
+      named = document.target(named, "$ref");
+    }
+    if (!(named.json() instanceof JsonObject object)
+        || !(object.get("properties") instanceof JsonObject properties)) {
+      return Optional.empty();
+    }
+    JsonObject constants = new JsonObject();
+    for (String name : properties.keySet()) {
+      if (properties.get(name) instanceof JsonObject property
+          && (property.has("const") || property.has("enum"))) {
+        JsonObject value = new JsonObject();
+        value.add("enum", property.has("enum") ? property.get("enum") : array(property.get("const")));
+        constants.add(name, value);
+      }
+    }
+    JsonObject less = new JsonObject();
+    less.add("properties", constants);
+    return constants.isEmpty()
+        ? Optional.empty()
+        : Optional.of(new Part(new Node(named.pointer() + "/*", less, named.base()), true));
+  }
+
+  private static JsonArray array(JsonElement one) {
+    JsonArray array = new JsonArray();
+    array.add(one);
+    return array;
   }
 
   /** Refuses a schema that refers to itself with no property or item in between. */
@@ -206,7 +247,7 @@ final class SchemaReader {
     }
     if (!above.add(schema.pointer())) {
       throw new ConstraintException(
-          schema.pointer(), "The schema refers to itself, with nothing in between; leave that out.");
+          schema.pointer(), "The schema refers to itself with nothing in between; leave that out.");
     }
     Keywords keywords = new Keywords(schema);
     if (object.has("$ref")) {

@@ -16,7 +16,7 @@ import java.util.Set;
 
 /** The texts of values of a schema, as one term with names for what recurs. */
 final class SchemaText {
-  private static final int DEEPEST = 400;
+  private static final int DEEPEST = 200;
   private static final int MOST_PATTERNS = 5;
 
   private final String prefix;
@@ -81,7 +81,7 @@ final class SchemaText {
       case NULL -> terms.text("null");
       case TRUE -> terms.text("true");
       case FALSE -> terms.text("false");
-      case NUMBER -> numbers.of(alternative.numbers).orElseThrow();
+      case NUMBER -> numbers.of(alternative.numbers);
       case STRING -> text.quoted(alternative.strings.content(terms, text));
       case ARRAY -> arrays.of(alternative);
       case OBJECT -> object(alternative);
@@ -109,7 +109,9 @@ final class SchemaText {
     if (objects.least() > needed + 1 && !others.never()) {
       throw alternative.refuse(
           "minProperties",
-          "asks for %d members more than are required, and that names of additional ones differ cannot be counted; require names, or close the object with additionalProperties."
+          ("asks for %d members more than are required, and whether names of additional ones differ"
+                  + " is not remembered; require names, or close the object with"
+                  + " 'additionalProperties'.")
               .formatted(objects.least() - needed));
     }
     int most = objects.most();
@@ -126,7 +128,7 @@ final class SchemaText {
   }
 
   /**
-   * What names may be besides those that are known.
+   * The sets of names besides those that are known.
    *
    * @param known to which names are added that are listed
    */

@@ -2,6 +2,7 @@ package dev.knapsack.constraint;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
+import com.google.gson.JsonNull;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import dev.knapsack.constraint.Alternative.Kind;
@@ -64,8 +65,13 @@ final class SchemaValues {
 
   boolean has(Alternative alternative, JsonElement value) {
     List<JsonElement> listed = alternative.listed();
+    return (listed == null || listed.stream().anyMatch(one -> JsonValues.same(one, value)))
+        && fits(alternative, value);
+  }
+
+  /** Says whether a value is as all is asked for but the list of values. */
+  private boolean fits(Alternative alternative, JsonElement value) {
     return alternative.has(Kind.of(value))
-        && (listed == null || listed.stream().anyMatch(one -> JsonValues.same(one, value)))
         && switch (value) {
           case JsonObject object -> has(alternative.objects, object);
           case JsonArray array -> has(alternative.arrays, array);
@@ -111,7 +117,7 @@ final class SchemaValues {
   /** The values that are listed in an alternative and fit all of it. */
   Optional<List<JsonElement>> listed(Alternative alternative) {
     return Optional.ofNullable(alternative.listed())
-        .map(all -> all.stream().filter(value -> has(alternative, value)).toList());
+        .map(all -> all.stream().filter(value -> fits(alternative, value)).toList());
   }
 
   /** All values, each once; empty where there are too many to list. */
@@ -138,7 +144,7 @@ final class SchemaValues {
     List<JsonElement> all = new ArrayList<>();
     for (Kind kind : alternative.kinds()) {
       switch (kind) {
-        case NULL -> all.add(com.google.gson.JsonNull.INSTANCE);
+        case NULL -> all.add(JsonNull.INSTANCE);
         case TRUE -> all.add(new JsonPrimitive(true));
         case FALSE -> all.add(new JsonPrimitive(false));
         case NUMBER -> {

@@ -1,5 +1,6 @@
 package dev.knapsack.constraint;
 
+import dev.knapsack.constraint.StringSet.Pattern;
 import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
@@ -8,14 +9,14 @@ import java.util.Map;
 final class Scratch {
   private final Terms terms = new Terms();
   private final JsonText text = new JsonText(terms);
-  private final Map<Regex, Term> searches = new HashMap<>();
+  private final Map<Pattern, Term> searches = new HashMap<>();
   private final Map<StringSet, Boolean> live = new HashMap<>();
 
   /** Says whether an expression is found in a text. */
-  boolean isFound(Regex pattern, String in) {
+  boolean isFound(Pattern pattern, String in) {
     Term term = searches.get(pattern);
     if (term == null) {
-      term = pattern.search(terms, terms::character);
+      term = pattern.regex().search(terms, terms::character);
       searches.put(pattern, term);
     }
     for (byte one : in.getBytes(StandardCharsets.UTF_8)) {
@@ -32,10 +33,5 @@ final class Scratch {
       live.put(set, known);
     }
     return known;
-  }
-
-  /** The texts of numbers, for whether there are any. */
-  boolean areWritable(NumberSet numbers) {
-    return new NumberText(terms).of(numbers).isPresent();
   }
 }

@@ -10,7 +10,7 @@ import java.util.Optional;
  * <p>Each stands for texts that every validator takes, not for all that some take: years of four
  * digits from 1000, zones of at most 13 hours, names of hosts in ASCII, no IPv4 inside IPv6.
  *
- * @param most characters at the most
+ * @param most characters at the most; less than 0 for any number
  */
 record StringFormat(String name, Pattern pattern, int most) {
   private static final String YEAR = "[1-9]\\d{3}";
@@ -35,9 +35,10 @@ record StringFormat(String name, Pattern pattern, int most) {
           .formatted(COUNT, PERIOD_OF_DAY);
   private static final String LABEL = "[A-Za-z0-9](?:-?[A-Za-z0-9]){0,31}";
   private static final String HOST = LABEL + "(?:\\." + LABEL + ")*";
-  private static final String ATOM = "[A-Za-z0-9_%+-]";
+  private static final String ATOM = "[A-Za-z0-9_%+'-]";
   private static final String EMAIL =
-      "(?:%1$s{1,64}|%1$s{1,31}\\.%1$s{1,31}|%1$s{1,20}(?:\\.%1$s{1,20}){2})@(?:%2$s\\.)+[A-Za-z]{2,24}"
+      ("(?:%1$s{1,64}|%1$s{1,31}\\.%1$s{1,31}|%1$s{1,20}(?:\\.%1$s{1,20}){2})"
+              + "@(?:%2$s\\.)+[A-Za-z]{2,24}")
           .formatted(ATOM, LABEL);
   private static final String OCTET = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
   private static final String HEX = "[0-9A-Fa-f]";
@@ -52,8 +53,6 @@ record StringFormat(String name, Pattern pattern, int most) {
   private static final String URI_REFERENCE =
       "(?:%1$s|/(?:%2$s%3$s)?%4$s)".formatted(URI, PATH_CHARACTER, PATH, AFTER_PATH);
   private static final String POINTER = "(?:/(?:[^/~]|~[01])*)*";
-
-  private static final int MANY = 2000;
 
   private static final Map<String, String> EXPRESSIONS =
       Map.ofEntries(
@@ -99,7 +98,7 @@ record StringFormat(String name, Pattern pattern, int most) {
       return Optional.empty();
     }
     String whole = "^(?:" + expression + ")$";
-    int most = name.endsWith("hostname") || name.endsWith("email") ? 253 : MANY;
+    int most = name.endsWith("hostname") || name.endsWith("email") ? 253 : -1;
     return Optional.of(
         new StringFormat(name, Pattern.of(whole), most));
   }

@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
  * @param least characters (code points) at the least
  * @param most characters at the most; less than 0 for any number
  * @param refused expressions that are found in none of them
- * @param formats what they are besides, unless no text of the expressions is
+ * @param formats what they are besides, until {@link #settled}
  * @param without texts that are not among them
  */
 record StringSet(
@@ -24,17 +24,23 @@ record StringSet(
   /**
    * An expression as it was written, and as it is understood.
    *
-   * @param sure found where all dialects find it
-   * @param possible found where any of them does
+   * @param wide true to find it where any dialect does, false where all of them do
    */
-  record Pattern(String source, Regex sure, Regex possible) {
+  record Pattern(String source, Regex regex, boolean wide) {
     static Pattern of(String source) {
-      return new Pattern(source, Regex.parse(source), Regex.parseWide(source));
+      return new Pattern(source, Regex.parse(source), false);
+    }
+
+    /** The same, found where any dialect finds it. */
+    Pattern widely() {
+      return new Pattern(source, Regex.parseWide(source), true);
     }
 
     @Override
     public boolean equals(@Nullable Object other) {
-      return other instanceof Pattern pattern && source.equals(pattern.source);
+      return other instanceof Pattern pattern
+          && source.equals(pattern.source)
+          && wide == pattern.wide;
     }
 
     @Override
@@ -66,7 +72,7 @@ record StringSet(
   }
 
   StringSet without(Pattern pattern) {
-    return new StringSet(least, most, patterns, added(refused, pattern), formats, without);
+    return new StringSet(least, most, patterns, added(refused, pattern.widely()), formats, without);
   }
 
   StringSet with(StringFormat format) {
@@ -101,20 +107,20 @@ record StringSet(
   }
 
   /**
-   * The same with formats as expressions. Where no text of the expressions and lengths has the
-   * formats too, these say nothing, as the standard lets them: clients write patterns for times
-   * without a zone beside a format that wants one.
+   * The same with formats as expressions. A format that no text of the expressions has says nothing,
+   * as the standard lets it: clients write patterns for times without a zone beside a format that
+   * wants one.
    */
   StringSet settled(Scratch scratch) {
-    if (formats.isEmpty()) {
-      return this;
-    }
-    StringSet plain = new StringSet(least, most, patterns, refused, List.of(), without);
-    StringSet strict = plain;
+    StringSet expected = new StringSet(0, -1, patterns, List.of(), List.of(), List.of());
+    StringSet settled = new StringSet(least, most, patterns, refused, List.of(), without);
     for (StringFormat format : formats) {
-      strict = strict.with(format.pattern()).atMost(format.most());
+      if (patterns.isEmpty() || !expected.with(format.pattern()).isEmpty(scratch)) {
+        StringSet with = settled.with(format.pattern());
+        settled = format.most() < 0 ? with : with.atMost(format.most());
+      }
     }
-    return strict.isEmpty(scratch) ? plain : strict;
+    return settled;
   }
 
   boolean has(String text, Scratch scratch) {
@@ -122,8 +128,8 @@ record StringSet(
     return length >= least
         && (most < 0 || length <= most)
         && !without.contains(text)
-        && refused.stream().noneMatch(pattern -> scratch.isFound(pattern.possible(), text))
-        && patterns.stream().allMatch(pattern -> scratch.isFound(pattern.sure(), text));
+        && refused.stream().noneMatch(pattern -> scratch.isFound(pattern, text))
+        && patterns.stream().allMatch(pattern -> scratch.isFound(pattern, text));
   }
 
   boolean isEmpty(Scratch scratch) {
@@ -135,22 +141,26 @@ record StringSet(
     return !(patterns.isEmpty() && refused.isEmpty() && without.isEmpty());
   }
 
-  /** What stands between the quotes of a value. */
+  /** The contents of values, between their quotes. */
   Term content(Terms terms, JsonText text) {
-    return isCompared() ? name(terms, text) : terms.repeat(text.freeCharacter(), least, most);
+    return isCompared() ? name(terms, text) : counted(terms, text.freeCharacter());
   }
 
-  /** What stands between the quotes of a name, which is never written in two ways. */
+  private Term counted(Terms terms, Term character) {
+    return most >= 0 && most < least ? terms.never() : terms.repeat(character, least, most);
+  }
+
+  /** The contents of names, which are never written in two ways. */
   Term name(Terms terms, JsonText text) {
     Optional<Term> found =
-        patterns.stream().map(pattern -> text.found(pattern.sure())).reduce(terms::both);
+        patterns.stream().map(text::found).reduce(terms::both);
     Term one = found.isPresent() ? text.exactCharacter() : text.character(CodePoints.ALL);
-    Term content = found.orElseGet(() -> terms.repeat(one, least, most));
+    Term content = found.orElseGet(() -> counted(terms, one));
     if (found.isPresent() && (least > 0 || most >= 0)) {
-      content = terms.both(content, terms.repeat(one, least, most));
+      content = terms.both(content, counted(terms, one));
     }
     for (Pattern pattern : refused) {
-      content = terms.except(content, text.found(pattern.possible()));
+      content = terms.except(content, text.found(pattern));
     }
     List<Term> others = without.stream().map(JsonText::content).map(terms::text).toList();
     return terms.except(content, terms.choice(others));

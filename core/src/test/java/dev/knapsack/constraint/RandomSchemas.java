@@ -11,7 +11,7 @@ import java.util.Random;
 
 /** Schemas over all keywords that are supported, and values that are like theirs. */
 final class RandomSchemas {
-  private static final List<String> NAMES = List.of("a", "b", "kind", "a-1", "", "é\"\\", "x0");
+  static final List<String> NAMES = List.of("a", "b", "kind", "a-1", "", "é\"\\", "x0");
   private static final List<String> PATTERNS =
       List.of("^a", "0$", "^[a-c]{1,3}$", "b|c", "\\d", "^\\w+-\\d$", "^(?:x|yy)*$", "[^a]");
   private static final List<String> FORMATS =

@@ -14,29 +14,58 @@ final class Walk {
 
   private static final int LONGEST = 6_000;
 
-  /** What ends most of what has been begun. */
-  private static final String CLOSING = "\"}]0159:,.-eZnullue";
+  /** What ends what has been begun, and what goes on with something short. */
+  private static final char[] CLOSING = "}]\"0159:,.-eZnullue".toCharArray();
+
 
   private static final String USUAL = "abcxyz019-._ \"\\,}]{[:é€😀\n\tT@/";
 
   private Walk() {}
 
   static boolean accepts(Term term, String text) {
-    Term left = term;
-    for (byte one : text.getBytes(StandardCharsets.UTF_8)) {
-      left = left.derive(one & 0xFF);
-    }
-    return left.nullable();
+    return after(term, text.getBytes(StandardCharsets.UTF_8)).nullable();
   }
 
-  /** A text of a term that has some; empty if it became too long. */
   static Optional<String> through(Term term, Random random) {
+    return through(term, random, List.of());
+  }
+
+  private static Term after(Term term, byte[] text) {
+    Term left = term;
+    for (byte one : text) {
+      left = left.derive(one & 0xFF);
+    }
+    return left;
+  }
+
+  /**
+   * A text of a term that has some; empty if it became too long.
+   *
+   * @param names of members that are written where they may be, to come to an end
+   */
+  static Optional<String> through(Term term, Random random, List<String> names) {
+    List<byte[]> members =
+        names.stream()
+            .map(name -> ("\"" + JsonText.content(name) + "\":").getBytes(StandardCharsets.UTF_8))
+            .toList();
     ByteArrayOutputStream text = new ByteArrayOutputStream();
     Term left = term;
     while (text.size() < LONGEST) {
       boolean ending = text.size() > LONG;
       if (left.nullable() && (ending || random.nextInt(8) == 0)) {
         return Optional.of(text.toString(StandardCharsets.UTF_8));
+      }
+      Term begun = left;
+      boolean open = ending && !left.derive('}').live() && !left.derive(']').live();
+      Optional<byte[]> member =
+          members.stream()
+              .skip(open && !members.isEmpty() ? random.nextInt(members.size()) : members.size())
+              .filter(one -> after(begun, one).live())
+              .findFirst();
+      if (member.isPresent()) {
+        text.writeBytes(member.get());
+        left = after(left, member.get());
+        continue;
       }
       int next = next(left, random, ending);
       if (next < 0) {
@@ -53,9 +82,9 @@ final class Walk {
 
   private static int next(Term term, Random random, boolean ending) {
     if (ending && random.nextInt(4) > 0) {
-      for (int i = 0; i < CLOSING.length(); i++) {
-        if (term.derive(CLOSING.charAt(i)).live()) {
-          return CLOSING.charAt(i);
+      for (char one : CLOSING) {
+        if (term.derive(one).live()) {
+          return one;
         }
       }
     }
