@@ -20,6 +20,7 @@ import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Collection;
 import java.util.OptionalInt;
 import java.util.function.UnaryOperator;
@@ -161,6 +162,15 @@ final class EngineOptions {
           "Bytes that this folder may take, such as 20GiB; what was used longest ago is deleted"
               + " first (default, with --cache-dir: 16GiB).")
   private @Nullable String cacheDisk;
+
+  @Option(
+      names = "--itl",
+      paramLabel = "MS",
+      description =
+          "Target for the time between two tokens of an answer: prompts are read beside it in steps"
+              + " that are no longer, in milliseconds (default: prompts are read as fast as can"
+              + " be).")
+  private @Nullable Integer betweenTokens;
 
   @Option(
       names = "--prefill-chunk",
@@ -371,6 +381,9 @@ final class EngineOptions {
           options.withPrefixStore(
               cacheDir == null ? environment.cache().resolve("prefixes") : cacheDir,
               cacheDisk == null ? PrefixFolder.USUAL_BYTES : Budget.parseSize(cacheDisk));
+    }
+    if (betweenTokens != null) {
+      options = options.withTimeBetweenTokens(Duration.ofMillis(betweenTokens));
     }
     if (prefillChunk != null) {
       options = options.withPrefillChunk(prefillChunk);
