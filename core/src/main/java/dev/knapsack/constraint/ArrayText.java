@@ -109,15 +109,14 @@ final class ArrayText {
     return new Counted(arrays, some, written).from(0, 0);
   }
 
-  /**
-   * Arrays in which items of a kind are counted.
-   *
-   * @param written items up to which each has its own place
-   */
+  /** Arrays in which items of a kind are counted. */
   private final class Counted {
     private final ArraySet arrays;
     private final Contained some;
+
+    /** Items up to which each has its own place. */
     private final int written;
+
     private final int enough;
     private final Map<List<Integer>, Term> known = new HashMap<>();
 
