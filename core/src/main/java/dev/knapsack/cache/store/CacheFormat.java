@@ -4,6 +4,7 @@ import dev.knapsack.cache.HeadForm;
 import dev.knapsack.cache.KvLayout;
 import dev.knapsack.cache.KvPart;
 import dev.knapsack.cache.LayerLayout;
+import dev.knapsack.cache.PrefixStore;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -60,6 +61,21 @@ final class CacheFormat {
   static final int PARTS = 7;
 
   private CacheFormat() {}
+
+  /** The kind of the section of a part of a block. */
+  static int kind(PrefixStore.Part part) {
+    return PARTS
+        + switch (part) {
+          case PAGES -> 0;
+          case WINDOWS -> 1;
+          case STATES -> 2;
+        };
+  }
+
+  /** The bit that says in the header that there is such a part. */
+  static int bit(PrefixStore.Part part) {
+    return 1 << (kind(part) - PARTS);
+  }
 
   /** The form of most tokens on disk: 4 bit, if that is less than they take in the cache. */
   static Format compact(Format format, int size) {

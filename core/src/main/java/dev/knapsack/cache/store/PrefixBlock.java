@@ -53,7 +53,7 @@ final class PrefixBlock {
       throws IOException {
     int bits = 0;
     for (Part part : parts.keySet()) {
-      bits |= 1 << part.ordinal();
+      bits |= CacheFormat.bit(part);
     }
     int[] tokens = key.tokens();
     sink.begin();
@@ -76,7 +76,7 @@ final class PrefixBlock {
     }
     sink.putChecksum();
     for (Map.Entry<Part, Long> part : parts.entrySet()) {
-      frame(sink, CacheFormat.PARTS + part.getKey().ordinal(), part.getValue());
+      frame(sink, CacheFormat.kind(part.getKey()), part.getValue());
       for (long at = 0; at < part.getValue(); ) {
         long n = Math.min(Math.min(part.getValue() - at, sink.records(1)), PrefixFolder.SLICE);
         if (!copy.copy(part.getKey(), at, n, sink.memory(), sink.position())) {
@@ -130,7 +130,7 @@ final class PrefixBlock {
   private static Set<Part> parts(int bits) {
     Set<Part> parts = EnumSet.noneOf(Part.class);
     for (Part part : Part.values()) {
-      if ((bits & 1 << part.ordinal()) != 0) {
+      if ((bits & CacheFormat.bit(part)) != 0) {
         parts.add(part);
       }
     }
@@ -181,7 +181,7 @@ final class PrefixBlock {
       if (left > 0) {
         List<MemorySegment> pages = into.get(part);
         long bytes = pages == null ? -1 : pages.stream().mapToLong(MemorySegment::byteSize).sum();
-        long content = source.frame(CacheFormat.PARTS + part.ordinal(), 0, 0, bytes);
+        long content = source.frame(CacheFormat.kind(part), 0, 0, bytes);
         if (pages == null) {
           skip(source, content);
         } else {

@@ -55,7 +55,7 @@ class PrefixFolderTest {
   }
 
   private static byte number(PrefixKey key, Part part, long at) {
-    return (byte) (at * 31 + key.depth() * 7 + part.ordinal());
+    return (byte) (at * 31 + key.depth() * 7 + CacheFormat.kind(part));
   }
 
   private static void write(PrefixFolder folder, PrefixKey key) throws IOException {
