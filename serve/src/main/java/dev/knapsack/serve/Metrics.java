@@ -1,6 +1,7 @@
 package dev.knapsack.serve;
 
 import dev.knapsack.engine.Load;
+import dev.knapsack.engine.PrefixCounts;
 import dev.knapsack.generation.Usage;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
@@ -19,6 +20,7 @@ import java.io.UncheckedIOException;
 import java.util.Locale;
 import java.util.function.DoubleSupplier;
 import java.util.function.ToDoubleFunction;
+import java.util.function.ToLongFunction;
 
 /**
  * {@code GET /metrics}: what Prometheus reads. Latencies and tokens have OpenTelemetry's names for
@@ -77,6 +79,7 @@ final class Metrics {
         .labelNames("rung")
         .callback(to -> budget.givenBack().forEach((rung, given) -> to.call((double) given.times(), word(rung))))
         .register(registry);
+    prefixes();
     gaugeOfModels("knapsack_running", "Answers that have a sequence.", Load::running);
     gaugeOfModels("knapsack_waiting", "Requests that wait for a sequence.", Load::waiting);
     counterOfModels("knapsack_steps", "Steps that were computed.", Load::steps);
@@ -86,6 +89,36 @@ final class Metrics {
         "knapsack_step_answers",
         "Answers that steps computed for: by steps, how many are in one.",
         Load::runs);
+  }
+
+  private void prefixes() {
+    gaugeOf("knapsack_prefix_bytes", "Bytes of beginnings of prompts in memory.", PrefixCounts::bytes);
+    gaugeOf(
+        "knapsack_prefix_disk_bytes",
+        "Bytes of the folder of beginnings of prompts.",
+        PrefixCounts::diskBytes);
+    gaugeOf(
+        "knapsack_prefix_blocks_written",
+        "Blocks written to it since the model was opened.",
+        PrefixCounts::written);
+    gaugeOf(
+        "knapsack_prefix_blocks_read",
+        "Blocks read from it since the model was opened.",
+        PrefixCounts::read);
+  }
+
+  private void gaugeOf(String name, String help, ToLongFunction<PrefixCounts> value) {
+    GaugeWithCallback.builder()
+        .name(name)
+        .help(help)
+        .labelNames("model")
+        .callback(to ->
+            models
+                .all()
+                .forEach(m ->
+                    to.call(
+                        (double) value.applyAsLong(m.knapsack().engine().prefixes()), m.name())))
+        .register(registry);
   }
 
   private static String word(Enum<?> value) {
