@@ -189,11 +189,12 @@ public final class Masks implements AutoCloseable {
   private void make(Language language, Term term, boolean hidden, long[] mask) {
     if (!hidden && loops(language, term)) {
       System.arraycopy(plainMask, 0, mask, 0, words);
-      otherEnds.allow(term, false, mask);
+      otherEnds.allow(term, false, _ -> false, mask);
     } else {
       Arrays.fill(mask, 0);
-      plainTokens.allow(term, hidden, mask);
-      otherTokens.allow(term, hidden, mask);
+      // What begins with a plain text that leads to where all plain text may come may come.
+      plainTokens.allow(term, hidden, next -> !hidden && loops(language, next), mask);
+      otherTokens.allow(term, hidden, _ -> false, mask);
     }
     if (term.nullable()) {
       ends.forEach(end -> set(mask, end));
@@ -215,9 +216,14 @@ public final class Masks implements AutoCloseable {
 
   /** Says whether each plain character leads from a term to itself. */
   private static boolean loops(Language language, Term term) {
-    return term.derive(' ') == term
-        && term.live()
-        && loops(term, term, language.plain, new HashSet<>());
+    if (term.loops == Term.Answer.UNKNOWN) {
+      boolean loops =
+          term.derive(' ') == term
+              && term.live()
+              && loops(term, term, language.plain, new HashSet<>());
+      term.loops = loops ? Term.Answer.YES : Term.Answer.NO;
+    }
+    return term.loops == Term.Answer.YES;
   }
 
   private record Step(Term term, Term character) {}

@@ -37,6 +37,9 @@ final class Term {
   Answer nullable = Answer.UNKNOWN;
   Answer live = Answer.UNKNOWN;
 
+  /** Whether each plain character leads back to it; see {@link Masks}. */
+  Answer loops = Answer.UNKNOWN;
+
   /** See {@link Terms#shortest}; -1 until it is asked for. */
   int shortest = -1;
 

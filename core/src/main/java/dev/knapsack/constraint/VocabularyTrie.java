@@ -6,6 +6,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.Predicate;
 
 /**
  * Tokens by their bytes, so that those that begin alike are looked at together.
@@ -89,8 +90,9 @@ final class VocabularyTrie implements AutoCloseable {
    * Adds to a mask the tokens that a text of a term may begin with.
    *
    * @param hidden whether a space with which a token begins counts for nothing
+   * @param all says of a term whether every token that leads to it may go on in every way
    */
-  void allow(Term term, boolean hidden, long[] mask) {
+  void allow(Term term, boolean hidden, Predicate<Term> all, long[] mask) {
     Term[] path = new Term[depth + 1];
     path[0] = term;
     int node = 0;
@@ -107,12 +109,13 @@ final class VocabularyTrie implements AutoCloseable {
         continue;
       }
       path[level + 1] = next;
-      int end = memory.get(INT, at + NODE + 8);
+      int behind = all.test(next) ? memory.get(INT, at + 4) : node + 1;
+      int end = memory.get(INT, NODE * behind + 8);
       for (int i = memory.get(INT, at + 8); i < end; i++) {
         int token = memory.get(INT, NODE * (nodes + 1) + 4L * i);
         mask[token >> 6] |= 1L << token;
       }
-      node++;
+      node = behind;
     }
   }
 
