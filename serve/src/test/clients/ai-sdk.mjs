@@ -48,25 +48,20 @@ await check('tools, calls and results in messages', async () => {
   });
   truthy(['length', 'stop', 'tool-calls'].includes(reply.finishReason), 'finishReason');
 });
-await check('structured, or refused by name', async () => {
+await check('structured', async () => {
   const structured = createOpenAICompatible({
     name: 'knapsack', baseURL: `${server}/v1`, apiKey: key, supportsStructuredOutputs: true,
   })(model);
   const schema = jsonSchema({
     type: 'object',
-    properties: { place: { type: 'string' } },
+    properties: { place: { type: 'string', maxLength: 20 } },
     required: ['place'],
     additionalProperties: false,
   });
-  try {
-    const reply = await generateText({
-      ...asked, model: structured, output: Output.object({ schema }),
-    });
-    truthy(typeof reply.output.place === 'string', 'place');
-  } catch (e) {
-    truthy(APICallError.isInstance(e) && e.statusCode === 400, `a refusal: ${e}`);
-    truthy(e.message.includes('response_format'), `names the field: ${e.message}`);
-  }
+  const reply = await generateText({
+    ...asked, model: structured, output: Output.object({ schema }),
+  });
+  truthy(typeof reply.output.place === 'string', 'place');
 });
 await check('pictures are refused', async () => {
   const image = new Uint8Array([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);

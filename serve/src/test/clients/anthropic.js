@@ -149,6 +149,19 @@ export async function run(version, Anthropic, key) {
     assert.ok(counted.input_tokens > 0);
   });
 
+  await check('structured', async () => {
+    const schema = {
+      type: 'object',
+      properties: { place: { enum: ['library', 'kitchen'] } },
+      required: ['place'],
+      additionalProperties: false,
+    };
+    const message = await client.messages.create(
+      ask({ max_tokens: 100, output_config: { format: { type: 'json_schema', schema } } }),
+    );
+    assert.ok(schema.properties.place.enum.includes(JSON.parse(message.content[0].text).place));
+  });
+
   await check('errors', async () => {
     await assert.rejects(client.messages.create(ask({ model: 'none' })), (error) => {
       assert.ok(error instanceof Anthropic.NotFoundError);
@@ -159,14 +172,14 @@ export async function run(version, Anthropic, key) {
       client.messages.create(ask({ tools, tool_choice: { type: 'any' } })),
       (error) => {
         assert.ok(error instanceof Anthropic.BadRequestError);
-        assert.match(error.message, /tool_choice\.type/);
+        assert.match(error.message, /tool_choice/);
         return true;
       },
     );
     await assert.rejects(
       client.messages.create(
         ask({
-          output_config: { format: { type: 'json_schema', schema: { type: 'object' } } },
+          output_config: { format: { type: 'json_schema', schema: { type: 'array', uniqueItems: true } } },
         }),
       ),
       Anthropic.BadRequestError,

@@ -106,9 +106,20 @@ await check('models', async () => {
   assert.ok((await client.version()).version);
 });
 
+await check('structured', async () => {
+  const format = {
+    type: 'object',
+    properties: { place: { enum: ['library', 'kitchen'] } },
+    required: ['place'],
+    additionalProperties: false,
+  };
+  const reply = await client.chat(ask({ format }));
+  assert.ok(format.properties.place.enum.includes(JSON.parse(reply.message.content).place));
+});
+
 await check('errors', async () => {
   await assert.rejects(client.chat(ask({ model: 'none' })), { status_code: 404, message: /none/ });
-  await assert.rejects(client.chat(ask({ format: 'json' })), { status_code: 400, message: /format/ });
+  await assert.rejects(client.chat(ask({ format: 'yaml' })), { status_code: 400, message: /format/ });
   await assert.rejects(
     client.chat(ask({ messages: [{ role: 'user', content: 'x', images: ['aGk='] }] })),
     { status_code: 400, message: /images/ },

@@ -8,7 +8,7 @@ const messages = [{ role: 'user', content: question }];
 const asked = { model, messages, temperature: 0 };
 const schema = {
   type: 'object',
-  properties: { place: { type: 'string' } },
+  properties: { place: { type: 'string', maxLength: 20 } },
   required: ['place'],
   additionalProperties: false,
 };

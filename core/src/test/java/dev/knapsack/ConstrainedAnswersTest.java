@@ -189,6 +189,16 @@ class ConstrainedAnswersTest {
                           .withToolChoice(ToolChoice.REQUIRED)))
           .isInstanceOf(ConstraintException.class)
           .hasMessageContaining("no form of calls");
+      // Where no form is known nothing is a call, so none is against the schema.
+      Tool strict = new Tool("time", "", "{}").withStrict(true);
+      assertThat(
+              result(
+                      knapsack,
+                      GenerationRequest.of(
+                              Conversation.of(Message.user("Hi.")).withTools(List.of(strict)))
+                          .withMaxTokens(3))
+                  .tokens())
+          .hasSize(3);
     }
   }
 

@@ -32,8 +32,10 @@ import java.util.stream.Stream;
  * resident set.
  */
 public final class ServeLoad {
-  private static final String WORDS =
-      "the key ring blue red lamp kitchen library drawer garden Dan Mia Tom put found left under";
+  private static final List<String> WORDS =
+      List.of(
+          "the", "key", "ring", "blue", "red", "lamp", "kitchen", "library", "drawer", "garden",
+          "Dan", "Mia", "Tom", "put", "found", "left", "under");
 
   private final HttpClient client = HttpClient.newHttpClient();
   private final URI server;
@@ -57,7 +59,7 @@ public final class ServeLoad {
         "| at once | requests | refused | left | tokens/s | first token p50, p95, p99 (s) | between"
             + " tokens p50, p95, p99 (ms) | resident set − ledger (MiB) |");
     System.out.println("|---|---|---|---|---|---|---|---|");
-    for (String count : System.getProperty("at", "1,4,16,64").split(",")) {
+    for (String count : System.getProperty("at", "1,4,16,64").split(",", -1)) {
       new ServeLoad(URI.create(args[0])).run(Integer.parseInt(count));
     }
   }
@@ -106,7 +108,6 @@ public final class ServeLoad {
 
   private String body(int number) {
     SplittableRandom random = new SplittableRandom(number);
-    String[] all = WORDS.split(" ");
     StringBuilder prompt = new StringBuilder();
     // Half of the requests begin with one of four long texts.
     SplittableRandom shared = new SplittableRandom(random.nextInt(4) - 100);
@@ -114,7 +115,7 @@ public final class ServeLoad {
     int length = 8 + random.nextInt(Math.max(1, words - 8));
     for (int i = 0; i < length; i++) {
       boolean common = shares && i < words / 2;
-      prompt.append(all[(common ? shared : random).nextInt(all.length)]).append(' ');
+      prompt.append(WORDS.get((common ? shared : random).nextInt(WORDS.size()))).append(' ');
     }
     JsonObject body = new JsonObject();
     body.addProperty("prompt", prompt.toString());

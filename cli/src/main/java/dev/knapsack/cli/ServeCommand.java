@@ -4,7 +4,6 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.serve.ApiKey;
 import dev.knapsack.serve.FileFolder;
 import dev.knapsack.serve.KnapsackServer;
-import dev.knapsack.serve.ServedModels;
 import dev.knapsack.serve.ServerOptions;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -118,27 +117,11 @@ final class ServeCommand implements Callable<Integer> {
   public Integer call() throws IOException, InterruptedException {
     PrintStream err = environment.streams().err();
     ServerOptions options = options(err);
-    try (NamedModels named = NamedModels.open(environment, engine, models, err)) {
-      serve(named.served(), options, err);
-    }
-    return 0;
-  }
-
-  private void serve(ServedModels served, ServerOptions options, PrintStream err)
-      throws InterruptedException {
     CountDownLatch told = new CountDownLatch(1);
     CountDownLatch done = new CountDownLatch(1);
-    Thread ending =
-        new Thread(() -> {
-          told.countDown();
-          try {
-            done.await();
-          } catch (InterruptedException e) {
-            Thread.currentThread().interrupt();
-          }
-        });
-    try (KnapsackServer server = KnapsackServer.open(served, options)) {
-      Runtime.getRuntime().addShutdownHook(ending);
+    try (NamedModels named = NamedModels.open(environment, engine, models, err);
+        KnapsackServer server = KnapsackServer.open(named.served(), options)) {
+      Runtime.getRuntime().addShutdownHook(new Thread(() -> end(told, done, err)));
       err.printf(
           "Listening on %s://%s:%d%n", tls == null ? "http" : "https", host, server.port());
       err.flush();
@@ -147,6 +130,19 @@ final class ServeCommand implements Callable<Integer> {
     } finally {
       done.countDown();
     }
+    return 0;
+  }
+
+  /** Told to end, the process ends well: with 0, once all is closed and kept that is to be kept. */
+  private static void end(CountDownLatch told, CountDownLatch done, PrintStream err) {
+    told.countDown();
+    try {
+      done.await();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    err.flush();
+    Runtime.getRuntime().halt(0);
   }
 
   private ServerOptions options(PrintStream log) throws IOException {

@@ -80,10 +80,11 @@ public final class AnswerLanguage {
                   .formatted(name, calling.tools.size())
               : "a call is required, and there are no tools; give one at the least.");
     }
-    boolean held = calling.required() || calling.strict();
-    if (held && outline.calls().isEmpty()) {
+    // Where no form is known nothing is read as a call, so that every call is as it should be.
+    boolean held = calling.required() || (calling.strict() && outline.calls().isPresent());
+    if (calling.required() && outline.calls().isEmpty()) {
       throw new ConstraintException(
-          calling.required() ? "tool_choice" : "strict",
+          "tool_choice",
           "this model's template shows no form of calls that is known, so that none can be held to"
               + " it; leave calls to the model.");
     }
