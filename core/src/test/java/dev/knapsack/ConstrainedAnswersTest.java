@@ -115,14 +115,12 @@ class ConstrainedAnswersTest {
   void whatIsCutShortIsABeginning() {
     try (Knapsack knapsack = open()) {
       for (int most : new int[] {1, 3, 12}) {
-        Generation.Result cut =
-            result(knapsack, story().withConstraint(DATE).withMaxTokens(most));
+        Generation.Result cut = result(knapsack, story().withConstraint(DATE).withMaxTokens(most));
         assertThat(cut.reason()).isEqualTo(FinishReason.MAX_TOKENS);
         assertThat(cut.tokens()).hasSize(most);
         assertThat("The date of this is: ").startsWith(cut.message().text());
       }
-      Generation.Result stopped =
-          result(knapsack, story().withConstraint(DATE).withStops("is:"));
+      Generation.Result stopped = result(knapsack, story().withConstraint(DATE).withStops("is:"));
       assertThat(stopped.reason()).isEqualTo(FinishReason.STOP_STRING);
       assertThat(stopped.message().text()).isEqualTo("The date of this ");
     }
@@ -147,16 +145,14 @@ class ConstrainedAnswersTest {
   void theUnlikelyIsSaidWhereItMust() {
     try (Knapsack knapsack = open()) {
       int a = knapsack.tokens("a", false)[1];
-      assertThatThrownBy(
-              () ->
-                  knapsack
-                      .generate(
-                          story()
-                              .withConstraint(new Constraint.Grammar("root ::= [^ -~]{3}"))
-                              .withSampling(
-                                  Sampling.GREEDY.withLogitBias(Map.of(a, 5f)))
-                              .withIgnoreEnd(true))
-                      .text())
+      assertThatThrownBy(() ->
+              knapsack
+                  .generate(
+                      story()
+                          .withConstraint(new Constraint.Grammar("root ::= [^ -~]{3}"))
+                          .withSampling(Sampling.GREEDY.withLogitBias(Map.of(a, 5f)))
+                          .withIgnoreEnd(true))
+                  .text())
           .isInstanceOf(IllegalArgumentException.class)
           .hasMessageContaining("ends where that ends");
       String text =
@@ -174,19 +170,16 @@ class ConstrainedAnswersTest {
   @Test
   void whatCannotBeHonouredIsRefusedBeforeAnythingIsWritten() {
     try (Knapsack knapsack = open()) {
-      assertThatThrownBy(
-              () ->
-                  knapsack.generate(
-                      story().withConstraint(new Constraint.Grammar("root ::= other"))))
+      assertThatThrownBy(() ->
+              knapsack.generate(story().withConstraint(new Constraint.Grammar("root ::= other"))))
           .isInstanceOf(ConstraintException.class)
           .hasMessageContaining("line 1, column 10");
-      assertThatThrownBy(
-              () ->
-                  knapsack.generate(
-                      GenerationRequest.of(
-                              Conversation.of(Message.user("Hi."))
-                                  .withTools(List.of(new Tool("time", "", "{}"))))
-                          .withToolChoice(ToolChoice.REQUIRED)))
+      assertThatThrownBy(() ->
+              knapsack.generate(
+                  GenerationRequest.of(
+                          Conversation.of(Message.user("Hi."))
+                              .withTools(List.of(new Tool("time", "", "{}"))))
+                      .withToolChoice(ToolChoice.REQUIRED)))
           .isInstanceOf(ConstraintException.class)
           .hasMessageContaining("no form of calls");
       // Where no form is known nothing is a call, so none is against the schema.

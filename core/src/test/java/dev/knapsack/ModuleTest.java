@@ -186,6 +186,6 @@ class ModuleTest {
         }
       }
     }
-    assertThat(types).contains(Knapsack.class, Budget.class).hasSizeLessThanOrEqualTo(49);
+    assertThat(types).contains(Knapsack.class, Budget.class).hasSizeLessThanOrEqualTo(50);
   }
 }

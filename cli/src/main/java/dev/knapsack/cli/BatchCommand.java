@@ -132,8 +132,7 @@ final class BatchCommand implements Callable<Integer> {
       long whole = Math.round(seconds);
       return whole < 3600
           ? String.format(Locale.ROOT, "%d:%02d", whole / 60, whole % 60)
-          : String.format(
-              Locale.ROOT, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
+          : String.format(Locale.ROOT, "%d:%02d:%02d", whole / 3600, whole / 60 % 60, whole % 60);
     }
   }
 }

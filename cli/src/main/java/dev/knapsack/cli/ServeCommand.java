@@ -122,8 +122,7 @@ final class ServeCommand implements Callable<Integer> {
     try (NamedModels named = NamedModels.open(environment, engine, models, err);
         KnapsackServer server = KnapsackServer.open(named.served(), options)) {
       Runtime.getRuntime().addShutdownHook(new Thread(() -> end(told, done, err)));
-      err.printf(
-          "Listening on %s://%s:%d%n", tls == null ? "http" : "https", host, server.port());
+      err.printf("Listening on %s://%s:%d%n", tls == null ? "http" : "https", host, server.port());
       err.flush();
       told.await();
       server.drain(Duration.ofSeconds(drain));

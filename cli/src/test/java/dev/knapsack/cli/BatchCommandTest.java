@@ -47,7 +47,8 @@ class BatchCommandTest {
   @Test
   void answersAFileAndSaysSo() throws Exception {
     String lines = Files.readString(in);
-    String bad = lines.substring(0, lines.indexOf('\n')).replace("line 0", "bad").replace("20}", "0}");
+    String bad =
+        lines.substring(0, lines.indexOf('\n')).replace("line 0", "bad").replace("20}", "0}");
     Files.writeString(in, lines + bad);
     Shell.Result result =
         new Shell(folder).run("batch", in, "-o", out, "--memory", "1GiB").succeeded();

@@ -67,8 +67,7 @@ class ServeCommandTest {
       assertThat(lines.next()).startsWith("data: ");
       process.toHandle().destroy(); // the streams stay open
       Iterable<String> rest = () -> lines;
-      assertThat(StreamSupport.stream(rest.spliterator(), false))
-          .contains("data: [DONE]");
+      assertThat(StreamSupport.stream(rest.spliterator(), false)).contains("data: [DONE]");
       String said = log.lines().collect(Collectors.joining("\n"));
       assertThat(process.waitFor()).as(said).isZero();
       assertThat(folder).isNotEmptyDirectory();

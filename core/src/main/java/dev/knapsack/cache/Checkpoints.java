@@ -12,8 +12,8 @@ import java.util.List;
  *     PrefixTree} can share them
  * @param count copies for each sequence: the last {@value #TURNS} ends of turns, which it has
  *     itself, and of the others those that it has itself or shares through the tree
- * @param format one of {@link #FORMATS}; a state that is no whole blocks of it, or
- *     must not be rounded, is in F32
+ * @param format one of {@link #FORMATS}; a state that is no whole blocks of it, or must not be
+ *     rounded, is in F32
  */
 public record Checkpoints(int distance, int count, Format format) {
   /** Formats in which they may be. */

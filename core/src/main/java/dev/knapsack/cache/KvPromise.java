@@ -8,7 +8,8 @@ import java.util.TreeMap;
  * The bytes of all pages that a sequence will need, taken before it needs them.
  *
  * <p>Pages are allocated out of it. Blocks that the sequence shares through a {@link PrefixTree}
- * are paid for by the tree, and not in here. To be closed when the cache that it is for grows no more.
+ * are paid for by the tree, and not in here. To be closed when the cache that it is for grows no
+ * more.
  */
 public final class KvPromise implements AutoCloseable {
   private final KvPool pool;

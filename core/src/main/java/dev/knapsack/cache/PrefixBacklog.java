@@ -39,7 +39,7 @@ public final class PrefixBacklog {
       return parts;
     }
 
-    /** Whether it was computed as a prompt that depends on no other. */
+    /** True if it was computed as a prompt that depends on no other. */
     public boolean exact() {
       return node.exact;
     }

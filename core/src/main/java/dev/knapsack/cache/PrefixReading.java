@@ -104,7 +104,8 @@ final class PrefixReading implements AutoCloseable {
     for (; way.size() > last.depth; way.removeLast()) {
       int from = firstInWindow(layout, way.size());
       boolean seen = way.subList(from, way.size()).stream().allMatch(s -> s.has(Part.WINDOWS));
-      if ((from == way.size() || seen) && (!layout.carriesStates() || way.getLast().has(Part.STATES))) {
+      if ((from == way.size() || seen)
+          && (!layout.carriesStates() || way.getLast().has(Part.STATES))) {
         return new PrefixReading(last, store, List.copyOf(way), from);
       }
     }
@@ -115,7 +116,9 @@ final class PrefixReading implements AutoCloseable {
     return lacks ? store.look(node.stored(store)) : Kept.NOTHING;
   }
 
-  /** The first block whose pages the token after so many blocks sees in some layer with a window. */
+  /**
+   * The first block whose pages the token after so many blocks sees in some layer with a window.
+   */
   private static int firstInWindow(KvLayout layout, int blocks) {
     int page = layout.pageTokens();
     int window = layout.longestWindow();

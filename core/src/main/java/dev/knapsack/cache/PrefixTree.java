@@ -38,9 +38,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A block that a sequence shares stays. The others go when their bytes are {@linkplain #drop
  * wanted}, the end of a chain before its beginning, least recently used first. Where there is a
- * {@link PrefixStore} the {@link #backlog} is written to it, what it has goes first, and what is not
- * here is {@linkplain SharedPrefix#advance read} from it. Not safe for use by several threads at
- * once, and to be closed before its pool.
+ * {@link PrefixStore} the {@link #backlog} is written to it, what it has goes first, and what is
+ * not here is {@linkplain SharedPrefix#advance read} from it. Not safe for use by several threads
+ * at once, and to be closed before its pool.
  */
 public final class PrefixTree implements AutoCloseable {
   /** A hash of a block of tokens that follows others. */
@@ -313,7 +313,7 @@ public final class PrefixTree implements AutoCloseable {
     return store;
   }
 
-  /** What its store has not got yet. */
+  /** The blocks that its store has not got yet. */
   public PrefixBacklog backlog() {
     return backlog;
   }

@@ -70,8 +70,8 @@ public final class SharedPrefix implements AutoCloseable {
   /**
    * Goes on with blocks that the tree or its store has and that the sequence has not computed, if
    * there are any; what it has computed of them is forgotten. Those of the store are read piece by
-   * piece, each time that this is called: as long as it {@linkplain #isReading reads}, nothing is to
-   * be computed.
+   * piece, each time that this is called: as long as it {@linkplain #isReading reads}, nothing is
+   * to be computed.
    *
    * @param tokens the tokens of each block of the sequence
    * @param most blocks to share at most
@@ -105,8 +105,7 @@ public final class SharedPrefix implements AutoCloseable {
         begun = reading(state, tokens, most, exact, node);
       }
     }
-    int found =
-        (begun == null ? node.depth : begun.blocks()) * page() - state.length();
+    int found = (begun == null ? node.depth : begun.blocks()) * page() - state.length();
     if (begun != null) {
       adopt(state, promise, tokens, exact, begun);
     } else if (found > 0) {
@@ -118,7 +117,7 @@ public final class SharedPrefix implements AutoCloseable {
   }
 
   /**
-   * What is being read, or could be: what leads beyond all that the sequence has, and the tree.
+   * The blocks that are being read, or could be: those that lead beyond all that the sequence has, and the tree.
    *
    * @param inTree the last block of the tree that the sequence could go on from
    */

@@ -103,9 +103,12 @@ public final class AnswerLanguage {
   private Term answer(Optional<Constraint> constraint, Calling calling) {
     Term text = constraint.map(c -> Language.term(terms, c)).orElseGet(this::free);
     Optional<Term> calls =
-        outline.calls().filter(_ -> !calling.callable().isEmpty()).map(form ->
-            new Calls(terms, marks, form)
-                .of(calling.callable(), calling.required(), calling.parallel));
+        outline
+            .calls()
+            .filter(_ -> !calling.callable().isEmpty())
+            .map(form ->
+                new Calls(terms, marks, form)
+                    .of(calling.callable(), calling.required(), calling.parallel));
     if (outline.calls().filter(CallForm.HARMONY::equals).isPresent()) {
       return harmony(calling.required() ? terms.never() : text, calls.orElse(terms.never()));
     }
@@ -156,7 +159,9 @@ public final class AnswerLanguage {
     return terms.except(text, terms.sequence(blanks, terms.text("{"), any));
   }
 
-  /** Messages to channels: of reasoning and of what is said before calls, and at last the answer. */
+  /**
+   * Messages to channels: of reasoning and of what is said before calls, and at last the answer.
+   */
   private Term harmony(Term text, Term calls) {
     Term free = marks.without(outline.marks());
     Term aside =

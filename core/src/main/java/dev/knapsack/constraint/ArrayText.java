@@ -84,9 +84,7 @@ final class ArrayText {
               + " remembered; leave it out, or list what the items may be.");
     }
     List<Members.Member> items =
-        all.get().stream()
-            .map(value -> new Members.Member(text.value(value), false))
-            .toList();
+        all.get().stream().map(value -> new Members.Member(text.value(value), false)).toList();
     return terms.members(
         new Members(items, Optional.empty(), arrays.least(), arrays.most(), text.separator()));
   }
@@ -161,9 +159,7 @@ final class ArrayText {
           if (count < enough) {
             options.add(step(at, contained(at), from(at, count + 1)));
           }
-          term =
-              terms.sequence(
-                  terms.repeat(next(other(at)), 0, -1), terms.choice(options));
+          term = terms.sequence(terms.repeat(next(other(at)), 0, -1), terms.choice(options));
         }
         known.put(List.of(at, count), term);
       }

@@ -74,7 +74,8 @@ record ByteSet(long a, long b, long c, long d) {
   /** Tells sets apart that differ in few bits, as those of single bytes do. */
   @Override
   public int hashCode() {
-    long mixed = ((a * 0x9E3779B97F4A7C15L + b) * 0x9E3779B97F4A7C15L + c) * 0x9E3779B97F4A7C15L + d;
+    long mixed =
+        ((a * 0x9E3779B97F4A7C15L + b) * 0x9E3779B97F4A7C15L + c) * 0x9E3779B97F4A7C15L + d;
     return Long.hashCode(mixed * 0xBF58476D1CE4E5B9L);
   }
 }

@@ -49,8 +49,7 @@ record Calls(Terms terms, Marks marks, CallForm form) {
       case GRANITE -> list(tools, "<|tool_call|>[", ", ", "]", schemas, parallel);
       case DEEPSEEK -> deepSeek(tools, "", "<｜tool▁sep｜>", "", "", schemas, parallel);
       case DEEPSEEK_FENCED ->
-          deepSeek(
-              tools, "function<｜tool▁sep｜>", "\n```json\n", "\n```", "\n", schemas, parallel);
+          deepSeek(tools, "function<｜tool▁sep｜>", "\n```json\n", "\n```", "\n", schemas, parallel);
       case LFM ->
           terms.sequence(
               marks.of("<|tool_call_start|>"),
@@ -98,8 +97,7 @@ record Calls(Terms terms, Marks marks, CallForm form) {
       List<Tool> tools, Function<Tool, Term> call, String between, boolean parallel) {
     Term one = terms.choice(tools.stream().map(tool -> named(tool, call)).toList());
     return parallel
-        ? terms.sequence(
-            one, terms.repeat(terms.sequence(terms.text(between), one), 0, -1))
+        ? terms.sequence(one, terms.repeat(terms.sequence(terms.text(between), one), 0, -1))
         : one;
   }
 
@@ -166,9 +164,7 @@ record Calls(Terms terms, Marks marks, CallForm form) {
   private Term arguments(Tool tool, boolean schemas) {
     return JsonSchemas.term(
         terms,
-        schemas || tool.strict()
-            ? Parameters.object(tool.parameters())
-            : "{\"type\": \"object\"}");
+        schemas || tool.strict() ? Parameters.object(tool.parameters()) : "{\"type\": \"object\"}");
   }
 
   private Term identifier() {
@@ -235,8 +231,7 @@ record Calls(Terms terms, Marks marks, CallForm form) {
             .members(
                 one ->
                     terms.sequence(
-                        terms.text(one.name() + ":"),
-                        one.isPlainText() ? text : one.json()),
+                        terms.text(one.name() + ":"), one.isPlainText() ? text : one.json()),
                 ","),
         terms.text("}"),
         marks.of("<tool_call|>"));

@@ -59,8 +59,7 @@ record CodePoints(int... ranges) {
     int i = 0;
     int j = 0;
     while (i < ranges.length || j < other.ranges.length) {
-      boolean own =
-          j == other.ranges.length || (i < ranges.length && ranges[i] <= other.ranges[j]);
+      boolean own = j == other.ranges.length || (i < ranges.length && ranges[i] <= other.ranges[j]);
       int from = own ? ranges[i] : other.ranges[j];
       int to = own ? ranges[i + 1] : other.ranges[j + 1];
       i += own ? 2 : 0;

@@ -8,7 +8,9 @@ import java.util.Arrays;
 import java.util.Collection;
 import java.util.function.BooleanSupplier;
 
-/** The place of one answer in its language: which tokens may come next. For one thread at a time. */
+/**
+ * The place of one answer in its language: which tokens may come next. For one thread at a time.
+ */
 public final class Cursor {
   /** Bytes of a text without alternatives that are looked for at once. */
   private static final int FORCED = 512;
@@ -128,12 +130,12 @@ public final class Cursor {
       byte[] bytes = tokenizer.bytes(tokens[from - 1], false);
       left -= bytes.length;
       from--;
-      if (left < 0
-          || !Arrays.equals(wanted, left, left + bytes.length, bytes, 0, bytes.length)) {
+      if (left < 0 || !Arrays.equals(wanted, left, left + bytes.length, bytes, 0, bytes.length)) {
         return new int[0];
       }
     }
-    return Arrays.copyOfRange(tokens, before.isEmpty() && from > 0 ? tokens.length : from, tokens.length);
+    return Arrays.copyOfRange(
+        tokens, before.isEmpty() && from > 0 ? tokens.length : from, tokens.length);
   }
 
   private byte[] forcedText() {

@@ -25,7 +25,7 @@ final class Emptiness {
 
   private final Terms terms;
 
-  /** How many answers so far took something for no that was being found out. */
+  /** The number of answers so far that took something for no that was being found out. */
   private long assumed;
 
   Emptiness(Terms terms) {
@@ -125,11 +125,9 @@ final class Emptiness {
     }
     int more =
         Math.max(
-            Math.max(required, object.least() - at.count()),
-            at.place() == Place.SEPARATOR ? 1 : 0);
+            Math.max(required, object.least() - at.count()), at.place() == Place.SEPARATOR ? 1 : 0);
     boolean enough = more <= required + optional || object.other().filter(this::live).isPresent();
-    boolean separated =
-        more < (at.place() == Place.MEMBER ? 1 : 2) || live(object.separator());
+    boolean separated = more < (at.place() == Place.MEMBER ? 1 : 2) || live(object.separator());
     return enough && separated && (object.most() < 0 || at.count() + more <= object.most());
   }
 

@@ -118,7 +118,7 @@ final class Grammar {
     }
   }
 
-  /** What a repetition may follow; empty where none begins. */
+  /** The item that a repetition may follow; empty where none begins. */
   private Optional<Term> item() {
     int begin = at;
     return switch (peek()) {
@@ -258,7 +258,8 @@ final class Grammar {
       case '\\', '"', '[', ']', '-', '^', '/' -> escaped;
       default ->
           throw error(
-              "no character is escaped so; give \\n, \\r, \\t, \\xHH, \\uHHHH, \\UHHHHHHHH, \\\\, \\\", \\[ or \\]",
+              "no character is escaped so; give \\n, \\r, \\t, \\xHH, \\uHHHH, \\UHHHHHHHH, \\\\,"
+                  + " \\\", \\[ or \\]",
               at - 2);
     };
   }
@@ -323,7 +324,6 @@ final class Grammar {
       column = text[i] == '\n' ? 1 : column + 1;
       line += text[i] == '\n' ? 1 : 0;
     }
-    return new ConstraintException(
-        "grammar, line " + line + ", column " + column, problem + ".");
+    return new ConstraintException("grammar, line " + line + ", column " + column, problem + ".");
   }
 }

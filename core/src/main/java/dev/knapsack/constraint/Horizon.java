@@ -14,13 +14,14 @@ record Horizon(Terms terms, int bytes) {
   Term of(Term term) {
     return switch (term.shape) {
       case Shape.Sequence _ -> sequence(term);
-      case Shape.Choice(List<Term> options) -> terms.choice(options.stream().map(this::of).toList());
+      case Shape.Choice(List<Term> options) ->
+          terms.choice(options.stream().map(this::of).toList());
       case Shape.Repeat(Term item, int least, int most) -> repeat(term, item, least, most);
       default -> term;
     };
   }
 
-  /** What cannot be reached is left out. */
+  /** A sequence without the parts that cannot be reached. */
   private Term sequence(Term term) {
     List<Term> parts = new ArrayList<>();
     Term left = term;

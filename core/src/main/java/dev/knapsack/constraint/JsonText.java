@@ -16,8 +16,8 @@ import java.util.Optional;
  * JSON as it is written in answers.
  *
  * <p>Between what belongs to the syntax may stand nothing, a space, or the end of a line and up to
- * twenty spaces or tabs, but not before a colon or a comma. A character of a text that is matched or
- * compared has one form: itself, or the short escape of those that JSON does not let stand.
+ * twenty spaces or tabs, but not before a colon or a comma. A character of a text that is matched
+ * or compared has one form: itself, or the short escape of those that JSON does not let stand.
  */
 final class JsonText {
   private static final int INDENT = 20;
@@ -61,8 +61,7 @@ final class JsonText {
         terms.choice(
             terms.character(PLAIN),
             terms.sequence(
-                terms.text("\\"),
-                terms.bytes(ByteSet.of('"', '\\', '/', 'b', 'f', 'n', 'r', 't'))),
+                terms.text("\\"), terms.bytes(ByteSet.of('"', '\\', '/', 'b', 'f', 'n', 'r', 't'))),
             terms.sequence(terms.text("\\u"), unit(hex)));
   }
 
@@ -81,8 +80,7 @@ final class JsonText {
             hex,
             hex);
     ByteSet others =
-        ByteSet.range('0', '9')
-            .or(ByteSet.of('a', 'b', 'c', 'e', 'f', 'A', 'B', 'C', 'E', 'F'));
+        ByteSet.range('0', '9').or(ByteSet.of('a', 'b', 'c', 'e', 'f', 'A', 'B', 'C', 'E', 'F'));
     return terms.choice(
         terms.sequence(terms.bytes(others), hex, hex, hex),
         terms.sequence(surrogate, terms.bytes(ByteSet.range('0', '7')), hex, hex),
@@ -154,15 +152,14 @@ final class JsonText {
   static String content(String text) {
     StringBuilder content = new StringBuilder(text.length() + 8);
     text.codePoints()
-        .forEach(
-            c -> {
-              if (NUMBERED.has(c)) {
-                content.append(escape(c));
-              } else {
-                String escape = ESCAPES.get(c);
-                content.append(escape == null ? Character.toString(c) : escape);
-              }
-            });
+        .forEach(c -> {
+          if (NUMBERED.has(c)) {
+            content.append(escape(c));
+          } else {
+            String escape = ESCAPES.get(c);
+            content.append(escape == null ? Character.toString(c) : escape);
+          }
+        });
     return content.toString();
   }
 

@@ -96,8 +96,7 @@ public final class Masks implements AutoCloseable {
       } else if (bytes.length > 0) {
         other.add(new VocabularyTrie.Entry(token, bytes));
         int from = plain(plainText, bytes);
-        behind.add(
-            new VocabularyTrie.Entry(token, Arrays.copyOfRange(bytes, from, bytes.length)));
+        behind.add(new VocabularyTrie.Entry(token, Arrays.copyOfRange(bytes, from, bytes.length)));
       }
     }
     try {
@@ -144,7 +143,7 @@ public final class Masks implements AutoCloseable {
   }
 
   /**
-   * What may follow behind a token; never, if it may not come.
+   * The texts that may follow behind a token; never, if it may not come.
    *
    * @param hidden whether a space with which it begins counts for nothing
    */

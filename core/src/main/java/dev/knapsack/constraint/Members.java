@@ -14,8 +14,7 @@ import java.util.Optional;
  * @param most members at the most; less than 0 for any number
  * @param separator what stands between two
  */
-record Members(
-    List<Member> named, Optional<Term> other, int least, int most, Term separator) {
+record Members(List<Member> named, Optional<Term> other, int least, int most, Term separator) {
   /**
    * A member with a name.
    *

@@ -13,7 +13,10 @@ import java.util.stream.Stream;
  * @param step 1 for integers; empty for any number
  */
 record NumberSet(
-    Optional<Bound> least, Optional<Bound> most, Optional<BigDecimal> step, List<BigDecimal> without) {
+    Optional<Bound> least,
+    Optional<Bound> most,
+    Optional<BigDecimal> step,
+    List<BigDecimal> without) {
   /**
    * An end of the numbers.
    *
@@ -82,22 +85,20 @@ record NumberSet(
 
   /** The smallest whole number of units that is within the bounds. */
   Optional<BigInteger> lowest(BigDecimal unit) {
-    return least.map(
-        bound -> {
-          BigInteger first = bound.value.divide(unit, 0, RoundingMode.CEILING).toBigIntegerExact();
-          boolean on = unit.multiply(new BigDecimal(first)).compareTo(bound.value) == 0;
-          return on && bound.exclusive ? first.add(BigInteger.ONE) : first;
-        });
+    return least.map(bound -> {
+      BigInteger first = bound.value.divide(unit, 0, RoundingMode.CEILING).toBigIntegerExact();
+      boolean on = unit.multiply(new BigDecimal(first)).compareTo(bound.value) == 0;
+      return on && bound.exclusive ? first.add(BigInteger.ONE) : first;
+    });
   }
 
   /** The largest whole number of units that is within the bounds. */
   Optional<BigInteger> highest(BigDecimal unit) {
-    return most.map(
-        bound -> {
-          BigInteger last = bound.value.divide(unit, 0, RoundingMode.FLOOR).toBigIntegerExact();
-          boolean on = unit.multiply(new BigDecimal(last)).compareTo(bound.value) == 0;
-          return on && bound.exclusive ? last.subtract(BigInteger.ONE) : last;
-        });
+    return most.map(bound -> {
+      BigInteger last = bound.value.divide(unit, 0, RoundingMode.FLOOR).toBigIntegerExact();
+      boolean on = unit.multiply(new BigDecimal(last)).compareTo(bound.value) == 0;
+      return on && bound.exclusive ? last.subtract(BigInteger.ONE) : last;
+    });
   }
 
   /** All of them, smallest first; empty if they are more than so many. */
@@ -123,8 +124,7 @@ record NumberSet(
         least.isPresent()
             && most.isPresent()
             && (least.get().value.compareTo(most.get().value) > 0
-                || (least.get().value.compareTo(most.get().value) == 0
-                    && !has(least.get().value)));
+                || (least.get().value.compareTo(most.get().value) == 0 && !has(least.get().value)));
     return crossed || list(without.size() + 1).map(List::isEmpty).orElse(false);
   }
 }

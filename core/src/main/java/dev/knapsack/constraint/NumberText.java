@@ -12,8 +12,9 @@ import java.util.Map;
  * Numbers of a set as they are written, digit by digit.
  *
  * <p>Without bounds a number has at most 15 digits before its point and 15 behind it, and an
- * exponent of two digits; an integer 18 digits. With bounds or a step it has no exponent, and so few
- * digits that a reader who takes it for a {@code double} finds it on the same side of each bound.
+ * exponent of two digits; an integer 18 digits. With bounds or a step it has no exponent, and so
+ * few digits that a reader who takes it for a {@code double} finds it on the same side of each
+ * bound.
  */
 final class NumberText {
   /** A step of more units than this is honoured only where its multiples can be listed. */

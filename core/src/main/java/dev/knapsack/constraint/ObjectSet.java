@@ -19,11 +19,10 @@ import java.util.stream.Stream;
  * @param names what is asked of the names
  * @param most members at the most; less than 0 for any number
  */
-record ObjectSet(
-    List<Form> forms, Set<String> required, List<Part> names, int least, int most) {
+record ObjectSet(List<Form> forms, Set<String> required, List<Part> names, int least, int most) {
   /**
-   * The schemas of values of members: by their names, by expressions found in their names, and of members
-   * for which neither says anything.
+   * The schemas of values of members: by their names, by expressions found in their names, and of
+   * members for which neither says anything.
    */
   record Form(Map<String, Part> named, Map<Pattern, Part> matched, Optional<Part> others) {
     /** One member alone. */
@@ -84,7 +83,10 @@ record ObjectSet(
     return value(Optional.of(name), pattern -> scratch.isFound(pattern, name));
   }
 
-  /** All that is asked of values of members that have no known name, by the expressions found in theirs. */
+  /**
+   * All that is asked of values of members that have no known name, by the expressions found in
+   * theirs.
+   */
   Conjunction value(Set<Pattern> found) {
     return value(Optional.empty(), found::contains);
   }
@@ -95,12 +97,11 @@ record ObjectSet(
       List<Part> own = new ArrayList<>();
       name.map(form.named()::get).ifPresent(own::add);
       form.matched()
-          .forEach(
-              (pattern, part) -> {
-                if (found.test(pattern)) {
-                  own.add(part);
-                }
-              });
+          .forEach((pattern, part) -> {
+            if (found.test(pattern)) {
+              own.add(part);
+            }
+          });
       if (own.isEmpty()) {
         form.others().ifPresent(own::add);
       }

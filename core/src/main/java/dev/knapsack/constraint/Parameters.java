@@ -55,8 +55,10 @@ final class Parameters {
     }
     Set<String> required = texts(parsed.get("required"));
     if (parsed.get("properties") instanceof JsonObject properties) {
-      properties.asMap().forEach((name, of) ->
-          all.add(new Parameter(name, required.remove(name), alone(name, of, parsed))));
+      properties
+          .asMap()
+          .forEach((name, of) ->
+              all.add(new Parameter(name, required.remove(name), alone(name, of, parsed))));
     }
     if (!required.isEmpty()) {
       throw new ConstraintException(
@@ -118,9 +120,7 @@ final class Parameters {
   Term members(Function<Parameter, Term> text, String separator) {
     return terms.members(
         new Members(
-            all.stream()
-                .map(one -> new Members.Member(text.apply(one), one.required))
-                .toList(),
+            all.stream().map(one -> new Members.Member(text.apply(one), one.required)).toList(),
             Optional.empty(),
             0,
             -1,
@@ -164,12 +164,12 @@ final class Parameters {
      * @param any a text that does not end the value before its end
      */
     Term bare(Term any) {
-      if (isPlainText() || schema.keySet().stream().allMatch(k -> SILENT.contains(k) && !k.equals("type"))) {
+      if (isPlainText()
+          || schema.keySet().stream().allMatch(k -> SILENT.contains(k) && !k.equals("type"))) {
         return any;
       }
       if (schema.get("enum") instanceof JsonArray values
-          && values.asList().stream()
-              .allMatch(v -> v instanceof JsonPrimitive p && p.isString())) {
+          && values.asList().stream().allMatch(v -> v instanceof JsonPrimitive p && p.isString())) {
         return terms.choice(
             values.asList().stream()
                 .map(v -> terms.both(terms.text(v.getAsString()), any))

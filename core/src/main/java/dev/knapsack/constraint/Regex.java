@@ -85,14 +85,13 @@ sealed interface Regex {
     private Term texts(List<Case> cases, boolean whole) {
       return terms.choice(
           cases.stream()
-              .map(
-                  one ->
-                      terms.sequence(
-                          whole || one.start ? terms.empty() : anything,
-                          before(
-                              one.text,
-                              whole || one.end ? terms.empty() : anything,
-                              whole || one.start)))
+              .map(one ->
+                  terms.sequence(
+                      whole || one.start ? terms.empty() : anything,
+                      before(
+                          one.text,
+                          whole || one.end ? terms.empty() : anything,
+                          whole || one.start)))
               .toList());
     }
 
@@ -245,13 +244,12 @@ sealed interface Regex {
                     LinkedHashMap::new,
                     Collectors.mapping(Case::text, Collectors.toList())));
     List<Case> merged = new ArrayList<>();
-    byAnchors.forEach(
-        (anchors, texts) ->
-            merged.add(
-                new Case(
-                    anchors.get(0),
-                    anchors.get(1),
-                    texts.size() == 1 ? texts.getFirst() : new Choice(texts))));
+    byAnchors.forEach((anchors, texts) ->
+        merged.add(
+            new Case(
+                anchors.get(0),
+                anchors.get(1),
+                texts.size() == 1 ? texts.getFirst() : new Choice(texts))));
     return merged;
   }
 

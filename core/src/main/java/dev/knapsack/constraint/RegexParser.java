@@ -11,10 +11,7 @@ final class RegexParser {
 
   private static final CodePoints DIGIT = CodePoints.range('0', '9');
   private static final CodePoints WORD =
-      DIGIT
-          .or(CodePoints.range('A', 'Z'))
-          .or(CodePoints.range('a', 'z'))
-          .or(CodePoints.of('_'));
+      DIGIT.or(CodePoints.range('A', 'Z')).or(CodePoints.range('a', 'z')).or(CodePoints.of('_'));
 
   /** Blanks in all dialects, and in any. */
   private static final CodePoints FEW_SPACES = CodePoints.of(" \t\n\u000B\f\r");
@@ -268,9 +265,7 @@ final class RegexParser {
   }
 
   private int control() {
-    if (at < characters.length
-        && Character.isLetter(characters[at])
-        && characters[at] < 0x80) {
+    if (at < characters.length && Character.isLetter(characters[at]) && characters[at] < 0x80) {
       return characters[at++] & 31;
     }
     throw refuse("'\\c' without a letter");

@@ -43,7 +43,8 @@ final class SchemaDocument {
 
     private Node node(String key, JsonElement value) {
       String pointer = at(key);
-      return new Node(pointer, value, id(value).map(id -> resolved(base, id, pointer)).orElse(base));
+      return new Node(
+          pointer, value, id(value).map(id -> resolved(base, id, pointer)).orElse(base));
     }
 
     /** The pointer to a keyword in this value. */
@@ -67,11 +68,11 @@ final class SchemaDocument {
   SchemaDocument(String schema) {
     JsonElement json =
         StrictJson.parse(schema)
-            .orElseThrow(
-                () ->
-                    new ConstraintException(
-                        "", "The schema is not JSON, or has values in values in values beyond"
-                            + " reason; give a JSON Schema."));
+            .orElseThrow(() ->
+                new ConstraintException(
+                    "",
+                    "The schema is not JSON, or has values in values in values beyond"
+                        + " reason; give a JSON Schema."));
     URI base = id(json).map(id -> resolved(HERE, id, "")).orElse(HERE);
     root = new Node("", json, base);
     resources.put(HERE, root);
@@ -142,7 +143,8 @@ final class SchemaDocument {
     if (fragment.isEmpty()) {
       return resource;
     }
-    Node found = fragment.startsWith("/") ? at(resource, fragment) : anchors.get(base + "#" + fragment);
+    Node found =
+        fragment.startsWith("/") ? at(resource, fragment) : anchors.get(base + "#" + fragment);
     if (found == null) {
       throw from.refuse(
           keyword, "is '%s', and there is nothing there; define it.".formatted(reference));

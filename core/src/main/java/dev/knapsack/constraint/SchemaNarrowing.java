@@ -28,9 +28,11 @@ final class SchemaNarrowing {
       case "enum" -> to.only(keywords.values());
       case "const" -> to.only(List.of(keywords.constant()));
       case "minimum" ->
-          to.numbers = to.numbers.atLeast(keywords.number(keyword), keywords.isTrue("exclusiveMinimum"));
+          to.numbers =
+              to.numbers.atLeast(keywords.number(keyword), keywords.isTrue("exclusiveMinimum"));
       case "maximum" ->
-          to.numbers = to.numbers.atMost(keywords.number(keyword), keywords.isTrue("exclusiveMaximum"));
+          to.numbers =
+              to.numbers.atMost(keywords.number(keyword), keywords.isTrue("exclusiveMaximum"));
       case "exclusiveMinimum" -> {
         if (!keywords.isFlag(keyword)) {
           to.numbers = to.numbers.atLeast(keywords.number(keyword), true);
@@ -73,8 +75,9 @@ final class SchemaNarrowing {
       }
       case "additionalItems" -> {} // beside a list of items
       default ->
-          throw keywords.schema().refuse(
-              keyword, "is not supported; use '$ref' with a definition of this schema.");
+          throw keywords
+              .schema()
+              .refuse(keyword, "is not supported; use '$ref' with a definition of this schema.");
     }
   }
 
@@ -112,10 +115,11 @@ final class SchemaNarrowing {
                   .atLeast(BigDecimal.valueOf(Long.MIN_VALUE), false)
                   .atMost(BigDecimal.valueOf(Long.MAX_VALUE), false);
       case "regex" ->
-          throw keywords.schema().refuse(
-              "format", "'regex' is not supported: expressions nest; leave the format out.");
-      default ->
-          StringFormat.named(name).ifPresent(format -> to.strings = to.strings.with(format));
+          throw keywords
+              .schema()
+              .refuse(
+                  "format", "'regex' is not supported: expressions nest; leave the format out.");
+      default -> StringFormat.named(name).ifPresent(format -> to.strings = to.strings.with(format));
     }
   }
 
@@ -140,10 +144,10 @@ final class SchemaNarrowing {
     }
     Map<Pattern, Part> matched = new LinkedHashMap<>();
     if (keywords.has("patternProperties")) {
-      keywords.named("patternProperties")
-          .forEach(
-              (source, value) ->
-                  matched.put(Keywords.pattern(source, value.pointer()), new Part(value, true)));
+      keywords
+          .named("patternProperties")
+          .forEach((source, value) ->
+              matched.put(Keywords.pattern(source, value.pointer()), new Part(value, true)));
     }
     Optional<Part> others =
         keywords.has("additionalProperties")
@@ -160,14 +164,15 @@ final class SchemaNarrowing {
     APPLICATORS.stream()
         .filter(keywords::has)
         .findFirst()
-        .ifPresent(
-            applicator -> {
-              throw keywords.schema().refuse(
+        .ifPresent(applicator -> {
+          throw keywords
+              .schema()
+              .refuse(
                   keyword,
                   "beside '%s' is not supported; name all properties and items in one schema, and"
                           .formatted(applicator)
                       + " close it there.");
-            });
+        });
     return Optional.of(keywords.part(keyword));
   }
 }

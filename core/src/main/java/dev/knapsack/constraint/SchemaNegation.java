@@ -54,14 +54,12 @@ final class SchemaNegation {
       case "type" -> types(keywords);
       case "enum" -> List.of(without(keywords, keyword, keywords.values()));
       case "const" -> List.of(without(keywords, keyword, List.of(keywords.constant())));
-      case "minimum",
-          "maximum",
-          "exclusiveMinimum",
-          "exclusiveMaximum",
-          "multipleOf" ->
+      case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf" ->
           numbers(keywords, keyword);
-      case "minLength" -> atMost(keywords.count(keyword), Kind.STRING, (a, n) -> a.strings = a.strings.atMost(n));
-      case "minItems" -> atMost(keywords.count(keyword), Kind.ARRAY, (a, n) -> a.arrays = a.arrays.atMost(n));
+      case "minLength" ->
+          atMost(keywords.count(keyword), Kind.STRING, (a, n) -> a.strings = a.strings.atMost(n));
+      case "minItems" ->
+          atMost(keywords.count(keyword), Kind.ARRAY, (a, n) -> a.arrays = a.arrays.atMost(n));
       case "minProperties" ->
           atMost(keywords.count(keyword), Kind.OBJECT, (a, n) -> a.objects = a.objects.atMost(n));
       case "maxLength" ->
@@ -70,8 +68,7 @@ final class SchemaNegation {
           of(Kind.ARRAY, a -> a.arrays = a.arrays.atLeast(keywords.count(keyword) + 1));
       case "maxProperties" ->
           of(Kind.OBJECT, a -> a.objects = a.objects.atLeast(keywords.count(keyword) + 1));
-      case "pattern" ->
-          of(Kind.STRING, a -> a.strings = a.strings.without(keywords.pattern()));
+      case "pattern" -> of(Kind.STRING, a -> a.strings = a.strings.without(keywords.pattern()));
       case "items", "prefixItems" -> items(keywords, keyword);
       case "contains" -> contains(keywords);
       case "required" ->
@@ -80,15 +77,14 @@ final class SchemaNegation {
               .toList();
       case "properties" ->
           keywords.named(keyword).entrySet().stream()
-              .flatMap(
-                  each ->
-                      of(
-                          Kind.OBJECT,
-                          a -> {
-                            a.objects = a.objects.requiring(each.getKey());
-                            member(a, each.getKey(), new Part(each.getValue(), false));
-                          })
-                          .stream())
+              .flatMap(each ->
+                  of(
+                      Kind.OBJECT,
+                      a -> {
+                        a.objects = a.objects.requiring(each.getKey());
+                        member(a, each.getKey(), new Part(each.getValue(), false));
+                      })
+                      .stream())
               .toList();
       case "uniqueItems" ->
           keywords.flag(keyword) ? undecided(keywords, keyword, Kind.ARRAY) : List.of();
@@ -160,7 +156,10 @@ final class SchemaNegation {
         Kind.NUMBER,
         a ->
             a.undecided(
-                Kind.NUMBER, wanted, all -> all.numbers.areMultiples(step), problem(keywords, keyword)));
+                Kind.NUMBER,
+                wanted,
+                all -> all.numbers.areMultiples(step),
+                problem(keywords, keyword)));
   }
 
   private static List<Option> numbers(Keywords keywords, String keyword) {
@@ -211,8 +210,7 @@ final class SchemaNegation {
   private static List<Option> items(Keywords keywords, String keyword) {
     boolean plain = keyword.equals("items") && !keywords.has("prefixItems");
     if (plain && keywords.isSchema(keyword)) {
-      ArraySet.Contained broken =
-          new ArraySet.Contained(keywords.part(keyword).opposite(), 1, -1);
+      ArraySet.Contained broken = new ArraySet.Contained(keywords.part(keyword).opposite(), 1, -1);
       return of(
           Kind.ARRAY,
           a -> {
@@ -247,8 +245,7 @@ final class SchemaNegation {
     if (contained.least() != 1 || contained.most() >= 0) {
       return undecided(keywords, "contains", Kind.ARRAY);
     }
-    ArraySet.Items none =
-        new ArraySet.Items(List.of(), Optional.of(contained.item().opposite()));
+    ArraySet.Items none = new ArraySet.Items(List.of(), Optional.of(contained.item().opposite()));
     return of(Kind.ARRAY, a -> a.arrays = a.arrays.with(none));
   }
 

@@ -113,8 +113,8 @@ final class SchemaReader {
           if (++splits > MOST_SPLITS || found.size() > MOST_ALTERNATIVES) {
             throw new ConstraintException(
                 "",
-                "The schema has alternatives of alternatives, more than can be counted out; write fewer"
-                    + " 'anyOf', 'oneOf' and 'if' that hold together.");
+                "The schema has alternatives of alternatives, more than can be counted out; write"
+                    + " fewer 'anyOf', 'oneOf' and 'if' that hold together.");
           }
           for (Option option : options) {
             Alternative copy = alternative.copy();
@@ -223,7 +223,8 @@ final class SchemaReader {
       if (properties.get(name) instanceof JsonObject property
           && (property.has("const") || property.has("enum"))) {
         JsonObject value = new JsonObject();
-        value.add("enum", property.has("enum") ? property.get("enum") : array(property.get("const")));
+        value.add(
+            "enum", property.has("enum") ? property.get("enum") : array(property.get("const")));
         constants.add(name, value);
       }
     }

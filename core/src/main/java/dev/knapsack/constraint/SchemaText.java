@@ -56,7 +56,8 @@ final class SchemaText {
     }
     if (open.size() > DEEPEST) {
       throw new ConstraintException(
-          "", "The schema has values in values, deeper than %d; write it flatter.".formatted(DEEPEST));
+          "",
+          "The schema has values in values, deeper than %d; write it flatter.".formatted(DEEPEST));
     }
     term = terms.choice(values.of(asked).stream().map(this::of).toList());
     open.remove(name);

@@ -44,7 +44,8 @@ final class SchemaValues {
     if (alternatives == null) {
       if (known.size() > MOST) {
         throw new ConstraintException(
-            "", "The schema says different things of more than %,d places; write it smaller."
+            "",
+            "The schema says different things of more than %,d places; write it smaller."
                 .formatted(MOST));
       }
       beingRead.add(name);
@@ -90,10 +91,9 @@ final class SchemaValues {
         && object.size() >= objects.least()
         && (objects.most() < 0 || object.size() <= objects.most())
         && object.entrySet().stream()
-            .allMatch(
-                member ->
-                    has(names, new JsonPrimitive(member.getKey()))
-                        && has(objects.value(member.getKey(), scratch), member.getValue()));
+            .allMatch(member ->
+                has(names, new JsonPrimitive(member.getKey()))
+                    && has(objects.value(member.getKey(), scratch), member.getValue()));
   }
 
   private boolean has(ArraySet arrays, JsonArray array) {
@@ -176,15 +176,14 @@ final class SchemaValues {
     return listed.isPresent()
         ? listed.get().isEmpty()
         : alternative.kinds().stream()
-            .allMatch(
-                kind ->
-                    switch (kind) {
-                      case NULL, TRUE, FALSE -> false;
-                      case NUMBER -> alternative.numbers.isEmpty();
-                      case STRING -> alternative.strings.isEmpty(scratch);
-                      case ARRAY -> isImpossible(alternative.arrays, depth);
-                      case OBJECT -> isImpossible(alternative.objects, depth);
-                    });
+            .allMatch(kind ->
+                switch (kind) {
+                  case NULL, TRUE, FALSE -> false;
+                  case NUMBER -> alternative.numbers.isEmpty();
+                  case STRING -> alternative.strings.isEmpty(scratch);
+                  case ARRAY -> isImpossible(alternative.arrays, depth);
+                  case OBJECT -> isImpossible(alternative.objects, depth);
+                });
   }
 
   private boolean isImpossible(ArraySet arrays, int depth) {
@@ -204,9 +203,8 @@ final class SchemaValues {
     return (objects.most() >= 0
             && Math.max(objects.least(), objects.required().size()) > objects.most())
         || objects.required().stream()
-            .anyMatch(
-                name ->
-                    !has(names, new JsonPrimitive(name))
-                        || isImpossible(objects.value(name, scratch), depth - 1));
+            .anyMatch(name ->
+                !has(names, new JsonPrimitive(name))
+                    || isImpossible(objects.value(name, scratch), depth - 1));
   }
 }

@@ -48,7 +48,7 @@ sealed interface Shape {
   }
 
   /**
-   * What may follow in an object.
+   * A place in an object, and so all that may follow there.
    *
    * @param definition the number of its {@link Members}
    * @param seen the named members that were read

@@ -25,8 +25,7 @@ record StringFormat(String name, Pattern pattern, int most) {
           + "-02-29)";
   private static final String ZONE =
       "(?:Z|\\+(?:0\\d|1[0-3]):[0-5]\\d|-(?:0[1-9]|1[0-2]):[0-5]\\d)";
-  private static final String TIME =
-      "(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,9})?" + ZONE;
+  private static final String TIME = "(?:[01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(?:\\.\\d{1,9})?" + ZONE;
   private static final String COUNT = "\\d{1,9}";
   private static final String PERIOD_OF_DAY =
       "T(?:%1$sH(?:%1$sM(?:%1$sS)?)?|%1$sM(?:%1$sS)?|%1$sS)".formatted(COUNT);
@@ -42,8 +41,7 @@ record StringFormat(String name, Pattern pattern, int most) {
           .formatted(ATOM, LABEL);
   private static final String OCTET = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
   private static final String HEX = "[0-9A-Fa-f]";
-  private static final String PATH_CHARACTER =
-      "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%" + HEX + "{2})";
+  private static final String PATH_CHARACTER = "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%" + HEX + "{2})";
   private static final String PATH = PATH_CHARACTER + "*(?:/" + PATH_CHARACTER + "*)*";
   private static final String AFTER_PATH =
       "(?:\\?(?:%1$s|[/?])*)?(?:#(?:%1$s|[/?])*)?".formatted(PATH_CHARACTER);
@@ -80,12 +78,9 @@ record StringFormat(String name, Pattern pattern, int most) {
   private static String addresses() {
     StringBuilder all = new StringBuilder("(?:%s{1,4}:){7}%1$s{1,4}".formatted(HEX));
     for (int before = 0; before <= 6; before++) {
-      String left =
-          before == 0 ? "" : "%s{1,4}(?::%1$s{1,4}){%d}".formatted(HEX, before - 1);
+      String left = before == 0 ? "" : "%s{1,4}(?::%1$s{1,4}){%d}".formatted(HEX, before - 1);
       String right =
-          before == 6
-              ? ""
-              : "(?:%s{1,4}(?::%1$s{1,4}){0,%d})?".formatted(HEX, 5 - before);
+          before == 6 ? "" : "(?:%s{1,4}(?::%1$s{1,4}){0,%d})?".formatted(HEX, 5 - before);
       all.append('|').append(left).append("::").append(right);
     }
     return all.toString();
@@ -99,7 +94,6 @@ record StringFormat(String name, Pattern pattern, int most) {
     }
     String whole = "^(?:" + expression + ")$";
     int most = name.endsWith("hostname") || name.endsWith("email") ? 253 : -1;
-    return Optional.of(
-        new StringFormat(name, Pattern.of(whole), most));
+    return Optional.of(new StringFormat(name, Pattern.of(whole), most));
   }
 }

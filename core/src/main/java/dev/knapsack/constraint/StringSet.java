@@ -107,9 +107,9 @@ record StringSet(
   }
 
   /**
-   * The same with formats as expressions. A format that no text of the expressions has says nothing,
-   * as the standard lets it: clients write patterns for times without a zone beside a format that
-   * wants one.
+   * The same with formats as expressions. A format that no text of the expressions has says
+   * nothing, as the standard lets it: clients write patterns for times without a zone beside a
+   * format that wants one.
    */
   StringSet settled(Scratch scratch) {
     StringSet expected = new StringSet(0, -1, patterns, List.of(), List.of(), List.of());
@@ -152,8 +152,7 @@ record StringSet(
 
   /** The contents of names, which are never written in two ways. */
   Term name(Terms terms, JsonText text) {
-    Optional<Term> found =
-        patterns.stream().map(text::found).reduce(terms::both);
+    Optional<Term> found = patterns.stream().map(text::found).reduce(terms::both);
     Term one = found.isPresent() ? text.exactCharacter() : text.character(CodePoints.ALL);
     Term content = found.orElseGet(() -> counted(terms, one));
     if (found.isPresent() && (least > 0 || most >= 0)) {

@@ -14,7 +14,7 @@ final class Term {
   /** The symbol of control token 0; before it come the bytes. */
   static final int SPECIAL = 256;
 
-  /** What is known of a term; it is found out once. */
+  /** Knowledge of a term, which is found out once. */
   enum Answer {
     UNKNOWN,
     NO,
@@ -28,7 +28,7 @@ final class Term {
   /** Derivatives by byte; null until there is one. */
   @Nullable Derivatives derivatives;
 
-  /** What a name or the place in an object stands for. */
+  /** The term that a name or the place in an object stands for. */
   @Nullable Term expansion;
 
   /** True while something is being found out about what the name stands for. */
@@ -37,7 +37,7 @@ final class Term {
   Answer nullable = Answer.UNKNOWN;
   Answer live = Answer.UNKNOWN;
 
-  /** Whether each plain character leads back to it; see {@link Masks}. */
+  /** Knowledge of whether each plain character leads back to it; see {@link Masks}. */
   Answer loops = Answer.UNKNOWN;
 
   /** See {@link Terms#shortest}; -1 until it is asked for. */

@@ -129,9 +129,7 @@ final class Terms {
   private Term pair(Term first, Term rest) {
     return first.never() || rest.never()
         ? never
-        : first == empty
-            ? rest
-            : rest == empty ? first : intern(new Shape.Sequence(first, rest));
+        : first == empty ? rest : rest == empty ? first : intern(new Shape.Sequence(first, rest));
   }
 
   Term choice(Term... options) {
@@ -165,7 +163,8 @@ final class Terms {
       case Shape.Never() -> {}
       case Shape.Choice(List<Term> options) -> options.forEach(o -> flatten(o, sorted, byRest));
       case Shape.Bytes(ByteSet set) -> byRest.merge(empty, set, ByteSet::or);
-      case Shape.Sequence(Term first, Term rest) when first.shape instanceof Shape.Bytes(ByteSet set) ->
+      case Shape.Sequence(Term first, Term rest)
+          when first.shape instanceof Shape.Bytes(ByteSet set) ->
           byRest.merge(rest, set, ByteSet::or);
       default -> sorted.put(option.id, option);
     }
@@ -222,7 +221,11 @@ final class Terms {
       return least == 0 ? empty : never;
     }
     boolean same =
-        least == 0 && most < 0 && item.shape instanceof Shape.Repeat(_, int l, int m) && l == 0 && m < 0;
+        least == 0
+            && most < 0
+            && item.shape instanceof Shape.Repeat(_, int l, int m)
+            && l == 0
+            && m < 0;
     return same || (least == 1 && most == 1) ? item : intern(new Shape.Repeat(item, least, most));
   }
 
@@ -274,7 +277,7 @@ final class Terms {
 
   // Names
 
-  /** What a name or a place in an object stands for. */
+  /** The term that a name or a place in an object stands for. */
   Term expansion(Term term) {
     Term known = term.expansion;
     if (known == null) {

@@ -70,8 +70,8 @@ final class UnicodeSets {
   private UnicodeSets() {}
 
   /**
-   * The characters that have a property, as ECMAScript writes it between braces: a general category,
-   * a script, or some that are true or false.
+   * The characters that have a property, as ECMAScript writes it between braces: a general
+   * category, a script, or some that are true or false.
    */
   static Optional<CodePoints> property(String name) {
     int equals = name.indexOf('=');

@@ -6,8 +6,8 @@ import java.util.List;
 /**
  * Characters as their bytes in UTF-8.
  *
- * <p>The ranges of a set are cut where the bytes of all but the last place stay the same, as in Cox,
- * <em>Regular Expression Matching in the Wild</em> (2010).
+ * <p>The ranges of a set are cut where the bytes of all but the last place stay the same, as in
+ * Cox, <em>Regular Expression Matching in the Wild</em> (2010).
  */
 final class Utf8 {
   /** The last character of so many bytes: 1, 2, 3, 4. */
@@ -51,8 +51,7 @@ final class Utf8 {
       return first(terms, mark, low, low, range(terms, from & rest, to & rest, behind - 1, 0x80));
     }
     if ((from & rest) != 0) {
-      options.add(
-          first(terms, mark, low, low, range(terms, from & rest, rest, behind - 1, 0x80)));
+      options.add(first(terms, mark, low, low, range(terms, from & rest, rest, behind - 1, 0x80)));
       low++;
     }
     if ((to & rest) != rest) {

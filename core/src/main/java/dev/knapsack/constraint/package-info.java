@@ -1,4 +1,6 @@
-/** Languages that answers are held to: terms, derived byte by byte, and the tokens that they allow. */
+/**
+ * Languages that answers are held to: terms, derived byte by byte, and the tokens that they allow.
+ */
 @NullMarked
 package dev.knapsack.constraint;
 

@@ -278,8 +278,7 @@ final class Admission {
     return limits.queue() > 0
         && prefixes.backlog().isPending()
         && allIdle()
-        && needs.stream()
-            .anyMatch(n -> !n.pool.hasRoom(n.capacity, limits.chunk(), n.share()));
+        && needs.stream().anyMatch(n -> !n.pool.hasRoom(n.capacity, limits.chunk(), n.share()));
   }
 
   /** Says whether nobody who asked for memory before has to wait for it. */

@@ -75,11 +75,7 @@ record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
    * @param endTokens tokens that end an answer
    */
   static Batch<Settlement> next(
-      List<Answer> live,
-      boolean all,
-      Scheduler.Limits limits,
-      int beside,
-      Set<Integer> endTokens) {
+      List<Answer> live, boolean all, Scheduler.Limits limits, int beside, Set<Integer> endTokens) {
     List<Answer> wanted = new ArrayList<>();
     long read = MOST_READ;
     for (Answer answer : live) {
@@ -106,7 +102,8 @@ record Batch<W extends Batch.Work>(List<W> work, List<Run> runs) {
                     Chunk.fixed(session.state(), session.pending(), room, limits.fixedChunk());
                 case SHARED, TEXT ->
                     Chunk.next(session.state(), session.pending(), room, limits.chunk());
-                // As if each had been chosen: what is computed may not depend on how many must come.
+                // As if each had been chosen: what is computed may not depend on how many must
+                // come.
                 case WRITTEN -> Chunk.next(session.state(), 1, room, limits.chunk());
               };
           if (chunk.tokens() > 0) {

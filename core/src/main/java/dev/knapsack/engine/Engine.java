@@ -294,7 +294,7 @@ public final class Engine implements AutoCloseable {
   private final KvPool pool;
   private final PrefixTree prefixes;
 
-  /** Where prefixes are kept beyond memory, and who writes them; null where they are not. */
+  /** The place of prefixes beyond memory, and their writer; null where there is none. */
   private final @Nullable PrefixFolder folder;
 
   private final @Nullable PrefixWriter writer;
@@ -405,8 +405,7 @@ public final class Engine implements AutoCloseable {
                   clock),
               this::forward);
       hold(budget.onPressure(Rung.DROP_PREFIXES, kv, scheduler));
-      this.writer =
-          folder == null ? null : new PrefixWriter(loop(), prefixes.backlog(), folder);
+      this.writer = folder == null ? null : new PrefixWriter(loop(), prefixes.backlog(), folder);
       loop().start();
       if (writer != null) {
         writer.start();
@@ -533,7 +532,7 @@ public final class Engine implements AutoCloseable {
         .sum();
   }
 
-  /** What there is to do, and was. */
+  /** The work that there is to do, and that was done. */
   public Load load() {
     return scheduler.load();
   }
@@ -607,7 +606,7 @@ public final class Engine implements AutoCloseable {
     return work;
   }
 
-  /** What is kept of the beginnings of prompts, in memory and on disk. */
+  /** The beginnings of prompts that are kept, in memory and on disk. */
   public PrefixCounts prefixes() {
     return loop()
         .settle(() ->
@@ -796,8 +795,7 @@ public final class Engine implements AutoCloseable {
 
   /**
    * Ends all answers after the step under way, writes what prefixes are to be kept and are not on
-   * disk yet, and gives every byte back; who asks for {@link
-   * #logits} meanwhile is waited for.
+   * disk yet, and gives every byte back; who asks for {@link #logits} meanwhile is waited for.
    */
   @Override
   public void close() {

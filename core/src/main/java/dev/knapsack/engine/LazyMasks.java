@@ -38,7 +38,8 @@ final class LazyMasks implements AutoCloseable {
       throw new EngineClosedException("engine");
     }
     if (tokenizer == null) {
-      throw new IllegalArgumentException("A constraint needs a tokenizer, and the engine has none.");
+      throw new IllegalArgumentException(
+          "A constraint needs a tokenizer, and the engine has none.");
     }
     if (made == null) {
       made = new Masks(tokenizer, vocabulary, account);

@@ -195,7 +195,9 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
             .constraint()
             .map(language ->
                 new Cursor(
-                    language, resources.masks().get(), () -> decoder != null && decoder.hidesSpace()))
+                    language,
+                    resources.masks().get(),
+                    () -> decoder != null && decoder.hidesSpace()))
             .orElse(null);
     return new Answer(
         this,
@@ -351,7 +353,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     }
   }
 
-  /** What there was to do so far, and is now; for any thread. */
+  /** The work that was done so far, and that there is now; for any thread. */
   Load load() {
     return load;
   }

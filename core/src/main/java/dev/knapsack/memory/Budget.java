@@ -337,7 +337,7 @@ public final class Budget {
     }
   }
 
-  /** What the ladder has given back, by its rungs. */
+  /** Bytes that the ladder has given back, by its rungs. */
   public Map<Rung, GivenBack> givenBack() {
     Map<Rung, GivenBack> all = new EnumMap<>(Rung.class);
     for (Rung rung : Rung.values()) {

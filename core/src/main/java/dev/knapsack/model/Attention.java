@@ -84,8 +84,8 @@ public record Attention(
     record OwnRows() implements Values {}
 
     /**
-     * Mixtures of a projection and of a token's rows in a bank, by gates of each head: {@code
-     * g_0 · v + Σ g_i · bank_i}, {@code g = 2 σ(gate(x))} (MoVE, arXiv 2601.22887, its V_S).
+     * Mixtures of a projection and of a token's rows in a bank, by gates of each head: {@code g_0 ·
+     * v + Σ g_i · bank_i}, {@code g = 2 σ(gate(x))} (MoVE, arXiv 2601.22887, its V_S).
      */
     record Mixed(ValueEmbeddings bank) implements Values {}
   }
@@ -216,7 +216,7 @@ public record Attention(
     return new Projection("attn_k", width, keyColumns(), "attn_qkv");
   }
 
-  /** What queries, keys and values are looked up in. */
+  /** The tables that queries, keys and values are looked up in. */
   private List<MemoryLayer> tables() {
     return hashBits == 0
         ? List.of()

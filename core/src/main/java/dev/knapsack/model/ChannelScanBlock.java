@@ -51,8 +51,7 @@ final class ChannelScanBlock {
 
   /** A token is here what a text is elsewhere. */
   private static List<Recurrence> tokens(ChannelScan spec, int count) {
-    return Recurrence.whole(
-        IntStream.generate(spec::width).limit(count), spec.stateNumbers());
+    return Recurrence.whole(IntStream.generate(spec::width).limit(count), spec.stateNumbers());
   }
 
   /**
@@ -61,11 +60,7 @@ final class ChannelScanBlock {
    * @param y receives the results; may be {@code mixed}
    */
   private void scan(
-      ChannelScan.Scan scan,
-      ChannelScan spec,
-      List<Recurrence> tokens,
-      Matrix mixed,
-      Matrix y) {
+      ChannelScan.Scan scan, ChannelScan spec, List<Recurrence> tokens, Matrix mixed, Matrix y) {
     int rows = mixed.rows();
     Matrix x = blocks.matrix(Slot.CONVOLVED, rows, spec.inner());
     blocks.convolutions.apply(scan.convolution(), tokens, mixed, null, x);

@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
  * @param dilation rows from one that a tap meets to the next
  * @param place where, of the numbers that a layer carries, the convolution's begin
  */
-record Convolution(Matrix taps, @Nullable MemorySegment bias, boolean silu, int dilation, int place) {
+record Convolution(
+    Matrix taps, @Nullable MemorySegment bias, boolean silu, int dilation, int place) {
   /** One whose taps meet rows that follow each other. */
   Convolution(Matrix taps, @Nullable MemorySegment bias, boolean silu, int place) {
     this(taps, bias, silu, 1, place);

@@ -75,10 +75,7 @@ final class DeltaRuleBlock {
     DeltaRule spec = weights.spec();
     blocks.norm(scanned, weights.headNorm(), spec.valueSize(), scanned);
     compute.gatedActivation(
-        spec.form() == Form.BY_CHANNEL ? Activation.SIGMOID : Activation.SILU,
-        gate,
-        scanned,
-        gate);
+        spec.form() == Form.BY_CHANNEL ? Activation.SIGMOID : Activation.SILU, gate, scanned, gate);
     weights.output().apply(blocks, compute.input(gate), delta);
   }
 

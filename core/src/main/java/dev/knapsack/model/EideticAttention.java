@@ -177,7 +177,9 @@ public record EideticAttention(
     return numbers;
   }
 
-  /** The states, which are read and written; and for each row, products with queries and weights. */
+  /**
+   * The states, which are read and written; and for each row, products with queries and weights.
+   */
   @Override
   public Work work(KvFormat format, KvPolicy policy, int tokens, int past) {
     return fading

@@ -8,8 +8,8 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Computes {@link EideticAttention}: a sequence's tokens one after the other, KV heads and sequences
- * by all workers.
+ * Computes {@link EideticAttention}: a sequence's tokens one after the other, KV heads and
+ * sequences by all workers.
  */
 final class EideticAttentionBlock {
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT;
@@ -55,13 +55,11 @@ final class EideticAttentionBlock {
         compute,
         all,
         spec.kvHeads(),
-        (run, head, worker) ->
-            new Head(spec, run, head, positions[run.first()], rows).attend());
+        (run, head, worker) -> new Head(spec, run, head, positions[run.first()], rows).attend());
     weights.output().apply(blocks, compute.input(rows.attended), delta);
   }
 
-  private Rows project(
-      EideticAttention.Weights weights, int[] positions, Matrix x, Matrix fading) {
+  private Rows project(EideticAttention.Weights weights, int[] positions, Matrix x, Matrix fading) {
     EideticAttention spec = weights.spec();
     int count = x.rows();
     Matrix query = blocks.matrix(Slot.QUERY, count, spec.columns());
@@ -187,7 +185,9 @@ final class EideticAttentionBlock {
       }
     }
 
-    /** Keeps the row of x that leaves the window, in place of the least innovation if that is less. */
+    /**
+     * Keeps the row of x that leaves the window, in place of the least innovation if that is less.
+     */
     private void keep(int token) {
       int least = keptCount;
       if (keptCount == kept.length) {

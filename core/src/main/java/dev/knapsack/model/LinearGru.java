@@ -13,10 +13,10 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * A gated recurrence that is linear in its state, of each channel by itself: the MLGRU of
- * MatMul-free language models (Zhu et al., arXiv 2406.02528). A token is projected
- * to a forget gate, a candidate and an output gate; {@code f = σ(forget)}, {@code h = f · h + (1 −
- * f) · silu(candidate)}, and the token's result is {@code σ(gate) · h}, normed if the model has
- * that norm, and projected.
+ * MatMul-free language models (Zhu et al., arXiv 2406.02528). A token is projected to a forget
+ * gate, a candidate and an output gate; {@code f = σ(forget)}, {@code h = f · h + (1 − f) ·
+ * silu(candidate)}, and the token's result is {@code σ(gate) · h}, normed if the model has that
+ * norm, and projected.
  */
 public record LinearGru(Norms norms, int width) implements Block {
   private static final String HIDDEN_NORM = "gru_sub_norm.weight";

@@ -72,10 +72,7 @@ final class LinearGruBlock {
       for (int i = 0; i < channels; i++) {
         written[i] = 1 - kept[i];
       }
-      compute
-          .kernels()
-          .recurrences()
-          .selectiveScan(kept, written, skip, x, ONE, ONE, state, out);
+      compute.kernels().recurrences().selectiveScan(kept, written, skip, x, ONE, ONE, state, out);
       scanned.write(row, first, out);
       if (row + 1 == run.first() + run.added()) {
         MemorySegment.copy(state, 0, run.after(), FLOAT, place, channels);

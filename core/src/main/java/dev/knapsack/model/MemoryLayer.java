@@ -21,7 +21,7 @@ record MemoryLayer(String name, int columns, int bits, int outputs) {
   private static final int TOKENS = 16;
 
   /**
-   * What it computes with.
+   * The tables and the bias that it computes with.
    *
    * @param table the name of the tables in a file
    * @param bias null for none
@@ -41,9 +41,7 @@ record MemoryLayer(String name, int columns, int bits, int outputs) {
 
   Weights in(LayerTensors tensors) {
     return new Weights(
-        this,
-        WeightLayout.name(tensors.layer(), weight()),
-        tensors.find(name + ".bias"));
+        this, WeightLayout.name(tensors.layer(), weight()), tensors.find(name + ".bias"));
   }
 
   private String weight() {

@@ -18,8 +18,8 @@ import org.jspecify.annotations.Nullable;
  * of the gated {@link DeltaRule} with keys, values, steps and β of projections of its own, and is
  * written and read by the tokens alone that chose it, in their order. What is read, {@code q S}, is
  * summed by the router's weights, which are divided by their sum, and what is read of the shared
- * memory, which all tokens write, is added. Queries, convolutions, decays, gate and output are those
- * of all memories.
+ * memory, which all tokens write, is added. Queries, convolutions, decays, gate and output are
+ * those of all memories.
  *
  * @param memory the shape of each, with a key head for each value head and the form {@link
  *     DeltaRule.Form#TILED}; its norms are those around all

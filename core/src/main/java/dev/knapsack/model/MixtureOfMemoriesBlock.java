@@ -50,8 +50,7 @@ final class MixtureOfMemoriesBlock {
       int[] rows = IntStream.range(0, router.count(m)).map(i -> router.row(memory, i)).toArray();
       Matrix read = use(weights.memories().get(m), runs, rows, x, query);
       for (int i = 0; i < rows.length; i++) {
-        compute.add(
-            sum.rows(rows[i], rows[i] + 1), read.rows(i, i + 1), router.weight(memory, i));
+        compute.add(sum.rows(rows[i], rows[i] + 1), read.rows(i, i + 1), router.weight(memory, i));
       }
     }
     if (spec.shared()) {
@@ -94,8 +93,7 @@ final class MixtureOfMemoriesBlock {
     compute.alone(alone);
     blocks.adapted = adapted;
     Matrix query = gather(queries, rows, Slot.QUERY);
-    return deltaRule.scan(
-        memory, all, new DeltaRuleBlock.Heads(query, key, value, strength, step));
+    return deltaRule.scan(memory, all, new DeltaRuleBlock.Heads(query, key, value, strength, step));
   }
 
   private Matrix gather(Matrix x, int[] rows, Slot slot) {

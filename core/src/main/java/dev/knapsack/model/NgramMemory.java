@@ -22,8 +22,8 @@ import org.jspecify.annotations.Nullable;
  * @param taps of the convolution
  * @param dilation rows from one that a tap meets to the next
  */
-public record NgramMemory(
-    Norms norms, int width, NgramHash hash, int size, int taps, int dilation) implements Block {
+public record NgramMemory(Norms norms, int width, NgramHash hash, int size, int taps, int dilation)
+    implements Block {
   private static final String TABLE = "ngram_embd.weight";
   private static final String KEY_NORM = "ngram_k_norm.weight";
   private static final String CONVOLUTION_NORM = "ngram_conv_norm.weight";

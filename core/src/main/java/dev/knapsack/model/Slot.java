@@ -21,7 +21,7 @@ enum Slot {
   /** The other copies of the residual stream, and what the first was predicted: {@link AltUp}. */
   COPIES,
   PREDICTED,
-  /** What blocks before gave, the embedding first: {@link EarlierOutputs}. */
+  /** The results of blocks before, the embedding first: {@link EarlierOutputs}. */
   EARLIER,
   /** The factors that copies are predicted and corrected with. */
   COEFFICIENTS,
@@ -61,12 +61,14 @@ enum Slot {
   STEP,
   STRENGTH,
   SCANNED,
-  /** Activations times factors of a matrix's columns, and what each adds: {@link Linear.Columns}. */
+  /**
+   * Activations times factors of a matrix's columns, and what each adds: {@link Linear.Columns}.
+   */
   SCALED,
   SUMS,
-  /** What a state has kept of tokens, where attention reads it: {@link EideticAttention}. */
+  /** The part of tokens that a state has kept, where attention reads it: {@link EideticAttention}. */
   FADING,
-  /** How far tokens are from what was predicted: whether they are kept. */
+  /** The distance of tokens from what was predicted, by which they are kept. */
   INNOVATION,
   /** The few numbers between the two projections that some are made of. */
   LOW_RANK,

@@ -26,18 +26,10 @@ import org.jspecify.annotations.Nullable;
  * @param byColumn whether columns of its matrices have factors and summands of their own
  */
 public record StateSpace(
-    Norms norms,
-    int width,
-    int inner,
-    int heads,
-    int state,
-    int groups,
-    int taps,
-    boolean byColumn)
+    Norms norms, int width, int inner, int heads, int state, int groups, int taps, boolean byColumn)
     implements Block {
   /** One whose matrices are as they are. */
-  public StateSpace(
-      Norms norms, int width, int inner, int heads, int state, int groups, int taps) {
+  public StateSpace(Norms norms, int width, int inner, int heads, int state, int groups, int taps) {
     this(norms, width, inner, heads, state, groups, taps, false);
   }
 

@@ -82,7 +82,8 @@ public record TensorSpec(
     Map<String, TensorSpec> wholes = new LinkedHashMap<>();
     for (TensorSpec part : tensors) {
       if (part.fused != null) {
-        TensorSpec whole = new TensorSpec(part.fused, part.role, part.optional, null, part.shape, 1);
+        TensorSpec whole =
+            new TensorSpec(part.fused, part.role, part.optional, null, part.shape, 1);
         wholes.merge(part.fused, whole, TensorSpec::followedBy);
       }
     }

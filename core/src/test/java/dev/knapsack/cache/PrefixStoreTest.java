@@ -43,7 +43,8 @@ class PrefixStoreTest {
           layout(Formats.F16, 11, LATENT, HEADS),
           layout(Formats.F16, 0, STATE, STATE),
           layout(Formats.Q8_0, 0, STATE, HEADS),
-          layout(Formats.F16, 0, WINDOW, new LayerLayout.Both(HEADS, STATE), new LayerLayout.None()));
+          layout(
+              Formats.F16, 0, WINDOW, new LayerLayout.Both(HEADS, STATE), new LayerLayout.None()));
 
   private static final KvLayout PLAIN = LAYOUTS.getFirst();
 
@@ -158,12 +159,7 @@ class PrefixStoreTest {
 
     void step(long bytes) {
       shared.advance(
-          state,
-          promise,
-          PrefixTreeTest.block(tokens),
-          (tokens.length - 1) / PAGE,
-          exact,
-          bytes);
+          state, promise, PrefixTreeTest.block(tokens), (tokens.length - 1) / PAGE, exact, bytes);
       caches.pool.compact();
       if (!shared.isReading()) {
         int from = state.length();
@@ -174,12 +170,7 @@ class PrefixStoreTest {
         state.kv().encode();
         int prompt = exact ? tokens.length : 0;
         shared.extend(
-            state,
-            promise,
-            PrefixTreeTest.block(tokens),
-            Integer.MAX_VALUE,
-            prompt,
-            exact);
+            state, promise, PrefixTreeTest.block(tokens), Integer.MAX_VALUE, prompt, exact);
         state.compress();
       }
     }
@@ -348,7 +339,9 @@ class PrefixStoreTest {
       }
       try (Caches caches = new Caches(layout)) {
         int computed = caches.run(text);
-        assertThat(computed).as("written again, round %d %s", i, file).isEqualTo(100 - kept(layout, 100));
+        assertThat(computed)
+            .as("written again, round %d %s", i, file)
+            .isEqualTo(100 - kept(layout, 100));
       }
     }
   }

@@ -290,7 +290,8 @@ class PrefixTreeTest {
         assertThat(other.finish().computed).isEqualTo(40);
       }
       KvPool recent = caches.pool.beside(RECENT);
-      try (SharedPrefix found = caches.tree.find(recent, "", block(tokens(40, 1, 40)), ALL, false)) {
+      try (SharedPrefix found =
+          caches.tree.find(recent, "", block(tokens(40, 1, 40)), ALL, false)) {
         assertThat(found.blocks()).isZero();
       }
       try (Sequence same = new Sequence(caches, WINDOWS, tokens(40, 1, 40), ALL)) {

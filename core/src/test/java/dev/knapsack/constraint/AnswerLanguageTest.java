@@ -45,7 +45,11 @@ class AnswerLanguageTest {
                 "days": {"type": "integer"}, "detail": {"type": "boolean"}}}
               """,
               true),
-          new Tool("time", "The time.", "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}", true));
+          new Tool(
+              "time",
+              "The time.",
+              "{\"type\": \"object\", \"properties\": {}, \"additionalProperties\": false}",
+              true));
 
   private static AnswerForm form(String name) throws IOException {
     return AnswerForm.of(Files.readString(TestData.path("templates/" + name + ".jinja")));
@@ -181,12 +185,13 @@ class AnswerLanguageTest {
   @CsvSource({
     "Qwen-Qwen3-0.6B, '<think>Hm {}.</think>\n\n{\"a\": 5}'",
     "Qwen-Qwen3-0.6B, '{\"a\": 5}'",
-    "openai-gpt-oss-120b, '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>{\"a\": 5}'",
+    "openai-gpt-oss-120b,"
+        + " '<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>{\"a\":"
+        + " 5}'",
   })
   void aConstraintHoldsBehindReasoning(String name, String text) throws IOException {
     Constraint a = new Constraint.Grammar("root ::= \"{\\\"a\\\": \" [0-9] \"}\"");
-    Language language =
-        language(form(name), Optional.of(a), ToolChoice.NONE, true, "");
+    Language language = language(form(name), Optional.of(a), ToolChoice.NONE, true, "");
 
     assertThat(matches(language, text)).isTrue();
     assertThat(matches(language, text + " ")).isFalse();
@@ -218,8 +223,11 @@ class AnswerLanguageTest {
                 text -> text.equals("</think>") ? 9 : -1)
             .orElseThrow();
 
-    Term closed = Masks.derived(language.root, "Hm".getBytes(StandardCharsets.UTF_8), 0).derive(Term.SPECIAL + 9);
-    assertThat(Masks.derived(closed, "yes".getBytes(StandardCharsets.UTF_8), 0).nullable()).isTrue();
+    Term closed =
+        Masks.derived(language.root, "Hm".getBytes(StandardCharsets.UTF_8), 0)
+            .derive(Term.SPECIAL + 9);
+    assertThat(Masks.derived(closed, "yes".getBytes(StandardCharsets.UTF_8), 0).nullable())
+        .isTrue();
     assertThat(matches(language, "Hm</think>yes")).isFalse();
     assertThat(language.root.derive(Term.SPECIAL + 8).live()).isFalse();
   }
@@ -270,7 +278,8 @@ class AnswerLanguageTest {
         language(form("Qwen-Qwen3-0.6B"), Optional.empty(), ToolChoice.NONE, true, "");
 
     assertThat(matches(language, "It is <b>5</b>.")).isTrue();
-    assertThat(matches(language, "<tool_call>\n{\"name\": \"time\", \"arguments\": {}}\n</tool_call>"))
+    assertThat(
+            matches(language, "<tool_call>\n{\"name\": \"time\", \"arguments\": {}}\n</tool_call>"))
         .isFalse();
   }
 
@@ -292,15 +301,15 @@ class AnswerLanguageTest {
             "{\"properties\": {\"id\": {\"type\": \"string\", \"pattern\": \"^a\"}}}",
             true);
     AnswerForm coder = form("Qwen3-Coder");
-    assertThatThrownBy(
-            () ->
-                AnswerLanguage.of(
-                    Optional.empty(),
-                    new AnswerLanguage.Calling(List.of(pattern), ToolChoice.AUTO, true),
-                    coder.outline(List.of(pattern), ""),
-                    _ -> -1))
+    assertThatThrownBy(() ->
+            AnswerLanguage.of(
+                Optional.empty(),
+                new AnswerLanguage.Calling(List.of(pattern), ToolChoice.AUTO, true),
+                coder.outline(List.of(pattern), ""),
+                _ -> -1))
         .isInstanceOf(ConstraintException.class)
-        .hasMessageContaining("tool 'find': /properties/id: this model writes texts without quotes");
+        .hasMessageContaining(
+            "tool 'find': /properties/id: this model writes texts without quotes");
     assertThat(
             AnswerLanguage.of(
                 Optional.empty(),

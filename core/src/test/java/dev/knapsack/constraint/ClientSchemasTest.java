@@ -21,7 +21,8 @@ class ClientSchemasTest {
           + "|\\\\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\\\d|30)"
           + "|(?:02)-(?:0[1-9]|1\\\\d|2[0-8])))";
 
-  private static final String TIME = "(?:[01]\\\\d|2[0-3]):[0-5]\\\\d(?::[0-5]\\\\d(?:\\\\.\\\\d+)?)?";
+  private static final String TIME =
+      "(?:[01]\\\\d|2[0-3]):[0-5]\\\\d(?::[0-5]\\\\d(?:\\\\.\\\\d+)?)?";
 
   /** Formats say nothing: zod's time has no zone, and its pattern says so. */
   private static final SchemaRegistryConfig PATTERNS =
@@ -55,7 +56,8 @@ class ClientSchemasTest {
         """
         {"email":"it's.me+x@example.com","day":"2024-02-29","at":"2026-11-30T12:00:01.5Z","time":"12:30",
         "id":"123e4567-e89b-12d3-a456-426614174000","address":"10.0.0.255","begins":"abc","count":-3,"price":9.99,
-        "kind":"order","note":null,"parts":[]}"""),
+        "kind":"order","note":null,"parts":[]}\
+        """),
 
     /** LangChain4j, of a record with an enumeration, an optional field and itself. */
     LANGCHAIN4J(
@@ -84,7 +86,8 @@ class ClientSchemasTest {
               "friends": []
             }
           ]
-        }"""),
+        }\
+        """),
 
     /** Spring AI, of a record with numbers of Java's types. */
     SPRING_AI(
@@ -99,7 +102,8 @@ class ClientSchemasTest {
          "required":["actor","born","id","rating","movies"],"additionalProperties":false}
         """,
         """
-        {"actor":"Tilda","born":1960,"id":123456789012345678,"rating":8.5,"when":null,"movies":["Orlando","\\u00c9"]}"""),
+        {"actor":"Tilda","born":1960,"id":123456789012345678,"rating":8.5,"when":null,"movies":["Orlando","\\u00c9"]}\
+        """),
 
     /** Pydantic, of models with unions, constants, pairs and maps. */
     PYDANTIC(
@@ -121,7 +125,8 @@ class ClientSchemasTest {
          "required":["pet","at"],"title":"Owner","type":"object"}
         """,
         """
-        {"pet": {"kind": "dog", "toys": ["bone", "ball"]}, "at": [1.5, -2], "scores": {"a": 1}, "price": "+3.50", "more": null}""");
+        {"pet": {"kind": "dog", "toys": ["bone", "ball"]}, "at": [1.5, -2], "scores": {"a": 1}, "price": "+3.50", "more": null}\
+        """);
 
     final String schema;
     final String value;
@@ -150,8 +155,7 @@ class ClientSchemasTest {
     Random random = new Random(11);
     for (int i = 0; i < 5; i++) {
       String answer = Walk.through(term, random, names).orElseThrow();
-      List<Error> errors =
-          registry.getSchema(client.schema).validate(answer, InputFormat.JSON);
+      List<Error> errors = registry.getSchema(client.schema).validate(answer, InputFormat.JSON);
       assertThat(errors).as(answer).isEmpty();
     }
   }

@@ -63,8 +63,7 @@ class GrammarTest {
 
   static List<Arguments> matchesWhatIsWritten() {
     return List.of(
-        Arguments.of(
-            "root ::= \"\\x41\\u00e9\\U0001F600\\t\\\"\\\\\"", "Aé😀\t\"\\"),
+        Arguments.of("root ::= \"\\x41\\u00e9\\U0001F600\\t\\\"\\\\\"", "Aé😀\t\"\\"),
         Arguments.of("root ::= [^a-c\\]]", "€"),
         Arguments.of("root ::= [^a-c\\]!]{2,3}", "d[x"),
         Arguments.of("root ::= [a-]+", "a-a"),
@@ -75,7 +74,8 @@ class GrammarTest {
 
   @Test
   void rulesGoOnOverLinesWhereTheyMay() {
-    String grammar = "root ::= (\n  \"a\"\n  \"b\"\n) |\n  \"c\" # or\n  | \"d\"\n\nother ::= \"e\"";
+    String grammar =
+        "root ::= (\n  \"a\"\n  \"b\"\n) |\n  \"c\" # or\n  | \"d\"\n\nother ::= \"e\"";
 
     assertThat(matches(grammar, "ab")).isTrue();
     assertThat(matches(grammar, "c")).isTrue();

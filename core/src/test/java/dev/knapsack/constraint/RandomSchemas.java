@@ -16,8 +16,19 @@ final class RandomSchemas {
       List.of("^a", "0$", "^[a-c]{1,3}$", "b|c", "\\d", "^\\w+-\\d$", "^(?:x|yy)*$", "[^a]");
   private static final List<String> FORMATS =
       List.of(
-          "date", "time", "date-time", "duration", "hostname", "ipv4", "ipv6", "uuid", "uri",
-          "uri-reference", "json-pointer", "relative-json-pointer", "something-else");
+          "date",
+          "time",
+          "date-time",
+          "duration",
+          "hostname",
+          "ipv4",
+          "ipv6",
+          "uuid",
+          "uri",
+          "uri-reference",
+          "json-pointer",
+          "relative-json-pointer",
+          "something-else");
   private static final List<String> TEXTS =
       List.of("", "a", "b", "abc", "a-1", "x0", "\n", "é", "😀\"", "2024-02-29", "10.0.0.1");
   private static final List<String> NUMBERS =
@@ -138,7 +149,9 @@ final class RandomSchemas {
     if (chance(4)) {
       schema.addProperty(
           "multipleOf",
-          type.equals("integer") ? one(List.of(2, 3, 7, 10, 15, 100)) : one(List.of(0.5, 0.25, 0.05, 2)));
+          type.equals("integer")
+              ? one(List.of(2, 3, 7, 10, 15, 100))
+              : one(List.of(0.5, 0.25, 0.05, 2)));
     }
     if (chance(10)) {
       object(schema, "not").add("const", value(0));

@@ -103,8 +103,7 @@ class RegexTest {
       Regex possible = Regex.parseWide("^\\s$");
       assertThat(Walk.accepts(sure.search(terms, terms::character), doubtful)).isFalse();
       assertThat(Walk.accepts(possible.search(terms, terms::character), doubtful)).isTrue();
-      assertThat(
-              Walk.accepts(Regex.parse("^[^\\s]$").search(terms, terms::character), doubtful))
+      assertThat(Walk.accepts(Regex.parse("^[^\\s]$").search(terms, terms::character), doubtful))
           .isFalse();
       assertThat(
               Walk.accepts(Regex.parseWide("^[^\\s]$").search(terms, terms::character), doubtful))

@@ -73,8 +73,7 @@ class TermsTest {
   void whatBeginsWithItselfIsRefused() {
     Term one = terms.reference("one");
     terms.define("one", terms.choice(terms.text("x"), terms.sequence(terms.reference("two"))));
-    terms.define(
-        "two", terms.sequence(terms.repeat(terms.text("y"), 0, 1), one, terms.text("z")));
+    terms.define("two", terms.sequence(terms.repeat(terms.text("y"), 0, 1), one, terms.text("z")));
 
     assertThatThrownBy(() -> one.derive('x'))
         .isInstanceOf(ConstraintException.class)
@@ -162,7 +161,8 @@ class TermsTest {
   @Test
   void whatIsForgottenIsFoundAgain() {
     // Each text leads to states that no other has; far more of them than are remembered.
-    Term term = terms.both(terms.repeat(terms.text("ab"), 0, 40_000), terms.repeat(terms.text("a"), 0, 0));
+    Term term =
+        terms.both(terms.repeat(terms.text("ab"), 0, 40_000), terms.repeat(terms.text("a"), 0, 0));
     Term counted = terms.sequence(terms.repeat(terms.text("ab"), 40_000, 40_000), terms.text("c"));
 
     assertThat(term.live()).isTrue();
@@ -261,10 +261,13 @@ class TermsTest {
       Term term = terms.character(set);
       int[] ranges = set.ranges();
       for (int j = 0; j < 500; j++) {
-        int near = ranges.length == 0 ? 0 : ranges[random.nextInt(ranges.length)] - 1 + random.nextInt(3);
+        int near =
+            ranges.length == 0 ? 0 : ranges[random.nextInt(ranges.length)] - 1 + random.nextInt(3);
         int c = random.nextBoolean() ? random.nextInt(0x110000) : Math.clamp(near, 0, 0x10FFFF);
         if (c < 0xD800 || c > 0xDFFF) {
-          assertThat(matches(term, Character.toString(c))).as("%X in %s", c, set).isEqualTo(set.has(c));
+          assertThat(matches(term, Character.toString(c)))
+              .as("%X in %s", c, set)
+              .isEqualTo(set.has(c));
         }
       }
       Term bytes = term;

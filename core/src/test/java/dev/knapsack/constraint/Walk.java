@@ -17,7 +17,6 @@ final class Walk {
   /** What ends what has been begun, and what goes on with something short. */
   private static final char[] CLOSING = "}]\"0159:,.-eZnullue".toCharArray();
 
-
   private static final String USUAL = "abcxyz019-._ \"\\,}]{[:é€😀\n\tT@/";
 
   private Walk() {}

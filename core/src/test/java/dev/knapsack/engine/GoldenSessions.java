@@ -20,7 +20,9 @@ import java.util.Arrays;
 import java.util.Random;
 import java.util.function.Consumer;
 
-/** Turns of sessions of golden and other models, in engines that take exactly what their plan says. */
+/**
+ * Turns of sessions of golden and other models, in engines that take exactly what their plan says.
+ */
 final class GoldenSessions {
   private GoldenSessions() {}
 

@@ -185,7 +185,8 @@ class PrefixesOnDiskTest {
           while (engine.prefixes().written() < 3) {
             Thread.onSpinWait();
           }
-          try (Lease all = budget.account("other").reserve(budget.free() + engine.prefixes().bytes())) {
+          try (Lease all =
+              budget.account("other").reserve(budget.free() + engine.prefixes().bytes())) {
             assertThat(all.bytes()).isPositive();
             assertThat(engine.prefixes().blocks()).isZero();
           }
@@ -197,7 +198,11 @@ class PrefixesOnDiskTest {
   @Test
   void whoBeginTogetherReadItOnce() {
     int[] system = tokens(192, 1);
-    stored("llama_f16", KvFormat.F16, 4, engine -> ask(engine, request(join(system, tokens(9, 2))), 0));
+    stored(
+        "llama_f16",
+        KvFormat.F16,
+        4,
+        engine -> ask(engine, request(join(system, tokens(9, 2))), 0));
     long read =
         stored(
             "llama_f16",

@@ -116,8 +116,7 @@ class BiMambaTest {
       double[] y = new double[INNER];
       for (int h = 0; h < HEADS; h++) {
         double step =
-            NaiveScans.softplus(
-                all[INNER + MIXED + h] + naive.row(p + "ssm_dt.bias", 0)[h]);
+            NaiveScans.softplus(all[INNER + MIXED + h] + naive.row(p + "ssm_dt.bias", 0)[h]);
         double decay = Math.exp(step * naive.row(p + "ssm_a", h)[0]);
         int group = h / (HEADS / GROUPS) * STATE;
         for (int i = 0; i < size; i++) {

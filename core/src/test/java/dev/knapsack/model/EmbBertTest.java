@@ -80,8 +80,7 @@ class EmbBertTest {
     boolean second = false;
     for (int t = 0; t < x.length; t++) {
       second |= tokens[t] == SEPARATOR;
-      x[t] =
-          naive.product("token_embd_up.weight", naive.row("token_embd.weight", tokens[t]), 0);
+      x[t] = naive.product("token_embd_up.weight", naive.row("token_embd.weight", tokens[t]), 0);
       double[] position = naive.row("position_embd.weight", t);
       NaiveModel.add(x[t], naive.product("position_embd_up.weight", position, 0), 1);
       int part = tokens[t] == 0 ? 0 : second ? 2 : 1;
@@ -152,7 +151,8 @@ class EmbBertTest {
 
   @Test
   void textsOfAStepDoNotSeeEachOther() {
-    List<int[]> texts = List.of(Rig.tokens(9, 40, 1), new int[] {7, SEPARATOR, 9}, new int[] {3, 5});
+    List<int[]> texts =
+        List.of(Rig.tokens(9, 40, 1), new int[] {7, SEPARATOR, 9}, new int[] {3, 5});
     try (Rig rig = new Rig(model(1), Rig.Parts.USUAL)) {
       List<SequenceState> states = texts.stream().map(text -> rig.pool.sequence()).toList();
       List<Run> runs =
@@ -165,8 +165,7 @@ class EmbBertTest {
       int from = 0;
       for (int[] text : texts) {
         int to = from + 40 * text.length;
-        assertThat(Arrays.copyOfRange(together, from, to))
-            .isEqualTo(rig.logits(text, text.length));
+        assertThat(Arrays.copyOfRange(together, from, to)).isEqualTo(rig.logits(text, text.length));
         from = to;
       }
     }

@@ -143,8 +143,7 @@ class MambaMixerTest {
       List<double[]> mixed = new ArrayList<>();
       double[][] gate = new double[WIDTH][];
       for (int c = 0; c < WIDTH; c++) {
-        double[] both =
-            naive.product(p + "channel_in.weight", new double[] {normed[c]}, 0);
+        double[] both = naive.product(p + "channel_in.weight", new double[] {normed[c]}, 0);
         mixed.add(Arrays.copyOf(both, CHANNEL_INNER));
         gate[c] = Arrays.copyOfRange(both, CHANNEL_INNER, 2 * CHANNEL_INNER);
       }
@@ -188,7 +187,9 @@ class MambaMixerTest {
     paper().opensFrom(folder.resolve("mambamixer.gguf"));
   }
 
-  /** The last mixer of tokens is not the last block: what came before follows the rows that go on. */
+  /**
+   * The last mixer of tokens is not the last block: what came before follows the rows that go on.
+   */
   @Test
   void theLastTokensLogitsAreThoseOfAll() {
     int[] tokens = Rig.tokens(12, 40, 5);

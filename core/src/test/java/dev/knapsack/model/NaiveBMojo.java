@@ -63,13 +63,14 @@ final class NaiveBMojo {
     return NaiveMixers.with(model, (naive, x, p) -> eidetic(naive, x, p, faded, kept));
   }
 
-  private static double[][] eidetic(
-      NaiveModel naive, double[][] x, String p, int faded, int kept) {
+  private static double[][] eidetic(NaiveModel naive, double[][] x, String p, int faded, int kept) {
     double[][] y = selectiveScan(naive, x, p);
     double[] innovation = new double[x.length];
     for (int t = 0; t < x.length && kept > 0; t++) {
       double[] foretold =
-          t == 0 ? new double[WIDTH] : NaiveMixers.filtered(naive, p + "innovation.weight", y, t - 1);
+          t == 0
+              ? new double[WIDTH]
+              : NaiveMixers.filtered(naive, p + "innovation.weight", y, t - 1);
       for (int c = 0; c < WIDTH; c++) {
         innovation[t] += Math.pow(y[t][c] - foretold[c], 2);
       }

@@ -261,7 +261,9 @@ enum NaiveMixers {
     return y;
   }
 
-  /** The sum of a row and those before it by a matrix's factors, of which the last are the row's. */
+  /**
+   * The sum of a row and those before it by a matrix's factors, of which the last are the row's.
+   */
   static double[] filtered(NaiveModel naive, String name, double[][] x, int t) {
     int taps = naive.row(name, 0).length;
     int columns = naive.model.infos.get(name).shape().get(1).intValue();

@@ -8,12 +8,12 @@ import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.host.Host;
-import dev.knapsack.planner.JvmShare;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
+import dev.knapsack.planner.JvmShare;
 import dev.knapsack.planner.Machine;
 import dev.knapsack.planner.PlanRequest;
 import dev.knapsack.planner.Planner;
@@ -122,12 +122,7 @@ record PaperModel(FixtureModel model, Function<int[], float[]> definition) {
           text(4),
           (position, logits) ->
               MemorySegment.copy(
-                  logits,
-                  ValueLayout.JAVA_FLOAT,
-                  0,
-                  actual,
-                  position * vocabulary,
-                  vocabulary));
+                  logits, ValueLayout.JAVA_FLOAT, 0, actual, position * vocabulary, vocabulary));
       further.accept(engine);
     }
     // Activations are codes of 8 bits, where the machine's kernels have these.
@@ -143,8 +138,7 @@ record PaperModel(FixtureModel model, Function<int[], float[]> definition) {
   }
 
   private void write(Path file) {
-    try (GgufWriter writer =
-            GgufWriter.create(file, model.metadata(), model.tensors().values());
+    try (GgufWriter writer = GgufWriter.create(file, model.metadata(), model.tensors().values());
         Arena arena = Arena.ofConfined()) {
       for (TensorInfo tensor : model.tensors().values()) {
         MemorySegment bytes = arena.allocate(tensor.bytes());

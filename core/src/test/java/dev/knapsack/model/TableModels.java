@@ -171,7 +171,8 @@ enum TableModels {
         }
 
         private double[] lookedUp(String name, double[] x, int bits) {
-          double[] sum = new double[model.infos.get(name + ".weight").shape().getFirst().intValue()];
+          double[] sum =
+              new double[model.infos.get(name + ".weight").shape().getFirst().intValue()];
           for (int k = 0; k < 8; k++) {
             double[] z = Arrays.copyOfRange(x, k * bits, (k + 1) * bits);
             double all = 0;

@@ -194,8 +194,7 @@ class TableModelsTest {
   @Test
   void withoutAnOutputProjectionValuesMoveByTheirSize() {
     Sizes sizes = new Sizes();
-    try (Rig rig =
-        new Rig(TableModels.MEMORYFORMER.naive().model, Rig.Parts.USUAL, sizes)) {
+    try (Rig rig = new Rig(TableModels.MEMORYFORMER.naive().model, Rig.Parts.USUAL, sizes)) {
       rig.logits(Rig.tokens(20, 40, 9), 7);
     }
     assertThat(sizes.seen).isEqualTo(20 * 3 * 2);

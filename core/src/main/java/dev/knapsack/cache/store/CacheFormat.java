@@ -31,11 +31,11 @@ import java.util.List;
  * each of these and after the last token, of each layer that carries one: in F32, with the number
  * of the position, counted from 0, in place of the head.
  *
- * <p>A block of a prefix is a file of version {@value #BLOCK}: its header says, behind the number of
- * tokens, which parts follow (4 bytes, a bit for each by its number) and by which arithmetic, where
- * its tokens were computed as a prompt that depends on no other (8; 0 where not). Then come the
- * {@link #KEY}, which is the digest of the block and that of the one before it, the {@link #TOKENS},
- * and the parts: pages as they lay in memory, in the order of layers and heads.
+ * <p>A block of a prefix is a file of version {@value #BLOCK}: its header says, behind the number
+ * of tokens, which parts follow (4 bytes, a bit for each by its number) and by which arithmetic,
+ * where its tokens were computed as a prompt that depends on no other (8; 0 where not). Then come
+ * the {@link #KEY}, which is the digest of the block and that of the one before it, the {@link
+ * #TOKENS}, and the parts: pages as they lay in memory, in the order of layers and heads.
  */
 final class CacheFormat {
   static final byte[] MAGIC = {'K', 'N', 'A', 'P', 'S', 'K', 'V', '\n'};

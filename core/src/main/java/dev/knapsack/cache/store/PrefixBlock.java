@@ -49,7 +49,11 @@ final class PrefixBlock {
    * @return whether all of it could be copied
    */
   static boolean write(
-      Sink sink, PrefixKey key, SortedMap<Part, Long> parts, long arithmetic, PrefixFolder.Copy copy)
+      Sink sink,
+      PrefixKey key,
+      SortedMap<Part, Long> parts,
+      long arithmetic,
+      PrefixFolder.Copy copy)
       throws IOException {
     int bits = 0;
     for (Part part : parts.keySet()) {

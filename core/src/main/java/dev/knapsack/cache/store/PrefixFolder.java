@@ -57,7 +57,8 @@ public final class PrefixFolder implements PrefixStore, AutoCloseable {
 
   private static final String SUFFIX = ".prefix";
   private static final String UNFINISHED = ".prefix.tmp";
-  private static final Pattern NAME = Pattern.compile("[0-9a-f]{64}(\\.[0-9a-f]+)?\\.prefix(\\.tmp)?");
+  private static final Pattern NAME =
+      Pattern.compile("[0-9a-f]{64}(\\.[0-9a-f]+)?\\.prefix(\\.tmp)?");
   private static final String LOCK = ".lock";
 
   /** After this an unfinished file is one that nobody writes any more. */
@@ -189,7 +190,9 @@ public final class PrefixFolder implements PrefixStore, AutoCloseable {
     void of(Path file, FileChannel channel) throws IOException;
   }
 
-  /** Reads a file, if there is one; deletes one that is not whole, or another than its name says. */
+  /**
+   * Reads a file, if there is one; deletes one that is not whole, or another than its name says.
+   */
   private boolean open(PrefixKey key, Reading reading) {
     Path file = file(key);
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {

@@ -38,8 +38,7 @@ final class EmbBert extends Family {
     }
     Block convolution = new TextConvolution(Norms.NONE, width, header.taps("conv_kernel"));
     return List.of(
-        new Replacement(
-            new Parallel(BEFORE_MIXER, width, List.of(attention, convolution), true)));
+        new Replacement(new Parallel(BEFORE_MIXER, width, List.of(attention, convolution), true)));
   }
 
   @Override

@@ -30,12 +30,6 @@ final class Mamba extends Family {
           "ssm.state_size", "%d numbers are too many for %d channels".formatted(state, inner));
     }
     return new SelectiveScan(
-        norms,
-        header.width(),
-        inner,
-        state,
-        rank,
-        header.taps("ssm.conv_kernel"),
-        selection);
+        norms, header.width(), inner, state, rank, header.taps("ssm.conv_kernel"), selection);
   }
 }

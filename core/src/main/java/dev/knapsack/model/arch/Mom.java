@@ -5,7 +5,9 @@ import dev.knapsack.model.DeltaRule;
 import dev.knapsack.model.MixtureOfMemories;
 import java.util.List;
 
-/** Mixture-of-Memories: linear attention whose tokens choose among several states, in each layer. */
+/**
+ * Mixture-of-Memories: linear attention whose tokens choose among several states, in each layer.
+ */
 final class Mom extends Family {
   @Override
   List<Block> blocks(Header header, int layer, int context) {
