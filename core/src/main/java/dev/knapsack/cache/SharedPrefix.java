@@ -117,7 +117,8 @@ public final class SharedPrefix implements AutoCloseable {
   }
 
   /**
-   * The blocks that are being read, or could be: those that lead beyond all that the sequence has, and the tree.
+   * The blocks that are being read, or could be: those that lead beyond all that the sequence has,
+   * and the tree.
    *
    * @param inTree the last block of the tree that the sequence could go on from
    */

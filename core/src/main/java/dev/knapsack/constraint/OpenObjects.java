@@ -64,7 +64,9 @@ final class OpenObjects {
     return at.count() >= object.least() && at.place() != Place.SEPARATOR;
   }
 
-  /** The texts that may follow at a place: the end, a separator, or a member that has not been read. */
+  /**
+   * The texts that may follow at a place: the end, a separator, or a member that has not been read.
+   */
   Term following(Shape.Open at) {
     Members object = of(at);
     if (at.place() == Place.MEMBER) {

@@ -46,6 +46,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
@@ -63,35 +64,8 @@ import org.jspecify.annotations.Nullable;
  * Safe for use by many threads.
  */
 public final class Engine implements AutoCloseable {
-  /**
-   * The choices in opening an engine.
-   *
-   * @param precision what activations are when they meet weights in a block format; if empty, what
-   *     the host's arithmetic is fastest with
-   * @param queue requests that may wait for a sequence; 0 refuses them at once
-   * @param prefixes whether a prompt is looked up among what other sequences have computed, which
-   *     is kept as long as nobody needs its memory
-   * @param sharedPrefixes whether that is so whichever tenant asks; else each finds its own alone
-   * @param prefixStore where prefixes are kept beyond that, and when the engine is closed
-   * @param reproducible whether no answer depends, in rounding, on what is computed beside it; else
-   *     that is so of answers whose request names a seed
-   * @param betweenTokens seconds between two tokens of an answer that reading other prompts should
-   *     not exceed; infinite to read them as fast as can be
-   * @param spill folder for what of the KV cache the plan has no memory for
-   * @param share part in the budget where other tenants of the host want the same bytes
-   * @param progress is told how far loading has come
-   */
-  public record Options(
-      Optional<Compute.Precision> precision,
-      int queue,
-      boolean prefixes,
-      boolean sharedPrefixes,
-      Optional<PrefixPlace> prefixStore,
-      boolean reproducible,
-      double betweenTokens,
-      Path spill,
-      Host.Share share,
-      Host.LoadProgress progress) {
+  /** The choices in opening an engine: a value that {@code with…} derives others from. */
+  public static final class Options {
     /** Requests that may wait unless said otherwise: their prompts are a few megabytes of heap. */
     public static final int USUAL_QUEUE = 64;
 
@@ -109,159 +83,100 @@ public final class Engine implements AutoCloseable {
       }
     }
 
-    /** A queue and shared prefixes, and for what is written to disk the folder of the system. */
+    private Optional<Compute.Precision> precision = Optional.empty();
+    private int queue = USUAL_QUEUE;
+    private boolean prefixes = true;
+    private boolean sharedPrefixes;
+    private Optional<PrefixPlace> prefixStore = Optional.empty();
+    private boolean reproducible;
+    private double betweenTokens = Double.POSITIVE_INFINITY;
+    private Path spill = Path.of(System.getProperty("java.io.tmpdir"));
+    private Host.Share share = Host.Share.USUAL;
+    private Host.LoadProgress progress = Host.LoadProgress.NONE;
+
+    private Options() {}
+
+    /** A queue and prefixes, and for what is written to disk the folder of the system. */
     public static Options usual() {
-      return new Options(
-          Optional.empty(),
-          USUAL_QUEUE,
-          true,
-          false,
-          Optional.empty(),
-          false,
-          Double.POSITIVE_INFINITY,
-          Path.of(System.getProperty("java.io.tmpdir")),
-          Host.Share.USUAL,
-          Host.LoadProgress.NONE);
+      return new Options();
     }
 
+    private Options with(Consumer<Options> change) {
+      Options copy = new Options();
+      copy.precision = precision;
+      copy.queue = queue;
+      copy.prefixes = prefixes;
+      copy.sharedPrefixes = sharedPrefixes;
+      copy.prefixStore = prefixStore;
+      copy.reproducible = reproducible;
+      copy.betweenTokens = betweenTokens;
+      copy.spill = spill;
+      copy.share = share;
+      copy.progress = progress;
+      change.accept(copy);
+      return copy;
+    }
+
+    /**
+     * The form of activations when they meet weights in a block format; by default that which the
+     * host's arithmetic is fastest with.
+     */
     public Options withPrecision(Compute.Precision value) {
-      return new Options(
-          Optional.of(value),
-          queue,
-          prefixes,
-          sharedPrefixes,
-          prefixStore,
-          reproducible,
-          betweenTokens,
-          spill,
-          share,
-          progress);
+      return with(o -> o.precision = Optional.of(value));
     }
 
+    /** Requests that may wait for a sequence; 0 refuses them at once. */
     public Options withQueue(int value) {
-      return new Options(
-          precision,
-          value,
-          prefixes,
-          sharedPrefixes,
-          prefixStore,
-          reproducible,
-          betweenTokens,
-          spill,
-          share,
-          progress);
+      return with(o -> o.queue = value);
     }
 
+    /**
+     * Looks a prompt up among what other sequences have computed, which is kept as long as nobody
+     * needs its memory.
+     */
     public Options withPrefixes(boolean value) {
-      return new Options(
-          precision,
-          queue,
-          value,
-          sharedPrefixes,
-          prefixStore,
-          reproducible,
-          betweenTokens,
-          spill,
-          share,
-          progress);
+      return with(o -> o.prefixes = value);
     }
 
+    /** Finds prefixes whichever tenant has asked; by default each finds its own alone. */
     public Options withSharedPrefixes(boolean value) {
-      return new Options(
-          precision,
-          queue,
-          prefixes,
-          value,
-          prefixStore,
-          reproducible,
-          betweenTokens,
-          spill,
-          share,
-          progress);
+      return with(o -> o.sharedPrefixes = value);
     }
 
+    /** Keeps prefixes here beyond memory, and when the engine is closed. */
     public Options withPrefixStore(PrefixPlace value) {
-      return new Options(
-          precision,
-          queue,
-          prefixes,
-          sharedPrefixes,
-          Optional.of(value),
-          reproducible,
-          betweenTokens,
-          spill,
-          share,
-          progress);
+      return with(o -> o.prefixStore = Optional.of(value));
     }
 
+    /**
+     * Has no answer depend, in rounding, on what is computed beside it; by default that is so of
+     * answers whose request names a seed.
+     */
     public Options withReproducible(boolean value) {
-      return new Options(
-          precision,
-          queue,
-          prefixes,
-          sharedPrefixes,
-          prefixStore,
-          value,
-          betweenTokens,
-          spill,
-          share,
-          progress);
+      return with(o -> o.reproducible = value);
     }
 
+    /**
+     * Seconds between two tokens of an answer that reading other prompts should not exceed;
+     * infinite to read them as fast as can be.
+     */
     public Options withBetweenTokens(double value) {
-      return new Options(
-          precision,
-          queue,
-          prefixes,
-          sharedPrefixes,
-          prefixStore,
-          reproducible,
-          value,
-          spill,
-          share,
-          progress);
+      return with(o -> o.betweenTokens = value);
     }
 
+    /** A folder for what of the KV cache the plan has no memory for. */
     public Options withSpill(Path value) {
-      return new Options(
-          precision,
-          queue,
-          prefixes,
-          sharedPrefixes,
-          prefixStore,
-          reproducible,
-          betweenTokens,
-          value,
-          share,
-          progress);
+      return with(o -> o.spill = value);
     }
 
+    /** A part in the budget where other tenants of the host want the same bytes. */
     public Options withShare(Host.Share value) {
-      return new Options(
-          precision,
-          queue,
-          prefixes,
-          sharedPrefixes,
-          prefixStore,
-          reproducible,
-          betweenTokens,
-          spill,
-          value,
-          progress);
+      return with(o -> o.share = value);
     }
 
+    /** Is told how far loading has come. */
     public Options withProgress(Host.LoadProgress value) {
-      return new Options(
-          precision,
-          queue,
-          prefixes,
-          sharedPrefixes,
-          prefixStore,
-          reproducible,
-          betweenTokens,
-          spill,
-          share,
-          value);
+      return with(o -> o.progress = value);
     }
   }
 
@@ -321,8 +236,8 @@ public final class Engine implements AutoCloseable {
     this.tokenizer = tokenizer;
     this.kernels = host.kernels();
     Compute.Precision precision =
-        options.precision().orElse(kernels.kernels().products().precision());
-    this.spill = options.spill();
+        options.precision.orElse(kernels.kernels().products().precision());
+    this.spill = options.spill;
     boolean codes =
         MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
     this.productPrecision = codes ? precision : Compute.Precision.FLOAT;
@@ -335,7 +250,7 @@ public final class Engine implements AutoCloseable {
     Plan.Cache cache =
         plan.cache().withPolicy(ModelCompanions.given(plan.cache().policy(), file, spec));
     try {
-      Host.Tenant tenant = hold(host.enter(options.share()));
+      Host.Tenant tenant = hold(host.enter(options.share));
       this.kv = tenant.account("kv");
       checkRoom(plan, host, tenant.account("weights"));
       tenant.reserveJvm(share(plan, "jvm"));
@@ -345,14 +260,14 @@ public final class Engine implements AutoCloseable {
       long most =
           Math.multiplyExact(plan.sequences(), layout.bytes(plan.context(), plan.prefillChunk()));
       this.work = new StepWork(file, spec, cache);
-      this.pool = hold(new KvPool(layout, kv, most, options.spill()));
+      this.pool = hold(new KvPool(layout, kv, most, options.spill));
       if (tokenizer != null && layout.policy().wantsSentences()) {
         pool.sentenceEnds(SentenceEnds.of(tokenizer));
       }
       this.folder =
           options
-              .prefixStore()
-              .filter(place -> options.prefixes() && spec.diffusion() == null)
+              .prefixStore
+              .filter(place -> options.prefixes && spec.diffusion() == null)
               .map(place -> folder(place, file, precision))
               .orElse(null);
       this.prefixes = hold(new PrefixTree(pool, kv.part("prefixes"), folder));
@@ -371,7 +286,7 @@ public final class Engine implements AutoCloseable {
       this.weights =
           hold(
               new PlannedWeights(
-                  file, spec, plan.weights(), tenant.account("weights"), team, options.progress()));
+                  file, spec, plan.weights(), tenant.account("weights"), team, options.progress));
       this.transformer = transformer(workspace);
       // Rows of the embedding that are no token are never an answer.
       int vocabulary =
@@ -397,10 +312,10 @@ public final class Engine implements AutoCloseable {
                       Math.min(plan.prefillChunk(), pace(plan, options).rows()),
                       tokens,
                       spec.logitRows(tokens, plan.sequences()),
-                      options.queue(),
-                      options.prefixes(),
-                      options.sharedPrefixes(),
-                      options.reproducible()),
+                      options.queue,
+                      options.prefixes,
+                      options.sharedPrefixes,
+                      options.reproducible),
                   of -> CacheIdentity.of(file, spec, of),
                   clock),
               this::forward);
@@ -460,7 +375,7 @@ public final class Engine implements AutoCloseable {
 
   private static StepPace pace(Plan plan, Options options) {
     return new StepPace(
-        options.betweenTokens(),
+        options.betweenTokens,
         1 / Math.max(1e-9, plan.prediction().decodeTokensPerSecond()),
         1 / Math.max(1e-9, plan.prediction().prefillTokensPerSecond()));
   }

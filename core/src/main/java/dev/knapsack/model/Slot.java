@@ -66,7 +66,9 @@ enum Slot {
    */
   SCALED,
   SUMS,
-  /** The part of tokens that a state has kept, where attention reads it: {@link EideticAttention}. */
+  /**
+   * The part of tokens that a state has kept, where attention reads it: {@link EideticAttention}.
+   */
   FADING,
   /** The distance of tokens from what was predicted, by which they are kept. */
   INNOVATION,

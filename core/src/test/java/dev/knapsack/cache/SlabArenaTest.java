@@ -42,7 +42,7 @@ class SlabArenaTest {
     SlabArena arena = new SlabArena(account, slabBytes, ROOM);
     Map<Integer, Byte> live = new HashMap<>();
     List<Integer> held = new ArrayList<>();
-    for (int i = 0; i < 3_000; i++) {
+    for (int i = 0; i < 2_000; i++) {
       boolean grow = random.nextInt(100) < ((i / 500) % 2 == 0 ? 65 : 35);
       if (grow || held.isEmpty()) {
         if (!held.isEmpty() && random.nextInt(4) == 0) {

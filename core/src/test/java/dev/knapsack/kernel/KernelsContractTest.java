@@ -552,7 +552,7 @@ class KernelsContractTest {
   /** Rounds for each format; one if emulated, which is slow and the same for all processors. */
   static Stream<Arguments> providersAndRounds() {
     return Stream.concat(
-        providers().map(kernels -> Arguments.of(kernels, 10)),
+        providers().map(kernels -> Arguments.of(kernels, 6)),
         EmulatedKernels.all().limit(1).map(kernels -> Arguments.of(kernels, 1)));
   }
 

@@ -60,7 +60,7 @@ class LatentAttentionTest {
           Rig one = new Rig(file, parts);
           Rig three = new Rig(file, parts.workers(3))) {
         float[] single = one.logits(tokens(1), 1);
-        for (int step : List.of(7, 65, TOKENS)) {
+        for (int step : List.of(7, TOKENS)) {
           float[] several = one.logits(tokens(1), step);
           assertThat(Rig.error(single, several)).as("%d at a time", step).isLessThan(1e-11);
           assertThat(three.logits(tokens(1), step)).as("%d, workers", step).isEqualTo(several);
