@@ -1,4 +1,4 @@
 import Anthropic from 'anthropic-old';
-import { run } from './anthropic.js';
+import { run } from './shared/anthropic.mjs';
 
 await run('0.137', Anthropic, 'apiKey');

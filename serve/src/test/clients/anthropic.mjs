@@ -1,4 +1,4 @@
 import Anthropic from '@anthropic-ai/sdk';
-import { run } from './anthropic.js';
+import { run } from './shared/anthropic.mjs';
 
 await run('1.x', Anthropic, 'apiKey');

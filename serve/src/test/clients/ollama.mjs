@@ -1,11 +1,12 @@
 import { Ollama } from 'ollama';
 import assert from 'node:assert/strict';
-import { answer, check, question, report, server } from './checks.js';
+import {
+  answer, check, key, model, question, rehearsedServer, report, server,
+} from './shared/checks.mjs';
 
-const headers = { Authorization: `Bearer ${server.key}` };
-const open = () => new Ollama({ host: server.url, headers });
+const headers = { Authorization: `Bearer ${key}` };
+const open = () => new Ollama({ host: server, headers });
 const client = open();
-const model = 'notes';
 
 function ask(more = {}) {
   return { model, messages: [{ role: 'user', content: question }], options: { temperature: 0 }, ...more };
@@ -57,7 +58,7 @@ await check('thoughts, calls and their results', async () => {
       },
     },
   ];
-  const rehearsed = new Ollama({ host: server.rehearsed });
+  const rehearsed = new Ollama({ host: rehearsedServer });
   const called = await rehearsed.chat(ask({ tools, think: true }));
   assert.equal(called.message.thinking, 'Hm. So.');
   assert.equal(called.message.content, 'Let me look.');
@@ -89,7 +90,7 @@ await check('thoughts, calls and their results', async () => {
 });
 
 await check('error in a stream', async () => {
-  const rehearsed = new Ollama({ host: server.rehearsed });
+  const rehearsed = new Ollama({ host: rehearsedServer });
   await assert.rejects(async () => {
     for await (const part of await rehearsed.chat(ask({ stream: true, model: 'broken' }))) {
       assert.ok(part.message);
@@ -124,7 +125,7 @@ await check('errors', async () => {
     client.chat(ask({ messages: [{ role: 'user', content: 'x', images: ['aGk='] }] })),
     { status_code: 400, message: /images/ },
   );
-  await assert.rejects(new Ollama({ host: server.url }).chat(ask()), { status_code: 401 });
+  await assert.rejects(new Ollama({ host: server }).chat(ask()), { status_code: 401 });
 });
 
 await check('abort', async () => {

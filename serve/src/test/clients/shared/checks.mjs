@@ -3,6 +3,10 @@ export const server = process.env.KNAPSACK_URL;
 export const key = process.env.KNAPSACK_KEY;
 /** A key that may have one answer at once. */
 export const singleKey = process.env.KNAPSACK_SINGLE_KEY;
+/** A key of 60 requests a minute. */
+export const limitedKey = process.env.KNAPSACK_LIMITED_KEY;
+/** A server that answers with thoughts and calls, whatever it is asked. */
+export const rehearsedServer = process.env.KNAPSACK_REHEARSED_URL;
 /** Tokens that end an answer: forbidden, it goes on. */
 export const endless = { logit_bias: { [process.env.KNAPSACK_END]: -100 } };
 export const model = 'notes';

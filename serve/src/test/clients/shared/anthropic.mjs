@@ -1,8 +1,9 @@
 // The official client of Anthropic's API, in whichever version.
 import assert from 'node:assert/strict';
-import { answer, check, question, report, server } from './checks.js';
+import {
+  answer, check, key as freeKey, limitedKey, model, question, rehearsedServer, report, server,
+} from './checks.mjs';
 
-const model = 'notes';
 const tools = [
   {
     name: 'find',
@@ -28,8 +29,8 @@ function ask(more = {}) {
  */
 export async function run(version, Anthropic, key) {
   const open = (secret, more = {}) =>
-    new Anthropic({ baseURL: server.url, [key]: secret, ...more });
-  const client = open(server.key);
+    new Anthropic({ baseURL: server, [key]: secret, ...more });
+  const client = open(freeKey);
 
   await check('chat', async () => {
     const message = await client.messages.create(ask({ system: 'Be brief.' }));
@@ -85,7 +86,7 @@ export async function run(version, Anthropic, key) {
   });
 
   await check('thoughts, calls and their results', async () => {
-    const rehearsed = open(server.key, { baseURL: server.rehearsed });
+    const rehearsed = open(freeKey, { baseURL: rehearsedServer });
     const called = await rehearsed.messages.stream(ask({ tools })).finalMessage();
     const blocks = [
       { type: 'thinking', thinking: 'Hm. So.', signature: 'knapsack' },
@@ -132,7 +133,7 @@ export async function run(version, Anthropic, key) {
   });
 
   await check('error in a stream', async () => {
-    const rehearsed = open(server.key, { baseURL: server.rehearsed });
+    const rehearsed = open(freeKey, { baseURL: rehearsedServer });
     await assert.rejects(
       rehearsed.messages.stream(ask({ system: 'break' })).finalMessage(),
       (error) => {
@@ -207,7 +208,7 @@ export async function run(version, Anthropic, key) {
 
   await check('retries', async () => {
     let refused = 0;
-    const limited = open(server.limited, {
+    const limited = open(limitedKey, {
       fetch: async (...request) => {
         const response = await fetch(...request);
         if (response.status === 429) {
