@@ -108,19 +108,8 @@ public final class Knapsack implements AutoCloseable {
               .map(given -> checked(given, file))
               .orElseGet(() -> plan(file, host, tenant, options))
               .withNotes(notes(file, tokenizer));
-      Engine.Options opened =
-          Engine.Options.usual()
-              .withQueue(options.queue)
-              .withPrefixes(options.prefixes)
-              .withSharedPrefixes(options.sharedPrefixes)
-              .withReproducible(options.reproducible)
-              .withBetweenTokens(options.betweenTokens)
-              .withShare(options.share)
-              .withSpill(options.spill.orElseGet(() -> host.cache().resolve("spill")))
-              .withProgress(options.progress);
-      opened = options.prefixStore.map(opened::withPrefixStore).orElse(opened);
-      opened = options.precision.map(opened::withPrecision).orElse(opened);
-      Engine engine = Engine.open(file, tokenizer, plan, host, opened);
+      Path spill = options.spill.orElseGet(() -> host.cache().resolve("spill"));
+      Engine engine = Engine.open(file, tokenizer, plan, host, options.engine.withSpill(spill));
       return new Knapsack(file, engine, tokenizer, templates, options.parseSpecial);
     } catch (RuntimeException | Error e) {
       file.close();
@@ -184,7 +173,7 @@ public final class Knapsack implements AutoCloseable {
     Planner planner = tenant.planner(file, workers);
     return planner.plan(
         new PlanRequest(
-            Math.max(0, host.room(options.share) - options.unplanned()),
+            Math.max(0, host.room(options.engine.share()) - options.engine.unplanned()),
             options.context,
             options.sequences,
             workers,

@@ -1,6 +1,5 @@
 package dev.knapsack;
 
-import dev.knapsack.cache.store.PrefixFolder;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
@@ -25,18 +24,12 @@ public final class Options {
   KvChoice cacheChoice = KvChoice.USUAL;
   OptionalInt prefillChunk = OptionalInt.empty();
   OptionalInt workers = OptionalInt.empty();
-  Optional<Compute.Precision> precision = Optional.empty();
   Optional<Plan> plan = Optional.empty();
   Optional<Path> spill = Optional.empty();
-  int queue = Engine.Options.USUAL_QUEUE;
-  Host.Share share = Host.Share.USUAL;
-  boolean prefixes = true;
-  boolean sharedPrefixes;
-  Optional<Engine.Options.PrefixPlace> prefixStore = Optional.empty();
-  boolean reproducible;
-  double betweenTokens = Double.POSITIVE_INFINITY;
   boolean parseSpecial;
-  Host.LoadProgress progress = Host.LoadProgress.NONE;
+
+  /** The choices that are the engine's own. */
+  Engine.Options engine = Engine.Options.usual();
 
   private Options() {}
 
@@ -52,18 +45,10 @@ public final class Options {
     copy.cacheChoice = cacheChoice;
     copy.prefillChunk = prefillChunk;
     copy.workers = workers;
-    copy.precision = precision;
     copy.plan = plan;
     copy.spill = spill;
-    copy.queue = queue;
-    copy.share = share;
-    copy.prefixes = prefixes;
-    copy.sharedPrefixes = sharedPrefixes;
-    copy.prefixStore = prefixStore;
-    copy.reproducible = reproducible;
-    copy.betweenTokens = betweenTokens;
     copy.parseSpecial = parseSpecial;
-    copy.progress = progress;
+    copy.engine = engine;
     change.accept(copy);
     return copy;
   }
@@ -112,7 +97,7 @@ public final class Options {
    * arithmetic is fastest with.
    */
   public Options withPrecision(Compute.Precision value) {
-    return with(o -> o.precision = Optional.of(value));
+    return with(o -> o.engine = engine.withPrecision(value));
   }
 
   /** This plan instead of a new one; what else is said about planning does not count then. */
@@ -139,12 +124,12 @@ public final class Options {
       throw new IllegalArgumentException(
           requests + " requests may wait; give 0 or more, 0 to refuse them at once.");
     }
-    return with(o -> o.queue = requests);
+    return with(o -> o.engine = engine.withQueue(requests));
   }
 
   /** A part in the host's budget, for models that are open beside others. */
   public Options withShare(Host.Share value) {
-    return with(o -> o.share = value);
+    return with(o -> o.engine = engine.withShare(value));
   }
 
   /**
@@ -152,7 +137,7 @@ public final class Options {
    * computed and held once; true by default.
    */
   public Options withPrefixes(boolean value) {
-    return with(o -> o.prefixes = value);
+    return with(o -> o.engine = engine.withPrefixes(value));
   }
 
   /**
@@ -160,7 +145,7 @@ public final class Options {
    * default, and then nobody can tell from the time to a first token what others have asked.
    */
   public Options withSharedPrefixes(boolean value) {
-    return with(o -> o.sharedPrefixes = value);
+    return with(o -> o.engine = engine.withSharedPrefixes(value));
   }
 
   /**
@@ -173,12 +158,7 @@ public final class Options {
    */
   public Options withPrefixStore(Path folder, long bytes) {
     Engine.Options.PrefixPlace place = new Engine.Options.PrefixPlace(folder, bytes);
-    return with(o -> o.prefixStore = Optional.of(place));
-  }
-
-  /** Bytes of memory beside what is planned. */
-  long unplanned() {
-    return prefixStore.isPresent() && prefixes ? PrefixFolder.MEMORY : 0;
+    return with(o -> o.engine = engine.withPrefixStore(place));
   }
 
   /**
@@ -188,7 +168,7 @@ public final class Options {
    * @see Generation#seed()
    */
   public Options withReproducible(boolean value) {
-    return with(o -> o.reproducible = value);
+    return with(o -> o.engine = engine.withReproducible(value));
   }
 
   /**
@@ -201,7 +181,7 @@ public final class Options {
       throw new IllegalArgumentException(
           "The time between tokens cannot be %s; give more than nothing.".formatted(target));
     }
-    return with(o -> o.betweenTokens = target.toNanos() / 1e9);
+    return with(o -> o.engine = engine.withBetweenTokens(target.toNanos() / 1e9));
   }
 
   /**
@@ -214,7 +194,7 @@ public final class Options {
 
   /** Is told how far loading has come. */
   public Options withProgress(Host.LoadProgress listener) {
-    return with(o -> o.progress = listener);
+    return with(o -> o.engine = engine.withProgress(listener));
   }
 
   int workerCount() {

@@ -169,6 +169,16 @@ public final class Engine implements AutoCloseable {
       return with(o -> o.spill = value);
     }
 
+    /** The part in the budget. */
+    public Host.Share share() {
+      return share;
+    }
+
+    /** Bytes of memory beside what is planned. */
+    public long unplanned() {
+      return prefixStore.isPresent() && prefixes ? PrefixFolder.MEMORY : 0;
+    }
+
     /** A part in the budget where other tenants of the host want the same bytes. */
     public Options withShare(Host.Share value) {
       return with(o -> o.share = value);
