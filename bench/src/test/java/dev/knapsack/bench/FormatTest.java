@@ -16,13 +16,16 @@ import org.junit.jupiter.api.Test;
  * always run on the JDK that builds.
  */
 class FormatTest {
+  /** All that have sources. */
+  static final List<String> MODULES = List.of("core", "eval", "serve", "cli", "bench");
+
   @Test
   void sourcesAreFormatted() throws Exception {
     Path root = Path.of(System.getProperty("knapsack.root")).normalize();
     boolean apply = "apply".equals(System.getProperty("format"));
     Formatter formatter = new Formatter();
     List<Path> unformatted = new ArrayList<>();
-    for (String module : List.of("core", "eval", "cli", "bench")) {
+    for (String module : MODULES) {
       try (Stream<Path> files = Files.walk(root.resolve(module).resolve("src"))) {
         for (Path file : files.filter(f -> f.toString().endsWith(".java")).toList()) {
           String source = Files.readString(file);

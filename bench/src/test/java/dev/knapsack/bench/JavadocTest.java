@@ -20,7 +20,7 @@ class JavadocTest {
   void javadocDoesNotBeginWithAQuestion() throws Exception {
     Path root = Path.of(System.getProperty("knapsack.root")).normalize();
     List<String> found = new ArrayList<>();
-    for (String module : List.of("core", "eval", "cli", "bench")) {
+    for (String module : FormatTest.MODULES) {
       Path sources = root.resolve(module).resolve("src/main/java");
       try (Stream<Path> files = Files.walk(sources)) {
         for (Path file : files.filter(f -> f.toString().endsWith(".java")).toList()) {

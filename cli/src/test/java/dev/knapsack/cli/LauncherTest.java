@@ -28,7 +28,7 @@ class LauncherTest {
   @BeforeEach
   void checkout() throws IOException {
     home = folder.resolve("a check out"); // blanks in paths are usual where people have names
-    for (String source : new String[] {"core", "eval", "cli"}) {
+    for (String source : new String[] {"core", "eval", "serve", "cli"}) {
       Files.createDirectories(home.resolve(source).resolve("src/main"));
     }
     Files.createFile(home.resolve("pom.xml"));

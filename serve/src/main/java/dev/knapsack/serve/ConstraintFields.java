@@ -23,7 +23,10 @@ public final class ConstraintFields {
   public static GenerationRequest hold(Fields body, GenerationRequest request) {
     List<Constraint> all = new ArrayList<>();
     body.object("response_format").flatMap(ConstraintFields::format).ifPresent(all::add);
-    body.object("text").flatMap(t -> t.object("format")).flatMap(ConstraintFields::format).ifPresent(all::add);
+    body.object("text")
+        .flatMap(t -> t.object("format"))
+        .flatMap(ConstraintFields::format)
+        .ifPresent(all::add);
     body.object("json_schema").map(s -> schema(s.json())).ifPresent(all::add);
     body.text("grammar").filter(g -> !g.isEmpty()).map(Constraint.Grammar::new).ifPresent(all::add);
     named(body, "guided_", all);
@@ -58,11 +61,15 @@ public final class ConstraintFields {
   /** The form that {@code {"type": …}} names; empty for plain text. */
   public static Optional<Constraint> format(Fields format) {
     String type =
-        format.oneOf("type", "text", Set.of("text", "json_object", "json_schema", "grammar", "regex"));
+        format.oneOf(
+            "type", "text", Set.of("text", "json_object", "json_schema", "grammar", "regex"));
     return switch (type) {
       case "json_object" ->
           Optional.of(
-              format.object("schema").<Constraint>map(s -> schema(s.json())).orElseGet(Constraint.Json::new));
+              format
+                  .object("schema")
+                  .<Constraint>map(s -> schema(s.json()))
+                  .orElseGet(Constraint.Json::new));
       case "json_schema" -> Optional.of(schema(format));
       case "grammar" -> Optional.of(new Constraint.Grammar(format.needed("grammar")));
       case "regex" -> Optional.of(new Constraint.Regex(format.needed("pattern")));

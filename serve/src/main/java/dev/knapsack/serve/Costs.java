@@ -5,7 +5,7 @@ import dev.knapsack.generation.Usage;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.serve.http.Json;
 
-/** What an answer has cost, as each API's answers say it in a field of Knapsack's own. */
+/** The cost of an answer, as each API's answers say it in a field of Knapsack's own. */
 public final class Costs {
   private Costs() {}
 

@@ -14,7 +14,7 @@ final class KeyRing {
   private static final String BEARER = "bearer ";
   private static final double MINUTE = 60;
 
-  /** What a key has left: both fill up again within a minute. */
+  /** The rest that a key has: both fill up again within a minute. */
   private static final class Account {
     private double requests;
     private double tokens;
@@ -30,8 +30,7 @@ final class KeyRing {
     void fill(ApiKey key, long now) {
       double minutes = (now - at) / 1e9 / MINUTE;
       at = now;
-      requests =
-          Math.min(key.requestsPerMinute(), requests + minutes * key.requestsPerMinute());
+      requests = Math.min(key.requestsPerMinute(), requests + minutes * key.requestsPerMinute());
       tokens = Math.min(key.tokensPerMinute(), tokens + minutes * key.tokensPerMinute());
     }
   }
@@ -111,8 +110,7 @@ final class KeyRing {
     }
     if (key.parallel() > 0 && account.running >= key.parallel()) {
       throw Refusal.rateLimit(
-          1,
-          "This key may have %,d answers at once.".formatted(key.parallel()));
+          1, "This key may have %,d answers at once.".formatted(key.parallel()));
     }
     account.requests--;
     account.running++;

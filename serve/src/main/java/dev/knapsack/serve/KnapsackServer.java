@@ -40,12 +40,11 @@ public final class KnapsackServer implements AutoCloseable {
     this.models = models;
     this.metrics = new Metrics(models);
     this.responses =
-        new ResponseStore(
-            models.all().getFirst().knapsack().budget(), ResponseStore.USUAL_BYTES);
+        new ResponseStore(models.all().getFirst().knapsack().budget(), ResponseStore.USUAL_BYTES);
     Routes routes = routes(models);
-    this.offline = Offline.add(routes, new OpenAiErrors(), models, options.files());
-    RequestLog log = new RequestLog(options.log(), options.jsonLog());
-    KeyRing keys = new KeyRing(options.keys(), System::nanoTime);
+    this.offline = Offline.add(routes, new OpenAiErrors(), models, options.files);
+    RequestLog log = new RequestLog(options.log, options.jsonLog);
+    KeyRing keys = new KeyRing(options.keys, System::nanoTime);
     listener =
         new HttpListener(
             options.http(),
@@ -112,8 +111,7 @@ public final class KnapsackServer implements AutoCloseable {
         .add("POST", "/api/show", errors, models::show)
         .addOpen("GET", "/api/version", errors, models::version)
         // Clients ask so whether there is a server.
-        .addOpen(
-            "HEAD", "/", errors, exchange -> exchange.bytes(200, "text/plain", new byte[0]));
+        .addOpen("HEAD", "/", errors, exchange -> exchange.bytes(200, "text/plain", new byte[0]));
   }
 
   private void local(Routes routes, ErrorForm errors, ServedModels served) {

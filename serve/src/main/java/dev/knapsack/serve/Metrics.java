@@ -35,11 +35,16 @@ final class Metrics {
   private final ServedModels models;
   private final Budget budget;
   private final Counter requests =
-      counter("knapsack_requests", "Requests by path, status and outcome.", "path", "status", "outcome");
-  private final Counter prompt =
-      counter("knapsack_prompt_tokens", "Tokens of prompts.", "model");
+      counter(
+          "knapsack_requests",
+          "Requests by path, status and outcome.",
+          "path",
+          "status",
+          "outcome");
+  private final Counter prompt = counter("knapsack_prompt_tokens", "Tokens of prompts.", "model");
   private final Counter cached =
-      counter("knapsack_cached_prompt_tokens", "Tokens of prompts that were not computed.", "model");
+      counter(
+          "knapsack_cached_prompt_tokens", "Tokens of prompts that were not computed.", "model");
   private final Counter written =
       counter("knapsack_generated_tokens", "Tokens of answers.", "model");
   private final Histogram duration =
@@ -47,7 +52,8 @@ final class Metrics {
   private final Histogram first =
       histogram("gen_ai_server_time_to_first_token", "From a request to its first token.");
   private final Histogram perToken =
-      histogram("gen_ai_server_time_per_output_token", "Between tokens after the first, on average.");
+      histogram(
+          "gen_ai_server_time_per_output_token", "Between tokens after the first, on average.");
 
   Metrics(ServedModels models) {
     this.models = models;
@@ -71,13 +77,19 @@ final class Metrics {
         .name("knapsack_ladder_given_back_bytes")
         .help("Bytes that were given back for others, by rung of the ladder.")
         .labelNames("rung")
-        .callback(to -> budget.givenBack().forEach((rung, given) -> to.call((double) given.bytes(), word(rung))))
+        .callback(to ->
+            budget
+                .givenBack()
+                .forEach((rung, given) -> to.call((double) given.bytes(), word(rung))))
         .register(registry);
     CounterWithCallback.builder()
         .name("knapsack_ladder_events")
         .help("Times that a rung of the ladder gave something back.")
         .labelNames("rung")
-        .callback(to -> budget.givenBack().forEach((rung, given) -> to.call((double) given.times(), word(rung))))
+        .callback(to ->
+            budget
+                .givenBack()
+                .forEach((rung, given) -> to.call((double) given.times(), word(rung))))
         .register(registry);
     prefixes();
     gaugeOfModels("knapsack_running", "Answers that have a sequence.", Load::running);
@@ -92,7 +104,8 @@ final class Metrics {
   }
 
   private void prefixes() {
-    gaugeOf("knapsack_prefix_bytes", "Bytes of beginnings of prompts in memory.", PrefixCounts::bytes);
+    gaugeOf(
+        "knapsack_prefix_bytes", "Bytes of beginnings of prompts in memory.", PrefixCounts::bytes);
     gaugeOf(
         "knapsack_prefix_disk_bytes",
         "Bytes of the folder of beginnings of prompts.",
@@ -172,18 +185,18 @@ final class Metrics {
   /** An exchange has ended. */
   void add(Exchange exchange, String route) {
     Receipt receipt = exchange.receipt();
-    requests
-        .labelValues(route, String.valueOf(receipt.status()), receipt.outcome())
-        .inc();
+    requests.labelValues(route, String.valueOf(receipt.status()), receipt.outcome()).inc();
     if (receipt.model().isEmpty()) {
       return;
     }
     String model = receipt.model();
     duration.labelValues(model).observe(receipt.seconds());
-    receipt.first().ifPresent(usage -> {
-      prompt.labelValues(model).inc(usage.promptTokens());
-      cached.labelValues(model).inc(usage.cachedTokens());
-    });
+    receipt
+        .first()
+        .ifPresent(usage -> {
+          prompt.labelValues(model).inc(usage.promptTokens());
+          cached.labelValues(model).inc(usage.cachedTokens());
+        });
     for (Usage usage : receipt.usage()) {
       written.labelValues(model).inc(usage.tokens());
       if (usage.tokens() > 0) {

@@ -59,7 +59,9 @@ final class RequestLog {
     stream.println(line);
   }
 
-  /** A problem that is the server's own: its kind and its place, as its words may quote a prompt. */
+  /**
+   * A problem that is the server's own: its kind and its place, as its words may quote a prompt.
+   */
   void unexpected(Throwable problem) {
     StackTraceElement[] trace = problem.getStackTrace();
     stream.println(

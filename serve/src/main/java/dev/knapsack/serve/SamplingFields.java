@@ -57,7 +57,8 @@ public final class SamplingFields {
             tokens
                 .json()
                 .entrySet()
-                .forEach(e -> bias.put(token(tokens, e.getKey()), bias(tokens, e.getKey(), e.getValue()))));
+                .forEach(e ->
+                    bias.put(token(tokens, e.getKey()), bias(tokens, e.getKey(), e.getValue()))));
     return bias;
   }
 

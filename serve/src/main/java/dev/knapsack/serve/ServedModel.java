@@ -41,16 +41,13 @@ public final class ServedModel {
   public Answering answer(Exchange exchange, GenerationRequest request, int count) {
     exchange.receipt().model(name);
     GenerationRequest wished =
-        request
-            .withTenant(exchange.receipt().tenant())
-            .withPriority(exchange.receipt().priority());
-    Answering answering =
-        new Answering(exchange, knapsack.generate(wished, count), active::remove);
+        request.withTenant(exchange.receipt().tenant()).withPriority(exchange.receipt().priority());
+    Answering answering = new Answering(exchange, knapsack.generate(wished, count), active::remove);
     active.add(answering);
     return answering;
   }
 
-  /** What is being answered, in no order. */
+  /** The requests that are being answered, in no order. */
   public List<Answering> active() {
     return List.copyOf(active);
   }

@@ -6,93 +6,102 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.function.Consumer;
 
-/**
- * Choices in opening a server: a value that {@code with…} derives others from.
- *
- * @param address to listen on
- * @param port to listen on; 0 for any that is free
- * @param keys of whom is served; everybody where there are none
- * @param bodyBytes most bytes of a request's body
- * @param connections most connections at once
- * @param keyStore PKCS12 file with the certificate for TLS
- * @param origins origins whose pages may call; none by default
- * @param log takes one line for each request
- * @param jsonLog whether lines are JSON
- * @param files where uploaded files and results of batches are; without it there are none
- */
-public record ServerOptions(
-    String address,
-    int port,
-    List<ApiKey> keys,
-    int bodyBytes,
-    int connections,
-    Optional<Path> keyStore,
-    String keyStorePassword,
-    Set<String> origins,
-    PrintStream log,
-    boolean jsonLog,
-    Optional<FileFolder> files) {
+/** Choices in opening a server: a value that {@code with…} derives others from. */
+public final class ServerOptions {
+  private static final int HEADER_BYTES = 32 << 10;
+  private static final int IDLE_SECONDS = 60;
+  private static final int CONNECTIONS = 10_000;
+
+  String address = "127.0.0.1";
+  int port = 8080;
+  List<ApiKey> keys = List.of();
+  int bodyBytes = 32 << 20;
+  Optional<Path> keyStore = Optional.empty();
+  String keyStorePassword = "";
+  Set<String> origins = Set.of();
+  PrintStream log = System.err;
+  boolean jsonLog;
+  Optional<FileFolder> files = Optional.empty();
+
+  private ServerOptions() {}
+
   /** Port 8080 of this machine alone, for everybody on it, and a log on standard error. */
   public static ServerOptions usual() {
-    return new ServerOptions(
-        "127.0.0.1",
-        8080,
-        List.of(),
-        32 << 20,
-        10_000,
-        Optional.empty(),
-        "",
-        Set.of(),
-        System.err,
-        false,
-        Optional.empty());
+    return new ServerOptions();
   }
 
+  private ServerOptions with(Consumer<ServerOptions> change) {
+    ServerOptions copy = new ServerOptions();
+    copy.address = address;
+    copy.port = port;
+    copy.keys = keys;
+    copy.bodyBytes = bodyBytes;
+    copy.keyStore = keyStore;
+    copy.keyStorePassword = keyStorePassword;
+    copy.origins = origins;
+    copy.log = log;
+    copy.jsonLog = jsonLog;
+    copy.files = files;
+    change.accept(copy);
+    return copy;
+  }
+
+  /** An address to listen on, and a port; 0 for any that is free. */
   public ServerOptions withAddress(String host, int onPort) {
-    return new ServerOptions(
-        host, onPort, keys, bodyBytes, connections, keyStore, keyStorePassword, origins, log,
-        jsonLog, files);
+    return with(o -> {
+      o.address = host;
+      o.port = onPort;
+    });
   }
 
+  /** Keys of whom is served; everybody where there are none. */
   public ServerOptions withKeys(List<ApiKey> value) {
-    return new ServerOptions(
-        address, port, value, bodyBytes, connections, keyStore, keyStorePassword, origins, log,
-        jsonLog, files);
+    return with(o -> o.keys = value);
   }
 
+  /** Most bytes of a request's body. */
   public ServerOptions withBodyBytes(int value) {
-    return new ServerOptions(
-        address, port, keys, value, connections, keyStore, keyStorePassword, origins, log, jsonLog,
-        files);
+    return with(o -> o.bodyBytes = value);
   }
 
+  /** A PKCS12 file with the certificate for TLS. */
   public ServerOptions withTls(Path store, String password) {
-    return new ServerOptions(
-        address, port, keys, bodyBytes, connections, Optional.of(store), password, origins, log,
-        jsonLog, files);
+    return with(o -> {
+      o.keyStore = Optional.of(store);
+      o.keyStorePassword = password;
+    });
   }
 
+  /** Origins whose pages may call; none by default. */
   public ServerOptions withOrigins(Set<String> value) {
-    return new ServerOptions(
-        address, port, keys, bodyBytes, connections, keyStore, keyStorePassword, value, log,
-        jsonLog, files);
+    return with(o -> o.origins = value);
   }
 
+  /** A stream that takes one line for each request, in JSON or in words. */
   public ServerOptions withLog(PrintStream stream, boolean json) {
-    return new ServerOptions(
-        address, port, keys, bodyBytes, connections, keyStore, keyStorePassword, origins, stream,
-        json, files);
+    return with(o -> {
+      o.log = stream;
+      o.jsonLog = json;
+    });
   }
 
+  /** A folder of uploaded files and results of batches; without it there are none. */
   public ServerOptions withFiles(FileFolder value) {
-    return new ServerOptions(
-        address, port, keys, bodyBytes, connections, keyStore, keyStorePassword, origins, log,
-        jsonLog, Optional.of(value));
+    return with(o -> o.files = Optional.of(value));
   }
 
   HttpListener.Settings http() {
     return new HttpListener.Settings(
-        address, port, bodyBytes, 32 << 10, 60, connections, keyStore, keyStorePassword, origins);
+        address,
+        port,
+        bodyBytes,
+        HEADER_BYTES,
+        IDLE_SECONDS,
+        CONNECTIONS,
+        keyStore,
+        keyStorePassword,
+        origins);
   }
 }

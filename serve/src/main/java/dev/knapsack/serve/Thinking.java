@@ -2,7 +2,7 @@ package dev.knapsack.serve;
 
 import java.util.Map;
 
-/** How much a model is to think before it speaks, as templates are told. */
+/** The effort that a model is to think with before it speaks, as templates are told. */
 public final class Thinking {
   /** The variable of an effort alone, which does not say whether a model is to think at all. */
   public static final String EFFORT = "reasoning_effort";

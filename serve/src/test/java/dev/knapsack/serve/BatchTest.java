@@ -83,8 +83,7 @@ class BatchTest {
   private static Map<String, JsonObject> results(Path path) throws IOException {
     return Files.readAllLines(path).stream()
         .map(line -> JsonParser.parseString(line).getAsJsonObject())
-        .collect(
-            Collectors.toMap(r -> r.get("custom_id").getAsString(), Function.identity()));
+        .collect(Collectors.toMap(r -> r.get("custom_id").getAsString(), Function.identity()));
   }
 
   @Test
@@ -95,7 +94,10 @@ class BatchTest {
         String.join(
             "\n",
             line("text", "/v1/completions", "{'prompt': ['Dan', 'Eve'], 'max_tokens': 3, 'n': 2}"),
-            line("items", "/v1/responses", "{'input': 'Hello', 'max_output_tokens': 1, 'temperature': 0}")),
+            line(
+                "items",
+                "/v1/responses",
+                "{'input': 'Hello', 'max_output_tokens': 1, 'temperature': 0}")),
         StandardOpenOption.APPEND);
     Batch.Counts counts = batch.run(models(), () -> false, _ -> {});
     assertThat(counts).isEqualTo(new Batch.Counts(14, 14, 0));
@@ -106,8 +108,7 @@ class BatchTest {
       assertThat(TestServer.at(result, "error").isJsonNull()).isTrue();
       assertThat(TestServer.at(result, "response.status_code").getAsInt()).isEqualTo(200);
       assertThat(TestServer.at(result, "response.body.choices.0.message.content"))
-          .isEqualTo(
-              server.post("/v1/chat/completions", chat(i)).at("choices.0.message.content"));
+          .isEqualTo(server.post("/v1/chat/completions", chat(i)).at("choices.0.message.content"));
     }
     assertThat(TestServer.at(results.get("text"), "response.body.choices").getAsJsonArray())
         .hasSize(4);
@@ -155,7 +156,8 @@ class BatchTest {
     assertThat(first.left()).isPositive();
     String half = Files.readString(batch.out());
     // What was being written when the process was killed.
-    Files.writeString(batch.out(), "{\"id\":\"batch_req_x\",\"custom_id\":\"chat-1", StandardOpenOption.APPEND);
+    Files.writeString(
+        batch.out(), "{\"id\":\"batch_req_x\",\"custom_id\":\"chat-1", StandardOpenOption.APPEND);
     Batch.Counts second = batch.run(models(), () -> false, _ -> {});
     assertThat(second).isEqualTo(new Batch.Counts(20, 20, 0));
     assertThat(Files.readString(batch.out())).startsWith(half);
@@ -186,8 +188,8 @@ class BatchTest {
         results(batch.out()).values().stream()
             .filter(r ->
                 TestServer.at(r, "response.body.usage.prompt_tokens_details.cached_tokens")
-                        .getAsInt()
-                    * 2
+                            .getAsInt()
+                        * 2
                     < TestServer.at(r, "response.body.usage.prompt_tokens").getAsInt())
             .count();
     assertThat(whole).isEqualTo(2); // the first of each group

@@ -24,8 +24,7 @@ class BatchesTest {
   @BeforeEach
   void open() {
     server =
-        new TestServer(
-            UnaryOperator.identity(), o -> o.withFiles(new FileFolder(folder, 100_000)));
+        new TestServer(UnaryOperator.identity(), o -> o.withFiles(new FileFolder(folder, 100_000)));
   }
 
   @AfterEach
@@ -122,8 +121,7 @@ class BatchesTest {
 
   @Test
   void answersABatch() {
-    String input =
-        upload(line("good", "") + "\n" + line("bad", ", \"n\": 0")).text("id");
+    String input = upload(line("good", "") + "\n" + line("bad", ", \"n\": 0")).text("id");
     TestServer.Answer created = create(input);
     assertThat(created.status()).as(created.body()).isEqualTo(200);
     assertThat(created.text("object")).isEqualTo("batch");
@@ -135,8 +133,7 @@ class BatchesTest {
         .isEqualTo("{\"total\":2,\"completed\":1,\"failed\":1}");
     JsonObject good = content(batch.text("output_file_id"));
     assertThat(TestServer.at(good, "custom_id").getAsString()).isEqualTo("good");
-    assertThat(
-            TestServer.at(good, "response.body.choices.0.message.content").getAsString().strip())
+    assertThat(TestServer.at(good, "response.body.choices.0.message.content").getAsString().strip())
         .isEqualTo("The blue ring is in the library.");
     JsonObject bad = content(batch.text("error_file_id"));
     assertThat(TestServer.at(bad, "response.body.error.param").getAsString()).isEqualTo("n");
@@ -150,8 +147,7 @@ class BatchesTest {
 
   @Test
   void saysWhatIsWrongWithAFile() {
-    TestServer.Answer batch =
-        ended(create(upload(line("a", "") + "\n{}").text("id")).text("id"));
+    TestServer.Answer batch = ended(create(upload(line("a", "") + "\n{}").text("id")).text("id"));
     assertThat(batch.text("status")).isEqualTo("failed");
     assertThat(batch.at("errors.data.0.line").getAsInt()).isEqualTo(2);
     assertThat(batch.text("errors.data.0.message")).contains("custom_id");
@@ -168,8 +164,7 @@ class BatchesTest {
       lines.append(line("l" + i, ", \"logit_bias\": {\"%d\": -100}".formatted(end))).append('\n');
     }
     String id = create(upload(lines.toString()).text("id")).text("id");
-    TestServer.Answer told =
-        server.post("/v1/batches/%s/cancel".formatted(id), "{}");
+    TestServer.Answer told = server.post("/v1/batches/%s/cancel".formatted(id), "{}");
     assertThat(told.text("status")).isIn("cancelling", "cancelled");
     TestServer.Answer batch = ended(id);
     assertThat(batch.text("status")).isEqualTo("cancelled");

@@ -47,7 +47,9 @@ final class Browser implements AutoCloseable {
     socket =
         client.newWebSocketBuilder().buildAsync(address, new Messages()).get(60, TimeUnit.SECONDS);
     String target =
-        send(null, "Target.createTarget", Json.object("url", "about:blank")).get("targetId").getAsString();
+        send(null, "Target.createTarget", Json.object("url", "about:blank"))
+            .get("targetId")
+            .getAsString();
     session =
         send(null, "Target.attachToTarget", Json.object("targetId", target, "flatten", true))
             .get("sessionId")
@@ -60,7 +62,9 @@ final class Browser implements AutoCloseable {
   /** The browser of this machine; empty if it has none. */
   static Optional<Path> installed() {
     return Stream.of(System.getenv("PATH").split(":"))
-        .flatMap(folder -> Stream.of("chromium", "chromium-browser", "google-chrome").map(name -> Path.of(folder, name)))
+        .flatMap(folder ->
+            Stream.of("chromium", "chromium-browser", "google-chrome")
+                .map(name -> Path.of(folder, name)))
         .filter(Files::isExecutable)
         .findFirst();
   }
@@ -146,7 +150,8 @@ final class Browser implements AutoCloseable {
   }
 
   void dark(boolean dark) throws Exception {
-    JsonArray features = Json.array(Json.object("name", "prefers-color-scheme", "value", dark ? "dark" : "light"));
+    JsonArray features =
+        Json.array(Json.object("name", "prefers-color-scheme", "value", dark ? "dark" : "light"));
     send("Emulation.setEmulatedMedia", Json.object("features", features));
   }
 
@@ -179,7 +184,8 @@ final class Browser implements AutoCloseable {
 
   byte[] picture() throws Exception {
     return Base64.getDecoder()
-        .decode(send("Page.captureScreenshot", Json.object("format", "png")).get("data").getAsString());
+        .decode(
+            send("Page.captureScreenshot", Json.object("format", "png")).get("data").getAsString());
   }
 
   @Override

@@ -45,14 +45,17 @@ class ChatCompletionsTest {
   @Test
   void streamsChunksThatEveryClientTakes() {
     TestServer.Answer answer = server.post("/v1/chat/completions", ask(", 'stream': true"));
-    assertThat(answer.response().headers().firstValue("Content-Type")).hasValue("text/event-stream");
+    assertThat(answer.response().headers().firstValue("Content-Type"))
+        .hasValue("text/event-stream");
     assertThat(answer.body()).endsWith("data: [DONE]\n\n");
     List<JsonObject> chunks = answer.events();
-    assertThat(chunks).allSatisfy(chunk -> {
-      assertThat(TestServer.at(chunk, "object").getAsString()).isEqualTo("chat.completion.chunk");
-      assertThat(chunk.has("id") && chunk.has("created") && chunk.has("model")).isTrue();
-      assertThat(chunk.has("choices")).isTrue();
-    });
+    assertThat(chunks)
+        .allSatisfy(chunk -> {
+          assertThat(TestServer.at(chunk, "object").getAsString())
+              .isEqualTo("chat.completion.chunk");
+          assertThat(chunk.has("id") && chunk.has("created") && chunk.has("model")).isTrue();
+          assertThat(chunk.has("choices")).isTrue();
+        });
     assertThat(TestServer.at(chunks.getFirst(), "choices.0.delta.role").getAsString())
         .isEqualTo("assistant");
     StringBuilder text = new StringBuilder();
@@ -62,7 +65,8 @@ class ChatCompletionsTest {
       assertThat(TestServer.at(c, "choices.0.finish_reason").isJsonNull()).isTrue();
     });
     assertThat(text.toString().strip()).isEqualTo("The blue ring is in the library.");
-    assertThat(TestServer.at(chunks.get(chunks.size() - 2), "choices.0.finish_reason").getAsString())
+    assertThat(
+            TestServer.at(chunks.get(chunks.size() - 2), "choices.0.finish_reason").getAsString())
         .isEqualTo("stop");
     assertThat(chunks.getLast().getAsJsonArray("choices")).isEmpty();
     assertThat(TestServer.at(chunks.getLast(), "usage.completion_tokens").getAsInt()).isPositive();
@@ -93,7 +97,8 @@ class ChatCompletionsTest {
                 {'role': 'user', 'content': [{'type': 'text', 'text': 'Hello'}]},
                 {'role': 'assistant', %s'reasoning_content': 'x', 'tool_calls': [
                   {'id': 'a', 'type': 'function', 'function': {'name': 'f', 'arguments': '{}'}}]},
-                {'role': 'tool', 'tool_call_id': 'a', 'content': 'none'}]}"""
+                {'role': 'tool', 'tool_call_id': 'a', 'content': 'none'}]}\
+              """
                   .formatted(content));
       assertThat(answer.status()).as(answer.body()).isEqualTo(200);
     }
@@ -105,7 +110,8 @@ class ChatCompletionsTest {
     for (Case bad :
         List.of(
             new Case("{'messages': [], 'model': 'notes'}", 400, "invalid_value", "messages"),
-            new Case("{'messages': [{'role': 'wizard'}]}", 400, "invalid_value", "messages[0].role"),
+            new Case(
+                "{'messages': [{'role': 'wizard'}]}", 400, "invalid_value", "messages[0].role"),
             new Case(ask(", 'temperature': 'hot'"), 400, "invalid_value", "temperature"),
             new Case(ask(", 'n': 0"), 400, "invalid_value", "n"),
             new Case(ask(", 'model': 'gpt-9'"), 404, "model_not_found", null),

@@ -85,15 +85,15 @@ class ClientsTest {
     Path lock = INSTALLED.resolve("package-lock.json");
     Path wanted = SCRIPTS.resolve("package-lock.json");
     Path done = INSTALLED.resolve("installed");
-    boolean same =
-        Files.exists(done) && Files.exists(lock) && Files.mismatch(lock, wanted) < 0;
+    boolean same = Files.exists(done) && Files.exists(lock) && Files.mismatch(lock, wanted) < 0;
     copyScripts();
     if (!same) {
       Files.deleteIfExists(done);
       assumeTrue(isThere("npm"), "npm is not there; the clients of Node are not tried");
       Result result = run(List.of("npm", "ci", "--no-audit", "--no-fund"), Map.of());
       assumeTrue(
-          result.code() == 0 || !result.output().matches("(?s).*(ENOTFOUND|EAI_AGAIN|ECONNREFUSED).*"),
+          result.code() == 0
+              || !result.output().matches("(?s).*(ENOTFOUND|EAI_AGAIN|ECONNREFUSED).*"),
           "the packages cannot be fetched; the clients of Node are not tried");
       assertThat(result.code()).as(result.output()).isZero();
       Files.createFile(done);
@@ -127,8 +127,7 @@ class ClientsTest {
     builder.environment().putAll(variables);
     Process process = builder.start();
     process.getOutputStream().close();
-    String output =
-        new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     return new Result(process.waitFor(), output);
   }
 

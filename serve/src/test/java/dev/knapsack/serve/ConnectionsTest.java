@@ -19,7 +19,8 @@ import org.junit.jupiter.api.Test;
 /** Clients that go away, that are slow, that say too much, that may not. */
 class ConnectionsTest {
   private static final String LONG =
-      "{\"prompt\": \"Dan put the ring\", \"max_tokens\": 2000, \"ignore_eos\": true, \"seed\": 1%s}";
+      "{\"prompt\": \"Dan put the ring\", \"max_tokens\": 2000, \"ignore_eos\": true, \"seed\":"
+          + " 1%s}";
 
   private static TestServer server;
 
@@ -79,7 +80,8 @@ class ConnectionsTest {
         slow.add(send("/v1/completions", LONG.formatted(", \"stream\": true")));
       }
       await(() -> server.get("/slots").body().contains("\"state\":\"decode\""));
-      TestServer.Answer answer = server.post("/v1/completions", "{'prompt': 'Dan', 'max_tokens': 8}");
+      TestServer.Answer answer =
+          server.post("/v1/completions", "{'prompt': 'Dan', 'max_tokens': 8}");
       assertThat(answer.status()).isEqualTo(200);
       InputStream in = slow.getFirst().getInputStream();
       assertThat(new String(in.readNBytes(15), StandardCharsets.US_ASCII))
@@ -95,7 +97,8 @@ class ConnectionsTest {
   @Test
   void whoComesAgainFindsWhatWasRead() {
     String body =
-        "{'prompt': '%s', 'max_tokens': 1, 'temperature': 0}".formatted("The key is here. ".repeat(40));
+        "{'prompt': '%s', 'max_tokens': 1, 'temperature': 0}"
+            .formatted("The key is here. ".repeat(40));
     server.post("/v1/completions", body);
     TestServer.Answer again = server.post("/v1/completions", body);
     assertThat(again.at("usage.prompt_tokens_details.cached_tokens").getAsInt()).isPositive();
@@ -106,7 +109,9 @@ class ConnectionsTest {
     String body = "{\"prompt\": \"Dan\", \"max_tokens\": 500, \"ignore_eos\": true}";
     try (Socket socket = send("/v1/completions", body)) {
       await(() -> server.get("/slots").body().contains("\"state\":\"decode\""));
-      socket.getOutputStream().write("GET /health HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+      socket
+          .getOutputStream()
+          .write("GET /health HTTP/1.1\r\nHost: x\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
       socket.getOutputStream().flush();
       String all = new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
       assertThat(all).startsWith("HTTP/1.1 200 OK").contains("text_completion");
@@ -123,7 +128,8 @@ class ConnectionsTest {
       assertThat(answer.text("error.code")).isEqualTo("body_too_large");
     }
     TestServer.Answer deep =
-        server.post("/v1/completions", "{'prompt': " + "[".repeat(100_000) + "]".repeat(100_000) + "}");
+        server.post(
+            "/v1/completions", "{'prompt': " + "[".repeat(100_000) + "]".repeat(100_000) + "}");
     assertThat(deep.status()).isEqualTo(400);
     assertThat(deep.text("error.code")).isEqualTo("invalid_json");
   }
@@ -142,7 +148,10 @@ class ConnectionsTest {
   void readsTokensAndTemplatesAsTheModelDoes() {
     TestServer.Answer tokens = server.post("/tokenize", "{'content': 'The blue ring'}");
     assertThat(tokens.at("tokens").getAsJsonArray()).isNotEmpty();
-    assertThat(server.post("/detokenize", "{'tokens': %s}".formatted(tokens.at("tokens"))).text("content"))
+    assertThat(
+            server
+                .post("/detokenize", "{'tokens': %s}".formatted(tokens.at("tokens")))
+                .text("content"))
         .isEqualTo("The blue ring");
     assertThat(
             server
@@ -172,7 +181,8 @@ class ConnectionsTest {
             o ->
                 o.withKeys(
                     List.of(
-                        ApiKey.parse("anna one"), ApiKey.parse("ben two requests=2 priority=3"))))) {
+                        ApiKey.parse("anna one"),
+                        ApiKey.parse("ben two requests=2 priority=3"))))) {
       assertThat(locked.get("/health").status()).isEqualTo(200);
       assertThat(locked.get("/v1/models").text("error.code")).isEqualTo("missing_api_key");
       assertThat(get(locked, "x-api-key", "three").text("error.code")).isEqualTo("invalid_api_key");

@@ -18,7 +18,8 @@ class ConstraintsTest {
       "{'type': 'object', 'properties': {'place': {'enum': ['library', 'kitchen']}, 'sure':"
           + " {'type': 'boolean'}}, 'required': ['place', 'sure'], 'additionalProperties': false}";
 
-  private static final String WILD = "'temperature': 2, 'top_k': 0, 'top_p': 1, 'min_p': 0, 'seed': 7";
+  private static final String WILD =
+      "'temperature': 2, 'top_k': 0, 'top_p': 1, 'min_p': 0, 'seed': 7";
   private static final String MESSAGES =
       "'messages': [{'role': 'user', 'content': 'Where is the ring?'}]";
 
@@ -57,10 +58,9 @@ class ConstraintsTest {
     String chat = "{%s, %s, %s}";
     for (String form :
         List.of(
-            "'response_format': {'type': 'json_schema', 'json_schema': {'name': 'x', 'strict': true, 'schema': %s}}",
-            "'json_schema': %s",
-            "'guided_json': %s",
-            "'structured_outputs': {'json': %s}")) {
+            "'response_format': {'type': 'json_schema', 'json_schema': {'name': 'x', 'strict':"
+                + " true, 'schema': %s}}",
+            "'json_schema': %s", "'guided_json': %s", "'structured_outputs': {'json': %s}")) {
       isOfTheForm(
           ok("/v1/chat/completions", chat.formatted(MESSAGES, WILD, form.formatted(SCHEMA)))
               .text("choices.0.message.content"));
@@ -98,11 +98,15 @@ class ConstraintsTest {
   @Test
   void otherFormsAreKept() {
     assertThat(
-            ok("/v1/completions", "{'prompt': 'Go', %s, 'guided_regex': '[0-9]{3}-[a-f]{2}'}".formatted(WILD))
+            ok(
+                    "/v1/completions",
+                    "{'prompt': 'Go', %s, 'guided_regex': '[0-9]{3}-[a-f]{2}'}".formatted(WILD))
                 .text("choices.0.text"))
         .matches("[0-9]{3}-[a-f]{2}");
     assertThat(
-            ok("/v1/completions", "{'prompt': 'Go', %s, 'guided_choice': ['yes', 'no']}".formatted(WILD))
+            ok(
+                    "/v1/completions",
+                    "{'prompt': 'Go', %s, 'guided_choice': ['yes', 'no']}".formatted(WILD))
                 .text("choices.0.text"))
         .isIn("yes", "no");
     assertThat(
@@ -132,7 +136,9 @@ class ConstraintsTest {
     assertThat(unknown.status()).isEqualTo(400);
     assertThat(unknown.text("error.message")).contains("uniqueItems");
     for (String two :
-        List.of("'guided_regex': 'a', 'grammar': 'root ::= [a]'", "'response_format': {'type': 'xml'}")) {
+        List.of(
+            "'guided_regex': 'a', 'grammar': 'root ::= [a]'",
+            "'response_format': {'type': 'xml'}")) {
       assertThat(server.post("/v1/chat/completions", "{%s, %s}".formatted(MESSAGES, two)).status())
           .isEqualTo(400);
     }
@@ -142,7 +148,8 @@ class ConstraintsTest {
   void callsThatMustBeMadeAreMadeInEveryApi() {
     String function = "'name': 'find', 'parameters': %s".formatted(SCHEMA);
     String tools = "'tools': [{'type': 'function', 'function': {%s}}]".formatted(function);
-    for (String choice : List.of("'required'", "{'type': 'function', 'function': {'name': 'find'}}")) {
+    for (String choice :
+        List.of("'required'", "{'type': 'function', 'function': {'name': 'find'}}")) {
       TestServer.Answer chat =
           ok(
               "/v1/chat/completions",

@@ -46,8 +46,7 @@ class LangChain4jTest {
             o ->
                 o.withKeys(
                     List.of(
-                        ApiKey.of("tests", "sk-tests"),
-                        ApiKey.parse("once sk-once requests=1"))));
+                        ApiKey.of("tests", "sk-tests"), ApiKey.parse("once sk-once requests=1"))));
   }
 
   @AfterAll
@@ -65,7 +64,8 @@ class LangChain4jTest {
   }
 
   private static OpenAiStreamingChatModel streaming(
-      TestServer from, UnaryOperator<OpenAiStreamingChatModel.OpenAiStreamingChatModelBuilder> more) {
+      TestServer from,
+      UnaryOperator<OpenAiStreamingChatModel.OpenAiStreamingChatModelBuilder> more) {
     return more.apply(
             OpenAiStreamingChatModel.builder()
                 .baseUrl(from.uri("/v1").toString())
@@ -102,8 +102,7 @@ class LangChain4jTest {
     assertThat(response.aiMessage().text().strip()).isEqualTo(ANSWER);
     assertThat(response.finishReason()).isEqualTo(FinishReason.STOP);
     assertThat(response.tokenUsage().inputTokenCount()).isPositive();
-    ChatResponse cut =
-        client().maxTokens(2).build().chat(UserMessage.from(TestServer.QUESTION));
+    ChatResponse cut = client().maxTokens(2).build().chat(UserMessage.from(TestServer.QUESTION));
     assertThat(cut.finishReason()).isEqualTo(FinishReason.LENGTH);
     assertThat(cut.tokenUsage().outputTokenCount()).isEqualTo(2);
   }
@@ -154,13 +153,12 @@ class LangChain4jTest {
         .hasMessageContaining("'notes'");
     assertThatThrownBy(() -> client().apiKey("sk-none").build().chat("Hello"))
         .isInstanceOf(AuthenticationException.class);
-    assertThatThrownBy(
-            () ->
-                client()
-                    .build()
-                    .chat(
-                        UserMessage.from(
-                            TextContent.from("What?"), ImageContent.from("iVBORw0KGgo=", "image/png"))))
+    assertThatThrownBy(() ->
+            client()
+                .build()
+                .chat(
+                    UserMessage.from(
+                        TextContent.from("What?"), ImageContent.from("iVBORw0KGgo=", "image/png"))))
         .isInstanceOf(InvalidRequestException.class)
         .hasMessageContaining("text only");
     OpenAiChatModel once = client().apiKey("sk-once").maxTokens(1).build();

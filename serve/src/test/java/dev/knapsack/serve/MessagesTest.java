@@ -42,7 +42,8 @@ class MessagesTest {
                 """
                 , 'model': 'notes', 'system': [
                   {'type': 'text', 'text': 'x', 'cache_control': {'type': 'ephemeral'}}],
-                'metadata': {'user_id': 'u'}, 'zzz': 1"""));
+                'metadata': {'user_id': 'u'}, 'zzz': 1\
+                """));
     assertThat(answer.status()).as(answer.body()).isEqualTo(200);
     assertThat(answer.text("type")).isEqualTo("message");
     assertThat(answer.text("role")).isEqualTo("assistant");
@@ -59,12 +60,17 @@ class MessagesTest {
   @Test
   void streamsNamedEventsInTheOrderOfTheProtocol() {
     TestServer.Answer answer = post(ask(", 'stream': true"));
-    assertThat(answer.response().headers().firstValue("Content-Type")).hasValue("text/event-stream");
+    assertThat(answer.response().headers().firstValue("Content-Type"))
+        .hasValue("text/event-stream");
     List<JsonObject> events = answer.events();
     List<String> names =
-        answer.body().lines().filter(l -> l.startsWith("event: ")).map(l -> l.substring(7)).toList();
-    assertThat(names)
-        .isEqualTo(events.stream().map(e -> e.get("type").getAsString()).toList());
+        answer
+            .body()
+            .lines()
+            .filter(l -> l.startsWith("event: "))
+            .map(l -> l.substring(7))
+            .toList();
+    assertThat(names).isEqualTo(events.stream().map(e -> e.get("type").getAsString()).toList());
     assertThat(names.stream().distinct())
         .containsExactly(
             "message_start",
@@ -141,7 +147,8 @@ class MessagesTest {
                 {'type': 'tool_result', 'tool_use_id': 'a', 'content': 'none'},
                 {'type': 'tool_result', 'tool_use_id': 'b', 'is_error': true,
                  'content': [{'type': 'text', 'text': 'no'}]},
-                {'type': 'text', 'text': 'Go on.'}]}]}""");
+                {'type': 'text', 'text': 'Go on.'}]}]}\
+            """);
     assertThat(answer.status()).as(answer.body()).isEqualTo(200);
     assertThat(answer.text("stop_reason")).isIn("end_turn", "max_tokens");
   }
@@ -194,8 +201,7 @@ class MessagesTest {
   void sendsWhoComesTooManyAwayForAWhile() {
     try (TestServer full =
             new TestServer(o -> o.withSequences(1).withQueue(0), UnaryOperator.identity());
-        Generation busy =
-            full.model.generate(GenerationRequest.ofText("a").withIgnoreEnd(true))) {
+        Generation busy = full.model.generate(GenerationRequest.ofText("a").withIgnoreEnd(true))) {
       TestServer.Answer answer = full.post("/v1/messages", ask(""));
       assertThat(answer.status()).isEqualTo(529);
       assertThat(answer.text("error.type")).isEqualTo("overloaded_error");
@@ -210,7 +216,9 @@ class MessagesTest {
     try (TestServer locked =
         new TestServer(
             UnaryOperator.identity(),
-            s -> s.withKeys(List.of(ApiKey.of("anna", "s3cret"), ApiKey.parse("bob b requests=1"))))) {
+            s ->
+                s.withKeys(
+                    List.of(ApiKey.of("anna", "s3cret"), ApiKey.parse("bob b requests=1"))))) {
       for (String[] header :
           List.of(
               new String[] {"Authorization", "Bearer s3cret", "2026-10-21"},

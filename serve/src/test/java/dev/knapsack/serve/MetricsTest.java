@@ -11,7 +11,9 @@ class MetricsTest {
   @Test
   void showsAccountsTokensAndLatenciesInPrometheusForm() {
     try (TestServer server = TestServer.usual()) {
-      String body = "{'prompt': '%s', 'max_tokens': 5, 'ignore_eos': true}".formatted("The key is here. ".repeat(60));
+      String body =
+          "{'prompt': '%s', 'max_tokens': 5, 'ignore_eos': true}"
+              .formatted("The key is here. ".repeat(60));
       int prompt = server.post("/v1/completions", body).at("usage.prompt_tokens").getAsInt();
       server.post("/v1/completions", body);
       server.post("/v1/completions", "{'prompt': 3}");
@@ -32,7 +34,8 @@ class MetricsTest {
           .containsEntry("knapsack_budget_bytes", (double) server.budget.total())
           .containsEntry("knapsack_running{model=\"notes\"}", 0.0)
           .containsEntry(
-              "gen_ai_server_time_to_first_token_seconds_count{gen_ai_request_model=\"notes\"}", 2.0)
+              "gen_ai_server_time_to_first_token_seconds_count{gen_ai_request_model=\"notes\"}",
+              2.0)
           .containsEntry(
               "knapsack_requests_total{outcome=\"max_tokens\",path=\"/v1/completions\",status=\"200\"}",
               2.0)

@@ -29,8 +29,7 @@ class OllamaTest {
   }
 
   private static String generate(String more) {
-    return "{'prompt': '%s', 'options': {'temperature': 0}%s}"
-        .formatted(TestServer.QUESTION, more);
+    return "{'prompt': '%s', 'options': {'temperature': 0}%s}".formatted(TestServer.QUESTION, more);
   }
 
   @Test
@@ -68,7 +67,8 @@ class OllamaTest {
              'messages': [{'role': 'user', 'content': '%s', 'images': []}],
              'options': {'temperature': 0, 'num_ctx': 1000000, 'num_predict': 3, 'seed': 1,
                          'top_k': 5, 'top_p': 0.9, 'min_p': 0, 'repeat_penalty': 1.1,
-                         'repeat_last_n': 3, 'stop': ['zzz'], 'mirostat': 0}}"""
+                         'repeat_last_n': 3, 'stop': ['zzz'], 'mirostat': 0}}\
+            """
                 .formatted(TestServer.QUESTION));
     assertThat(answer.status()).as(answer.body()).isEqualTo(200);
     assertThat(answer.text("done_reason")).isEqualTo("length");
@@ -91,7 +91,8 @@ class OllamaTest {
               {'role': 'user', 'content': 'Hello'},
               {'role': 'assistant', 'content': '', 'thinking': 'x', 'tool_calls': [
                 {'function': {'index': 0, 'name': 'f', 'arguments': {'x': 1}}}]},
-              {'role': 'tool', 'tool_name': 'f', 'content': 'none'}]}""");
+              {'role': 'tool', 'tool_name': 'f', 'content': 'none'}]}\
+            """);
     assertThat(answer.status()).as(answer.body()).isEqualTo(200);
   }
 
@@ -159,10 +160,7 @@ class OllamaTest {
     assertThat(
             server
                 .send(
-                    server
-                        .request("/")
-                        .method("HEAD", HttpRequest.BodyPublishers.noBody())
-                        .build())
+                    server.request("/").method("HEAD", HttpRequest.BodyPublishers.noBody()).build())
                 .status())
         .isEqualTo(200);
   }

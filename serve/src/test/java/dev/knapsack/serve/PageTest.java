@@ -23,7 +23,9 @@ class PageTest {
     }
   }
 
-  /** In a browser: a chat that streams, is stopped and edited; the budget, live; a phone; the dark. */
+  /**
+   * In a browser: a chat that streams, is stopped and edited; the budget, live; a phone; the dark.
+   */
   @Test
   void peopleChatAndSeeTheBudget() throws Exception {
     Optional<Path> program = Browser.installed();
@@ -36,25 +38,32 @@ class PageTest {
       browser.await("document.getElementById('model').value === 'notes'");
       browser.value("document.getElementById('temperature').value = 0");
       say(browser, TestServer.QUESTION);
-      browser.await("document.querySelectorAll('.turn.assistant').length === 1 && document.querySelector('.turn.assistant small').textContent.includes('written')");
-      assertThat(text(browser, ".turn.assistant .content")).isEqualTo("The blue ring is in the library.");
+      browser.await(
+          "document.querySelectorAll('.turn.assistant').length === 1 &&"
+              + " document.querySelector('.turn.assistant small').textContent.includes('written')");
+      assertThat(text(browser, ".turn.assistant .content"))
+          .isEqualTo("The blue ring is in the library.");
       // Editing a turn takes what came after it away.
       browser.value("document.querySelector('.turn.user button').click()");
       assertThat(browser.value("document.getElementById('say').value").getAsString())
           .isEqualTo(TestServer.QUESTION);
       assertThat(browser.value("document.querySelectorAll('.turn').length").getAsInt()).isZero();
       say(browser, "Dan put the red key in the kitchen. Where is the red key?");
-      browser.await("document.querySelector('.turn.assistant small').textContent.includes('written')");
+      browser.await(
+          "document.querySelector('.turn.assistant small').textContent.includes('written')");
       assertThat(text(browser, ".turn.assistant .content")).contains("kitchen");
       // The budget.
-      browser.await("document.querySelectorAll('#map div').length >= 2 && document.querySelectorAll('#time polyline').length === 2");
+      browser.await(
+          "document.querySelectorAll('#map div').length >= 2 && document.querySelectorAll('#time"
+              + " polyline').length === 2");
       assertThat(text(browser, "#accounts")).contains("weights").contains("resident set");
       assertThat(text(browser, "#total")).contains("1.00 GiB used");
       save("page.png", browser.picture());
       // A phone, in the dark.
       browser.dark(true);
       browser.size(390, 844, true);
-      assertThat(browser.value("document.documentElement.scrollWidth <= 390").getAsBoolean()).isTrue();
+      assertThat(browser.value("document.documentElement.scrollWidth <= 390").getAsBoolean())
+          .isTrue();
       assertThat(browser.value("getComputedStyle(document.body).backgroundColor").getAsString())
           .isEqualTo("rgb(22, 24, 28)");
       save("page-phone.png", browser.picture());
@@ -76,7 +85,10 @@ class PageTest {
   }
 
   private static String text(Browser browser, String selector) throws Exception {
-    return browser.value("document.querySelector('%s').textContent".formatted(selector)).getAsString().strip();
+    return browser
+        .value("document.querySelector('%s').textContent".formatted(selector))
+        .getAsString()
+        .strip();
   }
 
   private static void save(String name, byte[] picture) throws Exception {

@@ -35,8 +35,7 @@ public final class Rehearsal {
       new Generation.Result(
           new Message(
               Role.ASSISTANT,
-              List.of(
-                  new Part.Reasoning("Hm. So."), new Part.Text("Let me look."), FIRST, SECOND)),
+              List.of(new Part.Reasoning("Hm. So."), new Part.Text("Let me look."), FIRST, SECOND)),
           List.of(),
           USAGE,
           FinishReason.END_TOKEN);

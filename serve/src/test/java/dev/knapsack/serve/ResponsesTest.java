@@ -115,8 +115,7 @@ class ResponsesTest {
     assertThat(answer.text("status")).isEqualTo("incomplete");
     assertThat(answer.text("incomplete_details.reason")).isEqualTo("max_output_tokens");
     assertThat(answer.at("usage.output_tokens").getAsInt()).isEqualTo(2);
-    JsonObject last =
-        respond(ask(", 'max_output_tokens': 2, 'stream': true")).events().getLast();
+    JsonObject last = respond(ask(", 'max_output_tokens': 2, 'stream': true")).events().getLast();
     assertThat(last.get("type").getAsString()).isEqualTo("response.incomplete");
     assertThat(TestServer.at(last, "response.output.0.status").getAsString())
         .isEqualTo("incomplete");
@@ -177,7 +176,8 @@ class ResponsesTest {
               {'role': 'user', 'content': [{'type': 'input_text', 'text': 'Hello'}]},
               {'type': 'reasoning', 'id': 'rs_1', 'summary': [{'type': 'summary_text', 'text': 'Hm.'}]},
               {'type': 'function_call', 'call_id': 'a', 'name': 'f', 'arguments': '{}'},
-              {'type': 'function_call_output', 'call_id': 'a', 'output': 'none'}]}""");
+              {'type': 'function_call_output', 'call_id': 'a', 'output': 'none'}]}\
+            """);
     assertThat(answer.status()).as(answer.body()).isEqualTo(200);
     assertThat(answer.text("tools.0.name")).isEqualTo("f");
   }
@@ -215,7 +215,8 @@ class ResponsesTest {
         """
         {'max_output_tokens': 1, 'truncation': '%s', 'input': [
           {'role': 'user', 'content': '%s'}, {'role': 'assistant', 'content': 'Yes.'},
-          {'role': 'user', 'content': 'Hello'}]}""";
+          {'role': 'user', 'content': 'Hello'}]}\
+        """;
     String filler = "a b ".repeat(9000);
     assertThat(respond(items.formatted("disabled", filler)).text("error.code"))
         .isEqualTo("context_length_exceeded");
@@ -249,8 +250,7 @@ class ResponsesTest {
                   .build(),
               HttpResponse.BodyHandlers.ofInputStream());
       try (BufferedReader lines =
-          new BufferedReader(
-              new InputStreamReader(response.body(), StandardCharsets.UTF_8))) {
+          new BufferedReader(new InputStreamReader(response.body(), StandardCharsets.UTF_8))) {
         for (String line = lines.readLine(); line != null; line = lines.readLine()) {
           if (line.startsWith("data: ")) {
             events.add(JsonParser.parseString(line.substring(6)).getAsJsonObject());

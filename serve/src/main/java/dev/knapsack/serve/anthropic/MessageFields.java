@@ -15,7 +15,6 @@ import dev.knapsack.serve.SamplingFields;
 import dev.knapsack.serve.Thinking;
 import dev.knapsack.serve.ToolFields;
 import dev.knapsack.serve.http.Fields;
-import dev.knapsack.serve.http.Refusal;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -34,8 +33,8 @@ final class MessageFields {
   static GenerationRequest request(Fields body) {
     int most =
         body.integer("max_tokens", 1, Integer.MAX_VALUE)
-            .orElseThrow(() ->
-                body.refusal("max_tokens", "is missing; it must be a number of tokens"));
+            .orElseThrow(
+                () -> body.refusal("max_tokens", "is missing; it must be a number of tokens"));
     return held(body, GenerationRequest.of(conversation(body)))
         .withMaxTokens(most)
         .withSampling(SamplingFields.read(body))
@@ -49,9 +48,7 @@ final class MessageFields {
         .orElse(false);
   }
 
-  /**
-   * The conversation of a body.
-   */
+  /** The conversation of a body. */
   static Conversation conversation(Fields body) {
     List<Message> messages = new ArrayList<>();
     List<Part> system = content(body, "system", MessageFields::text);
@@ -175,8 +172,7 @@ final class MessageFields {
               .filter(t -> !t.isEmpty())
               .map(Part.Reasoning::new);
       case "redacted_thinking" -> Optional.empty(); // nobody here can read it
-      case "tool_use" ->
-          Optional.of(ToolFields.call(block.needed("id"), block, "input"));
+      case "tool_use" -> Optional.of(ToolFields.call(block.needed("id"), block, "input"));
       default -> text(block, type);
     };
   }
@@ -195,7 +191,7 @@ final class MessageFields {
     return ToolFields.tool(tool, "input_schema");
   }
 
-  /** What the template is told beside the messages. */
+  /** The variables that the template is told beside the messages. */
   private static Map<String, Object> variables(Fields body) {
     Map<String, Object> variables = new LinkedHashMap<>();
     body.object("output_config")

@@ -185,10 +185,14 @@ final class Reply implements Blocks.Reader {
   private JsonObject usage(Usage used) {
     JsonObject usage =
         Json.object(
-            "input_tokens", used.promptTokens() - used.cachedTokens(),
-            "cache_creation_input_tokens", 0,
-            "cache_read_input_tokens", used.cachedTokens(),
-            "output_tokens", used.tokens());
+            "input_tokens",
+            used.promptTokens() - used.cachedTokens(),
+            "cache_creation_input_tokens",
+            0,
+            "cache_read_input_tokens",
+            used.cachedTokens(),
+            "output_tokens",
+            used.tokens());
     if (used.steps() > 0) {
       usage.add("knapsack", Costs.of(model, used));
     }

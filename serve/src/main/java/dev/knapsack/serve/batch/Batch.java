@@ -41,7 +41,7 @@ public record Batch(Path in, Path out, Path errors, String tenant, boolean alone
   /** Below that of every key. */
   private static final int LAST = Integer.MIN_VALUE;
 
-  /** How far a batch has come: its requests, and those that have a result or an error. */
+  /** The progress of a batch: its requests, and those that have a result or an error. */
   public record Counts(int total, int completed, int failed) {
     public int left() {
       return total - completed - failed;
@@ -113,13 +113,12 @@ public record Batch(Path in, Path out, Path errors, String tenant, boolean alone
       int room = Math.max(0, model.plan().context() - tokens.length);
       KvLayout layout = model.engine().kvLayout();
       // Sequences that forget share nothing, and none is to wait for another.
-      int page =
-          layout.policy().equals(KvPolicy.FULL) ? layout.pageTokens() : Integer.MAX_VALUE;
+      int page = layout.policy().equals(KvPolicy.FULL) ? layout.pageTokens() : Integer.MAX_VALUE;
       return new BatchPrompt(
           line, BatchPrompt.blocks(tokens, page), Math.min(room, request.maxTokens()));
     }
 
-    /** What a line asks for. */
+    /** The question that a line asks. */
     Question question(int line) {
       Fields request = Fields.of(requests.request(line));
       String method = request.text("method", "POST");
@@ -192,14 +191,12 @@ public record Batch(Path in, Path out, Path errors, String tenant, boolean alone
     try (RequestFile requests = RequestFile.open(in);
         ResultFile results = ResultFile.open(out);
         ResultFile failures = ResultFile.open(errors);
-        Lease held =
-            models.all().getFirst().knapsack().budget().account("batch").reserve(0)) {
+        Lease held = models.all().getFirst().knapsack().budget().account("batch").reserve(0)) {
       checkResults(requests, results, out);
       checkResults(requests, failures, errors);
       Run run = new Run(models, requests, results, failures, progress);
       for (Map.Entry<ServedModel, List<BatchPrompt>> of : run.prompts(held, ended).entrySet()) {
-        new BatchFlight(
-                of.getKey(), BatchPrompt.ordered(of.getValue()), atOnce(of.getKey()), ended)
+        new BatchFlight(of.getKey(), BatchPrompt.ordered(of.getValue()), atOnce(of.getKey()), ended)
             .run(
                 run::question,
                 (line, body) -> run.succeed(line, body),

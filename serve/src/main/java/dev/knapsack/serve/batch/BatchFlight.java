@@ -63,8 +63,7 @@ final class BatchFlight {
   /**
    * @param most requests in flight
    */
-  BatchFlight(
-      ServedModel model, List<BatchPrompt> order, int most, BooleanSupplier ended) {
+  BatchFlight(ServedModel model, List<BatchPrompt> order, int most, BooleanSupplier ended) {
     this.model = model;
     this.waiting = new ArrayDeque<>(order);
     this.most = most;
@@ -96,7 +95,9 @@ final class BatchFlight {
     }
   }
 
-  /** The next prompt to read, taken out of those that wait; null if there is none or all must end. */
+  /**
+   * The next prompt to read, taken out of those that wait; null if there is none or all must end.
+   */
   private @Nullable BatchPrompt next() throws InterruptedException {
     lock.lock();
     try {

@@ -6,7 +6,7 @@ import java.util.Comparator;
 import java.util.List;
 
 /**
- * What the order of a batch depends on in one of its lines.
+ * The part of one of its lines that the order of a batch depends on.
  *
  * @param line its place in the file, from 0
  * @param blocks a number for each whole page of the prompt and all pages before it: prompts whose

@@ -60,9 +60,7 @@ public final class BatchesApi implements AutoCloseable {
     if (store.find(tenant, input).isEmpty()) {
       throw body.refusal("input_file_id", "is '%s', and there is no such file".formatted(input));
     }
-    String endpoint =
-        body.oneOf(
-            "endpoint", body.needed("endpoint"), Set.copyOf(Question.paths()));
+    String endpoint = body.oneOf("endpoint", body.needed("endpoint"), Set.copyOf(Question.paths()));
     long now = Instant.now().getEpochSecond();
     JsonObject batch =
         Json.object(
@@ -226,10 +224,14 @@ public final class BatchesApi implements AutoCloseable {
   private void fail(JsonObject batch, String code, int line, String message) {
     JsonObject error =
         Json.object(
-            "code", code,
-            "message", message,
-            "param", Json.nothing(),
-            "line", line == 0 ? Json.nothing() : line);
+            "code",
+            code,
+            "message",
+            message,
+            "param",
+            Json.nothing(),
+            "line",
+            line == 0 ? Json.nothing() : line);
     synchronized (batch) {
       batch.add("errors", Json.object("object", "list", "data", Json.array(error)));
     }

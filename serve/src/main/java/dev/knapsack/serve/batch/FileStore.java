@@ -100,9 +100,7 @@ final class FileStore {
       return Optional.empty();
     }
     JsonObject description = read(path);
-    return tenant(description).equals(tenant)
-        ? Optional.of(description)
-        : Optional.empty();
+    return tenant(description).equals(tenant) ? Optional.of(description) : Optional.empty();
   }
 
   /** Writes the description of something that has a number. */
@@ -113,8 +111,7 @@ final class FileStore {
     Path fresh = folder.folder().resolve(id + ".fresh");
     try {
       Files.writeString(fresh, description.toString());
-      Files.move(
-          fresh, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      Files.move(fresh, path, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -125,13 +122,20 @@ final class FileStore {
     try {
       JsonObject description =
           Json.object(
-              "id", id,
-              "object", "file",
-              "bytes", Files.size(data(id)),
-              "created_at", Instant.now().getEpochSecond(),
-              "filename", name,
-              "purpose", purpose,
-              "status", "processed");
+              "id",
+              id,
+              "object",
+              "file",
+              "bytes",
+              Files.size(data(id)),
+              "created_at",
+              Instant.now().getEpochSecond(),
+              "filename",
+              name,
+              "purpose",
+              purpose,
+              "status",
+              "processed");
       describe(tenant, description);
       return description;
     } catch (IOException e) {

@@ -28,9 +28,7 @@ public final class FilesApi {
       String id = FileStore.newId();
       form.write("file", store.data(id));
       exchange.json(
-          200,
-          FileStore.shown(
-              store.describeFile(exchange.receipt().tenant(), id, name, purpose)));
+          200, FileStore.shown(store.describeFile(exchange.receipt().tenant(), id, name, purpose)));
     }
   }
 

@@ -22,8 +22,9 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A file of requests, a JSON object a line, as OpenAI's batches have them: {@code custom_id}, {@code
- * method}, {@code url} and {@code body}. Of each line only its place and its id are held in memory.
+ * A file of requests, a JSON object a line, as OpenAI's batches have them: {@code custom_id},
+ * {@code method}, {@code url} and {@code body}. Of each line only its place and its id are held in
+ * memory.
  */
 final class RequestFile implements AutoCloseable {
   private record Line(String id, long offset, int length) {}
@@ -41,8 +42,8 @@ final class RequestFile implements AutoCloseable {
   /**
    * Opens a file.
    *
-   * @throws BatchFileException if a line is no JSON object with an id that no other has, or there is
-   *     no line
+   * @throws BatchFileException if a line is no JSON object with an id that no other has, or there
+   *     is no line
    */
   static RequestFile open(Path path) throws IOException {
     List<Line> lines = new ArrayList<>();

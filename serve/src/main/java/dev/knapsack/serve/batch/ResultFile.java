@@ -16,9 +16,9 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A file that results are added to, a line each, which are on the disk when the call returns. What a
- * process that was killed has left of a line is cut off when the file is opened again. There is no
- * file before the first result. Safe for use by many threads.
+ * A file that results are added to, a line each, which are on the disk when the call returns. What
+ * a process that was killed has left of a line is cut off when the file is opened again. There is
+ * no file before the first result. Safe for use by many threads.
  */
 final class ResultFile implements AutoCloseable {
   private final Path path;
@@ -44,8 +44,7 @@ final class ResultFile implements AutoCloseable {
       try (RequestFile.Lines lines = new RequestFile.Lines(path)) {
         for (byte[] line = lines.next(); line != null; line = lines.next()) {
           if (lines.isWhole()) {
-            ids.add(
-                RequestFile.id(path, lines.number(), new String(line, StandardCharsets.UTF_8)));
+            ids.add(RequestFile.id(path, lines.number(), new String(line, StandardCharsets.UTF_8)));
           } else {
             channel.truncate(lines.offset());
           }
@@ -87,8 +86,7 @@ final class ResultFile implements AutoCloseable {
 
   /** Adds a result. */
   void add(JsonObject result) throws IOException {
-    ByteBuffer bytes =
-        ByteBuffer.wrap((result + "\n").getBytes(StandardCharsets.UTF_8));
+    ByteBuffer bytes = ByteBuffer.wrap((result + "\n").getBytes(StandardCharsets.UTF_8));
     writing.lock();
     try {
       FileChannel to = channel();

@@ -24,7 +24,6 @@ import org.eclipse.jetty.http.HttpHeader;
 import org.eclipse.jetty.io.Content;
 import org.eclipse.jetty.server.Request;
 import org.eclipse.jetty.server.Response;
-import org.jspecify.annotations.Nullable;
 
 /**
  * One request and the answer to it. The answer is begun once, as a whole or as a {@link
@@ -77,7 +76,7 @@ public final class Exchange {
     return Optional.ofNullable(Request.extractQueryParameters(request).getValue(name));
   }
 
-  /** What the log says of this exchange when it ends. */
+  /** The facts that the log has of this exchange when it ends. */
   public Receipt receipt() {
     return receipt;
   }
@@ -131,8 +130,7 @@ public final class Exchange {
 
   private static JsonObject parse(byte[] bytes) {
     try {
-      String text =
-          StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+      String text = StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
       JsonReader reader = new JsonReader(new StringReader(text));
       JsonElement value = JsonParser.parseReader(reader);
       if (value instanceof JsonObject object && reader.peek() == JsonToken.END_DOCUMENT) {
@@ -155,8 +153,7 @@ public final class Exchange {
 
   /** Calls this, once, when whoever asked is gone; from another thread, as soon as it is seen. */
   public Departures.Watch watch(Runnable gone) {
-    Object transport =
-        request.getConnectionMetaData().getConnection().getEndPoint().getTransport();
+    Object transport = request.getConnectionMetaData().getConnection().getEndPoint().getTransport();
     Departures.Watch watch =
         departures.watch(
             transport instanceof SocketChannel channel ? channel : null, request.isSecure(), gone);
@@ -166,9 +163,13 @@ public final class Exchange {
 
   /** Closes the connection if nothing more can be read from it. */
   void end() {
-    if (watches.stream().anyMatch(Departures.Watch::spoiled)) {
+    if (isSpoiled()) {
       request.getConnectionMetaData().getConnection().getEndPoint().close();
     }
+  }
+
+  private boolean isSpoiled() {
+    return watches.stream().anyMatch(Departures.Watch::spoiled);
   }
 
   public void header(String name, String value) {
@@ -242,12 +243,8 @@ public final class Exchange {
 
   /** Leaves the connection to its next request, or to its end if that was spoiled. */
   private void leave() {
-    boolean spoiled = false;
-    for (Departures.Watch watch : watches) {
-      watch.close();
-      spoiled |= watch.spoiled();
-    }
-    if (spoiled && !begun()) {
+    watches.forEach(Departures.Watch::close);
+    if (isSpoiled() && !begun()) {
       response.getHeaders().put(HttpHeader.CONNECTION, "close");
     }
   }

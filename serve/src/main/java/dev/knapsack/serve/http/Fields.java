@@ -87,7 +87,8 @@ public final class Fields {
   public String oneOf(String name, String otherwise, Set<String> words) {
     String value = text(name, otherwise);
     if (!words.contains(value)) {
-      throw refusal(name, "is '%s'; it can be %s".formatted(shown(value), String.join(", ", words)));
+      throw refusal(
+          name, "is '%s'; it can be %s".formatted(shown(value), String.join(", ", words)));
     }
     return value;
   }
@@ -186,12 +187,17 @@ public final class Fields {
    */
   public Map<String, Object> values(String name) {
     Map<String, Object> values = new LinkedHashMap<>();
-    object(name).ifPresent(inner -> inner.json().entrySet().forEach(e -> {
-      Object value = value(e.getValue());
-      if (value != null) {
-        values.put(e.getKey(), value);
-      }
-    }));
+    object(name)
+        .ifPresent(inner ->
+            inner
+                .json()
+                .entrySet()
+                .forEach(e -> {
+                  Object value = value(e.getValue());
+                  if (value != null) {
+                    values.put(e.getKey(), value);
+                  }
+                }));
     return values;
   }
 

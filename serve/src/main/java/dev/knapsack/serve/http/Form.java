@@ -23,8 +23,7 @@ public final class Form implements AutoCloseable {
   }
 
   static Form read(Request request, Path folder) {
-    String type =
-        Optional.ofNullable(request.getHeaders().get(HttpHeader.CONTENT_TYPE)).orElse("");
+    String type = Optional.ofNullable(request.getHeaders().get(HttpHeader.CONTENT_TYPE)).orElse("");
     if (!type.startsWith("multipart/form-data")) {
       throw refusal("it is '%s'".formatted(type));
     }

@@ -106,8 +106,7 @@ public final class HttpListener implements AutoCloseable {
       tls.setKeyStorePassword(settings.keyStorePassword());
       http.addCustomizer(new SecureRequestCustomizer(false));
       connector =
-          new ServerConnector(
-              server, 1, 1, AbstractConnectionFactory.getFactories(tls, factory));
+          new ServerConnector(server, 1, 1, AbstractConnectionFactory.getFactories(tls, factory));
     } else {
       connector = new ServerConnector(server, 1, 1, factory);
     }
@@ -218,12 +217,10 @@ public final class HttpListener implements AutoCloseable {
       throw Refusal.of(
           Refusal.Kind.METHOD,
           "method_not_allowed",
-          "%s takes %s, not %s."
-              .formatted(path, String.join(" and ", methods), exchange.method()));
+          "%s takes %s, not %s.".formatted(path, String.join(" and ", methods), exchange.method()));
     }
 
-    private void answer(
-        Exchange exchange, ErrorForm errors, Throwable problem, Callback callback) {
+    private void answer(Exchange exchange, ErrorForm errors, Throwable problem, Callback callback) {
       Refusal refusal = Refusal.of(problem, 1);
       if (refusal.kind() == Refusal.Kind.FAILED) {
         unexpected.accept(problem);

@@ -11,7 +11,9 @@ import java.util.List;
 public final class Json {
   private Json() {}
 
-  /** An object of names and values in turn; a value is JSON, a text, a number, a boolean or null. */
+  /**
+   * An object of names and values in turn; a value is JSON, a text, a number, a boolean or null.
+   */
   public static JsonObject object(Object... namesAndValues) {
     JsonObject object = new JsonObject();
     for (int i = 0; i < namesAndValues.length; i += 2) {

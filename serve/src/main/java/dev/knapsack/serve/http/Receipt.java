@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** What there is to say of an exchange when it has ended: for the log and for metrics. */
+/** The facts of an exchange when it has ended, for the log and for metrics. */
 public final class Receipt {
   private final long begin = System.nanoTime();
   private int status;

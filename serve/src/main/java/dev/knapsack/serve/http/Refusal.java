@@ -79,8 +79,7 @@ public final class Refusal extends RuntimeException {
     String message = String.valueOf(problem.getMessage());
     return switch (problem) {
       case Refusal refusal -> refusal;
-      case ContextExceededException _ ->
-          of(Kind.BAD_REQUEST, "context_length_exceeded", message);
+      case ContextExceededException _ -> of(Kind.BAD_REQUEST, "context_length_exceeded", message);
       case QueueFullException _ -> busy("queue_full", retrySeconds, message);
       case BudgetExceededException _ -> of(Kind.BAD_REQUEST, "does_not_fit", message);
       case UnsupportedMediaException _ -> of(Kind.BAD_REQUEST, "unsupported_media", message);
@@ -94,7 +93,8 @@ public final class Refusal extends RuntimeException {
           };
       case IllegalArgumentException _ -> of(Kind.BAD_REQUEST, "invalid_value", message);
       // What nobody expected is for the log, not for whoever asks.
-      default -> of(Kind.FAILED, "internal", "Something went wrong in the server; its log says what.");
+      default ->
+          of(Kind.FAILED, "internal", "Something went wrong in the server; its log says what.");
     };
   }
 

@@ -25,8 +25,7 @@ public final class Routes {
    * @param pattern a path whose parts in braces are variables, such as {@code /v1/models/{id}}
    * @param open served without a key
    */
-  record Route(
-      String method, String pattern, ErrorForm errors, boolean open, Handler handler) {
+  record Route(String method, String pattern, ErrorForm errors, boolean open, Handler handler) {
     /** The variables of a path; null if it is another's. */
     @Nullable Map<String, String> match(String path) {
       String[] parts = pattern.split("/", -1);

@@ -15,7 +15,7 @@ import dev.knapsack.serve.http.Exchange;
 import dev.knapsack.serve.http.Json;
 import java.util.function.BooleanSupplier;
 
-/** How the server is: alive, ready, its plan, its sequences, its budget. */
+/** The state of the server: alive, ready, its plan, its sequences, its budget. */
 public final class State {
   private final ServedModels models;
   private final BooleanSupplier closing;

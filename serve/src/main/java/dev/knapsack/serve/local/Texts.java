@@ -11,7 +11,8 @@ import dev.knapsack.serve.openai.ChatFields;
 import java.util.stream.IntStream;
 
 /**
- * {@code POST /tokenize}, {@code /detokenize} and {@code /apply-template}: text as a model reads it.
+ * {@code POST /tokenize}, {@code /detokenize} and {@code /apply-template}: text as a model reads
+ * it.
  */
 public final class Texts {
   private final ServedModels models;
@@ -30,8 +31,7 @@ public final class Texts {
     } else {
       String text = body.text("content").orElseGet(() -> body.needed("prompt"));
       boolean special = body.flag("parse_special", true);
-      tokens =
-          model.tokenizer().encode(text, body.flag("add_special", false), special);
+      tokens = model.tokenizer().encode(text, body.flag("add_special", false), special);
     }
     boolean pieces = body.flag("with_pieces", false);
     JsonArray list = new JsonArray();
@@ -50,7 +50,8 @@ public final class Texts {
     Fields body = exchange.fields();
     Knapsack model = models.named(body.text("model")).knapsack();
     JsonArray tokens =
-        body.array("tokens").orElseThrow(() -> body.refusal("tokens", "is missing; it must be a list"));
+        body.array("tokens")
+            .orElseThrow(() -> body.refusal("tokens", "is missing; it must be a list"));
     int size = model.tokenizer().size();
     int[] ids =
         IntStream.range(0, tokens.size())

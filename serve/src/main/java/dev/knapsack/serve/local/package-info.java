@@ -1,4 +1,4 @@
-/** What people and programs near the server ask for: tokens, templates, the plan, its health. */
+/** Answers for people and programs near the server: tokens, templates, the plan, its health. */
 @NullMarked
 package dev.knapsack.serve.local;
 

@@ -44,8 +44,7 @@ public final class Answers {
         200, reply(exchange, body, ModelNames.find(models, body), form, _ -> {}).loaded());
   }
 
-  private void answer(
-      Exchange exchange, Fields body, Reply.Form form, GenerationRequest request) {
+  private void answer(Exchange exchange, Fields body, Reply.Form form, GenerationRequest request) {
     ServedModel model = ModelNames.find(models, body);
     try (Answering answering = model.answer(exchange, request, 1)) {
       if (body.flag("stream", true)) {
@@ -67,10 +66,6 @@ public final class Answers {
       Reply.Form form,
       Consumer<JsonElement> lines) {
     return new Reply(
-        model,
-        body.text("model").orElseGet(model::name),
-        form,
-        exchange.receipt()::seconds,
-        lines);
+        model, body.text("model").orElseGet(model::name), form, exchange.receipt()::seconds, lines);
   }
 }

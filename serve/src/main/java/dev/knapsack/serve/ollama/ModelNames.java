@@ -23,7 +23,8 @@ final class ModelNames {
    * @throws dev.knapsack.serve.http.Refusal if there is none of this name
    */
   static ServedModel find(ServedModels models, Fields body) {
-    Optional<String> name = body.text("model").or(() -> body.text("name")).filter(n -> !n.isEmpty());
+    Optional<String> name =
+        body.text("model").or(() -> body.text("name")).filter(n -> !n.isEmpty());
     return name.stream()
         .flatMap(n -> Stream.of(n, n + LATEST, without(n)))
         .flatMap(n -> models.find(n).stream())

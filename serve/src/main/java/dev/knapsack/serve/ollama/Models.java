@@ -44,33 +44,39 @@ public final class Models {
 
   /** Those that are open: all. */
   public void running(Exchange exchange) {
-    list(exchange, model -> {
-      JsonObject running = listed(model);
-      running.remove("modified_at");
-      running.addProperty("size", model.knapsack().plan().bytes());
-      running.addProperty("size_vram", 0);
-      running.addProperty("expires_at", Instant.now().plus(FOREVER).toString());
-      running.addProperty("context_length", model.knapsack().plan().context());
-      return running;
-    });
+    list(
+        exchange,
+        model -> {
+          JsonObject running = listed(model);
+          running.remove("modified_at");
+          running.addProperty("size", model.knapsack().plan().bytes());
+          running.addProperty("size_vram", 0);
+          running.addProperty("expires_at", Instant.now().plus(FOREVER).toString());
+          running.addProperty("context_length", model.knapsack().plan().context());
+          return running;
+        });
   }
 
   private void list(Exchange exchange, Function<ServedModel, JsonObject> form) {
-    exchange.json(
-        200,
-        Json.object("models", Json.array(models.all().stream().map(form).toList())));
+    exchange.json(200, Json.object("models", Json.array(models.all().stream().map(form).toList())));
   }
 
   private static JsonObject listed(ServedModel model) {
     String name = ModelNames.tagged(model);
     long bytes = tensors(model).stream().mapToLong(TensorInfo::bytes).sum();
     return Json.object(
-        "name", name,
-        "model", name,
-        "modified_at", model.opened().toString(),
-        "size", bytes,
-        "digest", digest(name + " " + bytes),
-        "details", details(model));
+        "name",
+        name,
+        "model",
+        name,
+        "modified_at",
+        model.opened().toString(),
+        "size",
+        bytes,
+        "digest",
+        digest(name + " " + bytes),
+        "details",
+        details(model));
   }
 
   private static Collection<TensorInfo> tensors(ServedModel model) {
@@ -91,12 +97,18 @@ public final class Models {
   private static JsonObject details(ServedModel model) {
     String family = model.knapsack().spec().family();
     return Json.object(
-        "parent_model", "",
-        "format", "gguf",
-        "family", family,
-        "families", Json.array(Json.text(family)),
-        "parameter_size", size(parameters(model)),
-        "quantization_level", format(model));
+        "parent_model",
+        "",
+        "format",
+        "gguf",
+        "family",
+        family,
+        "families",
+        Json.array(Json.text(family)),
+        "parameter_size",
+        size(parameters(model)),
+        "quantization_level",
+        format(model));
   }
 
   private static long parameters(ServedModel model) {
@@ -122,7 +134,7 @@ public final class Models {
         .orElse("");
   }
 
-  /** What there is to know of one. */
+  /** The facts that there are to know of one. */
   public void show(Exchange exchange) {
     ServedModel model = ModelNames.find(models, exchange.fields());
     Knapsack knapsack = model.knapsack();
@@ -138,13 +150,20 @@ public final class Models {
             "details", details(model),
             "model_info",
                 Json.object(
-                    "general.architecture", family,
-                    "general.basename", spec.name(),
-                    "general.parameter_count", parameters(model),
-                    family + ".context_length", knapsack.plan().context(),
-                    family + ".embedding_length", spec.width(),
-                    family + ".block_count", spec.layers().size(),
-                    family + ".vocab_size", spec.vocabulary())));
+                    "general.architecture",
+                    family,
+                    "general.basename",
+                    spec.name(),
+                    "general.parameter_count",
+                    parameters(model),
+                    family + ".context_length",
+                    knapsack.plan().context(),
+                    family + ".embedding_length",
+                    spec.width(),
+                    family + ".block_count",
+                    spec.layers().size(),
+                    family + ".vocab_size",
+                    spec.vocabulary())));
   }
 
   private static JsonArray capabilities(Knapsack model) {

@@ -99,8 +99,7 @@ final class Reply {
   }
 
   private JsonObject piece(String text, String thoughts, List<JsonElement> called) {
-    JsonObject piece =
-        Json.object("model", name, "created_at", Instant.now().toString());
+    JsonObject piece = Json.object("model", name, "created_at", Instant.now().toString());
     JsonObject said = form == Form.MESSAGE ? Json.object("role", "assistant") : piece;
     said.addProperty(form == Form.MESSAGE ? "content" : "response", text);
     if (!thoughts.isEmpty()) {

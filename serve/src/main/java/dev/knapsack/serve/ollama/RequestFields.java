@@ -1,7 +1,6 @@
 package dev.knapsack.serve.ollama;
 
 import com.google.gson.JsonArray;
-import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonPrimitive;
 import dev.knapsack.GenerationRequest;
@@ -76,7 +75,9 @@ final class RequestFields {
               USUAL_WINDOW);
     }
     GenerationRequest wished =
-        held(body, request).withSampling(sampling).withStops(options.texts("stop").toArray(String[]::new));
+        held(body, request)
+            .withSampling(sampling)
+            .withStops(options.texts("stop").toArray(String[]::new));
     int most = options.integer("num_predict", -2, Integer.MAX_VALUE).orElse(-1);
     if (most == 0) {
       throw options.refusal("num_predict", "is 0; give 1 or more, or -1 for as many as there come");
@@ -105,8 +106,7 @@ final class RequestFields {
     String text = message.text("content", "");
     return switch (role) {
       case TOOL ->
-          new Message(
-              role, List.of(new Part.ToolResult(message.text("tool_call_id", ""), text)));
+          new Message(role, List.of(new Part.ToolResult(message.text("tool_call_id", ""), text)));
       case ASSISTANT -> new Message(role, said(message, text));
       default -> new Message(role, List.of(new Part.Text(text)));
     };

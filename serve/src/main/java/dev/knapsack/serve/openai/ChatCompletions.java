@@ -33,7 +33,7 @@ public final class ChatCompletions {
     this.errors = errors;
   }
 
-  /** What a body asks for. */
+  /** The question that a body asks. */
   static Question question(ServedModels models, Fields body) {
     ServedModel model = models.named(body.text("model"));
     GenerationRequest request = ChatFields.read(body);

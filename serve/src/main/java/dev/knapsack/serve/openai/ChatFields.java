@@ -45,7 +45,7 @@ public final class ChatFields {
         variables(body.text("reasoning_effort"), body));
   }
 
-  /** What the template is told beside the messages. */
+  /** The variables that the template is told beside the messages. */
   static Map<String, Object> variables(Optional<String> effort, Fields body) {
     Map<String, Object> variables = new LinkedHashMap<>();
     effort.map(Thinking::effort).ifPresent(variables::putAll);

@@ -10,8 +10,8 @@ import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Usage;
 import dev.knapsack.serve.Answering;
-import dev.knapsack.serve.Ids;
 import dev.knapsack.serve.ConstraintFields;
+import dev.knapsack.serve.Ids;
 import dev.knapsack.serve.SamplingFields;
 import dev.knapsack.serve.ServedModel;
 import dev.knapsack.serve.ServedModels;
@@ -42,7 +42,7 @@ public final class Completions {
     this.errors = errors;
   }
 
-  /** What a body asks for. */
+  /** The question that a body asks. */
   static Question question(ServedModels models, Fields body) {
     ServedModel model = models.named(body.text("model"));
     if (!body.text("suffix", "").isEmpty()) {
@@ -78,8 +78,7 @@ public final class Completions {
     if (!body.flag("stream", false)) {
       List<List<Generation.Result>> answers = new ArrayList<>();
       for (GenerationRequest prompt : question.prompts()) {
-        try (Answering answering =
-            question.model().answer(exchange, prompt, question.samples())) {
+        try (Answering answering = question.model().answer(exchange, prompt, question.samples())) {
           answers.add(answering.results());
         }
       }
@@ -119,7 +118,8 @@ public final class Completions {
     if (prompt instanceof JsonPrimitive p && p.isString()) {
       return GenerationRequest.ofText(p.getAsString(), true);
     }
-    if (prompt instanceof JsonArray tokens && tokens.asList().stream().allMatch(Completions::isNumber)) {
+    if (prompt instanceof JsonArray tokens
+        && tokens.asList().stream().allMatch(Completions::isNumber)) {
       return GenerationRequest.ofTokens(
           tokens.asList().stream().mapToInt(JsonElement::getAsInt).toArray());
     }
@@ -186,10 +186,7 @@ public final class Completions {
     }
 
     void stream(
-        EventStream stream,
-        Answering answering,
-        OpenAiErrors errors,
-        GenerationRequest prompt) {
+        EventStream stream, Answering answering, OpenAiErrors errors, GenerationRequest prompt) {
       int count = answering.answers().size();
       List<List<Event.Token>> tokens = new ArrayList<>();
       int[] offsets = new int[count];
@@ -198,8 +195,7 @@ public final class Completions {
       for (int i = 0; i < count; i++) {
         tokens.add(new ArrayList<>());
         if (echo) {
-          stream.data(
-              head(Json.array(choice(i, text(prompt), Json.nothing(), Json.nothing()))));
+          stream.data(head(Json.array(choice(i, text(prompt), Json.nothing(), Json.nothing()))));
         }
       }
       boolean wanted = prompt.logProbabilities().isPresent();

@@ -51,8 +51,7 @@ final class ItemsReader {
     switch (item.text("type", "message")) {
       case "message" -> message(item);
       case "reasoning" -> said.add(new Part.Reasoning(reasoning(item)));
-      case "function_call" ->
-          said.add(ToolFields.call(item.needed("call_id"), item, "arguments"));
+      case "function_call" -> said.add(ToolFields.call(item.needed("call_id"), item, "arguments"));
       case "function_call_output" -> {
         endSaid();
         messages.add(

@@ -21,7 +21,8 @@ final class MessagesReader {
 
   /** The messages of a body, at least one. */
   static List<Message> messages(Fields body) {
-    List<Message> messages = body.objects("messages").stream().map(MessagesReader::message).toList();
+    List<Message> messages =
+        body.objects("messages").stream().map(MessagesReader::message).toList();
     if (messages.isEmpty()) {
       throw body.refusal("messages", "must be a list of one message or more");
     }
@@ -41,12 +42,17 @@ final class MessagesReader {
     };
   }
 
-  /** What a model said: its reasoning, which two keys are in use for, its text, its calls. */
+  /**
+   * The parts that a model said: its reasoning, which two keys are in use for, its text, its calls.
+   */
   private static List<Part> said(Fields message) {
     List<Part> parts = new ArrayList<>();
     message
         .text("reasoning_content")
-        .or(() -> message.get("reasoning") instanceof JsonObject ? Optional.empty() : message.text("reasoning"))
+        .or(() ->
+            message.get("reasoning") instanceof JsonObject
+                ? Optional.empty()
+                : message.text("reasoning"))
         .filter(text -> !text.isEmpty())
         .ifPresent(text -> parts.add(new Part.Reasoning(text)));
     parts.addAll(content(message, "content"));
@@ -88,7 +94,9 @@ final class MessagesReader {
         case "refusal" -> parts.add(new Part.Text(part.needed("refusal")));
         default ->
             throw part.refusal(
-                "type", "is '%s'; the models here read text only, so give parts of the type 'text'".formatted(type));
+                "type",
+                "is '%s'; the models here read text only, so give parts of the type 'text'"
+                    .formatted(type));
       }
     }
     return parts;

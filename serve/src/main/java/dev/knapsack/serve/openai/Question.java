@@ -13,7 +13,7 @@ import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /**
- * What a body asks of a model, whichever way the body has come.
+ * The question that a body asks of a model, whichever way the body has come.
  *
  * @param prompts at least one; each is answered {@code samples} times
  * @param reply makes the body of the whole reply of the answers to each prompt

@@ -57,8 +57,7 @@ final class ResponseOutput {
 
     /** An event about the item's only part. */
     void tell(String what, Object... more) {
-      JsonObject event =
-          Json.object("item_id", id, "output_index", index, "content_index", 0);
+      JsonObject event = Json.object("item_id", id, "output_index", index, "content_index", 0);
       Json.object(more).entrySet().forEach(e -> event.add(e.getKey(), e.getValue()));
       events.accept(what, event);
     }
@@ -92,7 +91,8 @@ final class ResponseOutput {
         grow(true, text);
       }
       case Part.ToolCall call -> call(call);
-      case Part.ToolResult _, Part.Media _ -> throw new IllegalArgumentException("no model's: " + part);
+      case Part.ToolResult _, Part.Media _ ->
+          throw new IllegalArgumentException("no model's: " + part);
     }
   }
 
@@ -125,12 +125,18 @@ final class ResponseOutput {
     int index = items.size();
     JsonObject item =
         Json.object(
-            "id", Ids.next("fc_"),
-            "type", "function_call",
-            "status", "in_progress",
-            "call_id", call.id(),
-            "name", call.name(),
-            "arguments", "");
+            "id",
+            Ids.next("fc_"),
+            "type",
+            "function_call",
+            "status",
+            "in_progress",
+            "call_id",
+            call.id(),
+            "name",
+            call.name(),
+            "arguments",
+            "");
     events.accept(
         "response.output_item.added", Json.object("output_index", index, "item", item.deepCopy()));
     events.accept(
@@ -168,8 +174,7 @@ final class ResponseOutput {
   private void done(int index, JsonObject item) {
     items.add(item);
     events.accept(
-        "response.output_item.done",
-        Json.object("output_index", index, "item", item.deepCopy()));
+        "response.output_item.done", Json.object("output_index", index, "item", item.deepCopy()));
   }
 
   /** The items that are done. */

@@ -68,20 +68,34 @@ final class ResponseReply {
     Sampling sampling = SamplingFields.read(body);
     JsonObject response =
         Json.object(
-            "id", id,
-            "object", "response",
-            "created_at", created,
-            "status", status,
-            "background", false,
-            "error", Json.nothing(),
-            "incomplete_details", Json.nothing(),
-            "model", model.name(),
-            "output", output,
-            "parallel_tool_calls", severalCalls,
-            "store", body.flag("store", true),
-            "temperature", sampling.temperature(),
-            "top_p", sampling.topP(),
-            "usage", Json.nothing());
+            "id",
+            id,
+            "object",
+            "response",
+            "created_at",
+            created,
+            "status",
+            status,
+            "background",
+            false,
+            "error",
+            Json.nothing(),
+            "incomplete_details",
+            Json.nothing(),
+            "model",
+            model.name(),
+            "output",
+            output,
+            "parallel_tool_calls",
+            severalCalls,
+            "store",
+            body.flag("store", true),
+            "temperature",
+            sampling.temperature(),
+            "top_p",
+            sampling.topP(),
+            "usage",
+            Json.nothing());
     echo(response, "instructions", Json.nothing());
     echo(response, "max_output_tokens", Json.nothing());
     echo(response, "previous_response_id", Json.nothing());
@@ -139,8 +153,7 @@ final class ResponseReply {
     output.end("incomplete");
     JsonObject error = body.getAsJsonObject("error");
     JsonObject response = head("failed", output.items());
-    response.add(
-        "error", Json.object("code", error.get("code"), "message", error.get("message")));
+    response.add("error", Json.object("code", error.get("code"), "message", error.get("message")));
     told.response("response.failed", response);
     JsonObject event = error.deepCopy();
     event.add("error", error);

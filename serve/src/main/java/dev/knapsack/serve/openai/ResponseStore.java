@@ -21,9 +21,7 @@ public final class ResponseStore implements AutoCloseable {
   /** Most bytes of all that are kept, where the server was not told otherwise. */
   public static final long USUAL_BYTES = 32 << 20;
 
-  /**
-   * A response and the items that it answers, those of the responses before it included.
-   */
+  /** A response and the items that it answers, those of the responses before it included. */
   record Kept(JsonObject response, JsonArray input) {}
 
   private record Entry(String tenant, byte[] response, byte[] input) {

@@ -36,7 +36,7 @@ public final class Responses {
     this.store = store;
   }
 
-  /** What a body that goes on from nothing asks for. */
+  /** The question that a body asks which goes on from nothing. */
   static Question question(ServedModels models, Fields body) {
     if (body.has("previous_response_id")) {
       throw body.refusal(
@@ -88,7 +88,9 @@ public final class Responses {
     }
   }
 
-  /** Begins to answer; where the body allows it, without the oldest messages if all are too long. */
+  /**
+   * Begins to answer; where the body allows it, without the oldest messages if all are too long.
+   */
   private static Answering answer(
       Exchange exchange, ServedModel model, Fields body, Conversation said) {
     boolean shortens =
@@ -107,7 +109,10 @@ public final class Responses {
     }
   }
 
-  /** What is left without the oldest turn: up to the next message of the user; empty if none is. */
+  /**
+   * The messages that are left without the oldest turn: up to the next message of the user; empty
+   * if none is.
+   */
   private static List<Message> withoutOldest(List<Message> messages) {
     List<Message> left = new ArrayList<>();
     int users = 0;
@@ -143,7 +148,8 @@ public final class Responses {
   }
 
   private static GenerationRequest wished(Fields body, GenerationRequest request) {
-    GenerationRequest wished = ConstraintFields.hold(body, request).withSampling(SamplingFields.read(body));
+    GenerationRequest wished =
+        ConstraintFields.hold(body, request).withSampling(SamplingFields.read(body));
     OptionalInt most = body.integer("max_output_tokens", 1, Integer.MAX_VALUE);
     return most.isPresent() ? wished.withMaxTokens(most.getAsInt()) : wished;
   }

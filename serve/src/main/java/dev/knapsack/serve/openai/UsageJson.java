@@ -33,10 +33,15 @@ final class UsageJson {
     }
     int written = answers.stream().mapToInt(Usage::tokens).sum();
     return Json.object(
-        "prompt_tokens", read,
-        "completion_tokens", written,
-        "total_tokens", read + written,
-        "prompt_tokens_details", Json.object("cached_tokens", cached),
-        "knapsack", Costs.of(model, answers.getFirst()));
+        "prompt_tokens",
+        read,
+        "completion_tokens",
+        written,
+        "total_tokens",
+        read + written,
+        "prompt_tokens_details",
+        Json.object("cached_tokens", cached),
+        "knapsack",
+        Costs.of(model, answers.getFirst()));
   }
 }

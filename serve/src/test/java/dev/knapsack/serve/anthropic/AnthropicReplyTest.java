@@ -84,7 +84,8 @@ class AnthropicReplyTest {
                 [{'type': 'thinking', 'thinking': 'Hm. So.', 'signature': 'knapsack'},
                  {'type': 'text', 'text': 'Let me look.'},
                  {'type': 'tool_use', 'id': 'call_0', 'name': 'f', 'input': {'x': 1}},
-                 {'type': 'tool_use', 'id': 'call_1', 'name': 'g', 'input': {}}]"""));
+                 {'type': 'tool_use', 'id': 'call_1', 'name': 'g', 'input': {}}]\
+                """));
     assertThat(TestServer.at(whole, "stop_reason").getAsString()).isEqualTo("tool_use");
   }
 
@@ -101,7 +102,8 @@ class AnthropicReplyTest {
     assertThat(events.getLast())
         .isEqualTo(
             written(
-                "error {'type':'error','error':{'type':'invalid_request_error','message':'No token can be chosen.'}}"));
+                "error {'type':'error','error':{'type':'invalid_request_error','message':'No token"
+                    + " can be chosen.'}}"));
   }
 
   @Test

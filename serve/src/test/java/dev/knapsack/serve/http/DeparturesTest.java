@@ -64,7 +64,9 @@ class DeparturesTest {
   private static void send(Socket socket, String line) throws IOException {
     socket
         .getOutputStream()
-        .write((line + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n").getBytes(StandardCharsets.UTF_8));
+        .write(
+            (line + " HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+                .getBytes(StandardCharsets.UTF_8));
   }
 
   private static String read(BufferedReader in) throws IOException {

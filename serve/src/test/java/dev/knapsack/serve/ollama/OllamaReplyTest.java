@@ -63,18 +63,21 @@ class OllamaReplyTest {
                 """
                 {'model': 'n', 'message': {'role': 'assistant', 'content': '', 'tool_calls': [
                   {'id': 'call_0', 'function': {'index': 0, 'name': 'f', 'arguments': {'x': 1}}}]},
-                 'done': false}"""),
+                 'done': false}\
+                """),
             json(
                 """
                 {'model': 'n', 'message': {'role': 'assistant', 'content': '', 'tool_calls': [
                   {'id': 'call_1', 'function': {'index': 1, 'name': 'g', 'arguments': {}}}]},
-                 'done': false}"""),
+                 'done': false}\
+                """),
             json(
                 """
                 {'model': 'n', 'message': {'role': 'assistant', 'content': ''},
                  'done': true, 'done_reason': 'stop',
                  'total_duration': 2000000000, 'prompt_eval_count': 10,
-                 'prompt_eval_duration': 500000000, 'eval_count': 7, 'eval_duration': 250000000}"""));
+                 'prompt_eval_duration': 500000000, 'eval_count': 7, 'eval_duration': 250000000}\
+                """));
   }
 
   @Test
@@ -86,7 +89,8 @@ class OllamaReplyTest {
                 """
                 {'role': 'assistant', 'content': 'Let me look.', 'thinking': 'Hm. So.', 'tool_calls': [
                   {'id': 'call_0', 'function': {'index': 0, 'name': 'f', 'arguments': {'x': 1}}},
-                  {'id': 'call_1', 'function': {'index': 1, 'name': 'g', 'arguments': {}}}]}"""));
+                  {'id': 'call_1', 'function': {'index': 1, 'name': 'g', 'arguments': {}}}]}\
+                """));
     assertThat(TestServer.at(whole, "done_reason").getAsString()).isEqualTo("stop");
   }
 
