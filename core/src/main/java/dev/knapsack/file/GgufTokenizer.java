@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,10 +19,17 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Byte pair encoding over bytes becomes {@code gpt2}; over characters with bytes to fall back on
  * it is SentencePiece's, and becomes {@code llama}: a token's score is then less the later it is
- * merged, which orders merges as the file does. What GGUF has no words for is refused.
+ * merged, which orders merges as the file does. WordPiece becomes {@code bert}. What GGUF has no
+ * words for is refused.
  */
 final class GgufTokenizer {
   private static final String PREFIX = "tokenizer.ggml.";
+
+  /** The mark before a piece that goes on a word in tokenizer.json. */
+  private static final String CONTINUING = "##";
+
+  /** The mark before a piece that begins a word in GGUF. */
+  private static final String BEGINNING = "\u2581";
 
   /** GGUF's types of tokens. */
   private static final int NORMAL = 1;
@@ -78,8 +86,12 @@ final class GgufTokenizer {
   }
 
   private void put(MetadataBuilder metadata, Metadata known) {
+    if (json.type().equals("WordPiece")) {
+      wordPiece(metadata);
+      return;
+    }
     if (!json.type().equals("BPE")) {
-      throw inexpressible("model.type", "'" + json.type() + "'; BPE is");
+      throw inexpressible("model.type", "'" + json.type() + "'; BPE and WordPiece can");
     }
     if (!overBytes && !flag(json.model(), "byte_fallback")) {
       throw inexpressible("model", "byte pairs neither of bytes nor with byte_fallback");
@@ -102,6 +114,65 @@ final class GgufTokenizer {
     }
     addsToken(metadata, known, "bos", 0);
     addsToken(metadata, known, "eos", -1);
+  }
+
+  /** BERT's pieces: in GGUF, those that begin a word are marked, and not those that go on. */
+  private void wordPiece(MetadataBuilder metadata) {
+    JsonElement prefix = json.model().get("continuing_subword_prefix");
+    if (prefix instanceof JsonPrimitive text && !text.getAsString().equals(CONTINUING)) {
+      throw inexpressible("model.continuing_subword_prefix", "'" + text.getAsString() + "'");
+    }
+    JsonElement most = json.model().get("max_input_chars_per_word");
+    if (most instanceof JsonPrimitive number && number.getAsInt() != 100) {
+      throw inexpressible("model.max_input_chars_per_word", number + " characters");
+    }
+    if (!mentions("pre_tokenizer", "BertPreTokenizer")
+        || !(json.section("normalizer") instanceof JsonObject normalizer)
+        || !(normalizer.get("type") instanceof JsonPrimitive type)
+        || !type.getAsString().equals("BertNormalizer")) {
+      throw inexpressible("normalizer", "WordPiece with another than BERT's own");
+    }
+    for (String usual : List.of("clean_text", "handle_chinese_chars")) {
+      if (normalizer.get(usual) instanceof JsonPrimitive set && !set.getAsBoolean()) {
+        throw inexpressible("normalizer." + usual, "false");
+      }
+    }
+    metadata.string(PREFIX + "model", "bert");
+    metadata.string(PREFIX + "pre", "bert-bge"); // readers need one; for WordPiece it says nothing
+    metadata.strings(PREFIX + "tokens", pieces());
+    metadata.integers(PREFIX + "token_type", types());
+    boolean lowers =
+        !(normalizer.get("lowercase") instanceof JsonPrimitive set) || set.getAsBoolean();
+    if (!lowers) {
+      metadata.flag(PREFIX + "normalizer.lowercase", false);
+    }
+    if (normalizer.get("strip_accents") instanceof JsonPrimitive strips
+        && strips.getAsBoolean() != lowers) {
+      metadata.flag(PREFIX + "normalizer.strip_accents", strips.getAsBoolean());
+    }
+  }
+
+  private List<String> pieces() {
+    Set<Integer> special =
+        json.added().stream().map(TokenizerJson.Added::id).collect(Collectors.toSet());
+    List<String> texts = texts();
+    return new AbstractList<>() {
+      @Override
+      public String get(int id) {
+        String text = texts.get(id);
+        if (isHole(id) || special.contains(id)) {
+          return text;
+        }
+        return text.startsWith(CONTINUING) && text.length() > CONTINUING.length()
+            ? text.substring(CONTINUING.length())
+            : BEGINNING + text;
+      }
+
+      @Override
+      public int size() {
+        return size;
+      }
+    };
   }
 
   private void normalizers(JsonElement normalizer) {
@@ -177,7 +248,10 @@ final class GgufTokenizer {
               : !overBytes && tokens.text(id).matches("<0x[0-9A-F]{2}>") ? BYTE : NORMAL;
     }
     json.added().forEach(token -> types[token.id()] = token.special() ? CONTROL : USER_DEFINED);
-    if (!overBytes && json.model().get("unk_token") instanceof JsonPrimitive unknown) {
+    boolean wordPiece = json.type().equals("WordPiece");
+    if (!overBytes
+        && !wordPiece
+        && json.model().get("unk_token") instanceof JsonPrimitive unknown) {
       int id = tokens.find(unknown.getAsString());
       if (id >= 0) {
         types[id] = UNKNOWN;
@@ -247,6 +321,12 @@ final class GgufTokenizer {
           && single.get(index < 0 ? single.size() - 1 : index) instanceof JsonObject piece
           && piece.get("SpecialToken") instanceof JsonObject special) {
         return Optional.of(Json.member(special, "id").getAsString());
+      }
+      // RoBERTa's and BERT's own processors: [text, id].
+      if (one instanceof JsonObject object
+          && object.get(index < 0 ? "sep" : "cls") instanceof JsonArray token
+          && !token.isEmpty()) {
+        return Optional.of(token.get(0).getAsString());
       }
     }
     return Optional.empty();

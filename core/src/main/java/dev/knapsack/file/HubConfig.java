@@ -12,6 +12,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -25,10 +26,15 @@ import org.jspecify.annotations.Nullable;
  * null is none where there can be none, and otherwise the same as left out.
  */
 final class HubConfig {
-  private static final long MOST_BYTES = 16 << 20;
+  static final long MOST_BYTES = 16 << 20;
   private static final int MOST_LAYERS = 1 << 12;
   private static final Set<String> TANH_GELU = Set.of("gelu_pytorch_tanh", "gelu_new");
   private static final Set<String> SILU = Set.of("silu", "swish");
+
+  private static final String SEES_AHEAD = "use_bidirectional_attention";
+
+  /** Gemma 3 whose tokens see those after them. */
+  private static final String EMBEDDING_GEMMA = "gemma-embedding";
 
   private static final Pattern SEVERAL = Pattern.compile("(\\w+)([*+/])(\\w+)");
 
@@ -64,6 +70,7 @@ final class HubConfig {
   private final JsonObject json;
   private final JsonObject outer;
   private final HubFamily family;
+  private final EncoderSettings settings;
   private final List<String> notes = new ArrayList<>();
 
   private HubConfig(Path file, JsonObject json, JsonObject outer, HubFamily family) {
@@ -71,6 +78,7 @@ final class HubConfig {
     this.json = json;
     this.outer = outer;
     this.family = family;
+    settings = EncoderSettings.of(Objects.requireNonNull(file.toAbsolutePath().getParent()));
   }
 
   /**
@@ -96,7 +104,11 @@ final class HubConfig {
     if (family.is(HubFamily.Trait.PARTS_BY_LAYER) && HubLayers.haveExperts(json)) {
       family = HubRecurrentFamilies.NEMOTRON_H_MOE;
     }
-    return new HubConfig(file, json, outer, family).checked();
+    HubConfig config = new HubConfig(file, json, outer, family);
+    if (family.architecture().equals("gemma3") && config.flag(SEES_AHEAD)) {
+      config = new HubConfig(file, json, outer, family.called(EMBEDDING_GEMMA));
+    }
+    return config.checked();
   }
 
   private static String typeOf(JsonObject json) {
@@ -141,11 +153,15 @@ final class HubConfig {
           "moe_layer_end_index",
           "models whose last layers have no experts are not supported");
     }
-    if (flag("use_bidirectional_attention")) {
+    if (judges() && !family.architecture().equals("qwen3")) {
       throw new ModelFileException(
           file,
-          "use_bidirectional_attention",
-          "models whose tokens see those after them are not supported");
+          "architectures",
+          "models like " + family.architecture() + " that judge texts are not supported");
+    }
+    if (flag(SEES_AHEAD) && !family.architecture().equals(EMBEDDING_GEMMA)) {
+      throw new ModelFileException(
+          file, SEES_AHEAD, "models whose tokens see those after them are not supported");
     }
     boolean gemma = family.architecture().startsWith("gemma");
     if (family.defaults().containsKey("hidden_act")) {
@@ -172,6 +188,39 @@ final class HubConfig {
 
   HubFamily family() {
     return family;
+  }
+
+  /** Says whether it judges texts, and writes none. */
+  boolean judges() {
+    return EncoderConfig.judges(outer);
+  }
+
+  /** Says whether it makes vectors or judgements, and writes no texts. */
+  boolean pools() {
+    return judges() || family.architecture().equals(EMBEDDING_GEMMA) || settings.known();
+  }
+
+  /** The matrices that follow pooling. */
+  List<Path> dense() {
+    if (!settings.dense().isEmpty()
+        && (!family.architecture().equals(EMBEDDING_GEMMA) || settings.dense().size() != 2)) {
+      throw new ModelFileException(
+          file,
+          "modules.json",
+          "%d matrices follow pooling; two are supported, in EmbeddingGemma"
+              .formatted(settings.dense().size()));
+    }
+    return settings.dense();
+  }
+
+  /** Puts how a text becomes a vector or a judgement, if it does. */
+  void putPooling(MetadataBuilder metadata, Optional<HubTokenizer> tokenizer) {
+    if (judges()) {
+      metadata.integer(key("pooling_type"), EncoderConfig.RANK);
+      EncoderConfig.labels(metadata, outer, family.architecture());
+    } else if (pools()) {
+      settings.put(metadata, family.architecture(), tokenizer, notes);
+    }
   }
 
   /** Sentences on what is read otherwise than it stands there. */
@@ -286,6 +335,9 @@ final class HubConfig {
       attention(metadata);
     }
     new HubLayers(this).put(metadata);
+    if (family.architecture().equals(EMBEDDING_GEMMA)) {
+      metadata.flag(key("attention.causal"), false);
+    }
     if (family.defaults().containsKey("mask_token_id")) {
       metadata.flag(key("attention.causal"), false);
       metadata.flag("diffusion.shift_logits", flag("shift_logits"));

@@ -513,6 +513,7 @@ final class HubFamilies {
   static String supported() {
     TreeSet<String> types = new TreeSet<>(ATTENTIVE.keySet());
     types.addAll(HubRecurrentFamilies.ALL.keySet());
+    types.addAll(EncoderConfig.supported());
     return String.join(", ", types);
   }
 }

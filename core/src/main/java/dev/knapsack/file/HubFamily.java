@@ -148,6 +148,11 @@ record HubFamily(
     return with(List.of(more));
   }
 
+  /** The same under another name. */
+  HubFamily called(String name) {
+    return new HubFamily(name, keys, modules, tensors, traits, windows, defaults);
+  }
+
   HubFamily naming(Map<String, String> modules) {
     return new HubFamily(architecture, keys, modules, tensors, traits, windows, defaults);
   }

@@ -38,7 +38,9 @@ record HubListing(ModelAddress.Hub address, List<Entry> files) {
   private static final Pattern DESCRIPTION =
       Pattern.compile(
           "config\\.json|tokenizer\\.json|tokenizer_config\\.json|generation_config\\.json"
-              + "|chat_template\\.(json|jinja)|additional_chat_templates/[^/]+\\.jinja");
+              + "|chat_template\\.(json|jinja)|additional_chat_templates/[^/]+\\.jinja"
+              + "|modules\\.json|sentence_bert_config\\.json|config_sentence_transformers\\.json"
+              + "|\\d_Pooling/config\\.json|\\d_Dense/(config\\.json|model\\.safetensors)");
 
   /**
    * A file.

@@ -48,7 +48,7 @@ final class HubTensors {
   record Part(TensorInfo info, TensorSource source) {}
 
   /** A tensor in one of the files. */
-  private record Raw(OpenFile file, String name, Entry entry) {
+  record Raw(OpenFile file, String name, Entry entry) {
     Extent extent() {
       return new Extent(file, entry.offset(), entry.bytes());
     }
@@ -117,6 +117,24 @@ final class HubTensors {
     header.tensors().forEach((name, entry) -> add(new Raw(file, name, entry)));
   }
 
+  /**
+   * Takes the matrix of a file of its own: one that follows pooling.
+   *
+   * @return its shape, as GGUF has it
+   */
+  List<Long> addDense(String name, OpenFile file, SafetensorsHeader header) {
+    Entry weight = header.tensors().get("linear.weight");
+    if (weight == null || header.tensors().size() != 1) {
+      throw new ModelFileException(
+          file.path(),
+          "tensors",
+          header.tensors().keySet() + "; linear.weight alone is supported after pooling");
+    }
+    Raw raw = new Raw(file, "linear.weight", weight);
+    plain(name, raw);
+    return raw.shape(2);
+  }
+
   /** Takes numbers that no file holds. */
   void add(String name, float[] values) {
     parts.add(
@@ -170,6 +188,12 @@ final class HubTensors {
       case "norm.bias" -> plain("output_norm.bias", raw);
       case "embedding_norm.weight" -> plain("token_embd_norm.weight", raw);
       case "lm_head.weight", "ff_out.weight" -> head = raw;
+      case "score.weight" -> {
+        if (!config.judges()) {
+          throw unknown(raw);
+        }
+        plain("cls.output.weight", raw);
+      }
       default -> {
         Matcher layer = LAYER.matcher(name);
         if (!layer.matches()) {
@@ -226,7 +250,7 @@ final class HubTensors {
               + " bias tensors are left out: by config.json the model has no such biases");
     }
     if (head == null) {
-      if (!config.tied()) {
+      if (!config.tied() && !config.pools()) {
         config.note(
             "there is no lm_head.weight, though config.json says that it is not the embedding; the"
                 + " embedding is taken");

@@ -22,6 +22,15 @@ public interface ModelFile extends AutoCloseable {
    */
   String ROPE_PAIRS = "knapsack.rope.pairs";
 
+  /** The key of the number of tokens at which an embedding model's own library cuts a text. */
+  String EMBEDDED_TOKENS = "knapsack.embedding.max_tokens";
+
+  /** The beginning of keys of texts to put before a text that is embedded: then what for. */
+  String PROMPT = "knapsack.embedding.prompt.";
+
+  /** The key of the name of the prompt that is meant where none is asked for. */
+  String USUAL_PROMPT = "knapsack.embedding.usual_prompt";
+
   /** The file, or the first of its parts, or the directory of a safetensors model. */
   Path path();
 
@@ -86,8 +95,21 @@ public interface ModelFile extends AutoCloseable {
   void close();
 
   /**
-   * Opens a GGUF model, or a safetensors model in a directory; of a model in several files, any of
-   * them may be named.
+   * Opens a model at a path, or one that is a resource of the program: {@code classpath:} and its
+   * name.
+   *
+   * @param resources knows the program's resources
+   * @throws ModelFileException as {@link #open(Path)} does, or if there is no such resource
+   */
+  static ModelFile open(String location, ClassLoader resources) {
+    return ResourceModel.is(location)
+        ? ResourceModel.open(location, resources)
+        : open(Path.of(location));
+  }
+
+  /**
+   * Opens a GGUF model, a safetensors model in a directory, or an encoder in an ONNX file; of a
+   * model in several files, any of them may be named.
    *
    * @throws ModelFileException if it cannot be read, is damaged, or is of a kind that is not
    *     supported
@@ -95,6 +117,9 @@ public interface ModelFile extends AutoCloseable {
   static ModelFile open(Path path) {
     if (Files.isDirectory(path)) {
       return SafetensorsDirectory.open(path);
+    }
+    if (OnnxModel.is(path)) {
+      return OnnxModel.open(path);
     }
     return SafetensorsDirectory.isPart(path)
         ? SafetensorsDirectory.open(Objects.requireNonNull(path.toAbsolutePath().getParent()))

@@ -39,6 +39,11 @@ final class OpenFile implements AutoCloseable {
     return file.path();
   }
 
+  /** Bytes of the file. */
+  long size() {
+    return file.size();
+  }
+
   /** Parses what stands at the front of the file. */
   <T> T header(Function<HeaderInput.Source, T> parse) {
     try (FileChannel channel = FileChannel.open(path(), StandardOpenOption.READ)) {

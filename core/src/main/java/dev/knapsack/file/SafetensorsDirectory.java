@@ -3,18 +3,16 @@ package dev.knapsack.file;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import dev.knapsack.error.ModelFileException;
-import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Collections;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.function.BiConsumer;
 import java.util.regex.Pattern;
 
 /**
@@ -24,40 +22,13 @@ import java.util.regex.Pattern;
  * <p>Rows of queries and keys stay in the hub's order; the metadata say so in {@code
  * knapsack.rope.pairs}.
  */
-final class SafetensorsDirectory implements ModelFile {
+final class SafetensorsDirectory {
   private static final String SINGLE = "model.safetensors";
   private static final String INDEX = "model.safetensors.index.json";
   private static final long MOST_INDEX_BYTES = 64 << 20;
   private static final Pattern FILE_NAME = Pattern.compile("[\\w.-]{1,200}\\.safetensors");
 
-  private final Path path;
-  private final Metadata metadata;
-  private final Optional<HubTokenizer> tokenizer;
-  private final Map<String, HubTensors.Part> parts;
-  private final Map<String, TensorInfo> tensors;
-  private final List<TemplateSource> templates;
-  private final List<OpenFile> files;
-  private final List<String> notes;
-
-  private SafetensorsDirectory(
-      Path path,
-      Metadata metadata,
-      Optional<HubTokenizer> tokenizer,
-      Map<String, HubTensors.Part> parts,
-      List<TemplateSource> templates,
-      List<OpenFile> files,
-      List<String> notes) {
-    this.path = path;
-    this.notes = List.copyOf(notes);
-    this.metadata = metadata;
-    this.tokenizer = tokenizer;
-    this.parts = parts;
-    this.templates = templates;
-    this.files = files;
-    Map<String, TensorInfo> infos = new LinkedHashMap<>();
-    parts.forEach((name, part) -> infos.put(name, part.info()));
-    this.tensors = Collections.unmodifiableMap(infos);
-  }
+  private SafetensorsDirectory() {}
 
   /** Says whether a file is one of those in such a directory. */
   static boolean isPart(Path path) {
@@ -70,7 +41,7 @@ final class SafetensorsDirectory implements ModelFile {
    *
    * @throws ModelFileException if one is missing, damaged, or of a kind that is not supported
    */
-  static SafetensorsDirectory open(Path path) {
+  static ModelFile open(Path path) {
     List<OpenFile> files = new ArrayList<>();
     try {
       return Json.guard(path, () -> read(path, files));
@@ -80,26 +51,86 @@ final class SafetensorsDirectory implements ModelFile {
     }
   }
 
-  private static SafetensorsDirectory read(Path path, List<OpenFile> files) {
+  private static ModelFile read(Path path, List<OpenFile> files) {
+    Path file = path.resolve("config.json");
+    Optional<EncoderConfig> encoder =
+        EncoderConfig.find(file, Json.object(file, HubConfig.MOST_BYTES));
+    if (encoder.isPresent()) {
+      return encoder(path, encoder.get(), files);
+    }
     HubConfig config = HubConfig.read(path);
     MetadataBuilder metadata = new MetadataBuilder();
     config.put(metadata, String.valueOf(path.toAbsolutePath().normalize().getFileName()));
     Optional<HubTokenizer> tokenizer = HubTokenizer.put(metadata, path, config);
     List<TemplateSource> templates = HubTemplates.of(path);
     HubTemplates.put(metadata, templates);
+    config.putPooling(metadata, tokenizer);
     HubTensors tensors = new HubTensors(config);
     config.factors().forEach(tensors::add);
+    weights(path, files, tensors::add);
+    dense(config, metadata, files, tensors);
+    return new ConvertedModel(
+        path, metadata.build(path), tokenizer, tensors.build(), templates, files, config.notes());
+  }
+
+  /** Reads the headers of the files with weights. */
+  private static void weights(
+      Path path, List<OpenFile> files, BiConsumer<OpenFile, SafetensorsHeader> tensors) {
     Map<Path, Set<String>> weights = weightFiles(path);
     for (Map.Entry<Path, Set<String>> part : weights.entrySet()) {
       Path name = part.getKey();
       OpenFile file = open(name, weights.size());
       files.add(file);
       SafetensorsHeader header = file.header(source -> SafetensorsHeader.read(name, source));
-      tensors.add(file, header);
+      tensors.accept(file, header);
       check(name, part.getValue(), header.tensors().keySet());
     }
-    return new SafetensorsDirectory(
-        path, metadata.build(path), tokenizer, tensors.build(), templates, files, config.notes());
+  }
+
+  /** Reads the matrices that follow pooling, each in a folder of its own. */
+  private static void dense(
+      HubConfig config, MetadataBuilder metadata, List<OpenFile> files, HubTensors tensors) {
+    int number = 2;
+    for (Path folder : config.dense()) {
+      Path settings = folder.resolve("config.json");
+      JsonObject json = Json.object(settings, HubConfig.MOST_BYTES);
+      String activation = String.valueOf(json.get("activation_function"));
+      if (json.has("activation_function") && !activation.contains("Identity")) {
+        throw new ModelFileException(
+            settings, "activation_function", activation + "; Identity is supported");
+      }
+      Path name = folder.resolve(SINGLE);
+      OpenFile file = OpenFile.open(name);
+      files.add(file);
+      SafetensorsHeader header = file.header(source -> SafetensorsHeader.read(name, source));
+      String dense = "dense_" + number++;
+      List<Long> shape = tensors.addDense(dense + ".weight", file, header);
+      metadata.integer(config.key(dense + "_feat_in"), shape.getFirst());
+      metadata.integer(config.key(dense + "_feat_out"), shape.getLast());
+    }
+  }
+
+  private static ModelFile encoder(Path path, EncoderConfig config, List<OpenFile> files) {
+    MetadataBuilder metadata = new MetadataBuilder();
+    List<String> notes = new ArrayList<>();
+    config.put(metadata, String.valueOf(path.toAbsolutePath().normalize().getFileName()));
+    Path file = path.resolve("tokenizer.json");
+    Optional<HubTokenizer> tokenizer =
+        Files.exists(file)
+            ? Optional.of(HubTokenizer.ofEncoder(metadata, file, config.vocabulary()))
+            : Optional.empty();
+    EncoderSettings settings = EncoderSettings.of(path);
+    if (!settings.dense().isEmpty()) {
+      throw new ModelFileException(
+          path, "modules.json", "matrices after pooling are supported in EmbeddingGemma alone");
+    }
+    if (!config.judges()) {
+      settings.put(metadata, config.family().architecture(), tokenizer, notes);
+    }
+    EncoderTensors tensors = new EncoderTensors(config);
+    weights(path, files, tensors::add);
+    return new ConvertedModel(
+        path, metadata.build(path), tokenizer, tensors.build(path), List.of(), files, notes);
   }
 
   private static OpenFile open(Path part, int parts) {
@@ -147,82 +178,5 @@ final class SafetensorsDirectory implements ModelFile {
       files.computeIfAbsent(path.resolve(name), _ -> new TreeSet<>()).add(entry.getKey());
     }
     return files;
-  }
-
-  @Override
-  public Path path() {
-    return path;
-  }
-
-  @Override
-  public List<Path> files() {
-    return files.stream().map(OpenFile::path).toList();
-  }
-
-  @Override
-  public Metadata metadata() {
-    return metadata;
-  }
-
-  @Override
-  public Optional<TokenizerJson> tokenizerJson() {
-    return tokenizer.map(HubTokenizer::json);
-  }
-
-  @Override
-  public Metadata ggufMetadata() {
-    MetadataBuilder all = new MetadataBuilder(metadata);
-    tokenizer.ifPresent(one -> one.putGguf(all, metadata));
-    return all.build(path);
-  }
-
-  @Override
-  public List<String> ggufNotes() {
-    return tokenizerJson().map(GgufTokenizer::notes).orElse(List.of());
-  }
-
-  @Override
-  public List<TemplateSource> templates() {
-    return templates;
-  }
-
-  @Override
-  public List<String> notes() {
-    return notes;
-  }
-
-  @Override
-  public Map<String, TensorInfo> tensors() {
-    return tensors;
-  }
-
-  @Override
-  public void read(TensorInfo tensor, long from, MemorySegment into) {
-    if (into.byteSize() > 0) {
-      source(tensor, from, into.byteSize()).read(tensor.name(), from, into);
-    }
-  }
-
-  @Override
-  public long alignment(TensorInfo tensor, long from) {
-    return source(tensor, from, 0).alignment(from);
-  }
-
-  @Override
-  public void close() {
-    files.forEach(OpenFile::close);
-  }
-
-  private TensorSource source(TensorInfo tensor, long from, long bytes) {
-    HubTensors.Part part = parts.get(tensor.name());
-    if (part == null || !part.info().equals(tensor)) {
-      throw new IllegalArgumentException(path + " has no such tensor: " + tensor);
-    }
-    if (from < 0 || from > tensor.bytes() - bytes) {
-      throw new IllegalArgumentException(
-          "%,d bytes from byte %,d of %s, which has %,d"
-              .formatted(bytes, from, tensor.name(), tensor.bytes()));
-    }
-    return part.source();
   }
 }

@@ -5,6 +5,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The source of a GGUF tensor's bytes when the file holds them otherwise.
@@ -96,6 +97,100 @@ sealed interface TensorSource {
           for (int k = 0; k < count; k++) {
             float value = floats.get(FLOAT, (long) k * stride * Float.BYTES);
             floats.set(FLOAT, (long) k * Float.BYTES, change.of(value));
+          }
+          copyOverlap(floats, i * Float.BYTES, (long) count * Float.BYTES, into, from);
+        }
+      }
+    }
+  }
+
+  /**
+   * The columns of a matrix as rows.
+   *
+   * @param columns of the file's matrix: the rows here
+   * @param rows of the file's matrix: the numbers of a row here
+   * @param size bytes of a number
+   * @param levels what codes of one byte stand for, which are read as F32; null for numbers
+   */
+  record Transposed(Extent extent, int columns, int rows, int size, @Nullable Levels levels)
+      implements TensorSource {
+    /** Bytes of a band of columns that are turned at once. */
+    private static final long BAND = 4 << 20;
+
+    @Override
+    public void read(String name, long from, MemorySegment into) {
+      long written = (levels == null ? size : Float.BYTES) * (long) rows;
+      long end = Math.ceilDiv(from + into.byteSize(), written);
+      int first = (int) (from / written);
+      int band = (int) Math.clamp(BAND / written, 1, Math.max(1, end - first));
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment source = arena.allocate((long) band * size * rows);
+        MemorySegment turned = arena.allocate(band * written);
+        for (int column = first; column < end; column += band) {
+          int count = (int) Math.min(band, end - column);
+          load(name, column, count, source);
+          for (int c = 0; c < count; c++) {
+            turn(source, c, count, column + c, turned, c * written);
+          }
+          copyOverlap(turned, column * written, count * written, into, from);
+        }
+      }
+    }
+
+    private void load(String name, int column, int count, MemorySegment source) {
+      if (count == columns) {
+        extent.read(name, 0, source.asSlice(0, (long) columns * rows * size));
+        return;
+      }
+      long bytes = (long) count * size;
+      for (long row = 0; row < rows; row++) {
+        extent.read(name, (row * columns + column) * size, source.asSlice(row * bytes, bytes));
+      }
+    }
+
+    private void turn(
+        MemorySegment source, int at, int count, int column, MemorySegment into, long target) {
+      for (int row = 0; row < rows; row++) {
+        long place = ((long) row * count + at) * size;
+        if (levels != null) {
+          byte code = source.get(ValueLayout.JAVA_BYTE, place);
+          into.set(FLOAT, target + (long) row * Float.BYTES, levels.of(code, column));
+        } else {
+          MemorySegment.copy(source, place, into, target + (long) row * size, size);
+        }
+      }
+    }
+  }
+
+  /**
+   * The numbers that codes of one byte stand for, as ONNX's DequantizeLinear has it: (code − zero) · scale.
+   *
+   * @param signed whether codes go from −128 or from 0
+   * @param scales of each row here, or one for all
+   * @param zeros of each row here, or one for all
+   */
+  record Levels(boolean signed, float[] scales, float[] zeros) {
+    float of(byte code, int row) {
+      int number = signed ? code : code & 0xFF;
+      return (number - zeros[zeros.length == 1 ? 0 : row]) * scales[scales.length == 1 ? 0 : row];
+    }
+  }
+
+  /** A table of codes of one byte, which all stand for the same, as F32. */
+  record Table(Extent extent, Levels levels) implements TensorSource {
+    @Override
+    public void read(String name, long from, MemorySegment into) {
+      long end = Math.ceilDiv(from + into.byteSize(), (long) Float.BYTES);
+      int most = CHUNK / Float.BYTES;
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment codes = arena.allocate(most);
+        MemorySegment floats = arena.allocate((long) most * Float.BYTES);
+        for (long i = from / Float.BYTES; i < end; i += most) {
+          int count = (int) Math.min(most, end - i);
+          extent.read(name, i, codes.asSlice(0, count));
+          for (int k = 0; k < count; k++) {
+            byte code = codes.get(ValueLayout.JAVA_BYTE, k);
+            floats.set(FLOAT, (long) k * Float.BYTES, levels.of(code, 0));
           }
           copyOverlap(floats, i * Float.BYTES, (long) count * Float.BYTES, into, from);
         }

@@ -119,7 +119,10 @@ public final class TokenizerJson {
     return model;
   }
 
-  /** The normalizer, pre_tokenizer, post_processor or decoder; JSON's null if there is none. */
+  /**
+   * The normalizer, pre_tokenizer, post_processor, decoder or truncation; JSON's null if there is
+   * none.
+   */
   public JsonElement section(String name) {
     return sections.getOrDefault(name, JsonNull.INSTANCE);
   }
@@ -202,7 +205,7 @@ public final class TokenizerJson {
         switch (name) {
           case "model" -> model(json);
           case "added_tokens" -> addedTokens(json);
-          case "normalizer", "pre_tokenizer", "post_processor", "decoder" ->
+          case "normalizer", "pre_tokenizer", "post_processor", "decoder", "truncation" ->
               sections.put(name, JsonParser.parseReader(json));
           default -> json.skipValue();
         }

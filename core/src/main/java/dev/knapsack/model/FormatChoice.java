@@ -70,6 +70,7 @@ record FormatChoice(Format format, Format output, Format experts) {
     return switch (name) {
       case ModelSpec.OUTPUT -> Role.OUTPUT;
       case ModelSpec.EMBEDDING -> Role.EMBEDDING;
+      case "position_embd.weight", "token_types.weight" -> Role.NUMBERS;
       default -> Role.MATRIX;
     };
   }

@@ -429,7 +429,7 @@ class HubConfigTest {
       value = {
         "llama | 'hidden_act': 'gelu' | hidden_act: 'gelu'; models like llama",
         "gemma2 | 'hidden_activation': 'gelu' | hidden_activation: 'gelu'",
-        "gemma3_text | 'use_bidirectional_attention': true | tokens see those after",
+        "gemma2 | 'use_bidirectional_attention': true | tokens see those after",
         "mistral | 'num_hidden_layers': 1000000000 | num_hidden_layers: must be at most",
         "llama | 'rope_scaling': {'type': 'linear'} | rope_scaling: factor is missing",
         "lfm2 | 'num_hidden_layers': 1 | layer_types: is missing",
