@@ -117,6 +117,10 @@ sealed interface TensorSource {
     /** Bytes of a band of columns that are turned at once. */
     private static final long BAND = 4 << 20;
 
+    private static final int TILE = 16;
+
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+
     @Override
     public void read(String name, long from, MemorySegment into) {
       long written = (levels == null ? size : Float.BYTES) * (long) rows;
@@ -129,8 +133,8 @@ sealed interface TensorSource {
         for (int column = first; column < end; column += band) {
           int count = (int) Math.min(band, end - column);
           load(name, column, count, source);
-          for (int c = 0; c < count; c++) {
-            turn(source, c, count, column + c, turned, c * written);
+          for (int c = 0; c < count; c += TILE) {
+            turn(source, c, Math.min(count, c + TILE), count, column, turned);
           }
           copyOverlap(turned, column * written, count * written, into, from);
         }
@@ -148,15 +152,21 @@ sealed interface TensorSource {
       }
     }
 
+    /** Turns some columns of a band, so few that rows are read and written in whole lines. */
     private void turn(
-        MemorySegment source, int at, int count, int column, MemorySegment into, long target) {
+        MemorySegment source, int begin, int end, int count, int column, MemorySegment into) {
       for (int row = 0; row < rows; row++) {
-        long place = ((long) row * count + at) * size;
-        if (levels != null) {
-          byte code = source.get(ValueLayout.JAVA_BYTE, place);
-          into.set(FLOAT, target + (long) row * Float.BYTES, levels.of(code, column));
-        } else {
-          MemorySegment.copy(source, place, into, target + (long) row * size, size);
+        for (int c = begin; c < end; c++) {
+          long from = ((long) row * count + c) * size;
+          long to = (long) c * rows + row;
+          if (levels != null) {
+            byte code = source.get(ValueLayout.JAVA_BYTE, from);
+            into.set(FLOAT, to * Float.BYTES, levels.of(code, column + c));
+          } else if (size == Float.BYTES) {
+            into.set(INT, to * size, source.get(INT, from));
+          } else {
+            MemorySegment.copy(source, from, into, to * size, size);
+          }
         }
       }
     }

@@ -65,7 +65,7 @@ final class EncoderFixture {
         names
             .strip()
             .lines()
-            .map(line -> line.strip().split(" +"))
+            .map(line -> line.strip().split(" +", 2))
             .collect(Collectors.toMap(pair -> pair[0], pair -> pair[1]));
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     for (TensorInfo tensor : model.tensors().values()) {

@@ -7,7 +7,6 @@ import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 
 /**
@@ -89,7 +88,7 @@ final class OnnxFixture {
     }
   }
 
-  private void nodes() throws IOException {
+  private void nodes() {
     node("Unsqueeze", "/Unsqueeze", "/Unsqueeze_output_0", "attention_mask");
     table("word_embeddings", "token_embd", "input_ids");
     table("token_type_embeddings", "token_types", "token_type_ids");
@@ -102,7 +101,7 @@ final class OnnxFixture {
     graph.message(12, new Message().text(1, "last_hidden_state"));
   }
 
-  private String layer(String path, String prefix, String state, boolean last) throws IOException {
+  private String layer(String path, String prefix, String state, boolean last) {
     String self = path + "/attention/self";
     linear(self + "/query", prefix + "attn_q", state);
     linear(self + "/key", prefix + "attn_k", state);
@@ -313,7 +312,7 @@ final class OnnxFixture {
 
   private void node(String op, String name, String output, String... inputs) {
     Message node = new Message();
-    new ArrayList<>(List.of(inputs)).forEach(input -> node.text(1, input));
+    List.of(inputs).forEach(input -> node.text(1, input));
     graph.message(1, node.text(2, output).text(3, name).text(4, op));
   }
 
