@@ -27,7 +27,8 @@ final class QuantizeCommand implements Callable<Integer> {
   @Parameters(
       index = "0",
       paramLabel = "MODEL",
-      description = "A GGUF file, safetensors directory or ONNX encoder, or a name that 'list' shows.")
+      description =
+          "A GGUF file, safetensors directory or ONNX encoder, or a name that 'list' shows.")
   private String model = "";
 
   @Parameters(index = "1", paramLabel = "FORMAT", description = "The format of the matrices.")

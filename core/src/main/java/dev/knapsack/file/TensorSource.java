@@ -173,7 +173,8 @@ sealed interface TensorSource {
   }
 
   /**
-   * The numbers that codes of one byte stand for, as ONNX's DequantizeLinear has it: (code − zero) · scale.
+   * The numbers that codes of one byte stand for, as ONNX's DequantizeLinear has it: (code − zero)
+   * · scale.
    *
    * @param signed whether codes go from −128 or from 0
    * @param scales of each row here, or one for all

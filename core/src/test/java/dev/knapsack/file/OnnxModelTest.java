@@ -140,7 +140,8 @@ class OnnxModelTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "Softmax\"\7Softmax | Softmax\"\7Softmin | node /encoder/layer.0/attention/self/Softmax: 'Softmin' is not",
+        "Softmax\"\7Softmax | Softmax\"\7Softmin | node /encoder/layer.0/attention/self/Softmax:"
+            + " 'Softmin' is not",
         "layer.1/attention/self/query/MatMul\" | laser.1/attention/self/query/MatMul\" |"
             + " 'MatMul' is not understood here",
         "last_hidden_state | first_hidden_stat | first_hidden_stat, are expected alone",
