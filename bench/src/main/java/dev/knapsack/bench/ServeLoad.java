@@ -9,6 +9,8 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -17,19 +19,21 @@ import java.util.Locale;
 import java.util.SplittableRandom;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 /**
  * Load on a server of OpenAI's API, from this machine: streamed completions of mixed lengths, half
  * of which begin with one of a few texts.
  *
- * <p>Usage: {@code bench/measure ServeLoad URL}, with {@code -Dat=1,4,16,64}, {@code
+ * <p>Usage: {@code bench/measure ServeLoad URL|FILE}, with {@code -Dat=1,4,16,64}, {@code
  * -Drequests=300}, {@code -Dprompt=200} (words, at the most) and {@code -Dtokens=32} in {@code
  * KNAPSACK_JAVA_OPTS} for others; {@code -Dseconds=3600} asks for so long in place of a number of
  * requests, and goes away in the middle of every tenth. Prints a Markdown table: tokens written a
  * second, the median, the 95th and the 99th percentile of the first token and of the time between
  * tokens, refusals, and the largest difference between the ledger of a Knapsack server and its
- * resident set.
+ * resident set. A FILE in place of the URL takes the bodies of the requests, a line each: {@code
+ * bench/peers/llama-cpp-load.mjs} answers them with llama.cpp.
  */
 public final class ServeLoad {
   private static final List<String> WORDS =
@@ -55,6 +59,12 @@ public final class ServeLoad {
   }
 
   public static void main(String[] args) throws Exception {
+    if (!args[0].startsWith("http")) {
+      ServeLoad load = new ServeLoad(URI.create("http://localhost"));
+      List<String> bodies = IntStream.range(0, load.requests).mapToObj(load::body).toList();
+      Files.write(Path.of(args[0]), bodies);
+      return;
+    }
     System.out.println(
         "| at once | requests | refused | left | tokens/s | first token p50, p95, p99 (s) | between"
             + " tokens p50, p95, p99 (ms) | resident set − ledger (MiB) |");
