@@ -14,27 +14,44 @@ record Horizon(Terms terms, int bytes) {
   Term of(Term term) {
     return switch (term.shape) {
       case Shape.Sequence _ -> sequence(term);
-      case Shape.Choice(List<Term> options) ->
-          terms.choice(options.stream().map(this::of).toList());
+      case Shape.Choice(List<Term> options) -> choice(term, options);
       case Shape.Repeat(Term item, int least, int most) -> repeat(term, item, least, most);
       default -> term;
     };
   }
 
+  private Term choice(Term term, List<Term> options) {
+    List<Term> cut = new ArrayList<>(options.size());
+    boolean same = true;
+    for (Term option : options) {
+      Term of = of(option);
+      same &= of == option;
+      cut.add(of);
+    }
+    return same ? term : terms.choice(cut);
+  }
+
   /** A sequence without the parts that cannot be reached. */
   private Term sequence(Term term) {
     List<Term> parts = new ArrayList<>();
+    boolean same = true;
     Term left = term;
     int before = 0;
     while (before <= bytes && left.shape instanceof Shape.Sequence(Term first, Term rest)) {
-      parts.add(of(first));
+      Term of = of(first);
+      same &= of == first;
+      parts.add(of);
       before += terms.shortest(first);
       left = rest;
     }
     if (before <= bytes) {
-      parts.add(of(left));
+      Term of = of(left);
+      same &= of == left;
+      parts.add(of);
+    } else {
+      same = false;
     }
-    return terms.sequence(parts);
+    return same ? term : terms.sequence(parts);
   }
 
   /** More times than there are bytes is any number of times. */
