@@ -1,20 +1,40 @@
 package dev.knapsack.constraint;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * Cuts terms to what a token can tell of them: of two terms that differ only farther off than its
  * bytes reach, the tokens that may follow are the same.
- *
- * @param bytes of the longest token
+ * For one term at a time: those that it is made of are cut once, in however many ways they follow.
  */
-record Horizon(Terms terms, int bytes) {
+final class Horizon {
+  private final Terms terms;
+  private final int bytes;
+  private final Map<Term, Term> known = new HashMap<>();
+
+  /**
+   * @param bytes of the longest token
+   */
+  Horizon(Terms terms, int bytes) {
+    this.terms = terms;
+    this.bytes = bytes;
+  }
+
   /** A term of which the same tokens may follow, and the end; only where the given one is live. */
   Term of(Term term) {
     return switch (term.shape) {
       case Shape.Sequence _ -> sequence(term);
-      case Shape.Choice(List<Term> options) -> choice(term, options);
+      case Shape.Choice(List<Term> options) -> {
+        Term cut = known.get(term);
+        if (cut == null) {
+          cut = choice(term, options);
+          known.put(term, cut);
+        }
+        yield cut;
+      }
       case Shape.Repeat(Term item, int least, int most) -> repeat(term, item, least, most);
       default -> term;
     };

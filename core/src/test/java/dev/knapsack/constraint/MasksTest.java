@@ -177,6 +177,19 @@ class MasksTest {
   }
 
   @Test
+  void termsOfManyWaysAreCutOnce() {
+    Terms terms = new Terms();
+    Term term = terms.text("end");
+    for (int i = 0; i < 60; i++) {
+      term =
+          terms.choice(
+              terms.sequence(terms.text("ab"), term), terms.sequence(terms.text("cd"), term));
+    }
+    // There are 2^60 texts, each within what the longest token reaches.
+    assertThat(new Horizon(terms, 128).of(term)).isSameAs(term);
+  }
+
+  @Test
   void whatIsForcedIsTakenAtOnce() {
     try (ModelFile file = ModelFile.open(TestData.path("tokenizers/gpt-2.gguf"))) {
       Tokenizer tokenizer = Tokenizer.of(file);
