@@ -4,6 +4,7 @@ import dev.knapsack.GenerationRequest.Prompt;
 import dev.knapsack.constraint.AnswerLanguage;
 import dev.knapsack.constraint.Language;
 import dev.knapsack.constraint.Languages;
+import dev.knapsack.constraint.Masks;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
@@ -171,14 +172,23 @@ public final class Knapsack implements AutoCloseable {
   private static Plan plan(ModelFile file, Host host, Host.Tenant tenant, Options options) {
     int workers = options.workerCount();
     Planner planner = tenant.planner(file, workers);
+    long room = Math.max(0, host.room(options.engine.share()) - options.engine.unplanned());
     return planner.plan(
         new PlanRequest(
-            Math.max(0, host.room(options.engine.share()) - options.engine.unplanned()),
+            room,
             options.context,
             options.sequences,
             workers,
             options.cacheChoice,
-            options.prefillChunk));
+            options.prefillChunk,
+            options.constraints ? constraintBytes(Families.spec(file), room) : 0));
+  }
+
+  /** Bytes that constraints are to take; none for models that cannot be held to any. */
+  private static long constraintBytes(ModelSpec spec, long room) {
+    return spec.readsWholeTexts() || spec.diffusion() != null
+        ? 0
+        : Masks.planned(spec.vocabulary(), room);
   }
 
   /** The plan that it was opened by: who got which bytes, and what speed to expect. */

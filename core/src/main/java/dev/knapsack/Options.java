@@ -27,6 +27,7 @@ public final class Options {
   Optional<Plan> plan = Optional.empty();
   Optional<Path> spill = Optional.empty();
   boolean parseSpecial;
+  boolean constraints;
 
   /** The choices that are the engine's own. */
   Engine.Options engine = Engine.Options.usual();
@@ -48,6 +49,7 @@ public final class Options {
     copy.plan = plan;
     copy.spill = spill;
     copy.parseSpecial = parseSpecial;
+    copy.constraints = constraints;
     copy.engine = engine;
     change.accept(copy);
     return copy;
@@ -90,6 +92,14 @@ public final class Options {
   /** Threads that compute, 1 to {@value WorkerTeam#MOST}; one a core by default. */
   public Options withWorkers(int count) {
     return with(o -> o.workers = OptionalInt.of(WorkerTeam.check(count)));
+  }
+
+  /**
+   * Plans memory for answers that are held to a {@link dev.knapsack.generation.Constraint}; false
+   * by default, and then they take what is free.
+   */
+  public Options withConstraints(boolean value) {
+    return with(o -> o.constraints = value);
   }
 
   /**

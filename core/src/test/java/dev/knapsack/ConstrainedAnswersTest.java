@@ -73,6 +73,24 @@ class ConstrainedAnswersTest {
   }
 
   @Test
+  void whatIsPlannedForConstraintsIsTheMostThatTheyTake() {
+    Options options = Options.usual().withWorkers(2).withConstraints(true);
+    try (Knapsack knapsack = Knapsack.open(model, host, options)) {
+      assertThat(knapsack.plan().bytes("constraint")).isPositive();
+      for (int i = 0; i < 30; i++) {
+        result(
+            knapsack,
+            story()
+                .withConstraint(new Constraint.Regex("[a-e]{%d}[^a-e]{9}".formatted(i + 1)))
+                .withSampling(WILD.withSeed(i)));
+      }
+      assertThat(budget.account("constraint").peak())
+          .isPositive()
+          .isLessThanOrEqualTo(knapsack.plan().bytes("constraint"));
+    }
+  }
+
+  @Test
   void choicesAndJson() {
     try (Knapsack knapsack = open()) {
       List<String> texts = List.of("yes", "yes, but", "näh", " no");

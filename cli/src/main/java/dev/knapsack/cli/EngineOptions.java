@@ -207,6 +207,7 @@ final class EngineOptions {
   private @Nullable Path plan;
 
   private boolean parseSpecial;
+  private boolean constraints;
 
   EngineOptions(Environment environment) {
     this.environment = environment;
@@ -227,6 +228,11 @@ final class EngineOptions {
   /** Special tokens that are written out in messages are read as such. */
   void useParseSpecial(boolean value) {
     parseSpecial = value;
+  }
+
+  /** Answers will be held to constraints, for which memory is planned. */
+  void useConstraints() {
+    constraints = true;
   }
 
   /** Takes so much context, if the user did not ask for another. */
@@ -344,7 +350,8 @@ final class EngineOptions {
             .withSequences(sequences == null ? 1 : sequences)
             .withPrefixes(!noPrefixes)
             .withReproducible(reproducible)
-            .withParseSpecial(parseSpecial);
+            .withParseSpecial(parseSpecial)
+            .withConstraints(constraints);
     if (context != null) {
       options = options.withContext(context);
     }

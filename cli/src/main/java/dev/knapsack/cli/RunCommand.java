@@ -186,6 +186,7 @@ final class RunCommand implements Callable<Integer> {
     List<Tool> offered = tools == null ? List.of() : ToolFile.read(tools);
     engine.useSequences(samples);
     engine.useParseSpecial(parseSpecial);
+    constraint.ifPresent(_ -> engine.useConstraints());
     try (Knapsack knapsack = engine.open(engine.path(model))) {
       likeliest |= knapsack.spec().diffusion() != null;
       knapsack.plan().notes().forEach(note -> streams.err().println("note: " + note));

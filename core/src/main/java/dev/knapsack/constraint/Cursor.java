@@ -56,7 +56,7 @@ public final class Cursor {
     if (!made) {
       synchronized (language) {
         masks.write(language, place, hidesSpace.getAsBoolean(), mask);
-        if (Arrays.stream(mask).allMatch(word -> word == 0)) {
+        if (isEmpty(mask)) {
           throw new ConstraintException(
               "",
               "None of the model's tokens goes on with what the constraint wants here, %s; allow something else."
@@ -66,6 +66,15 @@ public final class Cursor {
       made = true;
     }
     return mask;
+  }
+
+  private static boolean isEmpty(long[] mask) {
+    for (long word : mask) {
+      if (word != 0) {
+        return false;
+      }
+    }
+    return true;
   }
 
   /** The bytes that may come next, for people. */
@@ -143,8 +152,7 @@ public final class Cursor {
     synchronized (language) {
       Term next = place;
       while (text.size() < FORCED && !next.nullable()) {
-        Collection<ByteSet> bytes = language.terms.alike(next);
-        ByteSet only = bytes.size() == 1 ? bytes.iterator().next() : ByteSet.NONE;
+        ByteSet only = language.terms.firsts(next);
         if (only.size() != 1 || !language.terms.specials(next).isEmpty()) {
           break;
         }

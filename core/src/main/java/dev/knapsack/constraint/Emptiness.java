@@ -60,7 +60,7 @@ final class Emptiness {
 
   private boolean findNullable(Term term) {
     return switch (term.shape) {
-      case Shape.Never(), Shape.Bytes(_), Shape.Special(_, _) -> false;
+      case Shape.Never(), Shape.Bytes(_), Shape.Text(_), Shape.Special(_, _) -> false;
       case Shape.Empty() -> true;
       case Shape.Sequence _ -> allOf(term, this::nullable);
       case Shape.Choice(List<Term> options) -> options.stream().anyMatch(this::nullable);
@@ -81,6 +81,49 @@ final class Emptiness {
     return nullable;
   }
 
+  // The first byte
+
+  /** The bytes with which texts begin; of intersections and differences more, perhaps. */
+  ByteSet firsts(Term term) {
+    ByteSet firsts = term.firsts;
+    if (firsts == null) {
+      firsts = findFirsts(term);
+      term.firsts = firsts;
+    }
+    return firsts;
+  }
+
+  private ByteSet findFirsts(Term term) {
+    return switch (term.shape) {
+      case Shape.Never(), Shape.Empty(), Shape.Special(_, _) -> ByteSet.NONE;
+      case Shape.Bytes(ByteSet set) -> set;
+      case Shape.Text(String bytes) -> ByteSet.of(bytes.charAt(0));
+      case Shape.Sequence _ -> {
+        ByteSet all = ByteSet.NONE;
+        Term left = term;
+        while (left.shape instanceof Shape.Sequence(Term first, Term rest)) {
+          all = all.or(firsts(first));
+          if (!nullable(first)) {
+            yield all;
+          }
+          left = rest;
+        }
+        yield all.or(firsts(left));
+      }
+      case Shape.Choice(List<Term> options) -> {
+        ByteSet all = ByteSet.NONE;
+        for (Term option : options) {
+          all = all.or(firsts(option));
+        }
+        yield all;
+      }
+      case Shape.Both(Term one, Term other) -> firsts(one).and(firsts(other));
+      case Shape.Except(Term one, _) -> firsts(one);
+      case Shape.Repeat(Term item, _, _) -> firsts(item);
+      case Shape.Reference _, Shape.Open _ -> firsts(terms.expansion(term));
+    };
+  }
+
   // Any text
 
   boolean live(Term term) {
@@ -98,7 +141,7 @@ final class Emptiness {
   private boolean findLive(Term term) {
     return switch (term.shape) {
       case Shape.Never() -> false;
-      case Shape.Empty(), Shape.Bytes(_), Shape.Special(_, _) -> true;
+      case Shape.Empty(), Shape.Bytes(_), Shape.Text(_), Shape.Special(_, _) -> true;
       case Shape.Sequence _ -> allOf(term, this::live);
       case Shape.Choice(List<Term> options) -> options.stream().anyMatch(this::live);
       case Shape.Both _, Shape.Except _ -> reachesAnEnd(term);
@@ -167,6 +210,7 @@ final class Emptiness {
     switch (term.shape) {
       case Shape.Never(), Shape.Empty(), Shape.Special(_, _) -> {}
       case Shape.Bytes(ByteSet set) -> split(set, parts);
+      case Shape.Text(String bytes) -> split(ByteSet.of(bytes.charAt(0)), parts);
       case Shape.Sequence _ -> {
         Term left = term;
         while (left.shape instanceof Shape.Sequence(Term first, Term rest)) {
@@ -248,7 +292,12 @@ final class Emptiness {
       case Shape.Choice(List<Term> options) -> options.forEach(o -> specials(o, found));
       case Shape.Repeat(Term item, _, _) -> specials(item, found);
       case Shape.Reference _, Shape.Open _ -> specials(terms.expansion(term), found);
-      case Shape.Never(), Shape.Empty(), Shape.Bytes(_), Shape.Both(_, _), Shape.Except(_, _) -> {}
+      case Shape.Never(),
+          Shape.Empty(),
+          Shape.Bytes(_),
+          Shape.Text(_),
+          Shape.Both(_, _),
+          Shape.Except(_, _) -> {}
     }
   }
 
@@ -267,6 +316,7 @@ final class Emptiness {
       case Shape.Never(), Shape.Special(_, _) -> FAR;
       case Shape.Empty() -> 0;
       case Shape.Bytes(_) -> 1;
+      case Shape.Text(String bytes) -> bytes.length();
       case Shape.Sequence _ -> {
         int sum = 0;
         Term left = term;

@@ -14,6 +14,9 @@ public final class Language {
   /** One plain character. */
   final Term plain;
 
+  /** A way to go on that no token of any vocabulary has. */
+  final Term elsewhere;
+
   /**
    * @param root what an answer is to be a text of
    * @throws ConstraintException if there is none, or a name begins with itself
@@ -21,7 +24,8 @@ public final class Language {
   Language(Terms terms, Term root) {
     this.terms = terms;
     this.root = root;
-    this.plain = terms.character(Masks.PLAIN);
+    this.plain = terms.character(PlainRun.CHARACTERS);
+    this.elsewhere = terms.special(Integer.MAX_VALUE - Term.SPECIAL);
     if (!root.live()) {
       throw new ConstraintException(
           "", "No text is as the constraint wants it: what it asks for excludes itself.");

@@ -3,68 +3,108 @@ package dev.knapsack.constraint;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.ConstraintException;
 import dev.knapsack.memory.Account;
+import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
+import dev.knapsack.memory.Rung;
 import dev.knapsack.text.Tokenizer;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Deque;
 import java.util.HashSet;
-import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 
 /**
  * The tokens of one vocabulary that may follow in a language: a bit a token.
  *
  * <p>Masks that were made are kept by their terms, {@linkplain Horizon cut} to what a token can
- * tell, and the one used longest ago makes room. Where plain characters change nothing, as within a
- * string, the tokens that have no others are known beforehand, and of the rest only what stands
- * behind plain characters is looked at.
+ * tell. Where it does not matter which plain characters come ({@link PlainRun}), as within a
+ * string, the tokens that have no others are known beforehand by their length, and of the rest only
+ * what stands behind plain characters is looked at.
  *
  * <p>All its memory is leased. Safe for use by many threads.
  */
 public final class Masks implements AutoCloseable {
-  /** Characters that a string of JSON has as they are. */
-  static final CodePoints PLAIN =
-      CodePoints.range(' ', Character.MAX_CODE_POINT).minus(CodePoints.of("\"\\"));
-
-  /** Masks of a slab. */
-  private static final int SLAB = 64;
+  /** Masks that are kept at the most: more than an answer has different places, mostly. */
+  private static final int MOST = 2048;
 
   /** The most that masks take, in bytes. */
-  private static final long MOST = 32L << 20;
+  private static final long MOST_BYTES = 32L << 20;
 
-  /** The key of a mask. */
-  private record Key(Term term, boolean hidden) {}
+  /** The part of a budget, 1 in so many, that masks take at the most where they are planned. */
+  private static final int SHARE = 64;
+
+  /** Bytes that a token takes, beside masks, in most vocabularies. */
+  private static final int TOKEN_BYTES = 48;
+
+  private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT;
+
+  /** The plain characters that a token begins with. */
+  private record Begin(int bytes, int characters) {
+    static Begin of(byte[] token, Term character) {
+      int bytes = 0;
+      int characters = 0;
+      Term left = character;
+      for (int i = 0; i < token.length && !left.never(); i++) {
+        left = left.derive(token[i] & 0xFF);
+        if (left.nullable()) {
+          bytes = i + 1;
+          characters++;
+          left = character;
+        }
+      }
+      return new Begin(bytes, characters);
+    }
+  }
 
   private final Tokenizer tokenizer;
-  private final Account account;
   private final int words;
+  private final int longest;
   private final Set<Integer> ends;
   private final List<Integer> controls = new ArrayList<>();
-  private final List<AutoCloseable> held = new ArrayList<>();
+  private final Deque<AutoCloseable> held = new ArrayDeque<>();
+
+  /** Tokens of plain characters, by their bytes and, the shorter first, as a list. */
   private final VocabularyTrie plainTokens;
-  private final VocabularyTrie otherTokens;
 
-  /** {@link #otherTokens} without the plain characters that they begin with. */
-  private final VocabularyTrie otherEnds;
+  private final MemorySegment plainByLength;
 
-  /** The tokens of {@link #plainTokens}. */
+  /** The number of tokens of the list that have up to so many characters. */
+  private final int[] plainUpTo;
+
+  /** The tokens of plain characters. */
   private final long[] plainMask;
 
-  // Guarded by this object.
-  private final List<MemorySegment> slabs = new ArrayList<>();
-  private final Map<Key, Integer> slots = new LinkedHashMap<>(16, 0.75f, true);
+  /** All other tokens by their bytes. */
+  private final VocabularyTrie otherTokens;
+
+  /**
+   * The same without the plain characters that they begin with, by how many those are: those that
+   * have no quote, and those that have one.
+   */
+  private final List<VocabularyTrie> unquotedEnds = new ArrayList<>();
+
+  private final List<VocabularyTrie> quotedEnds = new ArrayList<>();
+
+  private final MaskCache cache;
+
+  /** Masks that take what is free, up to {@link #MOST_BYTES}. */
+  public Masks(Tokenizer tokenizer, int vocabulary, Account account) {
+    this(tokenizer, vocabulary, account, Long.MAX_VALUE);
+  }
 
   /**
    * @param vocabulary tokens that may be chosen, the first of the tokenizer's
+   * @param most bytes to take at the most, if the tokens by their bytes are not more
    * @throws BudgetExceededException if there is no room for the tokens by their bytes
    * @throws ConstraintException if the texts of tokens depend on each other
    */
-  public Masks(Tokenizer tokenizer, int vocabulary, Account account) {
+  public Masks(Tokenizer tokenizer, int vocabulary, Account account, long most) {
     if (!tokenizer.joinsBytes()) {
       throw new ConstraintException(
           "",
@@ -72,15 +112,16 @@ public final class Masks implements AutoCloseable {
               + " follow cannot be said token by token; ask without a constraint.");
     }
     this.tokenizer = tokenizer;
-    this.account = account;
     this.words = (vocabulary + 63) / 64;
     this.ends = new HashSet<>(tokenizer.endTokens());
     this.plainMask = new long[words];
     List<VocabularyTrie.Entry> plain = new ArrayList<>();
     List<VocabularyTrie.Entry> other = new ArrayList<>();
-    List<VocabularyTrie.Entry> behind = new ArrayList<>();
-    Terms terms = new Terms();
-    Term plainText = terms.repeat(terms.character(PLAIN), 0, -1);
+    List<List<VocabularyTrie.Entry>> unquoted = new ArrayList<>();
+    List<List<VocabularyTrie.Entry>> quoted = new ArrayList<>();
+    SortedMap<Integer, List<Integer>> byLength = new TreeMap<>();
+    Term plainCharacter = new Terms().character(PlainRun.CHARACTERS);
+    int longestToken = 0;
     for (int token = 0; token < vocabulary; token++) {
       if (ends.contains(token)) {
         continue;
@@ -90,39 +131,92 @@ public final class Masks implements AutoCloseable {
         continue;
       }
       byte[] bytes = tokenizer.bytes(token, false);
-      if (bytes.length > 0 && derived(plainText, bytes, 0).nullable()) {
+      if (bytes.length == 0) {
+        continue;
+      }
+      longestToken = Math.max(longestToken, bytes.length);
+      Begin begin = Begin.of(bytes, plainCharacter);
+      if (begin.bytes() == bytes.length) {
         plain.add(new VocabularyTrie.Entry(token, bytes));
-        plainMask[token >> 6] |= 1L << token;
-      } else if (bytes.length > 0) {
+        byLength.computeIfAbsent(begin.characters(), _ -> new ArrayList<>()).add(token);
+        set(plainMask, token);
+      } else {
         other.add(new VocabularyTrie.Entry(token, bytes));
-        int from = plain(plainText, bytes);
-        behind.add(new VocabularyTrie.Entry(token, Arrays.copyOfRange(bytes, from, bytes.length)));
+        byte[] end = Arrays.copyOfRange(bytes, begin.bytes(), bytes.length);
+        List<List<VocabularyTrie.Entry>> behind = hasQuote(end) ? quoted : unquoted;
+        while (behind.size() <= begin.characters()) {
+          behind.add(new ArrayList<>());
+        }
+        behind.get(begin.characters()).add(new VocabularyTrie.Entry(token, end));
       }
     }
+    this.longest = longestToken;
+    this.plainUpTo = new int[byLength.isEmpty() ? 1 : byLength.lastKey() + 1];
     try {
       plainTokens = held(new VocabularyTrie(plain, account));
       otherTokens = held(new VocabularyTrie(other, account));
-      otherEnds = held(new VocabularyTrie(behind, account));
+      for (List<VocabularyTrie.Entry> entries : unquoted) {
+        unquotedEnds.add(held(new VocabularyTrie(entries, account)));
+      }
+      for (List<VocabularyTrie.Entry> entries : quoted) {
+        quotedEnds.add(held(new VocabularyTrie(entries, account)));
+      }
+      plainByLength = held(account.lease(4L * Math.max(1, plain.size()))).segment();
+      long left = Math.max(0, most - trieBytes());
+      cache = held(new MaskCache(account, words, Math.min(left, mostBytes(words))));
+      held(account.budget().onPressure(Rung.DROP_MASKS, account, cache));
     } catch (RuntimeException | Error e) {
       close();
       throw e;
     }
-  }
-
-  /** The length of the plain characters that a text begins with, in bytes. */
-  private static int plain(Term plainText, byte[] bytes) {
-    int length = 0;
-    Term term = plainText;
-    for (int i = 0; i < bytes.length; i++) {
-      term = term.derive(bytes[i] & 0xFF);
-      length = term.nullable() ? i + 1 : length;
+    int count = 0;
+    for (int length = 1; length < plainUpTo.length; length++) {
+      for (int token : byLength.getOrDefault(length, List.of())) {
+        plainByLength.setAtIndex(INT, count++, token);
+      }
+      plainUpTo[length] = count;
     }
-    return length;
   }
 
-  private VocabularyTrie held(VocabularyTrie trie) {
-    held.add(trie);
-    return trie;
+  private static boolean hasQuote(byte[] bytes) {
+    for (byte one : bytes) {
+      if (one == '"') {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /**
+   * Bytes to plan for a vocabulary by its bytes and for masks, which are fewer where the budget is
+   * small.
+   */
+  public static long planned(int vocabulary, long budget) {
+    int words = (vocabulary + 63) / 64;
+    return Account.charged(
+        (long) TOKEN_BYTES * vocabulary + Math.min(mostBytes(words), budget / SHARE));
+  }
+
+  private long trieBytes() {
+    return held.stream().mapToLong(Masks::bytes).sum();
+  }
+
+  private static long bytes(AutoCloseable one) {
+    return switch (one) {
+      case VocabularyTrie trie -> trie.bytes();
+      case Lease lease -> Account.charged(lease.segment().byteSize());
+      default -> 0;
+    };
+  }
+
+  /** The most that masks of so many words take, in bytes. */
+  private static long mostBytes(int words) {
+    return Math.min(MOST_BYTES, MaskCache.bytes(words, MOST));
+  }
+
+  private <T extends AutoCloseable> T held(T one) {
+    held.push(one);
+    return one;
   }
 
   static Term derived(Term term, byte[] bytes, int from) {
@@ -177,22 +271,27 @@ public final class Masks implements AutoCloseable {
 
   /** Writes the tokens that may follow into a mask. */
   void write(Language language, Term term, boolean hidden, long[] mask) {
-    int longest = Math.max(plainTokens.depth(), otherTokens.depth());
-    Key key = new Key(new Horizon(language.terms, longest).of(term), hidden);
-    if (!read(key, mask)) {
+    MaskCache.Key key = new MaskCache.Key(new Horizon(language.terms, longest).of(term), hidden);
+    if (!cache.read(key, mask)) {
       make(language, key.term(), hidden, mask);
-      keep(key, mask);
+      cache.keep(key, mask);
     }
   }
 
   private void make(Language language, Term term, boolean hidden, long[] mask) {
-    if (!hidden && loops(language, term)) {
-      System.arraycopy(plainMask, 0, mask, 0, words);
-      otherEnds.allow(term, false, _ -> false, mask);
+    PlainRun run = hidden ? null : PlainRun.of(language, term, longest);
+    Near near = hidden ? null : language.terms.near(term);
+    if (run != null) {
+      writeWithin(language, term, run, mask);
+    } else if (near != null && PlainRun.of(language, near.base(), longest) != null) {
+      write(language, near.base(), false, mask);
+      clearSpecial(mask);
+      plainTokens.correct(language.terms, term, near.base(), mask);
+      otherTokens.correct(language.terms, term, near.base(), mask);
     } else {
       Arrays.fill(mask, 0);
       // What begins with a plain text that leads to where all plain text may come may come.
-      plainTokens.allow(term, hidden, next -> !hidden && loops(language, next), mask);
+      plainTokens.allow(term, hidden, next -> !hidden && PlainRun.loops(language, next), mask);
       otherTokens.allow(term, hidden, _ -> false, mask);
     }
     if (term.nullable()) {
@@ -207,103 +306,71 @@ public final class Masks implements AutoCloseable {
     }
   }
 
+  /** The tokens of bytes that may follow where any plain characters may, or none. */
+  private void writeWithin(Language language, Term term, PlainRun run, long[] mask) {
+    Term unquoted = PlainRun.unquoted(language, term);
+    if (unquoted != null) {
+      write(language, unquoted, false, mask);
+    } else {
+      writePlain(run.most(), mask);
+      allow(unquotedEnds, run, mask);
+    }
+    allow(quotedEnds, run, mask);
+  }
+
+  private static void allow(List<VocabularyTrie> ends, PlainRun run, long[] mask) {
+    for (int begun = 0; begun < ends.size() && begun <= run.most(); begun++) {
+      ends.get(begun).allow(run.after(begun), false, _ -> false, mask);
+    }
+  }
+
+  /** The tokens that end an answer and control tokens are those of a term itself. */
+  private void clearSpecial(long[] mask) {
+    ends.forEach(end -> clear(mask, end));
+    controls.forEach(control -> clear(mask, control));
+  }
+
+  private void clear(long[] mask, int token) {
+    if (token >> 6 < words) {
+      mask[token >> 6] &= ~(1L << token);
+    }
+  }
+
+  /** The tokens of up to so many plain characters, and no others. */
+  private void writePlain(int characters, long[] mask) {
+    int all = plainUpTo[plainUpTo.length - 1];
+    int few = plainUpTo[Math.min(characters, plainUpTo.length - 1)];
+    if (few < all / 2) {
+      Arrays.fill(mask, 0);
+      for (int i = 0; i < few; i++) {
+        set(mask, plainByLength.getAtIndex(INT, i));
+      }
+    } else {
+      System.arraycopy(plainMask, 0, mask, 0, words);
+      for (int i = few; i < all; i++) {
+        int token = plainByLength.getAtIndex(INT, i);
+        clear(mask, token);
+      }
+    }
+  }
+
   private void set(long[] mask, int token) {
     if (token >> 6 < words) {
       mask[token >> 6] |= 1L << token;
     }
   }
 
-  /** Says whether each plain character leads from a term to itself. */
-  private static boolean loops(Language language, Term term) {
-    if (term.loops == Term.Answer.UNKNOWN) {
-      boolean loops =
-          term.derive(' ') == term
-              && term.live()
-              && loops(term, term, language.plain, new HashSet<>());
-      term.loops = loops ? Term.Answer.YES : Term.Answer.NO;
-    }
-    return term.loops == Term.Answer.YES;
-  }
-
-  private record Step(Term term, Term character) {}
-
-  private static boolean loops(Term start, Term term, Term character, Set<Step> seen) {
-    for (int b = 0; b < 256; b++) {
-      Term left = character.derive(b);
-      if (left.never()) {
-        continue;
-      }
-      Term next = term.derive(b);
-      boolean ends = left.nullable();
-      if (ends
-          ? next != start
-          : next.never() || (seen.add(new Step(next, left)) && !loops(start, next, left, seen))) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  // Masks that are kept
-
-  private synchronized boolean read(Key key, long[] mask) {
-    Integer slot = slots.get(key);
-    if (slot != null) {
-      MemorySegment.copy(slab(slot), ValueLayout.JAVA_LONG, offset(slot), mask, 0, words);
-    }
-    return slot != null;
-  }
-
-  private synchronized void keep(Key key, long[] mask) {
-    boolean room = slots.size() < SLAB * slabs.size() || grow();
-    if (slots.containsKey(key) || (!room && slots.isEmpty())) {
-      return;
-    }
-    int slot = slots.size();
-    if (!room) {
-      Iterator<Map.Entry<Key, Integer>> oldest = slots.entrySet().iterator();
-      slot = oldest.next().getValue();
-      oldest.remove();
-    }
-    slots.put(key, slot);
-    MemorySegment.copy(mask, 0, slab(slot), ValueLayout.JAVA_LONG, offset(slot), words);
-  }
-
-  /** Takes room for more masks where it is free: nobody is asked to give back for them. */
-  private boolean grow() {
-    long bytes = 8L * words * SLAB;
-    if (bytes * (slabs.size() + 1) > MOST || account.free() < Account.charged(bytes)) {
-      return false;
-    }
-    try {
-      Lease lease = account.lease(bytes);
-      held.add(lease);
-      return slabs.add(lease.segment());
-    } catch (BudgetExceededException e) {
-      return false; // somebody was faster
-    }
-  }
-
-  private MemorySegment slab(int slot) {
-    return slabs.get(slot / SLAB);
-  }
-
-  private long offset(int slot) {
-    return 8L * words * (slot % SLAB);
-  }
-
   /** Gives all its memory back; nobody may use it any more. */
   @Override
-  public synchronized void close() {
-    slots.clear();
-    slabs.clear();
-    for (AutoCloseable one : held) {
-      switch (one) {
+  public void close() {
+    while (!held.isEmpty()) {
+      switch (held.pop()) {
         case VocabularyTrie trie -> trie.close();
         case Lease lease -> lease.close();
+        case MaskCache kept -> kept.close();
+        case Budget.Registration place -> place.close();
         default -> throw new IllegalStateException();
       }
     }
-    held.clear();
   }
 }

@@ -16,6 +16,13 @@ sealed interface Shape {
   record Bytes(ByteSet set) implements Shape {}
 
   /**
+   * Two bytes or more, one after the other: so a name is one part of a sequence, however long.
+   *
+   * @param bytes each as the character of its number
+   */
+  record Text(String bytes) implements Shape {}
+
+  /**
    * One control token.
    *
    * @param complement true for any that is not one of the tokens

@@ -37,8 +37,19 @@ final class Term {
   Answer nullable = Answer.UNKNOWN;
   Answer live = Answer.UNKNOWN;
 
-  /** Knowledge of whether each plain character leads back to it; see {@link Masks}. */
+  /** See {@link Terms#near}; known when it was asked for. */
+  @Nullable Near near;
+
+  boolean nearKnown;
+
+  /** Knowledge of whether each plain character leads back to it; see {@link PlainRun}. */
   Answer loops = Answer.UNKNOWN;
+
+  /** Knowledge of whether it has each plain character, and nothing behind one. */
+  Answer plain = Answer.UNKNOWN;
+
+  /** See {@link Terms#firsts}; null until it is asked for. */
+  @Nullable ByteSet firsts;
 
   /** See {@link Terms#shortest}; -1 until it is asked for. */
   int shortest = -1;

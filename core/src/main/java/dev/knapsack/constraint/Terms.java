@@ -13,6 +13,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.WeakHashMap;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The terms of one constraint: makes them, each once, and finds their derivatives.
@@ -23,6 +24,9 @@ import java.util.WeakHashMap;
 final class Terms {
   /** New terms after which all forget their derivatives. */
   private static final int MANY = 1 << 15;
+
+  /** Bytes that a {@link Shape.Text} has at the most: each of its ends is a text of its own. */
+  private static final int TEXT = 32;
 
   private final WeakHashMap<Shape, WeakReference<Term>> all = new WeakHashMap<>();
   private final Map<String, Term> definitions = new LinkedHashMap<>();
@@ -49,6 +53,8 @@ final class Terms {
         if (term != null) {
           term.derivatives = null;
           term.expansion = null;
+          term.near = null;
+          term.nearKnown = false;
         }
       }
     }
@@ -82,11 +88,20 @@ final class Terms {
 
   /** Exactly these bytes. */
   Term bytes(byte[] exact) {
+    String bytes = new String(exact, StandardCharsets.ISO_8859_1);
     Term term = empty;
-    for (int i = exact.length - 1; i >= 0; i--) {
-      term = pair(bytes(ByteSet.of(exact[i] & 0xFF)), term);
+    for (int i = (bytes.length() - 1) / TEXT * TEXT; i >= 0; i -= TEXT) {
+      term = pair(text(bytes, i, Math.min(i + TEXT, bytes.length())), term);
     }
     return term;
+  }
+
+  private Term text(String bytes, int from, int to) {
+    return switch (to - from) {
+      case 0 -> empty;
+      case 1 -> bytes(ByteSet.of(bytes.charAt(from)));
+      default -> intern(new Shape.Text(bytes.substring(from, to)));
+    };
   }
 
   /** One character of a set. */
@@ -314,6 +329,9 @@ final class Terms {
     if (symbol >= Term.SPECIAL) {
       return computed(term, symbol);
     }
+    if (!emptiness.firsts(term).has(symbol)) {
+      return never;
+    }
     Derivatives known = term.derivatives;
     Term derivative = known == null ? null : known.get(symbol);
     if (derivative == null) {
@@ -330,6 +348,8 @@ final class Terms {
     return switch (term.shape) {
       case Shape.Never(), Shape.Empty() -> never;
       case Shape.Bytes(ByteSet set) -> set.has(symbol) ? empty : never;
+      case Shape.Text(String bytes) ->
+          bytes.charAt(0) == symbol ? text(bytes, 1, bytes.length()) : never;
       case Shape.Special(Set<Integer> tokens, boolean complement) ->
           symbol >= Term.SPECIAL && tokens.contains(symbol - Term.SPECIAL) != complement
               ? empty
@@ -400,6 +420,21 @@ final class Terms {
   int shortest(Term term) {
     resolve();
     return emptiness.shortest(term);
+  }
+
+  /** See {@link Emptiness#firsts}. */
+  ByteSet firsts(Term term) {
+    resolve();
+    return emptiness.firsts(term);
+  }
+
+  /** See {@link Near}. */
+  @Nullable Near near(Term term) {
+    if (!term.nearKnown) {
+      term.near = Near.of(this, term);
+      term.nearKnown = true;
+    }
+    return term.near;
   }
 
   /** See {@link Emptiness#alike}. */

@@ -81,9 +81,9 @@ final class VocabularyTrie implements AutoCloseable {
     memory.set(INT, NODE * nodes + 8, sorted.length);
   }
 
-  /** Bytes of the longest token. */
-  int depth() {
-    return depth;
+  /** Bytes that it takes from its account. */
+  long bytes() {
+    return Account.charged(memory.byteSize());
   }
 
   /**
@@ -117,6 +117,57 @@ final class VocabularyTrie implements AutoCloseable {
       }
       node = behind;
     }
+  }
+
+  /**
+   * Makes a mask of the tokens that a text of a term may begin with out of that of another term.
+   *
+   * @param base the other; the more of their derivatives are the same, the less there is to do
+   */
+  void correct(Terms terms, Term term, Term base, long[] mask) {
+    Term[] path = new Term[depth + 1];
+    Term[] bases = new Term[depth + 1];
+    ByteSet[] but = new ByteSet[depth + 1];
+    path[0] = term;
+    bases[0] = base;
+    but[0] = but(terms, term, base);
+    int node = 0;
+    while (node < nodes) {
+      long at = NODE * node;
+      int packed = memory.get(INT, at);
+      int level = packed >>> 8;
+      int symbol = packed & 0xFF;
+      int behind = memory.get(INT, at + 4);
+      if (!but[level].has(symbol)) {
+        node = behind;
+        continue;
+      }
+      Term next = path[level].derive(symbol);
+      Term other = bases[level].derive(symbol);
+      if (next == other) {
+        node = behind;
+        continue;
+      }
+      boolean live = next.live();
+      int following = live ? node + 1 : behind;
+      int end = memory.get(INT, NODE * following + 8);
+      for (int i = memory.get(INT, at + 8); i < end; i++) {
+        int token = memory.get(INT, NODE * (nodes + 1) + 4L * i);
+        mask[token >> 6] = mask[token >> 6] & ~(1L << token) | (live ? 1L << token : 0);
+      }
+      if (live) {
+        path[level + 1] = next;
+        bases[level + 1] = other;
+        but[level + 1] = but(terms, next, other);
+      }
+      node = following;
+    }
+  }
+
+  /** Bytes by which two terms may have different derivatives. */
+  private static ByteSet but(Terms terms, Term term, Term base) {
+    Near near = terms.near(term);
+    return near != null && near.base() == base ? near.but() : ByteSet.ALL;
   }
 
   @Override

@@ -216,6 +216,7 @@ public final class Engine implements AutoCloseable {
   private final Transformer transformer;
   private final Account kv;
   private final Account activations;
+  private final Account constraint;
   private final KvPool pool;
   private final PrefixTree prefixes;
 
@@ -263,7 +264,7 @@ public final class Engine implements AutoCloseable {
       Host.Tenant tenant = hold(host.enter(options.share));
       this.kv = tenant.account("kv");
       checkRoom(plan, host, tenant.account("weights"));
-      tenant.reserveJvm(share(plan, "jvm"));
+      tenant.reserveJvm(plan.bytes("jvm"));
       int tokens = Math.max(plan.prefillChunk(), plan.sequences());
       KvLayout layout = cache.layout(spec);
       // The plan's bytes: for what sequences are promised and what they share, together.
@@ -298,6 +299,7 @@ public final class Engine implements AutoCloseable {
               new PlannedWeights(
                   file, spec, plan.weights(), tenant.account("weights"), team, options.progress));
       this.transformer = transformer(workspace);
+      this.constraint = tenant.account("constraint");
       // Rows of the embedding that are no token are never an answer.
       int vocabulary =
           tokenizer == null ? spec.vocabulary() : Math.min(spec.vocabulary(), tokenizer.size());
@@ -307,7 +309,7 @@ public final class Engine implements AutoCloseable {
                   vocabulary,
                   tokenizer,
                   spec.readsWholeTexts(),
-                  hold(new LazyMasks(tokenizer, vocabulary, tenant.account("constraint"))),
+                  hold(new LazyMasks(tokenizer, vocabulary, constraint, plan.bytes("constraint"))),
                   spec.diffusion(),
                   team,
                   new CachePools(file, spec, tokenizer, plan.cache(), pool, workspace),
@@ -357,9 +359,13 @@ public final class Engine implements AutoCloseable {
 
   /** Refuses a plan that does not fit, before others give anything back for a part of it. */
   private static void checkRoom(Plan plan, Host host, Account weights) {
-    // Caches are leased as sequences are admitted.
+    // Caches are leased as sequences are admitted, masks as they are made.
     long wanted =
-        plan.bytes() - share(plan, "kv") - share(plan, "jvm") + host.missingJvm(share(plan, "jvm"));
+        plan.bytes()
+            - plan.bytes("kv")
+            - plan.bytes("constraint")
+            - plan.bytes("jvm")
+            + host.missingJvm(plan.bytes("jvm"));
     weights.checkRoom(wanted);
   }
 
@@ -428,7 +434,7 @@ public final class Engine implements AutoCloseable {
    */
   public long predictedPeak(int promptTokens, int tokens, int samples) {
     long whole = plan.bytes();
-    long jvm = share(plan, "jvm");
+    long jvm = plan.bytes("jvm");
     int length = Math.min(plan.context(), promptTokens + tokens);
     int read = spec.readsWholeTexts() ? samples * length : promptTokens;
     int step = Math.clamp(read, 1, plan.prefillChunk());
@@ -446,15 +452,10 @@ public final class Engine implements AutoCloseable {
                 spec.limits(rows, pool.layout()));
     return whole
         - Math.min(jvm, JvmShare.unreached(Math.ceilDiv(promptTokens, step) + tokens))
-        - Math.max(0, share(plan, "kv") - cache)
-        - Math.max(0, share(plan, "activations") - activations);
-  }
-
-  private static long share(Plan plan, String account) {
-    return plan.shares().stream()
-        .filter(s -> s.account().equals(account))
-        .mapToLong(Plan.Share::bytes)
-        .sum();
+        - Math.max(0, plan.bytes("kv") - cache)
+        - Math.max(0, plan.bytes("activations") - activations)
+        // Masks are made where answers go, which nobody can say beforehand.
+        - Math.max(0, plan.bytes("constraint") - constraint.peak());
   }
 
   /** The work that there is to do, and that was done. */

@@ -13,6 +13,7 @@ final class LazyMasks implements AutoCloseable {
   private final @Nullable Tokenizer tokenizer;
   private final int vocabulary;
   private final Account account;
+  private final long planned;
 
   // Guarded by this object.
   private @Nullable Masks made;
@@ -20,11 +21,14 @@ final class LazyMasks implements AutoCloseable {
 
   /**
    * @param vocabulary tokens that may be chosen
+   * @param planned bytes that the plan has for them; 0 if it counts none, and they take what is
+   *     free
    */
-  LazyMasks(@Nullable Tokenizer tokenizer, int vocabulary, Account account) {
+  LazyMasks(@Nullable Tokenizer tokenizer, int vocabulary, Account account, long planned) {
     this.tokenizer = tokenizer;
     this.vocabulary = vocabulary;
     this.account = account;
+    this.planned = planned;
   }
 
   /**
@@ -42,7 +46,10 @@ final class LazyMasks implements AutoCloseable {
           "A constraint needs a tokenizer, and the engine has none.");
     }
     if (made == null) {
-      made = new Masks(tokenizer, vocabulary, account);
+      made =
+          planned == 0
+              ? new Masks(tokenizer, vocabulary, account)
+              : new Masks(tokenizer, vocabulary, account, planned);
     }
     return made;
   }

@@ -2,6 +2,8 @@ package dev.knapsack.memory;
 
 /** The pressure ladder: who is asked first to give back when a lease does not fit. */
 public enum Rung {
+  /** Forget which tokens may follow in constrained answers: that is found out anew in no time. */
+  DROP_MASKS,
   /** Forget cached prefixes that no sequence uses. */
   DROP_PREFIXES,
   /** Write cached keys and values of waiting sequences to disk. */

@@ -98,6 +98,14 @@ public record Plan(
     return shares.stream().mapToLong(Share::bytes).sum();
   }
 
+  /** The bytes of one account; 0 if it is not planned for. */
+  public long bytes(String account) {
+    return shares.stream()
+        .filter(share -> share.account().equals(account))
+        .mapToLong(Share::bytes)
+        .sum();
+  }
+
   /**
    * The cache of a sequence: what it keeps, and how.
    *

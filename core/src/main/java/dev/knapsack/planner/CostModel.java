@@ -70,9 +70,10 @@ final class CostModel {
       Plan.Cache cache,
       int prefillChunk,
       int workers,
-      Plan.Weights weights) {
+      Plan.Weights weights,
+      long constraint) {
     Setting withCache(Plan.Cache value) {
-      return new Setting(context, sequences, value, prefillChunk, workers, weights);
+      return new Setting(context, sequences, value, prefillChunk, workers, weights, constraint);
     }
   }
 
@@ -279,6 +280,11 @@ final class CostModel {
             "activations",
             activationBytes(s),
             "steps of %d tokens".formatted(Math.max(s.prefillChunk, s.sequences))));
+    if (s.constraint > 0) {
+      shares.add(
+          new Plan.Share(
+              "constraint", s.constraint, "the vocabulary by its bytes, and masks of its tokens"));
+    }
     return shares;
   }
 
@@ -323,7 +329,7 @@ final class CostModel {
   }
 
   long bytes(Setting s, JvmShare jvm) {
-    return jvm.bytes() + weightBytes(s.weights) + cacheBytes(s) + activationBytes(s);
+    return jvm.bytes() + weightBytes(s.weights) + cacheBytes(s) + activationBytes(s) + s.constraint;
   }
 
   /** Seconds that a part of a product takes with {@code tokens} tokens. */
@@ -518,6 +524,7 @@ final class CostModel {
         plan.cache(),
         plan.prefillChunk(),
         plan.workers(),
-        plan.weights());
+        plan.weights(),
+        plan.bytes("constraint"));
   }
 }

@@ -378,7 +378,11 @@ public final class Planner {
   private @Nullable Candidate fit(PlanRequest request, Frame frame) {
     Setting probe = setting(request, frame, Plan.Weights.RESIDENT);
     long room =
-        request.budget() - jvm.bytes() - costs.cacheBytes(probe) - costs.activationBytes(probe);
+        request.budget()
+            - jvm.bytes()
+            - costs.cacheBytes(probe)
+            - costs.activationBytes(probe)
+            - request.constraint();
     for (Plan.Weights least : places(frame)) {
       long spare = room - costs.weightBytes(least);
       if (spare < 0) {
@@ -464,7 +468,7 @@ public final class Planner {
         least = Math.min(least, costs.cacheBytes(s) + costs.activationBytes(s));
       }
     }
-    return jvm.bytes() + leastWeights + least;
+    return jvm.bytes() + leastWeights + least + request.constraint();
   }
 
   /** The largest context of at most {@code most} tokens that fits; 0 if none does. */
@@ -489,7 +493,13 @@ public final class Planner {
 
   private static Setting setting(PlanRequest request, Frame frame, Plan.Weights weights) {
     return new Setting(
-        frame.context, request.sequences(), frame.cache, frame.chunk, request.workers(), weights);
+        frame.context,
+        request.sequences(),
+        frame.cache,
+        frame.chunk,
+        request.workers(),
+        weights,
+        request.constraint());
   }
 
   /** {@code count} of {@code of} layers, as evenly as they go, the last among them. */

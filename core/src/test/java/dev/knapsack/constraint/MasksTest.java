@@ -9,6 +9,8 @@ import dev.knapsack.error.ConstraintException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.generation.Constraint;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.memory.Lease;
+import dev.knapsack.memory.Rung;
 import dev.knapsack.text.Tokenizer;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
@@ -31,6 +33,19 @@ class MasksTest {
       List.of(
           new Constraint.Grammar(NESTED),
           new Constraint.Grammar("root ::= [a-zé]{3,1000} [ .]* \"end\" \"!\"{300}"),
+          // Names that are made up are near to texts of all kinds; texts are counted, or end alike.
+          new Constraint.JsonSchema(
+              """
+              {"properties": {"name": {"type": "string", "minLength": 2, "maxLength": 5},
+                              "note": {"type": "string"}, "é\\"": {"type": "integer"}},
+               "patternProperties": {"^x": {"type": "boolean"}}}
+              """),
+          new Constraint.JsonSchema(
+              """
+              {"type": "array", "minItems": 3, "items":
+                {"type": "string", "maxLength": 3, "not": {"enum": ["a", "bc", "The"]}}}
+              """),
+          new Constraint.JsonSchema("{\"type\": \"string\", \"pattern\": \"^.{3}[a-e]+$\"}"),
           new Constraint.Grammar("root ::= ([^<] | \"<\" [^t])* \"<tool>\""),
           new Constraint.Choice(List.of("yes", "yes, but", "nö", "\u00a0no", "Maybe later today")));
 
@@ -123,6 +138,29 @@ class MasksTest {
   }
 
   @Test
+  void masksAreGivenBackToWhoNeedsTheirMemory() {
+    try (ModelFile file = ModelFile.open(TestData.path("tokenizers/gpt-2.gguf"))) {
+      Tokenizer tokenizer = Tokenizer.of(file);
+      Budget budget = Budget.of("16MiB");
+      try (Masks masks = new Masks(tokenizer, tokenizer.size(), budget.account("constraint"))) {
+        long tries = budget.account("constraint").used();
+        walk(tokenizer, masks, Language.of(CONSTRAINTS.get(1)), new Random(1));
+        long held = budget.account("constraint").used() - tries;
+        assertThat(held).isPositive();
+        try (Lease _ = budget.account("other").lease(budget.free() + held)) {
+          assertThat(budget.account("constraint").used()).isEqualTo(tries);
+          assertThat(budget.givenBack().get(Rung.DROP_MASKS).bytes()).isEqualTo(held);
+          // Without room for masks they are made each time.
+          walk(tokenizer, masks, Language.of(CONSTRAINTS.get(1)), new Random(1));
+        }
+        walk(tokenizer, masks, Language.of(CONSTRAINTS.get(1)), new Random(1));
+        assertThat(budget.account("constraint").used()).isGreaterThan(tries);
+      }
+      assertThat(budget.used()).isZero();
+    }
+  }
+
+  @Test
   void countedStringsShareTheirMasks() {
     try (ModelFile file = ModelFile.open(TestData.path("tokenizers/gpt-2.gguf"))) {
       Tokenizer tokenizer = Tokenizer.of(file);
@@ -136,6 +174,19 @@ class MasksTest {
       assertThat(one).isNotSameAs(other);
       assertThat(horizon.of(one)).isSameAs(horizon.of(other));
     }
+  }
+
+  @Test
+  void termsOfManyWaysAreCutOnce() {
+    Terms terms = new Terms();
+    Term term = terms.text("end");
+    for (int i = 0; i < 60; i++) {
+      term =
+          terms.choice(
+              terms.sequence(terms.text("ab"), term), terms.sequence(terms.text("cd"), term));
+    }
+    // There are 2^60 texts, each within what the longest token reaches.
+    assertThat(new Horizon(terms, 128).of(term)).isSameAs(term);
   }
 
   @Test

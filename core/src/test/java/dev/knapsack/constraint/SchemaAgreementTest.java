@@ -2,14 +2,8 @@ package dev.knapsack.constraint;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.fasterxml.jackson.databind.DeserializationFeature;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonParser;
-import com.networknt.schema.Schema;
-import com.networknt.schema.SchemaRegistry;
-import com.networknt.schema.SchemaRegistryConfig;
-import com.networknt.schema.SpecificationVersion;
 import dev.knapsack.error.ConstraintException;
 import dev.knapsack.text.answer.StrictJson;
 import java.util.Optional;
@@ -21,34 +15,6 @@ import org.junit.jupiter.api.Test;
  * knapsack.schemas} says how many schemas are tried.
  */
 class SchemaAgreementTest {
-  private static final SchemaRegistryConfig CONFIG =
-      SchemaRegistryConfig.builder().formatAssertionsEnabled(true).build();
-
-  private final SchemaRegistry registry =
-      SchemaRegistry.withDefaultDialect(
-          SpecificationVersion.DRAFT_2020_12, builder -> builder.schemaRegistryConfig(CONFIG));
-  private final ObjectMapper doubles = new ObjectMapper();
-  private final ObjectMapper decimals =
-      new ObjectMapper().enable(DeserializationFeature.USE_BIG_DECIMAL_FOR_FLOATS);
-
-  /** A schema with its numbers read as doubles, and as decimals: validators do either. */
-  private record Validator(Schema inDoubles, Schema inDecimals) {}
-
-  private Validator validator(String schema) throws Exception {
-    return new Validator(
-        registry.getSchema(doubles.readTree(schema)),
-        registry.getSchema(decimals.readTree(schema)));
-  }
-
-  private void check(Validator validator, String json, String about) throws Exception {
-    assertThat(validator.inDoubles.validate(doubles.readTree(json)))
-        .as("%s wrote %s", about, json)
-        .isEmpty();
-    assertThat(validator.inDecimals.validate(decimals.readTree(json)))
-        .as("%s wrote %s", about, json)
-        .isEmpty();
-  }
-
   private int refused;
   private int contradictory;
   private int written;
@@ -81,7 +47,7 @@ class SchemaAgreementTest {
       refused++;
       return;
     }
-    Validator validator = validator(text);
+    SchemaValidator validator = new SchemaValidator(text);
     for (int walk = 0; walk < 4 && term.live(); walk++) {
       Optional<String> answer = Walk.through(term, random, RandomSchemas.NAMES);
       if (answer.isEmpty()) {
@@ -91,7 +57,7 @@ class SchemaAgreementTest {
       written++;
       String json = answer.get();
       assertThat(StrictJson.parse(json)).as("%s wrote %s", about, json).isPresent();
-      check(validator, json, about);
+      assertThat(validator.errors(json)).as("%s wrote %s", about, json).isEmpty();
       JsonElement value = JsonParser.parseString(json);
       for (int change = 0; change < 4; change++) {
         value = generator.changed(value);
@@ -108,10 +74,10 @@ class SchemaAgreementTest {
    * A value as the generator has it: its texts have no characters that can be written in several
    * ways, and its numbers few digits.
    */
-  private void compare(Term term, Validator validator, JsonElement value, String about)
+  private void compare(Term term, SchemaValidator validator, JsonElement value, String about)
       throws Exception {
     String json = StrictJson.write(value);
-    boolean isValid = validator.inDecimals.validate(decimals.readTree(json)).isEmpty();
+    boolean isValid = validator.accepts(json);
     if (Walk.accepts(term, json)) {
       assertThat(isValid).as("%s takes %s", about, json).isTrue();
     } else if (isValid && isPlain(json)) {

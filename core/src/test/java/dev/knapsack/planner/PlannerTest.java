@@ -362,11 +362,33 @@ class PlannerTest {
   }
 
   @Test
+  void constraintsAreCounted() {
+    Planner planner = planner(ShapeFile.llama1b());
+    PlanRequest request = PlanRequest.of(3L << 30, 4).withContext(1024);
+    Plan without = planner.plan(request);
+    Plan with = planner.plan(request.withConstraint(32 * MIB));
+
+    assertThat(without.bytes("constraint")).isZero();
+    assertThat(with.bytes("constraint")).isEqualTo(32 * MIB);
+    assertThat(with.bytes()).isEqualTo(without.bytes() + 32 * MIB);
+    assertThat(Plan.ofJson(with.toJson())).isEqualTo(with);
+    // They are in what a plan needs at the least, too.
+    PlanDoesNotFitException few =
+        catchThrowableOfType(
+            PlanDoesNotFitException.class, () -> planner.plan(request.withBudget(MIB)));
+    PlanDoesNotFitException more =
+        catchThrowableOfType(
+            PlanDoesNotFitException.class,
+            () -> planner.plan(request.withBudget(MIB).withConstraint(32 * MIB)));
+    assertThat(more.leastBudget()).isEqualTo(few.leastBudget() + 32 * MIB);
+  }
+
+  @Test
   void withoutAContextItTakesWhatFits() {
     Planner planner = planner(ShapeFile.llama1b());
     PlanRequest request =
         new PlanRequest(
-            200 * MIB, OptionalInt.empty(), 1, 4, KvChoice.of(Formats.F16), OptionalInt.empty());
+            200 * MIB, OptionalInt.empty(), 1, 4, KvChoice.of(Formats.F16), OptionalInt.empty(), 0);
     Plan plan = planner.plan(request);
     assertThat(plan.context()).isBetween(1, PlanRequest.USUAL_CONTEXT - 1);
     PlanRequest inMemory = request.withCache(KvChoice.of(Formats.F16).withResident(0));
@@ -520,7 +542,8 @@ class PlannerTest {
               },
               random.nextInt(4) == 0
                   ? OptionalInt.of(random.nextInt(1, 1000))
-                  : OptionalInt.empty());
+                  : OptionalInt.empty(),
+              random.nextBoolean() ? 0 : random.nextLong(40 * MIB));
       try {
         Plan plan = planner.plan(request);
         planned++;
