@@ -16,7 +16,6 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Sampling;
-import dev.knapsack.generation.Usage;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.memory.Budget;

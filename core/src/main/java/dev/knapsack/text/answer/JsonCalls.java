@@ -221,8 +221,7 @@ record JsonCalls(String separator, String close, boolean known) implements CallS
           return false;
         }
         uncertain |= whole.isEmpty();
-        whole.ifPresent(
-            begun ? calls -> parts.calls(calls, out) : pending::addAll);
+        whole.ifPresent(begun ? calls -> parts.calls(calls, out) : pending::addAll);
       }
       called = false;
       next = null;
@@ -233,10 +232,7 @@ record JsonCalls(String separator, String close, boolean known) implements CallS
     private int broken(CharSequence body, boolean last, Consumer<Event> out) {
       int found = close.isEmpty() ? -1 : Marks.indexOf(body, close, given);
       CharSequence rest = body.subSequence(given, body.length());
-      int to =
-          found >= 0
-              ? found
-              : last ? body.length() : given + Marks.held(rest, List.of(close));
+      int to = found >= 0 ? found : last ? body.length() : given + Marks.held(rest, List.of(close));
       give(body, to, out);
       if (found < 0 && !last) {
         return MORE;

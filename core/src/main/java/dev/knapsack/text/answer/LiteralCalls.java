@@ -1,11 +1,11 @@
 package dev.knapsack.text.answer;
 
-import dev.knapsack.generation.Event;
-import java.util.function.Consumer;
 import com.google.gson.JsonObject;
+import dev.knapsack.generation.Event;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * Calls as literals: {@code [name(key="value")]} as Python writes them, or {@code call:name{…}} as

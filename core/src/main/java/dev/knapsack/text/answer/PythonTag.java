@@ -1,9 +1,9 @@
 package dev.knapsack.text.answer;
 
 import dev.knapsack.generation.Event;
-import java.util.function.Consumer;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /** Calls behind the tag of Llama's models: JSON, or a method of a tool that is built in. */
 record PythonTag() implements CallSyntax {

@@ -1,10 +1,10 @@
 package dev.knapsack.text.answer;
 
-import dev.knapsack.generation.Event;
-import java.util.function.Consumer;
 import com.google.gson.JsonObject;
+import dev.knapsack.generation.Event;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 

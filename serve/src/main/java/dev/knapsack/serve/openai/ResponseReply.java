@@ -8,7 +8,6 @@ import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Sampling;
 import dev.knapsack.generation.Usage;
-import dev.knapsack.message.Part;
 import dev.knapsack.serve.Answering;
 import dev.knapsack.serve.Costs;
 import dev.knapsack.serve.Ids;
@@ -38,7 +37,7 @@ final class ResponseReply {
 
   JsonObject whole(Generation.Result result) {
     ResponseOutput output = new ResponseOutput(severalCalls, (_, _) -> {});
-    result.message().parts().forEach(output::add);
+    output.blocks().all(result.message());
     return ended(output, result.reason(), result.usage());
   }
 
@@ -128,10 +127,8 @@ final class ResponseReply {
       ResponseOutput output = new ResponseOutput(severalCalls, told::event);
       Usage[] usage = {Usage.NONE};
       answering.each((_, event) -> {
+        output.blocks().next(event);
         switch (event) {
-          case Event.Text(String text) -> output.add(new Part.Text(text));
-          case Event.Reasoning(String text) -> output.add(new Part.Reasoning(text));
-          case Event.Call(Part.ToolCall call) -> output.add(call);
           case Usage all -> usage[0] = all;
           case Event.End(FinishReason reason) -> {
             if (reason != FinishReason.CANCELLED) {
@@ -142,7 +139,7 @@ final class ResponseReply {
           }
           case Event.Failure(Throwable problem) ->
               failed(told, output, errors.body(Refusal.of(problem, 1)));
-          case Event.Token _ -> {}
+          default -> {} // it is part of what the output has
         }
       });
     }
