@@ -7,6 +7,7 @@ import dev.knapsack.memory.Lease;
 import dev.knapsack.os.NativeMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Map;
 import java.util.Arrays;
 import java.util.BitSet;
 
@@ -96,6 +97,11 @@ final class SlabArena implements AutoCloseable {
   /** Bytes that {@code slabs} slabs of {@code slabBytes} bytes take from a budget. */
   static long bytes(long slabBytes, long slabs) {
     return NativeMemory.wholePages(Math.multiplyExact(stride(slabBytes), slabs));
+  }
+
+  /** The bytes of slabs, by how many bytes each has. */
+  static long bytes(Map<Long, Long> slabs) {
+    return slabs.entrySet().stream().mapToLong(e -> bytes(e.getKey(), e.getValue())).sum();
   }
 
   long slabBytes() {

@@ -116,6 +116,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private final List<Event.Token> tokens = new ArrayList<>();
   private @Nullable FinishReason ended;
   private @Nullable Throwable failure;
+  private long cacheBytes;
   private int cachedTokens;
   private long firstStep;
   private long firstToken;
@@ -337,7 +338,13 @@ public final class Answer implements Iterable<String>, AutoCloseable {
         firstToken == 0 || denoiser != null ? 0 : (firstToken - firstStep) / 1e9,
         decodeNanos / 1e9,
         firstToken == 0 ? 0 : (firstToken - asked) / 1e9,
-        steps);
+        steps,
+        cacheBytes);
+  }
+
+  /** Has a cache of so many bytes from now on, at the most. */
+  synchronized void holds(long bytes) {
+    cacheBytes = Math.max(cacheBytes, bytes);
   }
 
   /**

@@ -467,6 +467,11 @@ public final class Engine implements AutoCloseable {
     return pool.layout();
   }
 
+  /** Bytes that the plan has for what sequences remember, of all of them together. */
+  public long cacheBytes() {
+    return share(plan, "kv");
+  }
+
   /** The arithmetic in use, and why. */
   public KernelProvider.Choice kernels() {
     return kernels;

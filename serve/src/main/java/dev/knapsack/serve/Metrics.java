@@ -203,7 +203,7 @@ final class Metrics {
         first.labelValues(model).observe(usage.secondsToFirstToken());
       }
       if (usage.tokens() > 1) {
-        perToken.labelValues(model).observe(usage.decodeSeconds() / (usage.tokens() - 1));
+        perToken.labelValues(model).observe(usage.secondsPerToken());
       }
     }
   }

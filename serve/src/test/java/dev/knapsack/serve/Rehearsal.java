@@ -15,7 +15,7 @@ import java.util.List;
 public final class Rehearsal {
   public static final Part.ToolCall FIRST = new Part.ToolCall("call_0", "f", "{\"x\":1}");
   public static final Part.ToolCall SECOND = new Part.ToolCall("call_1", "g", "{}");
-  public static final Usage USAGE = new Usage(10, 4, 7, 0.5, 0.25, 0, 0);
+  public static final Usage USAGE = new Usage(10, 4, 7, 0.5, 0.25, 0, 0, 0);
 
   /** An answer with thoughts, text and two calls. */
   public static final List<Event> EVENTS =

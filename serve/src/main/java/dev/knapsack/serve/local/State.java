@@ -66,6 +66,7 @@ public final class State {
                   "n_prompt_tokens", usage.promptTokens(),
                   "n_cached_tokens", usage.cachedTokens(),
                   "n_decoded", usage.tokens(),
+                  "cache_bytes", usage.cacheBytes(),
                   "seconds", answering.exchange().receipt().seconds()));
         }
       }

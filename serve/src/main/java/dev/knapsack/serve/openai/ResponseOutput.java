@@ -34,7 +34,7 @@ final class ResponseOutput implements Blocks.Reader {
     this.events = events;
   }
 
-  /** What the answer is given to. */
+  /** Takes the answer, event by event or as a whole. */
   Blocks blocks() {
     return blocks;
   }
