@@ -244,6 +244,16 @@ async function responses(client, OpenAI) {
     const e = await thrown(() => client.responses.retrieve(reply.id));
     truthy(e instanceof OpenAI.NotFoundError, `not found: ${e}`);
   });
+  await check('responses: background', async () => {
+    const begun = await client.responses.create({ ...input, background: true });
+    let reply = begun;
+    while (['queued', 'in_progress'].includes(reply.status)) {
+      reply = await client.responses.retrieve(begun.id);
+    }
+    equal(reply.output_text.trim(), answer, 'output_text');
+    const long = await client.responses.create({ ...input, ...endless, background: true });
+    equal((await client.responses.cancel(long.id)).status, 'cancelled', 'status');
+  });
   await check('responses: stream', async () => {
     let text = '';
     const types = [];

@@ -160,6 +160,11 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     return answer.usage();
   }
 
+  /** Bytes of cache that are kept for it alone now. */
+  public long cacheBytes() {
+    return answer.cacheBytes();
+  }
+
   /**
    * The seed that its tokens were drawn with. The same request with this seed gives the same answer
    * again, bit for bit, whatever is computed beside it: with the same plan, kernels and processor,

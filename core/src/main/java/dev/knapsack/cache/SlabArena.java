@@ -7,9 +7,9 @@ import dev.knapsack.memory.Lease;
 import dev.knapsack.os.NativeMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.Map;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Map;
 
 /**
  * Slabs of one size that lie one after the other, and take from the budget what they fill.

@@ -103,7 +103,8 @@ final class Admission {
    *
    * @return whether it has its sequences
    * @throws QueueFullException if it would have to wait, and too many do
-   * @throws ShareExceededException if it would have to wait for its tenant's others, and too many do
+   * @throws ShareExceededException if it would have to wait for its tenant's others, and too many
+   *     do
    * @throws BudgetExceededException if its memory does not fit, and no answer's end would help
    * @throws SpillException if the disk has no room for what memory has none for
    */
@@ -315,9 +316,7 @@ final class Admission {
     try (SharedPrefix found = find(first)) {
       long each =
           first.pool.bytes(
-              group.capacity(),
-              limits.chunk(),
-              new KvShare(found.blocks(), shareable(first) > 0));
+              group.capacity(), limits.chunk(), new KvShare(found.blocks(), shareable(first) > 0));
       long wanted = held + lacking.size() * each;
       long over = wanted + prefixes(salt) - share;
       boolean within = wanted <= share && (over <= 0 || prefixes.drop(salt, over) >= over);

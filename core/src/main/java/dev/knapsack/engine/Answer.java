@@ -117,6 +117,7 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private @Nullable FinishReason ended;
   private @Nullable Throwable failure;
   private long cacheBytes;
+  private long mostCacheBytes;
   private int cachedTokens;
   private long firstStep;
   private long firstToken;
@@ -339,12 +340,18 @@ public final class Answer implements Iterable<String>, AutoCloseable {
         decodeNanos / 1e9,
         firstToken == 0 ? 0 : (firstToken - asked) / 1e9,
         steps,
-        cacheBytes);
+        mostCacheBytes);
   }
 
-  /** Has a cache of so many bytes from now on, at the most. */
+  /** Has a cache of so many bytes from now on. */
   synchronized void holds(long bytes) {
-    cacheBytes = Math.max(cacheBytes, bytes);
+    cacheBytes = bytes;
+    mostCacheBytes = Math.max(mostCacheBytes, bytes);
+  }
+
+  /** Bytes of cache that it holds now, without what it shares; 0 while it waits for them. */
+  public synchronized long cacheBytes() {
+    return finishReason().isEmpty() ? cacheBytes : 0;
   }
 
   /**

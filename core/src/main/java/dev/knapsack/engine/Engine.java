@@ -677,7 +677,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /** The account of what sequences hold. */
-  Account kv() {
+  public Account kv() {
     return kv;
   }
 

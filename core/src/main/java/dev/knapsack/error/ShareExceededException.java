@@ -23,7 +23,8 @@ public final class ShareExceededException extends KnapsackException {
                 share,
                 held,
                 requested > share
-                    ? "Ask for a shorter answer (max tokens), with a shorter prompt, or for fewer at once."
+                    ? "Ask for a shorter answer (max tokens), with a shorter prompt, or for fewer"
+                          + " at once."
                     : "Ask again when one of the tenant's answers has ended."));
     this.requested = requested;
     this.held = held;

@@ -35,6 +35,26 @@ final class ResponseReply {
     this.severalCalls = body.flag("parallel_tool_calls", true);
   }
 
+  String id() {
+    return id;
+  }
+
+  /** The response before anything has been written. */
+  JsonObject begun() {
+    return head("queued", new JsonArray());
+  }
+
+  /** The response that an error has ended. */
+  JsonObject failed(JsonObject error) {
+    return failed(new JsonArray(), error);
+  }
+
+  private JsonObject failed(JsonArray output, JsonObject error) {
+    JsonObject response = head("failed", output);
+    response.add("error", Json.object("code", error.get("code"), "message", error.get("message")));
+    return response;
+  }
+
   JsonObject whole(Generation.Result result) {
     ResponseOutput output = new ResponseOutput(severalCalls, (_, _) -> {});
     output.blocks().all(result.message());
@@ -43,10 +63,11 @@ final class ResponseReply {
 
   private JsonObject ended(ResponseOutput output, FinishReason reason, Usage usage) {
     boolean whole = reason == FinishReason.END_TOKEN || reason == FinishReason.STOP_STRING;
-    String status = whole ? "completed" : "incomplete";
-    output.end(status);
+    boolean cancelled = reason == FinishReason.CANCELLED;
+    output.end(whole ? "completed" : "incomplete");
+    String status = whole ? "completed" : cancelled ? "cancelled" : "incomplete";
     JsonObject response = head(status, output.items());
-    if (!whole) {
+    if (!whole && !cancelled) {
       response.add("incomplete_details", Json.object("reason", "max_output_tokens"));
     }
     int thought = model.knapsack().tokenizer().encode(output.reasoning(), false, false).length;
@@ -76,7 +97,7 @@ final class ResponseReply {
             "status",
             status,
             "background",
-            false,
+            body.flag("background", false),
             "error",
             Json.nothing(),
             "incomplete_details",
@@ -149,9 +170,7 @@ final class ResponseReply {
   private void failed(Told told, ResponseOutput output, JsonObject body) {
     output.end("incomplete");
     JsonObject error = body.getAsJsonObject("error");
-    JsonObject response = head("failed", output.items());
-    response.add("error", Json.object("code", error.get("code"), "message", error.get("message")));
-    told.response("response.failed", response);
+    told.response("response.failed", failed(output.items(), error));
     JsonObject event = error.deepCopy();
     event.add("error", error);
     told.event("error", event);
