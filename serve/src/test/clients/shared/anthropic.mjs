@@ -1,7 +1,7 @@
 // The official client of Anthropic's API, in whichever version.
 import assert from 'node:assert/strict';
 import {
-  answer, check, key as freeKey, limitedKey, model, question, rehearsedServer, report, server,
+  answer, callingServer, check, key as freeKey, limitedKey, model, question, rehearsedServer, report, server,
 } from './checks.mjs';
 
 const tools = [
@@ -130,6 +130,26 @@ export async function run(version, Anthropic, key) {
     );
     assert.equal(message.role, 'assistant');
     assert.ok(message.usage.output_tokens > 0);
+  });
+
+  await check('calls in pieces', async () => {
+    const caller = open(freeKey, { baseURL: callingServer });
+    const one = { type: 'tool', name: 'find', disable_parallel_tool_use: true };
+    const schema = {
+      type: 'object',
+      properties: { place: { type: 'string', maxLength: 20 } },
+      required: ['place'],
+      additionalProperties: false,
+    };
+    const must = ask({ max_tokens: 200, tool_choice: one, tools: [{ name: 'find', input_schema: schema }] });
+    const stream = caller.messages.stream(must);
+    let pieces = 0;
+    stream.on('inputJson', () => pieces++);
+    const message = await stream.finalMessage();
+    assert.ok(pieces > 3, `pieces: ${pieces}`);
+    assert.equal(message.stop_reason, 'tool_use');
+    assert.equal(message.content[0].name, 'find');
+    assert.equal(typeof message.content[0].input.place, 'string');
   });
 
   await check('error in a stream', async () => {

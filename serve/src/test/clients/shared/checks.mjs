@@ -7,6 +7,8 @@ export const singleKey = process.env.KNAPSACK_SINGLE_KEY;
 export const limitedKey = process.env.KNAPSACK_LIMITED_KEY;
 /** A server that answers with thoughts and calls, whatever it is asked. */
 export const rehearsedServer = process.env.KNAPSACK_REHEARSED_URL;
+/** A server whose model calls tools where it must. */
+export const callingServer = process.env.KNAPSACK_CALLING_URL;
 /** Tokens that end an answer: forbidden, it goes on. */
 export const endless = { logit_bias: { [process.env.KNAPSACK_END]: -100 } };
 export const model = 'notes';

@@ -1,6 +1,6 @@
 // The checks of OpenAI's own client, for any of its major versions.
 import {
-  answer, check, endless, equal, idle, key, model, question, report, server, singleKey, slots,
+  answer, callingServer, check, endless, equal, idle, key, model, question, report, server, singleKey, slots,
   thrown, truthy,
 } from './checks.mjs';
 
@@ -67,6 +67,37 @@ export async function run(name, { default: OpenAI, toFile }) {
   await check('chat: runTools', async () => {
     const runner = client.chat.completions.runTools({ ...asked, tools: [tool], max_tokens: 40 });
     truthy((await runner.finalMessage()).role === 'assistant', 'role');
+  });
+  await check('calls in pieces', async () => {
+    const caller = new OpenAI({ baseURL: `${callingServer}/v1`, apiKey: key });
+    const must = { ...asked, temperature: 1, seed: 7, tool_choice: 'required' };
+    const find = { name: 'find', parameters: schema };
+    const tools = [{ type: 'function', function: find }];
+    const stream = caller.chat.completions.stream({ ...must, tools, parallel_tool_calls: false });
+    let pieces = 0;
+    stream.on('chunk', (chunk) => {
+      pieces += chunk.choices[0]?.delta.tool_calls?.length ?? 0;
+    });
+    const reply = (await stream.finalChatCompletion()).choices[0];
+    equal(reply.finish_reason, 'tool_calls', 'finish_reason');
+    equal(reply.message.tool_calls.map((c) => c.function.name), ['find'], 'names');
+    truthy(reply.message.tool_calls[0].id, 'id');
+    equal(Object.keys(JSON.parse(reply.message.tool_calls[0].function.arguments)), ['place'], 'keys');
+    truthy(pieces > 3, `pieces: ${pieces}`);
+    const cut = await caller.chat.completions.create({
+      ...must, tools, parallel_tool_calls: false, max_tokens: pieces + 8,
+    });
+    truthy(['length', 'tool_calls'].includes(cut.choices[0].finish_reason), 'cut');
+
+    let text = '';
+    const response = caller.responses.stream({
+      model, input: question, seed: 7, tool_choice: 'required', parallel_tool_calls: false,
+      tools: [{ type: 'function', ...find, strict: true }],
+    });
+    response.on('response.function_call_arguments.delta', (event) => (text += event.delta));
+    const item = (await response.finalResponse()).output[0];
+    equal([item.type, item.name, item.arguments], ['function_call', 'find', text], 'item');
+    equal(Object.keys(JSON.parse(text)), ['place'], 'keys');
   });
   await check('chat: calls and results in messages', async () => {
     const call = { id: 'call_1', type: 'function', function: { name: 'look', arguments: '{}' } };
@@ -212,6 +243,16 @@ async function responses(client, OpenAI) {
     await client.responses.delete(reply.id);
     const e = await thrown(() => client.responses.retrieve(reply.id));
     truthy(e instanceof OpenAI.NotFoundError, `not found: ${e}`);
+  });
+  await check('responses: background', async () => {
+    const begun = await client.responses.create({ ...input, background: true });
+    let reply = begun;
+    while (['queued', 'in_progress'].includes(reply.status)) {
+      reply = await client.responses.retrieve(begun.id);
+    }
+    equal(reply.output_text.trim(), answer, 'output_text');
+    const long = await client.responses.create({ ...input, ...endless, background: true });
+    equal((await client.responses.cancel(long.id)).status, 'cancelled', 'status');
   });
   await check('responses: stream', async () => {
     let text = '';

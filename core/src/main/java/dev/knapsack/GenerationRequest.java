@@ -207,6 +207,17 @@ public final class GenerationRequest {
   }
 
   /**
+   * As one of a tenant's requests that hold at most so many bytes of cache, with the beginnings of
+   * prompts that are kept for the tenant. What would be more waits for the tenant's other answers
+   * to end, whoever else is served meanwhile; so does not more than half of all that may wait. What
+   * alone could be more, or cannot wait, is refused with a {@link
+   * dev.knapsack.error.ShareExceededException}.
+   */
+  public GenerationRequest withShare(long bytes) {
+    return with(wish.withShare(bytes));
+  }
+
+  /**
    * With this priority in place of 0: of the requests that wait for a sequence those with a higher
    * one go first, whoever asks. One that has its sequence is not interrupted.
    */

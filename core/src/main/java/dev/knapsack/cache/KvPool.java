@@ -165,6 +165,11 @@ public final class KvPool implements AutoCloseable {
     }
   }
 
+  /** Bytes of such a promise. */
+  public long bytes(int tokens, int step, KvShare shared) {
+    return layout.besidePages(tokens, step) + SlabArena.bytes(layout.slabs(tokens, step, shared));
+  }
+
   /** Says whether such a promise would keep within what this pool may have. */
   public boolean hasRoom(int tokens, int step, KvShare shared) {
     return pages.hasRoom(layout.slabs(tokens, step, shared), layout.besidePages(tokens, step));

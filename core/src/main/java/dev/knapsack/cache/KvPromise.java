@@ -32,10 +32,7 @@ public final class KvPromise implements AutoCloseable {
 
   /** Bytes of the pages, and of what the policy needs beside them. */
   public long bytes() {
-    return besidePages.bytes()
-        + slabs(shared).entrySet().stream()
-            .mapToLong(e -> SlabArena.bytes(e.getKey(), e.getValue()))
-            .sum();
+    return besidePages.bytes() + SlabArena.bytes(slabs(shared));
   }
 
   /** The pages that are paid for in here. */

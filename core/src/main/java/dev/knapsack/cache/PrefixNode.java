@@ -30,6 +30,9 @@ final class PrefixNode {
     /** By layer and head, whether the layer has a window. */
     final boolean[] inWindow;
 
+    /** Bytes of all pages that are held of them. */
+    long held;
+
     Blocks(KvPool pool, String salt) {
       this.pool = pool;
       this.salt = salt;

@@ -213,7 +213,7 @@ public final class PrefixTree implements AutoCloseable {
       nodes.put(node.key, node);
       size++;
       parent.children++;
-      pages.account().move(bytes(blocks.full), account);
+      take(blocks, blocks.full);
       hold(node, slabs, false);
     } else {
       own.replace(parent.depth, node.slabs);
@@ -232,7 +232,7 @@ public final class PrefixTree implements AutoCloseable {
       all &= slabs[i] >= 0 || !node.blocks.inWindow[i];
     }
     if (all && (reserve(windows, node) || leaveWindow(node))) {
-      pages.account().move(bytes(windows), account);
+      take(node.blocks, windows);
       hold(node, slabs, true);
       node.windowed = true;
     }
@@ -295,7 +295,7 @@ public final class PrefixTree implements AutoCloseable {
       reserved = pages.tryReserve(one);
     }
     if (reserved) {
-      pages.account().move(bytes(one), account);
+      take(node.blocks, one);
       pages.arena(one.firstKey()).share(slab);
       node.checkpoint = slab;
       grown(node);
@@ -466,6 +466,28 @@ public final class PrefixTree implements AutoCloseable {
     return given;
   }
 
+  /** Bytes of the pages that it holds for one salt. */
+  public long bytes(String salt) {
+    return roots.entrySet().stream()
+        .filter(root -> root.getKey().salt.equals(salt))
+        .mapToLong(root -> root.getValue().blocks.held)
+        .sum();
+  }
+
+  /** Gives up blocks of one salt that no sequence shares; see {@link #drop(long)}. */
+  public long drop(String salt, long bytes) {
+    long given = 0;
+    while (given < bytes) {
+      PrefixNode oldest =
+          idle.values().stream().filter(n -> n.blocks.salt.equals(salt)).findFirst().orElse(null);
+      if (oldest == null) {
+        break;
+      }
+      given += drop(oldest);
+    }
+    return given;
+  }
+
   /** Gives up a block, and those before it that are of no use without it. */
   private long drop(PrefixNode last) {
     idle.remove(last.used, last);
@@ -497,7 +519,7 @@ public final class PrefixTree implements AutoCloseable {
     SortedMap<Long, Long> one = node.blocks.checkpoint;
     pages.arena(one.firstKey()).release(node.checkpoint);
     node.checkpoint = -1;
-    return unreserve(one);
+    return unreserve(node.blocks, one);
   }
 
   private void unlink(PrefixNode node) {
@@ -529,11 +551,18 @@ public final class PrefixTree implements AutoCloseable {
         node.slabs[i] = -1;
       }
     }
-    return unreserve(windows ? node.blocks.windows : node.blocks.full);
+    return unreserve(node.blocks, windows ? node.blocks.windows : node.blocks.full);
   }
 
-  private long unreserve(SortedMap<Long, Long> slabs) {
+  private void take(PrefixNode.Blocks blocks, SortedMap<Long, Long> slabs) {
     long bytes = bytes(slabs);
+    pages.account().move(bytes, account);
+    blocks.held += bytes;
+  }
+
+  private long unreserve(PrefixNode.Blocks blocks, SortedMap<Long, Long> slabs) {
+    long bytes = bytes(slabs);
+    blocks.held -= bytes;
     account.move(bytes, pages.account());
     pages.unreserve(slabs);
     return bytes;

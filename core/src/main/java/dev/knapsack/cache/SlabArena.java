@@ -9,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Map;
 
 /**
  * Slabs of one size that lie one after the other, and take from the budget what they fill.
@@ -96,6 +97,11 @@ final class SlabArena implements AutoCloseable {
   /** Bytes that {@code slabs} slabs of {@code slabBytes} bytes take from a budget. */
   static long bytes(long slabBytes, long slabs) {
     return NativeMemory.wholePages(Math.multiplyExact(stride(slabBytes), slabs));
+  }
+
+  /** The bytes of slabs, by how many bytes each has. */
+  static long bytes(Map<Long, Long> slabs) {
+    return slabs.entrySet().stream().mapToLong(e -> bytes(e.getKey(), e.getValue())).sum();
   }
 
   long slabBytes() {

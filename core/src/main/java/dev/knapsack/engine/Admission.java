@@ -10,6 +10,7 @@ import dev.knapsack.cache.SequenceState;
 import dev.knapsack.cache.SharedPrefix;
 import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.QueueFullException;
+import dev.knapsack.error.ShareExceededException;
 import dev.knapsack.error.SpillException;
 import dev.knapsack.generation.Overflow;
 import dev.knapsack.memory.Account;
@@ -23,6 +24,7 @@ import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Objects;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -101,17 +103,27 @@ final class Admission {
    *
    * @return whether it has its sequences
    * @throws QueueFullException if it would have to wait, and too many do
+   * @throws ShareExceededException if it would have to wait for its tenant's others, and too many
+   *     do
    * @throws BudgetExceededException if its memory does not fit, and no answer's end would help
    * @throws SpillException if the disk has no room for what memory has none for
    */
   boolean enter(Group group) {
+    OptionalLong share = group.request().share();
+    if (share.isPresent() && wanted(group) > share.getAsLong()) {
+      throw new ShareExceededException(
+          wanted(group), answered(group.request().tenant()), share.getAsLong());
+    }
     turns.putIfAbsent(group.request().tenant(), lastTurn - 1);
     if (turns.size() > TENANTS) {
       turns.pollFirstEntry();
     }
-    boolean first = queue.stream().allMatch(other -> order.compare(group, other) < 0);
-    boolean admitted = first && admit(group);
+    boolean within = isWithinShare(group);
+    boolean first =
+        queue.stream().allMatch(other -> order.compare(group, other) < 0 || !isWithinShare(other));
+    boolean admitted = within && first && admit(group);
     if (!admitted) {
+      checkShare(group, within);
       if (queue.size() >= limits.queue()) {
         throw new QueueFullException(queue.size(), limits.sequences());
       }
@@ -127,9 +139,13 @@ final class Admission {
   /** The next group whose turn has come, with its sequences; null if none waits or all must. */
   @Nullable Group next() {
     while (true) {
-      Group head = queue.stream().min(order).orElse(null);
+      Group head =
+          queue.stream().sorted(order).filter(this::isWithinShare).findFirst().orElse(null);
       Throwable refusal = null;
       try {
+        if (head == null) {
+          unclaim(); // they wait for their own tenants
+        }
         if (head == null || !admit(head)) {
           return null;
         }
@@ -239,6 +255,9 @@ final class Admission {
     for (Answer answer : group.answers()) {
       answer.session.shareable = answer.session.restored ? 0 : shareable(answer);
       answer.session.lastUsed = ++clock;
+      if (answer.session.promise != null) {
+        answer.holds(answer.session.promise.bytes());
+      }
     }
     lastTurn = ++clock;
     turns.putLast(group.request().tenant(), lastTurn);
@@ -279,6 +298,66 @@ final class Admission {
         && prefixes.backlog().isPending()
         && allIdle()
         && needs.stream().anyMatch(n -> !n.pool.hasRoom(n.capacity, limits.chunk(), n.share()));
+  }
+
+  /**
+   * Says whether a group can have what it lacks without its tenant holding more than its share. Of
+   * the tenant's prefixes those go that nobody uses now.
+   */
+  private boolean isWithinShare(Group group) {
+    List<Answer> lacking = group.answers().stream().filter(a -> a.session.state == null).toList();
+    if (group.request().share().isEmpty() || lacking.isEmpty()) {
+      return true;
+    }
+    long held = answered(group.request().tenant());
+    Answer first = lacking.getFirst();
+    String salt = salt(first);
+    long share = group.request().share().getAsLong();
+    try (SharedPrefix found = find(first)) {
+      long each =
+          first.pool.bytes(
+              group.capacity(), limits.chunk(), new KvShare(found.blocks(), shareable(first) > 0));
+      long wanted = held + lacking.size() * each;
+      long over = wanted + prefixes(salt) - share;
+      boolean within = wanted <= share && (over <= 0 || prefixes.drop(salt, over) >= over);
+      return within || held == 0; // alone it fits, which was checked
+    }
+  }
+
+  /** Bytes of the cache that a tenant's answers have for themselves. */
+  private long answered(String tenant) {
+    return holders.stream()
+        .filter(s -> s.answering != null && !s.answering.waiting && s.promise != null)
+        .filter(s -> s.answering.request.tenant().equals(tenant))
+        .mapToLong(s -> s.promise.bytes())
+        .sum();
+  }
+
+  /** Bytes of prefixes that are one tenant's: none are where all share them. */
+  private long prefixes(String salt) {
+    return limits.tenants() ? 0 : prefixes.bytes(salt);
+  }
+
+  /**
+   * Refuses what can never be within its tenant's share, or is not now where too many of the tenant
+   * wait: they would leave others no place in the queue.
+   */
+  private void checkShare(Group group, boolean within) {
+    Request request = group.request();
+    if (request.share().isPresent() && !within) {
+      long share = request.share().getAsLong();
+      long waiting =
+          queue.stream().filter(g -> g.request().tenant().equals(request.tenant())).count();
+      if (waiting >= Math.max(1, limits.queue() / 2)) {
+        throw new ShareExceededException(wanted(group), answered(request.tenant()), share);
+      }
+    }
+  }
+
+  /** Bytes that a group may need, if it finds nothing computed. */
+  private long wanted(Group group) {
+    KvLayout layout = group.answers().getFirst().pool.layout();
+    return group.answers().size() * layout.bytes(group.capacity(), limits.chunk());
   }
 
   /** Says whether nobody who asked for memory before has to wait for it. */

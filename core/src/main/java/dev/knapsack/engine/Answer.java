@@ -116,6 +116,8 @@ public final class Answer implements Iterable<String>, AutoCloseable {
   private final List<Event.Token> tokens = new ArrayList<>();
   private @Nullable FinishReason ended;
   private @Nullable Throwable failure;
+  private long cacheBytes;
+  private long mostCacheBytes;
   private int cachedTokens;
   private long firstStep;
   private long firstToken;
@@ -337,7 +339,19 @@ public final class Answer implements Iterable<String>, AutoCloseable {
         firstToken == 0 || denoiser != null ? 0 : (firstToken - firstStep) / 1e9,
         decodeNanos / 1e9,
         firstToken == 0 ? 0 : (firstToken - asked) / 1e9,
-        steps);
+        steps,
+        mostCacheBytes);
+  }
+
+  /** Has a cache of so many bytes from now on. */
+  synchronized void holds(long bytes) {
+    cacheBytes = bytes;
+    mostCacheBytes = Math.max(mostCacheBytes, bytes);
+  }
+
+  /** Bytes of cache that it holds now, without what it shares; 0 while it waits for them. */
+  public synchronized long cacheBytes() {
+    return finishReason().isEmpty() ? cacheBytes : 0;
   }
 
   /**

@@ -468,6 +468,11 @@ public final class Engine implements AutoCloseable {
     return pool.layout();
   }
 
+  /** Bytes that the plan has for what sequences remember, of all of them together. */
+  public long cacheBytes() {
+    return plan.bytes("kv");
+  }
+
   /** The arithmetic in use, and why. */
   public KernelProvider.Choice kernels() {
     return kernels;
@@ -673,7 +678,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /** The account of what sequences hold. */
-  Account kv() {
+  public Account kv() {
     return kv;
   }
 

@@ -13,6 +13,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.function.Consumer;
 
@@ -34,6 +35,7 @@ public final class Request {
   private Optional<Language> constraint = Optional.empty();
   private String tenant = "";
   private int priority;
+  private OptionalLong share = OptionalLong.empty();
 
   private Request(int[] prompt) {
     this.prompt = prompt;
@@ -69,6 +71,7 @@ public final class Request {
     copy.constraint = constraint;
     copy.tenant = tenant;
     copy.priority = priority;
+    copy.share = share;
     change.accept(copy);
     return copy;
   }
@@ -135,6 +138,11 @@ public final class Request {
   /** The place among requests that wait for a sequence: higher ones go first. */
   public int priority() {
     return priority;
+  }
+
+  /** Bytes of cache that all of the tenant's requests may hold at once; empty for any. */
+  public OptionalLong share() {
+    return share;
   }
 
   int lastToken() {
@@ -289,6 +297,15 @@ public final class Request {
   /** Asked for by a tenant of this name; all that name none are one's. See {@link Answer}. */
   public Request withTenant(String name) {
     return with(r -> r.tenant = name);
+  }
+
+  /** As one of a tenant's requests that hold at most so many bytes of cache. See {@link Answer}. */
+  public Request withShare(long bytes) {
+    if (bytes < 1) {
+      throw new IllegalArgumentException(
+          "A share of %,d bytes of cache; give 1 or more.".formatted(bytes));
+    }
+    return with(r -> r.share = OptionalLong.of(bytes));
   }
 
   /** With this priority in place of 0. See {@link Answer}. */

@@ -230,7 +230,11 @@ public final class Session implements AutoCloseable {
       exact = state().length();
     }
     if (shared != null && promise != null) {
+      int blocks = shared.blocks();
       shared.extend(state(), promise, this::block, shareable, exact, own);
+      if (answering != null && shared.blocks() != blocks) {
+        answering.holds(promise.bytes()); // the tree pays for more of it
+      }
       if (shared.exactTokens() < shared.tokens()) {
         exact = Math.min(exact, shared.exactTokens());
       }

@@ -13,6 +13,8 @@ package dev.knapsack.generation;
  *     denoises
  * @param secondsToFirstToken from asking to the first token, with waiting for others
  * @param steps steps that computed something for it
+ * @param cacheBytes bytes of keys, values and states that were kept for it at the most, without a
+ *     beginning that it found computed
  */
 public record Usage(
     int promptTokens,
@@ -21,14 +23,20 @@ public record Usage(
     double prefillSeconds,
     double decodeSeconds,
     double secondsToFirstToken,
-    int steps)
+    int steps,
+    long cacheBytes)
     implements Event {
   /** Nothing yet. */
-  public static final Usage NONE = new Usage(0, 0, 0, 0, 0, 0, 0);
+  public static final Usage NONE = new Usage(0, 0, 0, 0, 0, 0, 0, 0);
 
   /** Rate of reading the prompt, without what was cached; 0 if nothing was read yet. */
   public double prefillTokensPerSecond() {
     return prefillSeconds > 0 ? (promptTokens - cachedTokens) / prefillSeconds : 0;
+  }
+
+  /** Seconds between a token after the first and the one before it; 0 if there is no second. */
+  public double secondsPerToken() {
+    return tokens > 1 ? decodeSeconds / (tokens - 1) : 0;
   }
 
   /** Rate of writing the answer after its first token; 0 if there is no second. */

@@ -15,7 +15,7 @@ public sealed interface Part {
    *
    * @param id what the result refers to
    * @param name of the tool
-   * @param arguments a JSON object
+   * @param arguments a JSON object; where a model's answer was cut within it, its beginning
    */
   record ToolCall(String id, String name, String arguments) implements Part {}
 

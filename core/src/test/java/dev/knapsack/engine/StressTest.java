@@ -16,7 +16,6 @@ import dev.knapsack.file.ModelFile;
 import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Sampling;
-import dev.knapsack.generation.Usage;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.memory.Budget;
@@ -300,7 +299,7 @@ class StressTest {
             switch (event) {
               case Event.Token token -> tokens.add(token);
               case Event.Failure failed -> throw failed.thrown();
-              case Event.Text _, Event.Reasoning _, Event.Call _, Event.End _, Usage _ -> {}
+              default -> {}
             }
           });
       reason = answer.finishReason().orElseThrow();

@@ -41,7 +41,7 @@ public final class Answering implements AutoCloseable {
     this.exchange = exchange;
     this.answers = answers;
     this.ended = ended;
-    this.watch = exchange.watch(() -> answers.forEach(Generation::cancel));
+    this.watch = exchange.watch(this::cancel);
   }
 
   /** The request that it answers. */
@@ -59,20 +59,25 @@ public final class Answering implements AutoCloseable {
    * @throws UncheckedIOException if nobody waits for them any more
    */
   public List<Generation.Result> results() {
-    List<Generation.Result> results = new ArrayList<>();
-    for (Generation answer : answers) {
-      Generation.Result result;
-      try {
-        result = answer.result().toCompletableFuture().join();
-      } catch (CompletionException e) {
-        throw e.getCause() instanceof RuntimeException problem ? problem : e;
-      }
-      if (result.reason() == FinishReason.CANCELLED) {
-        throw new UncheckedIOException(new EOFException("nobody waits for the answer"));
-      }
-      results.add(result);
+    List<Generation.Result> results = ends();
+    if (results.stream().anyMatch(r -> r.reason() == FinishReason.CANCELLED)) {
+      throw new UncheckedIOException(new EOFException("nobody waits for the answer"));
     }
     return results;
+  }
+
+  /** The answers, when all have ended, cancelled ones too. */
+  public List<Generation.Result> ends() {
+    try {
+      return answers.stream().map(a -> a.result().toCompletableFuture().join()).toList();
+    } catch (CompletionException e) {
+      throw e.getCause() instanceof RuntimeException problem ? problem : e;
+    }
+  }
+
+  /** Ends all answers where they are. */
+  public void cancel() {
+    answers.forEach(Generation::cancel);
   }
 
   /**
@@ -106,7 +111,7 @@ public final class Answering implements AutoCloseable {
                   });
                 } catch (RuntimeException | Error e) {
                   problem.compareAndSet(null, e);
-                  answers.forEach(Generation::cancel);
+                  cancel();
                 }
               }));
     }
@@ -125,7 +130,7 @@ public final class Answering implements AutoCloseable {
         thread.join();
       }
     } catch (InterruptedException e) {
-      answers.forEach(Generation::cancel);
+      cancel();
       Thread.currentThread().interrupt();
     }
   }

@@ -14,6 +14,7 @@ import java.util.Arrays;
  * @param tokensPerMinute of prompts and answers together; 0 for any number
  * @param parallel answers at once; 0 for any number
  * @param priority of its requests where some wait; more is sooner
+ * @param cache the part of each model's cache that its requests may hold at once
  */
 public record ApiKey(
     String name,
@@ -21,15 +22,16 @@ public record ApiKey(
     int requestsPerMinute,
     int tokensPerMinute,
     int parallel,
-    int priority) {
+    int priority,
+    CacheShare cache) {
   /** Without limits. */
   public static ApiKey of(String name, String secret) {
-    return new ApiKey(name, digest(secret), 0, 0, 0, 0);
+    return new ApiKey(name, digest(secret), 0, 0, 0, 0, CacheShare.ALL);
   }
 
   /**
    * Reads a line: a name, the secret, and limits, as in {@code anna s3cret requests=60 tokens=20000
-   * parallel=4 priority=1}.
+   * parallel=4 priority=1 cache=25%}.
    *
    * @throws IllegalArgumentException if it is none; the message does not repeat the secret
    */
@@ -38,7 +40,7 @@ public record ApiKey(
     if (words.length < 2) {
       throw new IllegalArgumentException(
           "A key is a name, a secret and limits, as in 'anna SECRET requests=60 tokens=20000"
-              + " parallel=4 priority=1'; this line has one word.");
+              + " parallel=4 priority=1 cache=25%'; this line has one word.");
     }
     ApiKey key = of(words[0], words[1]);
     for (String limit : Arrays.asList(words).subList(2, words.length)) {
@@ -49,29 +51,48 @@ public record ApiKey(
 
   private ApiKey limited(String limit) {
     String[] parts = limit.split("=", 2);
-    int value;
-    try {
-      value = Integer.parseInt(parts[parts.length - 1]);
-    } catch (NumberFormatException e) {
-      value = -1;
-    }
-    if (value < 0) {
-      throw unknown();
-    }
+    String value = parts[parts.length - 1];
     return switch (parts[0]) {
-      case "requests" -> new ApiKey(name, digest, value, tokensPerMinute, parallel, priority);
-      case "tokens" -> new ApiKey(name, digest, requestsPerMinute, value, parallel, priority);
+      case "requests" ->
+          new ApiKey(name, digest, number(value), tokensPerMinute, parallel, priority, cache);
+      case "tokens" ->
+          new ApiKey(name, digest, requestsPerMinute, number(value), parallel, priority, cache);
       case "parallel" ->
-          new ApiKey(name, digest, requestsPerMinute, tokensPerMinute, value, priority);
+          new ApiKey(
+              name, digest, requestsPerMinute, tokensPerMinute, number(value), priority, cache);
       case "priority" ->
-          new ApiKey(name, digest, requestsPerMinute, tokensPerMinute, parallel, value);
+          new ApiKey(
+              name, digest, requestsPerMinute, tokensPerMinute, parallel, number(value), cache);
+      case "cache" ->
+          new ApiKey(
+              name, digest, requestsPerMinute, tokensPerMinute, parallel, priority, share(value));
       default -> throw unknown();
     };
   }
 
+  private int number(String value) {
+    try {
+      int number = Integer.parseInt(value);
+      if (number >= 0) {
+        return number;
+      }
+    } catch (NumberFormatException _) {
+      // said below
+    }
+    throw unknown();
+  }
+
+  private CacheShare share(String value) {
+    try {
+      return CacheShare.parse(value);
+    } catch (IllegalArgumentException _) {
+      throw unknown();
+    }
+  }
+
   private IllegalArgumentException unknown() {
     return new IllegalArgumentException(
-        "The key of '%s' has a limit that is none; there are requests=N, tokens=N (both a minute), parallel=N and priority=N, each 0 or more."
+        "The key of '%s' has a limit that is none; there are requests=N, tokens=N (both a minute), parallel=N and priority=N, each 0 or more, and cache=SIZE or cache=N%."
             .formatted(name));
   }
 

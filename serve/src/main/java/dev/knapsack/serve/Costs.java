@@ -12,32 +12,44 @@ public final class Costs {
   /**
    * Times in seconds, rates in tokens a second, each beside what the plan predicts. A {@code
    * prefill_token_equivalent} is the time that the plan predicts for a token of a prompt: what was
-   * computed, in one unit.
+   * computed, in one unit. {@code cache_bytes} are those that the answer held at its largest; what
+   * it shared with others, whoever computed that has paid for.
    */
   public static JsonObject of(ServedModel model, Usage usage) {
     Plan.Prediction predicted = model.knapsack().plan().prediction();
     int computed = usage.promptTokens() - usage.cachedTokens();
-    double perToken =
-        predicted.prefillTokensPerSecond() / Math.max(1e-9, predicted.decodeTokensPerSecond());
+    double prefill = predicted.prefillTokensPerSecond();
+    double decode = predicted.decodeTokensPerSecond();
     return Json.object(
         "queue_seconds",
         rounded(Math.max(0, usage.secondsToFirstToken() - usage.prefillSeconds())),
         "first_token_seconds",
         rounded(usage.secondsToFirstToken()),
         "token_seconds",
-        rounded(usage.tokens() > 1 ? usage.decodeSeconds() / (usage.tokens() - 1) : 0),
+        rounded(usage.secondsPerToken()),
         "prefill_token_equivalents",
-        rounded(computed + usage.tokens() * perToken),
+        rounded(computed + usage.tokens() * prefill * seconds(decode)),
+        "cache_bytes",
+        usage.cacheBytes(),
         "steps",
         usage.steps(),
+        "prefill_seconds",
+        both(usage.prefillSeconds(), computed * seconds(prefill)),
+        "decode_seconds",
+        both(usage.decodeSeconds(), Math.max(0, usage.tokens() - 1) * seconds(decode)),
         "prefill_tokens_per_second",
-        Json.object(
-            "measured", rounded(usage.prefillTokensPerSecond()),
-            "predicted", rounded(predicted.prefillTokensPerSecond())),
+        both(usage.prefillTokensPerSecond(), prefill),
         "decode_tokens_per_second",
-        Json.object(
-            "measured", rounded(usage.decodeTokensPerSecond()),
-            "predicted", rounded(predicted.decodeTokensPerSecond())));
+        both(usage.decodeTokensPerSecond(), decode));
+  }
+
+  /** Seconds that a token takes at a rate; 0 if none is known. */
+  private static double seconds(double rate) {
+    return rate > 0 ? 1 / rate : 0;
+  }
+
+  private static JsonObject both(double measured, double predicted) {
+    return Json.object("measured", rounded(measured), "predicted", rounded(predicted));
   }
 
   private static double rounded(double value) {

@@ -62,7 +62,7 @@ final class KeyRing {
       return () -> {};
     }
     ApiKey key = key(exchange);
-    exchange.receipt().tenant(key.name(), key.priority());
+    exchange.receipt().tenant(key.name(), key.priority(), key.cache());
     take(key);
     return () -> giveBack(key, exchange.receipt().usage());
   }

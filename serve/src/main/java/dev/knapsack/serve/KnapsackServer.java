@@ -85,6 +85,7 @@ public final class KnapsackServer implements AutoCloseable {
         .add("POST", "/v1/completions", errors, new Completions(served, errors)::handle)
         .add("POST", "/v1/responses", errors, answers::create)
         .add("GET", "/v1/responses/{id}", errors, answers::get)
+        .add("POST", "/v1/responses/{id}/cancel", errors, answers::cancel)
         .add("GET", "/v1/responses/{id}/input_items", errors, answers::inputItems)
         .add("DELETE", "/v1/responses/{id}", errors, answers::delete)
         .add("GET", "/v1/models", errors, list::list)

@@ -18,18 +18,41 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.Locale;
+import java.util.Set;
 import java.util.function.DoubleSupplier;
 import java.util.function.ToDoubleFunction;
 import java.util.function.ToLongFunction;
+import java.util.stream.Stream;
 
 /**
- * {@code GET /metrics}: what Prometheus reads. Latencies and tokens have OpenTelemetry's names for
- * generative models ({@code gen_ai_server_…}), all else begins with {@code knapsack_}.
+ * {@code GET /metrics}: what Prometheus reads. Latencies and tokens have the names, attributes and
+ * bounds of OpenTelemetry's conventions for generative models ({@code gen_ai_…}, with underscores
+ * for dots and a unit behind), all else begins with {@code knapsack_}.
  */
 final class Metrics {
-  private static final double[] SECONDS = {
-    0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200
+  // Bounds that OpenTelemetry's conventions advise.
+  private static final double[] DURATION = {
+    0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92
   };
+  private static final double[] FIRST = {
+    0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10
+  };
+  private static final double[] BETWEEN = {
+    0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1, 2.5
+  };
+  private static final double[] TOKENS = {
+    1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864
+  };
+
+  private static final String PROVIDER = "knapsack";
+
+  /** Attributes of requests, as labels. */
+  private static final String[] LABELS = {
+    "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model"
+  };
+
+  /** Routes that go on from texts; all others answer conversations. */
+  private static final Set<String> COMPLETING = Set.of("/v1/completions", "/api/generate");
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private final ServedModels models;
@@ -48,12 +71,21 @@ final class Metrics {
   private final Counter written =
       counter("knapsack_generated_tokens", "Tokens of answers.", "model");
   private final Histogram duration =
-      histogram("gen_ai_server_request_duration", "From a request to the end of its answer.");
+      histogram(
+          "gen_ai_server_request_duration_seconds",
+          "From a request to the end of its answer.",
+          DURATION,
+          "error_type");
   private final Histogram first =
-      histogram("gen_ai_server_time_to_first_token", "From a request to its first token.");
+      histogram(
+          "gen_ai_server_time_to_first_token_seconds", "From a request to its first token.", FIRST);
   private final Histogram perToken =
       histogram(
-          "gen_ai_server_time_per_output_token", "Between tokens after the first, on average.");
+          "gen_ai_server_time_per_output_token_seconds",
+          "Between tokens after the first, on average.",
+          BETWEEN);
+  private final Histogram usage =
+      histogram("gen_ai_client_token_usage", "Tokens of a request.", TOKENS, "gen_ai_token_type");
 
   Metrics(ServedModels models) {
     this.models = models;
@@ -142,13 +174,13 @@ final class Metrics {
     return Counter.builder().name(name).help(help).labelNames(labels).register(registry);
   }
 
-  private Histogram histogram(String name, String help) {
+  private Histogram histogram(String name, String help, double[] bounds, String... more) {
     return Histogram.builder()
-        .name(name + "_seconds")
+        .name(name)
         .help(help)
-        .labelNames("gen_ai_request_model")
+        .labelNames(Stream.of(LABELS, more).flatMap(Stream::of).toArray(String[]::new))
         .classicOnly()
-        .classicUpperBounds(SECONDS)
+        .classicUpperBounds(bounds)
         .register(registry);
   }
 
@@ -190,20 +222,26 @@ final class Metrics {
       return;
     }
     String model = receipt.model();
-    duration.labelValues(model).observe(receipt.seconds());
+    String operation = COMPLETING.contains(route) ? "text_completion" : "chat";
+    String error = receipt.status() >= 400 ? receipt.outcome() : "";
+    duration.labelValues(operation, PROVIDER, model, model, error).observe(receipt.seconds());
     receipt
         .first()
-        .ifPresent(usage -> {
-          prompt.labelValues(model).inc(usage.promptTokens());
-          cached.labelValues(model).inc(usage.cachedTokens());
+        .ifPresent(read -> {
+          prompt.labelValues(model).inc(read.promptTokens());
+          cached.labelValues(model).inc(read.cachedTokens());
+          usage
+              .labelValues(operation, PROVIDER, model, model, "input")
+              .observe(read.promptTokens());
         });
-    for (Usage usage : receipt.usage()) {
-      written.labelValues(model).inc(usage.tokens());
-      if (usage.tokens() > 0) {
-        first.labelValues(model).observe(usage.secondsToFirstToken());
+    for (Usage answer : receipt.usage()) {
+      written.labelValues(model).inc(answer.tokens());
+      usage.labelValues(operation, PROVIDER, model, model, "output").observe(answer.tokens());
+      if (answer.tokens() > 0) {
+        first.labelValues(operation, PROVIDER, model, model).observe(answer.secondsToFirstToken());
       }
-      if (usage.tokens() > 1) {
-        perToken.labelValues(model).observe(usage.decodeSeconds() / (usage.tokens() - 1));
+      if (answer.tokens() > 1) {
+        perToken.labelValues(operation, PROVIDER, model, model).observe(answer.secondsPerToken());
       }
     }
   }

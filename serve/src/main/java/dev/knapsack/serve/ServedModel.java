@@ -3,8 +3,10 @@ package dev.knapsack.serve;
 import dev.knapsack.GenerationRequest;
 import dev.knapsack.Knapsack;
 import dev.knapsack.serve.http.Exchange;
+import dev.knapsack.serve.http.Receipt;
 import java.time.Instant;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
@@ -40,8 +42,13 @@ public final class ServedModel {
    */
   public Answering answer(Exchange exchange, GenerationRequest request, int count) {
     exchange.receipt().model(name);
+    Receipt receipt = exchange.receipt();
     GenerationRequest wished =
-        request.withTenant(exchange.receipt().tenant()).withPriority(exchange.receipt().priority());
+        request.withTenant(receipt.tenant()).withPriority(receipt.priority());
+    OptionalLong share = receipt.share().of(knapsack.engine().cacheBytes());
+    if (share.isPresent()) {
+      wished = wished.withShare(share.getAsLong());
+    }
     Answering answering = new Answering(exchange, knapsack.generate(wished, count), active::remove);
     active.add(answering);
     return answering;

@@ -1,12 +1,12 @@
 package dev.knapsack.serve;
 
-import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParser;
 import dev.knapsack.message.Part;
 import dev.knapsack.message.Tool;
 import dev.knapsack.serve.http.Fields;
+import dev.knapsack.text.answer.StrictJson;
 import java.util.List;
+import java.util.Optional;
 
 /** Reads and writes tools and their calls, as far as the APIs have them in common. */
 public final class ToolFields {
@@ -56,8 +56,15 @@ public final class ToolFields {
     return new Part.ToolCall(id, fields.needed("name"), text.isBlank() ? "{}" : text);
   }
 
-  /** The arguments of a call as an object. */
-  public static JsonElement arguments(Part.ToolCall call) {
-    return JsonParser.parseString(call.arguments());
+  /** The arguments of a call as an object; an empty one for arguments that were cut. */
+  public static JsonObject arguments(Part.ToolCall call) {
+    return object(call.arguments()).orElseGet(JsonObject::new);
+  }
+
+  /** The object that arguments are; empty for those that were cut. */
+  public static Optional<JsonObject> object(String arguments) {
+    return StrictJson.parse(arguments)
+        .filter(JsonObject.class::isInstance)
+        .map(JsonObject.class::cast);
   }
 }

@@ -39,6 +39,7 @@ class ClientsTest {
 
   @TempDir static Path files;
   private static TestServer server;
+  private static TestServer calling;
   private static HttpListener rehearsed;
 
   @BeforeAll
@@ -54,6 +55,11 @@ class ClientsTest {
                             ApiKey.of("tests", "sk-tests"),
                             ApiKey.parse("single sk-single parallel=1"),
                             ApiKey.parse("limited sk-limited requests=60"))));
+    calling =
+        new TestServer(
+            TestServer.calling(files.resolve("calling.gguf")),
+            UnaryOperator.identity(),
+            UnaryOperator.identity());
     rehearsed = rehearsed(new ServedModel("notes", server.model));
   }
 
@@ -75,6 +81,7 @@ class ClientsTest {
   static void close() {
     if (server != null) {
       rehearsed.close();
+      calling.close();
       server.close();
     }
   }
@@ -154,6 +161,8 @@ class ClientsTest {
                 server.uri("").toString(),
                 "KNAPSACK_REHEARSED_URL",
                 "http://127.0.0.1:" + rehearsed.port(),
+                "KNAPSACK_CALLING_URL",
+                calling.uri("").toString(),
                 "KNAPSACK_KEY",
                 "sk-tests",
                 "KNAPSACK_LIMITED_KEY",

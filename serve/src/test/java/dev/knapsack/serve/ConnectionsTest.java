@@ -2,8 +2,10 @@ package dev.knapsack.serve;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.sun.management.UnixOperatingSystemMXBean;
 import java.io.IOException;
 import java.io.InputStream;
+import java.lang.management.ManagementFactory;
 import java.net.Socket;
 import java.net.http.HttpRequest;
 import java.nio.charset.StandardCharsets;
@@ -92,6 +94,73 @@ class ConnectionsTest {
       }
     }
     await(ConnectionsTest::idle);
+  }
+
+  /**
+   * Connections that say nothing, or half of a request: as many as there are files for, both ends
+   * being here; 5,000 with {@code ulimit -n} above 11,000.
+   */
+  @Test
+  void manyIdleConnectionsHoldNothingBack() throws IOException {
+    int most = Math.toIntExact(Math.min(5_000, (openable() - 1_000) / 2));
+    assertThat(most).isGreaterThan(500);
+    int tenth = most / 10;
+    try (TestServer crowded = TestServer.usual()) {
+      post(crowded); // what is made once is there
+      await(() -> crowded.get("/slots").body().equals("[]"));
+      long files = files();
+      int threads = Thread.activeCount();
+      long used = crowded.budget.used();
+      List<Socket> idle = new ArrayList<>();
+      try {
+        for (int i = 0; i < most; i++) {
+          Socket socket = new Socket("127.0.0.1", crowded.server.port());
+          idle.add(socket);
+          String said =
+              switch (i % 3) {
+                case 0 -> ""; // nothing
+                case 1 -> "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Le"; // half
+                default -> "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"; // kept alive behind it
+              };
+          socket.getOutputStream().write(said.getBytes(StandardCharsets.US_ASCII));
+          if (i % tenth == 0) {
+            post(crowded);
+          }
+        }
+        for (int i = 2; i < most; i += 3) {
+          assertThat(idle.get(i).getInputStream().read()).isEqualTo('H');
+        }
+        assertThat(files()).isGreaterThan(files + most);
+        post(crowded);
+        assertThat(crowded.budget.used()).isEqualTo(used);
+        assertThat(Thread.activeCount()).isLessThan(threads + 50);
+      } finally {
+        for (Socket socket : idle) {
+          socket.close();
+        }
+      }
+      await(() -> files() <= files + 50);
+      post(crowded);
+      assertThat(crowded.budget.used()).isEqualTo(used);
+      assertThat(Thread.activeCount()).isLessThan(threads + 50);
+    }
+  }
+
+  private static void post(TestServer to) {
+    TestServer.Answer answer = to.post("/v1/completions", "{'prompt': 'Dan', 'max_tokens': 2}");
+    assertThat(answer.status()).as(answer.body()).isEqualTo(200);
+  }
+
+  private static UnixOperatingSystemMXBean system() {
+    return (UnixOperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
+  }
+
+  private static long openable() {
+    return system().getMaxFileDescriptorCount();
+  }
+
+  private static long files() {
+    return system().getOpenFileDescriptorCount();
   }
 
   @Test

@@ -167,6 +167,7 @@ class ConstraintsTest {
             .events();
     StringBuilder arguments = new StringBuilder();
     int names = 0;
+    int pieces = 0;
     for (JsonObject chunk : chunks) {
       if (!chunk.getAsJsonArray("choices").isEmpty()
           && TestServer.at(chunk, "choices.0.delta").getAsJsonObject().has("tool_calls")) {
@@ -174,10 +175,29 @@ class ConstraintsTest {
         assertThat(call.get("index").getAsInt()).isZero();
         JsonObject of = call.getAsJsonObject("function");
         names += of.has("name") ? 1 : 0;
+        pieces++;
+        assertThat(call.has("id")).isEqualTo(of.has("name")).isEqualTo(pieces == 1);
+        assertThat(of.get("arguments").getAsString().isEmpty()).isEqualTo(pieces == 1);
         arguments.append(of.get("arguments").getAsString());
       }
     }
     assertThat(names).isEqualTo(1);
+    assertThat(pieces).isGreaterThan(5);
+    JsonObject cut =
+        ok(
+                "/v1/chat/completions",
+                "{%s, %s, %s, 'tool_choice': 'required', 'parallel_tool_calls': false, 'max_tokens': %d}"
+                    .formatted(
+                        MESSAGES,
+                        WILD,
+                        tools,
+                        TestServer.at(chunks.getLast(), "usage.completion_tokens").getAsInt() - 18))
+            .at("choices.0")
+            .getAsJsonObject();
+    assertThat(cut.get("finish_reason").getAsString()).isEqualTo("length");
+    assertThat(TestServer.at(cut, "message.tool_calls.0.function.arguments").getAsString())
+        .startsWith("{")
+        .doesNotEndWith("}");
     isOfTheForm(arguments.toString());
     TestServer.Answer response =
         ok(

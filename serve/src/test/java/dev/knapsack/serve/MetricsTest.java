@@ -8,6 +8,10 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 
 class MetricsTest {
+  private static final String LABELS =
+      "gen_ai_operation_name=\"text_completion\",gen_ai_provider_name=\"knapsack\","
+          + "gen_ai_request_model=\"notes\",gen_ai_response_model=\"notes\"";
+
   @Test
   void showsAccountsTokensAndLatenciesInPrometheusForm() {
     try (TestServer server = TestServer.usual()) {
@@ -34,8 +38,18 @@ class MetricsTest {
           .containsEntry("knapsack_budget_bytes", (double) server.budget.total())
           .containsEntry("knapsack_running{model=\"notes\"}", 0.0)
           .containsEntry(
-              "gen_ai_server_time_to_first_token_seconds_count{gen_ai_request_model=\"notes\"}",
+              "gen_ai_server_time_to_first_token_seconds_count{%s}".formatted(LABELS), 2.0)
+          .containsEntry(
+              "gen_ai_server_time_per_output_token_seconds_count{%s}".formatted(LABELS), 2.0)
+          .containsEntry(
+              "gen_ai_server_request_duration_seconds_count{error_type=\"\",%s}".formatted(LABELS),
               2.0)
+          .containsEntry(
+              "gen_ai_client_token_usage_sum{%s,gen_ai_token_type=\"input\"}".formatted(LABELS),
+              2.0 * prompt)
+          .containsEntry(
+              "gen_ai_client_token_usage_sum{%s,gen_ai_token_type=\"output\"}".formatted(LABELS),
+              10.0)
           .containsEntry(
               "knapsack_requests_total{outcome=\"max_tokens\",path=\"/v1/completions\",status=\"200\"}",
               2.0)

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
 
@@ -71,7 +72,12 @@ class PageTest {
       browser.value(CLICK.formatted("fresh"));
       browser.value("document.getElementById('max_tokens').value = 1900");
       browser.value("document.getElementById('temperature').value = 5");
-      say(browser, "Tell me all that you know");
+      say(browser, "Tell me all that you know. The key is here. ".repeat(20));
+      for (String part : List.of("kv/answer", "kv/prefixes")) {
+        browser.await(
+            "[...document.querySelectorAll('#map div')].some(d => d.title.startsWith('%s'))"
+                .formatted(part));
+      }
       browser.value(CLICK.formatted("stop"));
       browser.await("document.getElementById('send').disabled === false");
       browser.await("fetch('/slots').then(r => r.json()).then(s => s.length === 0)");

@@ -15,7 +15,7 @@ import java.util.List;
 public final class Rehearsal {
   public static final Part.ToolCall FIRST = new Part.ToolCall("call_0", "f", "{\"x\":1}");
   public static final Part.ToolCall SECOND = new Part.ToolCall("call_1", "g", "{}");
-  public static final Usage USAGE = new Usage(10, 4, 7, 0.5, 0.25, 0, 0);
+  public static final Usage USAGE = new Usage(10, 4, 7, 0.5, 0.25, 0, 0, 0);
 
   /** An answer with thoughts, text and two calls. */
   public static final List<Event> EVENTS =
@@ -25,8 +25,14 @@ public final class Rehearsal {
           Event.Token.of(1),
           new Event.Text("Let me"),
           new Event.Text(" look."),
-          new Event.Call(FIRST),
-          new Event.Call(SECOND),
+          new Event.CallBegins(0, "call_0", "f"),
+          new Event.Arguments(0, "{\"x\""),
+          Event.Token.of(2),
+          new Event.Arguments(0, ":1}"),
+          new Event.Call(0, FIRST),
+          new Event.CallBegins(1, "call_1", "g"),
+          new Event.Arguments(1, "{}"),
+          new Event.Call(1, SECOND),
           USAGE,
           new Event.End(FinishReason.END_TOKEN));
 

@@ -165,6 +165,55 @@ class ResponsesTest {
   }
 
   @Test
+  void writesInTheBackgroundUntilItIsCancelled() {
+    String body =
+        "{'input': 'Tell me all.', 'background': true, 'max_output_tokens': 1500, 'temperature': 5,"
+            + " 'logit_bias': {'%d': -100}}".formatted(server.model.tokenizer().eos());
+    TestServer.Answer begun = server.post("/v1/responses", body);
+    assertThat(begun.status()).as(begun.body()).isEqualTo(200);
+    assertThat(begun.text("status")).isEqualTo("queued");
+    String path = "/v1/responses/" + begun.text("id");
+    assertThat(
+            server
+                .post(
+                    "/v1/responses",
+                    "{'input': 'x', 'previous_response_id': '%s'}".formatted(begun.text("id")))
+                .status())
+        .isEqualTo(400);
+    while (!server.get(path).text("status").equals("in_progress")) {
+      Thread.onSpinWait();
+    }
+    TestServer.Answer cancelled = server.post(path + "/cancel", "{}");
+    assertThat(cancelled.text("status")).isEqualTo("cancelled");
+    assertThat(server.get(path).json()).isEqualTo(cancelled.json());
+    assertThat(server.post(path + "/cancel", "{}").json()).isEqualTo(cancelled.json());
+    while (!server.get("/slots").body().equals("[]")) {
+      Thread.onSpinWait();
+    }
+    // Deleted while it is written, it ends too.
+    TestServer.Answer other = server.post("/v1/responses", body);
+    server.send(server.request("/v1/responses/" + other.text("id")).DELETE().build());
+    while (!server.get("/slots").body().equals("[]")) {
+      Thread.onSpinWait();
+    }
+    assertThat(server.get("/v1/responses/" + other.text("id")).status()).isEqualTo(404);
+    TestServer.Answer whole =
+        server.post(
+            "/v1/responses", "{'input': 'Where?', 'max_output_tokens': 3, 'background': true}");
+    String its = "/v1/responses/" + whole.text("id");
+    while (!List.of("completed", "incomplete").contains(server.get(its).text("status"))) {
+      Thread.onSpinWait();
+    }
+    assertThat(server.get(its).at("usage.output_tokens").getAsInt()).isBetween(1, 3);
+    TestServer.Answer plain =
+        server.post("/v1/responses", "{'input': 'Where?', 'max_output_tokens': 3}");
+    assertThat(
+            server.post("/v1/responses/" + plain.text("id") + "/cancel", "{}").text("error.code"))
+        .isEqualTo("not_in_background");
+    assertThat(server.post("/v1/responses/resp_none/cancel", "{}").status()).isEqualTo(404);
+  }
+
+  @Test
   void readsItemsOfToolCalls() {
     TestServer.Answer answer =
         respond(
@@ -201,7 +250,7 @@ class ResponsesTest {
             new Case(ask(", 'tool_choice': 'some'"), "tool_choice"),
             new Case(ask(", 'tool_choice': {'type': 'function'}"), "tool_choice.name"),
             new Case(ask(", 'max_output_tokens': 0"), "max_output_tokens"),
-            new Case(ask(", 'background': true"), "background"),
+            new Case(ask(", 'background': true, 'stream': true"), "background"),
             new Case(ask(", 'conversation': 'c'"), "conversation"))) {
       TestServer.Answer answer = respond(bad.body());
       assertThat(answer.status()).as(bad.body()).isEqualTo(400);

@@ -1,9 +1,11 @@
 package dev.knapsack.text.answer;
 
 import com.google.gson.JsonObject;
+import dev.knapsack.generation.Event;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 
 /**
  * Calls as literals: {@code [name(key="value")]} as Python writes them, or {@code call:name{…}} as
@@ -16,12 +18,12 @@ record LiteralCalls(String close) implements CallSyntax {
   private static final String METHOD = ".call";
 
   @Override
-  public Span span(Schemas schemas) {
+  public Span span(Schemas schemas, PartWriter parts) {
     return new Span() {
       private int at;
 
       @Override
-      public int end(CharSequence body, boolean last) {
+      public int end(CharSequence body, boolean last, Consumer<Event> out) {
         int found = close.isEmpty() ? -1 : Marks.indexOf(body, close, at);
         at = Math.max(0, body.length() - close.length() + 1);
         return found >= 0 ? found + close.length() : last ? body.length() : MORE;

@@ -1,8 +1,10 @@
 package dev.knapsack.text.answer;
 
 import com.google.gson.JsonObject;
+import dev.knapsack.generation.Event;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -32,8 +34,8 @@ record TaggedCalls() implements CallSyntax {
           Pattern.DOTALL);
 
   @Override
-  public Span span(Schemas schemas) {
-    return new TagSpan(schemas);
+  public Span span(Schemas schemas, PartWriter parts) {
+    return new TagSpan(schemas, parts);
   }
 
   private static final class TagSpan implements Span {
@@ -42,15 +44,15 @@ record TaggedCalls() implements CallSyntax {
     private boolean tags;
     private int at;
 
-    TagSpan(Schemas schemas) {
+    TagSpan(Schemas schemas, PartWriter parts) {
       this.schemas = schemas;
-      this.json = JSON.span(schemas);
+      this.json = JSON.span(schemas, parts);
     }
 
     @Override
-    public int end(CharSequence body, boolean last) {
+    public int end(CharSequence body, boolean last, Consumer<Event> out) {
       if (!tags) {
-        int end = json.end(body, last);
+        int end = json.end(body, last, out);
         if (end != NONE) {
           return end;
         }
@@ -71,6 +73,11 @@ record TaggedCalls() implements CallSyntax {
       at = Math.max(at, body.length() - CLOSE.length() + 1);
       boolean whole = last && !body.toString().equals(before(body.toString()));
       return whole ? body.length() : last ? NONE : MORE;
+    }
+
+    @Override
+    public boolean hasBegun() {
+      return json.hasBegun();
     }
 
     /** Says whether a call begins so: with a name of a tool, or the tag that has one. */

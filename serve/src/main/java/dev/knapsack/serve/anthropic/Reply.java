@@ -25,12 +25,10 @@ final class Reply implements Blocks.Reader {
   private static final String SIGNATURE = "knapsack";
 
   private final ServedModel model;
-  private final boolean oneCall;
   private final Supplier<Optional<String>> stop;
   private final BiConsumer<String, JsonElement> events;
-  private final Blocks blocks = new Blocks(this);
+  private final Blocks blocks;
   private final JsonArray content = new JsonArray();
-  private boolean called;
   private Usage usage = Usage.NONE;
 
   /**
@@ -44,14 +42,14 @@ final class Reply implements Blocks.Reader {
       Supplier<Optional<String>> stop,
       BiConsumer<String, JsonElement> events) {
     this.model = model;
-    this.oneCall = oneCall;
+    this.blocks = new Blocks(!oneCall, this);
     this.stop = stop;
     this.events = events;
   }
 
   /** The whole message. */
   JsonObject whole(Generation.Result result) {
-    result.message().parts().forEach(this::part);
+    blocks.all(result.message());
     blocks.finish();
     JsonObject message = message(result.usage());
     end(result.reason()).asMap().forEach(message::add);
@@ -65,11 +63,8 @@ final class Reply implements Blocks.Reader {
 
   /** Takes the next event of the answer. */
   void next(Event event) {
+    blocks.next(event);
     switch (event) {
-      case Event.Text(String text) -> part(new Part.Text(text));
-      case Event.Reasoning(String text) -> part(new Part.Reasoning(text));
-      case Event.Call(Part.ToolCall call) -> part(call);
-      case Event.Token _ -> {}
       case Usage all -> usage = all;
       case Event.End(FinishReason reason) -> {
         if (reason != FinishReason.CANCELLED) {
@@ -80,41 +75,23 @@ final class Reply implements Blocks.Reader {
       }
       case Event.Failure(Throwable problem) ->
           events.accept("error", new AnthropicErrors().body(Refusal.of(problem, 1)));
-    }
-  }
-
-  private void part(Part part) {
-    if (!(oneCall && called)) {
-      called |= part instanceof Part.ToolCall;
-      blocks.next(part);
+      default -> {} // it is part of what the blocks have
     }
   }
 
   @Override
-  public void begins(int index, Part first) {
-    event("content_block_start", "index", index, "content_block", block(empty(first)));
-  }
-
-  private static Part empty(Part part) {
-    return switch (part) {
-      case Part.Reasoning _ -> new Part.Reasoning("");
-      case Part.ToolCall(String id, String name, String _) -> new Part.ToolCall(id, name, "{}");
-      default -> new Part.Text("");
-    };
+  public void begins(int index, Part empty) {
+    event("content_block_start", "index", index, "content_block", block(empty));
   }
 
   @Override
-  public void piece(int index, Part piece) {
+  public void piece(int index, Part open, String piece) {
     delta(
         index,
-        switch (piece) {
-          case Part.Reasoning(String text) ->
-              Json.object("type", "thinking_delta", "thinking", text);
-          case Part.ToolCall call ->
-              Json.object("type", "input_json_delta", "partial_json", call.arguments());
-          case Part.Text(String text) -> Json.object("type", "text_delta", "text", text);
-          case Part.ToolResult _, Part.Media _ ->
-              throw new IllegalStateException("no model's: " + piece);
+        switch (open) {
+          case Part.Reasoning _ -> Json.object("type", "thinking_delta", "thinking", piece);
+          case Part.ToolCall _ -> Json.object("type", "input_json_delta", "partial_json", piece);
+          default -> Json.object("type", "text_delta", "text", piece);
         });
   }
 
@@ -171,7 +148,7 @@ final class Reply implements Blocks.Reader {
     return Json.object(
         "stop_reason",
         switch (reason) {
-          case END_TOKEN -> called ? "tool_use" : "end_turn";
+          case END_TOKEN -> blocks.called() ? "tool_use" : "end_turn";
           case STOP_STRING -> "stop_sequence";
           case MAX_TOKENS, DEADLINE -> "max_tokens";
           case CONTEXT_FULL -> "model_context_window_exceeded";

@@ -1,6 +1,7 @@
 package dev.knapsack.serve.http;
 
 import dev.knapsack.generation.Usage;
+import dev.knapsack.serve.CacheShare;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -12,6 +13,7 @@ public final class Receipt {
   private String model = "";
   private String tenant = "";
   private int priority;
+  private CacheShare share = CacheShare.ALL;
   private String outcome = "";
   private final List<Usage> usage = new ArrayList<>();
 
@@ -26,9 +28,10 @@ public final class Receipt {
   }
 
   /** The key that it was let in with. */
-  public synchronized void tenant(String name, int itsPriority) {
+  public synchronized void tenant(String name, int itsPriority, CacheShare itsShare) {
     tenant = name;
     priority = itsPriority;
+    share = itsShare;
   }
 
   /** The code of a refusal, or the reason of the end of an answer. */
@@ -56,6 +59,11 @@ public final class Receipt {
 
   public synchronized int priority() {
     return priority;
+  }
+
+  /** The part of each model's cache that all of its key's requests may hold. */
+  public synchronized CacheShare share() {
+    return share;
   }
 
   public synchronized String outcome() {

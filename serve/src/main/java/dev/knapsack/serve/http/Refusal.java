@@ -4,6 +4,7 @@ import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.error.KnapsackException;
 import dev.knapsack.error.QueueFullException;
+import dev.knapsack.error.ShareExceededException;
 import dev.knapsack.error.UnsupportedMediaException;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -81,6 +82,8 @@ public final class Refusal extends RuntimeException {
       case Refusal refusal -> refusal;
       case ContextExceededException _ -> of(Kind.BAD_REQUEST, "context_length_exceeded", message);
       case QueueFullException _ -> busy("queue_full", retrySeconds, message);
+      case ShareExceededException e ->
+          new Refusal(Kind.BUSY, RATE_LIMIT, null, e.isTooLarge() ? 0 : retrySeconds, message);
       case BudgetExceededException _ -> of(Kind.BAD_REQUEST, "does_not_fit", message);
       case UnsupportedMediaException _ -> of(Kind.BAD_REQUEST, "unsupported_media", message);
       case KnapsackException e ->

@@ -66,6 +66,8 @@ public final class State {
                   "n_prompt_tokens", usage.promptTokens(),
                   "n_cached_tokens", usage.cachedTokens(),
                   "n_decoded", usage.tokens(),
+                  "account", model.knapsack().engine().kv().name(),
+                  "cache_bytes", answer.cacheBytes(),
                   "seconds", answering.exchange().receipt().seconds()));
         }
       }

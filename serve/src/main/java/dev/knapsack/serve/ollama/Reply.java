@@ -80,8 +80,8 @@ final class Reply {
     switch (event) {
       case Event.Text(String text) -> line(piece(text, "", List.of()));
       case Event.Reasoning(String text) -> line(piece("", text, List.of()));
-      case Event.Call(Part.ToolCall call) -> line(piece("", "", List.of(call(call))));
-      case Event.Token _ -> {}
+      case Event.Call(int _, Part.ToolCall call) -> line(piece("", "", List.of(call(call))));
+      case Event.CallBegins _, Event.Arguments _, Event.Token _ -> {} // calls come whole here
       case Usage all -> usage = all;
       case Event.End(FinishReason reason) -> {
         if (reason != FinishReason.CANCELLED) {

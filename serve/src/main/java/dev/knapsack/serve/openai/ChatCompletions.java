@@ -158,11 +158,13 @@ public final class ChatCompletions {
         switch (event) {
           case Event.Text(String text) -> delta(Json.object("content", text));
           case Event.Reasoning(String text) -> delta(Json.object("reasoning_content", text));
-          case Event.Call(Part.ToolCall call) -> {
-            JsonObject written = call(call);
-            written.addProperty("index", calls++);
-            delta(Json.object("tool_calls", Json.array(written)));
+          case Event.CallBegins(int number, String its, String name) -> {
+            calls++;
+            callPiece(number, call(new Part.ToolCall(its, name, "")));
           }
+          case Event.Arguments(int number, String piece) ->
+              callPiece(number, Json.object("function", Json.object("arguments", piece)));
+          case Event.Call _ -> {} // its pieces have come
           case Event.Token token -> {
             if (logProbabilities) {
               tokens.add(token);
@@ -178,6 +180,11 @@ public final class ChatCompletions {
           case Event.Failure(Throwable problem) ->
               stream.event("error", errors.body(Refusal.of(problem, 1)));
         }
+      }
+
+      private void callPiece(int number, JsonObject piece) {
+        piece.addProperty("index", number);
+        delta(Json.object("tool_calls", Json.array(piece)));
       }
 
       private void delta(JsonObject delta) {

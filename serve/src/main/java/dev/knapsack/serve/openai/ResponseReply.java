@@ -8,7 +8,6 @@ import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Sampling;
 import dev.knapsack.generation.Usage;
-import dev.knapsack.message.Part;
 import dev.knapsack.serve.Answering;
 import dev.knapsack.serve.Costs;
 import dev.knapsack.serve.Ids;
@@ -36,18 +35,39 @@ final class ResponseReply {
     this.severalCalls = body.flag("parallel_tool_calls", true);
   }
 
+  String id() {
+    return id;
+  }
+
+  /** The response before anything has been written. */
+  JsonObject begun() {
+    return head("queued", new JsonArray());
+  }
+
+  /** The response that an error has ended. */
+  JsonObject failed(JsonObject error) {
+    return failed(new JsonArray(), error);
+  }
+
+  private JsonObject failed(JsonArray output, JsonObject error) {
+    JsonObject response = head("failed", output);
+    response.add("error", Json.object("code", error.get("code"), "message", error.get("message")));
+    return response;
+  }
+
   JsonObject whole(Generation.Result result) {
     ResponseOutput output = new ResponseOutput(severalCalls, (_, _) -> {});
-    result.message().parts().forEach(output::add);
+    output.blocks().all(result.message());
     return ended(output, result.reason(), result.usage());
   }
 
   private JsonObject ended(ResponseOutput output, FinishReason reason, Usage usage) {
     boolean whole = reason == FinishReason.END_TOKEN || reason == FinishReason.STOP_STRING;
-    String status = whole ? "completed" : "incomplete";
-    output.end(status);
+    boolean cancelled = reason == FinishReason.CANCELLED;
+    output.end(whole ? "completed" : "incomplete");
+    String status = whole ? "completed" : cancelled ? "cancelled" : "incomplete";
     JsonObject response = head(status, output.items());
-    if (!whole) {
+    if (!whole && !cancelled) {
       response.add("incomplete_details", Json.object("reason", "max_output_tokens"));
     }
     int thought = model.knapsack().tokenizer().encode(output.reasoning(), false, false).length;
@@ -77,7 +97,7 @@ final class ResponseReply {
             "status",
             status,
             "background",
-            false,
+            body.flag("background", false),
             "error",
             Json.nothing(),
             "incomplete_details",
@@ -128,10 +148,8 @@ final class ResponseReply {
       ResponseOutput output = new ResponseOutput(severalCalls, told::event);
       Usage[] usage = {Usage.NONE};
       answering.each((_, event) -> {
+        output.blocks().next(event);
         switch (event) {
-          case Event.Text(String text) -> output.add(new Part.Text(text));
-          case Event.Reasoning(String text) -> output.add(new Part.Reasoning(text));
-          case Event.Call(Part.ToolCall call) -> output.add(call);
           case Usage all -> usage[0] = all;
           case Event.End(FinishReason reason) -> {
             if (reason != FinishReason.CANCELLED) {
@@ -142,7 +160,7 @@ final class ResponseReply {
           }
           case Event.Failure(Throwable problem) ->
               failed(told, output, errors.body(Refusal.of(problem, 1)));
-          case Event.Token _ -> {}
+          default -> {} // it is part of what the output has
         }
       });
     }
@@ -152,9 +170,7 @@ final class ResponseReply {
   private void failed(Told told, ResponseOutput output, JsonObject body) {
     output.end("incomplete");
     JsonObject error = body.getAsJsonObject("error");
-    JsonObject response = head("failed", output.items());
-    response.add("error", Json.object("code", error.get("code"), "message", error.get("message")));
-    told.response("response.failed", response);
+    told.response("response.failed", failed(output.items(), error));
     JsonObject event = error.deepCopy();
     event.add("error", error);
     told.event("error", event);

@@ -40,16 +40,18 @@ public final class ResponseStore implements AutoCloseable {
     this.most = most;
   }
 
-  /** Keeps a response; one that alone is too long is dropped at once. */
+  /** Keeps a response in place of what it was; one that alone is too long is dropped at once. */
   synchronized void keep(String tenant, JsonObject response, JsonArray input) {
     Entry entry = new Entry(tenant, bytes(response), bytes(input));
+    String id = response.get("id").getAsString();
+    drop(id);
     while (lease.bytes() + entry.bytes() > most || !lease.tryGrow(entry.bytes())) {
       if (entries.isEmpty()) {
         return;
       }
       drop(entries.keySet().iterator().next());
     }
-    entries.put(response.get("id").getAsString(), entry);
+    entries.put(id, entry);
   }
 
   private static byte[] bytes(JsonElement json) {

@@ -16,10 +16,15 @@ import dev.knapsack.serve.ToolFields;
 import dev.knapsack.serve.http.Exchange;
 import dev.knapsack.serve.http.Fields;
 import dev.knapsack.serve.http.Json;
+import dev.knapsack.serve.http.Refusal;
+import java.io.UncheckedIOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * {@code /v1/responses}: the answer to items, which can go on from an earlier response that was
@@ -29,6 +34,11 @@ public final class Responses {
   private final ServedModels models;
   private final OpenAiErrors errors;
   private final ResponseStore store;
+
+  /** By id, those that are written in the background. */
+  private final Map<String, Running> running = new ConcurrentHashMap<>();
+
+  private record Running(String tenant, Answering answering, CompletableFuture<JsonObject> ended) {}
 
   public Responses(ServedModels models, OpenAiErrors errors, ResponseStore store) {
     this.models = models;
@@ -41,6 +51,9 @@ public final class Responses {
     if (body.has("previous_response_id")) {
       throw body.refusal(
           "previous_response_id", "cannot be given in a batch; give the whole 'input'");
+    }
+    if (body.flag("background", false)) {
+      throw body.refusal("background", "cannot be given in a batch, which is written in it");
     }
     ServedModel model = models.named(body.text("model"));
     GenerationRequest request =
@@ -61,13 +74,25 @@ public final class Responses {
     body.text("previous_response_id")
         .map(id -> store.find(tenant, id))
         .ifPresent(before -> {
+          if (before.response().get("status").getAsString().equals("queued")) {
+            throw body.refusal("previous_response_id", "is of a response that has not ended");
+          }
           input.addAll(before.input());
           input.addAll(before.response().getAsJsonArray("output"));
         });
     input.addAll(ItemsReader.items(body));
     boolean keeps = body.flag("store", true);
+    boolean background = body.flag("background", false);
+    if (background && (!keeps || body.flag("stream", false))) {
+      throw body.refusal(
+          "background", "is true; leave out 'stream', and 'store': ask for the response again");
+    }
     try (Answering answering = answer(exchange, model, body, conversation(body, input))) {
       ResponseReply reply = new ResponseReply(model, body);
+      if (background) {
+        background(exchange, answering, reply, input);
+        return;
+      }
       if (body.flag("stream", false)) {
         reply.stream(
             exchange,
@@ -133,9 +158,6 @@ public final class Responses {
             other, "is not known here; give 'input', and 'previous_response_id' to go on");
       }
     }
-    if (body.flag("background", false)) {
-      throw body.refusal("background", "is true; responses are written while you wait here");
-    }
     List<Message> messages = new ArrayList<>();
     body.text("instructions")
         .filter(text -> !text.isEmpty())
@@ -154,9 +176,59 @@ public final class Responses {
     return most.isPresent() ? wished.withMaxTokens(most.getAsInt()) : wished;
   }
 
+  /** Answers at once, and writes on in the thread of the exchange, which ends with the answer. */
+  private void background(
+      Exchange exchange, Answering answering, ResponseReply reply, JsonArray input) {
+    String tenant = exchange.receipt().tenant();
+    Running written = new Running(tenant, answering, new CompletableFuture<>());
+    running.put(reply.id(), written);
+    JsonObject response = reply.begun();
+    try {
+      store.keep(tenant, response, input);
+      exchange.header("Connection", "close"); // it takes no other request meanwhile
+      exchange.json(200, response);
+      response = reply.whole(answering.ends().getFirst());
+    } catch (UncheckedIOException e) {
+      answering.cancel(); // nobody knows of it
+      store.remove(tenant, reply.id());
+      throw e;
+    } catch (RuntimeException e) {
+      response = reply.failed(errors.body(Refusal.of(e, 1)).getAsJsonObject("error"));
+    } finally {
+      if (running.remove(reply.id(), written)) {
+        store.keep(tenant, response, input);
+      }
+      written.ended.complete(response);
+    }
+  }
+
   /** {@code GET /v1/responses/{id}}. */
   public void get(Exchange exchange) {
-    exchange.json(200, kept(exchange).response());
+    JsonObject response = kept(exchange).response();
+    Running written = running.get(exchange.variable("id"));
+    if (written != null && written.answering.answers().getFirst().usage().steps() > 0) {
+      response.addProperty("status", "in_progress");
+    }
+    exchange.json(200, response);
+  }
+
+  /** {@code POST /v1/responses/{id}/cancel}. */
+  public void cancel(Exchange exchange) {
+    Running written = running.get(exchange.variable("id"));
+    if (written != null && written.tenant.equals(exchange.receipt().tenant())) {
+      written.answering.cancel();
+      exchange.json(200, written.ended.join());
+      return;
+    }
+    JsonObject response = kept(exchange).response();
+    if (!response.get("background").getAsBoolean()) {
+      throw Refusal.of(
+          Refusal.Kind.BAD_REQUEST,
+          "not_in_background",
+          "Only responses that were asked for with 'background' can be cancelled; for others, close"
+              + " the connection.");
+    }
+    exchange.json(200, response);
   }
 
   /** {@code GET /v1/responses/{id}/input_items}. */
@@ -173,6 +245,10 @@ public final class Responses {
   public void delete(Exchange exchange) {
     String id = exchange.variable("id");
     store.remove(exchange.receipt().tenant(), id);
+    Running written = running.remove(id);
+    if (written != null) {
+      written.answering.cancel();
+    }
     exchange.json(200, Json.object("id", id, "object", "response", "deleted", true));
   }
 }

@@ -61,7 +61,8 @@ class AnthropicReplyTest {
             content_block_delta {'type':'content_block_delta','index':1,'delta':{'type':'text_delta','text':' look.'}}
             content_block_stop {'type':'content_block_stop','index':1}
             content_block_start {'type':'content_block_start','index':2,'content_block':{'type':'tool_use','id':'call_0','name':'f','input':{}}}
-            content_block_delta {'type':'content_block_delta','index':2,'delta':{'type':'input_json_delta','partial_json':'{\\"x\\":1}'}}
+            content_block_delta {'type':'content_block_delta','index':2,'delta':{'type':'input_json_delta','partial_json':'{\\"x\\"'}}
+            content_block_delta {'type':'content_block_delta','index':2,'delta':{'type':'input_json_delta','partial_json':':1}'}}
             content_block_stop {'type':'content_block_stop','index':2}
             content_block_start {'type':'content_block_start','index':3,'content_block':{'type':'tool_use','id':'call_1','name':'g','input':{}}}
             content_block_delta {'type':'content_block_delta','index':3,'delta':{'type':'input_json_delta','partial_json':'{}'}}

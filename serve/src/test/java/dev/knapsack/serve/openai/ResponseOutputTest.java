@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
+import dev.knapsack.generation.Event;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
@@ -16,14 +17,24 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class ResponseOutputTest {
-  private static final List<Part> SAID =
+  private static final List<Part.ToolCall> CALLS =
       List.of(
-          new Part.Reasoning("It rains"),
-          new Part.Reasoning("?"),
-          new Part.Text("Let me "),
-          new Part.Text("see."),
           new Part.ToolCall("c1", "weather", "{\"city\":\"Oslo\"}"),
           new Part.ToolCall("c2", "time", "{}"));
+
+  private static final List<Event> SAID =
+      List.of(
+          new Event.Reasoning("It rains"),
+          new Event.Reasoning("?"),
+          new Event.Text("Let me "),
+          new Event.Text("see."),
+          new Event.CallBegins(0, "c1", "weather"),
+          new Event.Arguments(0, "{\"city\":"),
+          new Event.Arguments(0, "\"Oslo\"}"),
+          new Event.Call(0, CALLS.getFirst()),
+          new Event.CallBegins(1, "c2", "time"),
+          new Event.Arguments(1, "{}"),
+          new Event.Call(1, CALLS.getLast()));
 
   private final List<JsonObject> events = new ArrayList<>();
 
@@ -35,7 +46,7 @@ class ResponseOutputTest {
               data.addProperty("type", type);
               events.add(data);
             });
-    SAID.forEach(output::add);
+    SAID.forEach(output.blocks()::next);
     output.end("completed");
     return output.items();
   }
@@ -60,6 +71,7 @@ class ResponseOutputTest {
             "content_part.done",
             "output_item.done",
             "output_item.added",
+            "function_call_arguments.delta",
             "function_call_arguments.delta",
             "function_call_arguments.done",
             "output_item.done",
@@ -87,8 +99,19 @@ class ResponseOutputTest {
                 List.of(
                     new Part.Reasoning("It rains?"),
                     new Part.Text("Let me see."),
-                    SAID.get(4),
-                    SAID.get(5))));
+                    CALLS.getFirst(),
+                    CALLS.getLast())));
+  }
+
+  @Test
+  void aCallThatWasCutIsIncomplete() {
+    ResponseOutput output = new ResponseOutput(true, (_, _) -> {});
+    output
+        .blocks()
+        .all(new Message(Role.ASSISTANT, List.of(new Part.ToolCall("c", "time", "{\"a\": "))));
+    JsonObject item = output.items().get(0).getAsJsonObject();
+    assertThat(item.get("status").getAsString()).isEqualTo("incomplete");
+    assertThat(item.get("arguments").getAsString()).isEqualTo("{\"a\": ");
   }
 
   @Test
