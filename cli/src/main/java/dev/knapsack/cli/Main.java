@@ -19,6 +19,7 @@ import java.nio.file.NoSuchFileException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
@@ -83,7 +84,8 @@ public final class Main {
     }
   }
 
-  private static CommandLine commandLine(Environment environment) {
+  /** The command with all that can follow it. */
+  static CommandLine commandLine(Environment environment) {
     CommandLine line = new CommandLine(new Main());
     List.of(
             new RunCommand(environment),
@@ -103,6 +105,10 @@ public final class Main {
             new SessionsCommand(environment))
         .forEach(line::addSubcommand);
     line.addSubcommand(EvalCommand.commandLine(environment));
+    line.addSubcommand(new ManPageCommand(environment, line));
+    CommandLine completion = new CommandLine(new AutoComplete.GenerateCompletion());
+    completion.getCommandSpec().usageMessage().hidden(true);
+    line.addSubcommand(completion);
     return line.setOut(writer(environment.streams().out()))
         .setErr(writer(environment.streams().err()))
         .registerConverter(Budget.class, said(Budget::of))
