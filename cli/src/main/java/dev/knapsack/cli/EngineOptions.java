@@ -17,6 +17,7 @@ import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.planner.PlanRequest;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -31,6 +32,8 @@ import picocli.CommandLine.Option;
 final class EngineOptions {
   /** Sequences of a server at once, if the user does not say. */
   private static final int MOST_SEQUENCES = 16;
+
+  private static final String VECTORS = "jdk.incubator.vector";
 
   private final Environment environment;
 
@@ -339,9 +342,34 @@ final class EngineOptions {
   /** The host of the model: alone in this process, whose memory is what counts. */
   private Host host(@Nullable Plan given) {
     KernelProvider.Choice choice = kernels == null ? KernelProvider.best() : kernels.open();
+    noteWhatIsMissing();
     return new Host(
         budget(given),
         Host.Options.of(choice).withWholeProcess(true).withCache(environment.cache()));
+  }
+
+  /** Says once what it goes on without. */
+  private void noteWhatIsMissing() {
+    PrintStream err = environment.streams().err();
+    // A jar's manifest cannot ask for it, as the launcher does.
+    if (ModuleLayer.boot().findModule(VECTORS).isEmpty() && kernels != KernelProvider.SCALAR) {
+      err.printf("knapsack: slower than it could be: start Java with --add-modules %s%n", VECTORS);
+    }
+    Path cache = environment.cache();
+    if (!isWritable(cache)) {
+      err.printf(
+          "knapsack: %s cannot be written: the machine's speed is measured at every start%n",
+          cache);
+    }
+  }
+
+  private static boolean isWritable(Path folder) {
+    try {
+      Files.createDirectories(folder);
+      return Files.isWritable(folder);
+    } catch (IOException notThere) {
+      return false;
+    }
   }
 
   private Options options() {

@@ -19,6 +19,7 @@ import java.nio.file.NoSuchFileException;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.ITypeConverter;
@@ -83,7 +84,8 @@ public final class Main {
     }
   }
 
-  private static CommandLine commandLine(Environment environment) {
+  /** The command with all that can follow it. */
+  static CommandLine commandLine(Environment environment) {
     CommandLine line = new CommandLine(new Main());
     List.of(
             new RunCommand(environment),
@@ -103,6 +105,11 @@ public final class Main {
             new SessionsCommand(environment))
         .forEach(line::addSubcommand);
     line.addSubcommand(EvalCommand.commandLine(environment));
+    line.addSubcommand(new ManPageCommand(environment, line));
+    CommandLine completion = new CommandLine(new AutoComplete.GenerateCompletion());
+    completion.getCommandSpec().usageMessage().hidden(true);
+    line.addSubcommand(completion);
+    groupOptions(line);
     return line.setOut(writer(environment.streams().out()))
         .setErr(writer(environment.streams().err()))
         .registerConverter(Budget.class, said(Budget::of))
@@ -118,6 +125,11 @@ public final class Main {
 
   private static PrintWriter writer(PrintStream stream) {
     return new PrintWriter(stream, true, stream.charset());
+  }
+
+  private static void groupOptions(CommandLine command) {
+    command.getHelpSectionMap().put(UsageMessageSpec.SECTION_KEY_OPTION_LIST, OptionGroup::list);
+    command.getSubcommands().values().forEach(Main::groupOptions);
   }
 
   /** Examples first, exit codes last. */
@@ -153,8 +165,16 @@ public final class Main {
         line.getSubcommands().isEmpty()
             ? "'%s --help' says what can be given.".formatted(command)
             : "The commands are %s; '%s --help' says what they do."
-                .formatted(String.join(", ", line.getSubcommands().keySet()), command));
+                .formatted(String.join(", ", shown(line)), command));
     return CommandLine.ExitCode.USAGE;
+  }
+
+  /** The names of commands that are for people. */
+  private static List<String> shown(CommandLine line) {
+    return line.getSubcommands().values().stream()
+        .filter(command -> !command.getCommandSpec().usageMessage().hidden())
+        .map(CommandLine::getCommandName)
+        .toList();
   }
 
   /** Says what went wrong in one paragraph; a stack trace only for what nobody expected. */

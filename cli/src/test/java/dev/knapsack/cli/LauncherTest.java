@@ -50,7 +50,7 @@ class LauncherTest {
     program(
         folder.resolve("bin/mvn"),
         before
-            + "\nmkdir -p cli/target/app; : > cli/target/cli-1.jar; : > cli/target/app/x.jar"
+            + "\nmkdir -p cli/target/app; : > cli/target/app/cli-1.jar; : > cli/target/app/x.jar"
             + "\necho build >> '"
             + folder.resolve("builds")
             + "'");
@@ -89,8 +89,6 @@ class LauncherTest {
         "-m;1.5g                 | 64",
         "-m;100MiB               | 40",
         "-m;1TiB                 | 256",
-        "run                     | 256",
-        "-p;tell me of -m5 KiB   | 256",
         "-p;-m;-m3G              | 192",
       })
   void theHeapFitsTheBudget(String arguments, int mebibytes) throws Exception {
@@ -101,13 +99,51 @@ class LauncherTest {
     assertThat(given).endsWith(arguments.strip().split(";"));
   }
 
+  /** The container's limit, where there is one, as the budget is then. */
+  @Test
+  void withoutABudgetTheHeapFitsTheContainer() throws Exception {
+    maven("");
+    long mebibytes = 4096;
+    for (String limit : new String[] {"memory.max", "memory/memory.limit_in_bytes"}) {
+      Path file = Path.of("/sys/fs/cgroup").resolve(limit);
+      String said = Files.isReadable(file) ? Files.readString(file).strip() : "max";
+      mebibytes = said.equals("max") ? mebibytes : Long.parseLong(said) >> 20;
+    }
+    String heap = "-Xmx%dm".formatted(Math.clamp(mebibytes / 16, 40, 256));
+    assertThat(lines(start(Map.of(), "run"))).contains(heap);
+    assertThat(lines(start(Map.of(), "-p", "tell me of -m5 KiB"))).contains(heap);
+  }
+
+  /** In a distribution the runtime, the jars and the cache beside the script are all it needs. */
+  @Test
+  void aDistributionNeedsNoJdkAndNoMaven() throws Exception {
+    Path runtime = home.resolve("runtime/bin");
+    Files.createDirectories(runtime);
+    Files.copy(
+        folder.resolve("a jdk/bin/java"),
+        runtime.resolve("java"),
+        StandardCopyOption.COPY_ATTRIBUTES);
+    Files.createDirectories(home.resolve("app"));
+    Files.createFile(home.resolve("app/x.jar"));
+    Files.createFile(home.resolve("app/knapsack.aot"));
+    List<String> given = lines(start(Map.of("JAVA_HOME", "/nowhere"), "plan"));
+    assertThat(given)
+        .containsSubsequence(
+            "-XX:AOTCache=" + home + "/app/knapsack.aot",
+            "-cp",
+            home + "/app/x.jar:",
+            "dev.knapsack.cli.Main",
+            "plan");
+    assertThat(home.resolve("cli/target")).doesNotExist();
+  }
+
   @Test
   void pathsMayHaveBlanks() throws Exception {
     maven("");
     List<String> first = lines(start(Map.of(), "run", "-p", "two words"));
     assertThat(first).endsWith("dev.knapsack.cli.Main", "run", "-p", "two words");
     assertThat(first.get(first.indexOf("-cp") + 1))
-        .isEqualTo(home + "/cli/target/cli-1.jar:" + home + "/cli/target/app/x.jar:");
+        .isEqualTo(home + "/cli/target/app/cli-1.jar:" + home + "/cli/target/app/x.jar:");
     lines(start(Map.of(), "plan"));
     assertThat(folder.resolve("builds")).hasContent("build");
   }
