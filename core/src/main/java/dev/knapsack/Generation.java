@@ -5,7 +5,6 @@ import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Usage;
 import dev.knapsack.message.Message;
-import dev.knapsack.message.Part;
 import dev.knapsack.message.Role;
 import dev.knapsack.text.answer.AnswerReader;
 import dev.knapsack.text.answer.PartList;
@@ -93,25 +92,14 @@ public final class Generation implements Iterable<String>, AutoCloseable {
     }
     AnswerReader reader = readers.get();
     return (event, events) -> {
-      Consumer<Part> parts = part -> events.accept(event(part));
       if (event instanceof Event.Text(String piece)) {
-        reader.next(piece, parts);
+        reader.next(piece, events);
       } else {
         if (event instanceof Usage) { // no text comes after it
-          reader.finish(parts);
+          reader.finish(events);
         }
         events.accept(event);
       }
-    };
-  }
-
-  private static Event event(Part part) {
-    return switch (part) {
-      case Part.Text(String text) -> new Event.Text(text);
-      case Part.Reasoning(String text) -> new Event.Reasoning(text);
-      case Part.ToolCall call -> new Event.Call(call);
-      case Part.ToolResult _, Part.Media _ ->
-          throw new IllegalStateException("no model's: " + part);
     };
   }
 
@@ -147,7 +135,7 @@ public final class Generation implements Iterable<String>, AutoCloseable {
       reader.next(text, parts);
       reader.finish(parts);
     } else if (!text.isEmpty()) {
-      parts.accept(new Part.Text(text));
+      parts.accept(new Event.Text(text));
     }
     return new Message(Role.ASSISTANT, parts.parts());
   }

@@ -18,9 +18,9 @@ final class Parts {
         switch (event) {
           case Event.Text(String text) -> listener.accept(new Part.Text(text));
           case Event.Reasoning(String text) -> listener.accept(new Part.Reasoning(text));
-          case Event.Call(Part.ToolCall call) -> listener.accept(call);
+          case Event.Call(int _, Part.ToolCall call) -> listener.accept(call);
           case Event.Failure failure -> throw failure.thrown();
-          case Event.Token _, Event.End _, Usage _ -> {}
+          case Event.CallBegins _, Event.Arguments _, Event.Token _, Event.End _, Usage _ -> {}
         }
       });
     }

@@ -13,14 +13,22 @@ import java.util.stream.Stream;
  * the {@link Usage}, and an {@link End} or a {@link Failure}.
  */
 public sealed interface Event
-    permits Event.Text, Event.Reasoning, Event.Call, Event.Token, Event.End, Event.Failure, Usage {
+    permits Event.Text,
+        Event.Reasoning,
+        Event.CallBegins,
+        Event.Arguments,
+        Event.Call,
+        Event.Token,
+        Event.End,
+        Event.Failure,
+        Usage {
   /** The pieces of text among an answer's events; a {@link Failure} is thrown. */
   static Stream<String> texts(Stream<Event> events) {
     return events.mapMulti((event, pieces) -> {
       switch (event) {
         case Text(String piece) -> pieces.accept(piece);
         case Failure failure -> throw failure.thrown();
-        case Reasoning _, Call _, Token _, End _, Usage _ -> {}
+        case Reasoning _, CallBegins _, Arguments _, Call _, Token _, End _, Usage _ -> {}
       }
     });
   }
@@ -31,8 +39,25 @@ public sealed interface Event
   /** A piece of what the model thinks before it answers, where its template tells the two apart. */
   record Reasoning(String text) implements Event {}
 
-  /** A call of a tool, where the model's template says what is one. */
-  record Call(Part.ToolCall call) implements Event {}
+  /**
+   * The beginning of a call of a tool, where the model's template says what is one. Its {@link
+   * Arguments} follow, one piece or more, then the {@link Call}; nothing else comes between but
+   * tokens.
+   *
+   * @param index the number of the call in the answer, from 0
+   * @param id what the result is to refer to, unlike that of every other call of the conversation
+   * @param name of the tool
+   */
+  record CallBegins(int index, String id, String name) implements Event {}
+
+  /** A piece of the arguments of the call that has begun, as the model writes them. */
+  record Arguments(int index, String piece) implements Event {}
+
+  /**
+   * The end of a call, and all of it: its arguments are the pieces, one after the other. They are a
+   * JSON object, unless the answer ended before they did or the model made a mistake in them.
+   */
+  record Call(int index, Part.ToolCall call) implements Event {}
 
   /**
    * A token of the answer; the one that ended it is none.

@@ -300,7 +300,7 @@ class StressTest {
             switch (event) {
               case Event.Token token -> tokens.add(token);
               case Event.Failure failed -> throw failed.thrown();
-              case Event.Text _, Event.Reasoning _, Event.Call _, Event.End _, Usage _ -> {}
+              default -> {}
             }
           });
       reason = answer.finishReason().orElseThrow();

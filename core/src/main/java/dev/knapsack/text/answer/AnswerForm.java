@@ -179,7 +179,7 @@ public final class AnswerForm {
   public AnswerReader reader(List<Tool> tools, String prompt, int callsBefore) {
     PartWriter parts = new PartWriter(callsBefore);
     if (harmony) {
-      return new HarmonyReader(!tools.isEmpty(), parts);
+      return new HarmonyReader(tools, parts);
     }
     Optional<Calls> called = calls.filter(_ -> !tools.isEmpty());
     String open = reasoning.map(Reasoning::open).orElse("");

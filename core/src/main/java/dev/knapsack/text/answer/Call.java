@@ -16,7 +16,12 @@ import org.jspecify.annotations.Nullable;
  */
 record Call(@Nullable String id, String name, JsonObject arguments) {
   private static final List<String> NAMES = List.of("name", "tool_name");
-  private static final List<String> ARGUMENTS = List.of("arguments", "parameters");
+
+  /** Keys of arguments. */
+  static final List<String> ARGUMENTS = List.of("arguments", "parameters");
+
+  /** The key of an object that has name and arguments, where a call's own does not. */
+  static final String FUNCTION = "function";
 
   /** The calls that a JSON value is: one, or a list; empty if it is anything else. */
   static Optional<List<Call>> of(JsonElement value) {
@@ -32,7 +37,7 @@ record Call(@Nullable String id, String name, JsonObject arguments) {
   }
 
   private static Optional<Call> of(JsonObject object) {
-    JsonObject inner = object.get("function") instanceof JsonObject function ? function : object;
+    JsonObject inner = object.get(FUNCTION) instanceof JsonObject function ? function : object;
     Optional<String> name = NAMES.stream().flatMap(key -> text(inner, key).stream()).findFirst();
     Optional<JsonObject> arguments =
         ARGUMENTS.stream()

@@ -1,7 +1,8 @@
 package dev.knapsack.text.answer;
 
 import com.google.gson.JsonObject;
-import dev.knapsack.message.Part;
+import dev.knapsack.generation.Event;
+import dev.knapsack.message.Tool;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -27,6 +28,9 @@ final class HarmonyReader extends StepReader {
   private static final Pattern RECIPIENT = Pattern.compile("\\bto=(?:functions\\.)?([\\w.:/-]+)");
   private static final Pattern ANALYSIS = Pattern.compile("<\\|channel\\|>\\s*analysis\\b");
 
+  /** Arguments as far as it is certain that they are some. */
+  private static final Pattern ARGUMENTS = Pattern.compile("\\s*\\{\\s*[\"}]");
+
   private enum Kind {
     TEXT,
     REASONING,
@@ -34,6 +38,7 @@ final class HarmonyReader extends StepReader {
   }
 
   private final boolean tools;
+  private final Schemas schemas;
 
   /** The text before the message; empty where there is none. */
   private String head = "";
@@ -43,17 +48,21 @@ final class HarmonyReader extends StepReader {
   private String recipient = "";
   private boolean spoken;
 
-  HarmonyReader(boolean tools, PartWriter parts) {
+  /** True while the arguments of a call are given as they come. */
+  private boolean calling;
+
+  HarmonyReader(List<Tool> tools, PartWriter parts) {
     super(parts);
-    this.tools = tools;
+    this.tools = !tools.isEmpty();
+    this.schemas = new Schemas(tools);
   }
 
   @Override
-  boolean step(boolean last, Consumer<Part> out) {
+  boolean step(boolean last, Consumer<Event> out) {
     return inMessage ? message(last, out) : head(last, out);
   }
 
-  private boolean head(boolean last, Consumer<Part> out) {
+  private boolean head(boolean last, Consumer<Event> out) {
     int found = Marks.indexOf(waiting, MESSAGE, 0);
     if (found >= 0 && isHead()) {
       begin(waiting.substring(0, found + MESSAGE.length()));
@@ -88,11 +97,11 @@ final class HarmonyReader extends StepReader {
     recipient = call ? to.group(1) : "";
     inMessage = true;
     if (before == kind && kind != Kind.CALL && spoken) {
-      write("\n\n", part -> {}); // blanks wait for what follows them
+      write("\n\n", _ -> {}); // blanks wait for what follows them
     }
   }
 
-  private boolean message(boolean last, Consumer<Part> out) {
+  private boolean message(boolean last, Consumer<Event> out) {
     int found = waiting.length();
     String end = "";
     for (String one : ENDS) {
@@ -102,13 +111,23 @@ final class HarmonyReader extends StepReader {
         end = one;
       }
     }
-    if (end.isEmpty() && !last && kind == Kind.CALL) {
-      return false;
+    if (kind == Kind.CALL && !calling) {
+      calling = beginsCall(waiting.substring(0, found), out);
+      if (!calling && end.isEmpty() && !last) {
+        return false;
+      }
+      found -= calling ? dropBlanks() : 0;
     }
     boolean ended = !end.isEmpty();
     String body = waiting.substring(0, ended || last ? found : Marks.held(waiting, ENDS));
     waiting.delete(0, body.length());
-    if (kind == Kind.CALL) {
+    if (calling) {
+      parts.arguments(body, out);
+      calling = !ended && !last;
+      if (!calling) {
+        parts.endCall(out);
+      }
+    } else if (kind == Kind.CALL) {
       call(body, out);
     } else {
       write(body, out);
@@ -123,7 +142,22 @@ final class HarmonyReader extends StepReader {
     return true;
   }
 
-  private void write(String body, Consumer<Part> out) {
+  private boolean beginsCall(String body, Consumer<Event> out) {
+    boolean begins = schemas.has(recipient) && ARGUMENTS.matcher(body).lookingAt();
+    if (begins) {
+      parts.beginCall(null, recipient, out);
+    }
+    return begins;
+  }
+
+  /** Drops the blanks before arguments; how many there are. */
+  private int dropBlanks() {
+    int blanks = waiting.indexOf("{");
+    waiting.delete(0, blanks);
+    return blanks;
+  }
+
+  private void write(String body, Consumer<Event> out) {
     spoken |= !body.isBlank();
     if (kind == Kind.REASONING) {
       parts.reasoning(body, out);
@@ -132,7 +166,7 @@ final class HarmonyReader extends StepReader {
     }
   }
 
-  private void call(String body, Consumer<Part> out) {
+  private void call(String body, Consumer<Event> out) {
     Optional<Call> call =
         StrictJson.parse(body)
             .filter(JsonObject.class::isInstance)

@@ -1,8 +1,12 @@
 package dev.knapsack.text.answer;
 
 import com.google.gson.JsonObject;
+import dev.knapsack.generation.Event;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Calls as JSON: objects with a name and arguments, or a name before the JSON of its arguments.
@@ -19,39 +23,226 @@ record JsonCalls(String separator, String close, boolean known) implements CallS
   private static final String FENCE = "```";
 
   @Override
-  public Span span(Schemas schemas) {
-    return new JsonSpan(schemas);
+  public Span span(Schemas schemas, PartWriter parts) {
+    return new JsonSpan(schemas, parts);
   }
 
   private final class JsonSpan implements Span {
     private final Schemas schemas;
+    private final PartWriter parts;
+    private final JsonScan scan = new JsonScan();
     private int start = -1;
     private int at;
-    private int depth;
-    private boolean string;
-    private boolean escaped;
 
     /** Behind the JSON; 0 while it has not ended. */
     private int ended;
 
-    JsonSpan(Schemas schemas) {
+    /** The text before the JSON, if it has a call's name. */
+    private String before = "";
+
+    /** Objects and lists around the object of a call. */
+    private int outer;
+
+    /** The place of the object of a call that is read; -1 between them. */
+    private int object = -1;
+
+    /** Calls that have come before any has begun. */
+    private final List<Call> pending = new ArrayList<>();
+
+    /** True where something has come that is no call: none begins before all is there. */
+    private boolean uncertain;
+
+    private boolean begun;
+
+    /** The call whose arguments may begin, without them. */
+    private @Nullable Call next;
+
+    /** Objects and lists around the arguments. */
+    private int around;
+
+    /** The place of what has not been given of the arguments. */
+    private int given;
+
+    /** True while arguments are given; false again behind them. */
+    private boolean open;
+
+    /** The call of the object that is read has begun. */
+    private boolean called;
+
+    /** No JSON goes on so: arguments are all before the closing mark. */
+    private boolean broken;
+
+    JsonSpan(Schemas schemas, PartWriter parts) {
       this.schemas = schemas;
+      this.parts = parts;
     }
 
     @Override
-    public int end(CharSequence body, boolean last) {
+    public boolean hasBegun() {
+      return begun;
+    }
+
+    @Override
+    public int end(CharSequence body, boolean last, Consumer<Event> out) {
       if (start < 0) {
         int found = start(body);
         if (found < 0) {
           return found;
         }
-        start = found;
-        at = found;
+        begin(body, found);
       }
-      while (ended == 0 && at < body.length()) {
-        scan(body.charAt(at++));
+      while (ended == 0 && !broken && at < body.length()) {
+        if (!step(body, out)) {
+          if (!begun) {
+            return NONE;
+          }
+          broken = open;
+          ended = open ? 0 : behindCalls();
+        }
       }
-      return ended == 0 ? MORE : closed(body, last);
+      if (broken) {
+        return broken(body, last, out);
+      }
+      if (open) {
+        give(body, at, out);
+      }
+      if (ended == 0 && !(last && begun)) {
+        return MORE;
+      }
+      if (open) { // the answer ends within them
+        end(out);
+        return at;
+      }
+      ended = ended == 0 ? behindCalls() : ended;
+      return closed(body, last);
+    }
+
+    private void begin(CharSequence body, int place) {
+      start = place;
+      at = place;
+      String text = body.subSequence(0, place).toString().strip();
+      before = text.equals(separator) ? "" : text;
+      outer = body.charAt(place) == '[' ? 1 : 0;
+      if (!before.isEmpty()) {
+        uncertain = outer > 0;
+        next = known(named(before, new JsonObject())).orElse(null);
+        given = place;
+      }
+    }
+
+    /** The call, if there is one and it is of a tool that there is. */
+    private Optional<Call> known(Optional<List<Call>> calls) {
+      return calls
+          .filter(all -> !uncertain && all.size() == 1)
+          .map(List::getFirst)
+          .filter(call -> schemas.has(call.name()));
+    }
+
+    /** The place behind the calls that have been given: what follows is text. */
+    private int behindCalls() {
+      return object >= 0 && !called ? object : at;
+    }
+
+    /** Reads a character; false if no JSON, or none that is calls, goes on so. */
+    private boolean step(CharSequence body, Consumer<Event> out) {
+      char c = body.charAt(at);
+      int depth = scan.depth();
+      boolean value = scan.expectsValue() && !Character.isWhitespace(c);
+      boolean stray = begun && before.isEmpty() && object < 0 && value && c != '{';
+      if (stray || !scan.next(c)) {
+        return false;
+      }
+      if (next != null && !open && at > given && !Character.isWhitespace(c)) {
+        open(next, out); // its first key, or that it has none
+      }
+      if (value && before.isEmpty()) {
+        value(body, c, depth);
+      }
+      at++;
+      if (open && scan.depth() == around && c == '}') {
+        give(body, at, out);
+        end(out);
+      }
+      if (object >= 0 && scan.depth() == outer && c == '}' && !objectEnds(body, out)) {
+        at--;
+        return false;
+      }
+      ended = scan.isComplete() ? at : 0;
+      return true;
+    }
+
+    private void value(CharSequence body, char c, int depth) {
+      if (depth == outer && object < 0) {
+        object = c == '{' ? at : -1;
+        uncertain |= c != '{' && scan.depth() > 0 && depth > 0;
+      } else if (c == '{' && !called && next == null && isArguments(depth)) {
+        // All before them is an object if they are left out.
+        String head = body.subSequence(object, at) + "null" + "}".repeat(depth - outer);
+        next = known(StrictJson.parse(head).flatMap(Call::of)).orElse(null);
+        around = depth;
+        given = at;
+      }
+    }
+
+    private boolean isArguments(int depth) {
+      return Call.ARGUMENTS.contains(scan.key(depth))
+          && (depth == outer + 1
+              || (depth == outer + 2 && scan.key(outer + 1).equals(Call.FUNCTION)));
+    }
+
+    private void open(Call call, Consumer<Event> out) {
+      begun = true;
+      called = true;
+      open = true;
+      next = null;
+      parts.calls(pending, out);
+      pending.clear();
+      parts.beginCall(call.id(), call.name(), out);
+    }
+
+    private void give(CharSequence body, int to, Consumer<Event> out) {
+      parts.arguments(body.subSequence(given, to).toString(), out);
+      given = to;
+    }
+
+    private void end(Consumer<Event> out) {
+      parts.endCall(out);
+      open = false;
+    }
+
+    /** The object of a call has ended; false if it is none, behind others that are. */
+    private boolean objectEnds(CharSequence body, Consumer<Event> out) {
+      if (!called) {
+        Optional<List<Call>> whole =
+            StrictJson.parse(body.subSequence(object, at).toString())
+                .flatMap(Call::of)
+                .filter(calls -> !known || schemas.has(calls.getFirst().name()));
+        if (whole.isEmpty() && begun) {
+          return false;
+        }
+        uncertain |= whole.isEmpty();
+        whole.ifPresent(
+            begun ? calls -> parts.calls(calls, out) : pending::addAll);
+      }
+      called = false;
+      next = null;
+      object = -1;
+      return true;
+    }
+
+    private int broken(CharSequence body, boolean last, Consumer<Event> out) {
+      int found = close.isEmpty() ? -1 : Marks.indexOf(body, close, given);
+      CharSequence rest = body.subSequence(given, body.length());
+      int to =
+          found >= 0
+              ? found
+              : last ? body.length() : given + Marks.held(rest, List.of(close));
+      give(body, to, out);
+      if (found < 0 && !last) {
+        return MORE;
+      }
+      end(out);
+      return found < 0 ? to : to + close.length();
     }
 
     private int start(CharSequence body) {
@@ -83,20 +274,6 @@ record JsonCalls(String separator, String close, boolean known) implements CallS
       return c == '{' || c == '[';
     }
 
-    private void scan(char c) {
-      if (string) {
-        string = escaped || c != '"';
-        escaped = !escaped && c == '\\';
-      } else if (c == '"') {
-        string = true;
-      } else if (opens(c)) {
-        depth++;
-      } else if (c == '}' || c == ']') {
-        depth--;
-        ended = depth == 0 ? at : 0;
-      }
-    }
-
     private int closed(CharSequence body, boolean last) {
       int next = afterBlanks(body, ended);
       if (!close.equals(FENCE) && Marks.startsWith(body, next, FENCE)) {
@@ -109,15 +286,14 @@ record JsonCalls(String separator, String close, boolean known) implements CallS
         return next + close.length();
       }
       boolean may = Marks.mayBegin(body, next, close) || Marks.mayBegin(body, next, FENCE);
-      return last ? ended : may ? MORE : NONE;
+      return last ? ended : may ? MORE : begun ? ended : NONE;
     }
 
     @Override
     public Optional<List<Call>> calls(String body) {
-      String before = body.substring(0, start).strip();
       return StrictJson.parse(body.substring(start, ended))
           .flatMap(json ->
-              before.isEmpty() || before.equals(separator)
+              before.isEmpty()
                   ? Call.of(json)
                   : json instanceof JsonObject arguments
                       ? named(before, arguments)

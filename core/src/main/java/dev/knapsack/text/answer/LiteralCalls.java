@@ -1,5 +1,7 @@
 package dev.knapsack.text.answer;
 
+import dev.knapsack.generation.Event;
+import java.util.function.Consumer;
 import com.google.gson.JsonObject;
 import java.util.ArrayList;
 import java.util.List;
@@ -16,12 +18,12 @@ record LiteralCalls(String close) implements CallSyntax {
   private static final String METHOD = ".call";
 
   @Override
-  public Span span(Schemas schemas) {
+  public Span span(Schemas schemas, PartWriter parts) {
     return new Span() {
       private int at;
 
       @Override
-      public int end(CharSequence body, boolean last) {
+      public int end(CharSequence body, boolean last, Consumer<Event> out) {
         int found = close.isEmpty() ? -1 : Marks.indexOf(body, close, at);
         at = Math.max(0, body.length() - close.length() + 1);
         return found >= 0 ? found + close.length() : last ? body.length() : MORE;

@@ -1,6 +1,6 @@
 package dev.knapsack.text.answer;
 
-import dev.knapsack.message.Part;
+import dev.knapsack.generation.Event;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -65,14 +65,14 @@ final class MarkReader extends StepReader {
   }
 
   @Override
-  boolean step(boolean last, Consumer<Part> out) {
+  boolean step(boolean last, Consumer<Event> out) {
     return span != null
         ? call(span, last, out)
         : reasoning ? reasoning(last, out) : text(last, out);
   }
 
   /** Reads a step on; whether there is another. */
-  private boolean text(boolean last, Consumer<Part> out) {
+  private boolean text(boolean last, Consumer<Event> out) {
     if (bare) {
       int first = 0;
       while (first < waiting.length() && isBetween(waiting.charAt(first))) {
@@ -126,7 +126,7 @@ final class MarkReader extends StepReader {
     return taken;
   }
 
-  private boolean reasoning(boolean last, Consumer<Part> out) {
+  private boolean reasoning(boolean last, Consumer<Event> out) {
     int found = Marks.indexOf(waiting, close, 0);
     if (found < 0) {
       parts.reasoning(take(last ? waiting.length() : Marks.held(waiting, List.of(close))), out);
@@ -144,20 +144,23 @@ final class MarkReader extends StepReader {
     mark = waiting.substring(0, length);
     waiting.delete(0, length);
     CallSyntax syntax = calls.get(opening);
-    span = syntax == null ? null : syntax.span(schemas);
+    span = syntax == null ? null : syntax.span(schemas, parts);
   }
 
-  private boolean call(CallSyntax.Span reading, boolean last, Consumer<Part> out) {
-    int end = reading.end(waiting, last);
+  private boolean call(CallSyntax.Span reading, boolean last, Consumer<Event> out) {
+    int end = reading.end(waiting, last, out);
     if (end == CallSyntax.MORE && !last) {
       return false;
     }
-    Optional<List<Call>> read =
-        end < 0 ? Optional.empty() : reading.calls(waiting.substring(0, end));
     span = null;
-    if (read.isPresent()) {
+    boolean called = reading.hasBegun();
+    if (!called && end >= 0) {
+      Optional<List<Call>> read = reading.calls(waiting.substring(0, end));
+      read.ifPresent(whole -> parts.calls(whole, out));
+      called = read.isPresent();
+    }
+    if (called) {
       waiting.delete(0, end);
-      parts.calls(read.get(), out);
       bare = calls.containsKey("");
     } else {
       parts.text(mark, out); // what follows is looked through again, without it

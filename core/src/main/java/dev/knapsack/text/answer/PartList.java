@@ -1,5 +1,7 @@
 package dev.knapsack.text.answer;
 
+import dev.knapsack.generation.Event;
+import dev.knapsack.generation.Usage;
 import dev.knapsack.message.Part;
 import java.util.ArrayList;
 import java.util.List;
@@ -8,20 +10,22 @@ import java.util.function.Consumer;
 /**
  * The parts of an answer so far: pieces of text, or of reasoning, that follow each other are one.
  */
-public final class PartList implements Consumer<Part> {
+public final class PartList implements Consumer<Event> {
   private final List<Part> ended = new ArrayList<>();
   private final StringBuilder open = new StringBuilder();
   private boolean reasoning;
 
   @Override
-  public void accept(Part part) {
-    switch (part) {
-      case Part.Text(String text) -> piece(text, false);
-      case Part.Reasoning(String text) -> piece(text, true);
-      case Part.ToolCall _, Part.ToolResult _, Part.Media _ -> {
+  public void accept(Event event) {
+    switch (event) {
+      case Event.Text(String text) -> piece(text, false);
+      case Event.Reasoning(String text) -> piece(text, true);
+      case Event.Call(int _, Part.ToolCall call) -> {
         end();
-        ended.add(part);
+        ended.add(call);
       }
+      case Event.CallBegins _, Event.Arguments _ -> {} // the call has all of it
+      case Event.Token _, Event.End _, Event.Failure _, Usage _ -> {}
     }
   }
 

@@ -1,8 +1,10 @@
 package dev.knapsack.text.answer;
 
+import dev.knapsack.generation.Event;
 import dev.knapsack.message.Part;
 import java.util.List;
 import java.util.Locale;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -12,7 +14,15 @@ import org.jspecify.annotations.Nullable;
  */
 final class PartWriter {
   /** Calls that the conversation has before this answer: identifiers differ within it. */
-  private int count;
+  private final int before;
+
+  /** Calls that have begun. */
+  private int calls;
+
+  /** The call that has begun and not ended. */
+  private Event.@Nullable CallBegins call;
+
+  private final StringBuilder arguments = new StringBuilder();
 
   private final StringBuilder blanks = new StringBuilder();
 
@@ -27,7 +37,7 @@ final class PartWriter {
   }
 
   PartWriter(int callsBefore) {
-    this.count = callsBefore;
+    this.before = callsBefore;
   }
 
   /** Says whether text has been said. */
@@ -35,15 +45,15 @@ final class PartWriter {
     return said;
   }
 
-  void text(String piece, Consumer<Part> out) {
+  void text(String piece, Consumer<Event> out) {
     write(piece, Kind.TEXT, out);
   }
 
-  void reasoning(String piece, Consumer<Part> out) {
+  void reasoning(String piece, Consumer<Event> out) {
     write(piece, Kind.REASONING, out);
   }
 
-  private void write(String piece, Kind kind, Consumer<Part> out) {
+  private void write(String piece, Kind kind, Consumer<Event> out) {
     int end = piece.length();
     while (end > 0 && Character.isWhitespace(piece.charAt(end - 1))) {
       end--;
@@ -60,7 +70,7 @@ final class PartWriter {
       blanks.setLength(0);
       last = kind;
       said |= kind == Kind.TEXT;
-      out.accept(kind == Kind.TEXT ? new Part.Text(all) : new Part.Reasoning(all));
+      out.accept(kind == Kind.TEXT ? new Event.Text(all) : new Event.Reasoning(all));
     }
     blanks.append(piece, end, piece.length());
   }
@@ -71,19 +81,47 @@ final class PartWriter {
     last = null;
   }
 
-  void calls(List<Call> calls, Consumer<Part> out) {
+  /**
+   * Begins a call; {@link #arguments} and {@link #endCall} follow.
+   *
+   * @param id null where the model wrote none
+   */
+  void beginCall(@Nullable String id, String name, Consumer<Event> out) {
     mark();
-    for (Call call : calls) {
-      String id = call.id() == null ? String.format(Locale.ROOT, "call_%d", count) : call.id();
-      count++;
-      out.accept(new Part.ToolCall(id, call.name(), StrictJson.write(call.arguments())));
+    String its = id == null ? String.format(Locale.ROOT, "call_%d", before + calls) : id;
+    call = new Event.CallBegins(calls++, its, name);
+    arguments.setLength(0);
+    out.accept(call);
+  }
+
+  void arguments(String piece, Consumer<Event> out) {
+    if (!piece.isEmpty()) {
+      arguments.append(piece);
+      out.accept(new Event.Arguments(calls - 1, piece));
+    }
+  }
+
+  void endCall(Consumer<Event> out) {
+    Event.CallBegins begun = Objects.requireNonNull(call);
+    out.accept(
+        new Event.Call(
+            begun.index(), new Part.ToolCall(begun.id(), begun.name(), arguments.toString())));
+    call = null;
+  }
+
+  /** Calls of which all has come. */
+  void calls(List<Call> whole, Consumer<Event> out) {
+    for (Call one : whole) {
+      beginCall(one.id(), one.name(), out);
+      arguments(StrictJson.write(one.arguments()), out);
+      endCall(out);
     }
   }
 
   /** The end: blanks behind text are text, as those before it were. */
-  void finish(Consumer<Part> out) {
+  void finish(Consumer<Event> out) {
     if (last == Kind.TEXT && !blanks.isEmpty()) {
-      out.accept(new Part.Text(blanks.toString()));
+      out.accept(new Event.Text(blanks.toString()));
     }
     blanks.setLength(0);
   }

@@ -1,5 +1,7 @@
 package dev.knapsack.text.answer;
 
+import dev.knapsack.generation.Event;
+import java.util.function.Consumer;
 import java.util.List;
 import java.util.Optional;
 
@@ -9,17 +11,22 @@ record PythonTag() implements CallSyntax {
   private static final CallSyntax PYTHON = new LiteralCalls("");
 
   @Override
-  public Span span(Schemas schemas) {
-    Span json = JSON.span(schemas);
-    Span python = PYTHON.span(schemas);
+  public Span span(Schemas schemas, PartWriter parts) {
+    Span json = JSON.span(schemas, parts);
+    Span python = PYTHON.span(schemas, parts);
     return new Span() {
       private boolean code;
 
       @Override
-      public int end(CharSequence body, boolean last) {
-        int end = code ? NONE : json.end(body, last);
+      public int end(CharSequence body, boolean last, Consumer<Event> out) {
+        int end = code ? NONE : json.end(body, last, out);
         code = end == NONE;
-        return code ? python.end(body, last) : end;
+        return code ? python.end(body, last, out) : end;
+      }
+
+      @Override
+      public boolean hasBegun() {
+        return json.hasBegun();
       }
 
       @Override

@@ -1,6 +1,6 @@
 package dev.knapsack.text.answer;
 
-import dev.knapsack.message.Part;
+import dev.knapsack.generation.Event;
 import java.util.function.Consumer;
 
 /** A reader that goes through the text that waits step by step, as far as it is certain. */
@@ -15,18 +15,18 @@ abstract class StepReader implements AnswerReader {
   }
 
   @Override
-  public final void next(String piece, Consumer<Part> out) {
+  public final void next(String piece, Consumer<Event> out) {
     waiting.append(piece);
     read(false, out);
   }
 
   @Override
-  public final void finish(Consumer<Part> out) {
+  public final void finish(Consumer<Event> out) {
     read(true, out);
     parts.finish(out);
   }
 
-  private void read(boolean last, Consumer<Part> out) {
+  private void read(boolean last, Consumer<Event> out) {
     boolean more = true;
     while (more) {
       more = step(last, out);
@@ -39,5 +39,5 @@ abstract class StepReader implements AnswerReader {
    * @param last true where nothing comes after what waits
    * @return whether there is another step
    */
-  abstract boolean step(boolean last, Consumer<Part> out);
+  abstract boolean step(boolean last, Consumer<Event> out);
 }

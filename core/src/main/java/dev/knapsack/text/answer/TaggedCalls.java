@@ -1,5 +1,7 @@
 package dev.knapsack.text.answer;
 
+import dev.knapsack.generation.Event;
+import java.util.function.Consumer;
 import com.google.gson.JsonObject;
 import java.util.List;
 import java.util.Optional;
@@ -32,8 +34,8 @@ record TaggedCalls() implements CallSyntax {
           Pattern.DOTALL);
 
   @Override
-  public Span span(Schemas schemas) {
-    return new TagSpan(schemas);
+  public Span span(Schemas schemas, PartWriter parts) {
+    return new TagSpan(schemas, parts);
   }
 
   private static final class TagSpan implements Span {
@@ -42,15 +44,15 @@ record TaggedCalls() implements CallSyntax {
     private boolean tags;
     private int at;
 
-    TagSpan(Schemas schemas) {
+    TagSpan(Schemas schemas, PartWriter parts) {
       this.schemas = schemas;
-      this.json = JSON.span(schemas);
+      this.json = JSON.span(schemas, parts);
     }
 
     @Override
-    public int end(CharSequence body, boolean last) {
+    public int end(CharSequence body, boolean last, Consumer<Event> out) {
       if (!tags) {
-        int end = json.end(body, last);
+        int end = json.end(body, last, out);
         if (end != NONE) {
           return end;
         }
@@ -71,6 +73,11 @@ record TaggedCalls() implements CallSyntax {
       at = Math.max(at, body.length() - CLOSE.length() + 1);
       boolean whole = last && !body.toString().equals(before(body.toString()));
       return whole ? body.length() : last ? NONE : MORE;
+    }
+
+    @Override
+    public boolean hasBegun() {
+      return json.hasBegun();
     }
 
     /** Says whether a call begins so: with a name of a tool, or the tag that has one. */

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.JsonParser;
 import dev.knapsack.TestData;
+import dev.knapsack.generation.Event;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Part;
@@ -63,10 +64,48 @@ class AnswerFormTest {
   private static List<Part> read(
       AnswerForm form, List<Tool> tools, String prompt, List<String> pieces) {
     PartList parts = new PartList();
-    AnswerReader reader = form.reader(tools, prompt, 0);
-    pieces.forEach(piece -> reader.next(piece, parts));
-    reader.finish(parts);
+    List<Event> events = events(form, tools, prompt, pieces);
+    events.forEach(parts);
+    checkCalls(events);
     return parts.parts();
+  }
+
+  private static List<Event> events(
+      AnswerForm form, List<Tool> tools, String prompt, List<String> pieces) {
+    List<Event> events = new ArrayList<>();
+    AnswerReader reader = form.reader(tools, prompt, 0);
+    pieces.forEach(piece -> reader.next(piece, events::add));
+    reader.finish(events::add);
+    return events;
+  }
+
+  /** Each call begins, its pieces are its arguments, and it ends before anything else comes. */
+  private static void checkCalls(List<Event> events) {
+    Event.CallBegins begun = null;
+    StringBuilder arguments = new StringBuilder();
+    int index = 0;
+    for (Event event : events) {
+      switch (event) {
+        case Event.CallBegins begins -> {
+          assertThat(begun).isNull();
+          assertThat(begins.index()).isEqualTo(index++);
+          begun = begins;
+        }
+        case Event.Arguments(int of, String piece) -> {
+          assertThat(of).isEqualTo(index - 1);
+          assertThat(piece).isNotEmpty();
+          arguments.append(piece);
+        }
+        case Event.Call(int of, Part.ToolCall call) -> {
+          assertThat(begun).isEqualTo(new Event.CallBegins(of, call.id(), call.name()));
+          assertThat(call.arguments()).isEqualTo(arguments.toString()).isNotEmpty();
+          begun = null;
+          arguments.setLength(0);
+        }
+        default -> assertThat(begun).isNull();
+      }
+    }
+    assertThat(begun).isNull();
   }
 
   private static List<String> cut(String text, Random random) {
@@ -96,11 +135,12 @@ class AnswerFormTest {
     return whole;
   }
 
-  private static List<Part> comparable(List<Part> parts) {
+  private static List<Part> comparable(List<Part> parts, boolean sorted) {
     return parts.stream()
         .map(part ->
             part instanceof Part.ToolCall(String _, String name, String arguments)
-                ? new Part.ToolCall("", name, String.valueOf(sorted(arguments)))
+                ? new Part.ToolCall(
+                    "", name, sorted ? String.valueOf(sorted(arguments)) : arguments)
                 : part)
         .toList();
   }
@@ -151,7 +191,7 @@ class AnswerFormTest {
     // The prompt ends with the line break.
     String said = written.substring(from + begin.length(), to).replaceFirst("^\n", "");
     List<Part> read = readAnyway(AnswerForm.of(template.source()), "", said);
-    assertThat(comparable(read)).as(said).isEqualTo(comparable(parts));
+    assertThat(comparable(read, true)).as(said).isEqualTo(comparable(parts, true));
     assertThat(
             read.stream()
                 .filter(Part.ToolCall.class::isInstance)
@@ -306,6 +346,97 @@ class AnswerFormTest {
     assertThat(readAnyway(form, "", "<think>\n\n</think>\n\nFour.")).containsExactly(text("Four."));
   }
 
+  /** A call is told of before it has ended, where its family writes arguments as JSON. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = ';',
+      quoteCharacter = '`',
+      value = {
+        "Qwen-Qwen2.5-7B-Instruct; <tool_call>\\n{\"name\": \"get_weather\", \"arguments\": ;"
+            + " }\\n</tool_call>",
+        "Qwen-Qwen3-0.6B; <tool_call>{\"id\": \"x\", \"name\": \"get_weather\", \"arguments\":; }",
+        "NousResearch-Hermes-3-Llama-3.1-8B-tool_use; <tool_call>[{\"name\": \"get_weather\","
+            + " \"arguments\": ; }]</tool_call>",
+        "meta-llama-Llama-3.2-3B-Instruct; {\"name\": \"get_weather\", \"parameters\": ; }",
+        "meta-llama-Llama-3.2-3B-Instruct; {\"type\": \"function\", \"function\": {\"name\":"
+            + " \"get_weather\", \"parameters\": ; }}",
+        "meta-llama-Llama-3.2-3B-Instruct; <|python_tag|>{\"name\": \"get_weather\","
+            + " \"parameters\": ; }",
+        "mistralai-Mistral-Nemo-Instruct-2407; [TOOL_CALLS][{\"name\": \"get_weather\","
+            + " \"arguments\": ; , \"id\": \"abcdefghi\"}]",
+        "unsloth-mistral-Devstral-Small-2507; [TOOL_CALLS]get_weather[ARGS]; ``",
+        "deepseek-ai-DeepSeek-V3.1; <｜tool▁calls▁begin｜><｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>;"
+            + " <｜tool▁call▁end｜><｜tool▁calls▁end｜>",
+        "deepseek-ai-DeepSeek-V3.1;"
+            + " <｜tool▁call▁begin｜>function<｜tool▁sep｜>get_weather\\n```json\\n;"
+            + " \\n```<｜tool▁call▁end｜>",
+        "ibm-granite-granite-3.3-2B-Instruct; <|tool_call|>[{\"name\": \"get_weather\","
+            + " \"arguments\": ; }]",
+        "CohereForAI-c4ai-command-r-plus-tool_use; Action:\\n```json\\n[{\"tool_name\":"
+            + " \"get_weather\", \"parameters\": ; }]```",
+        "openai-gpt-oss-120b; <|channel|>commentary to=functions.get_weather"
+            + " <|constrain|>json<|message|>; <|call|>",
+      })
+  void argumentsComeInPieces(String name, String before, String after) throws IOException {
+    AnswerForm form = form(name);
+    String head = before.replace("\\n", "\n");
+    String said = head + HARD + (after == null ? "" : after.replace("\\n", "\n"));
+    List<Event> events =
+        events(form, TOOLS, "", said.chars().mapToObj(Character::toString).toList());
+    checkCalls(events);
+    assertThat(events).filteredOn(Event.Arguments.class::isInstance).hasSizeGreaterThan(100);
+    List<Part> parts = readAnyway(form, "", said);
+    assertThat(parts).hasSize(1);
+    assertThat(((Part.ToolCall) parts.getFirst()).arguments()).isEqualTo(HARD);
+
+    // The call has begun as soon as its first key has.
+    int begun = head.length() + 2;
+    assertThat(events(form, TOOLS, "", List.of(said.substring(0, begun))))
+        .contains(new Event.Arguments(0, "{\""));
+    // It ends where the answer does, whatever is there.
+    for (int end = begun; end < head.length() + HARD.length(); end++) {
+      assertThat(comparable(read(form, "", List.of(said.substring(0, end))), false))
+          .containsExactly(
+              new Part.ToolCall("", "get_weather", said.substring(head.length(), end)));
+    }
+    // A tool that is none of those that there are is not begun.
+    assertThat(
+            events(form, TOOLS, "", List.of(said.substring(0, begun).replace("weather", "wether"))))
+        .noneMatch(Event.CallBegins.class::isInstance);
+  }
+
+  /** Arguments that go on as no JSON does stay arguments, to the mark behind them. */
+  @Test
+  void whatIsWrongInArgumentsIsPartOfThem() throws IOException {
+    String begin = "<tool_call>{\"name\": \"time\", \"arguments\": ";
+    assertThat(readAnyway(form("Qwen-Qwen3-0.6B"), "", begin + "{\"a\" 5}}</tool_call> So."))
+        .containsExactly(called(0, "time", "{\"a\" 5}}"), text("So."));
+    // A brace that is missing behind them, as some models write.
+    assertThat(
+            readAnyway(
+                form("Qwen-Qwen3-0.6B"),
+                "",
+                begin + "{\"a\": 5}\n</tool_call>\n" + begin + "{}}\n</tool_call>"))
+        .containsExactly(called(0, "time", "{\"a\": 5}"), called(1, "time", "{}"));
+    // What is no call behind one is text, and so is what would be one of no tool here.
+    assertThat(readAnyway(form("Qwen-Qwen3-0.6B"), "", begin + "{}} and more</tool_call>"))
+        .containsExactly(called(0, "time", "{}"), text("and more</tool_call>"));
+    assertThat(
+            readAnyway(
+                form("ibm-granite-granite-3.3-2B-Instruct"),
+                "",
+                "<|tool_call|>[{\"name\": \"other\"}, {\"name\": \"time\", \"arguments\": {}},"
+                    + " {\"a\": 1}]"))
+        .containsExactly(called(0, "other", "{}"), called(1, "time", "{}"), text("{\"a\": 1}]"));
+    assertThat(
+            readAnyway(
+                form("ibm-granite-granite-3.3-2B-Instruct"),
+                "",
+                "<|tool_call|>[{\"a\": 1}, {\"name\": \"time\", \"arguments\": {}}]"))
+        .containsExactly(
+            text("<|tool_call|>[{\"a\": 1}, {\"name\": \"time\", \"arguments\": {}}]"));
+  }
+
   /** What is no call is text, to the last character. */
   @ParameterizedTest
   @ValueSource(
@@ -418,6 +549,9 @@ class AnswerFormTest {
             "[",
             "]",
             "\"name\": \"time\"",
+            "\"arguments\": {\"a\": 1",
+            "{\"name\": \"time\", \"arguments\": {",
+            "time[ARGS]{\"",
             ",");
     for (String name :
         List.of(

@@ -246,7 +246,8 @@ final class BatchFlight {
         case Usage all -> usage = all;
         case Event.End end -> reason = end.reason();
         case Event.Failure failure -> throw failure.thrown();
-        case Event.Text _, Event.Reasoning _, Event.Call _ -> {}
+        case Event.Text _, Event.Reasoning _ -> {}
+        case Event.CallBegins _, Event.Arguments _, Event.Call _ -> {}
       }
     }
     return whole(new Generation.Result(answer.messageSoFar(), tokens, usage, reason));

@@ -228,7 +228,7 @@ public final class Completions {
           }
           case Event.Failure(Throwable problem) ->
               stream.event("error", errors.body(Refusal.of(problem, 1)));
-          case Event.Reasoning _, Event.Call _ ->
+          case Event.Reasoning _, Event.CallBegins _, Event.Arguments _, Event.Call _ ->
               throw new IllegalStateException("no part of a plain text: " + event);
         }
       });
