@@ -17,6 +17,7 @@ import dev.langchain4j.model.chat.response.PartialToolCall;
 import dev.langchain4j.model.chat.response.StreamingChatResponseHandler;
 import dev.langchain4j.model.chat.response.StreamingHandle;
 import java.util.Iterator;
+import java.util.Objects;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -32,8 +33,8 @@ final class StreamedAnswer implements Runnable, StreamingHandle {
   private volatile @Nullable Generation answer;
   private volatile boolean cancelled;
 
-  /** Calls of tools so far. */
-  private int calls;
+  /** The call of a tool that has begun. */
+  private Event.@Nullable CallBegins call;
 
   StreamedAnswer(OpenModel model, GenerationRequest request, StreamingChatResponseHandler handler) {
     this.model = model;
@@ -67,27 +68,25 @@ final class StreamedAnswer implements Runnable, StreamingHandle {
     switch (event) {
       case Event.Text(String piece) -> onPartialResponse(handler, piece, this);
       case Event.Reasoning(String piece) -> onPartialThinking(handler, piece, this);
-      case Event.Call(Part.ToolCall call) -> called(call);
+      case Event.CallBegins begins -> call = begins;
+      case Event.Arguments(int index, String piece) ->
+          onPartialToolCall(handler, partial(index, piece), this);
+      case Event.Call(int index, Part.ToolCall whole) ->
+          onCompleteToolCall(handler, new CompleteToolCall(index, Responses.call(whole)));
       case Event.End _ -> onCompleteResponse(handler, Responses.of(from, model.name()));
       case Event.Failure failure -> throw failure.thrown();
       case Event.Token _, Usage _ -> {}
     }
   }
 
-  private void called(Part.ToolCall call) {
-    int index = calls++;
-    onPartialToolCall(
-        handler,
-        PartialToolCall.builder()
-            .index(index)
-            .id(call.id())
-            .name(call.name())
-            .partialArguments(call.arguments())
-            .build(),
-        this);
-    if (!cancelled) {
-      onCompleteToolCall(handler, new CompleteToolCall(index, Responses.call(call)));
-    }
+  private PartialToolCall partial(int index, String piece) {
+    Event.CallBegins begun = Objects.requireNonNull(call);
+    return PartialToolCall.builder()
+        .index(index)
+        .id(begun.id())
+        .name(begun.name())
+        .partialArguments(piece)
+        .build();
   }
 
   private void failed(Throwable problem) {

@@ -123,7 +123,7 @@ class KnapsackChatModelTest {
             ToolExecutionRequest.builder()
                 .id("call_0")
                 .name("temperature")
-                .arguments("{\"city\":\"Oslo\"}")
+                .arguments("{\"city\": \"Oslo\"}")
                 .build());
     assertThat(response.finishReason()).isEqualTo(FinishReason.TOOL_EXECUTION);
     assertThat(
@@ -170,7 +170,7 @@ class KnapsackChatModelTest {
                   .aiMessage()
                   .toolExecutionRequests())
           .extracting(ToolExecutionRequest::arguments)
-          .containsExactly("{\"city\":\"Rome\"}");
+          .containsExactly("{\"city\": \"Rome\"}");
     }
   }
 
@@ -196,16 +196,17 @@ class KnapsackChatModelTest {
 
   @Test
   void answersAreHeldToAConstraint() {
-    assertThat(
-            ask("hello", parameters().constraint(new Constraint.Choice(List.of("yes", "no"))))
-                .aiMessage()
-                .text())
-        .isIn("yes", "no");
-    assertThat(
-            ask("hello", parameters().constraint(new Constraint.Grammar("root ::= [a-c]{4}")))
-                .aiMessage()
-                .text())
-        .matches("[a-c]{4}");
+    String other = "{\"town\": \"London\", \"year\": 1815}";
+    for (Constraint constraint :
+        List.of(
+            new Constraint.Choice(List.of("Elsewhere.", other)),
+            new Constraint.Regex("\\{[^}]*\\}"),
+            new Constraint.Grammar("root ::= \"{\" [^}]* \"}\""))) {
+      assertThat(ask("Where was Ada born?", parameters().constraint(constraint)).aiMessage().text())
+          .isEqualTo(other);
+    }
+    assertThat(ask("Where was Ada born?", parameters()).aiMessage().text())
+        .isEqualTo("In England.");
   }
 
   @Test
