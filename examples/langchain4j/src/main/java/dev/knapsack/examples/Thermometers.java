@@ -1,5 +1,6 @@
 package dev.knapsack.examples;
 
+import com.fasterxml.jackson.annotation.JsonProperty;
 import dev.knapsack.langchain4j.KnapsackChatModel;
 import dev.langchain4j.agent.tool.P;
 import dev.langchain4j.agent.tool.Tool;
@@ -12,7 +13,8 @@ import java.util.Map;
 /** An AI service that calls a tool, and one that answers with a record, over a model in here. */
 public final class Thermometers {
   /** A temperature, as a sentence has it. */
-  public record Reading(String city, double degrees) {}
+  public record Reading(
+      @JsonProperty(required = true) String city, @JsonProperty(required = true) double degrees) {}
 
   /** What the model is asked for. */
   public interface Assistant {
@@ -51,7 +53,7 @@ public final class Thermometers {
       Assistant assistant =
           AiServices.builder(Assistant.class).chatModel(model).tools(new Places()).build();
       System.out.println(assistant.chat("Is it warmer in Rome than in Oslo?"));
-      // The record's schema is held to, so that even a small model's answer can be read.
+      // An answer is held to the record's schema, in which a field may be missing unless it says.
       Assistant reader = AiServices.create(Assistant.class, model);
       System.out.println(reader.read("At noon it had 19.5 degrees in Lisbon."));
     }
