@@ -301,6 +301,11 @@ public final class Knapsack implements AutoCloseable {
     return tokenizer.encode(text, true, parseSpecial);
   }
 
+  /** The number of tokens of a text, however long, without those that begin a sequence. */
+  public int count(String text) {
+    return tokenizer.encode(text, false, false).length;
+  }
+
   /**
    * The text of tokens, such as those of an {@link dev.knapsack.generation.Event.Alternative}; of
    * special ones too. What is a part of a character alone becomes U+FFFD.

@@ -17,7 +17,8 @@ import org.junit.jupiter.api.Test;
  */
 class FormatTest {
   /** All that have sources. */
-  static final List<String> MODULES = List.of("core", "eval", "serve", "cli", "bench");
+  static final List<String> MODULES =
+      List.of("core", "eval", "serve", "langchain4j", "cli", "bench");
 
   @Test
   void sourcesAreFormatted() throws Exception {
