@@ -141,12 +141,13 @@ final class Admission {
     while (true) {
       Group head =
           queue.stream().sorted(order).filter(this::isWithinShare).findFirst().orElse(null);
+      if (head == null) {
+        unclaim(); // whoever waits, waits for their own tenants
+        return null;
+      }
       Throwable refusal = null;
       try {
-        if (head == null) {
-          unclaim(); // they wait for their own tenants
-        }
-        if (head == null || !admit(head)) {
+        if (!admit(head)) {
           return null;
         }
       } catch (RuntimeException | Error e) {
@@ -326,11 +327,18 @@ final class Admission {
 
   /** Bytes of the cache that a tenant's answers have for themselves. */
   private long answered(String tenant) {
-    return holders.stream()
-        .filter(s -> s.answering != null && !s.answering.waiting && s.promise != null)
-        .filter(s -> s.answering.request.tenant().equals(tenant))
-        .mapToLong(s -> s.promise.bytes())
-        .sum();
+    long bytes = 0;
+    for (Session session : holders) {
+      Answer answer = session.answering;
+      KvPromise promise = session.promise;
+      if (answer != null
+          && promise != null
+          && !answer.waiting
+          && answer.request.tenant().equals(tenant)) {
+        bytes += promise.bytes();
+      }
+    }
+    return bytes;
   }
 
   /** Bytes of prefixes that are one tenant's: none are where all share them. */

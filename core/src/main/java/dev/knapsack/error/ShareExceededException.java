@@ -24,7 +24,7 @@ public final class ShareExceededException extends KnapsackException {
                 held,
                 requested > share
                     ? "Ask for a shorter answer (max tokens), with a shorter prompt, or for fewer"
-                          + " at once."
+                        + " at once."
                     : "Ask again when one of the tenant's answers has ended."));
     this.requested = requested;
     this.held = held;

@@ -78,10 +78,10 @@ final class JsonScan {
       }
       case WORD -> word(c);
       case MINUS -> digit(c, At.ZERO, At.DIGITS);
-      case ZERO -> c == '.' || c == 'e' || c == 'E' ? number(c) : ended(c);
-      case DIGITS -> isDigit(c) || (c == '.' || c == 'e' || c == 'E' ? number(c) : ended(c));
+      case ZERO -> continues(c) ? number(c) : ended(c);
+      case DIGITS -> isDigit(c) || (continues(c) ? number(c) : ended(c));
       case POINT -> digit(c, At.FRACTION, At.FRACTION);
-      case FRACTION -> isDigit(c) || (c == 'e' || c == 'E' ? number(c) : ended(c));
+      case FRACTION -> isDigit(c) || (c != '.' && continues(c) ? number(c) : ended(c));
       case EXPONENT -> {
         boolean sign = c == '+' || c == '-';
         at = sign ? At.SIGN : at;
@@ -189,6 +189,11 @@ final class JsonScan {
   private boolean digit(char c, At zero, At other) {
     at = c == '0' ? zero : other;
     return isDigit(c);
+  }
+
+  /** Says whether what follows a digit is a fraction, or an exponent. */
+  private static boolean continues(char c) {
+    return c == '.' || c == 'e' || c == 'E';
   }
 
   private boolean number(char c) {
