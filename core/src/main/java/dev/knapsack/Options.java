@@ -4,6 +4,7 @@ import dev.knapsack.engine.Engine;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.model.Encoding;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.planner.PlanRequest;
@@ -27,6 +28,7 @@ public final class Options {
   Optional<Plan> plan = Optional.empty();
   Optional<Path> spill = Optional.empty();
   boolean parseSpecial;
+  Optional<Encoding.Pooling> pooling = Optional.empty();
 
   /** The choices that are the engine's own. */
   Engine.Options engine = Engine.Options.usual();
@@ -48,6 +50,7 @@ public final class Options {
     copy.plan = plan;
     copy.spill = spill;
     copy.parseSpecial = parseSpecial;
+    copy.pooling = pooling;
     copy.engine = engine;
     change.accept(copy);
     return copy;
@@ -190,6 +193,11 @@ public final class Options {
    */
   public Options withParseSpecial(boolean value) {
     return with(o -> o.parseSpecial = value);
+  }
+
+  /** One vector of a text's rows made so, whatever the file of an embedding model says. */
+  public Options withPooling(Encoding.Pooling value) {
+    return with(o -> o.pooling = Optional.of(value));
   }
 
   /** Is told how far loading has come. */

@@ -169,6 +169,15 @@ public final class Engine implements AutoCloseable {
       return with(o -> o.spill = value);
     }
 
+    /** The form of activations when they meet weights in a block format. */
+    Compute.Precision precision(KernelProvider.Choice kernels) {
+      return precision.orElse(kernels.kernels().products().precision());
+    }
+
+    Host.LoadProgress progress() {
+      return progress;
+    }
+
     /** The part in the budget. */
     public Host.Share share() {
       return share;
@@ -245,8 +254,7 @@ public final class Engine implements AutoCloseable {
     this.budget = host.budget();
     this.tokenizer = tokenizer;
     this.kernels = host.kernels();
-    Compute.Precision precision =
-        options.precision.orElse(kernels.kernels().products().precision());
+    Compute.Precision precision = options.precision(kernels);
     this.spill = options.spill;
     boolean codes =
         MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
@@ -356,7 +364,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /** Refuses a plan that does not fit, before others give anything back for a part of it. */
-  private static void checkRoom(Plan plan, Host host, Account weights) {
+  static void checkRoom(Plan plan, Host host, Account weights) {
     // Caches are leased as sequences are admitted.
     long wanted =
         plan.bytes() - share(plan, "kv") - share(plan, "jvm") + host.missingJvm(share(plan, "jvm"));
@@ -391,6 +399,10 @@ public final class Engine implements AutoCloseable {
   }
 
   private <T extends AutoCloseable> T hold(T resource) {
+    return hold(held, resource);
+  }
+
+  static <T extends AutoCloseable> T hold(Deque<AutoCloseable> held, T resource) {
     held.push(resource);
     return resource;
   }
@@ -450,7 +462,7 @@ public final class Engine implements AutoCloseable {
         - Math.max(0, share(plan, "activations") - activations);
   }
 
-  private static long share(Plan plan, String account) {
+  static long share(Plan plan, String account) {
     return plan.shares().stream()
         .filter(s -> s.account().equals(account))
         .mapToLong(Plan.Share::bytes)
