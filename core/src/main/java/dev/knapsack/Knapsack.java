@@ -8,6 +8,7 @@ import dev.knapsack.constraint.Masks;
 import dev.knapsack.engine.Answer;
 import dev.knapsack.engine.Engine;
 import dev.knapsack.engine.Request;
+import dev.knapsack.error.ModelFileException;
 import dev.knapsack.error.PlanMismatchException;
 import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
@@ -103,12 +104,18 @@ public final class Knapsack implements AutoCloseable {
     try (Host.Tenant tenant = host.enter(Host.Share.USUAL)) {
       Tokenizer tokenizer = Tokenizer.of(file);
       ChatTemplates templates = ChatTemplates.of(file.templates());
-      Plan plan =
-          options
-              .plan
-              .map(given -> checked(given, file))
-              .orElseGet(() -> plan(file, host, tenant, options))
-              .withNotes(notes(file, tokenizer));
+      ModelSpec spec = Families.spec(file);
+      if (spec.encoding() != null) {
+        throw new ModelFileException(
+            file.path(),
+            spec.family(),
+            spec.encoding().scores()
+                ? "is a reranker here, which writes no text; open it as one (Reranker, 'knapsack"
+                      + " rerank')"
+                : "is an embedding model here, which writes no text; open it as one (Embedder,"
+                      + " 'knapsack embed')");
+      }
+      Plan plan = plan(file, tokenizer, host, tenant, options);
       Path spill = options.spill.orElseGet(() -> host.cache().resolve("spill"));
       Engine engine = Engine.open(file, tokenizer, plan, host, options.engine.withSpill(spill));
       return new Knapsack(file, engine, tokenizer, templates, options.parseSpecial);
@@ -138,6 +145,16 @@ public final class Knapsack implements AutoCloseable {
         Reference.reachabilityFence(templates);
       }
     }
+  }
+
+  /** The plan that was given, or is made now, with what there is to say of the model. */
+  static Plan plan(
+      ModelFile file, Tokenizer tokenizer, Host host, Host.Tenant tenant, Options options) {
+    return options
+        .plan
+        .map(given -> checked(given, file))
+        .orElseGet(() -> plan(file, host, tenant, options))
+        .withNotes(notes(file, tokenizer));
   }
 
   private static Plan checked(Plan given, ModelFile file) {

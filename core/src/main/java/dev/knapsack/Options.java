@@ -4,6 +4,7 @@ import dev.knapsack.engine.Engine;
 import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.WorkerTeam;
+import dev.knapsack.model.Encoding;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.planner.PlanRequest;
@@ -28,6 +29,7 @@ public final class Options {
   Optional<Path> spill = Optional.empty();
   boolean parseSpecial;
   boolean constraints;
+  Optional<Encoding.Pooling> pooling = Optional.empty();
 
   /** The choices that are the engine's own. */
   Engine.Options engine = Engine.Options.usual();
@@ -50,6 +52,7 @@ public final class Options {
     copy.spill = spill;
     copy.parseSpecial = parseSpecial;
     copy.constraints = constraints;
+    copy.pooling = pooling;
     copy.engine = engine;
     change.accept(copy);
     return copy;
@@ -200,6 +203,11 @@ public final class Options {
    */
   public Options withParseSpecial(boolean value) {
     return with(o -> o.parseSpecial = value);
+  }
+
+  /** One vector of a text's rows made so, whatever the file of an embedding model says. */
+  public Options withPooling(Encoding.Pooling value) {
+    return with(o -> o.pooling = Optional.of(value));
   }
 
   /** Is told how far loading has come. */

@@ -186,6 +186,6 @@ class ModuleTest {
         }
       }
     }
-    assertThat(types).contains(Knapsack.class, Budget.class).hasSizeLessThanOrEqualTo(50);
+    assertThat(types).contains(Knapsack.class, Budget.class).hasSizeLessThanOrEqualTo(57);
   }
 }

@@ -29,10 +29,12 @@ class ReadmeTest {
             .results()
             .map(example -> example.group(1))
             .toList();
-    assertThat(examples).hasSize(2);
+    assertThat(examples).hasSize(3);
     String source =
         """
         import dev.knapsack.Chat;
+        import dev.knapsack.Embedder;
+        import dev.knapsack.Embedding;
         import dev.knapsack.Generation;
         import dev.knapsack.GenerationRequest;
         import dev.knapsack.Knapsack;
@@ -49,9 +51,13 @@ class ReadmeTest {
           static void answer(Knapsack model) {
             %s
           }
+
+          static void embed() {
+            %s
+          }
         }
         """
-            .formatted(examples.getFirst(), examples.getLast());
+            .formatted(examples.toArray());
     JavaFileObject file =
         new SimpleJavaFileObject(URI.create("string:///Example.java"), JavaFileObject.Kind.SOURCE) {
           @Override

@@ -276,10 +276,20 @@ final class EngineOptions {
 
   /** Opens a model within the budget, with a progress bar while it loads. */
   Knapsack open(Path model) throws IOException {
+    return open(model, Knapsack::open);
+  }
+
+  /** A way to open a model of some kind. */
+  interface Opening<T> {
+    T open(Path model, Host host, Options options);
+  }
+
+  /** Opens a model of some kind likewise. */
+  <T> T open(Path model, Opening<T> opening) throws IOException {
     try (ProgressBar bar = environment.progress("loading")) {
       Plan given = given(model);
       Options options = options().withProgress(bar::update);
-      return Knapsack.open(model, host(given), given == null ? options : options.withPlan(given));
+      return opening.open(model, host(given), given == null ? options : options.withPlan(given));
     }
   }
 

@@ -91,6 +91,8 @@ public final class Main {
             new RunCommand(environment),
             new ServeCommand(environment),
             new BatchCommand(environment),
+            new EmbedCommand(environment),
+            new RerankCommand(environment),
             new PlanCommand(environment),
             new InspectCommand(environment),
             new TokenizeCommand(environment),

@@ -169,6 +169,15 @@ public final class Engine implements AutoCloseable {
       return with(o -> o.spill = value);
     }
 
+    /** The form of activations when they meet weights in a block format. */
+    Compute.Precision precision(KernelProvider.Choice kernels) {
+      return precision.orElse(kernels.kernels().products().precision());
+    }
+
+    Host.LoadProgress progress() {
+      return progress;
+    }
+
     /** The part in the budget. */
     public Host.Share share() {
       return share;
@@ -246,8 +255,7 @@ public final class Engine implements AutoCloseable {
     this.budget = host.budget();
     this.tokenizer = tokenizer;
     this.kernels = host.kernels();
-    Compute.Precision precision =
-        options.precision.orElse(kernels.kernels().products().precision());
+    Compute.Precision precision = options.precision(kernels);
     this.spill = options.spill;
     boolean codes =
         MachineProbe.formats(file).stream().findFirst().orElse(null) instanceof BlockFormat;
@@ -358,7 +366,7 @@ public final class Engine implements AutoCloseable {
   }
 
   /** Refuses a plan that does not fit, before others give anything back for a part of it. */
-  private static void checkRoom(Plan plan, Host host, Account weights) {
+  static void checkRoom(Plan plan, Host host, Account weights) {
     // Caches are leased as sequences are admitted, masks as they are made.
     long wanted =
         plan.bytes()
@@ -397,6 +405,10 @@ public final class Engine implements AutoCloseable {
   }
 
   private <T extends AutoCloseable> T hold(T resource) {
+    return hold(held, resource);
+  }
+
+  static <T extends AutoCloseable> T hold(Deque<AutoCloseable> held, T resource) {
     held.push(resource);
     return resource;
   }

@@ -8,10 +8,8 @@ import dev.knapsack.host.Host;
 import dev.knapsack.kernel.WorkerTeam;
 import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Lease;
-import dev.knapsack.model.Block;
 import dev.knapsack.model.LayerWeights;
 import dev.knapsack.model.ModelSpec;
-import dev.knapsack.model.Norm;
 import dev.knapsack.model.WeightLayout;
 import dev.knapsack.model.WeightSource;
 import dev.knapsack.plan.Plan;
@@ -51,13 +49,13 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
   private final Set<Integer> streamedLayers;
   private final boolean outputStreamed;
 
-  /** The tensor that is the output projection: the embedding, where there is no other. */
-  private final TensorInfo output;
+  /**
+   * The tensor that is the output projection: the embedding, where there is no other; null where
+   * the model writes nothing.
+   */
+  private final @Nullable TensorInfo output;
 
   private final @Nullable Matrix outputMatrix;
-  private final @Nullable Norm embeddingNorm;
-  private final @Nullable Norm outputNorm;
-
   private final @Nullable RowReader rows;
 
   /** Each layer's weights: where they stay, or as they lie in either buffer. */
@@ -94,8 +92,8 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     this.layout = WeightLayout.of(file, spec);
     int layerCount = spec.layers().size();
     this.streamedLayers = new HashSet<>(plan.streamedLayers());
-    this.outputStreamed = plan.outputStreamed();
-    this.output = tensor(file, spec.outputTensor());
+    this.outputStreamed = plan.outputStreamed() && spec.outputTensor() != null;
+    this.output = spec.outputTensor() == null ? null : tensor(file, spec.outputTensor());
     this.layers = new LayerWeights[layerCount][];
     this.unitOfLayer = new int[layerCount];
     try {
@@ -117,9 +115,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       }
       Account gather = account.part("gather");
       load(matrices, account, plan.gathered() ? List.of() : layout.tables(), gather, progress);
-      this.outputMatrix = resident.get(spec.outputTensor());
-      this.embeddingNorm = norm(spec.embeddingNorm());
-      this.outputNorm = norm(spec.outputNorm());
+      this.outputMatrix = output == null ? null : resident.get(output.name());
       this.rows = rows(plan, gather, team);
       WeightReader reader = null;
       if (cached || outputStreamed || !streamedLayers.isEmpty()) {
@@ -256,7 +252,7 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
       }
     }
     firstOutputUnit = units.size();
-    if (outputStreamed) {
+    if (outputStreamed && output != null) {
       int rows = Math.toIntExact(output.shape().get(1));
       long rowBytes = output.format().bytes(output.shape().getFirst());
       int most = (int) Math.min(rows, (bufferBytes - WeightLayout.SECTOR) / rowBytes);
@@ -347,23 +343,9 @@ final class PlannedWeights implements WeightSource, AutoCloseable {
     return last ? 0 : unit + 1;
   }
 
-  private @Nullable Norm norm(@Nullable String name) {
-    return name == null ? null : Norm.find(name, resident::get);
-  }
-
   @Override
-  public @Nullable Norm embeddingNorm() {
-    return embeddingNorm;
-  }
-
-  @Override
-  public List<Block.Weights> outside(List<Block> blocks) {
-    return LayerWeights.outside(blocks, resident::get);
-  }
-
-  @Override
-  public @Nullable Norm outputNorm() {
-    return outputNorm;
+  public @Nullable Matrix find(String name) {
+    return resident.get(name);
   }
 
   @Override

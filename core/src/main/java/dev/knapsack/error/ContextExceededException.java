@@ -28,6 +28,25 @@ public final class ContextExceededException extends KnapsackException {
     this.context = context;
   }
 
+  /**
+   * A text that is to be read whole.
+   *
+   * @param most tokens that it may have
+   */
+  public static ContextExceededException ofText(int tokens, int most) {
+    return new ContextExceededException(
+        tokens,
+        most,
+        "A text has %,d tokens, and may have %,d. Shorten it, or have its end left out."
+            .formatted(tokens, most));
+  }
+
+  private ContextExceededException(int tokens, int context, String message) {
+    super(Kind.REQUEST, message);
+    this.tokens = tokens;
+    this.context = context;
+  }
+
   /** Tokens of the prompt; the fewest that it can have, if it was refused before it had any. */
   public int tokens() {
     return tokens;

@@ -9,6 +9,10 @@ public enum Activation {
   SILU,
   /** The tanh approximation of GELU: GeGLU, as Gemma uses it. */
   GELU,
+  /** {@code x · Φ(x)}, with the normal distribution's Φ: GELU itself, as encoders use it. */
+  GELU_ERF,
+  /** {@code tanh(x)}: heads of classifiers. */
+  TANH,
   /** {@code max(x, 0)}: ReGLU. */
   RELU,
   /** {@code max(x, 0)²}. */

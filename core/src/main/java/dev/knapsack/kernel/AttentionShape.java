@@ -16,6 +16,8 @@ import org.jspecify.annotations.Nullable;
  *     {@code window} positions that a sequence is cut into
  * @param causal whether a token sees only tokens up to itself
  * @param sinks F32 logit per query head that takes part in the denominator alone; null for none
+ * @param slopes F32 number per query head, by which a score falls for each position that a token is
+ *     away; null for none
  */
 public record AttentionShape(
     int heads,
@@ -27,7 +29,8 @@ public record AttentionShape(
     int window,
     boolean chunked,
     boolean causal,
-    @Nullable MemorySegment sinks) {
+    @Nullable MemorySegment sinks,
+    @Nullable MemorySegment slopes) {
   /** With a window that slides, if any. */
   public AttentionShape(
       int heads,
@@ -39,7 +42,7 @@ public record AttentionShape(
       int window,
       boolean causal,
       @Nullable MemorySegment sinks) {
-    this(heads, kvHeads, keySize, valueSize, scale, softCap, window, false, causal, sinks);
+    this(heads, kvHeads, keySize, valueSize, scale, softCap, window, false, causal, sinks, null);
   }
 
   /** The first position that a token at this one sees, or one before the sequence's first. */

@@ -1,6 +1,7 @@
 package dev.knapsack.kernel;
 
 import dev.knapsack.tensor.Format;
+import dev.knapsack.tensor.Formats;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -24,8 +25,10 @@ public final class ChunkedAttention implements Attention {
   /** Queries at a time: each key and each value that is loaded serves so many. */
   public static final int QUERIES = 4;
 
-  /** Query rows that share one decoding of the cache. */
+  /** Query rows that share one decoding of the cache, and queries: whichever is more. */
   private static final int ROWS = 8;
+
+  private static final int SHARING = 32;
 
   /** More groups of queries than this are worth decoding keys and values for. */
   private static final int GROUPS_ON_STORED = 1;
@@ -104,6 +107,11 @@ public final class ChunkedAttention implements Attention {
     this.reduced = new ReducedAttention(steps);
   }
 
+  /** Rows at a time, of heads of which so many share a KV head. */
+  private static int rows(int group) {
+    return Math.max(ROWS, SHARING / group);
+  }
+
   static int groups(int queries) {
     return Math.ceilDiv(queries, QUERIES);
   }
@@ -111,7 +119,7 @@ public final class ChunkedAttention implements Attention {
   @Override
   public long scratchBytes(KernelLimits limits) {
     long size = limits.headSize();
-    long groups = groups(ROWS * limits.queryGroup());
+    long groups = groups(Math.max(SHARING, ROWS * limits.queryGroup()));
     long group = QUERIES * (2 * size - MAX);
     return Float.BYTES
         * (QUERIES * CHUNK + groups * group + 2 * CHUNK * size + groups * QUERIES * (2 * size + 1));
@@ -183,9 +191,10 @@ public final class ChunkedAttention implements Attention {
       Scratch scratch,
       @Nullable PartialAttention before,
       Finish finish) {
-    for (int row = from; row < to; row += ROWS) {
+    int rows = rows(shape.heads() / shape.kvHeads());
+    for (int row = from; row < to; row += rows) {
       QueryBlock block =
-          new QueryBlock(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), scratch);
+          new QueryBlock(shape, kvHead, firstPosition, row, Math.min(to, row + rows), scratch);
       begin(block, q);
       for (int i = 0; before != null && i < block.queryCount(); i++) {
         move(block, i, before, true);
@@ -211,9 +220,10 @@ public final class ChunkedAttention implements Attention {
       int to,
       Scratch scratch) {
     Shapes.checkWeights(shape, q, spans, kvHead, out, from, to);
-    for (int row = from; row < to; row += ROWS) {
+    int step = rows(shape.heads() / shape.kvHeads());
+    for (int row = from; row < to; row += step) {
       QueryBlock block =
-          new QueryBlock(shape, kvHead, firstPosition, row, Math.min(to, row + ROWS), scratch);
+          new QueryBlock(shape, kvHead, firstPosition, row, Math.min(to, row + step), scratch);
       begin(block, q);
       int before = 0;
       for (KvSpan span : spans) {
@@ -279,6 +289,7 @@ public final class ChunkedAttention implements Attention {
       if (shape.softCap() != 0) {
         steps.softCap(scratch, shape.softCap(), count);
       }
+      lean(block, span, g, token, count);
       mask(block, span, g, token, count);
       for (int i = 0; i < block.live(g); i++) {
         int row = firstRow * block.shared() + g * QUERIES + i;
@@ -362,6 +373,7 @@ public final class ChunkedAttention implements Attention {
       }
       int padded = (count + 3) & -4;
       Arrays.fill(scratch.floats(), count * QUERIES, padded * QUERIES, Float.NEGATIVE_INFINITY);
+      lean(block, span, g, token, count);
       mask(block, span, g, token, count);
       steps.softmax(scratch, results, padded);
       if (!valuesDecoded
@@ -405,27 +417,65 @@ public final class ChunkedAttention implements Attention {
   private void decodeKeys(QueryBlock block, KvSpan span, int token, int count) {
     AttentionShape shape = block.shape();
     int size = span.keySize(shape);
-    for (int t = 0, n = span.heads() == 1 ? count : 1; t < count; t += n) {
-      long key = span.key(shape, token + t);
-      int at = block.keys() + t * size;
-      steps.decode(span.keyFormat(), span.memory(), key, block.scratch(), at, n * size);
-    }
+    long stride = span.heads() * span.keyFormat().bytes(size);
+    decode(
+        span, span.keyFormat(), span.key(shape, token), stride, block, block.keys(), size, count);
   }
 
   private void decodeValues(QueryBlock block, KvSpan span, int token, int count) {
     AttentionShape shape = block.shape();
     int size = span.valueSize(shape);
-    boolean close = span.valueStride(shape) == span.valueFormat().bytes(size);
-    for (int t = 0, n = close ? count : 1; t < count; t += n) {
-      long value = span.value(shape, token + t);
-      int at = block.values() + t * size;
-      steps.decode(span.valueFormat(), span.memory(), value, block.scratch(), at, n * size);
+    long at = span.value(shape, token);
+    long stride = span.valueStride(shape);
+    decode(span, span.valueFormat(), at, stride, block, block.values(), size, count);
+  }
+
+  /** Decodes vectors of one page: at once where they lie close; rows of a step do not. */
+  private void decode(
+      KvSpan span,
+      Format format,
+      long offset,
+      long stride,
+      QueryBlock block,
+      int at,
+      int size,
+      int count) {
+    if (stride == format.bytes(size)) {
+      steps.decode(format, span.memory(), offset, block.scratch(), at, count * size);
+    } else if (format == Formats.F32) {
+      float[] numbers = block.scratch().floats();
+      for (int t = 0; t < count; t++) {
+        MemorySegment.copy(
+            span.memory(), Floats.F32, offset + t * stride, numbers, at + t * size, size);
+      }
+    } else {
+      for (int t = 0; t < count; t++) {
+        steps.decode(
+            format, span.memory(), offset + t * stride, block.scratch(), at + t * size, size);
+      }
     }
   }
 
   /** The place of a group's queries that meet a span's keys. */
   private static int queries(QueryBlock block, KvSpan span, int group) {
     return span.keys() == null ? block.queries(group) : block.reducedQueries(group);
+  }
+
+  /** Lowers scores by how far tokens are away, where heads have slopes. */
+  private static void lean(QueryBlock block, KvSpan span, int group, int token, int count) {
+    MemorySegment slopes = block.shape().slopes();
+    if (slopes == null) {
+      return;
+    }
+    float[] scores = block.scratch().floats();
+    for (int i = 0; i < block.live(group); i++) {
+      int query = group * QUERIES + i;
+      float slope = slopes.getAtIndex(Floats.F32, block.head(query));
+      int position = block.firstPosition() + block.row(query);
+      for (int t = 0; t < count; t++) {
+        scores[t * QUERIES + i] -= slope * Math.abs(position - span.position(token + t));
+      }
+    }
   }
 
   /** Takes away the scores of tokens that a query does not see. */

@@ -112,7 +112,7 @@ final class ScalarAttention implements Attention {
         for (int i = 0; i < span.length(); i++) {
           double score = Double.NEGATIVE_INFINITY;
           if (i >= first && i < end) {
-            score = score(shape, q, t, head, span, i, scratch.segment());
+            score = score(shape, q, t, firstPosition + t, head, span, i, scratch.segment());
           }
           put(out.data(), out.rowOffset(row), column++, (float) score);
         }
@@ -129,6 +129,7 @@ final class ScalarAttention implements Attention {
       AttentionShape shape,
       Matrix q,
       int row,
+      int position,
       int head,
       KvSpan span,
       int token,
@@ -141,7 +142,11 @@ final class ScalarAttention implements Attention {
       double x = get(q.data(), q.rowOffset(row), head * shape.keySize() + c);
       score += x * get(scratch, 0, c);
     }
-    return capped(score * shape.scale(), shape.softCap());
+    double capped = capped(score * shape.scale(), shape.softCap());
+    MemorySegment slopes = shape.slopes();
+    return slopes == null
+        ? capped
+        : capped - get(slopes, 0, head) * (double) Math.abs(position - span.position(token));
   }
 
   /** Makes a vector again of what is held of it. */
@@ -185,7 +190,7 @@ final class ScalarAttention implements Attention {
         for (KvSpan span : spans) {
           int end = span.endVisible(shape, position);
           for (int i = span.firstVisible(shape, position); i < end; i++) {
-            scores[count] = score(shape, q, t, head, span, i, scratch);
+            scores[count] = score(shape, q, t, position, head, span, i, scratch);
             max = Math.max(max, scores[count++]);
           }
         }

@@ -19,8 +19,10 @@ import java.util.concurrent.atomic.AtomicIntegerArray;
  * <p>What a sequence gets does not depend on the others.
  */
 final class TeamAttention implements AutoCloseable {
-  /** Query rows that share one reading of the cache. */
+  /** Query rows that share one reading of the cache, and queries: whichever is more. */
   private static final int ROWS = 16;
+
+  private static final int SHARING = 32;
 
   /** Cached tokens of which one query row may meet a part at a time, and the most such parts. */
   private static final int PART_TOKENS = 2048;
@@ -62,6 +64,7 @@ final class TeamAttention implements AutoCloseable {
 
   /** See {@link Compute#attention}. */
   void attend(AttentionShape shape, List<Queries> sequences) {
+    int rows = Math.max(ROWS, SHARING / (shape.heads() / shape.kvHeads()));
     List<Whole> together = new ArrayList<>(sequences.size());
     for (Queries queries : sequences) {
       KvSpan[][] heads = queries.pieces().next();
@@ -73,7 +76,7 @@ final class TeamAttention implements AutoCloseable {
       } else if (parts > 1) {
         divided(shape, queries, heads, parts);
       } else {
-        together.add(new Whole(queries, heads, longest));
+        together.add(new Whole(queries, heads, longest, rows));
       }
     }
     together(shape, together);
@@ -88,14 +91,14 @@ final class TeamAttention implements AutoCloseable {
   }
 
   /** A sequence whose tokens are all there. */
-  private record Whole(Queries queries, KvSpan[][] heads, int longest) {
+  private record Whole(Queries queries, KvSpan[][] heads, int longest, int rows) {
     int blocks() {
-      return Math.ceilDiv(queries.rows().rows(), ROWS);
+      return Math.ceilDiv(queries.rows().rows(), rows);
     }
 
     /** Cost of the largest piece of work: meetings of rows and tokens. */
     long cost() {
-      return (long) Math.min(queries.rows().rows(), ROWS) * longest;
+      return (long) Math.min(queries.rows().rows(), rows) * longest;
     }
   }
 
@@ -121,7 +124,7 @@ final class TeamAttention implements AutoCloseable {
           int head = after % shape.kvHeads();
           Queries queries = whole.queries();
           Matrix rows = queries.rows();
-          int from = after / shape.kvHeads() * ROWS;
+          int from = after / shape.kvHeads() * whole.rows();
           attention.attend(
               shape,
               rows,
@@ -130,7 +133,7 @@ final class TeamAttention implements AutoCloseable {
               head,
               queries.out(),
               from,
-              Math.min(rows.rows(), from + ROWS),
+              Math.min(rows.rows(), from + whole.rows()),
               scratch[worker]);
         });
   }

@@ -10,6 +10,7 @@ import dev.knapsack.kernel.AttentionShape;
 import dev.knapsack.kernel.Rope;
 import dev.knapsack.model.TensorSpec.Role;
 import dev.knapsack.tensor.Matrix;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
@@ -33,6 +34,8 @@ import org.jspecify.annotations.Nullable;
  * @param chunked whether the window does not slide: tokens see those in the same of the chunks of
  *     {@code window} positions that a sequence is cut into
  * @param rope rotary embedding; null for none
+ * @param slopes of scores by distance: Press et al., "Train Short, Test Long", arXiv 2108.12409, as
+ *     far ahead as back; null for none
  * @param queryScale how queries grow with their position; null where they do not
  * @param headNorms the norms that queries and keys may have
  * @param source where keys and values come from
@@ -54,6 +57,7 @@ public record Attention(
     int window,
     boolean chunked,
     @Nullable Rope rope,
+    @Nullable Slopes slopes,
     @Nullable QueryScale queryScale,
     HeadNorms headNorms,
     Source source,
@@ -88,6 +92,22 @@ public record Attention(
      * v + Σ g_i · bank_i}, {@code g = 2 σ(gate(x))} (MoVE, arXiv 2601.22887, its V_S).
      */
     record Mixed(ValueEmbeddings bank) implements Values {}
+  }
+
+  /**
+   * The slopes of heads: {@code 2^(−8 h / heads)}, {@code h} from 1, of a power of two of heads.
+   */
+  public record Slopes(int heads) {
+    /** F32, one for each head; of as many as are no power of two, by the rule of two parts. */
+    MemorySegment numbers() {
+      float[] numbers = new float[heads];
+      int power = Integer.highestOneBit(heads);
+      for (int h = 0; h < heads; h++) {
+        double exponent = h < power ? h + 1 : h - power + 0.5;
+        numbers[h] = (float) Math.pow(2, -8 * exponent / power);
+      }
+      return MemorySegment.ofArray(numbers);
+    }
   }
 
   /** The place that keys and values come from, and so the tokens that a token sees. */
@@ -131,6 +151,7 @@ public record Attention(
    * @param keyNorm likewise
    * @param attendedNorm of what the output projection is multiplied with, all heads together
    * @param sinks a logit of each head that stands for nothing
+   * @param slopes F32, one of each head
    */
   public record Weights(
       Attention spec,
@@ -142,10 +163,11 @@ public record Attention(
       @Nullable Linear value,
       @Nullable Linear valueGate,
       @Nullable Linear output,
-      @Nullable Matrix queryNorm,
-      @Nullable Matrix keyNorm,
+      @Nullable Norm queryNorm,
+      @Nullable Norm keyNorm,
       @Nullable Matrix attendedNorm,
-      @Nullable Matrix sinks)
+      @Nullable Matrix sinks,
+      @Nullable MemorySegment slopes)
       implements Block.Addend {
     /** The layer whose cached keys and values it attends to. */
     int cachedIn() {
@@ -168,7 +190,8 @@ public record Attention(
           spec.window,
           spec.chunked,
           !spec.source.equals(Source.ROWS),
-          sinks == null ? null : sinks.data());
+          sinks == null ? null : sinks.data(),
+          slopes);
     }
   }
 
@@ -288,10 +311,11 @@ public record Attention(
         projects ? inputs.getLast() : null,
         gates.isEmpty() ? null : gates.getFirst().in(tensors),
         hashBits > 0 ? null : output().in(tensors),
-        tensors.find(QUERY_NORM),
-        hasKeys() ? tensors.find(KEY_NORM) : null,
+        Norm.find(QUERY_NORM, tensors::find),
+        hasKeys() ? Norm.find(KEY_NORM, tensors::find) : null,
         tensors.find(ATTENDED_NORM),
-        tensors.find(SINKS));
+        tensors.find(SINKS),
+        slopes == null ? null : slopes.numbers());
   }
 
   @Override

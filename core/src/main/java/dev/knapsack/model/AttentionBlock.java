@@ -198,8 +198,7 @@ final class AttentionBlock {
   }
 
   /** Norms heads and turns them by their positions, in the order that the model has. */
-  private void turn(
-      Attention spec, int[] positions, @Nullable Matrix factors, int heads, Matrix x) {
+  private void turn(Attention spec, int[] positions, @Nullable Norm factors, int heads, Matrix x) {
     if (spec.headNorms() == HeadNorms.EACH_ROTATED) {
       rotate(spec, positions, x);
       norm(spec, factors, heads, x);
@@ -209,9 +208,12 @@ final class AttentionBlock {
     }
   }
 
-  private void norm(Attention spec, @Nullable Matrix factors, int heads, Matrix x) {
+  private void norm(Attention spec, @Nullable Norm norm, int heads, Matrix x) {
     int group = spec.headNorms().group(heads, spec.keySize());
-    if (spec.headNorms() == HeadNorms.PLAIN) {
+    Matrix factors = norm == null ? null : norm.factors();
+    if (spec.headNorms() == HeadNorms.CENTRED) {
+      blocks.layerNorm(x, norm, x);
+    } else if (spec.headNorms() == HeadNorms.PLAIN) {
       blocks.unitNorm(x, group, x);
     } else if (spec.headNorms() == HeadNorms.EACH_OWN) {
       blocks.normGroups(x, factors);
@@ -259,7 +261,7 @@ final class AttentionBlock {
       queries.add(
           new Queries(
               query.rows(first, end),
-              run.state().length(),
+              run.start(),
               pieces.of(run, first),
               run.kind() != Run.Kind.PROMPT,
               attended.rows(first, end)));
@@ -287,7 +289,7 @@ final class AttentionBlock {
               blocks.workspace.memory(),
               h,
               shape.kvHeads(),
-              run.state().length());
+              run.start());
     }
     return List.<KvSpan[][]>of(spans).iterator();
   }

@@ -41,7 +41,9 @@ public sealed interface Block
         Scale,
         Replacement,
         EarlierOutputs,
-        ValueEmbeddings {
+        ValueEmbeddings,
+        PlaceEmbeddings,
+        StreamNorm {
   /** Those of what it reads and adds; none of a block that changes the residual stream itself. */
   default Norms norms() {
     return Norms.NONE;
@@ -145,5 +147,7 @@ public sealed interface Block
           Scale.Weights,
           Replacement.Weights,
           EarlierOutputs.Weights,
-          ValueEmbeddings.Weights {}
+          ValueEmbeddings.Weights,
+          PlaceEmbeddings.Weights,
+          StreamNorm.Weights {}
 }

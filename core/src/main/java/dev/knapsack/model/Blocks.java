@@ -156,13 +156,26 @@ final class Blocks {
     MemorySegment factors = norm.factors().data();
     MemorySegment bias = norm.bias() == null ? null : norm.bias().data();
     if (spec.centredNorms()) {
-      compute.layerNorm(x, factors, bias, spec.normEpsilon(), out);
-      return out;
+      return layerNorm(x, norm, out);
     }
     compute.rmsNorm(x, factors, x.columns(), spec.normEpsilon(), out);
     if (bias != null) {
       compute.addBias(out, bias);
     }
+    return out;
+  }
+
+  /**
+   * A layer norm over all columns, where the model has it.
+   *
+   * @return {@code out}, or {@code x} where it has not
+   */
+  Matrix layerNorm(Matrix x, @Nullable Norm norm, Matrix out) {
+    if (norm == null) {
+      return x;
+    }
+    MemorySegment bias = norm.bias() == null ? null : norm.bias().data();
+    compute.layerNorm(x, norm.factors().data(), bias, spec.normEpsilon(), out);
     return out;
   }
 

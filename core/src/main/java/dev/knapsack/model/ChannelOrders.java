@@ -138,11 +138,11 @@ final class ChannelOrders {
   }
 
   /** Heads are normed to one size, each or all together, and their channels multiplied. */
-  private static void norm(double[] squares, @Nullable Matrix weight) {
-    if (weight == null) {
+  private static void norm(double[] squares, @Nullable Norm norm) {
+    if (norm == null) {
       return;
     }
-    float[] factors = floats(weight);
+    float[] factors = floats(norm.factors());
     for (int group = 0; group < squares.length; group += factors.length) {
       for (int i = 0; i < factors.length; i++) {
         squares[group + i] *= (double) factors[i] * factors[i];

@@ -16,9 +16,16 @@ import org.jspecify.annotations.Nullable;
  * @param hidden numbers in the hidden layer
  * @param function gated, or of {@code up(x)} alone
  * @param kind what its tensors' names have after {@code ffn_up}: nothing, or {@code _shexp}
+ * @param gateLast whether, where gate and up are in one tensor, the gate's rows are the last
  */
-public record Dense(Norms norms, int width, int hidden, Nonlinearity function, String kind)
+public record Dense(
+    Norms norms, int width, int hidden, Nonlinearity function, String kind, boolean gateLast)
     implements Block {
+  /** With the gate's rows first. */
+  public Dense(Norms norms, int width, int hidden, Nonlinearity function, String kind) {
+    this(norms, width, hidden, function, kind, false);
+  }
+
   /** A gated one. */
   public Dense(Norms norms, int width, int hidden, Activation activation, String kind) {
     this(norms, width, hidden, new Nonlinearity.Gated(activation), kind);
@@ -39,14 +46,15 @@ public record Dense(Norms norms, int width, int hidden, Nonlinearity function, S
       Linear down)
       implements Block.Addend {}
 
-  /** The gate, if it has one, and up. */
+  /** The gate, if it has one, and up, in the order in which they are in one tensor. */
   private List<Projection> inputs() {
-    String up = "ffn_up" + kind;
-    return function.isGated()
-        ? List.of(
-            new Projection("ffn_gate" + kind, width, hidden, up),
-            new Projection(up, width, hidden, up))
-        : List.of(new Projection(up, width, hidden));
+    String name = "ffn_up" + kind;
+    if (!function.isGated()) {
+      return List.of(new Projection(name, width, hidden));
+    }
+    Projection gate = new Projection("ffn_gate" + kind, width, hidden, name);
+    Projection up = new Projection(name, width, hidden, name);
+    return gateLast ? List.of(up, gate) : List.of(gate, up);
   }
 
   private String hiddenNorm() {
@@ -71,8 +79,8 @@ public record Dense(Norms norms, int width, int hidden, Nonlinearity function, S
     return new Weights(
         this,
         norms.in(tensors),
-        function.isGated() ? inputs.getFirst() : null,
-        inputs.getLast(),
+        !function.isGated() ? null : gateLast ? inputs.getLast() : inputs.getFirst(),
+        gateLast ? inputs.getFirst() : inputs.getLast(),
         tensors.find(hiddenNorm()),
         down().in(tensors));
   }

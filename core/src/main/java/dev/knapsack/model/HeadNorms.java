@@ -13,12 +13,14 @@ public enum HeadNorms {
   EACH_ROTATED,
   /** Of all heads as one row, with factors for all their numbers, where their tensors are. */
   TOGETHER,
+  /** Layer norms of all heads as one row, with factors and summands, where their tensors are. */
+  CENTRED,
   /** Of each head by itself, without factors; it does not matter whether before it is rotated. */
   PLAIN;
 
   /** Numbers that are normed together, and that have a factor each if there are factors. */
   int group(int heads, int size) {
-    return this == TOGETHER ? heads * size : size;
+    return this == TOGETHER || this == CENTRED ? heads * size : size;
   }
 
   /** The factors. */
@@ -26,6 +28,7 @@ public enum HeadNorms {
     return switch (this) {
       case PLAIN -> List.of();
       case EACH_OWN -> List.of(new TensorSpec(name, Role.NORM, size, heads).orNone());
+      case CENTRED -> Norm.tensors(name, heads * size).stream().map(TensorSpec::orNone).toList();
       case EACH, EACH_ROTATED, TOGETHER ->
           List.of(new TensorSpec(name, Role.NORM, group(heads, size)).orNone());
     };

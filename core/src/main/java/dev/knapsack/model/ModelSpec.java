@@ -35,6 +35,7 @@ import org.jspecify.annotations.Nullable;
  * @param outputNorm the tensor that the last norm's factors are in; null for none
  * @param tiedOutput whether the output projection is the token embedding
  * @param diffusion the way in which it denoises texts; null where it writes token by token
+ * @param encoding how it makes vectors or scores of texts; null where it writes
  * @param opening blocks before the first layer, with tensors outside of all layers
  * @param closing blocks after the last layer, likewise
  */
@@ -55,8 +56,33 @@ public record ModelSpec(
     @Nullable String outputNorm,
     boolean tiedOutput,
     @Nullable Diffusion diffusion,
+    @Nullable Encoding encoding,
     List<Block> opening,
     List<Block> closing) {
+  /** The same with another way to vectors. */
+  public ModelSpec withEncoding(@Nullable Encoding value) {
+    return new ModelSpec(
+        family,
+        name,
+        width,
+        vocabulary,
+        context,
+        layers,
+        centredNorms,
+        normEpsilon,
+        embeddingScale,
+        residualScale,
+        logitScale,
+        logitSoftCap,
+        embeddingNorm,
+        outputNorm,
+        tiedOutput,
+        diffusion,
+        value,
+        opening,
+        closing);
+  }
+
   /** The tensor that the token embeddings are in. */
   public static final String EMBEDDING = "token_embd.weight";
 
@@ -69,9 +95,9 @@ public record ModelSpec(
   /** The tensor that the output projection is in, where it is not the token embedding. */
   public static final String OUTPUT = "output.weight";
 
-  /** The tensor that the output projection is in. */
-  public String outputTensor() {
-    return tiedOutput ? EMBEDDING : OUTPUT;
+  /** The tensor that the output projection is in; null where it writes nothing. */
+  public @Nullable String outputTensor() {
+    return encoding != null ? null : tiedOutput ? EMBEDDING : OUTPUT;
   }
 
   /** Numbers in a row of the token embedding, and of the output projection. */
@@ -101,7 +127,9 @@ public record ModelSpec(
   public List<TensorSpec> tensors() {
     List<TensorSpec> tensors = new ArrayList<>();
     tensors.add(new TensorSpec(EMBEDDING, Role.EMBEDDING, embeddingColumns(), vocabulary));
-    if (!tiedOutput) {
+    if (encoding != null) {
+      tensors.addAll(encoding.tensors());
+    } else if (!tiedOutput) {
       tensors.add(new TensorSpec(OUTPUT, Role.OUTPUT, embeddingColumns(), vocabulary));
     }
     if (embeddingNorm != null) {
@@ -125,6 +153,9 @@ public record ModelSpec(
     }
     columns =
         Math.max(columns, cache.policy().observer().gates().map(RetentionGates::hidden).orElse(0));
+    if (encoding != null) {
+      columns = Math.max(columns, encoding.widest(width));
+    }
     for (Block block : outside()) {
       columns = Math.max(columns, block.widest());
     }
@@ -157,16 +188,21 @@ public record ModelSpec(
     return layers.stream().anyMatch(LayerSpec::readsRows);
   }
 
+  /** Says whether no layer remembers anything: all that a token sees are rows of its step. */
+  public boolean readsOnlyTexts() {
+    return layers.stream().allMatch(layer -> layer.remembers() instanceof LayerLayout.None);
+  }
+
   /**
-   * The most rows of logits that a step for answers is asked for.
+   * The most rows of logits, or of an encoder's results, that a step for answers is asked for.
    *
    * @param tokens tokens of the step
    * @param sequences answers that are written at once
    */
   public int logitRows(int tokens, int sequences) {
-    return diffusion == null
-        ? sequences
-        : (int) Math.min(tokens, (long) sequences * Diffusion.ROWS);
+    return encoding != null
+        ? tokens
+        : diffusion == null ? sequences : (int) Math.min(tokens, (long) sequences * Diffusion.ROWS);
   }
 
   /** The layout of a sequence's cache that is stored so; throws as the next. */

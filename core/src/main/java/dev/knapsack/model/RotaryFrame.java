@@ -49,15 +49,16 @@ final class RotaryFrame implements QueryFrame {
     this.transform = transform;
     this.workspace = blocks.workspace;
     this.compute = blocks.compute;
-    Matrix norm =
+    Norm norm =
         weights == null || weights.spec().headNorms() != HeadNorms.EACH_ROTATED
             ? null
             : weights.queryNorm();
     this.factors =
         norm == null
             ? null
-            : norm.data()
-                .asSlice(0, Float.BYTES * (long) norm.columns())
+            : norm.factors()
+                .data()
+                .asSlice(0, Float.BYTES * (long) norm.factors().columns())
                 .toArray(ValueLayout.JAVA_FLOAT_UNALIGNED);
   }
 

@@ -8,7 +8,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Tokens of one sequence that a step computes, in the order in which they follow what it remembers.
  *
- * @param state the sequence so far; the first token stands at position {@code state.length()}
+ * @param sequence what the tokens follow, which is {@link #start} tokens long; null for a text that
+ *     is computed whole, follows nothing and is not remembered
  * @param tokens the ids, of which those from {@code from} (inclusive) to {@code to} (exclusive)
  *     count
  * @param logits how many tokens, at the end, the logits are wanted of: 0 for none, 1 to choose the
@@ -21,7 +22,7 @@ import org.jspecify.annotations.Nullable;
  *     remembers; null for the model alone
  */
 public record Run(
-    SequenceState state,
+    @Nullable SequenceState sequence,
     int[] tokens,
     int from,
     int to,
@@ -35,7 +36,7 @@ public record Run(
     WRITTEN,
     /** It does not: tokens of a prompt, as several are. */
     PROMPT,
-    /** It does not: a text of two tokens or more, whose rows are all computed as several are. */
+    /** It does not: a text, whose rows are all computed as several are. */
     TEXT,
     /** It may: as is fastest. */
     SHARED
@@ -44,9 +45,6 @@ public record Run(
   public Run {
     Objects.checkFromToIndex(from, to, tokens.length);
     int added = to - from - ahead;
-    if (kind == Kind.TEXT && to - from < 2) {
-      throw new IllegalArgumentException("A text of its own has two tokens or more");
-    }
     if (kind == Kind.WRITTEN && to - from != 1) {
       throw new IllegalArgumentException("One token is written at a time, not " + (to - from));
     }
@@ -61,12 +59,12 @@ public record Run(
   }
 
   public Run withKind(Kind value) {
-    return new Run(state, tokens, from, to, logits, ahead, value, adapter);
+    return new Run(sequence, tokens, from, to, logits, ahead, value, adapter);
   }
 
   /** The same, computed with an adapter. */
   public Run withAdapter(@Nullable Adapter value) {
-    return new Run(state, tokens, from, to, logits, ahead, kind, value);
+    return new Run(sequence, tokens, from, to, logits, ahead, kind, value);
   }
 
   /**
@@ -91,6 +89,15 @@ public record Run(
     return new Run(state, tokens, 0, tokens.length, logits, ahead, Kind.SHARED, null);
   }
 
+  /**
+   * A text by itself, computed whole and not remembered.
+   *
+   * @param rows how many rows, at the end, are wanted of it
+   */
+  public static Run text(int[] tokens, int rows) {
+    return new Run(null, tokens, 0, tokens.length, rows, 0, Kind.TEXT, null);
+  }
+
   /** All of these tokens, and the logits of the last. */
   public static Run last(SequenceState state, int... tokens) {
     return new Run(state, tokens, 0, tokens.length, 1);
@@ -99,6 +106,16 @@ public record Run(
   /** All of these tokens, and the logits of each. */
   public static Run all(SequenceState state, int... tokens) {
     return new Run(state, tokens, 0, tokens.length, tokens.length);
+  }
+
+  /** The sequence that it is a part of. */
+  public SequenceState state() {
+    return Objects.requireNonNull(sequence, "a text by itself has no state");
+  }
+
+  /** The position of its first token. */
+  public int start() {
+    return sequence == null ? 0 : sequence.length();
   }
 
   /** Tokens that the step computes. */

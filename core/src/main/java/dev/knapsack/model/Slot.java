@@ -91,5 +91,8 @@ enum Slot {
   /** The rows that experts read and write where these are narrower than the model. */
   LATENT,
   LATENT_DELTA,
+  /** The vectors of texts, and what a step of an {@link Encoding}'s head makes of them. */
+  POOLED,
+  POOLED_NEXT,
   LOGITS
 }

@@ -5,6 +5,8 @@ import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A model's forward pass: tokens of one or several sequences in, logits out.
@@ -41,6 +43,11 @@ public final class Transformer {
   private final AltUpBlock altUp;
   private final List<Block.Weights> opening;
   private final List<Block.Weights> closing;
+  private final @Nullable Norm embeddingNorm;
+  private final @Nullable Norm outputNorm;
+
+  /** Makes vectors of rows; null where the model writes. */
+  private final @Nullable EncodingHead head;
 
   /** Columns of what goes beside the residual stream, and so loses the rows that that loses. */
   private final Map<Slot, Integer> lasting;
@@ -57,6 +64,10 @@ public final class Transformer {
   private final boolean[] readsInput;
 
   private final int[] positions;
+
+  /** The part of its text that each row is in. */
+  private final int[] types;
+
   private final int[] logitRows;
 
   /**
@@ -88,8 +99,12 @@ public final class Transformer {
     this.ngramMemory = new NgramMemoryBlock(blocks, weights);
     this.laurel = new LaurelBlock(blocks);
     this.altUp = new AltUpBlock(blocks, perLayer);
-    this.opening = weights.outside(spec.opening());
-    this.closing = weights.outside(spec.closing());
+    this.opening = LayerWeights.outside(spec.opening(), weights::find);
+    this.closing = LayerWeights.outside(spec.closing(), weights::find);
+    this.embeddingNorm = norm(spec.embeddingNorm());
+    this.outputNorm = norm(spec.outputNorm());
+    Encoding encoding = spec.encoding();
+    this.head = encoding == null ? null : new EncodingHead(blocks, encoding, weights);
     this.nanoEmbedder = new NanoEmbedderBlock(blocks, weights, opening);
     this.lasting = spec.lasting();
     this.lastMixing = lastMixing(spec);
@@ -100,7 +115,12 @@ public final class Transformer {
       readsInput[l] = spec.layers().get(l).readsInput();
     }
     this.positions = new int[workspace.tokens()];
+    this.types = new int[workspace.tokens()];
     this.logitRows = new int[workspace.logitRows()];
+  }
+
+  private @Nullable Norm norm(@Nullable String name) {
+    return name == null ? null : Norm.find(name, weights::find);
   }
 
   private record Place(int layer, int block) {}
@@ -133,8 +153,31 @@ public final class Transformer {
       run.state().reserve(run.length());
       run.state().kv().text().read(run.tokens(), run.from(), run.from() + run.added());
     }
-    Matrix hidden = embed(runs, tokens);
+    Matrix logits = logits(rows(runs, tokens));
+    for (Run run : runs) {
+      run.state().commit(run.added());
+    }
+    return logits;
+  }
+
+  /**
+   * Computes a step of texts, each whole and by itself: what a text gets does not depend on the
+   * others, bit for bit.
+   *
+   * @param runs see {@link Run#text}; the rows that are wanted of a text are those that are pooled
+   * @return F32, a row for each text, or without pooling for each row; valid until the next step
+   * @throws IllegalArgumentException as {@link #forward}
+   */
+  public Matrix encode(List<Run> runs) {
+    Matrix hidden = rows(runs, check(runs));
+    Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
+    return Objects.requireNonNull(head).apply(runs, blocks.norm(hidden, outputNorm, normed));
+  }
+
+  /** The residual stream after the last block, of the rows that are wanted. */
+  private Matrix rows(List<Run> runs, int tokens) {
     int wanted = place(runs);
+    Matrix hidden = embed(runs, tokens);
     compute.alone(alone(runs));
     blocks.adapted = AdapterRows.of(runs, Run::length);
     for (Block.Weights block : opening) {
@@ -158,11 +201,7 @@ public final class Transformer {
     for (int b = 0; b < closing.size() && hidden.rows() > 0; b++) {
       apply(closing.get(b), runs, hidden);
     }
-    Matrix logits = logits(hidden);
-    for (Run run : runs) {
-      run.state().commit(run.added());
-    }
-    return logits;
+    return hidden;
   }
 
   /** Goes on with the rows whose logits are wanted alone: from there, tokens do not see others. */
@@ -180,14 +219,14 @@ public final class Transformer {
     int written = 0;
     int others = 0;
     boolean fits = true;
-    boolean prompts = false;
+    boolean several = false;
     for (Run run : runs) {
       written += run.kind() == Run.Kind.WRITTEN ? 1 : 0;
       others += run.kind() == Run.Kind.WRITTEN ? 0 : run.length();
-      prompts |= run.kind() == Run.Kind.PROMPT;
+      several |= run.kind() == Run.Kind.PROMPT || run.kind() == Run.Kind.TEXT;
       fits &= run.kind() == Run.Kind.SHARED;
     }
-    return fits ? Compute.AS_FITS : others == 1 && !prompts ? written + 1 : written;
+    return fits ? Compute.AS_FITS : others == 1 && !several ? written + 1 : written;
   }
 
   /**
@@ -229,10 +268,10 @@ public final class Transformer {
     if (run.adapter() != null) {
       run.adapter().check(spec);
     }
-    if (wholeTexts && run.state().length() > 0) {
+    if (wholeTexts && run.start() > 0) {
       throw new IllegalArgumentException(
           "A text of %s is computed whole: its tokens see the rows of one step, and %,d are of another"
-              .formatted(spec.name(), run.state().length()));
+              .formatted(spec.name(), run.start()));
     }
     for (int i = run.from(); i < run.to(); i++) {
       int token = run.tokens()[i];
@@ -258,7 +297,7 @@ public final class Transformer {
     if (spec.embeddingScale() != 1) {
       compute.scale(hidden, spec.embeddingScale());
     }
-    return blocks.norm(hidden, weights.embeddingNorm(), hidden);
+    return blocks.norm(hidden, embeddingNorm, hidden);
   }
 
   /** Says where rows stand in their sequences and which rows' logits are wanted; counts these. */
@@ -267,7 +306,7 @@ public final class Transformer {
     int wanted = 0;
     for (Run run : runs) {
       for (int i = 0; i < run.length(); i++) {
-        positions[row] = run.state().length() + i;
+        positions[row] = run.start() + i;
         if (i >= run.added() - run.logits() && i < run.added()) {
           logitRows[wanted++] = row;
         }
@@ -296,7 +335,27 @@ public final class Transformer {
               ids,
               blocks.matrix(Slot.VALUE_BANK, hidden.rows(), w.spec().columns()));
       case EarlierOutputs.Weights w -> w.apply(blocks, hidden);
+      case PlaceEmbeddings.Weights w -> place(w.spec(), runs, hidden);
+      case StreamNorm.Weights w -> {
+        if (w.spec().again()) {
+          compute.add(hidden, layerInput(hidden));
+        }
+        blocks.norm(hidden, w.norm(), hidden);
+      }
       case Replacement.Weights w -> hidden.data().copyFrom(result(w.block(), runs, hidden).data());
+    }
+  }
+
+  private void place(PlaceEmbeddings places, List<Run> runs, Matrix hidden) {
+    Matrix rows = blocks.matrix(Slot.DELTA, hidden.rows(), spec.width());
+    if (places.positions() > 0) {
+      weights.gather(PlaceEmbeddings.POSITIONS, positions, rows);
+      compute.add(hidden, rows);
+    }
+    if (places.types() > 0) {
+      places.types(runs, types);
+      weights.gather(PlaceEmbeddings.TYPES, types, rows);
+      compute.add(hidden, rows);
     }
   }
 
@@ -390,7 +449,7 @@ public final class Transformer {
       return logits;
     }
     Matrix normed = blocks.matrix(Slot.NORMED, hidden.rows(), spec.width());
-    Matrix x = nanoEmbedder.reduce(blocks.norm(hidden, weights.outputNorm(), normed));
+    Matrix x = nanoEmbedder.reduce(blocks.norm(hidden, outputNorm, normed));
     Compute.Input input = compute.input(x);
     weights.output((first, block) -> project(block, first, x, input, logits));
     if (spec.logitScale() != 1) {

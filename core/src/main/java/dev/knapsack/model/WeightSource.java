@@ -1,7 +1,6 @@
 package dev.knapsack.model;
 
 import dev.knapsack.tensor.Matrix;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,14 +14,8 @@ public interface WeightSource {
   /** The weights of layer {@code index}, valid until the next call of this method. */
   LayerWeights layer(int index);
 
-  /** The weights of blocks before the first layer or after the last, which stay. */
-  List<Block.Weights> outside(List<Block> blocks);
-
-  /** The norm of the token embedding; null if the model has none. */
-  @Nullable Norm embeddingNorm();
-
-  /** The last norm; null if the model has none. */
-  @Nullable Norm outputNorm();
+  /** A tensor outside the layers, which stays; null if the model has none of this name. */
+  @Nullable Matrix find(String name);
 
   /**
    * Calls {@code use} with consecutive row blocks of the output projection, each valid during its

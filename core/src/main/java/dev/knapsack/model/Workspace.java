@@ -177,13 +177,18 @@ public final class Workspace implements AutoCloseable {
         each.add(block.activations(tokens, cache, l));
       }
     }
+    if (spec.encoding() != null) {
+      each.add(spec.encoding().activations(tokens, spec.width()));
+    }
     for (Map<Slot, Long> own : each) {
       own.forEach((slot, count) -> {
         numbers.merge(slot, count, Math::max);
         beside.computeIfAbsent(slot, s -> EnumSet.noneOf(Slot.class)).addAll(own.keySet());
       });
     }
-    numbers.put(Slot.LOGITS, (long) logitRows * spec.vocabulary());
+    if (spec.encoding() == null) {
+      numbers.put(Slot.LOGITS, (long) logitRows * spec.vocabulary());
+    }
     Map<Slot, Long> ends = new EnumMap<>(Slot.class);
     for (Slot slot : numbers.keySet()) {
       long at = shared;

@@ -303,7 +303,8 @@ public record Plan(
    * The speed that is predicted.
    *
    * @param prefillTokensPerSecond rate of reading a prompt
-   * @param decodeTokensPerSecond rate of writing an answer, at a nearly empty cache
+   * @param decodeTokensPerSecond rate of writing an answer, at a nearly empty cache; 0 of a model
+   *     that writes none
    * @param secondsToFirstToken from a warm engine, for a prompt of {@code promptTokens}
    * @param promptTokens the prompt that the time to first token is for
    * @param memoryBytesPerSecond rate of reading memory that this rests on

@@ -15,12 +15,10 @@ final class PlanTable {
     out.append(
         String.format(
             Locale.ROOT,
-            "%s in %s: %,d tokens of context, %d sequence%s, %d worker%s%n%n",
+            "%s in %s: %s, %d worker%s%n%n",
             plan.model(),
             Budget.formatSize(plan.budget()),
-            plan.context(),
-            plan.sequences(),
-            plan.sequences() == 1 ? "" : "s",
+            work(plan),
             plan.workers(),
             plan.workers() == 1 ? "" : "s"));
 
@@ -34,15 +32,20 @@ final class PlanTable {
     columns(out, rows, 1, 2);
     out.append('\n');
 
+    boolean writes = writes(plan);
+    double speed =
+        writes
+            ? plan.prediction().decodeTokensPerSecond()
+            : plan.prediction().prefillTokensPerSecond();
     rows = new ArrayList<>();
-    rows.add(new String[] {"CHOICE", "", "BYTES", "DECODE", "COST"});
+    rows.add(new String[] {"CHOICE", "", "BYTES", writes ? "DECODE" : "READ", "COST"});
     for (Plan.Choice choice : plan.choices()) {
       rows.add(
           new String[] {
             choice.component(),
             "* " + choice.chosen(),
             Budget.formatSize(plan.bytes()),
-            rate(plan.prediction().decodeTokensPerSecond()),
+            rate(speed),
             ""
           });
       for (Plan.Alternative other : choice.alternatives()) {
@@ -60,6 +63,18 @@ final class PlanTable {
     out.append('\n');
 
     Plan.Prediction p = plan.prediction();
+    if (!writes) {
+      out.append(
+          String.format(
+              Locale.ROOT,
+              "Expect: %s, a text of %,d tokens after %s; memory read at %s/s%n",
+              rate(p.prefillTokensPerSecond()),
+              p.promptTokens(),
+              seconds(p.secondsToFirstToken()),
+              Budget.formatSize((long) p.memoryBytesPerSecond())));
+      plan.notes().forEach(note -> out.append("Note: ").append(note).append('\n'));
+      return out.toString();
+    }
     out.append(
         String.format(
             Locale.ROOT,
@@ -83,6 +98,18 @@ final class PlanTable {
     }
     plan.notes().forEach(note -> out.append("Note: ").append(note).append('\n'));
     return out.toString();
+  }
+
+  /** Says whether the model writes answers, and does not make vectors or scores of texts alone. */
+  private static boolean writes(Plan plan) {
+    return plan.prediction().decodeTokensPerSecond() > 0;
+  }
+
+  private static String work(Plan plan) {
+    return writes(plan)
+        ? "%,d tokens of context, %d sequence%s"
+            .formatted(plan.context(), plan.sequences(), plan.sequences() == 1 ? "" : "s")
+        : "texts of up to %,d tokens".formatted(plan.context());
   }
 
   private static String[] row(String account, long bytes, String what) {

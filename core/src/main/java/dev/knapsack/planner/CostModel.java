@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The cost of a model on a machine: bytes of each account and seconds of a step, from the model's
@@ -44,7 +45,9 @@ final class CostModel {
   private final Machine machine;
   private final Kernels kernels;
   private final WeightLayout layout;
-  private final TensorInfo output;
+
+  /** The output projection; null where the model writes nothing. */
+  private final @Nullable TensorInfo output;
 
   // All that the search asks for again and again.
   private final long[] layerBytes;
@@ -86,11 +89,7 @@ final class CostModel {
     this.kernels = kernels;
     int count = spec.layers().size();
     this.layout = WeightLayout.of(file, spec);
-    TensorInfo projection = file.tensors().get(spec.outputTensor());
-    if (projection == null) {
-      throw new ModelFileException(file.path(), spec.outputTensor(), "the tensor is missing");
-    }
-    this.output = projection;
+    this.output = output(file, spec.outputTensor());
     this.layerBytes = new long[count];
     this.layerWithExpertsBytes = new long[count];
     for (int i = 0; i < count; i++) {
@@ -117,7 +116,15 @@ final class CostModel {
             .sum();
     this.expertBytes = layout.expertBytes();
     this.tableBytes = pages(WeightLayout.bytes(file, layout.tables()));
-    this.outputProduct = product(output);
+    this.outputProduct = output == null ? new Product(0, 0, machine.rates("F32")) : product(output);
+  }
+
+  private static @Nullable TensorInfo output(ModelFile file, @Nullable String name) {
+    TensorInfo tensor = name == null ? null : file.tensors().get(name);
+    if (name != null && tensor == null) {
+      throw new ModelFileException(file.path(), name, "the tensor is missing");
+    }
+    return tensor;
   }
 
   private Product product(TensorInfo tensor) {
@@ -154,11 +161,18 @@ final class CostModel {
 
   /** The least buffer that blocks of the output projection can be read into. */
   long outputRowBytes() {
-    return output.format().bytes(output.shape().getFirst()) + WeightLayout.SECTOR;
+    return output == null
+        ? 0
+        : output.format().bytes(output.shape().getFirst()) + WeightLayout.SECTOR;
   }
 
   long outputBytes() {
-    return output.bytes();
+    return output == null ? 0 : output.bytes();
+  }
+
+  /** Says whether there is an output projection, which a model that writes has. */
+  boolean hasOutput() {
+    return output != null;
   }
 
   /** Says whether there are tables of which steps read rows alone. */
@@ -246,7 +260,7 @@ final class CostModel {
                 .formatted(
                     layers() - streamed,
                     layers(),
-                    w.outputStreamed()
+                    w.outputStreamed() || output == null
                         ? ""
                         : spec.tiedOutput() ? ", embedding and output" : ", and output")));
     if (gatherBytes(w) > 0) {
@@ -267,14 +281,9 @@ final class CostModel {
               w.expertCache(),
               "%d of %d experts".formatted(w.expertCache() / expertBytes, expertCount)));
     }
-    shares.add(
-        new Plan.Share(
-            "kv",
-            cacheBytes(s),
-            kept(s)
-                + (diskBytes(s) > 0
-                    ? ", up to %s on disk".formatted(Budget.formatSize(diskBytes(s)))
-                    : "")));
+    if (output != null) {
+      shares.add(kvShare(s));
+    }
     shares.add(
         new Plan.Share(
             "activations",
@@ -286,6 +295,16 @@ final class CostModel {
               "constraint", s.constraint, "the vocabulary by its bytes, and masks of its tokens"));
     }
     return shares;
+  }
+
+  private Plan.Share kvShare(Setting s) {
+    return new Plan.Share(
+        "kv",
+        cacheBytes(s),
+        kept(s)
+            + (diskBytes(s) > 0
+                ? ", up to %s on disk".formatted(Budget.formatSize(diskBytes(s)))
+                : ""));
   }
 
   /** The places of tables, in words. */
@@ -440,9 +459,9 @@ final class CostModel {
     if (logits > 0) {
       double seconds = seconds(outputProduct, 1, logits);
       if (w.outputStreamed()) {
-        int blocks = (int) Math.max(1, Math.ceilDiv(output.bytes(), Math.max(1, w.streamBuffer())));
+        int blocks = (int) Math.max(1, Math.ceilDiv(outputBytes(), Math.max(1, w.streamBuffer())));
         for (int b = 0; b < blocks; b++) {
-          reads.add(output.bytes() / machine.diskBytesPerSecond() / blocks + DISK_LATENCY);
+          reads.add(outputBytes() / machine.diskBytesPerSecond() / blocks + DISK_LATENCY);
           stretches.add(seconds / blocks);
         }
       } else {
@@ -479,6 +498,15 @@ final class CostModel {
     int prompt = promptTokens(s.context);
     if (spec.diffusion() != null) {
       return predictDenoising(s, prompt);
+    }
+    if (output == null) {
+      double step = stepSeconds(s, s.prefillChunk, 0, 0);
+      return new Plan.Prediction(
+          s.prefillChunk / step,
+          0,
+          stepSeconds(s, prompt, 0, 0),
+          prompt,
+          machine.memoryBytesPerSecond());
     }
     double prefill = prefillSeconds(s, prompt);
     return new Plan.Prediction(

@@ -24,6 +24,7 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -47,6 +48,9 @@ import org.jspecify.annotations.Nullable;
 public final class Planner {
   /** The answer that plans are compared for, with the prompt of {@link Plan.Prediction}. */
   static final int ANSWER_TOKENS = 256;
+
+  /** Tokens of a step of texts that are computed whole, where the longest are shorter. */
+  private static final int ENCODER_STEP = 512;
 
   private static final List<Integer> CHUNKS = List.of(512, 256, 128, 64, 32, 16);
 
@@ -84,7 +88,10 @@ public final class Planner {
   /** A setting, with what it costs. */
   private record Candidate(Setting setting, long bytes, Plan.Prediction prediction) {
     double seconds() {
-      return prediction.secondsToFirstToken() + ANSWER_TOKENS / prediction.decodeTokensPerSecond();
+      double decode = prediction.decodeTokensPerSecond();
+      return decode > 0
+          ? prediction.secondsToFirstToken() + ANSWER_TOKENS / decode
+          : prediction.secondsToFirstToken() + ANSWER_TOKENS / prediction.prefillTokensPerSecond();
     }
   }
 
@@ -282,6 +289,9 @@ public final class Planner {
   }
 
   private List<Integer> chunks(PlanRequest request, int context) {
+    if (spec.encoding() != null) {
+      return Stream.of(Math.max(context, ENCODER_STEP), context).distinct().toList();
+    }
     if (spec.readsWholeTexts()) {
       return List.of(context);
     }
@@ -300,7 +310,7 @@ public final class Planner {
   private List<Frame> frames(PlanRequest request, int context, Plan.Cache cache) {
     List<Frame> frames = new ArrayList<>();
     for (int chunk : chunks(request, context)) {
-      for (boolean outputStreamed : BOTH) {
+      for (boolean outputStreamed : either(costs.hasOutput())) {
         for (boolean expertsCached : either(costs.expertCount() > 0)) {
           for (boolean gathered : either(costs.hasTables())) {
             frames.add(new Frame(context, cache, chunk, outputStreamed, expertsCached, gathered));
@@ -446,7 +456,7 @@ public final class Planner {
   private long leastWeightBytes() {
     long least = Long.MAX_VALUE;
     Plan.Cache any = Plan.Cache.of(KvFormat.F16);
-    for (boolean outputStreamed : BOTH) {
+    for (boolean outputStreamed : either(costs.hasOutput())) {
       for (boolean cached : either(costs.expertCount() > 0)) {
         for (Plan.Weights place : places(new Frame(1, any, 1, outputStreamed, cached, true))) {
           least = Math.min(least, costs.weightBytes(place));
@@ -517,7 +527,9 @@ public final class Planner {
     Setting s = best.setting;
     List<Plan.Choice> choices = new ArrayList<>();
     choices.add(weightsChoice(request, best));
-    choices.add(outputChoice(request, best));
+    if (costs.hasOutput()) {
+      choices.add(outputChoice(request, best));
+    }
     if (costs.hasTables()) {
       choices.add(tablesChoice(request, best));
     }
@@ -727,6 +739,10 @@ public final class Planner {
                 .formatted(Budget.formatSize(bytes - request.budget()))
             : "%s, first token after %.2f s"
                 .formatted(streamedName(streamed), prediction.secondsToFirstToken());
-    return new Plan.Alternative(name, bytes, prediction.decodeTokensPerSecond(), cost);
+    double speed =
+        costs.hasOutput()
+            ? prediction.decodeTokensPerSecond()
+            : prediction.prefillTokensPerSecond();
+    return new Plan.Alternative(name, bytes, speed, cost);
   }
 }

@@ -40,7 +40,8 @@ public record StepWork(ModelFile file, ModelSpec spec, Plan.Cache cache) {
         work = work.plus(products(layout.experts().get(i), read, tokens * used));
       }
     }
-    TensorInfo output = file.tensors().get(spec.outputTensor());
+    String name = spec.outputTensor();
+    TensorInfo output = name == null ? null : file.tensors().get(name);
     return logits && output != null ? work.plus(products(List.of(output), 1, 1)) : work;
   }
 

@@ -64,6 +64,7 @@ class KvResidentTest {
         s.outputNorm(),
         s.tiedOutput(),
         s.diffusion(),
+        s.encoding(),
         s.opening(),
         s.closing());
   }

@@ -145,7 +145,7 @@ class PlanBytesTest {
                 Host.LoadProgress.NONE);
         KvPool pool = new KvPool(layout, budget.account("kv"));
         SequenceState cache = pool.sequence()) {
-      assertThat(weights.outputNorm().factors().columns()).isEqualTo(spec.width());
+      assertThat(weights.find("output_norm.weight").columns()).isEqualTo(spec.width());
       assertThat(workspace.tokens()).isEqualTo(tokens);
       assertThat(compute.team()).isSameAs(team);
       for (int done = 0; done < plan.context(); ) {

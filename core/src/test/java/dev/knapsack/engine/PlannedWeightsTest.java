@@ -156,8 +156,7 @@ class PlannedWeightsTest {
       }
       assertThat(
               weights
-                  .outputNorm()
-                  .factors()
+                  .find("output_norm.weight")
                   .data()
                   .mismatch(read(file, file.tensors().get("output_norm.weight"))))
           .isEqualTo(-1);

@@ -578,7 +578,8 @@ class KernelsContractTest {
               operands.random().nextInt(3) == 0 ? operands.between(1, 60) : 0,
               operands.random().nextInt(3) == 0,
               operands.random().nextInt(5) != 0,
-              operands.random().nextInt(3) == 0 ? operands.floats(1, heads, 2).data() : null);
+              operands.random().nextInt(3) == 0 ? operands.floats(1, heads, 2).data() : null,
+              operands.random().nextInt(3) == 0 ? operands.floats(1, heads, 0.3).data() : null);
       int tokens = round % 3 == 0 ? 1 : operands.between(1, 40);
       int length = tokens + operands.between(0, 120);
       int pageTokens = List.of(8, 16, 64, 100).get(operands.between(0, 3));

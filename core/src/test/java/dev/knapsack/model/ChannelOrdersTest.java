@@ -53,7 +53,7 @@ class ChannelOrdersTest {
       Matrix key = weights.key().matrix();
       float[] numbers = Rig.floats(key);
       float[] norm = Rig.floats(weights.norms().before().factors());
-      float[] factors = Rig.floats(weights.keyNorm());
+      float[] factors = Rig.floats(weights.keyNorm().factors());
       double[] sizes = new double[key.rows()];
       for (int row = 0; row < sizes.length; row++) {
         for (int i = 0; i < norm.length; i++) {

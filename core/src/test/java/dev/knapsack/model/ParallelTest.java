@@ -79,6 +79,7 @@ class ParallelTest {
         spec.outputNorm(),
         spec.tiedOutput(),
         spec.diffusion(),
+        spec.encoding(),
         spec.opening(),
         spec.closing());
   }

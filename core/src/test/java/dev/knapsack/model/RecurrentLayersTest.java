@@ -134,18 +134,8 @@ class RecurrentLayersTest {
     }
 
     @Override
-    public List<Block.Weights> outside(List<Block> blocks) {
-      return weights.outside(blocks);
-    }
-
-    @Override
-    public @Nullable Norm embeddingNorm() {
-      return weights.embeddingNorm();
-    }
-
-    @Override
-    public @Nullable Norm outputNorm() {
-      return weights.outputNorm();
+    public @Nullable Matrix find(String name) {
+      return weights.find(name);
     }
 
     @Override

@@ -63,25 +63,13 @@ final class ResidentWeights implements WeightSource, AutoCloseable {
   }
 
   @Override
-  public List<Block.Weights> outside(List<Block> blocks) {
-    return LayerWeights.outside(blocks, tensors::get);
-  }
-
-  @Override
-  public @Nullable Norm embeddingNorm() {
-    String name = spec.embeddingNorm();
-    return name == null ? null : Norm.find(name, tensors::get);
-  }
-
-  @Override
-  public @Nullable Norm outputNorm() {
-    String name = spec.outputNorm();
-    return name == null ? null : Norm.find(name, tensors::get);
+  public @Nullable Matrix find(String name) {
+    return tensors.get(name);
   }
 
   @Override
   public void output(RowBlock use) {
-    Matrix all = tensors.get(spec.outputTensor());
+    Matrix all = tensors.get(String.valueOf(spec.outputTensor()));
     for (int row = 0; row < all.rows(); row += outputRows) {
       use.accept(row, all.rows(row, Math.min(all.rows(), row + outputRows)));
     }

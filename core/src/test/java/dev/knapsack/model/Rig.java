@@ -142,6 +142,7 @@ final class Rig implements AutoCloseable {
         spec.outputNorm(),
         spec.tiedOutput(),
         spec.diffusion(),
+        spec.encoding(),
         spec.opening(),
         spec.closing());
   }
@@ -165,6 +166,7 @@ final class Rig implements AutoCloseable {
             a.window(),
             a.chunked(),
             a.rope(),
+            a.slopes(),
             a.queryScale(),
             a.headNorms(),
             a.hasKeys() ? source : a.source(),

@@ -92,6 +92,7 @@ final class ShapeFile implements ModelFile {
         "output_norm.weight",
         tied,
         null,
+        null,
         List.of(),
         List.of());
   }
@@ -112,6 +113,7 @@ final class ShapeFile implements ModelFile {
                 window,
                 false,
                 Rope.plain(Rope.Pairs.ADJACENT, headSize, 500_000),
+                null,
                 null,
                 HeadNorms.EACH,
                 Attention.Source.CACHE,

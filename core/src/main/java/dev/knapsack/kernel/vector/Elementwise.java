@@ -69,6 +69,53 @@ final class Elementwise {
     return sum;
   }
 
+  static float sum(MemorySegment x, long at, int n) {
+    FloatVector a = Lanes.zero();
+    for (int i = 0; i < Lanes.whole(n); i += Lanes.LENGTH) {
+      a = a.add(Lanes.load(x, at + 4L * i));
+    }
+    float sum = Lanes.sum(a);
+    for (int i = Lanes.whole(n); i < n; i++) {
+      sum += Lanes.get(x, at + 4L * i);
+    }
+    return sum;
+  }
+
+  /** The sum of {@code (x − mean)²}. */
+  static float sumOfSquares(MemorySegment x, long at, int n, float mean) {
+    FloatVector a = Lanes.zero();
+    for (int i = 0; i < Lanes.whole(n); i += Lanes.LENGTH) {
+      FloatVector v = Lanes.load(x, at + 4L * i).sub(mean);
+      a = v.fma(v, a);
+    }
+    float sum = Lanes.sum(a);
+    for (int i = Lanes.whole(n); i < n; i++) {
+      float v = Lanes.get(x, at + 4L * i) - mean;
+      sum = Math.fma(v, v, sum);
+    }
+    return sum;
+  }
+
+  /** {@code out = factor · (x − mean) · weight}. */
+  static void centre(
+      MemorySegment x,
+      long at,
+      float mean,
+      MemorySegment weight,
+      float factor,
+      MemorySegment out,
+      long outAt,
+      int n) {
+    for (int i = 0; i < Lanes.whole(n); i += Lanes.LENGTH) {
+      FloatVector y = Lanes.load(x, at + 4L * i).sub(mean).mul(factor);
+      Lanes.store(y.mul(Lanes.load(weight, 4L * i)), out, outAt + 4L * i);
+    }
+    for (int i = Lanes.whole(n); i < n; i++) {
+      float y = (Lanes.get(x, at + 4L * i) - mean) * factor * Lanes.get(weight, 4L * i);
+      Lanes.put(out, outAt + 4L * i, y);
+    }
+  }
+
   /** {@code out = factor · x · weight}, or {@code factor · x} where there is no weight. */
   static void multiply(
       MemorySegment x,
@@ -136,6 +183,8 @@ final class Elementwise {
     switch (activation) {
       case SILU -> silu(gate, gateAt, up, upAt, out, outAt, n);
       case GELU -> gelu(gate, gateAt, up, upAt, out, outAt, n);
+      case GELU_ERF -> geluErf(gate, gateAt, up, upAt, out, outAt, n);
+      case TANH -> tanh(gate, gateAt, up, upAt, out, outAt, n);
       case RELU -> relu(gate, gateAt, up, upAt, out, outAt, n);
       case RELU_SQUARED -> reluSquared(gate, gateAt, up, upAt, out, outAt, n);
       case SIGMOID -> sigmoid(gate, gateAt, up, upAt, out, outAt, n);
@@ -156,6 +205,22 @@ final class Elementwise {
       MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
     for (int i = 0; i < n; i += Lanes.LENGTH) {
       FloatVector y = gelu(Lanes.load(gate, g + 4L * i));
+      Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+    }
+  }
+
+  private static void geluErf(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector y = Functions.gelu(Lanes.load(gate, g + 4L * i));
+      Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
+    }
+  }
+
+  private static void tanh(
+      MemorySegment gate, long g, MemorySegment up, long u, MemorySegment out, long o, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      FloatVector y = Functions.tanh(Lanes.load(gate, g + 4L * i));
       Lanes.store(y.mul(Lanes.load(up, u + 4L * i)), out, o + 4L * i);
     }
   }
@@ -212,6 +277,16 @@ final class Elementwise {
       case GELU -> {
         for (int i = 0; i < n; i += Lanes.LENGTH) {
           Lanes.store(gelu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+        }
+      }
+      case GELU_ERF -> {
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+          Lanes.store(Functions.gelu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+        }
+      }
+      case TANH -> {
+        for (int i = 0; i < n; i += Lanes.LENGTH) {
+          Lanes.store(Functions.tanh(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
         }
       }
       case RELU -> {

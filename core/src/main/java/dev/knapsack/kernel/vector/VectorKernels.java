@@ -36,7 +36,7 @@ public final class VectorKernels {
             formats.without(Formats.weights()),
             formats.without(Formats.cache()),
             Set.of(),
-            EnumSet.of(MissingCode.Operation.QUANTISE, MissingCode.Operation.LAYER_NORM)),
+            EnumSet.of(MissingCode.Operation.QUANTISE)),
         new VectorProducts(formats, scalar.products()),
         rows,
         new VectorGate(scalar.gatedActivation()),

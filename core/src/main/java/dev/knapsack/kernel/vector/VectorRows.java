@@ -14,7 +14,7 @@ final class VectorRows implements RowOperations {
   private final RowOperations scalar;
 
   /**
-   * @param scalar for layer norms, and for activations of numbers after a row's last whole vector
+   * @param scalar for activations of numbers after a row's last whole vector
    */
   VectorRows(RowOperations scalar) {
     this.scalar = scalar;
@@ -56,7 +56,19 @@ final class VectorRows implements RowOperations {
       Matrix out,
       int from,
       int to) {
-    scalar.layerNorm(x, weight, bias, epsilon, out, from, to);
+    Shapes.checkSame(x, out, from, to);
+    int columns = x.columns();
+    for (int t = from; t < to; t++) {
+      long at = x.rowOffset(t);
+      long outAt = out.rowOffset(t);
+      float mean = Elementwise.sum(x.data(), at, columns) / columns;
+      double variance = (double) Elementwise.sumOfSquares(x.data(), at, columns, mean) / columns;
+      float factor = (float) (1 / Math.sqrt(variance + epsilon));
+      Elementwise.centre(x.data(), at, mean, weight, factor, out.data(), outAt, columns);
+      if (bias != null) {
+        Elementwise.add(out.data(), outAt, bias, 0, columns, 1);
+      }
+    }
   }
 
   @Override

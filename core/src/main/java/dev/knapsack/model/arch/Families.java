@@ -71,7 +71,12 @@ public final class Families {
           Map.entry("move", new Move()),
           Map.entry("engram", new Engram()),
           Map.entry("cohere2", new Cohere2()),
-          Map.entry("embbert", new EmbBert()));
+          Map.entry("embbert", new EmbBert()),
+          Map.entry("bert", new Bert()),
+          Map.entry("nomic-bert", new NomicBert()),
+          Map.entry("jina-bert-v2", new JinaBertV2()),
+          Map.entry("modern-bert", new ModernBert()),
+          Map.entry("gemma-embedding", new GemmaEmbedding()));
 
   private Families() {}
 

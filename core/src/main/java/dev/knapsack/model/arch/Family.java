@@ -7,6 +7,7 @@ import dev.knapsack.model.Attention;
 import dev.knapsack.model.Block;
 import dev.knapsack.model.DeltaRule;
 import dev.knapsack.model.Dense;
+import dev.knapsack.model.Encoding;
 import dev.knapsack.model.Experts;
 import dev.knapsack.model.Gating;
 import dev.knapsack.model.HeadNorms;
@@ -80,9 +81,16 @@ abstract class Family {
     return header.layerFlag("attention.sliding_window_pattern", layer, usuallyWindowed(layer));
   }
 
-  /** Sliding window of a layer in tokens; 0 for none. */
+  /**
+   * Sliding window of a layer in tokens; 0 for none. Where tokens see those after them, files count
+   * both sides together: half of it on each, and the token itself.
+   */
   final int window(Header header, int layer) {
-    return windowed(header, layer) ? header.tokens("attention.sliding_window", usualWindow()) : 0;
+    int tokens =
+        windowed(header, layer) ? header.tokens("attention.sliding_window", usualWindow()) : 0;
+    return tokens > 0 && source(header, layer).equals(Attention.Source.ROWS)
+        ? tokens / 2 + 1
+        : tokens;
   }
 
   /**
@@ -109,6 +117,47 @@ abstract class Family {
 
   /** Says whether it denoises texts whose tokens all see each other, in place of going on. */
   boolean denoises() {
+    return false;
+  }
+
+  /** Says whether a token of a text sees only those up to itself, in a file that does not say. */
+  boolean causal() {
+    return true;
+  }
+
+  /** The way to vectors or scores; null of a file that is to write. */
+  @Nullable Encoding encoding(Header header) {
+    return switch (header.pooling()) {
+      case 1 -> new Encoding(Encoding.Pooling.MEAN, head(header), false);
+      case 2 -> new Encoding(Encoding.Pooling.FIRST, head(header), false);
+      case 3 -> new Encoding(Encoding.Pooling.LAST, head(header), false);
+      case 4 -> ranking(header);
+      default -> null;
+    };
+  }
+
+  /** The steps after pooling. */
+  List<Encoding.Step> head(Header header) {
+    return List.of();
+  }
+
+  /** The way to the scores of a pair of texts: the share of the first of several answers. */
+  Encoding ranking(Header header) {
+    return new Encoding(
+        Encoding.Pooling.LAST,
+        List.of(
+            new Encoding.Dense("cls.output", header.width(), header.labels()),
+            new Encoding.Shares()),
+        true);
+  }
+
+  /** Tokens of the longest text. */
+  int context(Header header) {
+    return header.context();
+  }
+
+  /** Says whether scores fall with distance, head by head. */
+  boolean leans() {
     return false;
   }
 
@@ -159,7 +208,12 @@ abstract class Family {
 
   /** The place that a layer's keys and values come from. */
   Attention.Source source(Header header, int layer) {
-    return denoises() ? Attention.Source.ROWS : Attention.Source.CACHE;
+    if (denoises()) {
+      return Attention.Source.ROWS;
+    }
+    return encoding(header) == null
+        ? Attention.Source.CACHE
+        : new Attention.Source.Rows(!header.flag("attention.causal", causal()));
   }
 
   final Attention attention(Header header, int layer, int context) {
@@ -176,6 +230,7 @@ abstract class Family {
         window(header, layer),
         chunked(),
         rope(header, layer, context),
+        leans() ? new Attention.Slopes(header.heads(layer)) : null,
         queryScale(header, layer),
         headNorms(header, layer),
         source(header, layer),
@@ -456,7 +511,7 @@ abstract class Family {
             header.name(),
             header.width(),
             header.vocabulary(),
-            header.context(),
+            context(header),
             layers(header, context),
             centredNorms(),
             header.positive(
@@ -471,8 +526,15 @@ abstract class Family {
             outputNorm(),
             !header.hasTensor(ModelSpec.OUTPUT),
             denoises() ? header.diffusion() : null,
+            encoding(header),
             opening(header),
             closing(header));
+    if (spec.encoding() != null && !spec.readsOnlyTexts()) {
+      throw header.wrong(
+          "pooling_type",
+          "asks for vectors of texts, and some layers of this architecture carry something from"
+              + " step to step");
+    }
     new TensorCheck(header.file(), spec, requiredTensors(header)).run();
     return spec;
   }
@@ -496,7 +558,11 @@ abstract class Family {
     }
     opening(header).forEach(block -> all.addAll(block.tensors()));
     closing(header).forEach(block -> all.addAll(block.tensors()));
-    List<LayerSpec> layers = layers(header, header.context());
+    Encoding encoding = encoding(header);
+    if (encoding != null) {
+      all.addAll(encoding.tensors());
+    }
+    List<LayerSpec> layers = layers(header, context(header));
     for (int l = 0; l < layers.size(); l++) {
       for (Block block : layers.get(l).blocks()) {
         for (TensorSpec tensor : least(block, requiredTensors(header))) {

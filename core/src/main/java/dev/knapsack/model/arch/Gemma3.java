@@ -8,7 +8,7 @@ import org.jspecify.annotations.Nullable;
  * Gemma 3: five layers with a sliding window and an unscaled rotary embedding of their own base to
  * one that sees everything; queries and keys normed per head in place of a soft cap.
  */
-final class Gemma3 extends Gemma2 {
+class Gemma3 extends Gemma2 {
   private static final int PERIOD = 6;
 
   @Override

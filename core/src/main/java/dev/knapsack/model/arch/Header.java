@@ -11,6 +11,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 
@@ -296,6 +297,19 @@ final class Header {
    * 0 is for all.
    */
   boolean layerFlag(String key, int layer, boolean otherwise) {
+    return layerFlag(key, layer, otherwise, 1);
+  }
+
+  /**
+   * The same, where a number is for all but the first of every so many.
+   *
+   * @param usual such a number, in a file that has no flags
+   */
+  boolean layerFlag(String key, int layer, int usual) {
+    return layerFlag(key, layer, layer % usual != 0, 0);
+  }
+
+  private boolean layerFlag(String key, int layer, boolean otherwise, int offset) {
     if (!has(key)) {
       return otherwise;
     }
@@ -307,7 +321,25 @@ final class Header {
       throw wrong(key, "%d values for %d layers".formatted(flags.length, blocks));
     }
     int period = checked(key, flags[0], 0, MOST_LAYERS);
-    return period == 0 || (layer + 1) % period != 0;
+    return period == 0 || (layer + offset) % period != 0;
+  }
+
+  /** The number that GGUF has for a way to pool; 0 for none, or none named. */
+  int pooling() {
+    String key = "pooling_type";
+    return has(key) ? checked(key, metadata.integer(key(key)), 0, 4) : 0;
+  }
+
+  /** Numbers that a classifier gives: one, where it has no names for several. */
+  int labels() {
+    return metadata.all().get(key("classifier.output_labels")) instanceof List<?> names
+        ? Math.max(1, names.size())
+        : 1;
+  }
+
+  /** The token that ends a part of a text; the spelling is GGUF's. */
+  int separator() {
+    return (int) metadata.integer("tokenizer.ggml.seperator_token_id", 102);
   }
 
   /** The way in which a model denoises: shifted, in a file that does not say. */
