@@ -153,7 +153,7 @@ final class VocabularyTrie implements AutoCloseable {
       int end = memory.get(INT, NODE * following + 8);
       for (int i = memory.get(INT, at + 8); i < end; i++) {
         int token = memory.get(INT, NODE * (nodes + 1) + 4L * i);
-        mask[token >> 6] = mask[token >> 6] & ~(1L << token) | (live ? 1L << token : 0);
+        mask[token >> 6] = (mask[token >> 6] & ~(1L << token)) | (live ? 1L << token : 0);
       }
       if (live) {
         path[level + 1] = next;
