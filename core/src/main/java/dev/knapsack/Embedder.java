@@ -37,6 +37,9 @@ import java.util.function.Consumer;
 public final class Embedder implements AutoCloseable {
   private static final float LAYER_NORM_EPSILON = 1e-5f;
 
+  /** Steps whose texts may be under way for one caller. */
+  private static final int STEPS_AHEAD = 4;
+
   private final OpenEncoder open;
   private final TextEncoder encoder;
   private final ModelSpec spec;
@@ -141,13 +144,12 @@ public final class Embedder implements AutoCloseable {
       Submitted next = submit(request, prefix + texts.next());
       submitted.add(next);
       tokens += next.input.tokens().length;
-      while (tokens > 4 * plan().prefillChunk() || submitted.peek().result.isDone()) {
-        Submitted first = submitted.remove();
+      while (!submitted.isEmpty()
+          && (tokens > STEPS_AHEAD * plan().prefillChunk()
+              || submitted.getFirst().result.isDone())) {
+        Submitted first = submitted.removeFirst();
         tokens -= first.input.tokens().length;
         each.accept(finished(request, first, dimensions));
-        if (submitted.isEmpty()) {
-          break;
-        }
       }
     }
     submitted.forEach(last -> each.accept(finished(request, last, dimensions)));

@@ -13,6 +13,7 @@ import dev.knapsack.plan.Plan;
 import dev.knapsack.text.Tokenizer;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * A model that encodes, open, with its file and its tokenizer.
@@ -30,7 +31,8 @@ record OpenEncoder(
       Tokenizer tokenizer = Tokenizer.of(file);
       Plan plan = Knapsack.plan(file, tokenizer, host, tenant, options);
       ModelSpec spec = Families.spec(file, plan.context());
-      Encoding encoding = options.pooling.map(spec.encoding()::withPooling).orElse(spec.encoding());
+      Encoding own = Objects.requireNonNull(spec.encoding());
+      Encoding encoding = scores ? own : options.pooling.map(own::withPooling).orElse(own);
       TextEncoder encoder =
           TextEncoder.open(file, spec.withEncoding(encoding), plan, host, options.engine);
       return new OpenEncoder(
@@ -57,7 +59,7 @@ record OpenEncoder(
           spec.family() + ".pooling_type",
           scores
               ? "says that the model makes vectors of texts, and no scores of pairs; it is an"
-                    + " embedding model"
+                  + " embedding model"
               : "says that the model makes scores of pairs, and no vectors; it is a reranker");
     }
   }

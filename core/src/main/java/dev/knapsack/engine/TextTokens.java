@@ -1,5 +1,6 @@
 package dev.knapsack.engine;
 
+import dev.knapsack.error.ContextExceededException;
 import dev.knapsack.text.MarkedText;
 import dev.knapsack.text.Tokenizer;
 import java.util.Arrays;
@@ -95,10 +96,15 @@ public final class TextTokens {
    * A document between other words, of which it is cut at its end where all is too long.
    *
    * @param after what stands after the document, and begins with a special token
+   * @throws ContextExceededException if the other words alone are too long
    */
   public Input within(MarkedText before, String document, MarkedText after, int most) {
     int[] tail = tokenizer.encode(after, false);
     int[] all = tokenizer.encode(before.plus(MarkedText.input(document)).plus(after), true);
+    int[] head = tokenizer.encode(before, true);
+    if (head.length + tail.length >= most) {
+      throw ContextExceededException.ofText(head.length + tail.length, most);
+    }
     int length = all.length - (closing >= 0 && all[all.length - 1] == closing ? 1 : 0);
     int[] tokens = Arrays.copyOf(all, Math.min(length, most));
     System.arraycopy(tail, 0, tokens, tokens.length - tail.length, tail.length);

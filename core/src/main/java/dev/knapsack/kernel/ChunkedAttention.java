@@ -442,7 +442,7 @@ public final class ChunkedAttention implements Attention {
       int count) {
     if (stride == format.bytes(size)) {
       steps.decode(format, span.memory(), offset, block.scratch(), at, count * size);
-    } else if (format == Formats.F32) {
+    } else if (format.equals(Formats.F32)) {
       float[] numbers = block.scratch().floats();
       for (int t = 0; t < count; t++) {
         MemorySegment.copy(
