@@ -279,16 +279,8 @@ final class Elementwise {
           Lanes.store(gelu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
         }
       }
-      case GELU_ERF -> {
-        for (int i = 0; i < n; i += Lanes.LENGTH) {
-          Lanes.store(Functions.gelu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
-        }
-      }
-      case TANH -> {
-        for (int i = 0; i < n; i += Lanes.LENGTH) {
-          Lanes.store(Functions.tanh(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
-        }
-      }
+      case GELU_ERF -> geluErf(x, at, n);
+      case TANH -> tanh(x, at, n);
       case RELU -> {
         for (int i = 0; i < n; i += Lanes.LENGTH) {
           Lanes.store(Lanes.load(x, at + 4L * i).max(0), x, at + 4L * i);
@@ -310,6 +302,20 @@ final class Elementwise {
         }
       }
       case GPT_OSS -> throw activation.needsGate();
+    }
+  }
+
+  // Methods of their own: all loops in one are more than the compiler may take memory for.
+
+  private static void geluErf(MemorySegment x, long at, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      Lanes.store(Functions.gelu(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
+    }
+  }
+
+  private static void tanh(MemorySegment x, long at, int n) {
+    for (int i = 0; i < n; i += Lanes.LENGTH) {
+      Lanes.store(Functions.tanh(Lanes.load(x, at + 4L * i)), x, at + 4L * i);
     }
   }
 
