@@ -61,7 +61,7 @@ final class EncoderConfig {
     if (family == null) {
       return Optional.empty();
     }
-    boolean bert = family == EncoderFamily.BERT;
+    boolean bert = family.equals(EncoderFamily.BERT);
     boolean jina = bert && text(json, "position_embedding_type").equals("alibi");
     EncoderConfig config = new EncoderConfig(file, json, jina ? EncoderFamily.JINA_BERT : family);
     config.check();
@@ -99,15 +99,15 @@ final class EncoderConfig {
     metadata.real(
         key("attention.layer_norm_epsilon"),
         first("layer_norm_eps", "layer_norm_epsilon", "norm_eps")
-            .orElse(family == EncoderFamily.MODERN_BERT ? 1e-5 : 1e-12));
+            .orElse(family.equals(EncoderFamily.MODERN_BERT) ? 1e-5 : 1e-12));
     metadata.flag(key("attention.causal"), false);
-    if (family == EncoderFamily.NOMIC_BERT) {
+    if (family.equals(EncoderFamily.NOMIC_BERT)) {
       metadata.real(key("rope.freq_base"), first("rotary_emb_base").orElse(10_000.0));
     }
-    if (family == EncoderFamily.MODERN_BERT) {
+    if (family.equals(EncoderFamily.MODERN_BERT)) {
       modern(metadata);
     } else {
-      long types = family == EncoderFamily.DISTILBERT ? 1 : required("type_vocab_size");
+      long types = family.equals(EncoderFamily.DISTILBERT) ? 1 : required("type_vocab_size");
       metadata.integer("tokenizer.ggml.token_type_count", types);
     }
     if (judges()) {
@@ -191,7 +191,7 @@ final class EncoderConfig {
       }
       default -> {
         expect("position_embedding_type", "absolute", "absolute");
-        expect(family == EncoderFamily.DISTILBERT ? "activation" : "hidden_act", "gelu", "gelu");
+        expect(family.equals(EncoderFamily.DISTILBERT) ? "activation" : "hidden_act", "gelu", "gelu");
         expect("is_decoder", "false", "false");
         expect("sinusoidal_pos_embds", "false", "false", "true"); // the table is in the file
       }
