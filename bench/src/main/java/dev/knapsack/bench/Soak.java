@@ -303,10 +303,9 @@ public final class Soak {
     System.out.println("| request | outcomes |\n|---|---|");
     outcomes.forEach((kind, counts) -> System.out.printf("| %s | %s |%n", kind, counts));
     List<Sample> late = samples.subList(samples.size() / 2, samples.size());
-    System.out.println(
-        "\n"
-            + "| counted | least, second half | most, second half | change an hour |\n"
-            + "|---|---|---|---|");
+    System.out.println();
+    System.out.println("| counted | least, second half | most, second half | change an hour |");
+    System.out.println("|---|---|---|---|");
     row("resident set, MiB", late, s -> s.resident / MIB);
     row("ledger, MiB", late, s -> s.ledger / MIB);
     row("resident set − ledger, %", late, s -> 100 * (s.resident / s.ledger - 1));

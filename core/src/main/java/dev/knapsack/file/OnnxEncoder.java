@@ -3,7 +3,6 @@ package dev.knapsack.file;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.file.OnnxGraph.Node;
 import dev.knapsack.file.OnnxGraph.Tensor;
-import dev.knapsack.file.OnnxGraph.Type;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
 import java.util.HashMap;
@@ -223,7 +222,7 @@ final class OnnxEncoder {
           node(self + "/Concat"),
           "%d heads of %d do not make %d numbers".formatted(heads, size, width()));
     }
-    expectNumber(self + "/Div", (float) Math.sqrt(size));
+    expectNumber(self + "/Div", (float) Math.sqrt((double) size));
   }
 
   private void expectNumber(String name, float number) {
@@ -296,9 +295,8 @@ final class OnnxEncoder {
   }
 
   private void linear(String module, String name, String input) {
-    Node product = nodes.get(module + "/MatMul");
-    boolean codes = product == null;
-    product = codes ? node(module + "/MatMul_quant") : product;
+    boolean codes = !nodes.containsKey(module + "/MatMul");
+    Node product = node(module + (codes ? "/MatMul_quant" : "/MatMul"));
     if (!beforeCodes(product.inputs().getFirst()).equals(input)) {
       throw wrong(
           product, "takes %s where %s is expected".formatted(product.inputs().getFirst(), input));
@@ -356,7 +354,7 @@ final class OnnxEncoder {
 
   private TensorSource.Levels levels(
       Tensor codes, Tensor scales, @Nullable Tensor zeros, int most) {
-    if (codes.type() != Type.INT8 && codes.type() != Type.UINT8) {
+    if (codes.type() != OnnxGraph.Type.INT8 && codes.type() != OnnxGraph.Type.UINT8) {
       throw graph.error(codes, "codes are expected in 8 bits, signed or not");
     }
     quantized = true;
@@ -367,7 +365,7 @@ final class OnnxEncoder {
         throw graph.error(codes, "%d scales or zero points for %d".formatted(length, most));
       }
     }
-    return new TensorSource.Levels(codes.type() == Type.INT8, factors, points);
+    return new TensorSource.Levels(codes.type() == OnnxGraph.Type.INT8, factors, points);
   }
 
   private Tensor weight(Node node, int input) {

@@ -92,7 +92,7 @@ public record ApiKey(
 
   private IllegalArgumentException unknown() {
     return new IllegalArgumentException(
-        "The key of '%s' has a limit that is none; there are requests=N, tokens=N (both a minute), parallel=N and priority=N, each 0 or more, and cache=SIZE or cache=N%."
+        "The key of '%s' has a limit that is none; there are requests=N, tokens=N (both a minute), parallel=N and priority=N, each 0 or more, and cache=SIZE or cache=N%%."
             .formatted(name));
   }
 

@@ -81,7 +81,7 @@ final class JsonScan {
       case ZERO -> continues(c) ? number(c) : ended(c);
       case DIGITS -> isDigit(c) || (continues(c) ? number(c) : ended(c));
       case POINT -> digit(c, At.FRACTION, At.FRACTION);
-      case FRACTION -> isDigit(c) || (c != '.' && continues(c) ? number(c) : ended(c));
+      case FRACTION -> isDigit(c) || ((c != '.' && continues(c)) ? number(c) : ended(c));
       case EXPONENT -> {
         boolean sign = c == '+' || c == '-';
         at = sign ? At.SIGN : at;
