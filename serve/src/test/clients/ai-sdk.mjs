@@ -1,7 +1,7 @@
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
-import { APICallError, generateText, jsonSchema, Output, streamText, tool } from 'ai';
+import { APICallError, embed, embedMany, generateText, jsonSchema, Output, streamText, tool } from 'ai';
 import {
-  answer, check, endless, equal, idle, key, model, question, report, server, singleKey, thrown, truthy,
+  answer, check, cosine, embedder, endless, equal, idle, key, model, question, report, server, singleKey, thrown, truthy,
 } from './shared/checks.mjs';
 
 const provider = (apiKey) =>
@@ -73,6 +73,16 @@ await check('pictures are refused', async () => {
     generateText({ ...asked, prompt: undefined, messages: [{ role: 'user', content }] }));
   truthy(APICallError.isInstance(e) && e.statusCode === 400, `a refusal: ${e}`);
   truthy(e.message.includes('text only'), `says why: ${e.message}`);
+});
+await check('embed and embedMany', async () => {
+  const client = createOpenAICompatible({ name: 'knapsack', baseURL: `${server}/v1`, apiKey: key });
+  const small = client.embeddingModel(embedder);
+  const one = await embed({ model: small, value: 'a cat' });
+  equal(one.usage.tokens, 6, 'tokens');
+  const many = await embedMany({ model: small, values: ['a cat', 'the hill'] });
+  equal(many.embeddings.map((e) => e.length), [32, 32], 'dimensions');
+  equal(many.embeddings[0], one.embedding, 'vector');
+  truthy(cosine(...many.embeddings) < 0.9999, 'they differ');
 });
 await check('errors', async () => {
   const e = await thrown(() => generateText({ ...asked, model: provider(key)('gpt-9') }));

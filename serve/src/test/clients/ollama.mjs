@@ -1,7 +1,7 @@
 import { Ollama } from 'ollama';
 import assert from 'node:assert/strict';
 import {
-  answer, check, key, model, question, rehearsedServer, report, server,
+  answer, check, cosine, embedder, key, model, question, rehearsedServer, report, server,
 } from './shared/checks.mjs';
 
 const headers = { Authorization: `Bearer ${key}` };
@@ -32,6 +32,20 @@ await check('stream', async () => {
   assert.equal(pieces.join('').trim(), answer);
   assert.equal(last.done, true);
   assert.equal(last.eval_count, pieces.length - 1);
+});
+
+await check('embed', async () => {
+  const two = await client.embed({ model: embedder, input: ['a cat', 'the hill'] });
+  assert.deepEqual(two.embeddings.map((e) => e.length), [32, 32]);
+  assert.ok(cosine(...two.embeddings) < 0.9999);
+  assert.ok(two.prompt_eval_count > 0 && two.total_duration > 0);
+  const cut = await client.embed({ model: embedder, input: 'a'.repeat(100) });
+  assert.equal(cut.embeddings.length, 1);
+  await assert.rejects(
+    client.embed({ model: embedder, input: 'a'.repeat(100), truncate: false }), /102 tokens/);
+  const old = await client.embeddings({ model: embedder, prompt: 'a cat' });
+  assert.ok(Math.abs(cosine(old.embedding, two.embeddings[0]) - 1) < 1e-6);
+  await assert.rejects(client.embed({ model, input: 'a' }), /small/);
 });
 
 await check('generate', async () => {

@@ -12,6 +12,14 @@ export const callingServer = process.env.KNAPSACK_CALLING_URL;
 /** Tokens that end an answer: forbidden, it goes on. */
 export const endless = { logit_bias: { [process.env.KNAPSACK_END]: -100 } };
 export const model = 'notes';
+/** An embedding model beside it. */
+export const embedder = 'small';
+
+/** The cosine of the angle between two vectors. */
+export function cosine(a, b) {
+  const dot = (x, y) => x.reduce((sum, _, i) => sum + x[i] * y[i], 0);
+  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
+}
 export const question = 'Dan put the blue ring in the library. Where is the blue ring?';
 export const answer = 'The blue ring is in the library.';
 

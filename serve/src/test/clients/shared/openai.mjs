@@ -1,6 +1,6 @@
 // The checks of OpenAI's own client, for any of its major versions.
 import {
-  answer, callingServer, check, endless, equal, idle, key, model, question, report, server, singleKey, slots,
+  answer, callingServer, check, cosine, embedder, endless, equal, idle, key, model, question, report, server, singleKey, slots,
   thrown, truthy,
 } from './checks.mjs';
 
@@ -30,8 +30,31 @@ export async function run(name, { default: OpenAI, toFile }) {
   await check('models', async () => {
     const ids = [];
     for await (const one of client.models.list()) ids.push(one.id);
-    equal(ids, [model], 'ids');
+    equal(ids, [model, embedder, 'judge'], 'ids');
     equal((await client.models.retrieve(model)).id, model, 'id');
+  });
+  await check('embeddings', async () => {
+    const asked = { model: embedder, input: ['a cat', 'the hill'] };
+    // Without a format the client asks for base64, and gives what it has read of it as numbers.
+    const usual = await client.embeddings.create(asked);
+    const floats = await client.embeddings.create({ ...asked, encoding_format: 'float' });
+    equal(usual.data.map((d) => d.index), [0, 1], 'index');
+    for (const [i, { embedding }] of floats.data.entries()) {
+      equal(embedding.length, 32, 'dimensions');
+      equal(Array.from(usual.data[i].embedding), embedding.map(Math.fround), 'vectors');
+    }
+    truthy(cosine(floats.data[0].embedding, floats.data[1].embedding) < 0.9999, 'they differ');
+    equal(usual.usage.prompt_tokens, usual.usage.total_tokens, 'usage');
+    const short = await client.embeddings.create({ ...asked, input: [[7, 8], [9]], dimensions: 8 });
+    equal(short.data.map((d) => d.embedding.length), [8, 8], 'dimensions');
+  });
+  await check('embeddings: refusals', async () => {
+    const long = await thrown(() =>
+      client.embeddings.create({ model: embedder, input: 'a'.repeat(100) }));
+    equal([long.status, long.code], [400, 'context_length_exceeded'], 'too long');
+    const chat = await thrown(() => client.embeddings.create({ model, input: 'a' }));
+    equal([chat.status, chat.param], [400, 'model'], 'a chat model');
+    truthy(chat.message.includes(embedder), 'says which would do');
   });
   await check('chat', async () => {
     const reply = await client.chat.completions.create(asked);

@@ -4,11 +4,13 @@ import dev.knapsack.EmbeddingRequest.LongTexts;
 import dev.knapsack.engine.TextEncoder;
 import dev.knapsack.engine.TextTokens;
 import dev.knapsack.error.ContextExceededException;
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.model.Encoding;
 import dev.knapsack.model.ModelSpec;
 import dev.knapsack.plan.Plan;
+import dev.knapsack.text.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -18,6 +20,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Consumer;
+import java.util.function.Function;
 
 /**
  * An embedding model, open inside a budget: it makes vectors of texts, such that texts with like
@@ -68,7 +71,18 @@ public final class Embedder implements AutoCloseable {
    * @throws dev.knapsack.error.PlanMismatchException if a plan was given that is not for this model
    */
   public static Embedder open(Path model, Host host, Options options) {
-    return new Embedder(OpenEncoder.open(model, host, options, false));
+    return new Embedder(OpenEncoder.open(ModelFile.open(model), host, options, false));
+  }
+
+  /**
+   * Opens a model in a file, or one that is a resource of the program, such as {@code
+   * classpath:all-minilm-l6-v2.onnx} of LangChain4j's artifacts.
+   *
+   * @param resources knows the program's resources
+   */
+  public static Embedder open(String location, ClassLoader resources, Host host, Options options) {
+    return new Embedder(
+        OpenEncoder.open(ModelFile.open(location, resources), host, options, false));
   }
 
   /** The plan that it was opened by. */
@@ -88,6 +102,21 @@ public final class Embedder implements AutoCloseable {
 
   public Budget budget() {
     return encoder.budget();
+  }
+
+  /** The model's file; for modules of Knapsack itself, to which alone its type is known. */
+  public ModelFile file() {
+    return open.file();
+  }
+
+  /** The model's shape; likewise. */
+  public ModelSpec spec() {
+    return spec;
+  }
+
+  /** The model's tokenizer; likewise. */
+  public Tokenizer tokenizer() {
+    return open.tokenizer();
   }
 
   /** Numbers in a vector. */
@@ -119,8 +148,12 @@ public final class Embedder implements AutoCloseable {
    * @throws dev.knapsack.error.WaitInterruptedException if the thread is interrupted meanwhile
    */
   public List<Embedding> embed(EmbeddingRequest request) {
-    List<Embedding> all = new ArrayList<>(request.texts.size());
-    embed(request, request.texts.iterator(), all::add);
+    List<Embedding> all = new ArrayList<>(request.size());
+    if (request.tokens.isEmpty()) {
+      embed(request, request.texts.iterator(), all::add);
+    } else {
+      embed(request, request.tokens.iterator(), tokens -> given(request, tokens), all::add);
+    }
     return all;
   }
 
@@ -131,28 +164,42 @@ public final class Embedder implements AutoCloseable {
    * @param request what is wanted of them; its own texts do not count
    */
   public void embed(EmbeddingRequest request, Iterator<String> texts, Consumer<Embedding> each) {
+    String prefix = prefix(request);
+    embed(request, texts, text -> input(request, prefix + text), each);
+  }
+
+  private <T> void embed(
+      EmbeddingRequest request,
+      Iterator<T> texts,
+      Function<T, TextTokens.Input> inputs,
+      Consumer<Embedding> each) {
     if (pooling() == Encoding.Pooling.NONE) {
       throw new IllegalArgumentException(
           "%s gives a vector for each token, and says of none how to make one of all; name a pooling, such as the mean."
               .formatted(name()));
     }
-    String prefix = prefix(request);
     int dimensions = dimensions(request);
     Deque<Submitted> submitted = new ArrayDeque<>();
-    int tokens = 0;
-    while (texts.hasNext()) {
-      Submitted next = submit(request, prefix + texts.next());
-      submitted.add(next);
-      tokens += next.input.tokens().length;
-      while (!submitted.isEmpty()
-          && (tokens > STEPS_AHEAD * plan().prefillChunk()
-              || submitted.getFirst().result.isDone())) {
-        Submitted first = submitted.removeFirst();
-        tokens -= first.input.tokens().length;
-        each.accept(finished(request, first, dimensions));
+    try {
+      int tokens = 0;
+      while (texts.hasNext()) {
+        Submitted next = submit(inputs.apply(texts.next()));
+        submitted.add(next);
+        tokens += next.input.tokens().length;
+        while (!submitted.isEmpty()
+            && (tokens > STEPS_AHEAD * plan().prefillChunk()
+                || submitted.getFirst().result.isDone())) {
+          Submitted first = submitted.removeFirst();
+          tokens -= first.input.tokens().length;
+          each.accept(finished(request, first, dimensions));
+        }
       }
+      while (!submitted.isEmpty()) {
+        each.accept(finished(request, submitted.remove(), dimensions));
+      }
+    } finally {
+      submitted.forEach(left -> left.result.cancel(false)); // where something was thrown
     }
-    submitted.forEach(last -> each.accept(finished(request, last, dimensions)));
   }
 
   /**
@@ -166,7 +213,7 @@ public final class Embedder implements AutoCloseable {
           "%s was opened to make one vector of a text's tokens; open it without pooling."
               .formatted(name()));
     }
-    Submitted submitted = submit(EmbeddingRequest.of(text), text);
+    Submitted submitted = submit(input(EmbeddingRequest.of(text), text));
     float[] all = TextEncoder.await(submitted.result);
     List<float[]> rows = new ArrayList<>();
     for (int at = 0; at < all.length; at += dimensions()) {
@@ -197,13 +244,40 @@ public final class Embedder implements AutoCloseable {
   /** A text on its way. */
   private record Submitted(TextTokens.Input input, CompletableFuture<float[]> result) {}
 
-  private Submitted submit(EmbeddingRequest request, String text) {
-    int most = Math.min(maxTokens(), request.maxTokens.orElse(maxTokens()));
+  private Submitted submit(TextTokens.Input input) {
+    return new Submitted(input, encoder.submit(input.tokens()));
+  }
+
+  private TextTokens.Input input(EmbeddingRequest request, String text) {
+    int most = most(request);
     TextTokens.Input input = open.tokens().text(text, most);
     if (input.cut() && request.longTexts == LongTexts.REFUSE) {
       throw ContextExceededException.ofText(open.tokens().count(text), most);
     }
-    return new Submitted(input, encoder.submit(input.tokens()));
+    return input;
+  }
+
+  private TextTokens.Input given(EmbeddingRequest request, int[] tokens) {
+    int most = most(request);
+    for (int token : tokens) {
+      if (token < 0 || token >= spec.vocabulary()) {
+        throw new IllegalArgumentException(
+            "Token %,d is none of the %,d that %s has; give the model's own, or the text."
+                .formatted(token, spec.vocabulary(), name()));
+      }
+    }
+    if (tokens.length == 0) {
+      throw new IllegalArgumentException("A text of no tokens was given; give 1 or more.");
+    }
+    if (tokens.length > most && request.longTexts == LongTexts.REFUSE) {
+      throw ContextExceededException.ofText(tokens.length, most);
+    }
+    return new TextTokens.Input(
+        Arrays.copyOf(tokens, Math.min(tokens.length, most)), tokens.length > most);
+  }
+
+  private int most(EmbeddingRequest request) {
+    return Math.min(maxTokens(), request.maxTokens.orElse(maxTokens()));
   }
 
   private Embedding finished(EmbeddingRequest request, Submitted submitted, int dimensions) {

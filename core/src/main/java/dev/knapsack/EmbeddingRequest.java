@@ -16,6 +16,10 @@ public final class EmbeddingRequest {
   }
 
   final List<String> texts;
+
+  /** Texts as tokens; of a request there are these or the others. */
+  final List<int[]> tokens;
+
   Optional<Task> task = Optional.empty();
   String prefix = "";
   OptionalInt dimensions = OptionalInt.empty();
@@ -23,13 +27,14 @@ public final class EmbeddingRequest {
   LongTexts longTexts = LongTexts.CUT;
   boolean normalised = true;
 
-  private EmbeddingRequest(List<String> texts) {
+  private EmbeddingRequest(List<String> texts, List<int[]> tokens) {
     this.texts = List.copyOf(texts);
+    this.tokens = List.copyOf(tokens);
   }
 
   /** Texts as they are, and vectors of length 1. */
   public static EmbeddingRequest of(List<String> texts) {
-    return new EmbeddingRequest(texts);
+    return new EmbeddingRequest(texts, List.of());
   }
 
   /** One text. */
@@ -37,8 +42,24 @@ public final class EmbeddingRequest {
     return of(List.of(text));
   }
 
-  private EmbeddingRequest with(List<String> of, Consumer<EmbeddingRequest> change) {
-    EmbeddingRequest copy = new EmbeddingRequest(of);
+  /**
+   * Texts as tokens of the model's own vocabulary, which are computed as they are: nothing is put
+   * before them, no special ones are added, and what is too long is refused or loses its end.
+   */
+  public static EmbeddingRequest ofTokens(List<int[]> texts) {
+    return new EmbeddingRequest(List.of(), texts);
+  }
+
+  /** The number of texts. */
+  public int size() {
+    return texts.size() + tokens.size();
+  }
+
+  private EmbeddingRequest with(Consumer<EmbeddingRequest> change) {
+    return with(new EmbeddingRequest(texts, tokens), change);
+  }
+
+  private EmbeddingRequest with(EmbeddingRequest copy, Consumer<EmbeddingRequest> change) {
     copy.task = task;
     copy.prefix = prefix;
     copy.dimensions = dimensions;
@@ -51,17 +72,17 @@ public final class EmbeddingRequest {
 
   /** The same wanted of other texts. */
   public EmbeddingRequest withTexts(List<String> others) {
-    return with(others, _ -> {});
+    return with(of(others), _ -> {});
   }
 
   /** The words that the model was trained with for this task are put before each text. */
   public EmbeddingRequest withTask(Task value) {
-    return with(texts, r -> r.task = Optional.of(value));
+    return with(r -> r.task = Optional.of(value));
   }
 
   /** These words are put before each text, such as an instruction; after those of a task. */
   public EmbeddingRequest withPrefix(String words) {
-    return with(texts, r -> r.prefix = words);
+    return with(r -> r.prefix = words);
   }
 
   /**
@@ -74,7 +95,7 @@ public final class EmbeddingRequest {
       throw new IllegalArgumentException(
           "A vector of %,d numbers was asked for; give 1 or more.".formatted(count));
     }
-    return with(texts, r -> r.dimensions = OptionalInt.of(count));
+    return with(r -> r.dimensions = OptionalInt.of(count));
   }
 
   /** Tokens that a text may have, special ones included; by default as many as the plan says. */
@@ -84,16 +105,16 @@ public final class EmbeddingRequest {
           "Texts of %,d tokens were asked for; give 3 or more: two may be special."
               .formatted(count));
     }
-    return with(texts, r -> r.maxTokens = OptionalInt.of(count));
+    return with(r -> r.maxTokens = OptionalInt.of(count));
   }
 
   /** The end of texts that are too long; by default they are cut. */
   public EmbeddingRequest withLongTexts(LongTexts value) {
-    return with(texts, r -> r.longTexts = value);
+    return with(r -> r.longTexts = value);
   }
 
   /** Vectors of length 1, so that a dot product is a cosine; true by default. */
   public EmbeddingRequest withNormalised(boolean value) {
-    return with(texts, r -> r.normalised = value);
+    return with(r -> r.normalised = value);
   }
 }

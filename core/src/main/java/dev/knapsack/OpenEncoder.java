@@ -11,7 +11,6 @@ import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.text.Tokenizer;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 
@@ -21,11 +20,19 @@ import java.util.Objects;
  * @param templates of its file
  */
 record OpenEncoder(
-    ModelFile file, TextEncoder encoder, TextTokens tokens, List<TemplateSource> templates)
+    ModelFile file,
+    Tokenizer tokenizer,
+    TextEncoder encoder,
+    TextTokens tokens,
+    List<TemplateSource> templates)
     implements AutoCloseable {
-  /** Opens a model; {@code scores} says what it is to make of texts. */
-  static OpenEncoder open(Path model, Host host, Options options, boolean scores) {
-    ModelFile file = ModelFile.open(model);
+  /**
+   * Opens a model.
+   *
+   * @param file is closed with it, or if it cannot be opened
+   * @param scores whether it is to make scores of pairs, and not vectors of texts
+   */
+  static OpenEncoder open(ModelFile file, Host host, Options options, boolean scores) {
     try (Host.Tenant tenant = host.enter(Host.Share.USUAL)) {
       check(file, scores);
       Tokenizer tokenizer = Tokenizer.of(file);
@@ -36,7 +43,11 @@ record OpenEncoder(
       TextEncoder encoder =
           TextEncoder.open(file, spec.withEncoding(encoding), plan, host, options.engine);
       return new OpenEncoder(
-          file, encoder, new TextTokens(tokenizer, options.parseSpecial), file.templates());
+          file,
+          tokenizer,
+          encoder,
+          new TextTokens(tokenizer, options.parseSpecial),
+          file.templates());
     } catch (RuntimeException | Error e) {
       file.close();
       throw e;

@@ -2,11 +2,15 @@ package dev.knapsack;
 
 import dev.knapsack.engine.TextEncoder;
 import dev.knapsack.engine.TextTokens;
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.file.TemplateSource;
 import dev.knapsack.host.Host;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.model.Encoding;
+import dev.knapsack.model.ModelSpec;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.text.MarkedText;
+import dev.knapsack.text.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
@@ -39,17 +43,14 @@ public final class Reranker implements AutoCloseable {
    * A document's score.
    *
    * @param index its place among the documents that were given
-   * @param score the model's own number, the larger the better; of BERT's kin any number, whose
-   *     {@link #probability} is between 0 and 1, of Qwen 3 the probability itself
+   * @param score the model's own number, the larger the better; of BERT's kin any number, of Qwen 3
+   *     the probability itself
+   * @param probability the score as a number between 0 and 1: the logistic function of it, where it
+   *     is not one by itself
    * @param tokens tokens that were read of query and document
    * @param cut whether they had more than the model reads at once
    */
-  public record Score(int index, double score, int tokens, boolean cut) {
-    /** The score as a number between 0 and 1, of a model whose scores are any numbers. */
-    public double probability() {
-      return 1 / (1 + Math.exp(-score));
-    }
-  }
+  public record Score(int index, double score, double probability, int tokens, boolean cut) {}
 
   private Reranker(OpenEncoder open) {
     this.open = open;
@@ -68,7 +69,12 @@ public final class Reranker implements AutoCloseable {
 
   /** Opens a model as asked for, beside what else is open in a host. */
   public static Reranker open(Path model, Host host, Options options) {
-    return new Reranker(OpenEncoder.open(model, host, options, true));
+    return new Reranker(OpenEncoder.open(ModelFile.open(model), host, options, true));
+  }
+
+  /** Opens a model in a file, or one that is a resource of the program: {@code classpath:}. */
+  public static Reranker open(String location, ClassLoader resources, Host host, Options options) {
+    return new Reranker(OpenEncoder.open(ModelFile.open(location, resources), host, options, true));
   }
 
   /** The plan that it was opened by. */
@@ -85,23 +91,57 @@ public final class Reranker implements AutoCloseable {
     return open.encoder().budget();
   }
 
+  /** The model's file; for modules of Knapsack itself, to which alone its type is known. */
+  public ModelFile file() {
+    return open.file();
+  }
+
+  /** The model's shape; likewise. */
+  public ModelSpec spec() {
+    return open.encoder().spec();
+  }
+
+  /** The model's tokenizer; likewise. */
+  public Tokenizer tokenizer() {
+    return open.tokenizer();
+  }
+
   /** The documents' scores, the best first; of equal ones the earlier first. */
   public List<Score> rank(String query, List<String> documents) {
     List<TextTokens.Input> inputs = new ArrayList<>();
     List<CompletableFuture<float[]>> results = new ArrayList<>();
-    for (String document : documents) {
-      TextTokens.Input input = input(query, document);
-      inputs.add(input);
-      results.add(open.encoder().submit(input.tokens()));
-    }
     List<Score> scores = new ArrayList<>();
-    for (int i = 0; i < inputs.size(); i++) {
-      TextTokens.Input input = inputs.get(i);
-      float score = TextEncoder.await(results.get(i))[0];
-      scores.add(new Score(i, score, input.tokens().length, input.cut()));
+    try {
+      for (String document : documents) {
+        TextTokens.Input input = input(query, document);
+        inputs.add(input);
+        results.add(open.encoder().submit(input.tokens()));
+      }
+      for (int i = 0; i < inputs.size(); i++) {
+        scores.add(score(i, TextEncoder.await(results.get(i))[0], inputs.get(i)));
+      }
+    } finally {
+      results.forEach(left -> left.cancel(false)); // where something was thrown
     }
     scores.sort(Comparator.comparingDouble(Score::score).reversed());
     return scores;
+  }
+
+  private Score score(int index, double score, TextTokens.Input input) {
+    return new Score(
+        index,
+        score,
+        shares() ? score : 1 / (1 + Math.exp(-score)),
+        input.tokens().length,
+        input.cut());
+  }
+
+  /** Says whether the model's head ends with shares of all answers, which are probabilities. */
+  private boolean shares() {
+    Encoding encoding = spec().encoding();
+    return encoding != null
+        && !encoding.head().isEmpty()
+        && encoding.head().getLast() instanceof Encoding.Shares;
   }
 
   private TextTokens.Input input(String query, String document) {

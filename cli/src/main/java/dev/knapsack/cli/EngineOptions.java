@@ -11,11 +11,13 @@ import dev.knapsack.host.Host;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.memory.Budget;
+import dev.knapsack.model.Encoding;
 import dev.knapsack.model.arch.Families;
 import dev.knapsack.os.Footprint;
 import dev.knapsack.plan.KvChoice;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.planner.PlanRequest;
+import dev.knapsack.serve.Served;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.charset.CharacterCodingException;
@@ -293,6 +295,16 @@ final class EngineOptions {
     }
   }
 
+  /** The kind of requests that a model is for, by its header. */
+  static Served.Kind kind(Path model) {
+    try (ModelFile file = ModelFile.open(model)) {
+      Encoding encoding = Families.spec(file).encoding();
+      return encoding == null
+          ? Served.Kind.CHAT
+          : encoding.scores() ? Served.Kind.RERANK : Served.Kind.EMBEDDING;
+    }
+  }
+
   /** The host of models that are served together. */
   Host shared(Collection<Path> models) throws IOException {
     return host(models.size() == 1 ? given(models.iterator().next()) : null);
@@ -304,10 +316,7 @@ final class EngineOptions {
    * @param share its name among others; empty if it has the host to itself
    */
   Knapsack open(Path model, Host host, String share) throws IOException {
-    Options options = options();
-    if (!share.isEmpty()) {
-      options = options.withShare(new Host.Share(share, 0, 1));
-    }
+    Options options = options(share);
     Plan given = given(model);
     options =
         given != null
@@ -315,6 +324,30 @@ final class EngineOptions {
             : sequences == null ? withSequencesThatFit(model, host, options) : options;
     try (ProgressBar bar = environment.progress("loading")) {
       return Knapsack.open(model, host, options.withProgress(bar::update));
+    }
+  }
+
+  private Options options(String share) {
+    return share.isEmpty() ? options() : options().withShare(new Host.Share(share, 0, 1));
+  }
+
+  /**
+   * Opens a model that encodes likewise. What is asked for of conversations is not for it, and of
+   * more context than it was trained for it has what it has.
+   */
+  <T> T openEncoder(Path model, Host host, String share, Opening<T> opening) throws IOException {
+    Options options = options(share).withSequences(1).withConstraints(false);
+    if (context != null) {
+      try (ModelFile file = ModelFile.open(model)) {
+        options = options.withContext(Math.min(context, Families.spec(file).context()));
+      }
+    }
+    Plan given = given(model);
+    try (ProgressBar bar = environment.progress("loading")) {
+      return opening.open(
+          model,
+          host,
+          (given == null ? options : options.withPlan(given)).withProgress(bar::update));
     }
   }
 

@@ -1,20 +1,29 @@
 package dev.knapsack.cli;
 
+import dev.knapsack.Embedder;
 import dev.knapsack.Knapsack;
+import dev.knapsack.Reranker;
 import dev.knapsack.host.Host;
+import dev.knapsack.serve.Served;
+import dev.knapsack.serve.ServedEmbedder;
 import dev.knapsack.serve.ServedModel;
 import dev.knapsack.serve.ServedModels;
+import dev.knapsack.serve.ServedReranker;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 
 /** Models by the names that requests call them, open in one budget. */
 final class NamedModels implements AutoCloseable {
-  private final List<ServedModel> opened = new ArrayList<>();
+  private final List<Served> served = new ArrayList<>();
+  private final Deque<Runnable> closing = new ArrayDeque<>();
 
   private NamedModels() {}
 
@@ -32,10 +41,15 @@ final class NamedModels implements AutoCloseable {
     NamedModels named = new NamedModels();
     try {
       for (Map.Entry<String, Path> model : paths.entrySet()) {
-        Knapsack knapsack =
-            engine.open(model.getValue(), shared, paths.size() == 1 ? "" : model.getKey());
-        named.opened.add(new ServedModel(model.getKey(), knapsack));
-        err.print(knapsack.plan());
+        Served served =
+            named.open(
+                engine,
+                model.getKey(),
+                model.getValue(),
+                shared,
+                paths.size() == 1 ? "" : model.getKey());
+        named.served.add(served);
+        err.print(served.plan());
         err.println();
       }
       return named;
@@ -43,6 +57,27 @@ final class NamedModels implements AutoCloseable {
       named.close();
       throw e;
     }
+  }
+
+  private Served open(EngineOptions engine, String name, Path path, Host host, String share)
+      throws IOException {
+    return switch (EngineOptions.kind(path)) {
+      case CHAT ->
+          new ServedModel(name, closedWith(engine.open(path, host, share), Knapsack::close));
+      case EMBEDDING ->
+          new ServedEmbedder(
+              name,
+              closedWith(engine.openEncoder(path, host, share, Embedder::open), Embedder::close));
+      case RERANK ->
+          new ServedReranker(
+              name,
+              closedWith(engine.openEncoder(path, host, share, Reranker::open), Reranker::close));
+    };
+  }
+
+  private <T> T closedWith(T model, Consumer<T> close) {
+    closing.addFirst(() -> close.accept(model));
+    return model;
   }
 
   private static Map<String, Path> paths(Environment environment, List<String> models)
@@ -70,11 +105,11 @@ final class NamedModels implements AutoCloseable {
   }
 
   ServedModels served() {
-    return new ServedModels(opened);
+    return new ServedModels(served);
   }
 
   @Override
   public void close() {
-    opened.forEach(model -> model.knapsack().close());
+    closing.forEach(Runnable::run);
   }
 }

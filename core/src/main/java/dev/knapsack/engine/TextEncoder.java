@@ -150,7 +150,8 @@ public final class TextEncoder implements AutoCloseable {
   }
 
   /**
-   * Has a text computed; waits while as much is waiting as may.
+   * Has a text computed; waits while as much is waiting as may. A result that is cancelled before
+   * its step begins is not computed.
    *
    * @param tokens all of them, special ones included: one to as many as the plan's context
    * @return its vector; without pooling, those of its tokens, one after the other
@@ -226,21 +227,26 @@ public final class TextEncoder implements AutoCloseable {
     List<Text> step = new ArrayList<>();
     lock.lock();
     try {
-      while (texts.isEmpty()) {
-        if (closed) {
-          return null;
-        }
-        waiting.awaitUninterruptibly();
-      }
       int tokens = 0;
-      for (Text text = texts.peek();
-          text != null && tokens + text.tokens.length <= plan.prefillChunk();
-          text = texts.peek()) {
-        step.add(texts.remove());
-        tokens += text.tokens.length;
+      while (step.isEmpty()) {
+        while (texts.isEmpty()) {
+          if (closed) {
+            return null;
+          }
+          waiting.awaitUninterruptibly();
+        }
+        for (Text text = texts.peek();
+            text != null && tokens + text.tokens.length <= plan.prefillChunk();
+            text = texts.peek()) {
+          texts.remove();
+          tokensWaiting -= text.tokens.length;
+          if (!text.result.isDone()) {
+            step.add(text);
+            tokens += text.tokens.length;
+          }
+        }
+        room.signalAll();
       }
-      tokensWaiting -= tokens;
-      room.signalAll();
     } finally {
       lock.unlock();
     }

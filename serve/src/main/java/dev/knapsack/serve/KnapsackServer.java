@@ -10,10 +10,12 @@ import dev.knapsack.serve.local.Page;
 import dev.knapsack.serve.local.State;
 import dev.knapsack.serve.local.Texts;
 import dev.knapsack.serve.ollama.Answers;
+import dev.knapsack.serve.ollama.Embeds;
 import dev.knapsack.serve.ollama.Models;
 import dev.knapsack.serve.ollama.OllamaErrors;
 import dev.knapsack.serve.openai.ChatCompletions;
 import dev.knapsack.serve.openai.Completions;
+import dev.knapsack.serve.openai.Embeddings;
 import dev.knapsack.serve.openai.ModelList;
 import dev.knapsack.serve.openai.OpenAiErrors;
 import dev.knapsack.serve.openai.ResponseStore;
@@ -39,8 +41,7 @@ public final class KnapsackServer implements AutoCloseable {
   private KnapsackServer(ServedModels models, ServerOptions options) {
     this.models = models;
     this.metrics = new Metrics(models);
-    this.responses =
-        new ResponseStore(models.all().getFirst().knapsack().budget(), ResponseStore.USUAL_BYTES);
+    this.responses = new ResponseStore(models.budget(), ResponseStore.USUAL_BYTES);
     Routes routes = routes(models);
     this.offline = Offline.add(routes, new OpenAiErrors(), models, options.files);
     RequestLog log = new RequestLog(options.log, options.jsonLog);
@@ -88,6 +89,7 @@ public final class KnapsackServer implements AutoCloseable {
         .add("POST", "/v1/responses/{id}/cancel", errors, answers::cancel)
         .add("GET", "/v1/responses/{id}/input_items", errors, answers::inputItems)
         .add("DELETE", "/v1/responses/{id}", errors, answers::delete)
+        .add("POST", Embeddings.PATH, errors, new Embeddings(served)::handle)
         .add("GET", "/v1/models", errors, list::list)
         .add("GET", "/v1/models/{id}", errors, list::one);
   }
@@ -103,10 +105,13 @@ public final class KnapsackServer implements AutoCloseable {
   private static void ollama(Routes routes, ServedModels served) {
     OllamaErrors errors = new OllamaErrors();
     Answers answers = new Answers(served);
+    Embeds embeds = new Embeds(served);
     Models models = new Models(served);
     routes
         .add("POST", "/api/chat", errors, answers::chat)
         .add("POST", "/api/generate", errors, answers::generate)
+        .add("POST", "/api/embed", errors, embeds::embed)
+        .add("POST", "/api/embeddings", errors, embeds::embedding)
         .add("GET", "/api/tags", errors, models::tags)
         .add("GET", "/api/ps", errors, models::running)
         .add("POST", "/api/show", errors, models::show)
@@ -118,7 +123,11 @@ public final class KnapsackServer implements AutoCloseable {
   private void local(Routes routes, ErrorForm errors, ServedModels served) {
     Texts texts = new Texts(served);
     State state = new State(served, () -> closing);
+    Reranking reranking = new Reranking(served);
     routes
+        .add("POST", "/v1/rerank", errors, reranking::handle)
+        .add("POST", "/v2/rerank", errors, reranking::handle)
+        .add("POST", "/rerank", errors, reranking::handle)
         .add("POST", "/tokenize", errors, texts::tokenize)
         .add("POST", "/detokenize", errors, texts::detokenize)
         .add("POST", "/apply-template", errors, texts::applyTemplate)
@@ -141,7 +150,7 @@ public final class KnapsackServer implements AutoCloseable {
     closing = true;
     listener.stopAccepting();
     long end = System.nanoTime() + most.toNanos();
-    while (System.nanoTime() < end && models.all().stream().anyMatch(m -> !m.active().isEmpty())) {
+    while (System.nanoTime() < end && !models.all().stream().allMatch(Served::isIdle)) {
       LockSupport.parkNanos(10_000_000);
     }
   }

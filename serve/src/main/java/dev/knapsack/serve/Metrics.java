@@ -17,7 +17,9 @@ import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Set;
 import java.util.function.DoubleSupplier;
 import java.util.function.ToDoubleFunction;
@@ -45,14 +47,28 @@ final class Metrics {
   };
 
   private static final String PROVIDER = "knapsack";
+  private static final String EMBEDDING = "embeddings";
+  private static final String RERANKING = "rerank";
+
+  /** Operations that write nothing. */
+  private static final Set<String> READING = Set.of(EMBEDDING, RERANKING);
 
   /** Attributes of requests, as labels. */
   private static final String[] LABELS = {
     "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_response_model"
   };
 
-  /** Routes that go on from texts; all others answer conversations. */
-  private static final Set<String> COMPLETING = Set.of("/v1/completions", "/api/generate");
+  /** Operations of routes; all others answer conversations. */
+  private static final Map<String, String> OPERATIONS =
+      Map.of(
+          "/v1/completions", "text_completion",
+          "/api/generate", "text_completion",
+          "/v1/embeddings", EMBEDDING,
+          "/api/embed", EMBEDDING,
+          "/api/embeddings", EMBEDDING,
+          "/v1/rerank", RERANKING,
+          "/v2/rerank", RERANKING,
+          "/rerank", RERANKING);
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private final ServedModels models;
@@ -89,7 +105,7 @@ final class Metrics {
 
   Metrics(ServedModels models) {
     this.models = models;
-    this.budget = models.all().getFirst().knapsack().budget();
+    this.budget = models.budget();
     gauge("knapsack_budget_bytes", "Bytes that may be used.", () -> (double) budget.total());
     gauge(
         "knapsack_resident_bytes",
@@ -159,7 +175,7 @@ final class Metrics {
         .labelNames("model")
         .callback(to ->
             models
-                .all()
+                .writers()
                 .forEach(m ->
                     to.call(
                         (double) value.applyAsLong(m.knapsack().engine().prefixes()), m.name())))
@@ -197,7 +213,8 @@ final class Metrics {
         .name(name)
         .help(help)
         .labelNames("model")
-        .callback(to -> models.all().forEach(m -> to.call(value.applyAsDouble(load(m)), m.name())))
+        .callback(
+            to -> models.writers().forEach(m -> to.call(value.applyAsDouble(load(m)), m.name())))
         .register(registry);
   }
 
@@ -206,7 +223,8 @@ final class Metrics {
         .name(name)
         .help(help)
         .labelNames("model")
-        .callback(to -> models.all().forEach(m -> to.call(value.applyAsDouble(load(m)), m.name())))
+        .callback(
+            to -> models.writers().forEach(m -> to.call(value.applyAsDouble(load(m)), m.name())))
         .register(registry);
   }
 
@@ -222,7 +240,7 @@ final class Metrics {
       return;
     }
     String model = receipt.model();
-    String operation = COMPLETING.contains(route) ? "text_completion" : "chat";
+    String operation = OPERATIONS.getOrDefault(route, "chat");
     String error = receipt.status() >= 400 ? receipt.outcome() : "";
     duration.labelValues(operation, PROVIDER, model, model, error).observe(receipt.seconds());
     receipt
@@ -234,7 +252,7 @@ final class Metrics {
               .labelValues(operation, PROVIDER, model, model, "input")
               .observe(read.promptTokens());
         });
-    for (Usage answer : receipt.usage()) {
+    for (Usage answer : READING.contains(operation) ? List.<Usage>of() : receipt.usage()) {
       written.labelValues(model).inc(answer.tokens());
       usage.labelValues(operation, PROVIDER, model, model, "output").observe(answer.tokens());
       if (answer.tokens() > 0) {

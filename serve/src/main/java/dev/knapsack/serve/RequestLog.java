@@ -49,7 +49,9 @@ final class RequestLog {
     word(line, "", receipt.outcome());
     word(line, "model ", receipt.model());
     word(line, "key ", receipt.tenant());
-    if (usage.promptTokens() > 0) {
+    if (usage.promptTokens() > 0 && usage.steps() == 0) {
+      line.append(", %d tokens read".formatted(usage.promptTokens()));
+    } else if (usage.promptTokens() > 0) {
       line.append(
           ", %d prompt tokens (%d cached), %d written, first after %.3f s"
               .formatted(

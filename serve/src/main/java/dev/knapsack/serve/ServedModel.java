@@ -2,16 +2,21 @@ package dev.knapsack.serve;
 
 import dev.knapsack.GenerationRequest;
 import dev.knapsack.Knapsack;
+import dev.knapsack.file.ModelFile;
+import dev.knapsack.memory.Budget;
+import dev.knapsack.model.ModelSpec;
+import dev.knapsack.plan.Plan;
 import dev.knapsack.serve.http.Exchange;
 import dev.knapsack.serve.http.Receipt;
+import dev.knapsack.text.Tokenizer;
 import java.time.Instant;
 import java.util.List;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 
-/** A model by the name that requests call it, and what it answers now. */
-public final class ServedModel {
+/** A model that writes, by the name that requests call it, and what it answers now. */
+public final class ServedModel implements Served {
   private final String name;
   private final Knapsack knapsack;
   private final Instant opened = Instant.now();
@@ -22,6 +27,7 @@ public final class ServedModel {
     this.knapsack = knapsack;
   }
 
+  @Override
   public String name() {
     return name;
   }
@@ -30,9 +36,49 @@ public final class ServedModel {
     return knapsack;
   }
 
-  /** The time since which it is served. */
+  @Override
+  public Kind kind() {
+    return Kind.CHAT;
+  }
+
+  @Override
   public Instant opened() {
     return opened;
+  }
+
+  @Override
+  public Plan plan() {
+    return knapsack.plan();
+  }
+
+  @Override
+  public Budget budget() {
+    return knapsack.budget();
+  }
+
+  @Override
+  public ModelFile file() {
+    return knapsack.file();
+  }
+
+  @Override
+  public ModelSpec spec() {
+    return knapsack.spec();
+  }
+
+  @Override
+  public Tokenizer tokenizer() {
+    return knapsack.tokenizer();
+  }
+
+  @Override
+  public long tokens() {
+    return knapsack.engine().load().rows();
+  }
+
+  @Override
+  public boolean isIdle() {
+    return active.isEmpty();
   }
 
   /**

@@ -46,15 +46,13 @@ class ClientsTest {
   static void open() throws Exception {
     install();
     server =
-        new TestServer(
-            UnaryOperator.identity(),
-            o ->
-                o.withFiles(new FileFolder(files, 1 << 20))
-                    .withKeys(
-                        List.of(
-                            ApiKey.of("tests", "sk-tests"),
-                            ApiKey.parse("single sk-single parallel=1"),
-                            ApiKey.parse("limited sk-limited requests=60"))));
+        TestServer.withEncoders(o ->
+            o.withFiles(new FileFolder(files, 1 << 20))
+                .withKeys(
+                    List.of(
+                        ApiKey.of("tests", "sk-tests"),
+                        ApiKey.parse("single sk-single parallel=1"),
+                        ApiKey.parse("limited sk-limited requests=60"))));
     calling =
         new TestServer(
             TestServer.calling(files.resolve("calling.gguf")),

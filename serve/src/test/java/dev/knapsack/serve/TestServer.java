@@ -3,8 +3,10 @@ package dev.knapsack.serve;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
+import dev.knapsack.Embedder;
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
+import dev.knapsack.Reranker;
 import dev.knapsack.file.GgufWriter;
 import dev.knapsack.file.MetadataBuilder;
 import dev.knapsack.file.ModelFile;
@@ -23,7 +25,9 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Function;
 import java.util.function.UnaryOperator;
 
 /** A server of the embedded model on a free port, and a client of it. */
@@ -73,6 +77,7 @@ public final class TestServer implements AutoCloseable {
   private final ByteArrayOutputStream log = new ByteArrayOutputStream();
   final Budget budget = Budget.of("1GiB");
   final Knapsack model;
+  final List<ServedEncoder> encoders;
   final KnapsackServer server;
 
   TestServer(UnaryOperator<Options> options, UnaryOperator<ServerOptions> serving) {
@@ -80,10 +85,22 @@ public final class TestServer implements AutoCloseable {
   }
 
   TestServer(Path file, UnaryOperator<Options> options, UnaryOperator<ServerOptions> serving) {
-    model = Knapsack.open(file, new Host(budget), options.apply(Options.usual().withSequences(4)));
+    this(file, options, serving, _ -> List.of());
+  }
+
+  private TestServer(
+      Path file,
+      UnaryOperator<Options> options,
+      UnaryOperator<ServerOptions> serving,
+      Function<Host, List<ServedEncoder>> encoders) {
+    Host host = new Host(budget);
+    model = Knapsack.open(file, host, options.apply(Options.usual().withSequences(4)));
+    this.encoders = encoders.apply(host);
+    List<Served> all = new ArrayList<>(List.of(new ServedModel("notes", model)));
+    all.addAll(this.encoders);
     server =
         KnapsackServer.open(
-            new ServedModels(List.of(new ServedModel("notes", model))),
+            new ServedModels(all),
             serving.apply(
                 ServerOptions.usual()
                     .withAddress("127.0.0.1", 0)
@@ -92,6 +109,29 @@ public final class TestServer implements AutoCloseable {
 
   static TestServer usual() {
     return new TestServer(UnaryOperator.identity(), UnaryOperator.identity());
+  }
+
+  /** The embedded model, and beside it an embedding model and a reranker, both small. */
+  static TestServer withEncoders(UnaryOperator<ServerOptions> serving) {
+    return new TestServer(
+        MODEL,
+        UnaryOperator.identity(),
+        serving,
+        host ->
+            List.of(
+                new ServedEmbedder("small", Embedder.open(encoder("encoder"), host, one("small"))),
+                new ServedReranker(
+                    "judge", Reranker.open(encoder("reranker"), host, one("judge")))));
+  }
+
+  private static Options one(String share) {
+    return Options.usual().withWorkers(1).withShare(new Host.Share(share, 0, 1));
+  }
+
+  private static Path encoder(String kind) {
+    return Path.of(
+        System.getProperty("knapsack.root"),
+        "core/src/test/resources/dev/knapsack/small-" + kind + ".gguf");
   }
 
   /** The embedded model with a template by which it calls tools as Hermes and Qwen do. */
@@ -170,6 +210,12 @@ public final class TestServer implements AutoCloseable {
   @Override
   public void close() {
     server.close();
+    for (ServedEncoder encoder : encoders) {
+      switch (encoder) {
+        case ServedEmbedder embedder -> embedder.embedder().close();
+        case ServedReranker reranker -> reranker.reranker().close();
+      }
+    }
     model.close();
     client.close();
   }

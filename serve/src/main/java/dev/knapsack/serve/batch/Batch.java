@@ -12,6 +12,7 @@ import dev.knapsack.serve.ServedModels;
 import dev.knapsack.serve.http.Fields;
 import dev.knapsack.serve.http.Json;
 import dev.knapsack.serve.http.Refusal;
+import dev.knapsack.serve.openai.Embeddings;
 import dev.knapsack.serve.openai.OpenAiErrors;
 import dev.knapsack.serve.openai.Question;
 import java.io.IOException;
@@ -58,6 +59,9 @@ public record Batch(Path in, Path out, Path errors, String tenant, boolean alone
     private final AtomicInteger completed;
     private final AtomicInteger failed;
 
+    /** Lines that ask for vectors and have no result yet. */
+    private final List<Integer> embeddings = new ArrayList<>();
+
     Run(
         ServedModels models,
         RequestFile requests,
@@ -86,6 +90,10 @@ public record Batch(Path in, Path out, Path errors, String tenant, boolean alone
         held.grow(RequestFile.held(id));
         if (!results.ids().contains(id) && !failures.ids().contains(id)) {
           try {
+            if (url(line).equals(Embeddings.PATH)) {
+              embeddings.add(line);
+              continue;
+            }
             Question question = question(line);
             BatchPrompt prompt = prompt(line, question);
             held.grow(64 + 8L * prompt.blocks().length);
@@ -118,19 +126,26 @@ public record Batch(Path in, Path out, Path errors, String tenant, boolean alone
           line, BatchPrompt.blocks(tokens, page), Math.min(room, request.maxTokens()));
     }
 
-    /** The question that a line asks. */
-    Question question(int line) {
+    private String url(int line) {
+      return Fields.of(requests.request(line)).needed("url");
+    }
+
+    /** The request of a line. */
+    Fields body(int line) {
       Fields request = Fields.of(requests.request(line));
       String method = request.text("method", "POST");
       if (!method.equals("POST")) {
         throw request.refusal("method", "is '%s'; it must be POST".formatted(method));
       }
-      Fields body =
-          request
-              .object("body")
-              .map(inner -> Fields.of(inner.json())) // whose errors name its own fields
-              .orElseThrow(() -> request.refusal("body", "is missing; it must be an object"));
-      Question question = Question.of(request.needed("url"), models, body);
+      return request
+          .object("body")
+          .map(inner -> Fields.of(inner.json())) // whose errors name its own fields
+          .orElseThrow(() -> request.refusal("body", "is missing; it must be an object"));
+    }
+
+    /** The question that a line asks. */
+    Question question(int line) {
+      Question question = Question.of(url(line), models, body(line));
       return new Question(
           question.model(),
           question.prompts().stream()
@@ -191,7 +206,7 @@ public record Batch(Path in, Path out, Path errors, String tenant, boolean alone
     try (RequestFile requests = RequestFile.open(in);
         ResultFile results = ResultFile.open(out);
         ResultFile failures = ResultFile.open(errors);
-        Lease held = models.all().getFirst().knapsack().budget().account("batch").reserve(0)) {
+        Lease held = models.budget().account("batch").reserve(0)) {
       checkResults(requests, results, out);
       checkResults(requests, failures, errors);
       Run run = new Run(models, requests, results, failures, progress);
@@ -202,6 +217,14 @@ public record Batch(Path in, Path out, Path errors, String tenant, boolean alone
                 (line, body) -> run.succeed(line, body),
                 (line, refusal) -> run.refuse(line, refusal));
       }
+      new EmbeddingFlight(
+              run.embeddings,
+              run::body,
+              body -> Embeddings.reply(models, body),
+              run::succeed,
+              run::refuse,
+              ended)
+          .run();
       return run.counts();
     }
   }

@@ -6,8 +6,12 @@ import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import com.google.gson.stream.JsonReader;
 import com.google.gson.stream.JsonToken;
+import com.google.gson.stream.JsonWriter;
+import java.io.BufferedOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.OutputStream;
+import java.io.OutputStreamWriter;
 import java.io.StringReader;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
@@ -16,6 +20,7 @@ import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Queue;
@@ -184,6 +189,34 @@ public final class Exchange {
   /** Answers with JSON. */
   public void json(int status, JsonElement body) {
     bytes(status, "application/json", body.toString().getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Answers with JSON that is sent while it is written. */
+  public void json(int status, JsonBody body) {
+    response.setStatus(status);
+    response.getHeaders().put(HttpHeader.CONTENT_TYPE, "application/json");
+    receipt.status(status);
+    OutputStream pieces =
+        new OutputStream() {
+          @Override
+          public void write(int b) {
+            write(new byte[] {(byte) b}, 0, 1);
+          }
+
+          @Override
+          public void write(byte[] bytes, int from, int count) {
+            Exchange.this.write(false, Arrays.copyOfRange(bytes, from, from + count));
+          }
+        };
+    try (JsonWriter out =
+        new JsonWriter(
+            new OutputStreamWriter(
+                new BufferedOutputStream(pieces, PIECE), StandardCharsets.UTF_8))) {
+      body.write(out);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    write(true, new byte[0]);
   }
 
   /** Answers with bytes of a media type. */

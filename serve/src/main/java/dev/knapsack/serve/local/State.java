@@ -9,6 +9,7 @@ import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.os.Footprint;
 import dev.knapsack.serve.Answering;
+import dev.knapsack.serve.Served;
 import dev.knapsack.serve.ServedModel;
 import dev.knapsack.serve.ServedModels;
 import dev.knapsack.serve.http.Exchange;
@@ -42,15 +43,13 @@ public final class State {
   /** {@code GET /plan}: the plan of a model, the first if none is named. */
   public void plan(Exchange exchange) {
     exchange.json(
-        200,
-        JsonParser.parseString(
-            models.named(exchange.parameter("model")).knapsack().plan().toJson()));
+        200, JsonParser.parseString(models.any(exchange.parameter("model")).plan().toJson()));
   }
 
   /** {@code GET /slots}: the requests that are answered now, as far as they have come. */
   public void slots(Exchange exchange) {
     JsonArray slots = new JsonArray();
-    for (ServedModel model : models.all()) {
+    for (ServedModel model : models.writers()) {
       for (Answering answering : model.active()) {
         for (Generation answer : answering.answers()) {
           Usage usage = answer.usage();
@@ -77,7 +76,7 @@ public final class State {
 
   /** {@code GET /budget}: bytes by account, and the resident set as the kernel counts it. */
   public void budget(Exchange exchange) {
-    Budget budget = models.all().getFirst().knapsack().budget();
+    Budget budget = models.budget();
     JsonArray accounts = new JsonArray();
     for (Account account : budget.accounts()) {
       accounts.add(
@@ -88,13 +87,9 @@ public final class State {
               "peak", account.peak()));
     }
     JsonArray plans = new JsonArray();
-    for (ServedModel model : models.all()) {
+    for (Served model : models.all()) {
       JsonObject predicted = new JsonObject();
-      model
-          .knapsack()
-          .plan()
-          .shares()
-          .forEach(share -> predicted.addProperty(share.account(), share.bytes()));
+      model.plan().shares().forEach(share -> predicted.addProperty(share.account(), share.bytes()));
       plans.add(Json.object("model", model.name(), "predicted", predicted));
     }
     exchange.json(
@@ -103,8 +98,7 @@ public final class State {
             "bytes", budget.total(),
             "used", budget.used(),
             "peak", budget.peak(),
-            "tokens",
-                models.all().stream().mapToLong(m -> m.knapsack().engine().load().rows()).sum(),
+            "tokens", models.all().stream().mapToLong(Served::tokens).sum(),
             "resident", Footprint.now().map(Footprint::resident).orElse(0L),
             "accounts", accounts,
             "plans", plans));

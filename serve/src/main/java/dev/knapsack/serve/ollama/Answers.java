@@ -41,11 +41,13 @@ public final class Answers {
   /** Models are open as long as the server is. */
   private void load(Exchange exchange, Fields body, Reply.Form form) {
     exchange.json(
-        200, reply(exchange, body, ModelNames.find(models, body), form, _ -> {}).loaded());
+        200,
+        reply(exchange, body, models.named(ModelNames.named(models, body)), form, _ -> {})
+            .loaded());
   }
 
   private void answer(Exchange exchange, Fields body, Reply.Form form, GenerationRequest request) {
-    ServedModel model = ModelNames.find(models, body);
+    ServedModel model = models.named(ModelNames.named(models, body));
     try (Answering answering = model.answer(exchange, request, 1)) {
       if (body.flag("stream", true)) {
         try (EventStream stream = exchange.lines()) {

@@ -1,6 +1,6 @@
 package dev.knapsack.serve.ollama;
 
-import dev.knapsack.serve.ServedModel;
+import dev.knapsack.serve.Served;
 import dev.knapsack.serve.ServedModels;
 import dev.knapsack.serve.http.Fields;
 import java.util.Optional;
@@ -13,23 +13,22 @@ final class ModelNames {
   private ModelNames() {}
 
   /** The name with a tag. */
-  static String tagged(ServedModel model) {
+  static String tagged(Served model) {
     return model.name().contains(":") ? model.name() : model.name() + LATEST;
   }
 
   /**
-   * The model that a body names, with its tag or without; the first one if it names none.
-   *
-   * @throws dev.knapsack.serve.http.Refusal if there is none of this name
+   * The name of the model that a body names, with its tag or without; as it is if there is none;
+   * empty if it names none.
    */
-  static ServedModel find(ServedModels models, Fields body) {
+  static Optional<String> named(ServedModels models, Fields body) {
     Optional<String> name =
         body.text("model").or(() -> body.text("name")).filter(n -> !n.isEmpty());
     return name.stream()
         .flatMap(n -> Stream.of(n, n + LATEST, without(n)))
-        .flatMap(n -> models.find(n).stream())
+        .filter(n -> models.find(n).isPresent())
         .findFirst()
-        .orElseGet(() -> models.named(name));
+        .or(() -> name);
   }
 
   private static String without(String name) {

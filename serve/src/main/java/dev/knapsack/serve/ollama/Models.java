@@ -5,6 +5,7 @@ import com.google.gson.JsonObject;
 import dev.knapsack.Knapsack;
 import dev.knapsack.file.TensorInfo;
 import dev.knapsack.model.ModelSpec;
+import dev.knapsack.serve.Served;
 import dev.knapsack.serve.ServedModel;
 import dev.knapsack.serve.ServedModels;
 import dev.knapsack.serve.http.Exchange;
@@ -49,19 +50,19 @@ public final class Models {
         model -> {
           JsonObject running = listed(model);
           running.remove("modified_at");
-          running.addProperty("size", model.knapsack().plan().bytes());
+          running.addProperty("size", model.plan().bytes());
           running.addProperty("size_vram", 0);
           running.addProperty("expires_at", Instant.now().plus(FOREVER).toString());
-          running.addProperty("context_length", model.knapsack().plan().context());
+          running.addProperty("context_length", model.plan().context());
           return running;
         });
   }
 
-  private void list(Exchange exchange, Function<ServedModel, JsonObject> form) {
+  private void list(Exchange exchange, Function<Served, JsonObject> form) {
     exchange.json(200, Json.object("models", Json.array(models.all().stream().map(form).toList())));
   }
 
-  private static JsonObject listed(ServedModel model) {
+  private static JsonObject listed(Served model) {
     String name = ModelNames.tagged(model);
     long bytes = tensors(model).stream().mapToLong(TensorInfo::bytes).sum();
     return Json.object(
@@ -79,8 +80,8 @@ public final class Models {
         details(model));
   }
 
-  private static Collection<TensorInfo> tensors(ServedModel model) {
-    return model.knapsack().file().tensors().values();
+  private static Collection<TensorInfo> tensors(Served model) {
+    return model.file().tensors().values();
   }
 
   /** A digest of what a model is known by: its file is not read as a whole. */
@@ -94,8 +95,8 @@ public final class Models {
     }
   }
 
-  private static JsonObject details(ServedModel model) {
-    String family = model.knapsack().spec().family();
+  private static JsonObject details(Served model) {
+    String family = model.spec().family();
     return Json.object(
         "parent_model",
         "",
@@ -111,7 +112,7 @@ public final class Models {
         format(model));
   }
 
-  private static long parameters(ServedModel model) {
+  private static long parameters(Served model) {
     return tensors(model).stream().mapToLong(TensorInfo::values).sum();
   }
 
@@ -122,7 +123,7 @@ public final class Models {
   }
 
   /** The format that most of the model's bytes are in. */
-  private static String format(ServedModel model) {
+  private static String format(Served model) {
     return tensors(model).stream()
         .collect(
             Collectors.groupingBy(
@@ -136,17 +137,16 @@ public final class Models {
 
   /** The facts that there are to know of one. */
   public void show(Exchange exchange) {
-    ServedModel model = ModelNames.find(models, exchange.fields());
-    Knapsack knapsack = model.knapsack();
-    ModelSpec spec = knapsack.spec();
+    Served model = models.any(ModelNames.named(models, exchange.fields()));
+    ModelSpec spec = model.spec();
     String family = spec.family();
     exchange.json(
         200,
         Json.object(
             "modified_at", model.opened().toString(),
-            "template", knapsack.template(false).source(),
-            "parameters", "num_ctx %d".formatted(knapsack.plan().context()),
-            "capabilities", capabilities(knapsack),
+            "template", model instanceof ServedModel m ? m.knapsack().template(false).source() : "",
+            "parameters", "num_ctx %d".formatted(model.plan().context()),
+            "capabilities", capabilities(model),
             "details", details(model),
             "model_info",
                 Json.object(
@@ -157,7 +157,7 @@ public final class Models {
                     "general.parameter_count",
                     parameters(model),
                     family + ".context_length",
-                    knapsack.plan().context(),
+                    model.plan().context(),
                     family + ".embedding_length",
                     spec.width(),
                     family + ".block_count",
@@ -166,8 +166,13 @@ public final class Models {
                     spec.vocabulary())));
   }
 
-  private static JsonArray capabilities(Knapsack model) {
+  private static JsonArray capabilities(Served served) {
     JsonArray capabilities = new JsonArray();
+    if (!(served instanceof ServedModel writer)) {
+      capabilities.add(served.kind().word());
+      return capabilities;
+    }
+    Knapsack model = writer.knapsack();
     capabilities.add("completion");
     if (AnswerForm.of(model.template(true).source()).hasCalls()) {
       capabilities.add("tools");

@@ -1,7 +1,8 @@
 package dev.knapsack.serve.openai;
 
 import com.google.gson.JsonObject;
-import dev.knapsack.serve.ServedModel;
+import dev.knapsack.serve.Served;
+import dev.knapsack.serve.ServedEmbedder;
 import dev.knapsack.serve.ServedModels;
 import dev.knapsack.serve.http.Exchange;
 import dev.knapsack.serve.http.Json;
@@ -28,16 +29,22 @@ public final class ModelList {
 
   /** The one that the path names. */
   public void one(Exchange exchange) {
-    exchange.json(200, model(models.named(Optional.of(exchange.variable("id")))));
+    exchange.json(200, model(models.any(Optional.of(exchange.variable("id")))));
   }
 
-  private static JsonObject model(ServedModel model) {
-    return Json.object(
-        "id", model.name(),
-        "object", "model",
-        "created", model.opened().getEpochSecond(),
-        "owned_by", "knapsack",
-        "context_length", model.knapsack().plan().context(),
-        "vocabulary", model.knapsack().tokenizer().size());
+  private static JsonObject model(Served model) {
+    JsonObject listed =
+        Json.object(
+            "id", model.name(),
+            "object", "model",
+            "created", model.opened().getEpochSecond(),
+            "owned_by", "knapsack",
+            "type", model.kind().word(),
+            "context_length", model.plan().context(),
+            "vocabulary", model.tokenizer().size());
+    if (model instanceof ServedEmbedder embedder) {
+      listed.addProperty("dimensions", embedder.embedder().dimensions());
+    }
+    return listed;
   }
 }

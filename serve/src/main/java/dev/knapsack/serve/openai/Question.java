@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.function.BiFunction;
 import java.util.function.Function;
+import java.util.stream.Stream;
 
 /**
  * The question that a body asks of a model, whichever way the body has come.
@@ -43,14 +44,13 @@ public record Question(
     if (reader == null) {
       throw Refusal.field(
           "url",
-          "'url' is '%s'; a batch can ask %s."
-              .formatted(path, String.join(" and ", READERS.keySet().stream().sorted().toList())));
+          "'url' is '%s'; a batch can ask %s.".formatted(path, String.join(" and ", paths())));
     }
     return reader.apply(models, body);
   }
 
-  /** The paths that take questions. */
+  /** The paths that batches can ask: those that take questions, and that of vectors. */
   public static List<String> paths() {
-    return READERS.keySet().stream().sorted().toList();
+    return Stream.concat(READERS.keySet().stream(), Stream.of(Embeddings.PATH)).sorted().toList();
   }
 }
