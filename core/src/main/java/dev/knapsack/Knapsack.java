@@ -242,6 +242,16 @@ public final class Knapsack implements AutoCloseable {
     return engine.budget();
   }
 
+  /** Answers that have a sequence now. */
+  public int running() {
+    return engine.load().running();
+  }
+
+  /** Requests that wait for a sequence now. */
+  public int waiting() {
+    return engine.load().waiting();
+  }
+
   /**
    * The engine, for all that is not text in and text out: measuring, evaluating, calibrating. For
    * modules of Knapsack itself, to which alone its type is known; it changes without notice.

@@ -8,6 +8,7 @@ import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.memory.Lease;
 import dev.knapsack.model.arch.Families;
+import dev.knapsack.os.Footprint;
 import dev.knapsack.planner.JvmShare;
 import dev.knapsack.planner.Machine;
 import dev.knapsack.planner.MachineCache;
@@ -15,6 +16,7 @@ import dev.knapsack.planner.Planner;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
+import java.util.OptionalLong;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -127,6 +129,16 @@ public final class Host {
 
   public Budget budget() {
     return budget;
+  }
+
+  /**
+   * Bytes of the machine's memory that this process holds, as the kernel counts them; empty where
+   * the operating system does not say.
+   */
+  public static OptionalLong resident() {
+    return Footprint.now()
+        .map(now -> OptionalLong.of(now.resident()))
+        .orElseGet(OptionalLong::empty);
   }
 
   /** The arithmetic in use, and why. */

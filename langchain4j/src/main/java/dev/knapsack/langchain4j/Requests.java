@@ -1,8 +1,8 @@
 package dev.knapsack.langchain4j;
 
 import dev.knapsack.GenerationRequest;
+import dev.knapsack.RequestParameters;
 import dev.knapsack.generation.Constraint;
-import dev.knapsack.generation.Sampling;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Tool;
 import dev.knapsack.message.ToolChoice;
@@ -12,7 +12,6 @@ import dev.langchain4j.exception.UnsupportedFeatureException;
 import dev.langchain4j.model.chat.request.ChatRequest;
 import dev.langchain4j.model.chat.request.ResponseFormat;
 import dev.langchain4j.model.chat.request.ResponseFormatType;
-import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
@@ -63,69 +62,20 @@ final class Requests {
   private static GenerationRequest adjusted(
       GenerationRequest plain, KnapsackChatRequestParameters parameters) {
     GenerationRequest request =
-        plain
-            .withSampling(sampling(parameters))
-            .withStops(parameters.stopSequences().toArray(String[]::new))
+        parameters
+            .own()
+            .of(
+                plain,
+                new RequestParameters.Common(
+                    parameters.temperature(),
+                    parameters.topK(),
+                    parameters.topP(),
+                    parameters.presencePenalty(),
+                    parameters.frequencyPenalty(),
+                    parameters.maxOutputTokens(),
+                    parameters.stopSequences()))
             .withToolChoice(choice(parameters));
-    Optional<Constraint> constraint = constraint(parameters);
-    if (constraint.isPresent()) {
-      request = request.withConstraint(constraint.get());
-    }
-    if (parameters.maxOutputTokens() != null) {
-      request = request.withMaxTokens(parameters.maxOutputTokens());
-    }
-    if (parameters.parallelToolCalls() != null) {
-      request = request.withParallelCalls(parameters.parallelToolCalls());
-    }
-    if (parameters.cache() != null) {
-      request = request.withCache(parameters.cache());
-    }
-    if (parameters.overflow() != null) {
-      request = request.withOverflow(parameters.overflow());
-    }
-    if (parameters.timeout() != null) {
-      request = request.withDeadline(parameters.timeout());
-    }
-    if (parameters.tenant() != null) {
-      request = request.withTenant(parameters.tenant());
-    }
-    return parameters.priority() == null ? request : request.withPriority(parameters.priority());
-  }
-
-  private static Sampling sampling(KnapsackChatRequestParameters parameters) {
-    Sampling sampling = Sampling.DEFAULT;
-    if (parameters.temperature() != null) {
-      sampling = sampling.withTemperature(parameters.temperature().floatValue());
-    }
-    if (parameters.topK() != null) {
-      sampling = sampling.withTopK(parameters.topK());
-    }
-    if (parameters.topP() != null) {
-      // 0 is the smallest nucleus there is: the likeliest token.
-      sampling = sampling.withTopP(positive(parameters.topP()));
-    }
-    if (parameters.minP() != null) {
-      sampling = sampling.withMinP(parameters.minP().floatValue());
-    }
-    double repetition = or(parameters.repetitionPenalty(), 1.0);
-    double presence = or(parameters.presencePenalty(), 0.0);
-    double frequency = or(parameters.frequencyPenalty(), 0.0);
-    if (repetition != 1 || presence != 0 || frequency != 0) {
-      sampling =
-          sampling.withPenalties(
-              (float) repetition,
-              (float) presence,
-              (float) frequency,
-              or(parameters.penaltyWindow(), -1));
-    }
-    if (parameters.seed() != null) {
-      sampling = sampling.withSeed(parameters.seed());
-    }
-    return sampling.withLogitBias(or(parameters.logitBias(), Map.of()));
-  }
-
-  private static float positive(double share) {
-    return share == 0 ? Float.MIN_NORMAL : (float) share;
+    return format(parameters).map(request::withConstraint).orElse(request);
   }
 
   private static <T> T or(@Nullable T value, T otherwise) {
@@ -152,13 +102,12 @@ final class Requests {
         or(specification.strict(), or(parameters.strictTools(), false)));
   }
 
-  private static Optional<Constraint> constraint(KnapsackChatRequestParameters parameters) {
-    Optional<Constraint> given = Optional.ofNullable(parameters.constraint());
+  private static Optional<Constraint> format(KnapsackChatRequestParameters parameters) {
     @Nullable ResponseFormat format = parameters.responseFormat();
     if (format == null || format.type() == ResponseFormatType.TEXT) {
-      return given;
+      return Optional.empty();
     }
-    if (given.isPresent()) {
+    if (parameters.constraint() != null) {
       throw new InvalidRequestException(
           "A response format of JSON and a constraint are both given: an answer has one form. Leave"
               + " one out.");

@@ -27,7 +27,7 @@ class AiServicesTest {
 
   @BeforeAll
   static void open() {
-    knapsack = ScriptedModel.open(folder);
+    knapsack = Script.open(folder);
   }
 
   @AfterAll

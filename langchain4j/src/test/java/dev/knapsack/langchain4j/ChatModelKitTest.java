@@ -24,7 +24,7 @@ class ChatModelKitTest extends AbstractChatModelIT {
 
   @BeforeAll
   void open(@TempDir Path folder) {
-    knapsack = ScriptedModel.open(folder);
+    knapsack = Script.open(folder);
   }
 
   @AfterAll

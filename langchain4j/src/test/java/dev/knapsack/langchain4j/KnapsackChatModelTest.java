@@ -69,7 +69,7 @@ class KnapsackChatModelTest {
 
   @BeforeAll
   static void open() {
-    knapsack = ScriptedModel.open(folder, Options.usual().withQueue(0));
+    knapsack = Script.open(folder, Options.usual().withQueue(0));
     model = KnapsackChatModel.builder().knapsack(knapsack).build();
   }
 

@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 class KnapsackTokenCountEstimatorTest {
   @Test
   void messagesCountWhatTheTemplateWrites(@TempDir Path folder) {
-    try (Knapsack knapsack = ScriptedModel.open(folder)) {
+    try (Knapsack knapsack = Script.open(folder)) {
       KnapsackTokenCountEstimator estimator = new KnapsackTokenCountEstimator(knapsack);
       // A token a byte.
       assertThat(estimator.estimateTokenCountInText("")).isZero();

@@ -2,6 +2,7 @@ package dev.knapsack.langchain4j;
 
 import dev.knapsack.Knapsack;
 import dev.knapsack.generation.Constraint;
+import dev.knapsack.testing.ScriptedModel;
 import dev.langchain4j.exception.InvalidRequestException;
 import dev.langchain4j.model.chat.ChatModel;
 import dev.langchain4j.model.chat.StreamingChatModel;
@@ -22,7 +23,7 @@ class ListenerKitTest {
 
   @BeforeAll
   static void open() {
-    knapsack = ScriptedModel.open(folder);
+    knapsack = Script.open(folder);
   }
 
   @AfterAll

@@ -31,7 +31,7 @@ class StreamedAnswerTest {
 
   @BeforeAll
   static void open() {
-    knapsack = ScriptedModel.open(folder);
+    knapsack = Script.open(folder);
     model = new OpenModel(knapsack, KnapsackChatRequestParameters.EMPTY, List.of(), false);
   }
 

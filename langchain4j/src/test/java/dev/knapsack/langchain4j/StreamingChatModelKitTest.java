@@ -30,7 +30,7 @@ class StreamingChatModelKitTest extends AbstractStreamingChatModelIT {
 
   @BeforeAll
   void open(@TempDir Path folder) {
-    knapsack = ScriptedModel.open(folder);
+    knapsack = Script.open(folder);
   }
 
   @AfterAll

@@ -1,4 +1,4 @@
-package dev.knapsack.langchain4j;
+package dev.knapsack.testing;
 
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
@@ -34,41 +34,11 @@ import java.util.SplittableRandom;
  * attention still sees. All else is as with any model: the file, the plan, sampling, constraints,
  * and reading reasoning and calls out of what it wrote.
  */
-final class ScriptedModel {
+public final class ScriptedModel {
   /** A line: what the last message must have in it, and what is said then. */
-  record Line(String cue, String... answers) {}
+  public record Line(String cue, String... answers) {}
 
-  static final String NAME = "scripted";
-
-  static final String STORY =
-      "Once upon a time there was a fox who wanted to count all the stars. Every night it climbed"
-          + " the hill, and every night it fell asleep before it had come to one hundred.";
-
-  /** What the kits ask for, and what the tests here do. */
-  private static final List<Line> SCRIPT =
-      List.of(
-          new Line("capital of Germany? How much", "The capital is Berlin, and the sum is four."),
-          new Line("capital of Germany", "It is Berlin.", "{\"city\": \"Berlin\"}"),
-          new Line("Translate: ", "Ich liebe dich."),
-          new Line("my favorite color?", "Your favorite color is green."),
-          new Line("Say 'Hello World'", "Hello World"),
-          new Line(
-              "Munich and time in France",
-              call("getWeather", "{\"city\": \"Munich\"}")
-                  + "\n"
-                  + call("getTime", "{\"country\": \"France\"}")),
-          new Line("Munich", call("getWeather", "{\"city\": \"Munich\"}")),
-          new Line("14:35", "Sunny in Munich, and in France it is 14:35."),
-          new Line("sunny", "The sun is shining there.", "{\"weather\": \"sunny\"}"),
-          new Line("get_current_time", call("get_current_time", "{}")),
-          new Line("10:14", "By my clock, it is now 10:14."),
-          new Line("a long story", STORY),
-          new Line("hello", "Hello! How may I be of help to you today?"),
-          new Line(
-              "Is 7 a prime?", "<think>Two, three and five do not divide it.</think>Yes, 7 is."),
-          new Line("How warm", "I shall look." + call("temperature", "{\"city\": \"Oslo\"}")),
-          new Line("21.5", "In Oslo it has 21.5 degrees."),
-          new Line("Where was Ada born?", "In England.", "{\"town\": \"London\", \"year\": 1815}"));
+  public static final String NAME = "scripted";
 
   private static final int HEADS = 8;
   private static final int HEAD = 64;
@@ -115,10 +85,17 @@ final class ScriptedModel {
   /** Tokens behind which an answer ends. */
   private final Set<Integer> last = new HashSet<>();
 
-  private final int[] cues = new int[SCRIPT.size()];
+  private final List<Line> script;
+  private final int[] cues;
   private final int end;
 
-  private ScriptedModel() {
+  private ScriptedModel(List<Line> script) {
+    if (script.size() > MOST_LINES) {
+      throw new IllegalArgumentException(
+          "A script has %d lines at the most, not %d".formatted(MOST_LINES, script.size()));
+    }
+    this.script = script;
+    this.cues = new int[script.size()];
     for (int b = 0; b < 256; b++) {
       token(String.valueOf(ByteAlphabet.character(b)), 1);
     }
@@ -127,7 +104,7 @@ final class ScriptedModel {
     for (int line = 0; line < cues.length; line++) {
       cues[line] = token("<|line-%d|>".formatted(line), 3);
       float sure = SURE;
-      for (String answer : SCRIPT.get(line).answers()) {
+      for (String answer : script.get(line).answers()) {
         learn(line, answer, sure);
         sure *= 0.7f;
       }
@@ -172,18 +149,15 @@ final class ScriptedModel {
     return token;
   }
 
-  private static String call(String name, String arguments) {
+  /** The call of a tool, as an answer has it. */
+  public static String call(String name, String arguments) {
     return "<tool_call>\n{\"name\": \"%s\", \"arguments\": %s}\n</tool_call>"
         .formatted(name, arguments);
   }
 
   /** Opens a model of its own, which closing it ends. */
-  static Knapsack open(Path folder) {
-    return open(folder, Options.usual());
-  }
-
-  static Knapsack open(Path folder, Options options) {
-    return Knapsack.open(write(folder), new Host(Budget.of("256MiB")), options);
+  public static Knapsack open(Path folder, List<Line> script, Options options) {
+    return Knapsack.open(write(folder, script), new Host(Budget.of("256MiB")), options);
   }
 
   private int token(String text, int type) {
@@ -218,7 +192,7 @@ final class ScriptedModel {
     return null;
   }
 
-  private static String template() {
+  private String template() {
     StringBuilder template =
         new StringBuilder(
             """
@@ -237,10 +211,10 @@ final class ScriptedModel {
             {%- if add_generation_prompt %}<|im_start|>assistant
             {% set last = messages[-1].content | string %}
             """);
-    for (int i = 0; i < SCRIPT.size(); i++) {
+    for (int i = 0; i < script.size(); i++) {
       template.append(
           "{%%- %s \"%s\" in last %%}<|line-%d|>"
-              .formatted(i == 0 ? "if" : "elif", SCRIPT.get(i).cue(), i));
+              .formatted(i == 0 ? "if" : "elif", script.get(i).cue(), i));
     }
     return template.append("{% endif %}{% endif %}").toString();
   }
@@ -267,9 +241,10 @@ final class ScriptedModel {
         .build(target);
   }
 
-  static Path write(Path folder) {
+  /** Writes the model's file into a folder. */
+  public static Path write(Path folder, List<Line> script) {
     Path target = folder.resolve("scripted.gguf");
-    ScriptedModel model = new ScriptedModel();
+    ScriptedModel model = new ScriptedModel(script);
     int size = model.tokens.size();
     float[][] embedding = model.embedding();
     float[][] output = new float[size][WIDTH];
