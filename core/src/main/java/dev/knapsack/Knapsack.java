@@ -111,9 +111,9 @@ public final class Knapsack implements AutoCloseable {
             spec.family(),
             spec.encoding().scores()
                 ? "is a reranker here, which writes no text; open it as one (Reranker, 'knapsack"
-                      + " rerank')"
+                    + " rerank')"
                 : "is an embedding model here, which writes no text; open it as one (Embedder,"
-                      + " 'knapsack embed')");
+                    + " 'knapsack embed')");
       }
       Plan plan = plan(file, tokenizer, host, tenant, options);
       Path spill = options.spill.orElseGet(() -> host.cache().resolve("spill"));

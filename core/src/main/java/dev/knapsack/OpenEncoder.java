@@ -57,7 +57,7 @@ record OpenEncoder(
           spec.family() + ".pooling_type",
           scores
               ? "says that the model makes vectors of texts, and no scores of pairs; it is an"
-                    + " embedding model"
+                  + " embedding model"
               : "says that the model makes scores of pairs, and no vectors; it is a reranker");
     }
   }
