@@ -101,9 +101,7 @@ final class EmbedCommand implements Callable<Integer> {
     if (maxTokens != null) {
       request = request.withMaxTokens(maxTokens);
     }
-    return refuseLong
-        ? request.withLongTexts(EmbeddingRequest.LongTexts.REFUSE)
-        : request;
+    return refuseLong ? request.withLongTexts(EmbeddingRequest.LongTexts.REFUSE) : request;
   }
 
   @Override

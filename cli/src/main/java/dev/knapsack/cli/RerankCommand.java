@@ -37,10 +37,7 @@ final class RerankCommand implements Callable<Integer> {
 
   @Mixin private final TextInput input;
 
-  @Option(
-      names = "--top",
-      paramLabel = "N",
-      description = "Print the best N alone (default: all).")
+  @Option(names = "--top", paramLabel = "N", description = "Print the best N alone (default: all).")
   private @Nullable Integer top;
 
   @Option(names = "--json", description = "Print JSON lines: index, score and document.")

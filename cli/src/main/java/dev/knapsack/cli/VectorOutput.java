@@ -50,9 +50,7 @@ final class VectorOutput implements AutoCloseable {
     }
     String name = file.toString();
     Form form =
-        name.endsWith(".npy")
-            ? Form.NUMPY
-            : name.endsWith(".f32") ? Form.NUMBERS : Form.JSON_LINES;
+        name.endsWith(".npy") ? Form.NUMPY : name.endsWith(".f32") ? Form.NUMBERS : Form.JSON_LINES;
     VectorOutput made =
         new VectorOutput(form, file, new BufferedOutputStream(Files.newOutputStream(file)), true);
     if (form == Form.NUMPY) {

@@ -40,7 +40,8 @@ class EmbedCommandsTest {
     assertThat(lines.err()).contains("3 texts, 12 tokens in");
 
     Path texts = home.resolve("texts.jsonl");
-    Files.writeString(texts, "{\"body\": \"a b c\"}\n{\"body\": \"%s\"}\n".formatted("d ".repeat(99)));
+    Files.writeString(
+        texts, "{\"body\": \"a b c\"}\n{\"body\": \"%s\"}\n".formatted("d ".repeat(99)));
     for (String form : List.of("npy", "f32")) {
       Path vectors = home.resolve("vectors." + form);
       Shell.Result result =
@@ -53,11 +54,12 @@ class EmbedCommandsTest {
       assertThat(bytes).hasSize(header + 2 * 64 * 4);
       if (header > 0) {
         assertThat(new String(bytes, 1, 127, StandardCharsets.ISO_8859_1))
-            .startsWith("NUMPY\u0001\u0000v\u0000{'descr': '<f4', 'fortran_order': False, 'shape': (2, 64), }")
+            .startsWith(
+                "NUMPY\u0001\u0000v\u0000{'descr': '<f4', 'fortran_order': False, 'shape': (2, 64),"
+                    + " }")
             .endsWith(" \n");
       }
-      float first =
-          ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getFloat(header);
+      float first = ByteBuffer.wrap(bytes).order(ByteOrder.LITTLE_ENDIAN).getFloat(header);
       float expected = rows.getFirst().getAsJsonArray("embedding").get(0).getAsFloat();
       assertThat(first).isCloseTo(expected, within(1e-7f));
     }
@@ -77,7 +79,8 @@ class EmbedCommandsTest {
             .succeeded();
     List<JsonObject> rows =
         all.out().lines().map(l -> JsonParser.parseString(l).getAsJsonObject()).toList();
-    assertThat(rows.stream().map(r -> r.get("index").getAsInt())).containsExactlyInAnyOrder(0, 1, 2);
+    assertThat(rows.stream().map(r -> r.get("index").getAsInt()))
+        .containsExactlyInAnyOrder(0, 1, 2);
     assertThat(rows.get(0).get("score").getAsDouble())
         .isGreaterThanOrEqualTo(rows.get(1).get("score").getAsDouble());
     Shell.Result best =
