@@ -7,8 +7,8 @@ import java.util.Map;
 
 /**
  * Cuts terms to what a token can tell of them: of two terms that differ only farther off than its
- * bytes reach, the tokens that may follow are the same.
- * For one term at a time: those that it is made of are cut once, in however many ways they follow.
+ * bytes reach, the tokens that may follow are the same. For one term at a time: those that it is
+ * made of are cut once, in however many ways they follow.
  */
 final class Horizon {
   private final Terms terms;

@@ -4,6 +4,7 @@ import static dev.knapsack.kernel.Floats.F32;
 import static dev.knapsack.kernel.Floats.get;
 import static dev.knapsack.kernel.Floats.put;
 
+import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Matrix;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
@@ -47,7 +48,7 @@ final class ScalarAttention implements Attention {
         kvHead,
         from,
         to,
-        scratch.segment(),
+        scratch.floats(),
         null,
         (row, head, max, sum, result) -> {
           double all = sinks == null ? sum : sum + Math.exp(get(sinks, 0, head) - max);
@@ -78,7 +79,7 @@ final class ScalarAttention implements Attention {
         kvHead,
         from,
         to,
-        scratch.segment(),
+        scratch.floats(),
         part,
         (row, head, max, sum, result) -> {
           put(part.softmax().data(), part.softmaxOffset(row, head), 0, (float) max);
@@ -105,6 +106,7 @@ final class ScalarAttention implements Attention {
     for (int row = 0; row < out.rows(); row++) {
       int t = from + row / group;
       int head = kvHead * group + row % group;
+      float[] query = query(shape, q, t, head);
       int column = 0;
       for (KvSpan span : spans) {
         int first = span.firstVisible(shape, firstPosition + t);
@@ -112,7 +114,7 @@ final class ScalarAttention implements Attention {
         for (int i = 0; i < span.length(); i++) {
           double score = Double.NEGATIVE_INFINITY;
           if (i >= first && i < end) {
-            score = score(shape, q, t, firstPosition + t, head, span, i, scratch.segment());
+            score = score(shape, query, firstPosition + t, head, span, i, scratch.floats());
           }
           put(out.data(), out.rowOffset(row), column++, (float) score);
         }
@@ -127,20 +129,24 @@ final class ScalarAttention implements Attention {
 
   private static double score(
       AttentionShape shape,
-      Matrix q,
-      int row,
+      float[] query,
       int position,
       int head,
       KvSpan span,
       int token,
-      MemorySegment scratch) {
-    int size = span.keySize(shape);
-    span.keyFormat().decode(span.memory(), span.key(shape, token), scratch, 0, size);
-    restore(span.keys(), shape.keySize(), scratch);
+      float[] scratch) {
+    float[] key =
+        vector(
+            span.keyFormat(),
+            span.memory(),
+            span.key(shape, token),
+            span.keySize(shape),
+            span.keys(),
+            shape.keySize(),
+            scratch);
     double score = 0;
-    for (int c = 0; c < shape.keySize(); c++) {
-      double x = get(q.data(), q.rowOffset(row), head * shape.keySize() + c);
-      score += x * get(scratch, 0, c);
+    for (int c = 0; c < query.length; c++) {
+      score += (double) query[c] * key[c];
     }
     double capped = capped(score * shape.scale(), shape.softCap());
     MemorySegment slopes = shape.slopes();
@@ -149,15 +155,29 @@ final class ScalarAttention implements Attention {
         : capped - get(slopes, 0, head) * (double) Math.abs(position - span.position(token));
   }
 
-  /** Makes a vector again of what is held of it. */
-  private static void restore(@Nullable Reduction reduction, int size, MemorySegment scratch) {
-    if (reduction != null) {
-      float[] held = new float[reduction.held()];
-      MemorySegment.copy(scratch, F32, 0, held, 0, held.length);
-      float[] vector = new float[size];
-      reduction.restore(held, vector);
-      MemorySegment.copy(vector, 0, scratch, F32, 0, size);
+  private static float[] query(AttentionShape shape, Matrix q, int row, int head) {
+    float[] query = new float[shape.keySize()];
+    long at = q.rowOffset(row) + (long) Float.BYTES * head * query.length;
+    MemorySegment.copy(q.data(), F32, at, query, 0, query.length);
+    return query;
+  }
+
+  /** A vector of a page; made again where {@code held} numbers of it are held. */
+  private static float[] vector(
+      Format format,
+      MemorySegment memory,
+      long at,
+      int held,
+      @Nullable Reduction reduction,
+      int size,
+      float[] scratch) {
+    format.decode(memory, at, scratch, 0, held);
+    if (reduction == null) {
+      return scratch;
     }
+    float[] vector = new float[size];
+    reduction.restore(Arrays.copyOf(scratch, held), vector);
+    return vector;
   }
 
   private interface HeadResult {
@@ -176,7 +196,7 @@ final class ScalarAttention implements Attention {
       int kvHead,
       int from,
       int to,
-      MemorySegment scratch,
+      float[] scratch,
       @Nullable PartialAttention before,
       HeadResult each) {
     int group = shape.heads() / shape.kvHeads();
@@ -185,12 +205,13 @@ final class ScalarAttention implements Attention {
     for (int t = from; t < to; t++) {
       int position = firstPosition + t;
       for (int head = kvHead * group; head < (kvHead + 1) * group; head++) {
+        float[] query = query(shape, q, t, head);
         double max = Double.NEGATIVE_INFINITY;
         int count = 0;
         for (KvSpan span : spans) {
           int end = span.endVisible(shape, position);
           for (int i = span.firstVisible(shape, position); i < end; i++) {
-            scores[count] = score(shape, q, t, position, head, span, i, scratch);
+            scores[count] = score(shape, query, position, head, span, i, scratch);
             max = Math.max(max, scores[count++]);
           }
         }
@@ -214,12 +235,17 @@ final class ScalarAttention implements Attention {
           for (int i = span.firstVisible(shape, position); i < end; i++) {
             double weight = Math.exp(scores[count++] - max);
             sum += weight;
-            long value = span.value(shape, i);
-            int size = span.valueSize(shape);
-            span.valueFormat().decode(span.memory(), value, scratch, 0, size);
-            restore(span.values(), shape.valueSize(), scratch);
-            for (int c = 0; c < shape.valueSize(); c++) {
-              result[c] += weight * get(scratch, 0, c);
+            float[] value =
+                vector(
+                    span.valueFormat(),
+                    span.memory(),
+                    span.value(shape, i),
+                    span.valueSize(shape),
+                    span.values(),
+                    shape.valueSize(),
+                    scratch);
+            for (int c = 0; c < result.length; c++) {
+              result[c] += weight * value[c];
             }
           }
         }

@@ -1,13 +1,11 @@
 package dev.knapsack.kernel;
 
 import static dev.knapsack.kernel.Floats.F32;
-import static dev.knapsack.kernel.Floats.get;
 import static dev.knapsack.kernel.Floats.put;
 
 import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** Matrix products by their definition. */
@@ -38,15 +36,14 @@ final class ScalarProducts implements MatrixProducts {
       return;
     }
     int columns = w.columns();
-    MemorySegment row = scratch.segment();
-    MemorySegment rowOfX = row.asSlice((long) columns * Float.BYTES);
+    float[] both = scratch.floats();
     for (int r = from; r < to; r++) {
-      w.decodeRow(r, row, 0);
+      w.format().decode(w.data(), w.rowOffset(r), both, 0, columns);
       for (int t = 0; t < x.rows(); t++) {
-        x.decodeRow(t, rowOfX, 0);
+        x.format().decode(x.data(), x.rowOffset(t), both, columns, columns);
         double sum = 0;
         for (int c = 0; c < columns; c++) {
-          sum += (double) get(row, 0, c) * get(rowOfX, 0, c);
+          sum += (double) both[c] * both[columns + c];
         }
         put(out.data(), out.rowOffset(t), r, (float) sum);
       }

@@ -9,6 +9,26 @@ final class F32 extends ScalarFormat {
   }
 
   @Override
+  public void decode(
+      MemorySegment source,
+      long sourceOffset,
+      MemorySegment target,
+      long targetOffset,
+      long values) {
+    MemorySegment.copy(source, sourceOffset, target, targetOffset, bytes(values));
+  }
+
+  @Override
+  public void encode(
+      MemorySegment source,
+      long sourceOffset,
+      MemorySegment target,
+      long targetOffset,
+      long values) {
+    MemorySegment.copy(source, sourceOffset, target, targetOffset, bytes(values));
+  }
+
+  @Override
   public void decode(MemorySegment source, long sourceOffset, float[] target, int at, int values) {
     MemorySegment.copy(source, LittleEndian.FLOAT, sourceOffset, target, at, values);
   }

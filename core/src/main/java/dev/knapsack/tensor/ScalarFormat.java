@@ -45,7 +45,7 @@ abstract class ScalarFormat implements Format {
   }
 
   @Override
-  public final void decode(
+  public void decode(
       MemorySegment source,
       long sourceOffset,
       MemorySegment target,
@@ -58,7 +58,7 @@ abstract class ScalarFormat implements Format {
   }
 
   @Override
-  public final void encode(
+  public void encode(
       MemorySegment source,
       long sourceOffset,
       MemorySegment target,
