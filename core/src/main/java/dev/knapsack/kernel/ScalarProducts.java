@@ -6,6 +6,7 @@ import static dev.knapsack.kernel.Floats.put;
 import dev.knapsack.tensor.BlockFormat;
 import dev.knapsack.tensor.Matrix;
 import dev.knapsack.tensor.Q8Activations;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
 /** Matrix products by their definition. */
@@ -58,6 +59,12 @@ final class ScalarProducts implements MatrixProducts {
     byte[] codes = new byte[columns];
     float[] scales = new float[groups];
     float[] offsets = new float[groups];
+    byte[] codesOfX = new byte[x.rows() * columns];
+    int together = Q8Activations.FORMAT.blockValues();
+    for (int at = 0; at < codesOfX.length; at += together) {
+      long block = (long) at / together * Q8_BLOCK;
+      MemorySegment.copy(x.data(), ValueLayout.JAVA_BYTE, block, codesOfX, at, together);
+    }
     for (int r = from; r < to; r++) {
       for (int at = 0; at < columns; at += format.blockValues()) {
         long block = w.rowOffset(r) + format.bytes(at);
@@ -70,8 +77,8 @@ final class ScalarProducts implements MatrixProducts {
           long half = g % 2;
           int dot = 0;
           for (int i = 0; i < BlockFormat.GROUP; i++) {
-            int code = x.data().get(ValueLayout.JAVA_BYTE, block + half * BlockFormat.GROUP + i);
-            dot += codes[g * BlockFormat.GROUP + i] * code;
+            int at = g * BlockFormat.GROUP + i;
+            dot += codes[at] * codesOfX[t * columns + at];
           }
           double scaleOfX = x.data().get(F32, block + Q8Activations.SCALE);
           double sumOfX = x.data().get(F32, block + Q8Activations.HALF_SUMS + half * Float.BYTES);

@@ -115,7 +115,7 @@ class MutationTest {
         .values()
         .forEach(value -> {
           if (value instanceof List<?> list) {
-            list.forEach(entry -> assertThat(entry).isNotNull());
+            assertThat(list).doesNotContainNull();
           }
         });
     Tokenizers.of(header.metadata(), GgufBytes.NAME).encode("aab b", true, true);
