@@ -57,6 +57,46 @@ class BatchCommandTest {
     assertThat(Files.readAllLines(Path.of(out + ".errors"))).hasSize(1);
   }
 
+  /** Models of all kinds share the budget, whatever of the options is for conversations alone. */
+  @Test
+  void asksModelsOfAllKinds() throws Exception {
+    Path encoder =
+        Path.of(
+            System.getProperty("knapsack.root"),
+            "core/src/test/resources/dev/knapsack/small-encoder.gguf");
+    Files.writeString(
+        in,
+        """
+        {"custom_id": "v", "url": "/v1/embeddings", "body": {"model": "small", "input": ["a", "b"]}}
+        {"custom_id": "r", "url": "/v1/completions", "body": {"model": "judge", "prompt": "a"}}
+        {"custom_id": "c", "url": "/v1/completions", "body": {"model": "notes", "prompt": "a", "max_tokens": 1}}
+        """);
+    Shell shell = new Shell(folder);
+    Shell.Result result =
+        shell
+            .run(
+                "batch",
+                in,
+                "-o",
+                out,
+                "--memory",
+                "1GiB",
+                "--context",
+                "512",
+                "--model",
+                "small=" + encoder,
+                "--model",
+                "judge=" + encoder.resolveSibling("small-reranker.gguf"),
+                "--model",
+                "notes=" + EmbeddedModel.extract(Shell.CACHE))
+            .succeeded();
+    assertThat(result.err()).contains("3 requests: 2 answered, 1 failed");
+    assertThat(Files.readAllLines(out)).extracting(BatchCommandTest::id).containsOnly("v", "c");
+    assertThat(Files.readString(Path.of(out + ".errors")))
+        .contains("'judge' is a reranker")
+        .contains("'notes'");
+  }
+
   @Test
   void losesNothingWhenItIsKilled() throws Exception {
     ProcessBuilder builder =
