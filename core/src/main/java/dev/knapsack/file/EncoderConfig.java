@@ -191,7 +191,8 @@ final class EncoderConfig {
       }
       default -> {
         expect("position_embedding_type", "absolute", "absolute");
-        expect(family.equals(EncoderFamily.DISTILBERT) ? "activation" : "hidden_act", "gelu", "gelu");
+        expect(
+            family.equals(EncoderFamily.DISTILBERT) ? "activation" : "hidden_act", "gelu", "gelu");
         expect("is_decoder", "false", "false");
         expect("sinusoidal_pos_embds", "false", "false", "true"); // the table is in the file
       }
