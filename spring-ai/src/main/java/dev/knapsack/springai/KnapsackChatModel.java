@@ -100,7 +100,7 @@ public final class KnapsackChatModel implements ChatModel {
       ChatModelObservationContext context = context(asked, true);
       Observation observation = observation(context);
       observation.parentObservation(
-          view.<@Nullable Observation>getOrDefault(ObservationThreadLocalAccessor.KEY, null));
+          view.<Observation>getOrDefault(ObservationThreadLocalAccessor.KEY, null));
       // Eagerly: who has seen the end of the stream finds it observed.
       return Flux.using(
               observation::start,
