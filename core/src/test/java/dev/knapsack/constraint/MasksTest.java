@@ -91,7 +91,7 @@ class MasksTest {
     boolean[] hidden = {true};
     Cursor cursor = new Cursor(language, masks, () -> hidden[0]);
     Term term = language.root;
-    for (int step = 0; step < 25; step++) {
+    for (int step = 0; step < 12; step++) {
       long[] mask = cursor.mask();
       List<Integer> possible = new ArrayList<>();
       Cursor alone = step == 0 ? new Cursor(language, masks, () -> hidden[0]) : null;

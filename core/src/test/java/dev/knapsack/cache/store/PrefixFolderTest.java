@@ -30,7 +30,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 class PrefixFolderTest {
   private static final int PAGES = 700_000;
   private static final int STATES = 999;
-  private static final int ROUNDS = 8;
+  private static final int ROUNDS = 5;
 
   @TempDir Path directory;
 
