@@ -331,7 +331,7 @@ class DenoisingTest {
                 new Host(budget, Host.Options.of(kernels.open())),
                 Engine.Options.usual().withPrecision(Compute.Precision.EIGHT_BIT))) {
       Denoising way = Denoising.DEFAULT.withConfidence(Confidence.RANDOM);
-      Request request = request(prompt(6, 1), 17, way).withLogProbabilities(0);
+      Request request = request(prompt(6, 1), 9, way).withLogProbabilities(0);
       Sampling sampling = Sampling.GREEDY.withSeed(2).withDenoising(way);
       List<Event.Token> alone = probable(engine.start(request.withSampling(sampling)));
       Sampling drafting = sampling.withDenoising(way.withDrafts(3));

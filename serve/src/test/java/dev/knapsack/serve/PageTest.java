@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 
 class PageTest {
@@ -72,15 +73,27 @@ class PageTest {
       browser.value(CLICK.formatted("fresh"));
       browser.value("document.getElementById('max_tokens').value = 1900");
       browser.value("document.getElementById('temperature').value = 5");
-      say(browser, "Tell me all that you know. The key is here. ".repeat(20));
+      say(browser, "Tell me all that you know");
+      browser.value(CLICK.formatted("stop"));
+      browser.await("document.getElementById('send').disabled === false");
+      browser.await("fetch('/slots').then(r => r.json()).then(s => s.length === 0)");
+      // What others are answered has its place in the picture, and so has what prompts begin with.
+      AtomicBoolean seen = new AtomicBoolean();
+      String endless = "{\"prompt\": \"%s\", \"max_tokens\": 1500, \"ignore_eos\": true}";
+      Thread other =
+          Thread.ofVirtual()
+              .start(() -> {
+                while (!seen.get()) {
+                  server.post("/v1/completions", endless.formatted("The key is here. ".repeat(40)));
+                }
+              });
       for (String part : List.of("kv/answer", "kv/prefixes")) {
         browser.await(
             "[...document.querySelectorAll('#map div')].some(d => d.title.startsWith('%s'))"
                 .formatted(part));
       }
-      browser.value(CLICK.formatted("stop"));
-      browser.await("document.getElementById('send').disabled === false");
-      browser.await("fetch('/slots').then(r => r.json()).then(s => s.length === 0)");
+      seen.set(true);
+      other.join();
       assertThat(browser.complaints).isEmpty();
     }
   }

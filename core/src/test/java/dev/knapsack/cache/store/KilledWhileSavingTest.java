@@ -19,7 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** A process that saves without end, and is killed at any moment. */
 class KilledWhileSavingTest {
-  private static final int ROUNDS = 10;
+  private static final int ROUNDS = 6;
   private static final int TOKENS = 300;
   private static final KvLayout LAYOUT =
       new KvLayout(List.of(new LayerLayout.Heads(4, 64, 64, 0, 1)), Formats.F16, Formats.F16);
