@@ -106,12 +106,12 @@ class BadInputTest {
 
   @Test
   void anUnknownCommand() {
-    shell.run("rnu").failed(2, "rnu", "run, serve, batch, plan, inspect", "knapsack --help");
+    shell.run("rnu").failed(2, "rnu", "run, serve, batch, embed, rerank, plan, inspect", "knapsack --help");
   }
 
   @Test
   void noCommand() {
-    shell.run().failed(2, "run, serve, batch, plan, inspect", "knapsack --help");
+    shell.run().failed(2, "run, serve, batch, embed, rerank, plan, inspect", "knapsack --help");
   }
 
   @Test

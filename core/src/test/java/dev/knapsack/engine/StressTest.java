@@ -118,7 +118,7 @@ class StressTest {
   }
 
   @ParameterizedTest
-  @ValueSource(longs = {1, 2})
+  @ValueSource(longs = 1)
   void everyCallEndsAndEveryByteIsGivenBack(long seed) throws Exception {
     CacheStore store = new CacheStore(folder.resolve("store"), 4L << 20);
     CacheStore full = FullDisk.store(folder.resolve("store"), 4L << 20, 20_000);
