@@ -239,11 +239,13 @@ class ConstrainedAnswersTest {
         assertThat(result.reason()).isEqualTo(FinishReason.END_TOKEN);
         assertThat(result.message().parts())
             .singleElement()
-            .isInstanceOfSatisfying(Part.ToolCall.class, call -> {
-              assertThat(call.name()).isEqualTo("weather");
-              // The arguments are as the model wrote them, its spaces included.
-              assertThat(call.arguments().replaceAll("\\s", "")).isEqualTo("{\"unit\":\"K\"}");
-            });
+            .isInstanceOfSatisfying(
+                Part.ToolCall.class,
+                call -> {
+                  assertThat(call.name()).isEqualTo("weather");
+                  // The arguments are as the model wrote them, its spaces included.
+                  assertThat(call.arguments().replaceAll("\\s", "")).isEqualTo("{\"unit\":\"K\"}");
+                });
       }
     }
   }

@@ -106,7 +106,9 @@ class BadInputTest {
 
   @Test
   void anUnknownCommand() {
-    shell.run("rnu").failed(2, "rnu", "run, serve, batch, embed, rerank, plan, inspect", "knapsack --help");
+    shell
+        .run("rnu")
+        .failed(2, "rnu", "run, serve, batch, embed, rerank, plan, inspect", "knapsack --help");
   }
 
   @Test
