@@ -111,9 +111,10 @@ public final class Reranker implements AutoCloseable {
     List<TextTokens.Input> inputs = new ArrayList<>();
     List<CompletableFuture<float[]>> results = new ArrayList<>();
     List<Score> scores = new ArrayList<>();
+    String template = template();
     try {
       for (String document : documents) {
-        TextTokens.Input input = input(query, document);
+        TextTokens.Input input = input(template, query, document);
         inputs.add(input);
         results.add(open.encoder().submit(input.tokens()));
       }
@@ -144,8 +145,7 @@ public final class Reranker implements AutoCloseable {
         && encoding.head().getLast() instanceof Encoding.Shares;
   }
 
-  private TextTokens.Input input(String query, String document) {
-    String template = template();
+  private TextTokens.Input input(String template, String query, String document) {
     int most = plan().context();
     if (template.isEmpty()) {
       return open.tokens().pair(query, document, most);

@@ -100,21 +100,7 @@ class BatchCommandTest {
   @Test
   void losesNothingWhenItIsKilled() throws Exception {
     ProcessBuilder builder =
-        new ProcessBuilder(
-            Path.of(System.getProperty("java.home"), "bin/java").toString(),
-            "--add-modules",
-            "jdk.incubator.vector",
-            "--enable-native-access=ALL-UNNAMED",
-            "-cp",
-            System.getProperty("java.class.path"),
-            "dev.knapsack.cli.Main",
-            "batch",
-            in.toString(),
-            "-o",
-            out.toString(),
-            "--memory",
-            "1GiB");
-    builder.environment().put("XDG_CACHE_HOME", Shell.CACHE.toString());
+        Shell.process("batch", in.toString(), "-o", out.toString(), "--memory", "1GiB");
     try (WatchService watch = folder.getFileSystem().newWatchService()) {
       folder.register(watch, ENTRY_MODIFY);
       Process process =

@@ -36,24 +36,10 @@ class ServeCommandTest {
   private record Server(Process process, BufferedReader log, URI uri, HttpClient client)
       implements AutoCloseable {
     static Server start(Path folder) throws IOException {
-      ProcessBuilder builder =
-          new ProcessBuilder(
-              Path.of(System.getProperty("java.home"), "bin/java").toString(),
-              "--add-modules",
-              "jdk.incubator.vector",
-              "--enable-native-access=ALL-UNNAMED",
-              "-cp",
-              System.getProperty("java.class.path"),
-              "dev.knapsack.cli.Main",
-              "serve",
-              "--memory",
-              "1GiB",
-              "--port",
-              "0",
-              "--cache-dir",
-              folder.toString());
-      builder.environment().put("XDG_CACHE_HOME", Shell.CACHE.toString());
-      Process process = builder.start();
+      Process process =
+          Shell.process(
+                  "serve", "--memory", "1GiB", "--port", "0", "--cache-dir", folder.toString())
+              .start();
       BufferedReader log = process.errorReader(StandardCharsets.UTF_8);
       String line = log.readLine();
       while (line != null && !line.startsWith(LISTENING)) {
