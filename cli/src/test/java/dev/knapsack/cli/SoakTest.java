@@ -60,14 +60,21 @@ class SoakTest {
 
   private record Started(int code, String out, String err) {}
 
-  /** A process of its own, with the flags that the launcher gives. */
+  /**
+   * A process of its own, with the flags that the launcher gives, and a class path as long as that
+   * of a large program.
+   */
   private Started knapsack(String... arguments) throws Exception {
     List<String> command =
         new ArrayList<>(
             List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
     command.addAll(flags());
     command.addAll(
-        List.of("-Xmx40m", "-cp", System.getProperty("java.class.path"), Main.class.getName()));
+        List.of(
+            "-Xmx40m",
+            "-cp",
+            System.getProperty("java.class.path") + ":/not/there".repeat(500),
+            Main.class.getName()));
     command.addAll(Arrays.asList(arguments));
     Path out = home.resolve("out");
     Path err = home.resolve("err");

@@ -1,7 +1,7 @@
 package dev.knapsack.planner;
 
+import dev.knapsack.os.CommandLine;
 import dev.knapsack.os.Footprint;
-import java.util.Arrays;
 
 /**
  * The JVM's share of a budget that bounds a whole process: what is resident now, and what will
@@ -118,9 +118,7 @@ public record JvmShare(long resident, long heap, long code, long other) {
   }
 
   private static long compiled() {
-    String[] flags = ProcessHandle.current().info().arguments().orElse(new String[0]);
-    return Arrays.stream(flags).anyMatch(flag -> flag.startsWith(LIMIT))
-        ? LIMITED_CODE
-        : UNLIMITED_CODE;
+    boolean limited = CommandLine.words().stream().anyMatch(word -> word.startsWith(LIMIT));
+    return limited ? LIMITED_CODE : UNLIMITED_CODE;
   }
 }
