@@ -27,6 +27,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 class EightBitProductTest {
   private static final ValueLayout.OfShort I16 =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+  private static final ValueLayout.OfInt I32 =
+      ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
   private static final Kernels DEFINITION = ScalarKernels.open();
 
@@ -161,9 +163,18 @@ class EightBitProductTest {
         half(random, block, 0);
         block.set(ValueLayout.JAVA_BYTE, 2 + random.nextInt(32), (byte) -127);
       }
-      case "Q4_1", "Q5_1", "Q4_K", "Q5_K", "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8" -> {
+      case "Q4_1", "Q5_1", "Q4_K", "Q5_K" -> {
         half(random, block, 0);
         half(random, block, 2);
+      }
+      case "P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8" -> {
+        half(random, block, 0);
+        half(random, block, 2);
+        int number = random.nextInt(32);
+        for (long plane = 4; plane < block.byteSize(); plane += Integer.BYTES) {
+          int bits = block.get(I32, plane) | 1 << number;
+          block.set(I32, plane, bits);
+        }
       }
       case "Q2_K" -> {
         half(random, block, 80);

@@ -1,6 +1,7 @@
 package dev.knapsack.kernel;
 
 import static dev.knapsack.kernel.Operands.assertClose;
+import static dev.knapsack.kernel.Operands.assertSame;
 import static dev.knapsack.kernel.Operands.floats;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -19,7 +20,10 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestInstance;
+import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
@@ -32,17 +36,19 @@ import org.junit.jupiter.params.provider.MethodSource;
  */
 @ParameterizedClass
 @EnumSource
+@TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class KernelsContractTest {
   private static final Kernels DEFINITION = ScalarKernels.open();
 
   /** Float arithmetic in another order. */
   private static final double ROUNDING = 1e-11;
 
-  private final Guard guard;
-  private final Arena arena = Arena.ofConfined();
+  @Parameter private Guard guard;
+  private Arena arena;
 
-  KernelsContractTest(Guard guard) {
-    this.guard = guard;
+  @BeforeEach
+  void allocate() {
+    arena = Arena.ofConfined();
   }
 
   @AfterEach
@@ -59,13 +65,18 @@ class KernelsContractTest {
   }
 
   /** Those that work here, and the one in machine code for other processors too. */
-  static Stream<Kernels> providersAndEmulated() {
-    return Stream.concat(providers(), EmulatedKernels.all());
+  Stream<Kernels> providersAndEmulated() {
+    return Stream.concat(providers(), emulated());
+  }
+
+  /** Beside one guard alone: what is emulated sees to its bounds itself. */
+  private Stream<Kernels> emulated() {
+    return guard == Guard.BEHIND ? EmulatedKernels.all() : Stream.empty();
   }
 
   /** And the most rows: what is emulated is slow, and takes rows by fours or eights. */
-  static Stream<Arguments> productsAndFormats() {
-    return Stream.concat(withFormats(providers(), 40), withFormats(EmulatedKernels.all(), 10));
+  Stream<Arguments> productsAndFormats() {
+    return Stream.concat(withFormats(providers(), 40), withFormats(emulated(), 10));
   }
 
   private static Stream<Arguments> withFormats(Stream<Kernels> kernels, int rows) {
@@ -114,7 +125,7 @@ class KernelsContractTest {
         products.matmul(w, x.rows(part[0], part[1]), tokens, out, 0, rows, scratch);
       }
     }
-    assertThat(floats(some)).isEqualTo(floats(all)).doesNotContain(Float.NaN);
+    assertSame(some, all);
   }
 
   /** What is counted is whole, and the same each time. */
@@ -162,7 +173,7 @@ class KernelsContractTest {
     products.matmul(w, x, tokens, parts, 0, from, scratch);
     products.matmul(w, x, tokens, parts, from, to, scratch);
     products.matmul(w, x, tokens, parts, to, rows, scratch);
-    assertThat(floats(parts)).isEqualTo(floats(whole)).doesNotContain(Float.NaN);
+    assertSame(parts, whole);
     for (Tokens each : Tokens.values()) {
       checkTokens(products, operands, w, x, each, scratch);
     }
@@ -509,6 +520,8 @@ class KernelsContractTest {
       float[] actual = expected.clone();
       float[] left = columns(expected, columns, 0, cut);
       float[] right = columns(expected, columns, cut, columns);
+      // A sum that is alone may cancel.
+      double rounding = columns == 1 ? 10 * ROUNDING : ROUNDING;
       for (int token = 0; token < 20; token++) {
         Step step = steps.next(operands, keys, columns);
         float[] expectedOut = new float[columns];
@@ -519,8 +532,8 @@ class KernelsContractTest {
         step.apply(kernels.recurrences(), 0, columns, actual, actualOut);
         step.apply(kernels.recurrences(), 0, cut, left, leftOut);
         step.apply(kernels.recurrences(), cut, columns, right, rightOut);
-        assertClose(actualOut, expectedOut, ROUNDING);
-        assertClose(actual, expected, ROUNDING);
+        assertClose(actualOut, expectedOut, rounding);
+        assertClose(actual, expected, rounding);
         assertThat(leftOut).isEqualTo(Arrays.copyOf(actualOut, cut));
         assertThat(rightOut).isEqualTo(Arrays.copyOfRange(actualOut, cut, columns));
       }
@@ -553,10 +566,10 @@ class KernelsContractTest {
    * Rounds for each format, others beside each guard; one, of fewer tokens, if emulated, which is
    * slow and the same for all processors.
    */
-  static Stream<Arguments> providersAndRounds() {
+  Stream<Arguments> providersAndRounds() {
     return Stream.concat(
         providers().map(kernels -> Arguments.of(kernels, 3)),
-        EmulatedKernels.all().limit(1).map(kernels -> Arguments.of(kernels, 1)));
+        emulated().limit(1).map(kernels -> Arguments.of(kernels, 1)));
   }
 
   @ParameterizedTest
@@ -667,7 +680,7 @@ class KernelsContractTest {
               tokens,
               Operands.scratch(kernels, limits));
     }
-    assertThat(floats(together)).isEqualTo(floats(apart));
+    assertSame(together, apart);
   }
 
   /** Positions {@code [from, to)} in pages of keys, whose first numbers are values. */

@@ -14,7 +14,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Random;
+import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 
 /** Orthogonal directions of each head, by its numbers. */
@@ -45,7 +45,7 @@ final class MadeBases implements HeadBases {
 
   /** All directions of a head, as many as it has numbers. */
   static double[][] rows(int layer, int kvHead, boolean keys, int size) {
-    Random random = new Random(layer * 100L + kvHead * 10L + (keys ? 1 : 0));
+    var random = new SplittableRandom(layer * 100L + kvHead * 10L + (keys ? 1 : 0));
     double[][] rows = new double[size][size];
     for (int i = 0; i < size; i++) {
       for (int c = 0; c < size; c++) {

@@ -1,6 +1,6 @@
 package dev.knapsack.kernel.x86;
 
-import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.fail;
 
 import dev.knapsack.error.NativeMemoryException;
 import dev.knapsack.kernel.Kernels;
@@ -71,9 +71,10 @@ public final class EmulatedKernels {
       }
       real.call(first, second, third, a, b, c, d);
       for (int i = 0; i < arguments.length; i++) {
-        assertThat(arguments[i].mismatch(after[i]))
-            .as("where argument %d differs", i)
-            .isEqualTo(-1);
+        long at = arguments[i].mismatch(after[i]);
+        if (at >= 0) {
+          fail("argument %d differs at %d".formatted(i, at));
+        }
       }
     }
 
