@@ -213,6 +213,7 @@ final class EngineOptions {
 
   private boolean parseSpecial;
   private boolean constraints;
+  private boolean serving;
 
   EngineOptions(Environment environment) {
     this.environment = environment;
@@ -238,6 +239,12 @@ final class EngineOptions {
   /** Answers will be held to constraints, for which memory is planned. */
   void useConstraints() {
     constraints = true;
+  }
+
+  /** Many callers come at once, any of whom may bring a constraint. */
+  void useServing() {
+    serving = true;
+    useConstraints();
   }
 
   /** Takes so much context, if the user did not ask for another. */
@@ -388,7 +395,10 @@ final class EngineOptions {
     noteWhatIsMissing();
     return new Host(
         budget(given),
-        Host.Options.of(choice).withWholeProcess(true).withCache(environment.cache()));
+        Host.Options.of(choice)
+            .withWholeProcess(true)
+            .withServing(serving)
+            .withCache(environment.cache()));
   }
 
   /** Says once what it goes on without. */

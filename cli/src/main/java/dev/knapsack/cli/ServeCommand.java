@@ -122,7 +122,7 @@ final class ServeCommand implements Callable<Integer> {
     ServerOptions options = options(err);
     CountDownLatch told = new CountDownLatch(1);
     CountDownLatch done = new CountDownLatch(1);
-    engine.useConstraints(); // any request may bring one
+    engine.useServing();
     try (NamedModels named = NamedModels.open(environment, engine, models, err);
         KnapsackServer server = KnapsackServer.open(named.served(), options)) {
       Runtime.getRuntime().addShutdownHook(new Thread(() -> end(told, done, err)));

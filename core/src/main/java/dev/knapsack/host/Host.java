@@ -1,6 +1,7 @@
 package dev.knapsack.host;
 
 import dev.knapsack.file.ModelFile;
+import dev.knapsack.error.BudgetExceededException;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
@@ -30,15 +31,25 @@ public final class Host {
   /** The least bytes that the machine can be measured with. */
   private static final long LEAST_TO_MEASURE = 8L << 20;
 
+  /** The time between two looks at what is resident. */
+  private static final long LOOK_MILLIS = 250;
+
+  /** Bytes that may be resident beyond the ledger's, or below, before it follows. */
+  private static final long LEEWAY = 1L << 20;
+
   /**
    * The choices that all tenants of a host have in common.
    *
    * @param kernels the arithmetic
    * @param wholeProcess whether the budget bounds the whole process, its Java heap included, and
    *     not only what Knapsack adds to it
+   * @param serving whether many callers come at once, for as long as it lasts: more of the whole
+   *     process is then counted for the JVM, and what it grows to beyond that is taken into account
+   *     as it grows
    * @param cache folder where the measured speed of this machine is kept
    */
-  public record Options(KernelProvider.Choice kernels, boolean wholeProcess, Path cache) {
+  public record Options(
+      KernelProvider.Choice kernels, boolean wholeProcess, boolean serving, Path cache) {
     /**
      * The fastest arithmetic of this machine, a guest in a larger program, and {@code
      * $XDG_CACHE_HOME/knapsack} or {@code ~/.cache/knapsack}.
@@ -49,15 +60,19 @@ public final class Host {
 
     /** With other arithmetic. */
     public static Options of(KernelProvider.Choice kernels) {
-      return new Options(kernels, false, usualCache());
+      return new Options(kernels, false, false, usualCache());
     }
 
     public Options withWholeProcess(boolean value) {
-      return new Options(kernels, value, cache);
+      return new Options(kernels, value, serving, cache);
+    }
+
+    public Options withServing(boolean value) {
+      return new Options(kernels, wholeProcess, value, cache);
     }
 
     public Options withCache(Path folder) {
-      return new Options(kernels, wholeProcess, folder);
+      return new Options(kernels, wholeProcess, serving, folder);
     }
 
     private static Path usualCache() {
@@ -115,6 +130,7 @@ public final class Host {
   private int tenants;
   private @Nullable WorkerTeam team;
   private final Deque<Lease> jvm = new ArrayDeque<>();
+  private @Nullable Thread looking;
 
   /** A host with the usual options. */
   public Host(Budget budget) {
@@ -164,6 +180,11 @@ public final class Host {
             : budget.account(share.name()).entitle(share.floor(), share.weight());
     synchronized (this) {
       tenants++;
+      if (options.wholeProcess() && options.serving() && looking == null) {
+        Lease grown = jvmAccount().reserve(0);
+        jvm.push(grown);
+        looking = Thread.ofVirtual().name("knapsack-resident").start(() -> look(grown));
+      }
       return new Tenant(share, floor);
     }
   }
@@ -282,7 +303,8 @@ public final class Host {
 
   private JvmShare jvmShare(int workers) {
     return options.wholeProcess()
-        ? JvmShare.ofThisProcess(workers, budget.used() - jvmAccount().used())
+        ? JvmShare.ofThisProcess(
+            workers, budget.used() - jvmAccount().used(), options.serving())
         : JvmShare.ofGuest(workers);
   }
 
@@ -290,8 +312,45 @@ public final class Host {
     return budget.account("jvm");
   }
 
+  /** Follows the process's resident set until interrupted. */
+  private void look(Lease grown) {
+    try {
+      while (true) {
+        Thread.sleep(LOOK_MILLIS);
+        resident().ifPresent(resident -> follow(grown, resident - budget.used()));
+      }
+    } catch (InterruptedException | IllegalStateException _) {
+      // The last tenant has left, and the lease is closed.
+    }
+  }
+
+  /**
+   * Takes bytes into account that the JVM has grown to, or gives them back.
+   *
+   * @param more resident bytes that are in no account; negative where accounts hold more
+   */
+  private static void follow(Lease grown, long more) {
+    if (more > LEEWAY) {
+      try {
+        grown.grow(more);
+      } catch (BudgetExceededException _) {
+        // Nobody could give back so much: what is free, until somebody can.
+        long free = Math.min(more, grown.account().free());
+        if (free > 0) {
+          grown.tryGrow(free);
+        }
+      }
+    } else if (-more > LEEWAY) {
+      grown.shrink(Math.min(grown.bytes(), -more));
+    }
+  }
+
   /** Gives back what the tenants had in common. */
   private void leave() {
+    if (looking != null) {
+      looking.interrupt();
+      looking = null;
+    }
     WorkerTeam shared = team;
     team = null;
     if (shared != null) {

@@ -145,12 +145,16 @@ class MachineTest {
   @Test
   void theJvmsShareCoversWhatItHoldsAndWhatARunAdds() {
     long before = Footprint.now().orElseThrow().resident();
-    JvmShare share = JvmShare.ofThisProcess(4, 0);
+    JvmShare share = JvmShare.ofThisProcess(4, 0, false);
     assertThat(share.resident()).isGreaterThan(before / 2);
     assertThat(share.heap()).isBetween(0L, Runtime.getRuntime().maxMemory());
     assertThat(share.bytes() - share.resident()).isGreaterThan(4 * 128L << 10);
     assertThat(share.bytes())
         .isEqualTo(share.resident() + share.heap() + share.code() + share.other());
+    // Callers of a server fill the heap.
+    JvmShare server = JvmShare.ofThisProcess(4, 0, true);
+    assertThat(server.heap()).isGreaterThan(5L << 20);
+    assertThat(server.bytes()).isGreaterThan(share.bytes());
     // This JVM was started without the launcher's limit for the compiler, as a guest's is.
     assertThat(JvmShare.ofGuest(4).bytes()).isBetween(40L << 20, 41L << 20);
   }
