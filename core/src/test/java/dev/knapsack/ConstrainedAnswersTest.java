@@ -30,10 +30,9 @@ class ConstrainedAnswersTest {
       new Constraint.Grammar(
           "root ::= \"The date of this is: \" [0-9]{4} \"-\" [01] [0-9] \"-\" [0-3] [0-9]");
 
-  @TempDir static Path cache;
   private final Path model = TestData.path("models/stories260K.gguf");
   private final Budget budget = Budget.of("64MiB");
-  private final Host host = new Host(budget, Host.Options.usual().withCache(cache));
+  private final Host host = new Host(budget, Host.Options.usual().withCache(TestData.cache()));
 
   @AfterEach
   void everyByteIsGivenBack() {

@@ -28,14 +28,11 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 
 /** Texts to vectors and scores, by a real model and by small ones. */
 class EmbedderTest {
   private static final Path MINILM = TestData.path("models/minilm");
   private static final Path MODEL = MINILM.resolve("all-MiniLM-L6-v2-q8_0.gguf");
-
-  @TempDir static Path cache;
 
   private record Row(String name, int max, String text, int[] ids) {}
 
@@ -44,7 +41,7 @@ class EmbedderTest {
   }
 
   private static Host host(Budget budget) {
-    return new Host(budget, Host.Options.usual().withCache(cache));
+    return new Host(budget, Host.Options.usual().withCache(TestData.cache()));
   }
 
   private static Embedder open(Path model, Budget budget, Options options) {

@@ -49,7 +49,7 @@ class GenerationTest {
             folder.resolve("thinks.gguf"),
             "{% for m in messages %}{{ m.content }}{% endfor %}<think>\n",
             "");
-    Host host = new Host(budget, Host.Options.usual().withCache(folder.resolve("cache")));
+    Host host = new Host(budget, Host.Options.usual().withCache(TestData.cache()));
     knapsack = Knapsack.open(model, host, Options.usual().withWorkers(1).withContext(128));
   }
 

@@ -46,7 +46,7 @@ class KnapsackTest {
   @TempDir static Path cache;
   private final Path model = TestData.path("models/stories260K.gguf");
   private final Budget budget = Budget.of("64MiB");
-  private final Host host = new Host(budget, Host.Options.usual().withCache(cache));
+  private final Host host = new Host(budget, Host.Options.usual().withCache(TestData.cache()));
 
   @AfterEach
   void everyByteIsGivenBack() {
@@ -177,7 +177,7 @@ class KnapsackTest {
               Message.system("Be kind."),
               Message.user("Tell me a story."),
               Message.assistant(text));
-      Generation second = chat.send("Go on.", GREEDY);
+      Generation second = chat.send("Go on.", r -> GREEDY.apply(r).withMaxTokens(300));
       assertThat(second.usage().cachedTokens()).isGreaterThan(first.usage().promptTokens() - 2);
       Iterator<String> pieces = second.iterator();
       assertThat(pieces.next()).isNotEmpty();
@@ -411,7 +411,7 @@ class KnapsackTest {
     assertThatThrownBy(() ->
             Knapsack.open(
                 model,
-                new Host(little, Host.Options.usual().withCache(cache)),
+                new Host(little, Host.Options.usual().withCache(TestData.cache())),
                 options().withContext(512).withSequences(16)))
         .isInstanceOf(PlanDoesNotFitException.class);
     assertThat(little.used()).isZero();

@@ -35,6 +35,11 @@ public final class TestData {
     return path;
   }
 
+  /** A folder that tests share as all runs on a machine do, where its measured speed is kept. */
+  public static Path cache() {
+    return Path.of("target/test-cache").toAbsolutePath();
+  }
+
   /** The root of the repository. */
   public static Path repository() {
     return Path.of(System.getProperty("knapsack.root", "..")).normalize();

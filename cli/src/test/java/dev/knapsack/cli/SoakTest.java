@@ -73,7 +73,7 @@ class SoakTest {
         List.of(
             "-Xmx40m",
             "-cp",
-            System.getProperty("java.class.path") + ":/not/there".repeat(500),
+            System.getProperty("java.class.path") + ":/" + "not/there/".repeat(400),
             Main.class.getName()));
     command.addAll(Arrays.asList(arguments));
     Path out = home.resolve("out");

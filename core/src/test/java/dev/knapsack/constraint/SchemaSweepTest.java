@@ -17,7 +17,7 @@ class SchemaSweepTest {
   void whatEndsByItselfIsValid(@TempDir Path folder) throws IOException {
     Path stories = TestData.path("models/stories260K.gguf");
     for (Path model : List.of(SchemaSweep.randomModel(folder), stories)) {
-      Host host = new Host(Budget.of("64MiB"), Host.Options.usual().withCache(folder));
+      Host host = new Host(Budget.of("64MiB"), Host.Options.usual().withCache(TestData.cache()));
       try (Knapsack knapsack = Knapsack.open(model, host, SchemaSweep.options())) {
         SchemaSweep sweep = new SchemaSweep();
         sweep.run(knapsack, 0, 24);

@@ -3,6 +3,7 @@ package dev.knapsack.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.knapsack.TestData;
 import dev.knapsack.Generation;
 import dev.knapsack.GenerationRequest;
 import dev.knapsack.Knapsack;
@@ -104,7 +105,7 @@ class MixersTest {
     Path path = folder.resolve("model.gguf");
     Budget budget = Budget.of("256MiB");
     new SyntheticModel(shape, Formats.Q8_0).write(path, 5, budget.account("synth"), Progress.NONE);
-    Host host = new Host(budget, Host.Options.usual().withCache(folder));
+    Host host = new Host(budget, Host.Options.usual().withCache(TestData.cache()));
     String beginning = "Hello, the world is in the water and on the sand. ".repeat(6);
     String alone = answers(path, host, beginning + "What then?").getFirst();
     List<String> both = answers(path, host, beginning + "And now?", beginning + "What then?");
