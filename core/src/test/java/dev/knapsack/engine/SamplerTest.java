@@ -107,7 +107,7 @@ class SamplerTest {
     SplittableRandom random = new SplittableRandom(7);
     int different = 0;
     try (Arena arena = Arena.ofConfined()) {
-      for (int round = 0; round < 300; round++) {
+      for (int round = 0; round < 120; round++) {
         int vocabulary = 1 + random.nextInt(1, 700);
         float[] logits = new float[Math.max(4, vocabulary)];
         float spread = random.nextInt(1, 6);

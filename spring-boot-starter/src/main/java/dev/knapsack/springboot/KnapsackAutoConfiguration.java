@@ -64,7 +64,7 @@ public class KnapsackAutoConfiguration {
   @ConditionalOnMissingBean
   Host knapsackHost(KnapsackProperties properties) {
     Host.Options options =
-        Host.Options.usual().withWholeProcess(properties.wholeProcess());
+        Host.Options.usual().withWholeProcess(properties.wholeProcess()).withServing(true);
     @Nullable String cache = properties.cacheDir();
     return new Host(
         budget(properties.memory()), cache == null ? options : options.withCache(Path.of(cache)));
