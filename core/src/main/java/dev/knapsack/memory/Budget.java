@@ -1,6 +1,7 @@
 package dev.knapsack.memory;
 
 import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.os.FlightRecording;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
@@ -304,6 +305,9 @@ public final class Budget {
       }
       free = free(account);
     }
+    if (FlightRecording.isOn()) {
+      new PressureEvent(account, null, bytes).end(0, free);
+    }
     throw new BudgetExceededException(account.name(), bytes, free, total);
   }
 
@@ -314,9 +318,13 @@ public final class Budget {
       for (Asked asked : offers) {
         long missing = bytes - free(account);
         if (asked.offer.now() && missing > 0) {
-          count(
-              asked.step.rung,
-              asked.step.reclaimer.reclaim(Math.min(missing, asked.offer.bytes())));
+          PressureEvent event =
+              FlightRecording.isOn() ? new PressureEvent(account, asked.step.rung, bytes) : null;
+          long given = asked.step.reclaimer.reclaim(Math.min(missing, asked.offer.bytes()));
+          count(asked.step.rung, given);
+          if (event != null) {
+            event.end(given, free(account));
+          }
         }
         if (tryTake(account, bytes)) {
           return true;
