@@ -9,6 +9,7 @@ module dev.knapsack {
   requires com.google.gson;
   requires java.net.http;
   requires static jdk.incubator.vector;
+  requires static jdk.jfr;
   requires jdk.unsupported;
   requires transitive static org.jspecify;
 

@@ -5,6 +5,7 @@ import dev.knapsack.engine.Session;
 import dev.knapsack.message.Conversation;
 import dev.knapsack.message.Message;
 import dev.knapsack.message.Role;
+import dev.knapsack.message.ToolChoice;
 import java.util.List;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
@@ -66,6 +67,39 @@ public final class Chat implements AutoCloseable {
     said = asked;
     answer = started;
     return started;
+  }
+
+  /**
+   * Says something, and gives the answer as a value of a type, once it is whole: {@code Recipe r =
+   * chat.send("How is bread made?", Recipe.class)}. No tool is called.
+   *
+   * @param type a record, a sealed interface of records, or an enum; see {@link
+   *     GenerationRequest#withAnswerType}
+   * @throws dev.knapsack.error.ConstraintException if the type has a part that no answer is read
+   *     into
+   * @throws dev.knapsack.error.StructuredAnswerException if the answer ended before it was whole,
+   *     or a constructor of the type refuses what it says
+   */
+  public <T> T send(String text, Class<T> type) {
+    return send(text, type, request -> request);
+  }
+
+  /** The same with a request that is adjusted. */
+  public <T> T send(String text, Class<T> type, UnaryOperator<GenerationRequest> adjust) {
+    settle();
+    Conversation before = said;
+    Generation whole =
+        send(
+            text,
+            request -> adjust.apply(request.withAnswerType(type).withToolChoice(ToolChoice.NONE)));
+    try {
+      return whole.as(type);
+    } catch (RuntimeException | Error e) {
+      whole.close();
+      said = before;
+      answer = null;
+      throw e;
+    }
   }
 
   private void settle() {

@@ -27,7 +27,7 @@ import java.util.function.Function;
  * meanings have like directions.
  *
  * <pre>{@code
- * try (Embedder embedder = Embedder.open(Path.of("all-MiniLM-L6-v2.gguf"), Budget.of("160MiB"))) {
+ * try (Embedder embedder = Knapsack.embedder("all-MiniLM-L6-v2.gguf", Budget.of("160MiB"))) {
  *   List<Embedding> vectors = embedder.embed(List.of("A cat on the sill.", "A kitten at the window."));
  *   double likeness = vectors.get(0).cosine(vectors.get(1));
  * }
@@ -54,20 +54,12 @@ public final class Embedder implements AutoCloseable {
   }
 
   /**
-   * Opens a model in a host of its own.
+   * Opens a model as asked for, beside what else is open in a host. Of the options those count that
+   * are not about caches or answers.
    *
    * @throws dev.knapsack.error.ModelFileException if it cannot be read, is not supported, or is no
    *     embedding model
    * @throws dev.knapsack.error.PlanDoesNotFitException if it fits in the budget in no way
-   */
-  public static Embedder open(Path model, Budget budget) {
-    return open(model, new Host(budget), Options.usual());
-  }
-
-  /**
-   * Opens a model as asked for, beside what else is open in a host. Of the options those count that
-   * are not about caches or answers.
-   *
    * @throws dev.knapsack.error.PlanMismatchException if a plan was given that is not for this model
    */
   public static Embedder open(Path model, Host host, Options options) {

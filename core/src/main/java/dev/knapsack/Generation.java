@@ -1,6 +1,7 @@
 package dev.knapsack;
 
 import dev.knapsack.engine.Answer;
+import dev.knapsack.error.StructuredAnswerException;
 import dev.knapsack.generation.Event;
 import dev.knapsack.generation.FinishReason;
 import dev.knapsack.generation.Usage;
@@ -112,6 +113,35 @@ public final class Generation implements Iterable<String>, AutoCloseable {
   public Message message() {
     answer.text();
     return messageSoFar();
+  }
+
+  /**
+   * The answer, once it has ended, as a value of the type that it was {@linkplain
+   * GenerationRequest#withAnswerType held to}.
+   *
+   * @throws dev.knapsack.error.StructuredAnswerException if it ended before it was whole, such as
+   *     by its length, if it calls tools in place of a text, or if a constructor of the type
+   *     refuses what it says
+   */
+  public <T> T as(Class<T> type) {
+    StructuredType structured = new StructuredType(type);
+    Message whole = message();
+    FinishReason reason = finishReason().orElse(FinishReason.FAILED);
+    if (reason != FinishReason.END_TOKEN) {
+      throw new StructuredAnswerException(
+          "The answer was to be a %s, and ended after %,d tokens (%s) before it was whole. Allow more tokens, or ask for less."
+              .formatted(type.getSimpleName(), tokens().length, reason),
+          whole.text(),
+          null);
+    }
+    if (!whole.calls().isEmpty()) {
+      throw new StructuredAnswerException(
+          "The answer was to be a %s, and calls %s. Give the results of its calls, or ask with ToolChoice.NONE."
+              .formatted(type.getSimpleName(), whole.calls().getFirst().name()),
+          whole.text(),
+          null);
+    }
+    return type.cast(structured.read(whole.text()));
   }
 
   /**

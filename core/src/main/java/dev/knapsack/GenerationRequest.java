@@ -139,6 +139,20 @@ public final class GenerationRequest {
   }
 
   /**
+   * With an answer that {@link Generation#as} makes a value of this type: a record, a sealed
+   * interface of records, or an enum. The answer is held to a JSON Schema in which a record is an
+   * object with its components; those that are {@code Optional}, or have an annotation {@code
+   * Nullable} that is kept at run time, may be left out. A sealed interface's value has a member
+   * {@code type}, the simple name of its record. The prompt says nothing of that.
+   *
+   * @throws dev.knapsack.error.ConstraintException if the type has a part that no answer is read
+   *     into; its place names the component, such as {@code Recipe.steps}
+   */
+  public GenerationRequest withAnswerType(Class<?> type) {
+    return withConstraint(new Constraint.JsonSchema(new StructuredType(type).schema()));
+  }
+
+  /**
    * With this say of the model in whether it calls a tool of the conversation. A call that it must
    * make is held to the tool's schema, and so are all calls of {@linkplain
    * dev.knapsack.message.Tool#strict strict} tools.

@@ -126,6 +126,40 @@ public final class Knapsack implements AutoCloseable {
   }
 
   /**
+   * Opens an embedding model in a host of its own.
+   *
+   * @param location the path of a file or a directory, or {@code classpath:} and the name of a
+   *     resource of the program, such as {@code classpath:all-minilm-l6-v2.onnx} of LangChain4j's
+   *     artifacts
+   * @throws dev.knapsack.error.ModelFileException if it cannot be read, is not supported, or is no
+   *     embedding model
+   * @throws dev.knapsack.error.PlanDoesNotFitException if it fits in the budget in no way
+   * @see Embedder#open(Path, Host, Options)
+   */
+  public static Embedder embedder(String location, Budget budget) {
+    return Embedder.open(location, resources(), new Host(budget), Options.usual());
+  }
+
+  /**
+   * Opens a reranker in a host of its own.
+   *
+   * @param location as of an {@linkplain #embedder embedding model}
+   * @throws dev.knapsack.error.ModelFileException if it cannot be read, is not supported, or is no
+   *     reranker
+   * @throws dev.knapsack.error.PlanDoesNotFitException if it fits in the budget in no way
+   * @see Reranker#open(Path, Host, Options)
+   */
+  public static Reranker reranker(String location, Budget budget) {
+    return Reranker.open(location, resources(), new Host(budget), Options.usual());
+  }
+
+  /** The resources of the program as the calling thread knows them. */
+  private static ClassLoader resources() {
+    ClassLoader known = Thread.currentThread().getContextClassLoader();
+    return known != null ? known : ClassLoader.getSystemClassLoader();
+  }
+
+  /**
    * The plan by which {@link #open(Path, Host, Options)} would open a model, from its header; no
    * weights are loaded.
    *

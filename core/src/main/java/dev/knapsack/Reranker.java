@@ -57,17 +57,12 @@ public final class Reranker implements AutoCloseable {
   }
 
   /**
-   * Opens a model in a host of its own.
+   * Opens a model as asked for, beside what else is open in a host.
    *
    * @throws dev.knapsack.error.ModelFileException if it cannot be read, is not supported, or is no
    *     reranker
    * @throws dev.knapsack.error.PlanDoesNotFitException if it fits in the budget in no way
    */
-  public static Reranker open(Path model, Budget budget) {
-    return open(model, new Host(budget), Options.usual());
-  }
-
-  /** Opens a model as asked for, beside what else is open in a host. */
   public static Reranker open(Path model, Host host, Options options) {
     return new Reranker(OpenEncoder.open(ModelFile.open(model), host, options, true));
   }

@@ -42,6 +42,7 @@ class ModuleTest {
       import dev.knapsack.Chat;
       import dev.knapsack.Knapsack;
       import dev.knapsack.Options;
+      import dev.knapsack.error.ConstraintException;
       import dev.knapsack.generation.Event;
       import dev.knapsack.generation.Sampling;
       import dev.knapsack.host.Host;
@@ -51,6 +52,8 @@ class ModuleTest {
       import java.nio.file.Path;
 
       public class Guest {
+        record Answer(boolean yes) {}
+
         public static void main(String[] args) {
           Budget budget = Budget.of("64MiB");
           Host host = new Host(budget, Host.Options.usual().withCache(Path.of(args[1])));
@@ -73,6 +76,11 @@ class ModuleTest {
                         System.out.println(end.reason());
                       }
                     });
+            try {
+              chat.send("Is it so?", Answer.class);
+            } catch (ConstraintException e) {
+              System.out.println(e.getMessage());
+            }
           }
           System.out.println(budget.used() + " bytes left");
         }
@@ -154,7 +162,12 @@ class ModuleTest {
     String said = new String(child.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertThat(child.waitFor()).as(said).isZero();
     assertThat(said.lines())
-        .containsExactly("module guest, module dev.knapsack", "MAX_TOKENS", "0 bytes left");
+        .containsExactly(
+            "module guest, module dev.knapsack",
+            "MAX_TOKENS",
+            "Answer: cannot be made: its module does not let others in. Write 'opens guest to"
+                + " dev.knapsack;' there.",
+            "0 bytes left");
   }
 
   @Test
@@ -186,6 +199,6 @@ class ModuleTest {
         }
       }
     }
-    assertThat(types).contains(Knapsack.class, Budget.class).hasSizeLessThanOrEqualTo(57);
+    assertThat(types).contains(Knapsack.class, Budget.class).hasSizeLessThanOrEqualTo(58);
   }
 }

@@ -29,7 +29,7 @@ class ReadmeTest {
             .results()
             .map(example -> example.group(1))
             .toList();
-    assertThat(examples).hasSize(3);
+    assertThat(examples).hasSize(4);
     String source =
         """
         import dev.knapsack.Chat;
@@ -42,6 +42,7 @@ class ReadmeTest {
         import dev.knapsack.message.*;
         import java.nio.file.Path;
         import java.util.List;
+        import java.util.Optional;
 
         class Example {
           public static void main(String[] args) {
@@ -49,6 +50,10 @@ class ReadmeTest {
           }
 
           static void answer(Knapsack model) {
+            %s
+          }
+
+          static void structure(Knapsack model) {
             %s
           }
 

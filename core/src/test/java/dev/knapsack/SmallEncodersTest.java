@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -102,21 +103,31 @@ class SmallEncodersTest {
     }
   }
 
+  /** The same with what a thread's program has for resources. */
+  private static <T> T with(ClassLoader resources, Supplier<T> work) {
+    Thread thread = Thread.currentThread();
+    ClassLoader before = thread.getContextClassLoader();
+    thread.setContextClassLoader(resources);
+    try {
+      return work.get();
+    } finally {
+      thread.setContextClassLoader(before);
+    }
+  }
+
   @Test
   void resourcesOfAProgramAreOpened() throws Exception {
     URL[] folder = {SmallEncoders.ENCODER.getParent().toUri().toURL()};
-    Options options = Options.usual().withWorkers(1);
     try (URLClassLoader resources = new URLClassLoader(folder, null);
         Embedder embedder = open(Budget.of("64MiB"));
         Embedder same =
-            Embedder.open(
-                "classpath:small-encoder.gguf", resources, new Host(Budget.of("64MiB")), options);
-        Reranker reranker =
-            Reranker.open(
-                "classpath:small-reranker.gguf",
+            with(
                 resources,
-                new Host(Budget.of("64MiB")),
-                options)) {
+                () -> Knapsack.embedder("classpath:small-encoder.gguf", Budget.of("64MiB")));
+        Reranker reranker =
+            with(
+                resources,
+                () -> Knapsack.reranker("classpath:small-reranker.gguf", Budget.of("64MiB")))) {
       assertThat(same.embed("a cat").vector()).isEqualTo(embedder.embed("a cat").vector());
       for (Reranker.Score score : reranker.rank("cat", List.of("a cat", "the hill", ""))) {
         assertThat(score.probability())

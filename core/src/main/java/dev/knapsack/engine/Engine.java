@@ -29,6 +29,7 @@ import dev.knapsack.model.Run;
 import dev.knapsack.model.Transformer;
 import dev.knapsack.model.Workspace;
 import dev.knapsack.model.arch.Families;
+import dev.knapsack.os.FlightRecording;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.planner.JvmShare;
 import dev.knapsack.planner.Limits;
@@ -314,6 +315,7 @@ public final class Engine implements AutoCloseable {
       this.scheduler =
           new Scheduler(
               new Scheduler.Resources(
+                  spec.name(),
                   vocabulary,
                   tokenizer,
                   spec.readsWholeTexts(),
@@ -362,7 +364,12 @@ public final class Engine implements AutoCloseable {
    */
   public static Engine open(
       ModelFile file, @Nullable Tokenizer tokenizer, Plan plan, Host host, Options options) {
-    return new Engine(file, tokenizer, plan, host, options, System::nanoTime);
+    PlanEvent event = FlightRecording.isOn() ? new PlanEvent(plan) : null;
+    Engine engine = new Engine(file, tokenizer, plan, host, options, System::nanoTime);
+    if (event != null) {
+      event.commit();
+    }
+    return engine;
   }
 
   /** Refuses a plan that does not fit, before others give anything back for a part of it. */

@@ -18,6 +18,7 @@ import dev.knapsack.memory.Account;
 import dev.knapsack.memory.Offer;
 import dev.knapsack.memory.Reclaimer;
 import dev.knapsack.model.Diffusion;
+import dev.knapsack.os.FlightRecording;
 import dev.knapsack.text.StreamDecoder;
 import dev.knapsack.text.Tokenizer;
 import java.util.ArrayList;
@@ -41,6 +42,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
   /**
    * The things that the scheduler has to work with.
    *
+   * @param model its name
    * @param wholeTexts whether the model computes texts whole, and caches nothing
    * @param diffusion the way in which the model denoises; null where it does not
    * @param team threads that a step has for itself, of those that models in one host share
@@ -50,6 +52,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
    * @param clock nanoseconds since some moment
    */
   record Resources(
+      String model,
       int vocabulary,
       @Nullable Tokenizer tokenizer,
       boolean wholeTexts,
@@ -470,6 +473,7 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
       return; // what is wanted is being read
     }
     inUse = true;
+    StepEvent event = FlightRecording.isOn() ? new StepEvent(resources.model()) : null;
     double seconds;
     try {
       seconds = batch.compute(forward, resources.team(), resources.clock());
@@ -478,6 +482,15 @@ final class Scheduler implements StepLoop.Steps, Reclaimer {
     }
     resources.pace().took(seconds, batch.promptRows());
     load = load.after(batch.runs().size(), batch.rows(), seconds);
+    if (event != null) {
+      event.end(
+          batch.runs().size(),
+          batch.rows(),
+          batch.promptRows(),
+          admission.waiting(),
+          resources.memory().used(),
+          resources.memory().budget().used());
+    }
     live.stream().filter(Answer::ended).toList().forEach(this::end);
     // Who was served waits behind those who were not.
     Set<Answer> served = new LinkedHashSet<>();

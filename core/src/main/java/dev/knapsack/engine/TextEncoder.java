@@ -15,6 +15,7 @@ import dev.knapsack.model.ModelSpec;
 import dev.knapsack.model.Run;
 import dev.knapsack.model.Transformer;
 import dev.knapsack.model.Workspace;
+import dev.knapsack.os.FlightRecording;
 import dev.knapsack.plan.Plan;
 import dev.knapsack.tensor.Matrix;
 import java.util.ArrayDeque;
@@ -122,8 +123,12 @@ public final class TextEncoder implements AutoCloseable {
    */
   public static TextEncoder open(
       ModelFile file, ModelSpec spec, Plan plan, Host host, Engine.Options options) {
+    PlanEvent event = FlightRecording.isOn() ? new PlanEvent(plan) : null;
     TextEncoder encoder = new TextEncoder(file, spec, plan, host, options);
     encoder.thread.start();
+    if (event != null) {
+      event.commit();
+    }
     return encoder;
   }
 
@@ -253,11 +258,25 @@ public final class TextEncoder implements AutoCloseable {
     return step;
   }
 
+  private int waiting() {
+    lock.lock();
+    try {
+      return texts.size();
+    } finally {
+      lock.unlock();
+    }
+  }
+
   private void compute(List<Text> step) {
     boolean last = encoding.pooling() == Encoding.Pooling.LAST;
     List<Run> runs =
         step.stream().map(t -> Run.text(t.tokens, last ? 1 : t.tokens.length)).toList();
+    StepEvent event = FlightRecording.isOn() ? new StepEvent(spec.name()) : null;
     Matrix vectors = team.turn(() -> transformer.encode(runs));
+    if (event != null) {
+      int tokens = step.stream().mapToInt(text -> text.tokens.length).sum();
+      event.end(step.size(), tokens, tokens, waiting(), 0, budget.used());
+    }
     boolean pooled = encoding.pooling() != Encoding.Pooling.NONE;
     int row = 0;
     for (Text text : step) {

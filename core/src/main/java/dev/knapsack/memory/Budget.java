@@ -1,6 +1,9 @@
 package dev.knapsack.memory;
 
 import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.error.NativeMemoryException;
+import dev.knapsack.os.ContainerShare;
+import dev.knapsack.os.FlightRecording;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumMap;
@@ -110,6 +113,43 @@ public final class Budget {
    */
   public static Budget of(String size) {
     return ofBytes(parseSize(size));
+  }
+
+  /**
+   * A budget of what a larger program leaves of its container, for a host that counts nothing of
+   * the program itself, as {@code new Host(budget)} does. From the limit of the container's memory
+   * cgroup (version 1 or 2; what this process holds and the machine has free, if that is less or
+   * there is no limit) are subtracted, measured now:
+   *
+   * <ul>
+   *   <li>the Java heap at its largest, {@link Runtime#maxMemory}, however little it holds now;
+   *   <li>all that is resident beside the heap: class metadata, compiled code, stacks of threads,
+   *       direct buffers, mapped files and the JVM's own structures, as the process's resident set
+   *       less the bytes of the heap that are in use. What the heap has touched and does not use
+   *       now is counted in both, so that the budget is rather too small than too large;
+   *   <li>a tenth of the limit, 64 MiB at least and half of it at most, for what the program loads,
+   *       compiles and maps later, and for the kernel.
+   * </ul>
+   *
+   * <p>Other processes in the container are not seen, nor direct buffers that are yet to come: ask
+   * when the program has started, or name the bytes. The compiled code and the threads of models
+   * are in their plans.
+   *
+   * @throws BudgetExceededException if nothing is left: says how many bytes each of these takes
+   * @throws dev.knapsack.error.NativeMemoryException if the operating system says nothing of memory
+   */
+  public static Budget ofContainer() {
+    ContainerShare share =
+        ContainerShare.now()
+            .orElseThrow(() ->
+                new NativeMemoryException(
+                    "The operating system does not say what this process holds and what is free"
+                        + " (Linux does, in /proc); name the bytes, as in Budget.of(\"512MiB\")."));
+    if (share.left() <= 0) {
+      throw BudgetExceededException.ofContainer(
+          share.limit(), share.heap(), share.outside(), share.margin());
+    }
+    return ofBytes(share.left());
   }
 
   /**
@@ -304,6 +344,9 @@ public final class Budget {
       }
       free = free(account);
     }
+    if (FlightRecording.isOn()) {
+      new PressureEvent(account, null, bytes).end(0, free);
+    }
     throw new BudgetExceededException(account.name(), bytes, free, total);
   }
 
@@ -314,9 +357,13 @@ public final class Budget {
       for (Asked asked : offers) {
         long missing = bytes - free(account);
         if (asked.offer.now() && missing > 0) {
-          count(
-              asked.step.rung,
-              asked.step.reclaimer.reclaim(Math.min(missing, asked.offer.bytes())));
+          PressureEvent event =
+              FlightRecording.isOn() ? new PressureEvent(account, asked.step.rung, bytes) : null;
+          long given = asked.step.reclaimer.reclaim(Math.min(missing, asked.offer.bytes()));
+          count(asked.step.rung, given);
+          if (event != null) {
+            event.end(given, free(account));
+          }
         }
         if (tryTake(account, bytes)) {
           return true;

@@ -70,7 +70,12 @@ public record Footprint(long resident, long peak, long anonymous, long file, lon
 
   static long defaultBudget(Optional<Long> limit, long machine) {
     long most = Math.min(limit.orElse(Long.MAX_VALUE), machine);
-    return most - Math.min(most / 2, Math.max(most / 10, LEAST_MARGIN));
+    return most - margin(most);
+  }
+
+  /** Bytes of so many that are left to the kernel's own use and to others. */
+  static long margin(long most) {
+    return Math.min(most / 2, Math.max(most / 10, LEAST_MARGIN));
   }
 
   /** The lines {@code Name: 123 kB} of a file, in bytes. */

@@ -570,4 +570,12 @@ class BudgetTest {
     held.forEach(Lease::close);
     return refused;
   }
+
+  @Test
+  void aContainerThatItsProgramMayFillIsRefusedWithNumbers() {
+    assertThat(BudgetExceededException.ofContainer(1000, 800, 250, 100))
+        .hasMessageContaining("1,000 bytes, and the program may take 1,150")
+        .hasMessageContaining("up to 800, 250")
+        .hasMessageContaining("(150 missing)");
+  }
 }

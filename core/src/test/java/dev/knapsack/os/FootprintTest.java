@@ -3,6 +3,7 @@ package dev.knapsack.os;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.io.IOException;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -137,5 +138,30 @@ class FootprintTest {
     assertThat(Footprint.defaultBudget(Optional.empty(), 320 * MIB)).isEqualTo(256 * MIB);
     assertThat(Footprint.defaultBudget(Optional.empty(), 100 * MIB)).isEqualTo(50 * MIB);
     assertThat(Footprint.defaultBudget()).isPositive();
+  }
+
+  @Test
+  void aGuestHasWhatItsHostLeavesOfTheContainer() {
+    ContainerShare share =
+        ContainerShare.of(Optional.of(1000 * MIB), 8000 * MIB, 256 * MIB, 120 * MIB);
+    assertThat(share.margin()).isEqualTo(100 * MIB);
+    assertThat(share.left()).isEqualTo((1000 - 256 - 120 - 100) * MIB);
+    assertThat(ContainerShare.of(Optional.empty(), 640 * MIB, 256 * MIB, 120 * MIB).left())
+        .isEqualTo((640 - 256 - 120 - 64) * MIB);
+    assertThat(ContainerShare.of(Optional.of(300 * MIB), 8000 * MIB, 256 * MIB, 120 * MIB).left())
+        .isNegative();
+  }
+
+  @Test
+  @EnabledOnOs(OS.LINUX)
+  void theHostsShareIsMeasured() {
+    ContainerShare before = ContainerShare.now().orElseThrow();
+    assertThat(before.heap()).isEqualTo(Runtime.getRuntime().maxMemory());
+    assertThat(before.outside()).isBetween(10 * MIB, Footprint.now().orElseThrow().peak());
+    try (Arena arena = Arena.ofConfined()) {
+      arena.allocate(64 * MIB).fill((byte) 1); // such as a direct buffer
+      ContainerShare after = ContainerShare.now().orElseThrow();
+      assertThat(after.outside() - before.outside()).isBetween(40 * MIB, 160 * MIB);
+    }
   }
 }

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.knapsack.Embedder;
+import dev.knapsack.Knapsack;
 import dev.knapsack.Task;
 import dev.knapsack.TestData;
 import dev.knapsack.file.GgufWriter;
@@ -38,7 +39,7 @@ class KnapsackEmbeddingModelTest {
   @BeforeAll
   static void open() {
     file = TestData.path("models/minilm/all-MiniLM-L6-v2-q8_0.gguf");
-    embedder = Embedder.open(file, Budget.of("256MiB"));
+    embedder = Knapsack.embedder(file.toString(), Budget.of("256MiB"));
     model = KnapsackEmbeddingModel.builder(embedder).build();
   }
 
@@ -108,7 +109,7 @@ class KnapsackEmbeddingModelTest {
   @Test
   void documentsAndQuestionsAreToldApart(@TempDir Path folder) {
     Path e5 = named("e5-small", folder.resolve("e5.gguf"));
-    try (Embedder asymmetric = Embedder.open(e5, Budget.of("256MiB"))) {
+    try (Embedder asymmetric = Knapsack.embedder(e5.toString(), Budget.of("256MiB"))) {
       EmbeddingModel retrieving =
           KnapsackEmbeddingModel.builder(asymmetric).retrieval(true).build();
       float[] question = asymmetric.embed("query: bread").vector();
