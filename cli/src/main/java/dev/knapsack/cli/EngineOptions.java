@@ -66,34 +66,13 @@ final class EngineOptions {
   @Option(
       names = "--kv",
       paramLabel = "RECIPE",
-      description =
-          "Which tokens the KV cache keeps: full; streaming, which keeps the first 4 and the last"
-              + " 1,020 or so, so that a long context takes little memory and what is between is"
-              + " forgotten; streaming(SINKS,RECENT); knorm, keydiff, lagkv, h2o, scissorhands or"
-              + " kvmerger, which forget while the prompt is read, and snapkv, dapq, pyramidkv,"
-              + " adakv, criticalkv, expected, cake or elastic, which do once it has been, each"
-              + " with its tokens or its share of the prompt, as in snapkv(1024) and snapkv(25%%);"
-              + " arkv, which keeps what takes the bytes of so many tokens, some of it in 8 bits;"
-              + " duo, compresskv, hack, scalekv or epicache, which go by what 'knapsack calibrate'"
-              + " has measured of the model; trim-kv, which goes by learned gates; think(40), which"
-              + " drops 40 %% of the channels of older keys; cskv(25), which holds older keys and"
-              + " values in 25 %% of their numbers, by what 'knapsack calibrate' has found;"
-              + " sentencekv or icecache, which move tokens to disk and read those again that a"
-              + " step asks for; or a recipe written"
-              + " out, as in 'score=streaming(4) budget=uniform(1024) action=evict when=block(64)';"
-              + " or auto: the plan chooses formats and, where those are not enough to keep the"
-              + " weights in memory, a recipe that forgets, and says what that was measured to lose"
-              + " (default: full).")
+      description = "Tokens that are kept: 'help kv' (default: full).")
   private KvRecipe recipe = KvRecipe.FULL;
 
   @Option(
       names = "--kv-format",
       paramLabel = "FORMAT",
-      description =
-          "Format of the KV cache: one for all, such as f16, q8_0 or q4_0; two, as in"
-              + " k=q8_0,v=q4_0, or k=qjl,v=q8_0 for keys in bits of a sketch; or auto, which takes"
-              + " fewer bits rather than read weights from disk in every step (default: f16, or"
-              + " less where that does not fit).")
+      description = "Their form: 'help kv' (default: f16, if it fits).")
   private @Nullable KvChoice kv;
 
   @Option(

@@ -107,6 +107,7 @@ public final class Main {
             new SessionsCommand(environment))
         .forEach(line::addSubcommand);
     line.addSubcommand(EvalCommand.commandLine(environment));
+    line.addSubcommand(new HelpCommand(environment, line));
     line.addSubcommand(new ManPageCommand(environment, line));
     CommandLine completion = new CommandLine(new AutoComplete.GenerateCompletion());
     completion.getCommandSpec().usageMessage().hidden(true);

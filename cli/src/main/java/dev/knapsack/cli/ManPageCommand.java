@@ -38,6 +38,9 @@ final class ManPageCommand implements Runnable {
     paragraph(page, spec.usageMessage().description());
     page.append(".SH COMMANDS\n");
     commands(page, line, "knapsack");
+    page.append(".SH THE KV CACHE\n.nf\n");
+    KvTable.text().forEach(text -> page.append(line(text)).append('\n'));
+    page.append(".fi\n");
     page.append(".SH EXIT STATUS\n");
     spec.usageMessage()
         .exitCodeList()

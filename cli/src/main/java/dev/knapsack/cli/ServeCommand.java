@@ -35,9 +35,9 @@ import picocli.CommandLine.Parameters;
       "  knapsack serve model.gguf minilm=all-MiniLM-L6-v2.gguf --memory 4GiB",
       "  knapsack serve small=a.gguf large=b.gguf --memory 8GiB --host 0.0.0.0 --keys keys.txt",
       "",
-      "Keys: a file of lines 'NAME SECRET requests=60 tokens=20000 parallel=4 priority=1 cache=25%'"
-          + " (limits a minute; all may be left out), or the variable KNAPSACK_API_KEY with one"
-          + " secret.",
+      "Keys: a file of lines 'NAME SECRET requests=60 tokens=20000 parallel=4 priority=1"
+          + " cache=25%%' (limits a minute; all may be left out), or the variable KNAPSACK_API_KEY"
+          + " with one secret.",
     })
 final class ServeCommand implements Callable<Integer> {
   /** Variable with a key for all. */

@@ -26,6 +26,7 @@ class DistributionTest {
     assertThat(completions(script, "knapsack", "")).contains("run", "serve", "plan", "eval");
     assertThat(completions(script, "knapsack", "pl")).containsOnly("plan");
     assertThat(completions(script, "knapsack", "serve", "--dr")).containsOnly("--drain");
+    assertThat(completions(script, "knapsack", "help", "k")).containsOnly("kv");
   }
 
   private static List<String> completions(Path script, String... words) throws Exception {

@@ -21,13 +21,13 @@ import java.util.stream.Stream;
  * @param recall percent of the answers that are right with that, which still are; -1 if nothing was
  *     asked
  */
-record KvQuality(Plan.Cache cache, double divergence, double recall) {
+public record KvQuality(Plan.Cache cache, double divergence, double recall) {
   /**
-   * Means along the second halves of four texts of 1,021 tokens; {@code knapsack eval kv-formats
-   * notes-2.6m-f16.gguf --questions eval-ctx1024.jsonl --limit 4 --activations float --formats
-   * q8_0,q8_0/q4_0+rotate+recent=64,…} prints them.
+   * Figures of forms that keep every token: means along the second halves of four texts of 1,021
+   * tokens; {@code knapsack eval kv-formats notes-2.6m-f16.gguf --questions eval-ctx1024.jsonl
+   * --limit 4 --activations float --formats q8_0,q8_0/q4_0+rotate+recent=64,…} prints them.
    */
-  private static final List<KvQuality> MEASURED =
+  public static final List<KvQuality> MEASURED =
       List.of(
           measured("F16", 0, false, 0),
           measured("F8_E4M3", 0, false, 0.000644),

@@ -7,7 +7,9 @@ import dev.knapsack.serve.http.Exchange;
 import java.io.EOFException;
 import java.io.UncheckedIOException;
 import java.time.Instant;
-import java.util.concurrent.atomic.AtomicInteger;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.LongAdder;
 import java.util.function.Supplier;
 import java.util.function.ToIntFunction;
@@ -17,7 +19,7 @@ public abstract sealed class ServedEncoder implements Served
     permits ServedEmbedder, ServedReranker {
   private final String name;
   private final Instant opened = Instant.now();
-  private final AtomicInteger running = new AtomicInteger();
+  private final Set<Exchange> active = ConcurrentHashMap.newKeySet();
   private final LongAdder tokens = new LongAdder();
 
   ServedEncoder(String name) {
@@ -41,7 +43,12 @@ public abstract sealed class ServedEncoder implements Served
 
   @Override
   public final boolean isIdle() {
-    return running.get() == 0;
+    return active.isEmpty();
+  }
+
+  /** The requests that are being computed, or wait for that, in no order. */
+  public final List<Exchange> active() {
+    return List.copyOf(active);
   }
 
   /**
@@ -53,7 +60,7 @@ public abstract sealed class ServedEncoder implements Served
    */
   final <T> T compute(Exchange exchange, Supplier<T> work, ToIntFunction<T> counting) {
     exchange.receipt().model(name);
-    running.incrementAndGet();
+    active.add(exchange);
     try (Departures.Watch _ = exchange.watch(Thread.currentThread()::interrupt)) {
       T result = work.get();
       int count = counting.applyAsInt(result);
@@ -66,7 +73,7 @@ public abstract sealed class ServedEncoder implements Served
       exchange.receipt().outcome("cancelled");
       throw new UncheckedIOException(new EOFException("nobody waits for the answer"));
     } finally {
-      running.decrementAndGet();
+      active.remove(exchange);
     }
   }
 }

@@ -32,6 +32,11 @@ public record ServedModels(List<Served> all) {
     return of(ServedModel.class).toList();
   }
 
+  /** Those that read and write nothing. */
+  public List<ServedEncoder> encoders() {
+    return of(ServedEncoder.class).toList();
+  }
+
   private <T extends Served> Stream<T> of(Class<T> kind) {
     return all.stream().filter(kind::isInstance).map(kind::cast);
   }

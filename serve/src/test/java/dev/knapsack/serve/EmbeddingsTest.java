@@ -323,15 +323,56 @@ class EmbeddingsTest {
               .formatted(body.length(), body)
               .getBytes(StandardCharsets.UTF_8));
       out.flush();
-      while (server.encoders.getFirst().isIdle()) {
-        Thread.onSpinWait();
+      JsonArray slots = new JsonArray();
+      while (slots.isEmpty()) {
+        slots = JsonParser.parseString(server.get("/slots").body()).getAsJsonArray();
       }
+      assertThat(slots).hasSize(1);
+      JsonObject slot = slots.get(0).getAsJsonObject();
+      assertThat(slot.get("model").getAsString()).isEqualTo("small");
+      assertThat(slot.get("path").getAsString()).isEqualTo("/v1/embeddings");
+      assertThat(slot.get("state").getAsString()).isEqualTo("encode");
     }
     while (!server.encoders.getFirst().isIdle()) {
       Thread.onSpinWait();
     }
     assertThat(server.encoders.getFirst().tokens()).isEqualTo(tokens);
+    assertThat(server.get("/slots").body()).isEqualTo("[]");
     assertThat(embeddings("'input': 'a cat'").status()).isEqualTo(200);
+  }
+
+  /** Tokens of the model that is named, which its vectors are made of. */
+  @ParameterizedTest
+  @CsvSource({"small", "judge"})
+  void encodersTellTheirTokens(String name) {
+    TestServer.Answer told =
+        server.post(
+            "/tokenize",
+            "{'model': '%s', 'content': 'a cat', 'add_special': true, 'with_pieces': true}"
+                .formatted(name));
+    int[] tokens =
+        server.encoders.get(name.equals("small") ? 0 : 1).tokenizer().encode("a cat", true, false);
+    assertThat(told.at("count").getAsInt()).isEqualTo(tokens.length);
+    int[] ids = new int[tokens.length];
+    String pieces = "";
+    for (int i = 0; i < ids.length; i++) {
+      ids[i] = told.at("tokens." + i + ".id").getAsInt();
+      pieces += told.text("tokens." + i + ".piece");
+    }
+    assertThat(ids).isEqualTo(tokens);
+    assertThat(pieces).contains("a", "cat");
+    String plain =
+        server.post("/tokenize", "{'model': '%s', 'content': 'a cat'}".formatted(name)).body();
+    assertThat(
+            server
+                .post("/detokenize", "{'model': '%s', %s".formatted(name, plain.substring(1)))
+                .text("content"))
+        .isEqualTo("a cat");
+    assertThat(
+            server
+                .post("/apply-template", "{'model': '%s', 'messages': []}".formatted(name))
+                .text("error.param"))
+        .isEqualTo("model");
   }
 
   @Test

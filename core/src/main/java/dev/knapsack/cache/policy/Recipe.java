@@ -55,6 +55,9 @@ public record Recipe(Scorer scorer, Allocator allocator, Action action, Trigger 
   /** The names that can be asked for. */
   public static final List<String> NAMES = RecipeText.names();
 
+  /** The published methods that can be asked for by name. */
+  public static final List<Method> PUBLISHED = RecipeText.METHODS;
+
   /**
    * The recipe of this name: {@code full}, {@code snapkv(1024)}, or as {@link #name} writes it,
    * with its parts in any order.

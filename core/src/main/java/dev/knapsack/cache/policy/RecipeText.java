@@ -7,6 +7,7 @@ import static dev.knapsack.cache.policy.Term.size;
 import static dev.knapsack.cache.policy.Term.text;
 
 import dev.knapsack.cache.KvFormat;
+import dev.knapsack.cache.policy.Method.Measured;
 import dev.knapsack.error.UnsupportedFormatException;
 import java.util.HashMap;
 import java.util.List;
@@ -51,89 +52,205 @@ final class RecipeText {
   /**
    * The published methods; what each does differently from its paper is said where its parts are.
    */
-  private static final List<Method> METHODS =
+  static final List<Method> METHODS =
       List.of(
           new Method(
               "streaming",
+              "first and last tokens alone",
+              "Xiao et al. 2023 (StreamingLLM)",
+              Measured.quarter(14),
               "SINKS=4,RECENT=1020",
               "score=streaming(SINKS) budget=uniform(SINKS+RECENT)" + IN_BLOCKS),
           new Method(
-              "streaming", "TOKENS=1024", "score=streaming(4) budget=uniform(TOKENS)" + IN_BLOCKS),
-          new Method("knorm", "TOKENS=1024", "score=knorm budget=uniform(TOKENS)" + IN_BLOCKS),
-          new Method("keydiff", "TOKENS=1024", "score=keydiff budget=uniform(TOKENS)" + IN_BLOCKS),
-          new Method("lagkv", "TOKENS=1024", "score=lagkv budget=uniform(TOKENS)" + IN_BLOCKS),
+              "streaming",
+              "as many of these, 4 of them first",
+              "Xiao et al. 2023 (StreamingLLM)",
+              Measured.quarter(14),
+              "TOKENS=1024",
+              "score=streaming(4) budget=uniform(TOKENS)" + IN_BLOCKS),
           new Method(
-              "h2o", "TOKENS=1024", "score=h2o(TOKENS/2) budget=uniform(TOKENS)" + IN_BLOCKS),
+              "knorm",
+              "the shortest keys",
+              "Devoto et al. 2024",
+              Measured.quarter(6),
+              "TOKENS=1024",
+              "score=knorm budget=uniform(TOKENS)" + IN_BLOCKS),
+          new Method(
+              "keydiff",
+              "keys that point elsewhere than most",
+              "Park et al. 2025 (KeyDiff)",
+              Measured.quarter(25),
+              "TOKENS=1024",
+              "score=keydiff budget=uniform(TOKENS)" + IN_BLOCKS),
+          new Method(
+              "lagkv",
+              "tokens unlike the chunk that follows",
+              "Liang et al. 2025 (LagKV)",
+              Measured.quarter(14),
+              "TOKENS=1024",
+              "score=lagkv budget=uniform(TOKENS)" + IN_BLOCKS),
+          new Method(
+              "h2o",
+              "heavy hitters and the last tokens",
+              "Zhang et al. 2023 (H2O)",
+              Measured.quarter(11),
+              "TOKENS=1024",
+              "score=h2o(TOKENS/2) budget=uniform(TOKENS)" + IN_BLOCKS),
           new Method(
               "scissorhands",
+              "tokens that rows look at more than evenly",
+              "Liu et al. 2023 (Scissorhands)",
+              Measured.quarter(12),
               "TOKENS=1024",
               "score=pivotal(400,10) budget=uniform(TOKENS) action=evict when=half"),
           new Method(
-              "snapkv", "TOKENS=1024", "score=window(32) budget=uniform(TOKENS)" + AFTER_PROMPT),
+              "snapkv",
+              "what the prompt's last 32 rows look at",
+              "Li et al. 2024 (SnapKV)",
+              Measured.quarter(12),
+              "TOKENS=1024",
+              "score=window(32) budget=uniform(TOKENS)" + AFTER_PROMPT),
           new Method(
-              "dapq", "TOKENS=1024", "score=ahead(32) budget=uniform(TOKENS)" + AFTER_PROMPT),
+              "dapq",
+              "what rows after the prompt's end look at",
+              "DapQ (from its abstract)",
+              Measured.quarter(12),
+              "TOKENS=1024",
+              "score=ahead(32) budget=uniform(TOKENS)" + AFTER_PROMPT),
           new Method(
               "pyramidkv",
+              "more tokens in the first layers",
+              "Cai et al. 2024 (PyramidKV)",
+              Measured.quarter(8),
               "TOKENS=1024",
               "score=window(32) budget=pyramid(TOKENS,32)" + AFTER_PROMPT),
           new Method(
-              "expected", "TOKENS=1024", "score=expected budget=uniform(TOKENS)" + AFTER_PROMPT),
+              "expected",
+              "tokens that queries to come will look at",
+              "Devoto et al. 2025 (Expected Attention)",
+              Measured.quarter(10),
+              "TOKENS=1024",
+              "score=expected budget=uniform(TOKENS)" + AFTER_PROMPT),
           new Method(
               "criticalkv",
+              "tokens without which attention's result would change",
+              "Feng et al. 2025 (CriticalKV)",
+              Measured.quarter(12),
               "TOKENS=1024",
               "score=critical(32) budget=uniform(TOKENS)" + AFTER_PROMPT),
           new Method(
               "trim-kv",
+              "tokens for as long as a learned gate says",
+              "Bui et al. 2025 (TRIM-KV)",
+              Measured.NOT,
               "TOKENS=1024",
               "score=retention budget=uniform(TOKENS) action=evict when=block(128)"),
           new Method(
               "elastic",
+              "tokens into which the nearest that go are merged",
+              "Liu et al. 2024 (Elastic Cache)",
+              Measured.quarter(7),
               "TOKENS=1024",
               "score=elastic(4,25) budget=uniform(TOKENS) action=nearest when=step"),
           new Method(
               "kvmerger",
+              "one token of those in a row with like keys",
+              "Wang et al. 2024 (KVMerger)",
+              Measured.quarter(13),
               "TOKENS=1024",
               "score=h2o(TOKENS/4) budget=uniform(TOKENS) action=runs(0.75) when=block(64)"),
           new Method(
               "cake",
+              "more tokens in layers that look at many",
+              "Qin et al. 2025 (CAKE)",
+              Measured.quarter(9),
               "TOKENS=1024",
               "score=varied(32,200) budget=cake(TOKENS,32,1.6,0.4)" + AFTER_PROMPT),
           new Method(
               "arkv",
+              "tokens in full, in 8 bits, or not, by layer",
+              "Lei, Ilager 2026 (ARKV, arXiv 2603.08727)",
+              Measured.quarter(14),
               "TOKENS=1024",
               "score=varied(32,200) budget=arkv(TOKENS,32,7.77,5.41,5.53)"
                   + " action=tiers(f8_e4m3) when=block(64)"),
-          new Method("adakv", "TOKENS=1024", "score=window(32) budget=ada(TOKENS)" + AFTER_PROMPT),
+          new Method(
+              "adakv",
+              "more tokens in heads that spread their attention",
+              "Feng et al. 2024 (AdaKV)",
+              Measured.quarter(13),
+              "TOKENS=1024",
+              "score=window(32) budget=ada(TOKENS)" + AFTER_PROMPT),
           new Method(
               "sentencekv",
+              "sentences, which come back from disk",
+              "Zhu et al. 2025 (SentenceKV, arXiv 2504.00970)",
+              Measured.quarter(30),
               "TOKENS=1024",
               "score=window(32) budget=uniform(TOKENS) action=sentences(5) when=prompt"),
           new Method(
               "icecache",
+              "pages of similar keys, which come back from disk",
+              "IceCache (ICLR 2026 submission; from its abstract)",
+              Measured.quarter(33),
               "TOKENS=256",
               "score=streaming(4) budget=uniform(TOKENS) action=similar(16) when=prompt"),
           new Method(
               "think",
+              "keys without the channels that say least",
+              "Xu et al. 2024 (ThinK)",
+              new Measured(82, 37),
               "PERCENT=40",
               "score=streaming(0) budget=uniform(32) action=shrink(PERCENT) when=step"),
-          new Method("cskv", "PERCENT=25", REDUCED.replace("FORMAT", "PERCENT,PERCENT")),
           new Method(
               "cskv",
+              "keys and values in fewer numbers",
+              "after Wang et al. 2024 (CSKV, arXiv 2409.10593)",
+              new Measured(56, 35),
+              "PERCENT=25",
+              REDUCED.replace("FORMAT", "PERCENT,PERCENT")),
+          new Method(
+              "cskv",
+              "these in a format of fewer bits",
+              "after Wang et al. 2024 (CSKV, arXiv 2409.10593)",
+              Measured.NOT,
               "PERCENT=25,FORMAT=q4_0",
               REDUCED.replace("FORMAT", "PERCENT,PERCENT,FORMAT")),
           new Method(
-              "duo", "TOKENS=1024", "score=streaming(4) budget=duo(TOKENS,TOKENS/8)" + IN_BLOCKS),
+              "duo",
+              "all tokens in heads that look far",
+              "Xiao et al. 2024 (DuoAttention)",
+              Measured.quarter(29),
+              "TOKENS=1024",
+              "score=streaming(4) budget=duo(TOKENS,TOKENS/8)" + IN_BLOCKS),
           new Method(
               "compresskv",
+              "what the heads that retrieve look at",
+              "Lin et al. 2025 (CompressKV)",
+              Measured.quarter(8),
               "TOKENS=1024",
               "score=retrieval(4,8) budget=errors(TOKENS)" + AFTER_PROMPT),
           new Method(
               "epicache",
+              "a cache for each topic of a long text",
+              "Kim et al. 2025 (EpiCache, arXiv 2509.17396)",
+              Measured.quarter(16),
               "TOKENS=1024",
               "score=patch(64) budget=sensitivity(TOKENS) action=evict when=prompt(256)"),
-          new Method("hack", "TOKENS=1024", "score=hack(32) budget=hack(TOKENS)" + AFTER_PROMPT),
           new Method(
-              "scalekv", "TOKENS=1024", "score=scale(32) budget=scale(TOKENS)" + AFTER_PROMPT));
+              "hack",
+              "few tokens in structural heads",
+              "after Qin et al. 2025 (HACK)",
+              Measured.quarter(22),
+              "TOKENS=1024",
+              "score=hack(32) budget=hack(TOKENS)" + AFTER_PROMPT),
+          new Method(
+              "scalekv",
+              "few tokens in layers that look near",
+              "after Li et al. 2025 (ScaleKV)",
+              Measured.quarter(14),
+              "TOKENS=1024",
+              "score=scale(32) budget=scale(TOKENS)" + AFTER_PROMPT));
 
   private static final List<Term<Scorer>> SCORERS =
       List.of(

@@ -10,6 +10,7 @@ import dev.knapsack.memory.Budget;
 import dev.knapsack.os.Footprint;
 import dev.knapsack.serve.Answering;
 import dev.knapsack.serve.Served;
+import dev.knapsack.serve.ServedEncoder;
 import dev.knapsack.serve.ServedModel;
 import dev.knapsack.serve.ServedModels;
 import dev.knapsack.serve.http.Exchange;
@@ -46,7 +47,10 @@ public final class State {
         200, JsonParser.parseString(models.any(exchange.parameter("model")).plan().toJson()));
   }
 
-  /** {@code GET /slots}: the requests that are answered now, as far as they have come. */
+  /**
+   * {@code GET /slots}: the requests that are answered now, as far as they have come; what encoders
+   * have read is known when they end, and 0 until then.
+   */
   public void slots(Exchange exchange) {
     JsonArray slots = new JsonArray();
     for (ServedModel model : models.writers()) {
@@ -69,6 +73,34 @@ public final class State {
                   "cache_bytes", answer.cacheBytes(),
                   "seconds", answering.exchange().receipt().seconds()));
         }
+      }
+    }
+    for (ServedEncoder model : models.encoders()) {
+      for (Exchange asked : model.active()) {
+        slots.add(
+            Json.object(
+                "id",
+                slots.size(),
+                "model",
+                model.name(),
+                "path",
+                asked.path(),
+                "key",
+                asked.receipt().tenant(),
+                "is_processing",
+                true,
+                "state",
+                "encode",
+                "n_prompt_tokens",
+                0,
+                "n_cached_tokens",
+                0,
+                "n_decoded",
+                0,
+                "cache_bytes",
+                0,
+                "seconds",
+                asked.receipt().seconds()));
       }
     }
     exchange.json(200, slots);

@@ -1,5 +1,7 @@
 package dev.knapsack.serve.local;
 
+import static java.nio.charset.StandardCharsets.UTF_8;
+
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import dev.knapsack.Knapsack;
@@ -8,11 +10,13 @@ import dev.knapsack.serve.http.Exchange;
 import dev.knapsack.serve.http.Fields;
 import dev.knapsack.serve.http.Json;
 import dev.knapsack.serve.openai.ChatFields;
+import dev.knapsack.text.Tokenizer;
+import java.util.Optional;
 import java.util.stream.IntStream;
 
 /**
  * {@code POST /tokenize}, {@code /detokenize} and {@code /apply-template}: text as a model reads
- * it.
+ * it; the first two for models of every kind.
  */
 public final class Texts {
   private final ServedModels models;
@@ -24,20 +28,22 @@ public final class Texts {
   /** The tokens of {@code content}, or of the conversation that {@code messages} are. */
   public void tokenize(Exchange exchange) {
     Fields body = exchange.fields();
-    Knapsack model = models.named(body.text("model")).knapsack();
+    Tokenizer tokenizer = tokenizer(body);
     int[] tokens;
     if (body.has("messages")) {
+      Knapsack model = models.named(body.text("model")).knapsack();
       tokens = model.tokens(ChatFields.conversation(body));
     } else {
       String text = body.text("content").orElseGet(() -> body.needed("prompt"));
       boolean special = body.flag("parse_special", true);
-      tokens = model.tokenizer().encode(text, body.flag("add_special", false), special);
+      tokens = tokenizer.encode(text, body.flag("add_special", false), special);
     }
     boolean pieces = body.flag("with_pieces", false);
     JsonArray list = new JsonArray();
     for (int token : tokens) {
       if (pieces) {
-        list.add(Json.object("id", token, "piece", model.text(token)));
+        list.add(
+            Json.object("id", token, "piece", new String(tokenizer.bytes(token, true), UTF_8)));
       } else {
         list.add(token);
       }
@@ -48,11 +54,11 @@ public final class Texts {
   /** The text of {@code tokens}. */
   public void detokenize(Exchange exchange) {
     Fields body = exchange.fields();
-    Knapsack model = models.named(body.text("model")).knapsack();
+    Tokenizer tokenizer = tokenizer(body);
     JsonArray tokens =
         body.array("tokens")
             .orElseThrow(() -> body.refusal("tokens", "is missing; it must be a list"));
-    int size = model.tokenizer().size();
+    int size = tokenizer.size();
     int[] ids =
         IntStream.range(0, tokens.size())
             .map(i -> {
@@ -68,7 +74,15 @@ public final class Texts {
               return id;
             })
             .toArray();
-    exchange.json(200, Json.object("content", model.text(ids)));
+    exchange.json(200, Json.object("content", tokenizer.decode(ids, true)));
+  }
+
+  /** That of the model that is named, of whichever kind; if none is, of the first that writes. */
+  private Tokenizer tokenizer(Fields body) {
+    Optional<String> name = body.text("model");
+    return name.isEmpty() && !models.writers().isEmpty()
+        ? models.writers().getFirst().tokenizer()
+        : models.any(name).tokenizer();
   }
 
   /** The prompt that {@code messages} and {@code tools} become. */
