@@ -1,7 +1,7 @@
 package dev.knapsack.host;
 
-import dev.knapsack.file.ModelFile;
 import dev.knapsack.error.BudgetExceededException;
+import dev.knapsack.file.ModelFile;
 import dev.knapsack.kernel.KernelProvider;
 import dev.knapsack.kernel.Kernels;
 import dev.knapsack.kernel.WorkerTeam;
@@ -303,8 +303,7 @@ public final class Host {
 
   private JvmShare jvmShare(int workers) {
     return options.wholeProcess()
-        ? JvmShare.ofThisProcess(
-            workers, budget.used() - jvmAccount().used(), options.serving())
+        ? JvmShare.ofThisProcess(workers, budget.used() - jvmAccount().used(), options.serving())
         : JvmShare.ofGuest(workers);
   }
 

@@ -61,6 +61,7 @@ public record JvmShare(long resident, long heap, long code, long other) {
 
   /** The same for classes, connections, and what malloc holds between requests. */
   private static final long SERVING = 8L << 20;
+
   private static final long STACK = 128L << 10;
 
   public JvmShare {

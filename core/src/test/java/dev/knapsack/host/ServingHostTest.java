@@ -20,10 +20,7 @@ import org.junit.jupiter.api.parallel.Isolated;
 class ServingHostTest {
   private static final long MIB = 1 << 20;
   private static final Host.Options OPTIONS =
-      Host.Options.usual()
-          .withCache(TestData.cache())
-          .withWholeProcess(true)
-          .withServing(true);
+      Host.Options.usual().withCache(TestData.cache()).withWholeProcess(true).withServing(true);
 
   /** Waits until an account holds so many bytes, or for 10 seconds. */
   private static void await(Account account, long least, long most) throws InterruptedException {
@@ -84,8 +81,7 @@ class ServingHostTest {
     Budget budget = Budget.ofBytes(resident() + 200 * MIB);
     Account account = budget.account("prefixes");
     try (Lease held = account.reserve(250 * MIB);
-        Budget.Registration _ =
-            budget.onPressure(Rung.DROP_PREFIXES, account, new Prefixes(held));
+        Budget.Registration _ = budget.onPressure(Rung.DROP_PREFIXES, account, new Prefixes(held));
         Host.Tenant _ = new Host(budget, OPTIONS).enter(Host.Share.USUAL);
         Arena outside = Arena.ofShared()) {
       outside.allocate(300 * MIB).fill((byte) 1);

@@ -154,7 +154,8 @@ class GoldenModelsTest {
             golden.check("7 at a time", rig, golden.tokens, 7, FLOAT);
             golden.checkPrompt(rig);
           } else {
-            golden.check("one step", rig, golden.tokensFor(provider), rig.workspace.tokens(), FLOAT);
+            golden.check(
+                "one step", rig, golden.tokensFor(provider), rig.workspace.tokens(), FLOAT);
           }
         }
       }

@@ -3,11 +3,11 @@ package dev.knapsack.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import dev.knapsack.TestData;
 import dev.knapsack.Generation;
 import dev.knapsack.GenerationRequest;
 import dev.knapsack.Knapsack;
 import dev.knapsack.Options;
+import dev.knapsack.TestData;
 import dev.knapsack.cache.SequenceState;
 import dev.knapsack.error.ModelFileException;
 import dev.knapsack.generation.Sampling;

@@ -20,7 +20,6 @@ class CommandLineTest {
   @Test
   void thisProcessHasItsFlags() {
     assertThat(CommandLine.words()).contains("-ea");
-    assertThat(CommandLine.words(folder.resolve("none")))
-        .isSubsetOf(CommandLine.words());
+    assertThat(CommandLine.words(folder.resolve("none"))).isSubsetOf(CommandLine.words());
   }
 }
