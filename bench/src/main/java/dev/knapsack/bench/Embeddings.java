@@ -132,9 +132,9 @@ public final class Embeddings {
     }
 
     @Override
-    public void close() throws InterruptedException {
+    public void close() {
       in.close();
-      process.waitFor();
+      process.onExit().join();
     }
   }
 
@@ -228,18 +228,18 @@ public final class Embeddings {
   private static void calls(Path model, int count) throws Exception {
     SplittableRandom random = new SplittableRandom(1);
     Path folder = Files.createTempDirectory("embeddings");
-    Path file =
-        file(folder, "calls", Stream.generate(() -> sentence(random)).limit(count / 20).toList());
+    long part = count / 20;
+    Path file = file(folder, "calls", Stream.generate(() -> sentence(random)).limit(part).toList());
     try (Answering engine = Answering.start(ours(model, "160MiB"))) {
       for (int i = 1; i <= 20; i++) {
         JsonObject answer = engine.ask(file);
         System.out.printf(
             Locale.ROOT,
             "%,d calls: %.1f MiB resident, %.1f at most; %.0f a second%n",
-            (long) i * (count / 20),
+            i * part,
             JsonCommand.number(answer, "residentBytes") / MIB,
             JsonCommand.number(answer, "peakResidentBytes") / MIB,
-            count / 20 / JsonCommand.number(answer, "seconds"));
+            part / JsonCommand.number(answer, "seconds"));
       }
     }
   }
