@@ -14,7 +14,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>All query heads that share the KV head, of some rows, meet a chunk while it is in the first
  * cache (Dao et al., arXiv 2205.14135: bytes moved are proportional to 1 / the rows that do). Where
- * there are few queries a chunk is read as it is stored, otherwise it is decoded once for all.
+ * there are few queries, or float32 numbers, a chunk is read as it is stored, otherwise it is
+ * decoded once for all.
  *
  * <p>Which tokens meet is decided here; what is computed with them is a provider's {@link Steps}.
  */
@@ -50,11 +51,16 @@ public final class ChunkedAttention implements Attention {
     /** {@code scores[t][i] = query_i · key_t} for {@code count} decoded keys. */
     void scores(Scratch scratch, int queries, int live, int keys, int size, int count);
 
-    /** Scores of keys as a page stores them; false, and nothing done, where there is no code. */
+    /**
+     * Scores of keys as a page stores them; false, and nothing done, where there is no code.
+     *
+     * @param stride bytes from a key to the next
+     */
     default boolean storedScores(
         Format format,
         MemorySegment page,
         long offset,
+        long stride,
         Scratch scratch,
         int queries,
         int size,
@@ -395,11 +401,10 @@ public final class ChunkedAttention implements Attention {
     }
   }
 
-  /**
-   * Says whether keys and values are met as they are stored: for few queries, where they lie close.
-   */
+  /** Says whether keys and values are met as they are stored. */
   private static boolean onStored(KvSpan span, int groups) {
-    return groups <= GROUPS_ON_STORED && span.heads() == 1;
+    return groups <= GROUPS_ON_STORED
+        || (span.keyFormat().equals(Formats.F32) && span.valueFormat().equals(Formats.F32));
   }
 
   private boolean storedScores(QueryBlock block, KvSpan span, int queries, int token, int count) {
@@ -408,6 +413,7 @@ public final class ChunkedAttention implements Attention {
         span.keyFormat(),
         span.memory(),
         span.key(shape, token),
+        span.keyStride(shape),
         block.scratch(),
         queries,
         span.keySize(shape),
@@ -417,9 +423,9 @@ public final class ChunkedAttention implements Attention {
   private void decodeKeys(QueryBlock block, KvSpan span, int token, int count) {
     AttentionShape shape = block.shape();
     int size = span.keySize(shape);
-    long stride = span.heads() * span.keyFormat().bytes(size);
-    decode(
-        span, span.keyFormat(), span.key(shape, token), stride, block, block.keys(), size, count);
+    long at = span.key(shape, token);
+    long stride = span.keyStride(shape);
+    decode(span, span.keyFormat(), at, stride, block, block.keys(), size, count);
   }
 
   private void decodeValues(QueryBlock block, KvSpan span, int token, int count) {

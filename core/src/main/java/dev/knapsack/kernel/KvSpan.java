@@ -133,8 +133,12 @@ public record KvSpan(
 
   /** Offset of a token's key, in bytes. */
   long key(AttentionShape shape, int token) {
-    return pages[token / pageTokens]
-        + heads * (token % pageTokens * keyFormat.bytes(keySize(shape)));
+    return pages[token / pageTokens] + token % pageTokens * keyStride(shape);
+  }
+
+  /** Bytes from a token's key to that of the next in its page. */
+  long keyStride(AttentionShape shape) {
+    return heads * keyFormat.bytes(keySize(shape));
   }
 
   /** Offset of a token's value, in bytes. */
@@ -144,10 +148,7 @@ public record KvSpan(
 
   /** Bytes from a token's value to that of the next in its page. */
   long valueStride(AttentionShape shape) {
-    return heads
-        * (valuesAt == IN_KEYS
-            ? keyFormat.bytes(keySize(shape))
-            : valueFormat.bytes(valueSize(shape)));
+    return valuesAt == IN_KEYS ? keyStride(shape) : heads * valueFormat.bytes(valueSize(shape));
   }
 
   /** Position of a token in the sequence. */

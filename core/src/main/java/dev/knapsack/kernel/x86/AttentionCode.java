@@ -79,7 +79,8 @@ final class AttentionCode {
 
   /**
    * Products of four queries and some keys. Arguments: the place of the queries, the place of the
-   * keys, bytes of a query, and the number of keys, with the bytes of a key in the upper half.
+   * keys, bytes of a query, and the number of keys, with the bytes from a key to the next in the
+   * upper half.
    *
    * <p>Two keys at a time meet four queries, so that six loads serve eight multiplications.
    */
@@ -98,6 +99,7 @@ final class AttentionCode {
     a.place(pairs);
     a.compare(R11, 2);
     a.jump(Condition.BELOW, one);
+    a.move(RAX, RSI);
     keys(page, 2);
     sumsOfOne(0);
     sumsOfOne(4);
@@ -106,7 +108,7 @@ final class AttentionCode {
     a.emit(VADDPS, ymm(0), ymm(0), ymm(1));
     a.store(VMOVUPS_STORE, RDI.at(0), ymm(0));
     a.add(RDI, 2 * SCORES);
-    a.add(RSI, R8);
+    a.address(RSI, RAX.at(R8, 2, 0));
     a.subtract(R11, 2);
     a.jump(pairs);
     a.place(one);

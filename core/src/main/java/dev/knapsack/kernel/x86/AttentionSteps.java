@@ -81,7 +81,8 @@ final class AttentionSteps implements ChunkedAttention.Steps {
   @Override
   public void scores(Scratch scratch, int queries, int live, int keys, int size, int count) {
     if (floats.fits(size)) {
-      scores(floats, scratch.segment(), bytes(keys), scratch, queries, size, count);
+      long stride = bytes(size);
+      scores(floats, scratch.segment(), bytes(keys), stride, scratch, queries, size, count);
       return;
     }
     float[] memory = scratch.floats();
@@ -101,6 +102,7 @@ final class AttentionSteps implements ChunkedAttention.Steps {
       Format format,
       MemorySegment page,
       long offset,
+      long stride,
       Scratch scratch,
       int queries,
       int size,
@@ -109,7 +111,7 @@ final class AttentionSteps implements ChunkedAttention.Steps {
     if (code == null || !code.fits(size)) {
       return false;
     }
-    scores(code, page, offset, scratch, queries, size, count);
+    scores(code, page, offset, stride, scratch, queries, size, count);
     return true;
   }
 
@@ -117,12 +119,13 @@ final class AttentionSteps implements ChunkedAttention.Steps {
       Page code,
       MemorySegment keys,
       long offset,
+      long stride,
       Scratch scratch,
       int queries,
       int size,
       int count) {
     checkGroup(scratch, queries, size, count);
-    Objects.checkFromIndexSize(offset, count * code.bytes(size), keys.byteSize());
+    Objects.checkFromIndexSize(offset, (count - 1) * stride + code.bytes(size), keys.byteSize());
     code.scores.call(
         scratch.segment(),
         keys,
@@ -130,7 +133,7 @@ final class AttentionSteps implements ChunkedAttention.Steps {
         bytes(queries),
         offset,
         bytes(size),
-        code.bytes(size) << 32 | count);
+        stride << 32 | count);
   }
 
   @Override

@@ -83,6 +83,7 @@ enum Instruction {
   VCMPPS(0, 1, 0, 0xC2, Kind.VEX),
   VSUBPS(0, 1, 0, 0x5C),
   VMULPS(0, 1, 0, 0x59),
+  VSQRTPS(0, 1, 0, 0x51),
   VXORPS(0, 1, 0, 0x57),
   VMOVSHDUP(2, 1, 0, 0x16),
   VMOVHLPS(0, 1, 0, 0x12),

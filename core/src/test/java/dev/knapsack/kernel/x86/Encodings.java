@@ -122,7 +122,7 @@ final class Encodings {
 
   static Shape shape(Instruction i) {
     return switch (i) {
-      case VMOVUPS, VMOVDQU, VCVTPS2DQ, VCVTDQ2PS, VPABSB, VMOVSHDUP -> Shape.UNARY;
+      case VMOVUPS, VMOVDQU, VCVTPS2DQ, VCVTDQ2PS, VSQRTPS, VPABSB, VMOVSHDUP -> Shape.UNARY;
       case VBROADCASTSS, VPBROADCASTB, VPBROADCASTW, VPBROADCASTD, VMOVQ -> Shape.LOWEST;
       case VPMOVZXWD, VPMOVSXBW, VCVTPH2PS -> Shape.HALF;
       case VPMOVZXBD, VPMOVSXBD -> Shape.QUARTER;

@@ -3,6 +3,7 @@ package dev.knapsack.kernel.x86;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.knapsack.kernel.Activation;
 import dev.knapsack.kernel.Compute;
 import dev.knapsack.tensor.Format;
 import dev.knapsack.tensor.Formats;
@@ -89,7 +90,13 @@ class GeneratedCodeTest {
     for (Arranger.Order order : Arranger.Order.values()) {
       functions.put("arrange " + order, Arranger.code(order));
     }
-    functions.put("silu", SiluCode.code());
+    for (Activation activation : ActivationCode.ALL) {
+      functions.put(activation + ", gated", ActivationCode.code(activation, true));
+      functions.put(activation.name(), ActivationCode.code(activation, false));
+    }
+    functions.put("add", RowOperationCode.add());
+    functions.put("norm", RowOperationCode.norm(false, true, false));
+    functions.put("layer norm", RowOperationCode.norm(true, true, true));
     functions.put("quantise", Quantiser.code());
     functions.put("attention softmax", AttentionCode.softmax());
     for (Format format : Formats.cache()) {

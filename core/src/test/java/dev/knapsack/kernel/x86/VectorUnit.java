@@ -408,6 +408,7 @@ final class VectorUnit {
       case VSUBPS -> floats(n, (x, y) -> x - y);
       case VMULPS -> floats(n, (x, y) -> x * y);
       case VDIVPS, VDIVSS -> floats(n, (x, y) -> x / y);
+      case VSQRTPS -> floats(n, (_, y) -> (float) Math.sqrt(y));
       // The second where they cannot be told apart.
       case VMAXPS -> floats(n, (x, y) -> x > y ? x : y);
       case VFMADD231PS -> fused(n, (sum, x, y) -> Math.fma(x, y, sum));
