@@ -130,6 +130,7 @@ public final class Host {
   private int tenants;
   private @Nullable WorkerTeam team;
   private final Deque<Lease> jvm = new ArrayDeque<>();
+  private long plannedForJvm;
   private @Nullable Thread looking;
 
   /** A host with the usual options. */
@@ -234,6 +235,7 @@ public final class Host {
       synchronized (Host.this) {
         checkOpen();
         jvm.push(jvmAccount().reserve(missingJvm(bytes)));
+        plannedForJvm = Math.max(plannedForJvm, bytes);
       }
     }
 
@@ -324,11 +326,12 @@ public final class Host {
   }
 
   /**
-   * Takes bytes into account that the JVM has grown to, or gives them back.
+   * Takes bytes into account that the JVM has grown to, or gives them back, but for what plans
+   * count: that it may still grow to.
    *
    * @param more resident bytes that are in no account; negative where accounts hold more
    */
-  private static void follow(Lease grown, long more) {
+  private void follow(Lease grown, long more) {
     if (more > LEEWAY) {
       try {
         grown.grow(more);
@@ -340,7 +343,10 @@ public final class Host {
         }
       }
     } else if (-more > LEEWAY) {
-      grown.shrink(Math.min(grown.bytes(), -more));
+      synchronized (this) {
+        long beyondPlans = Math.max(0, reservedJvm() - plannedForJvm);
+        grown.shrink(Math.min(Math.min(grown.bytes(), beyondPlans), -more));
+      }
     }
   }
 
@@ -358,5 +364,6 @@ public final class Host {
     while (!jvm.isEmpty()) {
       jvm.pop().close();
     }
+    plannedForJvm = 0;
   }
 }

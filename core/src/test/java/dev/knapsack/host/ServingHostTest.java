@@ -76,6 +76,19 @@ class ServingHostTest {
     public void hurry() {}
   }
 
+  /** Not even where it followed the resident set before a plan was made. */
+  @Test
+  void whatPlansCountForTheJvmStaysReserved() throws InterruptedException {
+    Budget budget = Budget.of("8GiB");
+    try (Host.Tenant tenant = new Host(budget, OPTIONS).enter(Host.Share.USUAL)) {
+      long before = resident();
+      await(budget.account("jvm"), before - 20 * MIB, before + 20 * MIB);
+      tenant.reserveJvm(before + 400 * MIB);
+      Thread.sleep(600);
+      assertThat(budget.account("jvm").used()).isEqualTo(before + 400 * MIB);
+    }
+  }
+
   @Test
   void othersGiveBackWhatTheJvmHasGrownTo() throws InterruptedException {
     Budget budget = Budget.ofBytes(resident() + 200 * MIB);
