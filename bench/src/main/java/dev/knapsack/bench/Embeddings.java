@@ -4,6 +4,7 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import dev.knapsack.Embedder;
 import dev.knapsack.EmbeddingRequest;
+import dev.knapsack.Knapsack;
 import dev.knapsack.memory.Budget;
 import dev.knapsack.os.Footprint;
 import java.io.BufferedReader;
@@ -69,7 +70,7 @@ public final class Embeddings {
   private static void answer(Path model, Budget budget) throws IOException {
     BufferedReader files =
         new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
-    try (Embedder embedder = Embedder.open(model, budget)) {
+    try (Embedder embedder = Knapsack.embedder(model.toString(), budget)) {
       for (String file = files.readLine(); file != null; file = files.readLine()) {
         double cpu = cpu();
         long begin = System.nanoTime();
