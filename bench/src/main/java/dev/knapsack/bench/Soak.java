@@ -99,7 +99,7 @@ public final class Soak {
     long bytes = Budget.parseSize(args[0]);
     List<String> arguments = new ArrayList<>(List.of(args).subList(1, args.length));
     arguments.addAll(List.of("--memory", args[0]));
-    Path picture = Path.of(System.getProperty("picture", "docs/pictures/soak.svg"));
+    Path picture = Path.of(System.getProperty("picture", "docs/pictures/soak.png"));
     boolean failed;
     try (MemoryCgroup cgroup = MemoryCgroup.create(bytes)) {
       try (ServerProcess server = ServerProcess.start(cgroup, arguments)) {

@@ -32,10 +32,16 @@ public record JvmShare(long resident, long heap, long code, long other) {
 
   /**
    * Bytes of the heap that a run fills beyond what planning used, where it may grow so far: the
-   * young generation once over, and little that stays. A server's callers fill all that there is:
-   * what outlives a young collection is collected when the heap is full.
+   * young generation once over, and little that stays.
    */
   private static final long HEAP_GROWTH = 7L << 20;
+
+  /**
+   * The same for a server, whose callers fill all that there is, as what outlives a young
+   * collection is collected when the heap is full: the largest heap that the launcher gives. A JVM
+   * that may have more of the machine's memory, as one without {@code -Xmx}, does not need it.
+   */
+  private static final long SERVING_HEAP = 256L << 20;
 
   /**
    * Bytes that one start of a JVM may hold more than another of the same program. Over ten starts
@@ -114,7 +120,7 @@ public record JvmShare(long resident, long heap, long code, long other) {
     long resident = Footprint.now().map(Footprint::resident).orElse(usedHeap);
     return new JvmShare(
         Math.max(0, resident - leased),
-        Math.clamp(runtime.maxMemory() - usedHeap, 0, serving ? Long.MAX_VALUE : HEAP_GROWTH),
+        Math.clamp(runtime.maxMemory() - usedHeap, 0, serving ? SERVING_HEAP : HEAP_GROWTH),
         compiled() + (serving ? SERVING_CODE : 0),
         METADATA_GROWTH + (serving ? SERVING : 0) + threads * STACK);
   }
