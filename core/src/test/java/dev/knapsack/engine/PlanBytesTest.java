@@ -71,7 +71,7 @@ class PlanBytesTest {
         int context = Math.min(spec.context(), 100);
         Plan plan = planner.plan(PlanRequest.of(1L << 32, 2).withContext(context));
         // From all that it takes down to the least, in a few steps.
-        for (long budget = plan.bytes(); ; budget = plan.bytes() - plan.bytes() / 3) {
+        for (long budget = plan.bytes(); ; budget = plan.bytes() / 2) {
           try {
             plan = planner.plan(PlanRequest.of(budget, 2).withContext(context));
           } catch (PlanDoesNotFitException least) {

@@ -56,7 +56,7 @@ class KvFormatsTest {
   void questionsOfTheNotesModel() throws IOException {
     Path model = Data.path("notes/notes-2.6m-q8_0.gguf");
     // The first are short ones.
-    KvFormats work = KvFormats.of(model, Questions.ofNotes(2), Optional.empty(), 64);
+    KvFormats work = KvFormats.of(model, Questions.ofNotes(1), Optional.empty(), 64);
     List<KvFormatResult> results = measure(work, model, "f32,q8_0,q2_1,q8_0/q4_0+rotate,qjl/q8_0");
     assertThat(results)
         .extracting(KvFormatResult::form)
@@ -70,13 +70,13 @@ class KvFormatsTest {
     KvFormatResult f16 = results.get(0);
     assertThat(f16.text()).isEqualTo(new Agreement(f16.text().positions(), 0, 1));
     assertThat(f16.answers()).isEqualTo(new Agreement(f16.answers().positions(), 0, 1));
-    assertThat(f16.right()).isEqualTo(2);
+    assertThat(f16.right()).isEqualTo(1);
     assertThat(f16.shareOfFull()).isEqualTo(1);
     KvFormatResult f32 = results.get(1);
     KvFormatResult q8 = results.get(2);
     KvFormatResult q2 = results.get(3);
-    assertThat(f32.right()).isEqualTo(2);
-    assertThat(q8.right()).isEqualTo(2);
+    assertThat(f32.right()).isEqualTo(1);
+    assertThat(q8.right()).isEqualTo(1);
     // Fewer bits are further away.
     assertThat(f32.text().divergence()).isPositive().isLessThan(q8.text().divergence() / 10);
     assertThat(q8.text().divergence()).isLessThan(q2.text().divergence() / 10);

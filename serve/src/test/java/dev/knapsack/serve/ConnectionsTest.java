@@ -102,7 +102,7 @@ class ConnectionsTest {
    */
   @Test
   void manyIdleConnectionsHoldNothingBack() throws IOException {
-    int wanted = Integer.getInteger("knapsack.connections", 1_500);
+    int wanted = Integer.getInteger("knapsack.connections", 900);
     int most = Math.toIntExact(Math.min(wanted, (openable() - 1_000) / 2));
     assertThat(most).isGreaterThan(500);
     int tenth = most / 10;
